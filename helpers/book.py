@@ -1,0 +1,242 @@
+"""From one percent script a chapter to its two executed notebooks.
+
+``solutions/NN_name.py`` is the source. ``solutions/NN_name.ipynb`` has the
+answers in, ``chapters/NN_name.ipynb`` has them blank; both are executed, and a
+rebuild without a change writes the same bytes.
+
+    python -m helpers build [--check] [NN ...]
+
+``--check`` writes nothing and exits 1 where a notebook does not match its source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from helpers.exercises.source import REGION
+
+ROOT = Path(__file__).resolve().parents[1]
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+#: The kernel of a build sees what the kernels of nbval see: same hashes, same quiet
+#: frameworks (ipykernel leaves C-level output alone under PYTEST_CURRENT_TEST), nobody's progress.
+ENVIRONMENT = {
+    "PYTEST_CURRENT_TEST": "build",
+    "PYTHONHASHSEED": "0",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "OMP_NUM_THREADS": "2",
+    "COURSE_PROGRESS": "",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+}
+_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def sources(only: list[str] | None = None, root: Path = ROOT) -> list[Path]:
+    """Return the chapters' sources in order.
+
+    Parameters
+    ----------
+    only : list of str, optional
+        Chapter numbers (``["02"]``); None for all.
+    root : pathlib.Path
+        The checkout.
+
+    Raises
+    ------
+    LookupError
+        If a number names no chapter.
+    """
+    found = sorted((root / "solutions").glob("[0-9][0-9]_*.py"))
+    if not only:
+        return found
+    unknown = set(only) - {p.name[:2] for p in found}
+    if unknown:
+        known = ", ".join(p.name[:2] for p in found)
+        raise LookupError(f"no chapter {', '.join(sorted(unknown))}; there are {known}")
+    return [p for p in found if p.name[:2] in only]
+
+
+def read(source: Path) -> NotebookNode:
+    """Return a source as a notebook without outputs, its cell ids hashed from their text."""
+    notebook = jupytext.read(source, fmt="py:percent")
+    seen: dict[str, int] = {}
+    for cell in notebook.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def _with_regions(notebook: NotebookNode, replace: Callable[[re.Match[str]], str]) -> NotebookNode:
+    """Return a copy in which every region between markers is replaced."""
+    result = copy.deepcopy(notebook)
+    for cell in result.cells:
+        if cell.cell_type == "code":
+            cell.source = REGION.sub(replace, cell.source).rstrip("\n")
+    return result
+
+
+def blank(notebook: NotebookNode) -> NotebookNode:
+    """Return what a learner opens: answers gone, a placeholder in their place.
+
+    Inside a block Python needs a statement, so the placeholder raises
+    ``NotImplementedError``, which a check reports as "not attempted". At top
+    level the line above the region has set the name to ``...`` already.
+    """
+
+    def placeholder(match: re.Match[str]) -> str:
+        indent = match[1]
+        return f"{indent}# YOUR CODE HERE\n" + (f"{indent}raise NotImplementedError\n" if indent else "")
+
+    return _with_regions(notebook, placeholder)
+
+
+def solved(notebook: NotebookNode) -> NotebookNode:
+    """Return the notebook with the answers in and the markers gone."""
+    return _with_regions(notebook, lambda match: match[3])
+
+
+def answered(notebook: NotebookNode, answers: Mapping[str, str]) -> NotebookNode:
+    """Return the solved notebook with other answers for some exercises.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        As :func:`read` returns it.
+    answers : mapping of str to str
+        Exercise id to the text that replaces the region, not indented.
+    """
+
+    def insert(match: re.Match[str]) -> str:
+        if match[2] not in answers:
+            return match[3]
+        text = answers[match[2]].strip("\n")
+        return "".join(f"{match[1]}{line}\n" if line.strip() else "\n" for line in text.split("\n"))
+
+    return _with_regions(notebook, insert)
+
+
+@contextmanager
+def environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Set the environment of a build for the kernels started inside the block."""
+    wanted = {**ENVIRONMENT, **(extra or {})}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> NotebookNode:
+    """Run a notebook in a fresh kernel and keep the outputs that a rerun would make again.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Changed in place.
+    folder : pathlib.Path
+        Working directory of the kernel.
+    seconds : int
+        Time limit of one cell.
+
+    Returns
+    -------
+    NotebookNode
+        The same notebook, without widget state, random ids or versions of the builder.
+    """
+    with environment():
+        NotebookClient(
+            notebook,
+            timeout=seconds,
+            record_timing=False,
+            resources={"metadata": {"path": str(folder)}},
+        ).execute()
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(_WIDGET_VIEW, None)
+        if "outputs" in cell:
+            cell.outputs = _joined(cell.outputs)
+    return notebook
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join neighboring pieces of one stream: where a print was cut depends on the clock."""
+    result: list[NotebookNode] = []
+    for output in outputs:
+        last = result[-1] if result else None
+        if (
+            output.output_type == "stream"
+            and last is not None
+            and last.get("output_type") == "stream"
+            and last.name == output.name
+        ):
+            last.text += output.text
+        else:
+            result.append(output)
+    return result
+
+
+def same_source(one: NotebookNode, other: NotebookNode) -> bool:
+    """Tell whether two notebooks agree in all but their outputs."""
+
+    def key(notebook: NotebookNode) -> list[object]:
+        return [(c.cell_type, c.id, c.source, dict(c.metadata)) for c in notebook.cells]
+
+    return key(one) == key(other) and dict(one.metadata) == dict(other.metadata)
+
+
+BUILDS: tuple[tuple[str, Callable[[NotebookNode], NotebookNode]], ...] = (
+    ("solutions", solved),
+    ("chapters", blank),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build, or check, the notebooks of some chapters or of all; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m helpers build", description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is stale")
+    parser.add_argument("only", nargs="*", metavar="NN", help="chapter numbers; all when none is given")
+    options = parser.parse_args(arguments)
+    stale = 0
+    for source in sources(options.only):
+        base = read(source)
+        for folder, make in BUILDS:
+            target, notebook = ROOT / folder / f"{source.stem}.ipynb", make(base)
+            name = target.relative_to(ROOT).as_posix()
+            if options.check:
+                good = target.exists() and same_source(notebook, nbformat.read(target, 4))
+                stale += not good
+                print(f"{'ok   ' if good else 'STALE'} {name}")
+                continue
+            execute(notebook, ROOT / folder)
+            temporary = target.with_suffix(".tmp")
+            nbformat.write(notebook, temporary)
+            temporary.replace(target)
+            print(f"built {name}")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
 from cycler import cycler
+from matplotlib.figure import Figure
 
 #: Okabe and Ito's palette: apart for every common kind of color vision
 PALETTE = {
@@ -40,3 +43,43 @@ def style() -> None:
             ),
         }
     )
+
+
+def short(title: str, width: int = 24) -> str:
+    """Return a title cut to ``width`` characters, at a word where possible, with an ellipsis."""
+    if len(title) <= width:
+        return title
+    cut = title[: width - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[width // 2 :] else cut).rstrip(" ,.:") + "…"
+
+
+def long_tail(counts: np.ndarray, *, top: int, share: float) -> Figure:
+    """Draw how often each item was rated, most rated first, with the head in color.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray, shape (n_items,)
+        Ratings of each item, in any order.
+    top : int
+        How many items make up the head.
+    share : float
+        Share of all ratings that the head collects, between 0 and 1; stated in the title.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    ordered = np.sort(np.asarray(counts))[::-1]
+    rank = np.arange(1, len(ordered) + 1)
+    fig, ax = plt.subplots()
+    ax.fill_between(rank[:top], ordered[:top], step="mid", color=PALETTE["blue"], label=f"top {top:,} items")
+    ax.fill_between(
+        rank[top - 1 :], ordered[top - 1 :], step="mid", color=PALETTE["sky"], alpha=0.6, label="the tail"
+    )
+    ax.set_xlabel("items, most rated first")
+    ax.set_ylabel("ratings of the item")
+    ax.set_title(f"{top / len(ordered):.1%} of the items collect {share:.0%} of the ratings")
+    ax.set_ylim(bottom=0)
+    ax.margins(x=0.01)
+    ax.legend()
+    return fig

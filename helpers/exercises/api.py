@@ -224,7 +224,7 @@ def _no_none(answer: Any, name: str) -> Any:
 
 def _their_line(error: Exception, name: str) -> str:
     """Name the exception and the learner's own line that raised it, never a path."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)[2:]  # without grade() and the check itself
     own = [
         f
         for f in frames

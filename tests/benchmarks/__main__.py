@@ -1,0 +1,36 @@
+"""The benchmarks behind the course's speed claims: ``python -m helpers bench [name …]``.
+
+Each ``bench_*.py`` has ``run() -> list[dict]`` with the keys ``name``, ``value``,
+``unit`` and ``target``. Nothing here is asserted: seconds depend on the machine,
+ratios are taken in one run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main(wanted: list[str]) -> int:
+    """Run all benchmarks, or those named, and print one table."""
+    names = sorted(p.stem for p in HERE.glob("bench_*.py"))
+    unknown = [w for w in wanted if f"bench_{w}" not in names]
+    if unknown:
+        have = ", ".join(n.removeprefix("bench_") for n in names)
+        print(f"no benchmark {', '.join(unknown)}; there are {have}")
+        return 2
+    print(f"{'benchmark':66} {'measured':>12} {'':14} must reach")
+    for name in names:
+        if wanted and name.removeprefix("bench_") not in wanted:
+            continue
+        for row in importlib.import_module(f"tests.benchmarks.{name}").run():
+            value = f"{row['value']:,.4g}" if isinstance(row["value"], float) else str(row["value"])
+            print(f"{row['name']:66} {value:>12} {row['unit']:14} {row['target']}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

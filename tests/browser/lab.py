@@ -1,0 +1,119 @@
+"""A real JupyterLab on a copy of the course, driven through Chromium."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+CHROME_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+READY = """() => {
+  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  return context?.isReady && context.session?.kernel?.connectionStatus === 'connected'
+      && context.session.kernel.status === 'idle';
+}"""
+RUN_ALL = """() => {
+  window.ran = null;
+  window.jupyterapp.commands.execute('notebook:run-all-cells')
+    .then(ok => { window.ran = {ok}; }, error => { window.ran = {error: String(error)}; });
+}"""
+
+
+def chromium() -> str | None:
+    """Return the path of a Chromium on this machine, or None; ``CHROMIUM`` names another."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@contextmanager
+def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
+    """Serve ``folder`` with JupyterLab on 127.0.0.1; yield its address and token.
+
+    Settings, workspaces and history go to ``home``, so that nothing of the
+    reader's own JupyterLab is seen or changed.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(8)
+    env = {
+        **os.environ,
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "COURSE_PROGRESS": str(home / "progress.json"),
+        "COURSE_LEDGER": str(home / "ledger"),
+    }
+    env.pop("PYTEST_CURRENT_TEST", None)
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={folder}",
+        "--allow-root",
+        "--LabApp.news_url=None",
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    log_path = home / "lab.log"
+    base = f"http://127.0.0.1:{port}"
+    with log_path.open("w") as log:
+        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        try:
+            _wait_until_it_answers(server, f"{base}/api/status?token={token}", log_path)
+            yield base, token
+        finally:
+            server.terminate()
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            if server.poll() is not None:
+                raise RuntimeError(f"JupyterLab ended: {log.read_text()[-2000:]}") from None
+            time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab did not answer in {seconds} s: {log.read_text()[-2000:]}")
+
+
+def run_all(page: Any, seconds: float = 300) -> None:
+    """Run all cells by JupyterLab's command and wait until the last one has finished."""
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=90_000)
+    page.wait_for_function(READY, timeout=90_000)
+    page.evaluate(RUN_ALL)
+    page.wait_for_function("() => window.ran", timeout=seconds * 1000)
+    assert page.evaluate("() => window.ran") == {"ok": True}

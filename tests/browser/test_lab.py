@@ -1,0 +1,168 @@
+"""Chapters in a real JupyterLab: run all cells, move sliders, answer, with every foreign address blocked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from helpers.book import ROOT, blank, read, sources
+
+from .lab import CHROME_ARGUMENTS, chromium, lab_server, run_all
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not chromium(), reason="no Chromium on this machine (CHROMIUM=/path names one)"),
+]
+BAD_OUTPUT = (
+    '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"],'
+    '.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"]'
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, home):
+    copy = tmp_path_factory.mktemp("course")
+    for folder in ("chapters", "helpers", "solutions"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with lab_server(copy, home) as (base, token):
+        yield base, token
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as play:
+        running = play.chromium.launch(executable_path=chromium(), args=CHROME_ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_chapter(lab, browser):
+    """Open a chapter; at the end nothing foreign was asked for and no script failed."""
+    base, token = lab
+    foreign: list[str] = []
+    failures: list[str] = []
+    context = browser.new_context(viewport={"width": 1200, "height": 1600})
+
+    def gate(route):
+        if route.request.url.startswith((base, "data:", "blob:")):
+            route.continue_()
+        else:
+            foreign.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", gate)
+
+    def open_(name):
+        page = context.new_page()
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        page.goto(f"{base}/lab/tree/chapters/{name}.ipynb?token={token}&reset")
+        return page
+
+    yield open_
+    context.close()
+    assert not foreign, foreign
+    assert not failures, failures
+
+
+def picture_of(page, name):
+    folder = os.environ.get("COURSE_SHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def move_first_slider(page, name):
+    """Press the right arrow on the first slider; its picture and its words must change."""
+    page.locator(".widget-slider").first.scroll_into_view_if_needed()
+    box = page.locator(".widget-vbox", has=page.locator(".widget-slider")).first
+    picture = box.locator(".widget-html img").first
+    picture.wait_for(timeout=20_000)
+    before, words = picture.get_attribute("src"), picture.get_attribute("alt")
+    assert words
+    picture_of(page, f"{name}-before")
+    box.locator(".noUi-handle").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "([image, old]) => image.src !== old", arg=[picture.element_handle(), before], timeout=30_000
+    )
+    assert picture.get_attribute("alt") != words, "the words move with the picture"
+    picture_of(page, f"{name}-after")
+
+
+CHAPTERS = [s.stem for s in sources() if s.name[:2] in ("00", "02")]
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_all_cells_run_and_a_slider_moves(open_chapter, name):
+    page = open_chapter(name)
+    run_all(page)
+    assert not page.locator(BAD_OUTPUT).count()
+    move_first_slider(page, name)
+
+
+def source_of(page, index):
+    return page.evaluate(
+        "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.sharedModel.getSource()", index
+    )
+
+
+def write_and_run(page, index, text):
+    """Replace the text of a cell and run it, as a learner would."""
+    page.evaluate(
+        """([i, text]) => {
+          const notebook = window.jupyterapp.shell.currentWidget.content;
+          notebook.activeCellIndex = i;
+          notebook.widgets[i].model.sharedModel.setSource(text);
+          window.ran = null;
+          window.jupyterapp.commands.execute('notebook:run-cell')
+            .then(ok => { window.ran = {ok}; }, error => { window.ran = {error: String(error)}; });
+        }""",
+        [index, text],
+    )
+    page.wait_for_function("() => window.ran", timeout=60_000)
+
+
+def output_of(page, index):
+    return page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-OutputArea").inner_text()
+
+
+def test_wrong_answer_hint_right_answer_and_quiz(open_chapter, home):
+    """The first exercise of chapter 00, as a learner meets it; then a quiz button."""
+    page = open_chapter("00_start_here")
+    run_all(page)
+    cells = blank(read(sources(["00"])[0])).cells
+    answer = next(i for i, c in enumerate(cells) if "def density" in c.source)
+    check = next(i for i, c in enumerate(cells) if c.source.startswith('q1 = exercise("00.1")'))
+    assert "NOT ATTEMPTED" in output_of(page, check)
+    stub = source_of(page, answer)
+    signature = stub.split("\n")[0]
+    write_and_run(page, answer, f"{signature}\n    return n_ratings")
+    write_and_run(page, check, source_of(page, check))
+    assert "FAIL" in output_of(page, check)
+    assert "not the number of ratings" in output_of(page, check)
+    write_and_run(page, check, 'q1 = exercise("00.1")\nq1.hint()')
+    assert "hint 1 of 2" in output_of(page, check)
+    write_and_run(page, check, "q1.solution()")
+    assert "return n_ratings / (n_users * n_items)" in output_of(page, check)
+    write_and_run(page, answer, f"{signature}\n    return n_ratings / (n_users * n_items)")
+    write_and_run(page, check, 'q1 = exercise("00.1")\nq1.check(density)')
+    assert "PASS" in output_of(page, check)
+    quiz = next(i for i, c in enumerate(cells) if '"00.q1"' in c.source)
+    cell = page.locator(".jp-Notebook .jp-Cell").nth(quiz)
+    cell.scroll_into_view_if_needed()
+    cell.locator("input[type=radio]").nth(2).check()
+    cell.get_by_text("PASS").first.wait_for(timeout=20_000)
+    picture_of(page, "quiz")
+    done = json.loads((home / "progress.json").read_text())["done"]
+    assert {"00.1", "00.q1"} <= set(done)

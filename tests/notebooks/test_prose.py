@@ -1,0 +1,90 @@
+"""Prose and hygiene that need no kernel and no network: links, headings, alt text, secrets, paths."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from helpers import book
+
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)[^)]*\)")
+SECRET = re.compile(
+    r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|-----BEGIN [A-Z ]*PRIVATE KEY|xox[baprs]-[0-9A-Za-z-]{10,}"
+)
+#: folders of the machine a file was written on; patterns that search for them are the exception
+PATHS = re.compile(r"(?<![\w.\"'|(~])/(?:home|root|Users|work)/[\w.-]+")
+TEXT = {".py", ".md", ".ipynb", ".txt", ".cfg", ".toml", ".yml", ".yaml", ".sh", ".lock", ".json", ""}
+BRITISH = re.compile(
+    r"\b(colour|behaviour|favour|normalis|optimis|regularis|vectoris|labell|modell|centre\b|catalogue)", re.I
+)
+SHOUT = re.compile(r"\b(simply|obviously|trivially)\b", re.I)
+
+
+def tracked():
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=book.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [book.ROOT / n for n in names.stdout.splitlines() if (book.ROOT / n).is_file()]
+
+
+def slug(heading):
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def texts():
+    yield from ((p.name, p, p.read_text(encoding="utf-8")) for p in sorted(book.ROOT.glob("*.md")))
+    for source in book.sources():
+        cells = [c.source for c in book.read(source).cells if c.cell_type == "markdown"]
+        yield source.stem, book.ROOT / "chapters" / source.name, "\n\n".join(cells)
+
+
+@pytest.mark.parametrize(
+    "name, path, text", list(texts()), ids=lambda x: x if isinstance(x, str) and len(x) < 40 else ""
+)
+def test_links_headings_and_alt_text(name, path, text):
+    plain = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    anchors = {slug(h) for h in re.findall(r"^#+ (.+)$", plain, re.MULTILINE)}
+    for image, label, target in LINK.findall(re.sub(r"`[^`\n]*`", "", plain)):
+        assert not image or label.strip(), f"image {target} has no alt text"
+        if re.match(r"(https?|mailto):", target):
+            continue
+        if target.startswith("#"):
+            assert slug(target[1:]) in anchors, f"no heading {target}"
+            continue
+        chapter = re.fullmatch(r"(\d\d)_\w+\.ipynb", target)
+        coming = chapter and chapter[1] not in {s.name[:2] for s in book.sources()}
+        assert coming or (path.parent / target.split("#")[0]).exists(), f"{target} does not exist"
+    for tag in re.findall(r"<img\b[^>]*>", plain):
+        assert re.search(r"""alt=(["']).+?\1""", tag), f"{tag[:60]} has no alt text"
+    levels = [len(h) for h in re.findall(r"^(#+) ", plain, re.MULTILINE)]
+    assert levels and levels[0] == 1
+    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), f"a level is skipped: {levels}"
+    assert not re.search(r"[^\n]\n\$\$[^$]", plain), "leave a blank line before $$"
+
+
+@pytest.mark.parametrize(
+    "name, path, text", list(texts()), ids=lambda x: x if isinstance(x, str) and len(x) < 40 else ""
+)
+def test_words(name, path, text):
+    plain = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+    assert not SHOUT.search(plain), SHOUT.search(plain)[0]
+    british = [m for m in BRITISH.findall(plain) if m.lower() != "catalogue"]
+    assert not british, british
+    assert not re.search(r"[A-Za-z]!(\s|$)", plain), "no exclamation marks"
+
+
+@pytest.mark.parametrize("path", tracked(), ids=lambda p: p.relative_to(book.ROOT).as_posix())
+def test_no_secret_and_no_path_of_a_machine(path):
+    if path.suffix not in TEXT:
+        return
+    text = path.read_text(encoding="utf-8", errors="ignore")
+    assert not SECRET.search(text)
+    found = PATHS.search(text)
+    assert not found, f"{found[0]}"
+    assert path.stat().st_size < 5_000_000

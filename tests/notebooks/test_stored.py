@@ -1,0 +1,171 @@
+"""What the stored notebooks are: built from their source, complete, strict, readable, clean."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from helpers import book
+from helpers.exercises.source import REGION
+
+SOURCES = book.sources()
+PAIRS = [(s, folder, make) for s in SOURCES for folder, make in book.BUILDS]
+IDS = [f"{folder}/{s.stem}" for s, folder, _ in PAIRS]
+NOTEBOOKS = pytest.mark.parametrize("source, folder, make", PAIRS, ids=IDS)
+CHAPTERS = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
+MACHINE = re.compile(r"/home/|/root/|/Users/|/tmp/|/work/|[A-Z]:\\\\|ipykernel_\d")
+ALLOWED = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png"}
+
+
+def stored(source, folder):
+    return nbformat.read(book.ROOT / folder / f"{source.stem}.ipynb", 4)
+
+
+def code_of(notebook):
+    return [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+
+
+def tags_of(cell):
+    return cell.metadata.get("tags", [])
+
+
+@NOTEBOOKS
+def test_matches_its_source(source, folder, make):
+    notebook = stored(source, folder)
+    nbformat.validate(notebook)
+    assert book.same_source(make(book.read(source)), notebook), (
+        f"run: python -m helpers build {source.name[:2]}"
+    )
+
+
+@NOTEBOOKS
+def test_ran_from_top_to_bottom_without_an_error(source, folder, make):
+    code = code_of(stored(source, folder))
+    counts = [c.execution_count for c in code]
+    assert counts == list(range(1, len(code) + 1)), "nbval skips a cell without a count"
+    for cell in code:
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.source
+            assert not (output.output_type == "stream" and output.name == "stderr"), output.text
+
+
+@NOTEBOOKS
+def test_outputs_are_plain_and_of_no_machine(source, folder, make):
+    notebook = stored(source, folder)
+    assert "widgets" not in notebook.metadata
+    text = nbformat.writes(notebook)
+    found = MACHINE.search(text)
+    assert not found, text[max(0, found.start() - 80) : found.end() + 80]
+    assert len(text) < 3_000_000, "a notebook of more than 3 MB is slow to open"
+    for cell in code_of(notebook):
+        for output in cell.outputs:
+            kinds = set(output.get("data", {}))
+            assert kinds <= ALLOWED, f"{kinds - ALLOWED} in {cell.source[:60]}"
+            assert "<script" not in str(output.get("data", {}).get("text/html", ""))
+            if "image/png" in kinds:
+                alt = output["data"].get("text/plain", "")
+                assert alt and not alt.startswith("<"), f"a figure without words: {cell.source[:80]}"
+
+
+@CHAPTERS
+def test_no_answer_is_left_in_the_blank_one(source):
+    answers = [m[3] for m in REGION.finditer(source.read_text(encoding="utf-8"))]
+    text = "\n".join(c.source for c in book.blank(book.read(source)).cells)
+    assert answers and "SOLUTION" not in text
+    for line in {s.strip() for a in answers for s in a.splitlines() if len(s.strip()) > 20}:
+        assert line not in text, f"the answer's line {line!r} stands elsewhere in the chapter"
+
+
+@CHAPTERS
+def test_size_and_rhythm(source):
+    cells = book.read(source).cells
+    code = [c for c in cells if c.cell_type == "code" and c.source.strip()]
+    lines = sorted(len([s for s in c.source.splitlines() if s.strip()]) for c in code)
+    assert 30 <= len(cells) <= 80, f"{len(cells)} cells"
+    assert statistics.median(lines) <= 6, f"median {statistics.median(lines)} lines of code"
+    assert lines[int(0.9 * (len(lines) - 1))] <= 20, f"the longest tenth: {lines[-len(lines) // 10 :]}"
+
+
+@CHAPTERS
+def test_at_most_a_quarter_is_not_compared(source):
+    code = code_of(book.read(source))
+    ignored = [c for c in code if {"nbval-ignore-output", "nbval-skip"} & set(tags_of(c))]
+    assert not any("nbval-skip" in tags_of(c) for c in code), "every cell runs"
+    assert 4 * len(ignored) <= len(code), f"{len(ignored)} of {len(code)} cells are not compared"
+
+
+@CHAPTERS
+def test_cells_suit_a_strict_comparison(source):
+    for cell in code_of(book.read(source)):
+        last = cell.source.rstrip().splitlines()[-1]
+        assert not last.endswith(";"), f"nbval shows what ';' hides: {last}"
+        bad = re.search(r"tqdm|clear_output|\binteract\(|interactive_output|widgets\.Output", cell.source)
+        assert not bad, f"{bad[0]} does not survive a strict comparison: {cell.source[:80]}"
+
+
+@CHAPTERS
+def test_chapter_has_its_parts(source):
+    cells = book.read(source).cells
+    prose = "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
+    number = source.name[:2]
+    assert prose.startswith(f"# {number} · ")
+    for part in (
+        "You will be able to",
+        "Predict before you run",
+        "What the sources say",
+        "Recap",
+        "References",
+        "Next",
+    ):
+        assert part in prose, f"the chapter has no {part!r}"
+    code = "\n".join(c.source for c in cells if c.cell_type == "code")
+    assert "explore(" in code, "no widget"
+    assert f'ledger.scoreboard("{number}")' in code
+    assert f'progress("{number}")' in cells[-1].source
+
+
+def test_a_rebuild_without_a_change_gives_the_same_bytes():
+    source = book.sources(["00"])[0]
+    for folder, make in book.BUILDS:
+        again = book.execute(make(book.read(source)), book.ROOT / folder)
+        path = book.ROOT / folder / f"{source.stem}.ipynb"
+        assert nbformat.writes(again).rstrip() == path.read_text(encoding="utf-8").rstrip()
+
+
+def run_nbval(folder):
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        str(book.ROOT / "pyproject.toml"),
+        f"--rootdir={folder}",
+        f"--nbval-sanitize-with={book.ROOT / 'tests/nbval_sanitize.cfg'}",
+        str(folder / "toy.ipynb"),
+    ]
+    env = {**os.environ, **book.ENVIRONMENT, "PYTHONPATH": str(book.ROOT)}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("change", [False, True], ids=["as stored", "one fact changed"])
+def test_nbval_notices_one_changed_fact(tmp_path, change):
+    notebook = stored(book.sources(["00"])[0], "chapters")
+    facts = [
+        o for c in notebook.cells for o in c.get("outputs", []) if "100,004 ratings" in o.get("text", "")
+    ]
+    assert len(facts) == 1
+    if change:
+        facts[0].text = facts[0].text.replace("100,004", "100,005")
+    nbformat.write(notebook, tmp_path / "toy.ipynb")
+    done = run_nbval(tmp_path)
+    assert (done.returncode == 1) is change, done.stdout[-3000:] + done.stderr[-1000:]
+    assert ("1 failed" in done.stdout) is change, done.stdout[-3000:]

@@ -1,0 +1,116 @@
+"""The builder: two notebooks from one source, the same bytes every time."""
+
+from __future__ import annotations
+
+import nbformat
+import pytest
+
+from helpers import book
+
+SOURCE = """# %% [markdown]
+# # Toy
+
+# %%
+def twice(x):
+    ### BEGIN SOLUTION 99.1
+    y = x
+
+    return y + x
+    ### END SOLUTION
+
+
+# %%
+share = ...  # a number
+### BEGIN SOLUTION 99.2
+share = 0.5
+### END SOLUTION
+print(share)
+
+# %% tags=["nbval-ignore-output"]
+1 + 1
+
+# %%
+1 + 1
+"""
+
+
+@pytest.fixture
+def toy(tmp_path):
+    path = tmp_path / "99_toy.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_blank_has_placeholders_and_no_answer(toy):
+    cells = book.blank(book.read(toy)).cells
+    assert cells[1].source == "def twice(x):\n    # YOUR CODE HERE\n    raise NotImplementedError"
+    assert cells[2].source == "share = ...  # a number\n# YOUR CODE HERE\nprint(share)"
+
+
+def test_solved_has_answers_and_no_marker(toy):
+    cells = book.solved(book.read(toy)).cells
+    assert cells[1].source == "def twice(x):\n    y = x\n\n    return y + x"
+    assert "SOLUTION" not in "".join(c.source for c in cells)
+
+
+def test_other_answers_take_the_indentation_of_the_region(toy):
+    cells = book.answered(book.read(toy), {"99.1": "if x:\n    return 1\nreturn 2"}).cells
+    assert cells[1].source == "def twice(x):\n    if x:\n        return 1\n    return 2"
+    assert "share = 0.5" in cells[2].source, "exercises that are not named keep their right answer"
+
+
+def test_ids_come_from_the_text_and_stay_unique(toy):
+    first, again = book.read(toy), book.read(toy)
+    ids = [c.id for c in first.cells]
+    assert ids == [c.id for c in again.cells]
+    assert len(set(ids)) == len(ids), "two equal cells have two ids"
+    assert ids[-1].endswith("-2")
+
+
+def test_executed_twice_gives_the_same_bytes(toy, tmp_path):
+    toy.write_text('# %%\nimport sys\nfor i in range(3):\n    print(i, flush=True)\nprint("x")\n')
+    runs = [nbformat.writes(book.execute(book.solved(book.read(toy)), tmp_path)) for _ in range(2)]
+    assert runs[0] == runs[1]
+    outputs = nbformat.reads(runs[0], 4).cells[0].outputs
+    assert [o.text for o in outputs] == ["0\n1\n2\nx\n"], "pieces of one stream are joined"
+
+
+def test_same_source_notices_a_change(toy):
+    one, other = book.solved(book.read(toy)), book.solved(book.read(toy))
+    assert book.same_source(one, other)
+    other.cells[1].source += "\n"
+    assert not book.same_source(one, other)
+
+
+def test_environment_is_put_back(monkeypatch):
+    monkeypatch.delenv("COURSE_PROGRESS", raising=False)
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    import os
+
+    with book.environment({"COURSE_TOY": "1"}):
+        assert os.environ["COURSE_PROGRESS"] == ""
+        assert os.environ["PYTHONHASHSEED"] == "0"
+    assert "COURSE_PROGRESS" not in os.environ
+    assert "COURSE_TOY" not in os.environ
+    assert os.environ["PYTHONHASHSEED"] == "7"
+
+
+def test_unknown_chapter_is_named():
+    with pytest.raises(LookupError, match="no chapter 77; there are 00"):
+        book.sources(["77"])
+
+
+def test_check_reports_a_stale_notebook(tmp_path, monkeypatch, capsys):
+    for folder in ("solutions", "chapters"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "solutions" / "99_toy.py").write_text(SOURCE)
+    monkeypatch.setattr(book, "ROOT", tmp_path)
+    monkeypatch.setattr(
+        book, "sources", lambda only=None: sorted((tmp_path / "solutions").glob("[0-9][0-9]_*.py"))
+    )
+    assert book.main(["--check"]) == 1
+    assert "STALE solutions/99_toy.ipynb" in capsys.readouterr().out
+    monkeypatch.setattr(book, "execute", lambda notebook, folder: notebook)
+    assert book.main([]) == 0
+    assert book.main(["--check"]) == 0
+    assert not list(tmp_path.rglob("*.tmp"))

@@ -6,7 +6,8 @@
 
 from .errors import DataError, DataUnavailable, UnknownIdError
 from .interactions import Interactions
-from .sources import load, load_or_none
+from .ownfile import read_ratings
+from .sources import cache_folder, load, load_or_none
 from .splits import (
     Split,
     cold_item_split,
@@ -23,6 +24,7 @@ __all__ = [
     "Interactions",
     "Split",
     "UnknownIdError",
+    "cache_folder",
     "cold_item_split",
     "leave_last_out",
     "leave_one_out",
@@ -30,5 +32,6 @@ __all__ = [
     "load_or_none",
     "predefined_u1",
     "random_split",
+    "read_ratings",
     "time_split",
 ]

@@ -43,7 +43,8 @@ def check_ratings(
     if missing:
         raise DataError(
             f"{table}: no column {', '.join(missing)}; found "
-            f"{', '.join(map(str, ratings.columns)) or 'none'}, expected {', '.join(RATING_COLUMNS)}; rename or add the columns"
+            f"{', '.join(map(str, ratings.columns)) or 'none'}, expected "
+            f"{', '.join(RATING_COLUMNS)}; rename or add the columns"
         )
     if len(ratings) == 0:
         raise DataError(f"{table}: empty, expected at least one rating; check that the right file was given")

@@ -245,10 +245,14 @@ def _clean(content: bytes, file: str, binary: bool = False) -> bytes:
             at = error.start
     if at >= 0:
         raise DataError(
-            f"{file}: line {content.count(bytes([10]), 0, at) + 1} holds the byte 0x{content[at]:02x}, which is "
+            f"{file}: line {_line_at(content, at)} holds the byte 0x{content[at]:02x}, which is "
             "not UTF-8 text; save the file as UTF-8"
         )
     return content
+
+
+def _line_at(content: bytes, at: int) -> int:
+    return content.count(b"\n", 0, at) + 1
 
 
 def _text(content: bytes) -> str:

@@ -123,7 +123,8 @@ def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed:
     if short:
         note += f"; {short} users with {k} interactions or fewer stay in train"
     rule = f"random ties, seed {seed}" if ties == "random" else "ties by item"
-    return _split(data, in_test, f"leave last {k} out, {rule}", note)
+    what = "one" if k == 1 else str(k)
+    return _split(data, in_test, f"leave last {what} out, {rule}", note)
 
 
 def leave_one_out(data: Interactions, seed: int = 0, ties: Ties = "random") -> Split:

@@ -1,0 +1,215 @@
+"""What this machine has: the one place that decides, and the one sentence a skipped cell prints.
+
+A gate is asked, not set: ``if gates.mxnet.ready("The symbolic network"):`` runs the cell where the
+machine can, and elsewhere prints what is missing and what shows the same idea. Nothing is tried at
+import; each gate looks once and remembers.
+
+``COURSE_RUN_GATED=1`` opens the GPU gate on a machine without one, so that its cells run on the CPU
+and cannot rot. ``COURSE_OFFLINE=1`` closes the network gate. ``COURSE_CLOUD=aws`` opens the AWS gate.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+# the host the course downloads its data from; reaching it is what "network" means here
+_HOST = "files.grouplens.org"
+# plain HTTP, because the host's TLS certificate has lapsed more than once; nothing is read from it
+_PAGE = f"http://{_HOST}/datasets/movielens/ml-100k-README.txt"
+_ASK = """
+import sys, urllib.error, urllib.request as request
+
+class Stay(request.HTTPRedirectHandler):
+    def redirect_request(self, *unused):
+        return None  # an answer is enough: where it points to does not matter
+
+try:
+    request.build_opener(Stay).open(request.Request(sys.argv[1], method="HEAD"), timeout=1).close()
+except urllib.error.HTTPError as error:
+    sys.exit(error.code >= 400)
+except OSError:
+    sys.exit(1)
+"""
+_YES = ("1", "true", "yes", "on")
+
+
+class Gate:
+    """One thing a machine may lack; true or false, with a reason.
+
+    Parameters
+    ----------
+    name : str
+        What it stands for, as a sentence would call it.
+    probe : callable
+        Returns an empty string where the thing is there, else why not, as a clause without a full stop.
+    twin : str
+        What shows the same idea without it; the second half of the sentence that is printed.
+    """
+
+    def __init__(self, name: str, probe: Callable[[], str], twin: str) -> None:
+        self.name = name
+        self.twin = twin
+        self._probe = probe
+        self._missing: str | None = None
+
+    def _look(self) -> str:
+        if self._missing is None:
+            self._missing = self._probe()
+        return self._missing
+
+    def __bool__(self) -> bool:
+        """Whether it is there; the machine is asked the first time only."""
+        return not self._look()
+
+    @property
+    def reason(self) -> str:
+        """One sentence: what is missing and what to do instead, or that it is there."""
+        missing = self._look()
+        return f"{missing}; {self.twin}." if missing else f"{self.name} is here."
+
+    def ready(self, what: str = "This cell") -> bool:
+        """Whether a cell can run; where it cannot, one sentence says so.
+
+        Parameters
+        ----------
+        what : str
+            What the cell shows, as the start of a sentence: ``"The symbolic network"``.
+
+        Returns
+        -------
+        bool
+            Same as the gate's truth.
+        """
+        if self:
+            return True
+        print(f"{what} is skipped: {self.reason}")
+        return False
+
+    def forget(self) -> None:
+        """Look again the next time: after the environment changed, and in tests."""
+        self._missing = None
+
+    def __repr__(self) -> str:
+        """``Gate(MXNet: open)``, without asking the machine where nothing has yet."""
+        state = "not asked yet" if self._missing is None else "closed" if self._missing else "open"
+        return f"Gate({self.name}: {state})"
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() in _YES
+
+
+def has_gpu() -> bool:
+    """Whether a GPU is there that TensorFlow can use.
+
+    TensorFlow is asked where it is loaded already. Before that, only the driver is: loading
+    TensorFlow to hear "no" would cost seconds and half a gigabyte.
+
+    Returns
+    -------
+    bool
+        ``COURSE_RUN_GATED`` does not change the answer.
+    """
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        return bool(tensorflow.config.list_physical_devices("GPU"))
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
+        return False  # the usual way to hide a GPU from this process
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        return True
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return False
+    try:
+        found = subprocess.run(
+            [program, "--list-gpus"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return found.returncode == 0 and "GPU" in found.stdout
+
+
+def _gpu() -> str:
+    if _flag("COURSE_RUN_GATED") or has_gpu():
+        return ""
+    return "there is no GPU on this machine"
+
+
+def _mxnet() -> str:
+    if importlib.util.find_spec("mxnet") is not None:
+        return ""
+    system, processor = platform.system(), platform.machine()
+    if system == "Windows" or (system == "Darwin" and processor == "arm64"):
+        return f"MXNet has no wheel for {system} on {processor}"
+    return "MXNet is not installed"
+
+
+def _aws() -> str:
+    if os.environ.get("COURSE_CLOUD", "").strip().lower() == "aws":
+        return ""
+    return "no AWS account is asked for (COURSE_CLOUD is not aws)"
+
+
+def _network() -> str:
+    if _flag("COURSE_OFFLINE"):
+        return "the course is set to stay offline (COURSE_OFFLINE)"
+    if _answers(_PAGE, seconds=1.0):
+        return ""
+    return f"{_HOST} cannot be reached"
+
+
+def _answers(page: str, seconds: float) -> bool:
+    """Whether a web page answers within ``seconds``, through the proxy where one is set.
+
+    The look-up of a name has no time limit of its own, so a process asks that can be ended.
+    """
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-S", "-c", _ASK, page],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return tried.returncode == 0
+
+
+gpu = Gate("A GPU", _gpu, "the CPU cells before it show the same on a smaller size")
+mxnet = Gate("MXNet", _mxnet, "the NumPy and Keras cells beside it compute the same function")
+aws = Gate("AWS", _aws, "the SageMaker of this course runs the same calls on this machine")
+network = Gate("The network", _network, "the data inside the course is enough for every chapter")
+
+
+def import_mxnet() -> ModuleType:
+    """Import MXNet 1.9.1 on a NumPy it does not know.
+
+    MXNet still reads ``numpy.bool``, which NumPy 1.24 removed; it is put back before the import.
+
+    Returns
+    -------
+    module
+        ``mxnet``.
+
+    Raises
+    ------
+    ImportError
+        MXNet is not here; the message says why and what to use.
+    """
+    if not mxnet:
+        raise ImportError(f"mxnet: {mxnet.reason}")
+    if "bool" not in vars(np):
+        vars(np)["bool"] = np.bool_
+    return importlib.import_module("mxnet")

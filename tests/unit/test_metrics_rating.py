@@ -1,0 +1,115 @@
+"""Rating errors and bootstrap intervals against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from helpers.metrics import bootstrap_interval, mae, paired_bootstrap, rmse
+
+
+def test_by_hand():
+    assert rmse([1, 2, 3], [1, 2, 6]) == pytest.approx(np.sqrt(3))
+    assert mae([1, 2, 3], [1, 2, 6]) == pytest.approx(1.0)
+    assert rmse([4.0], [4]) == 0.0
+
+
+def test_a_constant_scores_the_standard_deviation():
+    ratings = np.random.default_rng(0).integers(1, 6, 500)
+    assert rmse(np.full(500, ratings.mean()), ratings) == pytest.approx(ratings.std())
+
+
+def test_mae_is_never_above_rmse():
+    generator = np.random.default_rng(1)
+    for _ in range(20):
+        left, right = generator.normal(size=(2, 30))
+        assert mae(left, right) <= rmse(left, right)
+
+
+def test_float32_is_added_up_in_float64():
+    ones = np.full(3_000_000, 1.1, np.float32)
+    assert rmse(ones, np.zeros_like(ones)) == pytest.approx(1.1, abs=1e-6)
+
+
+@pytest.mark.parametrize("metric", [rmse, mae])
+@pytest.mark.parametrize(
+    ("predicted", "actual", "message"),
+    [
+        ([1, 2], [1, 2, 3], "predicted has 2 values and actual has 3"),
+        ([], [], "predicted: expected at least one value"),
+        ([1, np.nan, 3], [1, 2, 3], "predicted: expected finite numbers, got nan at position 1 \\(1 of 3"),
+        ([1, 2], [1, np.inf], "actual: expected finite numbers, got inf"),
+        ([[1], [2]], [1, 2], "predicted: expected one dimension, got shape \\(2, 1\\)"),
+        (3.0, [3.0], "expected one dimension"),
+    ],
+)
+def test_bad_input_is_named(metric, predicted, actual, message):
+    with pytest.raises(ValueError, match=message):
+        metric(predicted, actual)
+
+
+def test_the_interval_is_that_of_the_normal_for_a_mean():
+    values = np.random.default_rng(0).normal(2.0, 1.0, 4000)
+    found = bootstrap_interval(values, n=2000)
+    assert found.value == pytest.approx(values.mean())
+    half = 1.96 * values.std() / np.sqrt(4000)
+    assert found.high - found.value == pytest.approx(half, rel=0.1)
+    assert found.value - found.low == pytest.approx(half, rel=0.1)
+
+
+def test_the_interval_covers_as_often_as_it_says():
+    generator = np.random.default_rng(7)
+    covered = 0
+    for seed in range(200):
+        interval = bootstrap_interval(generator.normal(0, 1, 60), n=300, seed=seed, level=0.9)
+        covered += interval.low <= 0 <= interval.high
+    assert 0.82 <= covered / 200 <= 0.96
+
+
+def test_same_seed_same_interval_and_any_statistic():
+    values = np.arange(50.0)
+    assert bootstrap_interval(values, seed=3) == bootstrap_interval(values, seed=3)
+    assert bootstrap_interval(values, seed=3) != bootstrap_interval(values, seed=4)
+    median = bootstrap_interval(values, np.median)
+    assert median.low < median.value == 24.5 < median.high
+    assert str(bootstrap_interval([1.0, 1.0])) == "1.000 [1.000, 1.000]"
+
+
+def test_blocks_do_not_change_the_number_of_resamples(monkeypatch):
+    from helpers.metrics import bootstrap
+
+    seen = []
+
+    def statistic(samples, axis):
+        seen.append(len(samples))
+        return samples.mean(axis=axis)
+
+    monkeypatch.setattr(bootstrap, "_BLOCK", 100)
+    bootstrap_interval(np.arange(30.0), statistic, n=10)
+    assert seen == [1, 3, 3, 3, 1]  # the sample itself, then ten resamples in blocks of three
+
+
+def test_paired_comparison_sees_what_separate_intervals_hide():
+    generator = np.random.default_rng(0)
+    by_user = generator.normal(1.0, 0.5, 300)
+    better, worse = by_user - 0.02 + generator.normal(0, 0.05, 300), by_user
+    assert paired_bootstrap(better, worse).high < 0
+    first, second = bootstrap_interval(better), bootstrap_interval(worse)
+    assert first.high > second.low
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), "values: expected one dimension and at least one value"),
+        (([1.0, np.nan],), "nan at position 1"),
+        (([1.0], np.mean, 0), "n=0"),
+        (([1.0], np.mean, 10, 0, 95), "level=95"),
+    ],
+)
+def test_bad_bootstrap_input_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(*arguments)
+
+
+def test_pairs_must_match():
+    with pytest.raises(ValueError, match="first has 2 values and second has 1"):
+        paired_bootstrap([1.0, 2.0], [1.0])

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import pandas as pd
 
@@ -61,22 +62,20 @@ def parse_items(content: bytes, file: str, layout: str) -> pd.DataFrame:
     return table
 
 
-def _item_fields(
-    content: bytes, file: str, layout: str
-) -> Iterator[tuple[int, tuple[str, str, str, list[str]]]]:
-    """Yield line number, raw id, title, year ("" where it stands in the title) and genres."""
+def _item_fields(content: bytes, file: str, layout: str) -> Iterator[tuple[int, tuple[str, str, str, str]]]:
+    """Yield line number, raw id, title, year ("" where it stands in the title) and genres with | between."""
     if layout == "u.item":
         for line, fields in _lines(content, file, "|", 24, "latin-1"):
             genres = [g for g, flag in zip(U_ITEM_GENRES, fields[5:], strict=True) if flag == "1"]
-            yield line, (fields[0], fields[1], "", genres)
+            yield line, (fields[0], fields[1], "", "|".join(genres))
     elif layout == "dat":
         for line, fields in _lines(content, file, "::", 3, "latin-1"):
-            yield line, (fields[0], fields[1], "", fields[2].split("|"))
+            yield line, (fields[0], fields[1], "", fields[2])
     elif layout == "item":
         for line, fields in _lines(content, file, "\t", 4, "utf-8"):
             if line > 1:
                 title = fields[1].replace("unkonwn", "unknown")  # sic, in RecBole's file
-                yield line, (fields[0], title, fields[2], fields[3].split(" "))
+                yield line, (fields[0], title, fields[2], fields[3].replace(" ", "|"))
     else:
         own = layout == "own"
         expected = ["item_id", "title", "year", "genres"] if own else ["movieId", "title", "genres"]
@@ -94,7 +93,7 @@ def _item_fields(
                         f"({', '.join(expected)})"
                     )
                 if number > 0:
-                    yield line, (fields[0], fields[1], fields[2] if own else "", fields[-1].split("|"))
+                    yield line, (fields[0], fields[1], fields[2] if own else "", fields[-1])
                 line = reader.line_num + 1
         except csv.Error as error:
             raise DataError(f"{file}: line {line} is not CSV ({error}); get a fresh copy") from error
@@ -128,5 +127,6 @@ def _title_year(title: str, year: str) -> tuple[str, float]:
     return (found["title"], float(found["year"])) if found else (title, float("nan"))
 
 
-def _genres(genres: list[str]) -> tuple[str, ...]:
-    return tuple(g for g in (genre.strip() for genre in genres) if g and g not in NO_GENRE)
+@lru_cache(maxsize=4096)  # a data set has at most a few thousand combinations
+def _genres(genres: str) -> tuple[str, ...]:
+    return tuple(g for g in (genre.strip() for genre in genres.split("|")) if g and g not in NO_GENRE)

@@ -80,7 +80,7 @@ def items_table(
                 t if isinstance(t, str) and t else f"untitled {i}"
                 for t, i in zip(titles, item_ids, strict=True)
             ],
-            "year": years.reindex(item_ids).to_numpy(),
+            "year": years.reindex(item_ids).array,
             "genres": [_genres(value) for value in genres],
         },
         index=pd.RangeIndex(count, name="item"),

@@ -143,7 +143,7 @@ def test_gives_up_after_three_attempts(server, tmp_path):
 
 def test_pauses_double(server, tmp_path, monkeypatch):
     pauses = []
-    monkeypatch.setattr(download.time, "sleep", pauses.append)
+    monkeypatch.setattr(download, "sleep", pauses.append)
     server.plan = [status(502)]
     with pytest.raises(DataUnavailable):
         download.fetch(server.url, tmp_path / "set.zip", SHA)
@@ -227,7 +227,7 @@ def test_refused_and_unknown_hosts_are_final_at_once(tmp_path, monkeypatch):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    monkeypatch.setattr(download.time, "sleep", lambda _: pytest.fail("must not wait"))
+    monkeypatch.setattr(download, "sleep", lambda _: pytest.fail("must not wait"))
     with pytest.raises(DataUnavailable, match="127.0.0.1: it refused the connection"):
         download.fetch(f"http://127.0.0.1:{port}/set.zip", tmp_path / "set.zip", SHA)
 

@@ -6,6 +6,8 @@ Standard library only: it runs on a bare Python, before anything is installed.
 ``machine``      what this machine must have before anything is installed, and what it will miss
 ``environment``  where the environment is, whether it matches the lock, what its programs see
 ``install``      makes it: uv first, pip where uv cannot be had
+``indexes``      what pip is told about mirrors, told to uv as well
+``guard``        one run at a time changes the environment
 ``tasks``        lab, test, build, bench, lock
 ``doctor``       says all of the above about this machine, and installs nothing
 ===============  ==============================================================================

@@ -12,8 +12,9 @@ from helpers.runner.machine import CannotRun
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORTED = ((3, 10), (3, 11), (3, 12))
-# set by other environments; they would put foreign packages, kernels or settings in front of ours
+# set for other environments; they would put foreign packages, kernels or settings in front of ours
 FOREIGN = (
+    "PYTHONDONTWRITEBYTECODE",  # TensorFlow takes half a minute to import where its bytecode is not kept
     "PYTHONPATH",
     "PYTHONHOME",
     "PYTHONSTARTUP",

@@ -1,7 +1,8 @@
 """Makes the environment from the lock: uv into it first, then everything with uv, or with pip where uv fails.
 
 Every file that is installed must have a hash that stands in the lock. The stamp is taken away before
-anything changes and written last, so an installation that was cut off is never taken for a whole one.
+anything changes and written last, so an installation that was cut off is never taken for a whole one;
+one that was cut off while packages were written is made anew, since any of them may be half there.
 """
 
 from __future__ import annotations
@@ -9,20 +10,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from helpers.runner import indexes, machine
 from helpers.runner.environment import SUPPORTED, Environment
+from helpers.runner.guard import GUARD, guarded
 from helpers.runner.machine import CannotRun
 
-GUARD = "course-install.lock"  # held by the one run that changes the environment
-WAIT_SECONDS = 0.5
+UNFINISHED = "course-install.unfinished"  # there while packages are written
 
 
 def ensure(environment: Environment) -> None:
@@ -96,46 +95,6 @@ def _check_empty(environment: Environment) -> None:
         )
 
 
-@contextmanager
-def guarded(environment: Environment) -> Iterator[None]:
-    """Let one run at a time change the environment; others wait. The system frees a dead run's hold."""
-    try:
-        environment.folder.mkdir(parents=True, exist_ok=True)
-        guard = (environment.folder / GUARD).open("a+")
-    except OSError as error:
-        raise CannotRun(
-            f"{environment.folder} cannot be written ({error.strerror}):"
-            " name a folder of yours with COURSE_VENV."
-        ) from error
-    with guard:
-        waiting = False
-        while not _hold(guard):
-            if not waiting:
-                print("Another run is making the environment; waiting until it has.", flush=True)
-                waiting = True
-            time.sleep(WAIT_SECONDS)
-        yield
-
-
-def _hold(guard: IO[str]) -> bool:
-    """Take the hold if it is free; it ends when the file is closed."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            guard.seek(0)
-            msvcrt.locking(guard.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:  # a file system without locks (some network drives): go on without
-        return True
-    return True
-
-
 def _announce(environment: Environment) -> None:
     if environment.installed_hash():
         print("The packages of the course have changed; bringing the environment up to date.", flush=True)
@@ -167,17 +126,17 @@ def prepare(environment: Environment) -> None:
         When Python could not make it.
     """
     whole = environment.version() in SUPPORTED and environment.python.exists()
+    whole = whole and not (environment.folder / UNFINISHED).exists()
     if whole and _call(environment, [str(environment.python), "-m", "pip", "--version"], quiet=True) == 0:
         return
-    for path in environment.folder.iterdir():  # half made, or its Python is gone
+    for path in environment.folder.iterdir():  # half made, or its Python is gone or too old
         if path.name == GUARD:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
-    code = subprocess.run([sys.executable, "-m", "venv", str(environment.folder)], check=False).returncode
-    if code != 0:
+    if _call(environment, [sys.executable, "-m", "venv", str(environment.folder)]) != 0:
         raise CannotRun(f"Python could not make {environment.folder} (its message is above).", 1)
 
 
@@ -189,11 +148,15 @@ def install_packages(environment: Environment) -> None:
     CannotRun
         When pip failed too.
     """
-    if install_uv(environment):
+    unfinished = environment.folder / UNFINISHED
+    with_uv = install_uv(environment)
+    unfinished.touch()
+    if with_uv:
         command = [str(environment.program("uv")), "pip", "install", "--python", str(environment.python)]
         command += ["--require-hashes", "-r", str(environment.lock)]
         code = _call(environment, command, indexes.for_uv(indexes.pip_settings(environment), os.environ))
         if code == 0:
+            unfinished.unlink()
             return
         print(f"uv ended with code {code}; trying again with pip, which takes 5 to 12 minutes.", flush=True)
     else:
@@ -205,6 +168,7 @@ def install_packages(environment: Environment) -> None:
             " The same command tries again and keeps what was downloaded.",
             1,
         )
+    unfinished.unlink()
 
 
 def install_uv(environment: Environment) -> bool:
@@ -214,17 +178,24 @@ def install_uv(environment: Environment) -> bool:
     """
     block = locked_block(environment.lock.read_text(encoding="utf-8"), "uv")
     version = block.split("==")[1].split()[0]
-    uv = environment.program("uv")
-    if uv.exists():
-        told = subprocess.run([str(uv), "--version"], capture_output=True, text=True, check=False)
-        if told.returncode == 0 and told.stdout.split()[1:2] == [version]:
-            return True
+    if _version_of(environment.program("uv")) == version:
+        return True
     wanted = environment.folder / "course-uv.txt"
     wanted.write_text(block, encoding="utf-8")
     try:
-        return _pip(environment, wanted, "--quiet", "--no-deps") == 0
+        done = _pip(environment, wanted, "--quiet", "--no-deps", "--force-reinstall") == 0
     finally:
         wanted.unlink()
+    return done and _version_of(environment.program("uv")) == version
+
+
+def _version_of(uv: Path) -> str:
+    """What an installed uv says its version is; empty when there is none or it does not run."""
+    try:
+        told = subprocess.run([str(uv), "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return "".join(told.stdout.split()[1:2])
 
 
 def locked_block(lock: str, name: str) -> str:
@@ -254,13 +225,26 @@ def _pip(environment: Environment, wanted: Path, *options: str) -> int:
 def _call(
     environment: Environment, command: Sequence[str], extra: dict[str, str] | None = None, quiet: bool = False
 ) -> int:
-    """Run a command in the environment and wait; its exit code."""
+    """Run a command in the environment and wait; its exit code.
+
+    It has a session of its own, so that Ctrl-C reaches this run alone, which then ends the command and all
+    that it started, without a traceback of each.
+    """
     output = subprocess.DEVNULL if quiet else None
-    return subprocess.run(
+    with subprocess.Popen(
         command,
         cwd=environment.root,
         env=environment.variables() | (extra or {}),
         stdout=output,
         stderr=output,
-        check=False,
-    ).returncode
+        start_new_session=True,
+        close_fds=os.name == "nt",
+    ) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            if os.name == "nt":
+                process.terminate()
+            else:
+                os.killpg(process.pid, signal.SIGTERM)
+            raise

@@ -164,8 +164,8 @@ def install_packages(environment: Environment) -> None:
     code = _pip(environment, environment.lock)
     if code != 0:
         raise CannotRun(
-            f"The packages could not be installed (pip ended with code {code}; its message is above)."
-            " The same command tries again and keeps what was downloaded.",
+            f"The packages could not be installed (pip ended with code {code}; its message is above):"
+            " look at the network connection, then run this again; what was downloaded is kept.",
             1,
         )
     unfinished.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,13 +15,26 @@ from helpers.runner.machine import CannotRun
 FIRST_CHAPTER = "chapters/00_start_here.ipynb"
 # the checks that `test` runs before pytest, and what each is for
 CHECKS = {"ruff": ["ruff", "check", "."], "mypy": ["mypy"]}
+ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 LOCK_COMMAND = "python -m helpers lock"
 
 
 def lab(environment: Environment, arguments: Sequence[str]) -> int:
     """Open JupyterLab on the first chapter, or on the notebook that the arguments name."""
     install.ensure(environment)
+    ask_nothing(environment)
     return hand_over(environment, ["jupyterlab", *lab_options(environment, arguments), *arguments])
+
+
+def ask_nothing(environment: Environment) -> None:
+    """Turn JupyterLab's question about news off, in the environment's own settings.
+
+    A reader who turned it on again there is left alone: the file is written once.
+    """
+    page = environment.folder / "etc" / "jupyter" / "labconfig" / "page_config.json"
+    if not page.exists():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}, indent=2), encoding="utf-8")
 
 
 def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]:

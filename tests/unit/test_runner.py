@@ -458,6 +458,16 @@ def test_lab_opens_the_first_chapter_on_this_machine_only(environment, handed):
     assert {"--LabApp.news_url=None", "--LabApp.extension_manager=readonly"} <= set(command)
 
 
+def test_lab_does_not_ask_about_news(environment):
+    tasks.ask_nothing(environment)
+    page = next(environment.folder.rglob("page_config.json"))
+    assert page.relative_to(environment.folder).as_posix() == "etc/jupyter/labconfig/page_config.json"
+    assert tasks.ANNOUNCEMENTS in page.read_text()
+    page.write_text("{}")
+    tasks.ask_nothing(environment)
+    assert page.read_text() == "{}", "a reader's own choice stays"
+
+
 def test_lab_lets_the_reader_decide(environment, monkeypatch):
     monkeypatch.setattr(tasks.os, "geteuid", lambda: 0, raising=False)
     chapter = environment.root / tasks.FIRST_CHAPTER

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 #: Okabe and Ito's palette: apart for every common kind of color vision
 PALETTE = {
@@ -84,4 +88,107 @@ def long_tail(counts: np.ndarray, *, top: int, share: float) -> Figure:
     ax.set_ylim(bottom=0)
     ax.margins(x=0.01)
     ax.legend()
+    return fig
+
+
+_BOX = {"boxstyle": "round,pad=0.4", "edgecolor": PALETTE["grey"]}
+
+
+def network(symbol_json: str) -> Figure:
+    """Draw an MXNet symbol from left to right; the same symbol always gives the same picture.
+
+    What ``mx.viz.plot_network`` draws with Graphviz. Parameters have no box of their own, as there: they
+    belong to the layer that uses them.
+
+    Parameters
+    ----------
+    symbol_json : str
+        What ``symbol.tojson()`` returns.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    nodes = json.loads(symbol_json)["nodes"]
+    inner = [i for i, node in enumerate(nodes) if not _is_parameter(node)]
+    feeds = {i: [j for j, *_ in nodes[i]["inputs"] if j in inner] for i in inner}
+    column: dict[int, int] = {}
+    row: dict[int, float] = {}
+    for i in inner:  # MXNet lists a node after its inputs
+        column[i] = 1 + max((column[j] for j in feeds[i]), default=-1)
+        row[i] = float(np.mean([row[j] for j in feeds[i]])) if feeds[i] else sum(not feeds[j] for j in row)
+    for i in inner:  # an input stands right before its first use
+        used = [column[j] for j in inner if i in feeds[j]]
+        if not feeds[i] and used:
+            column[i] = min(used) - 1
+    fig, ax = plt.subplots(figsize=(1.5 * (max(column.values()) + 1), 1.1 * (max(row.values()) + 1.2)))
+    for i in inner:
+        place = column[i], -row[i]
+        color = "#FFFFFF" if nodes[i]["op"] == "null" else "#D6EAF5"
+        text = ax.text(
+            *place, _label(nodes[i]), ha="center", va="center", fontsize=9, bbox={**_BOX, "fc": color}
+        )
+        text.set_zorder(3)
+        for j in feeds[i]:
+            ax.plot(
+                [column[j], place[0]], [-row[j], place[1]], color=PALETTE["grey"], linewidth=1.5, zorder=1
+            )
+    ax.set_xlim(-0.5, max(column.values()) + 0.7)
+    ax.set_ylim(-max(row.values()) - 0.6, 0.6)
+    ax.set_axis_off()
+    return fig
+
+
+def _is_parameter(node: dict[str, Any]) -> bool:
+    return node["op"] == "null" and node["name"].endswith(("weight", "bias", "gamma", "beta"))
+
+
+def _label(node: dict[str, Any]) -> str:
+    if node["op"] == "null":
+        return str(node["name"])
+    settings = node.get("attrs", {})
+    shown = {
+        "Embedding": "{input_dim} × {output_dim}",
+        "FullyConnected": "{num_hidden} wide",
+        "Activation": "{act_type}",
+        "Dropout": "p = {p}",
+        "sum": "axis {axis}",
+    }.get(node["op"], "")
+    name = {"elemwise_mul": "product", "LinearRegressionOutput": "Linear-\nRegression-\nOutput"}.get(
+        node["op"], node["op"]
+    )
+    return f"{name}\n{shown.format(**settings)}" if shown else name
+
+
+def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
+    """Scatter named points and write as many names as fit without touching, in the order given.
+
+    Parameters
+    ----------
+    places : numpy.ndarray, shape (n, 2)
+    names : numpy.ndarray of str, shape (n,)
+        The first are the likeliest to be written out.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(8, 6))
+    ax.scatter(places[:, 0], places[:, 1], s=14, color=PALETTE["blue"], alpha=0.7)
+    ax.set(title=title, xlabel="first component", ylabel="second component")
+    ax.margins(x=0.12)
+    fig.canvas.draw()
+    area = ax.get_window_extent()
+    taken: list[Bbox] = []
+    for place, name in zip(places, names, strict=True):
+        note = ax.annotate(
+            short(name, 32), place, xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8
+        )
+        box = note.get_window_extent().expanded(1.05, 1.15)
+        inside = area.x0 <= box.x0 and box.x1 <= area.x1 and area.y0 <= box.y0 and box.y1 <= area.y1
+        if inside and not any(box.overlaps(other) for other in taken):
+            taken.append(box)
+        else:
+            note.remove()
     return fig

@@ -40,7 +40,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "return p + learning_rate * of_user, q + learning_rate * of_item",
             "moved away",
         ),
-        ("of_user, of_item = pair_gradient(p, q, rating)\nreturn p - of_user, q - of_item", "ignores the learning rate"),
+        (
+            "of_user, of_item = pair_gradient(p, q, rating)\nreturn p - of_user, q - of_item",
+            "ignores the learning rate",
+        ),
         (
             "of_user, of_item = pair_gradient(p, q, rating)\n"
             "p -= learning_rate * of_user\nq -= learning_rate * of_item\nreturn p, q",

@@ -123,17 +123,17 @@ register(
     ),
     Quiz(
         "02.q3",
-        "Among all 9,066 films, the Euclidean neighbors of a film with few ratings are mostly other films with few ratings. Why?",
+        "Among all films, most of the nearest neighbors of a well-known one have only one or two ratings. Why?",
         {
-            "a": "viewers of rare films share a taste",
-            "b": "without ratings to pull it away, weight decay keeps a vector short, and short vectors are close to each other",
-            "c": "the optimizer has not converged",
+            "a": "the viewers of rare films share a taste with it",
+            "b": "a vector fitted to one rating can point anywhere, and among thousands of such some point here",
+            "c": "the training stopped too early for them",
         },
         "b",
         {
             "a": "Perhaps, but the model cannot know it: it saw one or two ratings of each.",
-            "b": "Distance mixes direction with length, and length mostly says how many ratings there were.",
-            "c": "More epochs change nothing: rows without ratings have no other slope than the decay.",
+            "b": "Chance directions, and many of them. With twenty ratings a direction has to please twenty people.",
+            "c": "More epochs fit the same one or two ratings more closely; they bring no new ones.",
         },
     ),
 )

@@ -82,5 +82,5 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "02.q1": [("choice = 'a'", "for the others it is zero"), ("choice = 'c'", "both have a slope")],
     "02.q2": [("choice = 'a'", "by heart"), ("choice = 'b'", "the test set has chosen")],
-    "02.q3": [("choice = 'a'", "the model cannot know it"), ("choice = 'c'", "More epochs change nothing")],
+    "02.q3": [("choice = 'a'", "the model cannot know it"), ("choice = 'c'", "bring no new ones")],
 }

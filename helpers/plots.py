@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 #: Okabe and Ito's palette: apart for every common kind of color vision
@@ -88,6 +90,72 @@ def long_tail(counts: np.ndarray, *, top: int, share: float) -> Figure:
     ax.set_ylim(bottom=0)
     ax.margins(x=0.01)
     ax.legend()
+    return fig
+
+
+def tables(values: Mapping[str, np.ndarray], title: str, *, top: float) -> Figure:
+    """Draw small tables of users by films side by side, each number written into its cell.
+
+    Parameters
+    ----------
+    values : mapping of str to numpy.ndarray
+        Title to a table of (users, films) numbers; nan becomes a question mark.
+    title : str
+        Over all of them.
+    top : float
+        The number that gets the brightest color; 0 gets the darkest.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, axes = plt.subplots(1, len(values), figsize=(2.55 * len(values), 2.9))
+    for ax, (name, table) in zip(np.atleast_1d(axes), values.items(), strict=True):
+        rows, columns = table.shape
+        ax.imshow(table, cmap="cividis", vmin=0, vmax=top)
+        for (u, i), value in np.ndenumerate(table):
+            text = "?" if np.isnan(value) else f"{value:.1f}"
+            color = "black" if np.isnan(value) or value > top / 2 else "white"
+            ax.text(i, u, text, ha="center", va="center", color=color)
+        ax.set_title(name)
+        ax.set_xticks(range(columns), [f"film {i}" for i in range(columns)])
+        first = ax.get_subplotspec().is_first_col()
+        ax.set_yticks(range(rows), [f"user {u}" for u in range(rows)] if first else [""] * rows)
+        ax.grid(False)
+    fig.suptitle(title, fontsize=11)
+    fig.tight_layout()
+    return fig
+
+
+def loss_curves(histories: Mapping[str, pd.DataFrame], *, level: float, level_name: str) -> Figure:
+    """Draw training and test RMSE by epoch, a panel a model, on one logarithmic scale.
+
+    Parameters
+    ----------
+    histories : mapping of str to pandas.DataFrame
+        Title of a panel to a history with the columns ``epoch``, ``train`` and ``test``.
+    level : float
+        RMSE of the model to beat, drawn as a line.
+    level_name : str
+        What the legend calls it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, axes = plt.subplots(1, len(histories), figsize=(3 * len(histories), 3.4), sharey=True)
+    for ax, (title, history) in zip(np.atleast_1d(axes), histories.items(), strict=True):
+        ax.plot(history["epoch"], history["train"], label="training")
+        ax.plot(history["epoch"], history["test"], "--", label="test")
+        ax.axhline(level, color=PALETTE["grey"], linewidth=1, label=level_name)
+        ax.set(xlabel="epoch", yscale="log", ylim=(0.25, 4))
+        ax.set_title(f"{title}\nbest test RMSE {history['test'].min():.3f}")
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    np.atleast_1d(axes)[0].set_ylabel("RMSE (stars, log scale)")
+    np.atleast_1d(axes)[-1].legend(fontsize=9)
+    fig.tight_layout()
     return fig
 
 

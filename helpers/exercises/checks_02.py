@@ -123,7 +123,7 @@ register(
     ),
     Quiz(
         "02.q3",
-        "Among all films, most of the nearest neighbors of a well-known one have only one or two ratings. Why?",
+        "Among all films, most of the nearest neighbors of a well-known one have hardly any ratings. Why?",
         {
             "a": "the viewers of rare films share a taste with it",
             "b": "a vector fitted to one rating can point anywhere, and among thousands of such some point here",
@@ -131,9 +131,9 @@ register(
         },
         "b",
         {
-            "a": "Perhaps, but the model cannot know it: it saw one or two ratings of each.",
+            "a": "Perhaps, but the model cannot know it: it saw a handful of ratings of each.",
             "b": "Chance directions, and many of them. With twenty ratings a direction has to please twenty people.",
-            "c": "More epochs fit the same one or two ratings more closely; they bring no new ones.",
+            "c": "More epochs fit the same few ratings more closely; they bring no new ones.",
         },
     ),
 )

@@ -329,7 +329,7 @@ def train_world(learning_rate, factors, weight_decay, epochs=60):
 # %% [markdown]
 # The rates look large because the batch's slope is a mean over 50 ratings, of which one user wrote about one. Move the sliders and
 # look for three things: a rate for which sixty epochs are not enough, factors that learn the noise by heart (training falls, test
-# rises), and the decay that repairs this, until there is too much of it.
+# rises), and the decay that repairs this, until there is too much of it. Which setting comes closest to the noise?
 
 
 # %%
@@ -416,9 +416,9 @@ if gates.mxnet:
 # %% [markdown]
 # ## The same in Gluon
 #
-# Two years later the 2018 talk wrote the network as a Python class, in MXNet's *Gluon* style: the forward pass is ordinary code, and
-# `autograd` remembers what to differentiate. `L2Loss` is half the squared error, as above. The talk fed it through a `DataLoader`; we
-# cut three long arrays into slices.
+# For its demo the 2018 talk wrote the network again, as a Python class in MXNet's *Gluon* style: the forward pass is ordinary code,
+# and `autograd` remembers what to differentiate. `L2Loss` is half the squared error, as above. The talk fed it through a `DataLoader`;
+# we cut three long arrays into slices.
 
 # %%
 if gates.mxnet:
@@ -635,7 +635,7 @@ for seed in (0, 1, 2):
     pair = [rmse(m.predict(users, items), stars) for m in (BiasModel().fit(again.train), model)]
     gains.append(pair[0] - pair[1])
     print(f"split {seed}: biases {pair[0]:.3f}, biased MF {pair[1]:.3f}")
-assert min(gains) > 0.003 and np.ptp(gains) < 0.008
+assert min(gains) > 0.003 and max(gains) < 0.01
 for name, model in (("talk's MF, 10 epochs", talk), ("biased MF, no decay", loose), ("biased MF", biased)):
     guess = model.predict(test_users, test_items)
     for metric, measure in (("RMSE", rmse), ("MAE", metrics.mae)):
@@ -644,8 +644,9 @@ for name, model in (("talk's MF, 10 epochs", talk), ("biased MF, no decay", loos
 # %% [markdown]
 # ## On the talks' own data
 #
-# ML-100K may not be redistributed, so this part runs where the set can be had, and says so where it cannot. Two protocols: our random
-# split, and `u1`, the fixed split of the 2018 talk.
+# Less than a hundredth of a star, yet on every split: small, and real. On the denser ML-100K factors have more to work with. That set
+# may not be redistributed, so this part runs where it can be had, and says so where it cannot. For comparison, Surprise's README
+# reports 0.944 for biases and 0.934 for its SVD there, as means over five folds.
 
 # %% tags=["nbval-ignore-output"]
 hundred = data.load_or_none("100k")
@@ -738,7 +739,7 @@ show(
 
 # %% [markdown]
 # Nobody told the model about budgets, critics or genres. Still, the nineties' blockbusters gather on the left, *Taxi Driver* and
-# *Goodfellas* on the right, and the three films of the rings lie side by side: who loves one loves the next.
+# *A Clockwork Orange* on the right, and the three films of the rings lie side by side: who loves one loves the next.
 #
 # ### A search box
 #
@@ -844,8 +845,8 @@ ledger.scoreboard("02")
 #
 # **References.** Y. Koren, R. Bell and C. Volinsky, 2009: *Matrix Factorization Techniques for Recommender Systems*. Computer 42, 8. ·
 # F. M. Harper and J. A. Konstan, 2015: *The MovieLens Datasets: History and Context*. ACM TiiS 5, 4. · D. P. Kingma and J. Ba, 2015:
-# *Adam: A Method for Stochastic Optimization*. ICLR. · S. Rendle, L. Zhang and Y. Koren, 2019: *On the Difficulty of Evaluating
-# Baselines*. · L. Dirac, 2016: *Using MXNet for Recommendation Modeling at Scale*, AWS re:Invent MAC306. · AWS, 2018: training talk on
+# *Adam: A Method for Stochastic Optimization*. ICLR. · N. Hug, 2020: *Surprise: A Python library for recommender systems*. JOSS 5,
+# 52. · L. Dirac, 2016: *Using MXNet for Recommendation Modeling at Scale*, AWS re:Invent MAC306. · AWS, 2018: training talk on
 # recommender systems with MXNet and SageMaker.
 
 # %%

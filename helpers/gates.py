@@ -17,6 +17,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -200,7 +201,8 @@ network = Gate("The network", _network, "the data inside the course is enough fo
 def import_mxnet() -> ModuleType:
     """Import MXNet 1.9.1 on a NumPy it does not know.
 
-    MXNet still reads ``numpy.bool``, which NumPy 1.24 removed; it is put back before the import.
+    MXNet still reads ``numpy.bool``, which NumPy 1.24 removed; it is put back before the import. Its
+    graph optimizer would write a line with the time of day at every bind; it is told to be quiet.
 
     Returns
     -------
@@ -216,7 +218,10 @@ def import_mxnet() -> ModuleType:
         raise ImportError(f"mxnet: {mxnet.reason}")
     if "bool" not in vars(np):
         vars(np)["bool"] = np.bool_
-    return importlib.import_module("mxnet")
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy functions it merely lists
+        return importlib.import_module("mxnet")
 
 
 def report() -> pd.DataFrame:

@@ -87,7 +87,8 @@ class LogisticMF:
         self._users = _with_bias(rng.normal(0, 0.1 / np.sqrt(k), (n_users, k)), own=k)
         self._items = _with_bias(rng.normal(0, 0.1 / np.sqrt(k), (n_items, k)), own=k + 1)
         self.mean = float(-np.log(self.ratio))  # log odds of a positive in the sample
-        self._moments = [np.zeros_like(table) for table in (self._users, self._items) for _ in range(2)]
+        # the column of ones is not learned
+        self._optimizers = _Adam(self._users, fixed=k + 1), _Adam(self._items, fixed=k)
         self._steps = 0
         self.history = []
         examples = sampler.epoch(self.ratio, rng=rng)
@@ -113,16 +114,12 @@ class LogisticMF:
             cells = sparse.csr_matrix(
                 (slope, (users, items)), shape=(len(self._users), len(self._items)), dtype=np.float32
             )
-            decay = self.decay / len(labels)
-            touched_u = np.bincount(users, minlength=len(self._users)).astype(np.float32)[:, None] * decay
-            touched_i = np.bincount(items, minlength=len(self._items)).astype(np.float32)[:, None] * decay
-            grad_u = cells @ self._items + touched_u * self._users
-            grad_i = cells.T @ self._users + touched_i * self._items
-            k = self.n_factors
-            grad_u[:, k + 1] = grad_i[:, k] = 0.0  # the ones stay ones
+            gradients = cells @ self._items, cells.T @ self._users
             self._steps += 1
-            _adam(self._users, grad_u, self._moments[0], self._moments[1], rate, self._steps)
-            _adam(self._items, grad_i, self._moments[2], self._moments[3], rate, self._steps)
+            for side, touched in enumerate((users, items)):
+                count = np.bincount(touched, minlength=len(gradients[side]))
+                penalty = (count * (self.decay / len(labels))).astype(np.float32)
+                self._optimizers[side].step(gradients[side], penalty, rate, self._steps)
         return total / len(examples.labels)
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
@@ -152,11 +149,25 @@ def _with_bias(vectors: npt.NDArray[np.float64], own: int) -> FloatArray:
     return table
 
 
-def _adam(
-    table: FloatArray, gradient: FloatArray, first: FloatArray, second: FloatArray, rate: float, step: int
-) -> None:
-    """One step of Adam in place (Kingma and Ba 2015), with beta 0.9 and 0.999."""
-    first += np.float32(0.1) * (gradient - first)
-    second += np.float32(0.001) * (gradient * gradient - second)
-    scale = np.float32(rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step))
-    table -= scale * first / (np.sqrt(second) + np.float32(1e-8))
+class _Adam:
+    """Adam (Kingma and Ba 2015) on one table, in place and without new arrays in a step."""
+
+    def __init__(self, table: FloatArray, fixed: int) -> None:
+        self.table, self.fixed = table, fixed
+        self.first, self.second, self.work = (np.zeros_like(table) for _ in range(3))
+
+    def step(self, gradient: FloatArray, penalty: FloatArray, rate: float, step: int) -> None:
+        """Follow `gradient` (overwritten) and the L2 `penalty` of each row."""
+        work = np.multiply(self.table, penalty[:, None], out=self.work)
+        gradient += work
+        gradient[:, self.fixed] = 0.0
+        self.first *= np.float32(0.9)
+        self.first += np.multiply(gradient, np.float32(0.1), out=work)
+        self.second *= np.float32(0.999)
+        np.multiply(gradient, gradient, out=work)
+        self.second += np.multiply(work, np.float32(0.001), out=work)
+        np.sqrt(self.second, out=work)
+        work += np.float32(1e-8)
+        np.divide(self.first, work, out=work)
+        work *= np.float32(rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step))
+        self.table -= work

@@ -45,7 +45,7 @@ class ItemKNN:
     Sarwar et al. 2001; Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms".
     """
 
-    def __init__(self, neighbours: int = 300, shrinkage: float = 10.0) -> None:
+    def __init__(self, neighbours: int = 100, shrinkage: float = 10.0) -> None:
         if neighbours < 1 or shrinkage < 0:
             raise ValueError(
                 f"neighbours={neighbours}, shrinkage={shrinkage}: expected at least 1, and 0 or more"

@@ -134,11 +134,20 @@ def expected_sampled(
     above = (ranks.above[owner] + step).astype(np.float64)
     others = (ranks.n_candidates - 1)[owner].astype(np.float64)
     drawn = np.minimum(n_negatives, others)
+    # at least `fewest` of those drawn stand above, because no more of the others are left
+    fewest = np.maximum(0.0, drawn - (others - above))
+    alive = np.flatnonzero(fewest < k)
+    owner, above, others, drawn, j = (x[alive] for x in (owner, above, others, drawn, fewest))
+    gains = np.zeros(2 * k)  # nothing from place k + 1 on
+    gains[:k] = 1.0 if metric == "hit_rate" else 1.0 / np.log2(np.arange(k) + 2)
+    log_p = _log_choose(above, j) + _log_choose(others - above, drawn - j) - _log_choose(others, drawn)
+    chance = np.exp(log_p)  # that j of the drawn negatives stand above the item
     value = np.zeros(len(owner))
-    for j in range(k):  # j sampled negatives stand above the item
-        gain = 1.0 if metric == "hit_rate" else 1.0 / np.log2(j + 2)
-        log_p = _log_choose(above, j) + _log_choose(others - above, drawn - j) - _log_choose(others, drawn)
-        value += gain * np.exp(log_p)
+    for _ in range(k):
+        value += gains[j.astype(np.int64)] * chance
+        # from j to j + 1; the divisor is at least 1, since j is no smaller than `fewest`
+        chance *= (above - j) * (drawn - j) / ((j + 1) * (others - above - drawn + j + 1))
+        j += 1
     return np.bincount(owner, weights=value, minlength=len(ranks.users)) / ranks.tied
 
 

@@ -267,6 +267,15 @@ def test_expected_sampled_with_every_negative_is_the_full_metric() -> None:
     np.testing.assert_allclose(expected_sampled(ranks, 999, 10, "ndcg"), ndcg(ranks, 10), atol=1e-9)
 
 
+def test_expected_sampled_in_a_large_group_of_equals_is_nearly_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = rank_held_out(np.ones((1, 3000)), ([0], [5]))
+    short = [expected_sampled(ranks, m, 10)[0] for m in (20, 100, 1000)]
+    monkeypatch.setattr("helpers.metrics.candidates._EXACT", 3000)
+    exact = [expected_sampled(ranks, m, 10)[0] for m in (20, 100, 1000)]
+    np.testing.assert_allclose(short, exact, atol=1e-4)
+    np.testing.assert_allclose(exact, [10 / 21, 10 / 101, 10 / 1001], rtol=1e-6)  # chance
+
+
 # --- lists, probabilities, results -------------------------------------------------------------
 
 

@@ -58,7 +58,7 @@ class NegativeSampler:
     score : callable, optional
         ``score(users, items)``, for strategy "hard".
     batch_size : int
-        Rows in a batch of strategy "in-batch".
+        Rows in a batch of strategy "in-batch"; rows left over join the last whole batch.
 
     Raises
     ------
@@ -261,8 +261,8 @@ class NegativeSampler:
             total = np.cumsum(weights)
             if total[-1] <= 0:
                 raise SamplingError(
-                    f"{user_name(int(users[row]), self._names)} has taken every item of batch "
-                    f"{row // self.batch_size}: no in-batch negative exists; "
+                    f"{user_name(int(users[row]), self._names)} has taken every item of the batch "
+                    f"of row {row}: no in-batch negative exists; "
                     "shuffle the rows or enlarge the batch"
                 )
             picked = np.searchsorted(total, rng.random(len(block)) * total[-1], side="right")

@@ -151,6 +151,16 @@ def test_in_batch_negatives_come_from_the_same_batch() -> None:
     assert (drawn != items[:, None]).all()
 
 
+def test_rows_left_over_join_the_last_whole_batch() -> None:
+    users, items = np.arange(33), np.arange(33)
+    sampler = NegativeSampler((users, items), strategy="in-batch", batch_size=16)
+    drawn = sampler.draw(users, 200, rng=rng(), positives=items)
+    assert set(np.unique(drawn[32])) == set(range(16, 32))
+    assert set(np.unique(drawn[16])) == set(range(17, 33))
+    assert set(np.unique(drawn[0])) == set(range(1, 16))
+    assert len(sampler.epoch(3, rng=rng()).labels) == 4 * 33
+
+
 def test_in_batch_logits_by_hand() -> None:
     sampler = NegativeSampler((np.array([0, 1, 2, 2]), np.array([0, 0, 0, 1])), n_items=3)
     batch = sampler.in_batch([0, 2, 1], [0, 1, 0])
@@ -201,7 +211,7 @@ def test_a_user_who_rated_everything_that_can_be_drawn_is_named() -> None:
 
 def test_a_batch_of_one_user_has_no_in_batch_negative() -> None:
     sampler = NegativeSampler(([3, 3, 4], [0, 1, 2]), strategy="in-batch", batch_size=2)
-    with pytest.raises(SamplingError, match="user 3 has taken every item of batch 0"):
+    with pytest.raises(SamplingError, match="user 3 has taken every item of the batch of row 0"):
         sampler.draw([3, 3], 1, rng=rng(), positives=[0, 1])
 
 

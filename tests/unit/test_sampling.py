@@ -115,6 +115,14 @@ def test_the_policy_says_what_is_refused(strategy: str, avoid: str) -> None:
     assert positives == pair_set(split.train)
 
 
+def test_known_may_be_larger_than_train_where_no_size_is_stated() -> None:
+    known = ([0, 4], [1, 9])
+    assert NegativeSampler(([0], [0]), avoid="all", known=known).n_items == 10
+    assert NegativeSampler(([0], [0]), avoid="all", known=known, n_items=12).n_users == 5
+    with pytest.raises(ValueError, match="unknown item 9"):
+        NegativeSampler(([0], [0]), avoid="all", known=known, n_items=9)
+
+
 def test_popularity_never_draws_what_nobody_took() -> None:
     sampler = NegativeSampler(TRAIN, strategy="popularity", n_items=50, avoid="none")
     assert sampler.draw(np.zeros(1000, dtype=int), 5, rng=rng()).max() <= 3

@@ -7,6 +7,7 @@ import io
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,9 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
         raise DataError(
             f"{file}: no ratings after the header line, expected at least one; is the download complete?"
         )
-    ids = {"user_id": np.int64, "item_id": np.int64} if form.integer_ids else {}
+    dtypes: Any = {"rating": np.float32, "timestamp": np.int64}
+    if form.integer_ids:
+        dtypes |= {"user_id": np.int64, "item_id": np.int64}
     try:
         if separators != lines * (len(columns) - 1):
             raise ValueError("lines differ in their number of fields")
@@ -100,7 +103,7 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
             header=0 if form.header else None,
             names=columns,
             usecols=list(RATING_COLUMNS),
-            dtype={**ids, "rating": np.float32, "timestamp": np.int64},
+            dtype=dtypes,
             quoting=csv.QUOTE_NONE,
             skip_blank_lines=False,
             na_values=[""],

@@ -615,7 +615,8 @@ words = [f"{name} {100 * r.mean:.1f} %" for name, r in hit_rates.items()]
 show(fig, alt="Dots with intervals, users whose hidden item is in the top ten: " + ", ".join(words) + ".")
 
 # %% [markdown]
-# Was your answer A? The factorization that wins on stars loses to a list that is the same for everyone, by a wide margin.
+# Was your answer A? The factorization that wins on stars loses to a list that is the same for everyone, by a factor of
+# three or more.
 #
 # The bars overlap, and yet some differences are real: the same users are easy for all models. So compare in *pairs*. The *paired
 # bootstrap* resamples users, takes both models' hits for each, and asks for the interval of the difference. If it holds zero, the
@@ -698,7 +699,7 @@ assert fresh_at_1.value > 0 and more.low > 0
 pd.DataFrame(table, columns=["ratio", "negatives drawn", "training loss", "HR@10", "NDCG@10"])
 
 # %% [markdown]
-# With the same negatives all along, the model learns *them* by heart: a lower training loss, worse lists. Fresh draws cost nothing more.
+# With the same negatives all along, the model learns *them* by heart: a lower training loss, worse lists. Fresh draws cost next to nothing.
 # Five negatives are better than one; beyond that, with as many steps, little is left, and 20 have 3.5 times the examples. Compare
 # losses only within one ratio.
 #
@@ -722,8 +723,8 @@ for source in [ratings] if hundred is None else [ratings, hundred]:
     )
 
 # %% [markdown]
-# On latest-small the draw moves EASE by a point, as much as separates it from item-kNN: one split is one sample. On ML-100K, where nearly
-# half of all users have several films in their last second, the rule by item number costs EASE more than a third of its hits, since
+# On latest-small the draw moves EASE by a point, as much as separates it from item-kNN: one split is one sample. On ML-100K, where it is at hand, nearly
+# half of all users have several films in their last second, and the rule by item number costs EASE more than a third of its hits, since
 # item numbers follow the catalogue's history and no one's taste. A number without its tie rule cannot be repeated.
 #
 # ## Sampled candidates
@@ -788,7 +789,7 @@ def draw_sampled(candidates):
     right.set(xlabel="sampled candidates", ylabel="HR@10 relative to EASE", ylim=(0.25, 1.12))
     right.legend(fontsize=9, loc="lower left", frameon=True, framealpha=1, edgecolor="none")
     fig.suptitle(f"{candidates} candidates: {order[0]} is ahead", x=0.02, ha="left")
-    fig.tight_layout()
+    fig.subplots_adjust(left=0.19, right=0.99, bottom=0.22, top=0.88, wspace=0.25)
     return fig
 
 

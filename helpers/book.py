@@ -2,7 +2,9 @@
 
 ``solutions/NN_name.py`` is the source. ``solutions/NN_name.ipynb`` has the
 answers in, ``chapters/NN_name.ipynb`` has them blank; both are executed, and a
-rebuild without a change writes the same bytes.
+rebuild without a change writes the same bytes. A cell that shows how long something
+took is tagged ``timing`` (beside ``nbval-ignore-output``): as long as the notebook's
+source is what it was, a rebuild leaves the seconds that were stored.
 
     python -m helpers build [--check] [NN ...]
 
@@ -41,6 +43,7 @@ ENVIRONMENT = {
     "COURSE_PROGRESS": "",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
+TIMING = "timing"
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -207,6 +210,23 @@ def same_source(one: NotebookNode, other: NotebookNode) -> bool:
     return key(one) == key(other) and dict(one.metadata) == dict(other.metadata)
 
 
+def keep_timings(notebook: NotebookNode, stored: NotebookNode) -> None:
+    """Put the stored outputs back into cells tagged ``timing``; change ``notebook`` in place.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Executed just now.
+    stored : NotebookNode
+        What was built before; nothing is taken from it if its source differs.
+    """
+    if not same_source(notebook, stored):
+        return
+    for cell, before in zip(notebook.cells, stored.cells, strict=True):
+        if TIMING in cell.metadata.get("tags", []) and before.outputs:
+            cell.outputs = before.outputs
+
+
 BUILDS: tuple[tuple[str, Callable[[NotebookNode], NotebookNode]], ...] = (
     ("solutions", solved),
     ("chapters", blank),
@@ -231,6 +251,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{'ok   ' if good else 'STALE'} {name}")
                 continue
             execute(notebook, ROOT / folder)
+            if target.exists():
+                keep_timings(notebook, nbformat.read(target, 4))
             temporary = target.with_suffix(".tmp")
             nbformat.write(notebook, temporary)
             temporary.replace(target)

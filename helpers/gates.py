@@ -21,8 +21,12 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # the host the course downloads its data from; reaching it is what "network" means here
 _HOST = "files.grouplens.org"
@@ -218,3 +222,49 @@ def import_mxnet() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy functions it merely lists
         return importlib.import_module("mxnet")
+
+
+def report() -> pd.DataFrame:
+    """Tell whether this machine is ready for the course, and which optional things it has.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by what was looked at; columns ``state`` ("ready", "here", "not here" or
+        "not ready") and ``what it means``. It holds words, not versions or sizes, so that two
+        machines that are ready give the same table. Nothing outside this machine is asked.
+    """
+    import pandas as pd
+    import psutil
+
+    from helpers import data
+
+    def damaged() -> str:
+        try:
+            data.load("latest-small")
+        except data.DataError as error:
+            return str(error)
+        return ""
+
+    needed = {"tensorflow": "TensorFlow", "sklearn": "scikit-learn", "ipywidgets": "ipywidgets"}
+    absent = [title for name, title in needed.items() if importlib.util.find_spec(name) is None]
+    checks = {
+        "Python": (
+            ""
+            if (3, 10) <= sys.version_info[:2] <= (3, 12)
+            else "the course needs Python 3.10, 3.11 or 3.12",
+            "a version that every framework has wheels for",
+        ),
+        "packages": (f"{', '.join(absent)} missing" if absent else "", "the environment is complete"),
+        "memory": (
+            "" if psutil.virtual_memory().total >= 1.8 * 2**30 else "less than 2 GB: close other programs",
+            "2 GB or more: enough for one chapter at a time",
+        ),
+        "data": (damaged(), "the ratings are here and unchanged"),
+    }
+    rows = [
+        (name, "not ready" if wrong else "ready", wrong or fine) for name, (wrong, fine) in checks.items()
+    ]
+    for gate in (gpu, mxnet, aws):
+        rows.append((gate.name.removeprefix("A "), "here" if gate else "not here", gate.reason))
+    return pd.DataFrame(rows, columns=["", "state", "what it means"]).set_index("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
 
@@ -23,7 +24,8 @@ PALETTE = {
 
 
 def style() -> None:
-    """Set the look of the course's figures: readable at half size, safe for color-blind readers."""
+    """Set the look of figures and tables: readable at half size, safe for color-blind readers, uncut."""
+    pd.set_option("display.max_colwidth", 120, "display.width", 110)
     mpl.rcParams.update(
         {
             "figure.figsize": (6.4, 3.6),

@@ -28,7 +28,7 @@
 # ## Predict before you run
 #
 # Take the ten people who rated the most films, and the ten films that were rated most often. That makes a table of 100 cells. How
-# many of them are filled: 20, 50, or 80? And how many cells of the whole table, with everyone and everything in it? Write both
+# many of them are filled: 30, 60, or 90? And how many cells of the whole table, with everyone and everything in it? Write both
 # guesses down; a few cells further on you will see.
 
 # %%
@@ -107,7 +107,7 @@ ax.set_xticks(
     range(10), [plots.short(t) for t in ratings.items["title"].iloc[top_items]], rotation=40, ha="right"
 )
 ax.set_yticks(range(10), [f"user {u}" for u in top_users])
-ax.set_title(f"Even the busiest corner has holes: {filled} of 100 cells")
+ax.set_title(f"Even the fullest corner has holes: {filled} of 100 cells are rated")
 ax.grid(False)
 fig.colorbar(picture, label="stars")
 show(

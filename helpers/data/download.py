@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 import uuid
 from pathlib import Path
+from time import sleep
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
@@ -98,7 +99,7 @@ def _fetch_with_retries(url: str, host: str, out: BinaryIO, size: int | None) ->
         except _Transient as error:
             if attempt == ATTEMPTS:
                 raise DataUnavailable(f"{host}: {error}, {ATTEMPTS} times") from error
-            time.sleep(pause)
+            sleep(pause)
             pause *= 2
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from .errors import DataError
 from .interactions import Interactions
-from .parsing import line_names, parse_items, parse_ratings
+from .itemfiles import parse_items
+from .parsing import line_names, parse_ratings
 
 FOLDER = Path(__file__).parent / "latest_small"
 SHA256 = {

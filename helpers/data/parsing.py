@@ -1,11 +1,11 @@
-"""From the bytes of a ratings or items file to a raw table; every error names file and line."""
+"""From the bytes of a ratings file to a raw table; every error names file and line."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,14 +22,7 @@ COLUMN_NAMES = {  # what files call our columns
     "rating:float": "rating",
     "timestamp:float": "timestamp",
 }
-U_ITEM_GENRES = (  # the last 19 columns of u.item, in order
-    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary"),
-    *("Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller"),
-    *("War", "Western"),
-)
-NO_GENRE = {"unknown", "(no genres listed)"}
 INTEGER = re.compile(r"[+-]?[0-9]+")
-TITLE_YEAR = re.compile(r"(?P<title>.*?)\s*\((?P<year>[0-9]{4})(?:[-–][0-9]{0,4})?\)(?:\s*\(V\))?")
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns user_id and item_id (int32, or strings for ``"own"``), rating
+        Columns user_id and item_id (int64, or strings for ``"own"``), rating
         (float32), timestamp (int64); a row a line, so that row ``i`` is named by
         :func:`line_names`.
 
@@ -81,12 +74,12 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
         Naming file and line, what was found and what was expected.
     """
     form = LAYOUTS[layout]
-    content = _clean(content, file)
+    content = clean(content, file)
     columns = list(RATING_COLUMNS)
     if form.header:
         columns = [
             COLUMN_NAMES.get(c.strip(), c.strip())
-            for c in _text(content.split(b"\n", 1)[0]).split(form.separator)
+            for c in to_text(content.split(b"\n", 1)[0]).split(form.separator)
         ]
         _check_header(columns, file)
     separators = content.count(form.separator.encode())
@@ -95,7 +88,7 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
         raise DataError(
             f"{file}: no ratings after the header line, expected at least one; is the download complete?"
         )
-    ids = {"user_id": np.int32, "item_id": np.int32} if form.integer_ids else {}
+    ids = {"user_id": np.int64, "item_id": np.int64} if form.integer_ids else {}
     try:
         if separators != lines * (len(columns) - 1):
             raise ValueError("lines differ in their number of fields")
@@ -112,6 +105,7 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
             skip_blank_lines=False,
             na_values=[""],
             keep_default_na=False,
+            low_memory=False,
         )
         if len(table) != lines - form.header:
             raise ValueError(f"{len(table)} rows from {lines} lines")
@@ -123,114 +117,7 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
     return table[list(RATING_COLUMNS)]
 
 
-def parse_items(content: bytes, file: str, layout: str) -> pd.DataFrame:
-    """Parse an items file.
-
-    Parameters
-    ----------
-    content : bytes
-    file : str
-        Name for messages.
-    layout : str
-        ``"u.item"`` (ML-100K, Latin-1), ``"item"`` (RecBole), ``"dat"`` (ML-1M,
-        Latin-1), ``"csv"`` (ML-20M, latest) or ``"own"`` (item_id, title, year, genres).
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns item_id, title (str, without the year, empty where missing), year
-        (float, NaN where missing), genres (tuple of str, empty where none is listed).
-
-    Raises
-    ------
-    DataError
-        Naming file and line, what was found and what was expected.
-    """
-    content = _clean(content, file, binary=layout in ("u.item", "dat"))
-    rows = []
-    for line, fields in _item_fields(content, file, layout):
-        raw_id, title, year, genres = fields
-        rows.append(
-            (_integer_or_text(raw_id, file, line, layout), *_title_year(title, year), _genres(genres))
-        )
-    if not rows:
-        raise DataError(f"{file}: no items, expected at least one; check that the download is complete")
-    return pd.DataFrame(rows, columns=["item_id", "title", "year", "genres"])
-
-
-def _item_fields(
-    content: bytes, file: str, layout: str
-) -> Iterator[tuple[int, tuple[str, str, str, list[str]]]]:
-    """Yield line number, raw id, title, year ("" where it stands in the title) and genres."""
-    if layout == "u.item":
-        for line, fields in _lines(content, file, "|", 24, "latin-1"):
-            genres = [g for g, flag in zip(U_ITEM_GENRES, fields[5:], strict=True) if flag == "1"]
-            yield line, (fields[0], fields[1], "", genres)
-    elif layout == "dat":
-        for line, fields in _lines(content, file, "::", 3, "latin-1"):
-            yield line, (fields[0], fields[1], "", fields[2].split("|"))
-    elif layout == "item":
-        for line, fields in _lines(content, file, "\t", 4, "utf-8"):
-            if line > 1:
-                title = fields[1].replace("unkonwn", "unknown")  # sic, in RecBole's file
-                yield line, (fields[0], title, fields[2], fields[3].split(" "))
-    else:
-        own = layout == "own"
-        expected = ["item_id", "title", "year", "genres"] if own else ["movieId", "title", "genres"]
-        reader = csv.reader(io.StringIO(_text(content), newline=""), strict=True)
-        line = 1
-        try:
-            for number, fields in enumerate(reader):
-                if number == 0 and fields != expected:
-                    raise DataError(
-                        f"{file}: line 1 is {','.join(fields)}, expected the header {','.join(expected)}"
-                    )
-                if len(fields) != len(expected):
-                    raise DataError(
-                        f"{file}: line {line} has {len(fields)} fields, expected {len(expected)} "
-                        f"({', '.join(expected)})"
-                    )
-                if number > 0:
-                    yield line, (fields[0], fields[1], fields[2] if own else "", fields[-1].split("|"))
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise DataError(f"{file}: line {line} is not CSV ({error}); get a fresh copy") from error
-
-
-def _lines(
-    content: bytes, file: str, separator: str, n: int, encoding: str
-) -> Iterator[tuple[int, list[str]]]:
-    for line, text in enumerate(content.decode(encoding).removesuffix("\n").split("\n"), start=1):
-        fields = text.split(separator)
-        if len(fields) != n:
-            raise DataError(
-                f"{file}: line {line} has {len(fields)} fields, expected {n} separated by {separator!r}"
-            )
-        yield line, fields
-
-
-def _integer_or_text(raw: str, file: str, line: int, layout: str) -> int | str:
-    if INTEGER.fullmatch(raw):
-        return int(raw)
-    if layout == "own" and raw:
-        return raw
-    raise DataError(f"{file}: line {line}: item_id is {raw!r}, expected an integer")
-
-
-def _title_year(title: str, year: str) -> tuple[str, float]:
-    """Separate the year from a title such as ``"Toy Story (1995)"``."""
-    title = title.strip()
-    if year.isdigit():
-        return title, float(year)
-    found = TITLE_YEAR.fullmatch(title)
-    return (found["title"], float(found["year"])) if found else (title, float("nan"))
-
-
-def _genres(genres: list[str]) -> tuple[str, ...]:
-    return tuple(g for g in (genre.strip() for genre in genres) if g and g not in NO_GENRE)
-
-
-def _clean(content: bytes, file: str, binary: bool = False) -> bytes:
+def clean(content: bytes, file: str, binary: bool = False) -> bytes:
     """Refuse what is not text, and bring line ends to one newline."""
     if not content.strip():
         raise DataError(f"{file}: empty, expected lines of text; check that the download is complete")
@@ -255,7 +142,8 @@ def _line_at(content: bytes, at: int) -> int:
     return content.count(b"\n", 0, at) + 1
 
 
-def _text(content: bytes) -> str:
+def to_text(content: bytes) -> str:
+    """Decode what :func:`clean` let through."""
     return content.decode("utf-8")
 
 
@@ -273,7 +161,7 @@ def _check_header(columns: list[str], file: str) -> None:
 def _diagnose(content: bytes, file: str, form: Layout, columns: list[str]) -> None:
     """Find the first line at fault the slow way, and raise for it."""
     whole = {"timestamp"} | ({"user_id", "item_id"} if form.integer_ids else set())
-    for line, text in enumerate(_text(content).removesuffix("\n").split("\n"), start=1):
+    for line, text in enumerate(to_text(content).removesuffix("\n").split("\n"), start=1):
         if form.header and line == 1:
             continue
         fields = text.split(form.separator)
@@ -284,19 +172,14 @@ def _diagnose(content: bytes, file: str, form: Layout, columns: list[str]) -> No
                 f"{form.separator!r}; get a fresh copy or correct the line"
             )
         for column, value in zip(columns, fields, strict=True):
-            if column in whole and not (INTEGER.fullmatch(value) and abs(int(value)) < _limit(column)):
+            if column in whole and not (INTEGER.fullmatch(value) and abs(int(value)) < 2**63):
                 raise DataError(f"{file}: line {line}: {column} is {value[:40]!r}, expected an integer")
             if column == "rating" and not _is_number(value):
-                raise DataError(f"{file}: line {line}: rating is {value[:40]!r}, expected a number")
-
-
-def _limit(column: str) -> int:
-    return 2**63 if column == "timestamp" else 2**31
+                raise DataError(f"{file}: line {line}: rating is {value[:40]!r}, expected a finite number")
 
 
 def _is_number(value: str) -> bool:
     try:
-        float(value)
+        return math.isfinite(float(value))
     except ValueError:
         return False
-    return bool(value.strip())

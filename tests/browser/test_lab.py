@@ -93,8 +93,14 @@ def move_first_slider(page, name):
     picture_of(page, f"{name}-before")
     box.locator(".noUi-handle").first.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "([image, old]) => image.src !== old", arg=[picture.element_handle(), before], timeout=30_000
+    page.wait_for_function(  # each value brings a new img element, so it is looked up every time
+        """old => {
+          const box = document.querySelector('.noUi-handle').closest('.widget-vbox');
+          const image = box.querySelector('.widget-html img');
+          return image && image.src !== old;
+        }""",
+        arg=before,
+        timeout=30_000,
     )
     assert picture.get_attribute("alt") != words, "the words move with the picture"
     picture_of(page, f"{name}-after")

@@ -75,6 +75,20 @@ def test_executed_twice_gives_the_same_bytes(toy, tmp_path):
     assert [o.text for o in outputs] == ["0\n1\n2\nx\n"], "pieces of one stream are joined"
 
 
+@pytest.mark.parametrize("changed, kept", [(False, True), (True, False)])
+def test_seconds_stay_until_the_source_changes(toy, tmp_path, changed, kept):
+    text = '# %% tags=["nbval-ignore-output", "timing"]\nimport time\nprint(time.time())\n\n# %%\nprint(1)\n'
+    toy.write_text(text)
+    stored = book.execute(book.solved(book.read(toy)), tmp_path)
+    if changed:
+        toy.write_text(text + "print(2)\n")
+    again = book.execute(book.solved(book.read(toy)), tmp_path)
+    assert again.cells[0].outputs != stored.cells[0].outputs
+    book.keep_timings(again, stored)
+    assert (again.cells[0].outputs == stored.cells[0].outputs) is kept
+    assert again.cells[1].outputs[0].text == ("1\n2\n" if changed else "1\n")
+
+
 def test_same_source_notices_a_change(toy):
     one, other = book.solved(book.read(toy)), book.solved(book.read(toy))
     assert book.same_source(one, other)

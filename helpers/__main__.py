@@ -1,0 +1,45 @@
+"""Start anything of the course: ``python -m helpers lab``; without a task it lists them.
+
+This file parses on every Python that may be asked to run it, 2.7 included, so that a wrong one is
+told so in a sentence; hence no functions, no annotations and no f-strings here. The work is done in
+``helpers.runner``.
+"""
+
+import os
+import subprocess
+import sys
+
+if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+    _root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    _venv = os.environ.get("COURSE_VENV", os.path.join(_root, ".venv"))  # noqa: PTH118
+    _advice = "install one of them from python.org and run it with -m helpers"
+    for _command in (
+        [os.path.join(_venv, "bin", "python")],  # noqa: PTH118
+        [os.path.join(_venv, "Scripts", "python.exe")],  # noqa: PTH118
+        ["python3.11"],
+        ["python3.12"],
+        ["python3.10"],
+        ["py", "-3.11"],
+        ["py", "-3.12"],
+        ["py", "-3.10"],
+    ):
+        try:
+            with open(os.devnull, "w") as _silence:  # noqa: PTH123
+                _code = "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))"
+                if subprocess.call(_command + ["-c", _code], stdout=_silence, stderr=_silence) == 0:
+                    _advice = "this machine has one, so run: " + " ".join(
+                        _command + ["-m", "helpers"] + sys.argv[1:]
+                    )
+                    break
+        except OSError:
+            continue  # not there: try the next name
+    sys.stderr.write(
+        "This is Python {}, and the course needs Python 3.10, 3.11 or 3.12 (TensorFlow or MXNet have no"
+        " wheels for others): {}.\n".format(".".join(str(_n) for _n in sys.version_info[:3]), _advice)
+    )
+    sys.exit(2)
+
+from helpers.runner import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

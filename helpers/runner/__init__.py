@@ -1,0 +1,72 @@
+"""The task runner: makes the course's environment on first use, then starts what was asked for.
+
+Standard library only: it runs on a bare Python, before anything is installed.
+
+===============  ==============================================================================
+``machine``      what this machine must have before anything is installed, and what it will miss
+``environment``  where the environment is, whether it matches the lock, what its programs see
+``install``      makes it: uv first, pip where uv cannot be had
+``indexes``      what pip is told about mirrors, told to uv as well
+``guard``        one run at a time changes the environment
+``tasks``        lab, test, build, bench, lock
+``doctor``       says all of the above about this machine, and installs nothing
+===============  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import sys
+
+from helpers.runner import doctor, tasks
+from helpers.runner.environment import Environment
+from helpers.runner.machine import CannotRun
+
+USAGE = """python -m helpers TASK [arguments]
+
+  lab     open JupyterLab on the first chapter; arguments go to JupyterLab (--no-browser --port=9999)
+  test    pass every test: ruff, mypy, pytest; with arguments, pytest alone with them (-k splits)
+  build   build the notebooks from solutions/NN_name.py; arguments go to helpers.book (--check 02)
+  bench   measure what the course promises; arguments go to tests.benchmarks
+  doctor  say what this machine has and misses; installs nothing
+  lock    make requirements.lock from requirements.txt; arguments go to uv (--upgrade)
+
+The first use makes the environment in .venv (COURSE_VENV names another folder): about 2.5 GB.
+"""
+TASKS = {
+    "lab": tasks.lab,
+    "test": tasks.test,
+    "build": tasks.build,
+    "bench": tasks.bench,
+    "lock": tasks.lock,
+    "doctor": doctor.doctor,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one task.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The task's name and what is passed on to it.
+
+    Returns
+    -------
+    int
+        The exit code: the task's own; 2 where the machine or the command cannot work, 130 after Ctrl-C.
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    name, rest = arguments[0], arguments[1:]
+    if name not in TASKS:
+        print(f"There is no task {name!r}; the tasks are {', '.join(TASKS)}.", file=sys.stderr)
+        return 2
+    try:
+        return TASKS[name](Environment.here(), rest)
+    except CannotRun as reason:
+        print(reason, file=sys.stderr)
+        return reason.code
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        return 130

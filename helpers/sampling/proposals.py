@@ -1,0 +1,113 @@
+"""Where candidates for a negative come from, before known positives are refused."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+ItemArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float64]
+
+
+class Proposal(Protocol):
+    """A distribution over items, possibly another one for every row of a batch."""
+
+    def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
+        """Draw `width` items for each row, (len(rows), width)."""
+        ...
+
+    def weights(self, row: int) -> FloatArray:
+        """Return the weight of every item for one row, (n_items,); any scale."""
+        ...
+
+
+class Uniform:
+    """Every item of the catalogue with the same probability."""
+
+    def __init__(self, n_items: int) -> None:
+        self.n_items = n_items
+
+    def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
+        """Draw `width` items for each row, (len(rows), width)."""
+        return rng.integers(0, self.n_items, (len(rows), width), dtype=np.int32)
+
+    def weights(self, row: int) -> FloatArray:
+        """Return the weight of every item, (n_items,); the same for every row."""
+        return np.ones(self.n_items)
+
+
+class Weighted:
+    """Items in proportion to given weights, by Walker's alias method.
+
+    The table costs one pass over the items; a draw costs one random number and
+    two look-ups, whatever the size of the catalogue.
+
+    Parameters
+    ----------
+    weights : ndarray of float, (n_items,)
+        Not negative, at least one positive; any scale.
+    """
+
+    def __init__(self, weights: FloatArray) -> None:
+        self._weights = np.asarray(weights, dtype=np.float64)
+        n = len(self._weights)
+        self._keep = self._weights / self._weights.sum() * n  # 1.0 is a fair share
+        self._alias = np.arange(n, dtype=np.int32)
+        small = list(np.flatnonzero(self._keep < 1.0))
+        large = list(np.flatnonzero(self._keep >= 1.0))
+        heaviest = int(np.argmax(self._weights))
+        while small and large:
+            s, g = small.pop(), large[-1]
+            self._alias[s] = g
+            self._keep[g] -= 1.0 - self._keep[s]
+            if self._keep[g] < 1.0:
+                small.append(large.pop())
+        for s in small:  # left over by rounding: a fair share, or nothing where nothing is due
+            self._keep[s] = 1.0 if self._weights[s] > 0 else 0.0
+            self._alias[s] = s if self._weights[s] > 0 else heaviest
+
+    def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
+        """Draw `width` items for each row, (len(rows), width)."""
+        place = rng.random((len(rows), width))
+        place *= len(self._keep)
+        column = place.astype(np.int32)
+        place -= column
+        return np.where(place < self._keep.take(column), column, self._alias.take(column))
+
+    def weights(self, row: int) -> FloatArray:
+        """Return the weight of every item, (n_items,); the same for every row."""
+        return self._weights
+
+
+class InBatch:
+    """The positives of the other rows of the same batch.
+
+    Rows 0..batch_size-1 are the first batch, and so on; the last may be short.
+
+    Parameters
+    ----------
+    positives : ndarray of int32, (n_rows,)
+        The positive item of every row, in the order of training.
+    n_items : int
+        Size of the catalogue.
+    batch_size : int
+        Rows in a batch.
+    """
+
+    def __init__(self, positives: ItemArray, n_items: int, batch_size: int) -> None:
+        self.positives, self.n_items, self.batch_size = positives, n_items, batch_size
+
+    def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
+        """Draw `width` items for each row, (len(rows), width)."""
+        first = rows // self.batch_size * self.batch_size
+        size = np.minimum(self.batch_size, len(self.positives) - first)
+        place = (rng.random((len(rows), width)) * size[:, None]).astype(np.int64)
+        return self.positives.take(place + first[:, None])
+
+    def weights(self, row: int) -> FloatArray:
+        """Return how often each item stands in the batch of `row`, (n_items,)."""
+        first = row // self.batch_size * self.batch_size
+        batch = self.positives[first : first + self.batch_size]
+        return np.bincount(batch, minlength=self.n_items).astype(np.float64)

@@ -1,0 +1,66 @@
+"""Seconds for ranking metrics on the default set, and for fitting the ranking baselines."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from helpers.data import leave_last_out, leave_one_out, load
+from helpers.metrics import evaluate, rank_candidates, top_k
+from helpers.models.als import ImplicitALS
+from helpers.models.linear import EASE
+from helpers.models.mf_implicit import LogisticMF
+from helpers.models.neighbours import ItemKNN
+from helpers.sampling import evaluation_candidates
+
+
+def _fastest(function: object, repeats: int = 5) -> float:
+    best = float("inf")
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def run() -> list[dict]:
+    """Measure from a score matrix of all users and items."""
+    data = load("latest-small")
+    one, ten = leave_one_out(data), leave_last_out(data, 10)
+    rng = np.random.default_rng(0)
+    scores = rng.random((data.n_users, data.n_items), dtype=np.float32)
+    size = f"{data.n_users} x {data.n_items}"
+    drawn = evaluation_candidates(one.test, data, 100, rng=rng)
+    rows = []
+    for name, function, target in (
+        (
+            "HR and NDCG@10, full catalogue, one held out",
+            lambda: evaluate(scores, one.test, seen=one.train),
+            "<= 0.2",
+        ),
+        (
+            "HR and NDCG@10, full catalogue, ten held out",
+            lambda: evaluate(scores, ten.test, seen=ten.train),
+            "<= 0.2",
+        ),
+        (
+            "ranks among 100 sampled negatives",
+            lambda: rank_candidates(scores[drawn.users], drawn.items, one.test, users=drawn.users),
+            "-",
+        ),
+        ("top 10 of every user", lambda: top_k(scores, 10, seen=one.train), "-"),
+    ):
+        rows.append({"name": f"{name}, {size}", "value": _fastest(function), "unit": "s", "target": target})
+    for model in (ItemKNN(), EASE(), ImplicitALS(), LogisticMF()):
+        begin = time.perf_counter()
+        model.fit(one.train)
+        rows.append(
+            {
+                "name": f"fit {type(model).__name__}, {size}",
+                "value": time.perf_counter() - begin,
+                "unit": "s",
+                "target": "-",
+            }
+        )
+    return rows

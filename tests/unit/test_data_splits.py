@@ -1,0 +1,200 @@
+"""Every split is a partition, says its rule, and lets nothing leak."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import data
+from helpers.data import DataError, Interactions
+
+
+@pytest.fixture(scope="module")
+def small():
+    return data.load()
+
+
+@st.composite
+def worlds(draw):
+    """Interactions with raw ids from 1000 on, few timestamps (many ties), every user of any length."""
+    seed = draw(st.integers(0, 10_000))
+    n_users, n_items = draw(st.integers(2, 8)), draw(st.integers(3, 12))
+    rng = np.random.default_rng(seed)
+    filled = rng.random((n_users, n_items)) < draw(st.floats(0.2, 1.0))
+    filled[0, :3] = True
+    user, item = np.nonzero(filled)
+    order = rng.permutation(len(user))
+    frame = pd.DataFrame(
+        {
+            "user_id": 1000 + 10 * user[order],
+            "item_id": 5000 + 7 * item[order],
+            "rating": rng.choice([1.0, 3.5, 5.0], len(user)),
+            "timestamp": rng.integers(0, draw(st.integers(1, 20)), len(user)),
+        }
+    )
+    return Interactions.from_frame(frame)
+
+
+SPLITS = {
+    "random": lambda d, seed: data.random_split(d, 0.3, seed),
+    "last 2": lambda d, seed: data.leave_last_out(d, 2, seed=seed),
+    "last 2 by item": lambda d, seed: data.leave_last_out(d, 2, ties="item", seed=seed),
+    "one": lambda d, seed: data.leave_one_out(d, seed),
+    "time": lambda d, seed: data.time_split(d, 0.3),
+    "cold": lambda d, seed: data.cold_item_split(d, 0.34, seed),
+}
+
+
+def split_or_none(name, world, seed):
+    try:
+        return SPLITS[name](world, seed)
+    except DataError:
+        return None
+
+
+@pytest.mark.parametrize("name", SPLITS)
+@given(world=worlds(), seed=st.integers(0, 2**32))
+@settings(max_examples=20, deadline=None)
+def test_partition_order_determinism_and_indices(name, world, seed):
+    split = split_or_none(name, world, seed)
+    if split is None:
+        return
+    key = ["user", "item"]
+    both = pd.concat([split.train.frame, split.test.frame])
+    pd.testing.assert_frame_equal(
+        both.sort_values(key, ignore_index=True), world.frame.sort_values(key, ignore_index=True)
+    )
+    assert len(split.train) > 0
+    assert len(split.test) > 0
+    position = world.frame.reset_index().set_index(key)["index"]
+    for part in (split.train, split.test):
+        assert (part.n_users, part.n_items) == (world.n_users, world.n_items)
+        assert position.loc[list(map(tuple, part.frame[key].to_numpy()))].is_monotonic_increasing
+        assert part.frame["user"].max() < world.n_users  # an index, never a raw id
+        assert part.frame["item"].max() < world.n_items
+        assert part.frame.dtypes.equals(world.frame.dtypes)
+    again = SPLITS[name](world, seed)
+    pd.testing.assert_frame_equal(split.test.frame, again.test.frame)
+    assert (split.name, split.note) == (again.name, again.note)
+
+
+@given(world=worlds(), k=st.integers(1, 4), ties=st.sampled_from(["random", "item"]))
+@settings(max_examples=30, deadline=None)
+def test_leave_last_out_never_trains_on_later_ratings(world, k, ties):
+    try:
+        split = data.leave_last_out(world, k, ties=ties)
+    except DataError:
+        assert world.user_counts().max() <= k
+        return
+    held, kept = split.test.user_counts(), split.train.user_counts()
+    assert np.array_equal(held, np.where(world.user_counts() > k, k, 0))
+    assert ((kept > 0) | (world.user_counts() == 0)).all()
+    first = split.test.frame.groupby("user")["timestamp"].min()
+    last = split.train.frame.groupby("user")["timestamp"].max()
+    assert (last[first.index] <= first).all()
+    tied = int((last[first.index] == first).sum())
+    assert split.note.startswith(f"{tied} of {len(first)} users have equal timestamps at the cut")
+
+
+@given(world=worlds(), share=st.floats(0.05, 0.95))
+@settings(max_examples=30, deadline=None)
+def test_time_split_never_overlaps(world, share):
+    try:
+        split = data.time_split(world, share)
+    except DataError:
+        return
+    assert split.train.frame["timestamp"].max() < split.test.frame["timestamp"].min()
+    assert len(split.test) >= int(len(world) * share)
+
+
+@given(world=worlds(), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_cold_items_are_cold(world, seed):
+    split = data.cold_item_split(world, 0.34, seed)
+    assert not set(split.train.frame["item"]) & set(split.test.frame["item"])
+    assert split.test.frame["item"].nunique() == int(world.n_items * 0.34)
+
+
+def test_random_split_is_the_stated_permutation(small):
+    split = data.random_split(small, 0.2, seed=3)
+    rows = np.sort(np.random.default_rng(3).permutation(len(small))[:20_000])
+    assert len(split.test) == 20_000
+    pd.testing.assert_frame_equal(split.test.frame, small.frame.iloc[rows].reset_index(drop=True))
+    assert split.name == "random 80/20, seed 3"
+    assert data.random_split(small, 0.25).name == "random 75/25, seed 0"
+
+
+def test_names_and_notes_on_the_default_set(small):
+    last = data.leave_last_out(small)
+    assert last.name == "leave last 10 out, random ties, seed 0"
+    assert last.note == "165 of 671 users have equal timestamps at the cut"
+    assert data.leave_one_out(small, seed=1).name == "leave last one out, random ties, seed 1"
+    assert data.leave_one_out(small, ties="item").name == "leave last one out, ties by item"
+    assert "125 users with 30 interactions or fewer stay in train" in data.leave_last_out(small, 30).note
+    time = data.time_split(small)
+    assert time.name == "by time 80/20"
+    assert time.note == "test from 2012-06-09 07:32 UTC on; 124 of its 147 users are not in train"
+    cold = data.cold_item_split(small)
+    assert cold.name == "cold items 90/10, seed 0"
+    assert cold.note == "906 items have no interaction in train"
+    assert repr(last) == f"{last.name}: 93,294 train, 6,710 test ({last.note})"
+
+
+def test_seed_decides_ties_and_only_ties():
+    frame = pd.DataFrame(
+        {"user_id": [1] * 6, "item_id": range(6), "rating": [3.0] * 6, "timestamp": [1, 5, 5, 5, 5, 2]}
+    )
+    world = Interactions.from_frame(frame)
+    held = {int(data.leave_one_out(world, seed).test.frame["item"].iloc[0]) for seed in range(60)}
+    assert held == {1, 2, 3, 4}
+    assert data.leave_one_out(world, ties="item").test.frame["item"].tolist() == [4]
+    assert "1 of 1 users" in data.leave_one_out(world).note
+
+
+def test_u1_refuses_other_data(small):
+    with pytest.raises(DataError, match=r"u1 belongs to MovieLens 100k.*got latest-small.*load\('100k'\)"):
+        data.predefined_u1(small)
+    with pytest.raises(DataError, match="u1"):
+        data.predefined_u1(small.replace(small.frame.iloc[:0]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda d: data.random_split(d, 0), r"test_share is 0, expected a number between 0 and 1"),
+        (lambda d: data.random_split(d, 1.0), r"test_share is 1\.0"),
+        (lambda d: data.random_split(d, -0.2), r"test_share is -0\.2"),
+        (lambda d: data.random_split(d, float("nan")), r"test_share is nan"),
+        (lambda d: data.random_split(d, "20%"), r"test_share is '20%'"),
+        (lambda d: data.random_split(d, True), r"test_share is True"),
+        (lambda d: data.random_split(d, 1e-9), r"leaves the test empty: there are 100004 interactions"),
+        (lambda d: data.random_split(d, seed=-1), r"seed is -1, expected a whole number"),
+        (lambda d: data.random_split(d, seed=1.5), r"seed is 1\.5"),
+        (lambda d: data.random_split(d, seed=None), r"seed is None"),
+        (lambda d: data.leave_last_out(d, 0), r"k is 0, expected a whole number of 1 or more"),
+        (lambda d: data.leave_last_out(d, 2.0), r"k is 2\.0"),
+        (lambda d: data.leave_last_out(d, True), r"k is True"),
+        (
+            lambda d: data.leave_last_out(d, 5000),
+            r"k is 5000, but no user of latest-small has more than 2391",
+        ),
+        (lambda d: data.leave_last_out(d, ties="file"), r"ties is 'file', expected 'random' or 'item'"),
+        (lambda d: data.time_split(d, 2), r"test_share is 2"),
+        (lambda d: data.cold_item_split(d, 1e-9), r"leaves the test empty: there are 9066 items"),
+        (lambda d: data.random_split(d.replace(d.frame.iloc[:0])), r"there are 0 interactions"),
+        (
+            lambda d: data.leave_one_out(d.replace(d.frame.iloc[:0])),
+            r"no user of latest-small has more than 0",
+        ),
+    ],
+)
+def test_bad_arguments(small, call, message):
+    with pytest.raises(DataError, match=message):
+        call(small)
+
+
+def test_one_moment_cannot_be_divided():
+    frame = pd.DataFrame({"user_id": [1, 2], "item_id": [1, 1], "rating": [3.0, 3.0], "timestamp": [9, 9]})
+    with pytest.raises(DataError, match="leaves nothing to train on"):
+        data.time_split(Interactions.from_frame(frame), 0.5)

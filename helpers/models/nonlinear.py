@@ -68,6 +68,9 @@ class NonlinearFactorization(MatrixFactorization):
         Share of each side's outputs that is set to zero in training, the others scaled up.
     dense_decay : float
         Adds ``dense_decay / 2 · Σ weight²`` of the hidden layers to a batch's loss.
+    output_decay : float
+        As ``weight_decay``, but on what leaves the towers: the vectors that meet in the inner product,
+        which is where `MatrixFactorization` has its decay.
 
     The other parameters and all attributes are those of `MatrixFactorization`; ``weights`` has in
     addition ``user_dense`` (k, hidden), ``user_dense_bias`` (hidden,) and the same for ``item``, or one
@@ -79,6 +82,7 @@ class NonlinearFactorization(MatrixFactorization):
     hidden: int | None = None
     dropout: float = 0.0
     dense_decay: float = 0.0
+    output_decay: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
@@ -93,8 +97,9 @@ class NonlinearFactorization(MatrixFactorization):
                 f"hidden={self.hidden} with k={self.k}: with a layer on the user side only, the product "
                 "needs as many outputs as the item's embedding has numbers; leave hidden out"
             )
-        if self.dense_decay < 0:
-            raise ValueError(f"dense_decay={self.dense_decay}: expected 0 or more")
+        for name in ("dense_decay", "output_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: expected a share from 0 to below 1")
 
@@ -168,7 +173,7 @@ class NonlinearFactorization(MatrixFactorization):
             if "dense" in name
         }
         for side, other in (("user", "item"), ("item", "user")):
-            slope = error[:, None] * kept[other] * mask[side]
+            slope = error[:, None] * kept[other] * mask[side] + np.float32(self.output_decay) / n * out[side]
             if name := dense_name(self.layers, side):
                 rows = weights[f"{side}_factors"][index[side]]
                 slope, weight, bias = tower_slopes(rows, out[side], weights[name], self.order, slope)

@@ -86,7 +86,7 @@ def test_an_unknown_place_of_the_layer_is_named():
 def test_slopes_are_the_numeric_ones(layers, order, split):
     small = split.train.replace(split.train.frame.iloc[:60])
     users, items, ratings = (small.frame[c].to_numpy() for c in ("user", "item", "rating"))
-    model = network(layers, order, weight_decay=0.1, bias_decay=0.05, dense_decay=0.02, init_scale=0.5)
+    model = network(layers, order, weight_decay=0.1, bias_decay=0.05, dense_decay=0.02, output_decay=0.03, init_scale=0.5)
     model.mean = 0.0  # so that the reference below needs no constant
     generator = np.random.default_rng(1)
     weights = {
@@ -101,8 +101,10 @@ def test_slopes_are_the_numeric_ones(layers, order, split):
     def loss():
         p, q = weights["user_factors"][users], weights["item_factors"][items]
         b, c = weights["user_bias"][users], weights["item_bias"][items]
-        error = (vectors("user", users) * vectors("item", items)).sum(axis=1) + b + c - ratings
-        own = error**2 + 0.1 * ((p**2).sum(axis=1) + (q**2).sum(axis=1)) + 0.05 * (b**2 + c**2)
+        f, g = vectors("user", users), vectors("item", items)
+        error = (f * g).sum(axis=1) + b + c - ratings
+        own = 0.03 * ((f**2).sum(axis=1) + (g**2).sum(axis=1))
+        own += error**2 + 0.1 * ((p**2).sum(axis=1) + (q**2).sum(axis=1)) + 0.05 * (b**2 + c**2)
         dense = sum((array**2).sum() for name, array in weights.items() if name.endswith("dense"))
         return own.mean() / 2 + 0.01 * dense
 
@@ -169,6 +171,7 @@ def test_towers_can_be_written_into_plain_embeddings(split):
         ({"layers": "user", "k": 4, "hidden": 8}, "hidden=8 with k=4"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"dense_decay": -1.0}, "dense_decay=-1.0"),
+        ({"output_decay": -1.0}, "output_decay=-1.0"),
         ({"k": 0}, "k=0"),
     ],
 )

@@ -15,5 +15,6 @@ for _name, _value in {
     "TF_ENABLE_ONEDNN_OPTS": "0",  # oneDNN reorders sums: same seed, other digits
     "OMP_NUM_THREADS": "2",  # bits differ between thread counts, not between runs
     "MXNET_CPU_WORKER_NTHREADS": "2",
+    "MXNET_SUBGRAPH_VERBOSE": "0",  # else every bound symbol reports which backend it found
 }.items():
     os.environ.setdefault(_name, _value)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 #: Okabe and Ito's palette: apart for every common kind of color vision
 PALETTE = {
@@ -84,4 +90,173 @@ def long_tail(counts: np.ndarray, *, top: int, share: float) -> Figure:
     ax.set_ylim(bottom=0)
     ax.margins(x=0.01)
     ax.legend()
+    return fig
+
+
+def tables(values: Mapping[str, np.ndarray], title: str, *, top: float) -> Figure:
+    """Draw small tables of users by films side by side, each number written into its cell.
+
+    Parameters
+    ----------
+    values : mapping of str to numpy.ndarray
+        Title to a table of (users, films) numbers; nan becomes a question mark.
+    title : str
+        Over all of them.
+    top : float
+        The number that gets the brightest color; 0 gets the darkest.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, axes = plt.subplots(1, len(values), figsize=(2.55 * len(values), 2.9))
+    for ax, (name, table) in zip(np.atleast_1d(axes), values.items(), strict=True):
+        rows, columns = table.shape
+        ax.imshow(table, cmap="cividis", vmin=0, vmax=top)
+        for (u, i), value in np.ndenumerate(table):
+            text = "?" if np.isnan(value) else f"{value:.1f}"
+            color = "black" if np.isnan(value) or value > top / 2 else "white"
+            ax.text(i, u, text, ha="center", va="center", color=color)
+        ax.set_title(name)
+        ax.set_xticks(range(columns), [f"film {i}" for i in range(columns)])
+        first = ax.get_subplotspec().is_first_col()
+        ax.set_yticks(range(rows), [f"user {u}" for u in range(rows)] if first else [""] * rows)
+        ax.grid(False)
+    fig.suptitle(title, fontsize=11)
+    fig.tight_layout()
+    return fig
+
+
+def loss_curves(histories: Mapping[str, pd.DataFrame], *, level: float, level_name: str) -> Figure:
+    """Draw training and test RMSE by epoch, a panel a model, on one logarithmic scale.
+
+    Parameters
+    ----------
+    histories : mapping of str to pandas.DataFrame
+        Title of a panel to a history with the columns ``epoch``, ``train`` and ``test``.
+    level : float
+        RMSE of the model to beat, drawn as a line.
+    level_name : str
+        What the legend calls it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, axes = plt.subplots(1, len(histories), figsize=(3 * len(histories), 3.4), sharey=True)
+    for ax, (title, history) in zip(np.atleast_1d(axes), histories.items(), strict=True):
+        ax.plot(history["epoch"], history["train"], label="training")
+        ax.plot(history["epoch"], history["test"], "--", label="test")
+        ax.axhline(level, color=PALETTE["grey"], linewidth=1, label=level_name)
+        ax.set(xlabel="epoch", yscale="log", ylim=(0.25, 4))
+        ax.set_title(f"{title}\nbest test RMSE {history['test'].min():.3f}")
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.set_yticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+    np.atleast_1d(axes)[0].set_ylabel("RMSE (stars, log scale)")
+    np.atleast_1d(axes)[-1].legend(fontsize=9)
+    fig.tight_layout()
+    return fig
+
+
+_BOX = {"boxstyle": "round,pad=0.4", "edgecolor": PALETTE["grey"]}
+
+
+def network(symbol_json: str) -> Figure:
+    """Draw an MXNet symbol from left to right; the same symbol always gives the same picture.
+
+    What ``mx.viz.plot_network`` draws with Graphviz. Parameters have no box of their own, as there: they
+    belong to the layer that uses them.
+
+    Parameters
+    ----------
+    symbol_json : str
+        What ``symbol.tojson()`` returns.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    nodes = json.loads(symbol_json)["nodes"]
+    inner = [i for i, node in enumerate(nodes) if not _is_parameter(node)]
+    feeds = {i: [j for j, *_ in nodes[i]["inputs"] if j in inner] for i in inner}
+    column: dict[int, int] = {}
+    row: dict[int, float] = {}
+    for i in inner:  # MXNet lists a node after its inputs
+        column[i] = 1 + max((column[j] for j in feeds[i]), default=-1)
+        row[i] = float(np.mean([row[j] for j in feeds[i]])) if feeds[i] else sum(not feeds[j] for j in row)
+    for i in inner:  # an input stands right before its first use
+        used = [column[j] for j in inner if i in feeds[j]]
+        if not feeds[i] and used:
+            column[i] = min(used) - 1
+    fig, ax = plt.subplots(figsize=(1.5 * (max(column.values()) + 1), 1.1 * (max(row.values()) + 1.2)))
+    for i in inner:
+        place = column[i], -row[i]
+        color = "#FFFFFF" if nodes[i]["op"] == "null" else "#D6EAF5"
+        text = ax.text(
+            *place, _label(nodes[i]), ha="center", va="center", fontsize=9, bbox={**_BOX, "fc": color}
+        )
+        text.set_zorder(3)
+        for j in feeds[i]:
+            ax.plot(
+                [column[j], place[0]], [-row[j], place[1]], color=PALETTE["grey"], linewidth=1.5, zorder=1
+            )
+    ax.set_xlim(-0.5, max(column.values()) + 0.7)
+    ax.set_ylim(-max(row.values()) - 0.6, 0.6)
+    ax.set_axis_off()
+    return fig
+
+
+def _is_parameter(node: dict[str, Any]) -> bool:
+    return node["op"] == "null" and node["name"].endswith(("weight", "bias", "gamma", "beta"))
+
+
+def _label(node: dict[str, Any]) -> str:
+    if node["op"] == "null":
+        return str(node["name"])
+    settings = node.get("attrs", {})
+    shown = {
+        "Embedding": "{input_dim} × {output_dim}",
+        "FullyConnected": "{num_hidden} wide",
+        "Activation": "{act_type}",
+        "Dropout": "p = {p}",
+        "sum": "axis {axis}",
+    }.get(node["op"], "")
+    name = {"elemwise_mul": "product", "LinearRegressionOutput": "Linear-\nRegression-\nOutput"}.get(
+        node["op"], node["op"]
+    )
+    return f"{name}\n{shown.format(**settings)}" if shown else name
+
+
+def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
+    """Scatter named points and write as many names as fit without touching, in the order given.
+
+    Parameters
+    ----------
+    places : numpy.ndarray, shape (n, 2)
+    names : numpy.ndarray of str, shape (n,)
+        The first are the likeliest to be written out.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(8, 6))
+    ax.scatter(places[:, 0], places[:, 1], s=14, color=PALETTE["blue"], alpha=0.7)
+    ax.set(title=title, xlabel="first component", ylabel="second component")
+    ax.margins(x=0.12)
+    fig.canvas.draw()
+    area = ax.get_window_extent()
+    taken: list[Bbox] = []
+    for place, name in zip(places, names, strict=True):
+        note = ax.annotate(
+            short(name, 32), place, xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8
+        )
+        box = note.get_window_extent().expanded(1.05, 1.15)
+        inside = area.x0 <= box.x0 and box.x1 <= area.x1 and area.y0 <= box.y0 and box.y1 <= area.y1
+        if inside and not any(box.overlaps(other) for other in taken):
+            taken.append(box)
+        else:
+            note.remove()
     return fig

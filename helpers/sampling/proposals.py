@@ -84,7 +84,8 @@ class Weighted:
 class InBatch:
     """The positives of the other rows of the same batch.
 
-    Rows 0..batch_size-1 are the first batch, and so on; the last may be short.
+    Rows 0..batch_size-1 are the first batch, and so on. Rows left over at the end
+    join the last whole batch: a batch of a few rows may hold one user only.
 
     Parameters
     ----------
@@ -101,13 +102,20 @@ class InBatch:
 
     def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
         """Draw `width` items for each row, (len(rows), width)."""
-        first = rows // self.batch_size * self.batch_size
-        size = np.minimum(self.batch_size, len(self.positives) - first)
+        first, end = self._batch(rows)
+        size = end - first
         place = (rng.random((len(rows), width)) * size[:, None]).astype(np.int64)
         return self.positives.take(place + first[:, None])
 
     def weights(self, row: int) -> FloatArray:
         """Return how often each item stands in the batch of `row`, (n_items,)."""
-        first = row // self.batch_size * self.batch_size
-        batch = self.positives[first : first + self.batch_size]
+        first, end = self._batch(np.array([row]))
+        batch = self.positives[first[0] : end[0]]
         return np.bincount(batch, minlength=self.n_items).astype(np.float64)
+
+    def _batch(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return first and last-plus-one row of the batch of each row."""
+        last = max(0, len(self.positives) // self.batch_size - 1)
+        number = np.minimum(rows // self.batch_size, last)
+        end = np.where(number == last, len(self.positives), (number + 1) * self.batch_size)
+        return number * self.batch_size, end

@@ -58,7 +58,7 @@ class NegativeSampler:
     score : callable, optional
         ``score(users, items)``, for strategy "hard".
     batch_size : int
-        Rows in a batch of strategy "in-batch".
+        Rows in a batch of strategy "in-batch"; rows left over join the last whole batch.
 
     Raises
     ------
@@ -94,8 +94,9 @@ class NegativeSampler:
             raise SamplingError("train holds no positives; expected at least one (user, item) pair")
         users, items = pairs.users, pairs.items
         if known is not None:
-            bounds = {"n_users": pairs.n_users, "n_items": pairs.n_items}
-            more = as_pairs(known, "known", **(bounds if n_items or hasattr(train, "n_items") else {}))
+            # a pair of arrays without stated sizes may know fewer users and items than `known` does
+            rows, columns = getattr(train, "n_users", n_users), getattr(train, "n_items", n_items)
+            more = as_pairs(known, "known", n_users=rows, n_items=columns)
             users, items = np.concatenate([users, more.users]), np.concatenate([items, more.items])
             pairs = pairs._replace(
                 n_users=max(pairs.n_users, more.n_users), n_items=max(pairs.n_items, more.n_items)
@@ -261,8 +262,8 @@ class NegativeSampler:
             total = np.cumsum(weights)
             if total[-1] <= 0:
                 raise SamplingError(
-                    f"{user_name(int(users[row]), self._names)} has taken every item of batch "
-                    f"{row // self.batch_size}: no in-batch negative exists; "
+                    f"{user_name(int(users[row]), self._names)} has taken every item of the batch "
+                    f"of row {row}: no in-batch negative exists; "
                     "shuffle the rows or enlarge the batch"
                 )
             picked = np.searchsorted(total, rng.random(len(block)) * total[-1], side="right")

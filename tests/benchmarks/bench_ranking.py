@@ -8,10 +8,7 @@ import numpy as np
 
 from helpers.data import leave_last_out, leave_one_out, load
 from helpers.metrics import evaluate, rank_candidates, top_k
-from helpers.models.als import ImplicitALS
-from helpers.models.linear import EASE
-from helpers.models.mf_implicit import LogisticMF
-from helpers.models.neighbours import ItemKNN
+from helpers.models import EASE, ImplicitALS, ItemKNN, LogisticMF
 from helpers.sampling import evaluation_candidates
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import symtable
 
 from nbformat import NotebookNode
 
@@ -15,18 +16,28 @@ CHECK = re.compile(r"\.(check|ask)\(")
 
 
 def names(source: str) -> tuple[set[str], set[str]]:
-    """Return the names a cell's code binds or changes, and those it uses."""
+    """Return the names a cell's code binds or changes, and those it uses.
+
+    What is local to a function or a comprehension is neither: ``item`` as a
+    parameter here must not keep a cell that happens to bind an ``item``.
+    """
     code = "\n".join("pass" if re.match(r"\s*[%!]", line) else line for line in source.split("\n"))
     bound: set[str] = set()
     used: set[str] = set()
+
+    def visit(scope: symtable.SymbolTable) -> None:
+        outside = scope.get_type() == "module"
+        for symbol in scope.get_symbols():
+            if outside and (symbol.is_assigned() or symbol.is_imported()):
+                bound.add(symbol.get_name())
+            if symbol.is_referenced() and (outside or symbol.is_global()):
+                used.add(symbol.get_name())
+        for inner in scope.get_children():
+            visit(inner)
+
+    visit(symtable.symtable(code, "cell", "exec"))
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            bound |= {(a.asname or a.name).split(".")[0] for a in node.names}
-        elif isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
             root: ast.expr = node
             while isinstance(root, ast.Attribute | ast.Subscript):
                 root = root.value

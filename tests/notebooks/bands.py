@@ -20,6 +20,8 @@ class Band:
 
 
 SMALL, RANDOM = "latest-small", "random 80/20, seed 0"
+HUNDRED, U1 = "100k", "predefined u1"
+TALK = "talk's MF, 10 epochs"
 Key = tuple[str, str, str, str, int | None]
 
 BANDS: dict[str, dict[Key, Band]] = {
@@ -31,5 +33,19 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("global mean", "RMSE", SMALL, RANDOM, None): Band(1.0567, 0.001),
         ("item mean", "RMSE", SMALL, RANDOM, None): Band(0.9992, 0.001),
         ("item mean, pulled", "RMSE", SMALL, RANDOM, None): Band(0.9767, 0.001),
+    },
+    "02": {
+        ("global mean", "RMSE", SMALL, RANDOM, None): Band(1.0566, 0.001),
+        ("user + item bias", "RMSE", SMALL, RANDOM, None): Band(0.8844, 0.001),
+        (TALK, "RMSE", SMALL, RANDOM, 0): Band(1.342, 0.02),
+        (TALK, "MAE", SMALL, RANDOM, 0): Band(0.983, 0.02),
+        ("biased MF, no decay", "RMSE", SMALL, RANDOM, 0): Band(0.895, 0.01),
+        ("biased MF, no decay", "MAE", SMALL, RANDOM, 0): Band(0.687, 0.01),
+        ("biased MF", "RMSE", SMALL, RANDOM, 0): Band(0.8757, 0.005),
+        ("biased MF", "MAE", SMALL, RANDOM, 0): Band(0.672, 0.005),
+        ("user + item bias", "RMSE", HUNDRED, RANDOM, None): Band(0.9369, 0.001, optional=True),
+        ("biased MF", "RMSE", HUNDRED, RANDOM, 0): Band(0.910, 0.008, optional=True),
+        (TALK, "RMSE", HUNDRED, U1, 0): Band(1.048, 0.01, optional=True),
+        (TALK, "MAE", HUNDRED, U1, 0): Band(0.811, 0.01, optional=True),
     },
 }

@@ -8,12 +8,8 @@ import pytest
 
 from helpers.data import Interactions
 from helpers.metrics import evaluate
-from helpers.models.als import ImplicitALS
-from helpers.models.baselines import Popularity
-from helpers.models.checks import NotFittedError
-from helpers.models.linear import EASE
-from helpers.models.mf_implicit import LogisticMF
-from helpers.models.neighbours import ItemKNN
+from helpers.models import EASE, ImplicitALS, ItemKNN, LogisticMF, NotFittedError, Popularity
+from helpers.sampling import NegativeSampler
 
 MODELS = [ItemKNN, EASE, ImplicitALS, LogisticMF]
 
@@ -165,8 +161,6 @@ def test_logistic_mf_learns_and_repeats() -> None:
 def test_logistic_mf_predicts_probabilities_of_the_sample() -> None:
     data = random_world(200, 60)
     model = LogisticMF(n_factors=4, epochs=60, ratio=3, learning_rate=0.05).fit(data)
-    from helpers.sampling import NegativeSampler
-
     users, items, labels = NegativeSampler(data).epoch(3, rng=np.random.default_rng(9))
     p = model.predict(users, items)
     assert p.mean() == pytest.approx(labels.mean(), abs=0.03)

@@ -115,6 +115,14 @@ def test_the_policy_says_what_is_refused(strategy: str, avoid: str) -> None:
     assert positives == pair_set(split.train)
 
 
+def test_known_may_be_larger_than_train_where_no_size_is_stated() -> None:
+    known = ([0, 4], [1, 9])
+    assert NegativeSampler(([0], [0]), avoid="all", known=known).n_items == 10
+    assert NegativeSampler(([0], [0]), avoid="all", known=known, n_items=12).n_users == 5
+    with pytest.raises(ValueError, match="unknown item 9"):
+        NegativeSampler(([0], [0]), avoid="all", known=known, n_items=9)
+
+
 def test_popularity_never_draws_what_nobody_took() -> None:
     sampler = NegativeSampler(TRAIN, strategy="popularity", n_items=50, avoid="none")
     assert sampler.draw(np.zeros(1000, dtype=int), 5, rng=rng()).max() <= 3
@@ -149,6 +157,16 @@ def test_in_batch_negatives_come_from_the_same_batch() -> None:
     drawn = sampler.draw(users, 9, rng=rng(), positives=items)
     assert (drawn // 16 == (users // 16)[:, None]).all()
     assert (drawn != items[:, None]).all()
+
+
+def test_rows_left_over_join_the_last_whole_batch() -> None:
+    users, items = np.arange(33), np.arange(33)
+    sampler = NegativeSampler((users, items), strategy="in-batch", batch_size=16)
+    drawn = sampler.draw(users, 200, rng=rng(), positives=items)
+    assert set(np.unique(drawn[32])) == set(range(16, 32))
+    assert set(np.unique(drawn[16])) == set(range(17, 33))
+    assert set(np.unique(drawn[0])) == set(range(1, 16))
+    assert len(sampler.epoch(3, rng=rng()).labels) == 4 * 33
 
 
 def test_in_batch_logits_by_hand() -> None:
@@ -201,7 +219,7 @@ def test_a_user_who_rated_everything_that_can_be_drawn_is_named() -> None:
 
 def test_a_batch_of_one_user_has_no_in_batch_negative() -> None:
     sampler = NegativeSampler(([3, 3, 4], [0, 1, 2]), strategy="in-batch", batch_size=2)
-    with pytest.raises(SamplingError, match="user 3 has taken every item of batch 0"):
+    with pytest.raises(SamplingError, match="user 3 has taken every item of the batch of row 0"):
         sampler.draw([3, 3], 1, rng=rng(), positives=[0, 1])
 
 

@@ -1,0 +1,63 @@
+"""Figures: the same input gives the same bytes, and what they label is there."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from helpers import plots
+
+NODES = [
+    {"op": "null", "name": "user", "inputs": []},
+    {"op": "null", "name": "table_weight", "inputs": []},
+    {
+        "op": "Embedding",
+        "name": "table",
+        "attrs": {"input_dim": "671", "output_dim": "64"},
+        "inputs": [[0, 0, 0], [1, 0, 0]],
+    },
+    {"op": "null", "name": "score", "inputs": []},
+    {"op": "LinearRegressionOutput", "name": "loss", "inputs": [[2, 0, 0], [3, 0, 0]]},
+]
+
+
+def png(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def words(figure):
+    return [t.get_text() for t in figure.axes[0].texts]
+
+
+def test_network_shows_layers_and_inputs_and_folds_parameters_in():
+    figure = plots.network(json.dumps({"nodes": NODES}))
+    assert words(figure) == ["user", "Embedding\n671 × 64", "score", "Linear-\nRegression-\nOutput"]
+    places = {t.get_text(): t.get_position() for t in figure.axes[0].texts}
+    assert places["user"][0] < places["Embedding\n671 × 64"][0] < places["Linear-\nRegression-\nOutput"][0]
+    assert places["score"][0] == places["Embedding\n671 × 64"][0], (
+        "an input stands right before its first use"
+    )
+    assert len(figure.axes[0].lines) == 3
+    assert png(figure) == png(plots.network(json.dumps({"nodes": NODES})))
+
+
+def test_labeled_map_writes_the_first_of_two_names_in_one_place():
+    places = np.array([[0.0, 0.0], [0.0, 0.001], [1.0, 1.0]])
+    names = np.array(["first", "hidden behind it", "far away"])
+    figure = plots.labeled_map(places, names, title="three points")
+    assert words(figure) == ["first", "far away"]
+    assert len(figure.axes[0].collections[0].get_offsets()) == 3
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("width", [10, 24])
+def test_short_never_exceeds_its_width(width):
+    for title in ("Heat", "Lord of the Rings: The Fellowship of the Ring, The"):
+        assert len(plots.short(title, width)) <= width

@@ -55,6 +55,9 @@ class MatrixFactorization:
         Epochs without a better validation RMSE after which training stops.
     refit : bool
         Once the best epoch is known, train again from the start on all rows for that many epochs.
+    track : bool
+        Write ``history``. False saves the errors after each epoch where nobody reads them; it needs
+        ``validation_share=0``.
     seed : int
         Initial weights, validation slice and order of the rows; same seed, same result.
 
@@ -89,6 +92,7 @@ class MatrixFactorization:
     validation_share: float = 0.1
     patience: int = 2
     refit: bool = True
+    track: bool = True
     seed: int = 0
     weights: Weights = field(init=False, repr=False, compare=False)
     mean: float = field(init=False, repr=False, compare=False)
@@ -107,6 +111,8 @@ class MatrixFactorization:
                 raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share={self.validation_share}: expected a share from 0 to below 1")
+        if not self.track and self.validation_share:
+            raise ValueError(f"track=False with validation_share={self.validation_share}: expected 0")
         if self.optimizer not in ("adam", "sgd"):
             raise ValueError(f"optimizer={self.optimizer!r}: expected 'adam' or 'sgd'")
 
@@ -135,7 +141,8 @@ class MatrixFactorization:
         if held_out.any():
             watched = {"validation": _select(triples, held_out), **watched}
         self.seconds, self.samples = 0.0, 0
-        self.history = pd.DataFrame(self._train(data, _select(triples, ~held_out), watched, self.epochs))
+        errors_of = watched if self.track else None
+        self.history = pd.DataFrame(self._train(data, _select(triples, ~held_out), errors_of, self.epochs))
         if self.refit and held_out.any():
             self._train(data, triples, None, self.best_epoch)
         return self

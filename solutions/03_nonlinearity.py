@@ -72,8 +72,7 @@ def test_rmse(model):
 #
 # with $\max(\cdot, 0)$ taken number by number (ReLU, the *rectifier*), a weight matrix $W$ of shape $(k, h)$ and a bias $c$ of length
 # $h$. We call $f$ a *tower*: it stands between the embedding and the inner product.
-
-# %% [markdown]
+#
 # By hand, with $k = h = 2$: the row $p = (2, -3)$ is cut to $(2, 0)$. With $W$ of rows $(1, 0.5)$ and $(-1, 2)$ and $c = (0, 1)$ it
 # becomes $(2, 1) + (0, 1) = (2, 2)$. An item $q = (1, 1)$ then gets $2 + 2 = 4$ stars. Without the tower it was $2 - 3 = -1$. The $-3$
 # has left no trace, and neither would $-30$.
@@ -242,14 +241,12 @@ towers = hidden_layer(P, W, c), hidden_layer(Q, start["item_dense"], start["item
 separate = {"NumPy": np.sum(towers[0] * towers[1], axis=1)}
 shared = {"NumPy": np.sum(tower(P, W, c, "dense-relu") * tower(Q, W, c, "dense-relu"), axis=1)}
 
-# %% [markdown]
-# MXNet stores a layer's weights as (outputs, inputs), so they are turned over on the way in.
-
 # %%
 if gates.mxnet:
     bound = get_one_layer_mlp(64, 64).simple_bind(mx.cpu(), user=(8,), item=(8,), score=(8, 1), grad_req="null")
     for name, array in start.items():
         target = name if name.endswith("bias") else f"{name}_weight"
+        # MXNet stores a layer's weights as (outputs, inputs)
         bound.arg_dict[target][:] = mx.nd.array(array.T if name.endswith("dense") else array)
     separate["MXNet symbolic"] = bound.forward(user=mx.nd.array(few[0]), item=mx.nd.array(few[1]))[0].asnumpy()[:, 0]
     block = MFBlock(ratings.n_users, ratings.n_items, 64)
@@ -299,8 +296,7 @@ for place in (-0.8, 0.0, 0.8):
 #
 # with four free numbers $a, b, c, d$. **Proof that it fails:** for a fixed user, $s$ is a straight line in $y$, so its largest value
 # lies at an end of the axis. The user in the middle likes the middle best, so no choice of the four numbers is right.
-
-# %% [markdown]
+#
 # The best four numbers are found exactly, by least squares. Beside it two networks with the same input: one with a hidden layer on
 # the user's side only, one with a layer on both.
 
@@ -510,7 +506,8 @@ show(fig, alt=f"First against last values of the users' embedding: {stuck.mean()
 # no such problem.
 #
 # The Gluon order, ReLU *last*, lets the embedding move, but now the vectors that meet have no negative number: they live in the
-# *non-negative cone*. Two of them are never more than a right angle apart.
+# *non-negative cone*. Two of them are never more than a right angle apart, and their inner product can only add to a rating. What
+# speaks against an item must come from the bias terms, and where there are none, as in the talk, from leaving things out.
 
 # %%
 cone_users, cone_items = network.vectors()
@@ -531,10 +528,6 @@ ax.hist(cosines(cone_users, cone_items), bins, alpha=0.7, label="ReLU last, on b
 ax.set(xlabel="cosine between a user and an item", ylabel="pairs", title="After a ReLU nobody can point away from anything")
 ax.legend()
 show(fig, alt=f"Two histograms of cosines of users and items. Without a layer both signs occur; with a ReLU last the smallest is {cosines(cone_users, cone_items).min():.0f}.")
-
-# %% [markdown]
-# Such an inner product can only add to a rating. What speaks against an item must come from the bias terms, and where there are none,
-# as in the talk, from leaving things out.
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons
@@ -648,7 +641,7 @@ tuned = {
 # %%
 def five_seeds(settings, train):
     """Return five models that differ in nothing but their seed."""
-    fixed = {"batch_size": 2000, "validation_share": 0}
+    fixed = {"batch_size": 2000, "validation_share": 0, "track": False}
     return [NonlinearFactorization(seed=seed, **fixed, **settings).fit(train) for seed in range(5)]
 
 
@@ -744,7 +737,7 @@ if hundred is not None:
     u1 = data.predefined_u1(hundred)
     repeat = NonlinearFactorization(
         k=64, layers="shared", biases=False, optimizer="sgd", learning_rate=0.1, batch_size=250, weight_decay=0,
-        init="xavier", init_scale=2.24, epochs=10, validation_share=0,
+        init="xavier", init_scale=2.24, epochs=10, validation_share=0, track=False,
     ).fit(u1.train)  # fmt: skip
     for name, rows, printed in (("train", u1.train, 0.637), ("test", u1.test, 0.7498)):
         columns = [rows.frame[column].to_numpy() for column in ("user", "item", "rating")]

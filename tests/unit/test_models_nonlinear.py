@@ -138,6 +138,14 @@ def test_it_learns_more_than_biases(layers, order, split):
     )
 
 
+def test_an_untracked_training_is_the_same(split):
+    settings = {"epochs": 3, "validation_share": 0, "dropout": 0.2}
+    loud = network("both", "dense-relu", **settings).fit(split.train)
+    quiet = network("both", "dense-relu", track=False, **settings).fit(split.train)
+    assert all(np.array_equal(loud.weights[name], quiet.weights[name]) for name in loud.weights)
+    assert len(loud.history) == 3 and quiet.history.empty and quiet.best_epoch == 3
+
+
 def test_same_seed_same_weights_with_dropout(split):
     first, second = (network("both", "relu-dense", dropout=0.3, epochs=2).fit(split.train) for _ in range(2))
     assert all(np.array_equal(first.weights[name], second.weights[name]) for name in first.weights)
@@ -173,6 +181,7 @@ def test_towers_can_be_written_into_plain_embeddings(split):
         ({"dense_decay": -1.0}, "dense_decay=-1.0"),
         ({"output_decay": -1.0}, "output_decay=-1.0"),
         ({"k": 0}, "k=0"),
+        ({"track": False}, "track=False with validation_share=0.1"),
     ],
 )
 def test_bad_settings_are_named(settings, message):

@@ -27,7 +27,7 @@
 # %% [markdown]
 # ## Predict before you run
 #
-# Chapter 02 ended with biased matrix factorization at an RMSE of about 0.87. Now users and items each pass through a hidden layer
+# Chapter 02 ended with biased matrix factorization at an RMSE of about 0.876. Now users and items each pass through a hidden layer
 # before they meet, and this network is tuned as carefully as the factorization. Does the test error fall by 0.05, by 0.01, or not at
 # all? And if neither model has bias terms? Write down two answers.
 

@@ -83,7 +83,7 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         "--LabApp.expose_app_in_browser=True",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    settings = home / "data" / "lab" / "settings"
+    settings = home / "config" / "labconfig"
     settings.mkdir(parents=True)
     disabled = {"@jupyterlab/apputils-extension:announcements": True}
     (settings / "page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))

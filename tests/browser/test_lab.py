@@ -139,8 +139,16 @@ def write_and_run(page, index, text):
     page.wait_for_function("() => window.ran", timeout=60_000)
 
 
+def cell_of(page, index):
+    """Scroll to a cell and return it; JupyterLab keeps only the cells in view in the page."""
+    page.evaluate("i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", index)
+    cell = page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{index}"]')
+    cell.wait_for(timeout=20_000)
+    return cell
+
+
 def output_of(page, index):
-    return page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-OutputArea").inner_text()
+    return cell_of(page, index).locator(".jp-OutputArea").first.inner_text()
 
 
 def test_wrong_answer_hint_right_answer_and_quiz(open_chapter, home):
@@ -165,8 +173,7 @@ def test_wrong_answer_hint_right_answer_and_quiz(open_chapter, home):
     write_and_run(page, check, 'q1 = exercise("00.1")\nq1.check(density)')
     assert "PASS" in output_of(page, check)
     quiz = next(i for i, c in enumerate(cells) if '"00.q1"' in c.source)
-    cell = page.locator(".jp-Notebook .jp-Cell").nth(quiz)
-    cell.scroll_into_view_if_needed()
+    cell = cell_of(page, quiz)
     cell.locator("input[type=radio]").nth(2).check()
     cell.get_by_text("PASS").first.wait_for(timeout=20_000)
     picture_of(page, "quiz")

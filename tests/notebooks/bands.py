@@ -21,6 +21,7 @@ class Band:
 
 SMALL, RANDOM = "latest-small", "random 80/20, seed 0"
 HUNDRED, U1 = "100k", "predefined u1"
+LAST_ONE = "leave last one out, random ties, seed 0"
 TALK = "talk's MF, 10 epochs"
 Key = tuple[str, str, str, str, int | None]
 
@@ -57,5 +58,21 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("no biases, layer: none", "RMSE", SMALL, RANDOM, 0): Band(1.132, 0.03),
         ("no biases, layer: both", "RMSE", SMALL, RANDOM, 0): Band(0.922, 0.02),
         ("no biases, layer: shared", "RMSE", SMALL, RANDOM, 0): Band(0.956, 0.03),
+    },
+    "04": {
+        ("popularity", "HR", SMALL, LAST_ONE, None): Band(0.0417, 0.001),
+        ("popularity", "NDCG", SMALL, LAST_ONE, None): Band(0.0199, 0.0005),
+        ("item-kNN", "HR", SMALL, LAST_ONE, None): Band(0.0641, 0.002),
+        ("item-kNN", "NDCG", SMALL, LAST_ONE, None): Band(0.0337, 0.001),
+        ("EASE", "HR", SMALL, LAST_ONE, None): Band(0.0745, 0.002),
+        ("EASE", "NDCG", SMALL, LAST_ONE, None): Band(0.0393, 0.001),
+        ("MF on ratings", "HR", SMALL, LAST_ONE, 0): Band(0.007, 0.008, "0.001 to 0.012 over three seeds"),
+        ("MF on ratings", "NDCG", SMALL, LAST_ONE, 0): Band(0.003, 0.004, "0.001 to 0.005 over three seeds"),
+        ("MF with negatives", "HR", SMALL, LAST_ONE, 0): Band(
+            0.060, 0.012, "0.049 to 0.067 over three seeds"
+        ),
+        ("MF with negatives", "NDCG", SMALL, LAST_ONE, 0): Band(
+            0.030, 0.006, "0.025 to 0.032 over three seeds"
+        ),
     },
 }

@@ -203,3 +203,87 @@ def _shuffled(seen: np.ndarray, generator: np.random.Generator) -> tuple[np.ndar
     cells = np.argwhere(seen)
     users, items = cells[generator.permutation(len(cells))].T
     return users, items
+
+
+@dataclass(frozen=True)
+class TasteWorld:
+    """Users and items on one axis of taste; everyone likes what is near.
+
+    Attributes
+    ----------
+    user_taste, item_place : numpy.ndarray
+        (n_users,) and (n_items,) float64 in [-1, 1], sorted.
+    ratings : numpy.ndarray
+        (n_users, n_items) float64 in stars, with noise where it was asked for.
+    width : float
+        How far taste reaches along the axis.
+    """
+
+    user_taste: np.ndarray
+    item_place: np.ndarray
+    ratings: np.ndarray
+    width: float
+
+    def stars(self, user_taste: np.ndarray, item_place: np.ndarray) -> np.ndarray:
+        """The true rating, without noise.
+
+        ``1 + 4 · exp(-(taste - place)² / (2 · width²))``: five stars at the user's own place, one far
+        away from it.
+
+        Parameters
+        ----------
+        user_taste, item_place : array-like
+            Places on the axis, of any users and items.
+
+        Returns
+        -------
+        numpy.ndarray
+            (len(user_taste), len(item_place)) float64, between 1 and 5 stars.
+        """
+        return _stars(np.atleast_1d(user_taste), np.atleast_1d(item_place), self.width)
+
+
+def taste_world(
+    n_users: int = 60, n_items: int = 60, width: float = 0.4, noise: float = 0.0, seed: int = 0
+) -> TasteWorld:
+    """Plant a world in which people like what is near them on one axis of taste.
+
+    No score ``a + b·x + c·y + d·x·y`` of a user's place x and an item's place y can describe it: for
+    a fixed user that is a straight line in y, whose largest value is at an end of the axis, while a
+    user in the middle likes the middle best. As a table it has a rank that grows as ``width`` falls.
+
+    Parameters
+    ----------
+    n_users, n_items : int
+        How many of each; their places are drawn evenly from [-1, 1].
+    width : float
+        How far taste reaches; 0.2 is narrow, 2 nearly flat.
+    noise : float
+        Standard deviation added to each rating, in stars; ratings are then not cut to [1, 5].
+    seed : int
+        Places and noise.
+
+    Returns
+    -------
+    TasteWorld
+
+    Raises
+    ------
+    ValueError
+        Fewer than one user or item, a width that is not above 0, noise below 0.
+    """
+    if n_users < 1 or n_items < 1:
+        raise ValueError(f"n_users={n_users}, n_items={n_items}: expected at least 1 of each")
+    if not width > 0:
+        raise ValueError(f"width={width}: expected a number above 0")
+    if not noise >= 0:
+        raise ValueError(f"noise={noise}: expected 0 or more stars")
+    generator = np.random.default_rng(seed)
+    users = np.sort(generator.uniform(-1, 1, n_users))
+    items = np.sort(generator.uniform(-1, 1, n_items))
+    ratings = _stars(users, items, width) + generator.normal(0, noise, (n_users, n_items))
+    return TasteWorld(users, items, ratings, width)
+
+
+def _stars(x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
+    return 1 + 4 * np.exp(-((x[:, None] - y) ** 2) / (2 * width**2))

@@ -55,6 +55,9 @@ class MatrixFactorization:
         Epochs without a better validation RMSE after which training stops.
     refit : bool
         Once the best epoch is known, train again from the start on all rows for that many epochs.
+    track : bool
+        Write ``history``. False saves the errors after each epoch where nobody reads them; it needs
+        ``validation_share=0``.
     seed : int
         Initial weights, validation slice and order of the rows; same seed, same result.
 
@@ -89,6 +92,7 @@ class MatrixFactorization:
     validation_share: float = 0.1
     patience: int = 2
     refit: bool = True
+    track: bool = True
     seed: int = 0
     weights: Weights = field(init=False, repr=False, compare=False)
     mean: float = field(init=False, repr=False, compare=False)
@@ -107,6 +111,8 @@ class MatrixFactorization:
                 raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share={self.validation_share}: expected a share from 0 to below 1")
+        if not self.track and self.validation_share:
+            raise ValueError(f"track=False with validation_share={self.validation_share}: expected 0")
         if self.optimizer not in ("adam", "sgd"):
             raise ValueError(f"optimizer={self.optimizer!r}: expected 'adam' or 'sgd'")
 
@@ -135,7 +141,8 @@ class MatrixFactorization:
         if held_out.any():
             watched = {"validation": _select(triples, held_out), **watched}
         self.seconds, self.samples = 0.0, 0
-        self.history = pd.DataFrame(self._train(data, _select(triples, ~held_out), watched, self.epochs))
+        errors_of = watched if self.track else None
+        self.history = pd.DataFrame(self._train(data, _select(triples, ~held_out), errors_of, self.epochs))
         if self.refit and held_out.any():
             self._train(data, triples, None, self.best_epoch)
         return self
@@ -149,10 +156,7 @@ class MatrixFactorization:
         """
         generator = np.random.default_rng([self.seed, 1])
         self.mean = float(train[2].mean(dtype=np.float64)) if self.biases else 0.0
-        weights = initial_weights(
-            data.n_users, data.n_items, self.k, generator,
-            biases=self.biases, init=self.init, scale=self.init_scale,
-        )  # fmt: skip
+        weights = self._start(data, generator)
         optimizer = self._make_optimizer()
         history: list[dict[str, float]] = []
         best = np.inf
@@ -164,7 +168,7 @@ class MatrixFactorization:
             if watched is not None:
                 row: dict[str, float] = {"epoch": epoch}
                 for name, (users, items, ratings) in {"train": train, **watched}.items():
-                    row[name] = rmse(forward(weights, users, items, self.mean), ratings)
+                    row[name] = rmse(self._forward(weights, users, items), ratings)
                 history.append(row)
             # without a validation slice the last epoch counts as the best
             score = history[-1]["validation"] if watched and "validation" in watched else -epoch
@@ -180,14 +184,36 @@ class MatrixFactorization:
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
             users, items, ratings = (column[batch] for column in train)
-            lookups = lookups_of(weights, users, items)
-            rows = {name: lookup.rows for name, lookup in lookups.items()}
-            optimizer.refresh(weights, rows)
-            slopes = row_gradients(
-                weights, users, items, ratings, lookups, self.mean, self.weight_decay, self.bias_decay
-            )
-            optimizer.step(weights, rows, slopes)
+            self._learn(weights, (users, items, ratings), optimizer)
         optimizer.refresh(weights, {name: np.arange(len(table)) for name, table in weights.items()})
+
+    # what a model with more to it than two tables replaces, see `helpers.models.nonlinear`:
+
+    def _start(self, data: Interactions, generator: np.random.Generator) -> Weights:
+        """First weights."""
+        return initial_weights(
+            data.n_users, data.n_items, self.k, generator,
+            biases=self.biases, init=self.init, scale=self.init_scale,
+        )  # fmt: skip
+
+    def _forward(self, weights: Weights, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Predictions for pairs, (n,) float32."""
+        return forward(weights, users, items, self.mean)
+
+    def _side(self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """What rows of one side bring to the inner product."""
+        return weights[f"{side}_factors"][index]
+
+    def _learn(self, weights: Weights, batch: Triples, optimizer: Optimizer) -> None:
+        """One step on one batch."""
+        users, items, ratings = batch
+        lookups = lookups_of(weights, users, items)
+        rows = {name: lookup.rows for name, lookup in lookups.items()}
+        optimizer.refresh(weights, rows)
+        slopes = row_gradients(
+            weights, users, items, ratings, lookups, self.mean, self.weight_decay, self.bias_decay
+        )
+        optimizer.step(weights, rows, slopes)
 
     def _make_optimizer(self) -> Optimizer:
         if self.optimizer == "adam":
@@ -209,7 +235,7 @@ class MatrixFactorization:
         """
         weights = self._fitted()
         users, items = check_pairs(users, items, len(weights["user_factors"]), len(weights["item_factors"]))
-        return forward(weights, users, items, self.mean)
+        return self._forward(weights, users, items)
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         """Predicted stars of some users for every item.
@@ -226,7 +252,7 @@ class MatrixFactorization:
         """
         weights = self._fitted()
         users = check_indices(users, len(weights["user_factors"]), "users")
-        table = weights["user_factors"][users] @ weights["item_factors"].T + np.float32(self.mean)
+        table = self._side(weights, "user", users) @ self._side(weights, "item").T + np.float32(self.mean)
         if self.biases:
             table += weights["user_bias"][users, None] + weights["item_bias"]
         return table

@@ -49,6 +49,16 @@ BANDS: dict[str, dict[Key, Band]] = {
         (TALK, "RMSE", HUNDRED, U1, 0): Band(1.048, 0.01, optional=True),
         (TALK, "MAE", HUNDRED, U1, 0): Band(0.811, 0.01, optional=True),
     },
+    "03": {
+        ("user + item bias", "RMSE", SMALL, RANDOM, None): Band(0.8844, 0.001),
+        ("biased MF, no layer, 5 seeds", "RMSE", SMALL, RANDOM, None): Band(0.8761, 0.003),
+        ("biased MF, user's side, 5 seeds", "RMSE", SMALL, RANDOM, None): Band(0.8784, 0.003),
+        ("biased MF, both sides, 5 seeds", "RMSE", SMALL, RANDOM, None): Band(0.8851, 0.004),
+        ("biased MF, shared, 5 seeds", "RMSE", SMALL, RANDOM, None): Band(0.8916, 0.006),
+        ("no biases, layer: none", "RMSE", SMALL, RANDOM, 0): Band(1.132, 0.03),
+        ("no biases, layer: both", "RMSE", SMALL, RANDOM, 0): Band(0.922, 0.02),
+        ("no biases, layer: shared", "RMSE", SMALL, RANDOM, 0): Band(0.956, 0.03),
+    },
     "04": {
         ("popularity", "HR", SMALL, LAST_ONE, None): Band(0.0417, 0.001),
         ("popularity", "NDCG", SMALL, LAST_ONE, None): Band(0.0199, 0.0005),

@@ -72,3 +72,29 @@ def test_interactions_may_have_users_without_ratings():
     data = planted.interactions([0], [1], [3.0], n_users=4, n_items=5)
     assert (data.n_users, data.n_items, len(data)) == (4, 5, 1)
     assert list(data.items.columns) == ["item_id", "title", "year", "genres"]
+
+
+def test_everyone_likes_what_is_near():
+    world = planted.taste_world(n_users=5, n_items=7, width=0.3)
+    assert world.ratings.shape == (5, 7)
+    np.testing.assert_allclose(world.ratings, world.stars(world.user_taste, world.item_place))
+    assert world.stars(0.2, 0.2).item() == 5.0
+    assert world.stars(-1, 1).item() == pytest.approx(1.0, abs=1e-6)
+    middle = world.stars(0.0, [-0.5, 0.0, 0.5])[0]
+    assert middle[1] > middle[0] == pytest.approx(middle[2]), "no straight line does this"
+
+
+def test_a_narrower_taste_has_a_higher_rank():
+    def rank(width):
+        return int((np.linalg.svd(planted.taste_world(width=width).ratings, compute_uv=False) > 0.1).sum())
+
+    assert rank(2.0) < rank(0.5) < rank(0.2)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [({"n_users": 0}, "n_users=0"), ({"width": 0}, "width=0"), ({"noise": -1}, "noise=-1")],
+)
+def test_impossible_taste_worlds_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        planted.taste_world(**arguments)

@@ -32,6 +32,7 @@
 # all? And if neither model has bias terms? Write down two answers.
 
 # %%
+import functools
 import sys
 
 sys.path.insert(0, "..")  # the course's helpers live one folder up
@@ -297,8 +298,8 @@ for place in (-0.8, 0.0, 0.8):
 # with four free numbers $a, b, c, d$. **Proof that it fails:** for a fixed user, $s$ is a straight line in $y$, so its largest value
 # lies at an end of the axis. The user in the middle likes the middle best, so no choice of the four numbers is right.
 #
-# The best four numbers are found exactly, by least squares. Beside it two networks with the same input: one with a hidden layer on
-# the user's side only, one with a layer on both.
+# The best four numbers are found exactly, by least squares. Beside them stand two networks with the same input: one with a hidden
+# layer on the user's side only, one with a layer on both.
 
 
 # %%
@@ -354,6 +355,7 @@ exercise("03.q1").ask(choice)
 
 
 # %%
+@functools.cache  # the picture and its words ask for the same fit
 def fit_world(units, width):
     here = taste_world(width=width, noise=0.25, seed=0)
     model = FeatureTowers(k=units).fit(here.user_taste, here.item_place, here.ratings)
@@ -452,8 +454,8 @@ print(f"largest difference on {len(users):,} test ratings below 1e-5 stars: {apa
 
 # %% [markdown]
 # A hidden layer under an inner product is thus another way to *reach* such vectors, and a restriction on which ones can be reached. It
-# may still train better or worse. The slide's order is even stricter: after the ReLU everything is linear, so the table of its scores
-# has a rank of at most $k + 1$, however large `hidden` is. (Chapter 05 gives up the inner product; that is another matter.)
+# may still train better or worse. The slide's order is even stricter: after the ReLU everything is linear, so the table of its inner
+# products has a rank of at most $k + 1$, however large `hidden` is. (Chapter 05 gives up the inner product; that is another matter.)
 #
 # ## What ReLU does to an embedding
 #
@@ -619,8 +621,8 @@ assert grid["none", False] - grid["both", False] > 0.15 and grid["both", True] -
 # ## Real ratings: tuned with the same effort
 #
 # Now fairly. For each of four models, 32 settings were drawn from the same ranges: factors, learning rate, weight and bias decay,
-# first weights, dropout; for a layer also its width, two decays and the place of the ReLU. A tenth of the training rows chose the winner and its
-# number of epochs. `python -m helpers bench nonlinear` repeats that search; these are its winners.
+# first weights, dropout; for a layer also its width, two decays and the place of the ReLU. A tenth of the training rows chose the
+# winner and its number of epochs. `python -m helpers bench nonlinear` repeats that search; these are its winners.
 
 # %%
 tuned = {
@@ -708,7 +710,7 @@ for name in ("user's side", "both sides", "shared"):
 # %% [markdown]
 # ## Does it help?
 #
-# Here it does not. The layer on the user's side comes closest to the plain model and does not pass it. Layers on both sides, and the
+# Not with bias terms, and not here. The layer on the user's side comes closest to the plain model and does not pass it. Layers on both sides, and the
 # shared one, give back what factors had gained over two bias terms. A layer is one more thing to train, on embeddings that could
 # hold its result by themselves. (`COURSE_SET=100k python -m helpers bench nonlinear` searches ML-100K in the same way.)
 
@@ -728,8 +730,8 @@ exercise("03.q3").ask(choice)
 # ## What the sources say
 #
 # **"RMSE ON TRAINING and TEST: 0.637, 0.7498"** (2018 talk, the network's last epoch; chapter 02 found the same of its linear model).
-# This is a mean *absolute* error. We train the talk's network, shared layer and no biases, on its data and split, in batches of 250
-# instead of 50 to save time.
+# This is a mean *absolute* error. We train the talk's network, shared layer and no biases, on its data and split, for five of its ten
+# epochs and in batches of 250 instead of 50 to save time, and hold it against what the talk printed after its fifth.
 
 # %% tags=["nbval-ignore-output"]
 hundred = data.load_or_none("100k")
@@ -737,24 +739,24 @@ if hundred is not None:
     u1 = data.predefined_u1(hundred)
     repeat = NonlinearFactorization(
         k=64, layers="shared", biases=False, optimizer="sgd", learning_rate=0.1, batch_size=250, weight_decay=0,
-        init="xavier", init_scale=2.24, epochs=10, validation_share=0, track=False,
+        init="xavier", init_scale=2.24, epochs=5, validation_share=0, track=False,
     ).fit(u1.train)  # fmt: skip
-    for name, rows, printed in (("train", u1.train, 0.637), ("test", u1.test, 0.7498)):
+    for name, rows, printed in (("train", u1.train, 0.7407), ("test", u1.test, 0.7754)):
         columns = [rows.frame[column].to_numpy() for column in ("user", "item", "rating")]
         guess = repeat.predict(*columns[:2])
         absolute, root = metrics.mae(guess, columns[2]), metrics.rmse(guess, columns[2])
-        print(f"{name:5} the talk printed {printed:.3f} · mean absolute error {absolute:.3f} · RMSE {root:.3f}")
-        assert abs(absolute - printed) < 0.04 < 0.15 < abs(root - printed)
+        print(f"{name:5} after five epochs: the talk printed {printed:.3f} · mean absolute error {absolute:.3f} · RMSE {root:.3f}")
+        assert abs(absolute - printed) < 0.02 < 0.15 < abs(root - printed)
 
 # %% [markdown]
-# With the talk's own batches of 50, the mean absolute errors are 0.637 and 0.741, the RMSE 0.814 and 0.949 (`python -m helpers bench
-# nonlinear`). Still better than its linear model's 1.048, for the reason seen above.
+# With all ten epochs and batches of 50, as in the talk, the mean absolute errors are 0.637 and 0.741, and the RMSE 0.814 and 0.949
+# (`python -m helpers bench nonlinear`). Still better than its linear model's 1.048, for the reason seen above.
 #
 # **`dropout_p`** (2018 talk). The class sets 0.5, but the network is made with `dropout_p=0.`, so no printed number has any
 # dropout in it.
 #
-# **One layer, two meanings** (2018 talk). The slides place the ReLU on the embedding, with a layer for each side; the demo shares one layer and
-# places the ReLU behind it. The talk calls both "adding non-linearity"; as we saw, they are different models.
+# **One name, two models** (2018 talk). The slides place the ReLU on the embedding, with a layer for each side; the demo shares one
+# layer and places the ReLU behind it. The talk calls both "adding non-linearity"; as we saw, they are different models.
 #
 # **"Nonlinearity helps"** (*Dive into Deep Learning*, recommender chapter). The book draws this from its NeuMF without training
 # matrix factorization by the same protocol. Without that baseline it cannot be said; Rendle et al. (2020) ran it, and the
@@ -782,7 +784,7 @@ ledger.scoreboard("03")
 # - proved where an inner product of given features fails, and watched a layer on both sides succeed;
 # - saw that under an inner product of free embeddings a layer adds no new predictions, that ReLU on an embedding kills half of it, and
 #   that dropout is a penalty;
-# - found that the talk's gain was made of missing bias terms, and that, tuned alike, no layer beats none here.
+# - found that the layer repairs what bias terms repair, and that with them, tuned alike, no layer beats none here.
 #
 # **Next:** [04 Negative sampling](04_negative_sampling.ipynb): nobody gives stars, people only click.
 #

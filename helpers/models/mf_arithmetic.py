@@ -111,15 +111,19 @@ class Lookup:
     """
 
     def __init__(self, index: np.ndarray) -> None:
-        self.rows, position = np.unique(index, return_inverse=True)
+        counts = np.bincount(index)  # as np.unique would find them, without sorting
+        self.rows = np.flatnonzero(counts)
         m, n = len(self.rows), len(index)
-        self.counts = np.bincount(position, minlength=m).astype(np.float32)
+        self.counts = counts[self.rows].astype(np.float32)
+        place = np.empty(len(counts), np.int32)
+        place[self.rows] = np.arange(m, dtype=np.int32)
+        position = place[index]
         self.one_hot: np.ndarray | sparse.csc_matrix
         if n <= 128:  # so small that making a sparse matrix takes longer than multiplying a dense one
             self.one_hot = (position == np.arange(m)[:, None]).astype(np.float32)
         else:
             self.one_hot = sparse.csc_matrix(
-                (np.ones(n, np.float32), position, np.arange(n + 1)), shape=(m, n)
+                (np.ones(n, np.float32), position, np.arange(n + 1, dtype=np.int32)), shape=(m, n)
             )
 
 

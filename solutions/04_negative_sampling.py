@@ -207,6 +207,7 @@ leaks = {
 for refused, scores in leaks.items():
     found = metrics.evaluate(scores, last_one.test, seen=last_one.train)["hit_rate"]
     print(f"refuse {refused}: the hidden film is in the top ten for {found.mean:.1%} of the users")
+del leaks, scores  # two matrices of users × items
 
 # %% [markdown]
 # Nothing was learned, and yet six in a hundred hidden films surface: as many as with the real models further down. That is a *leak*:

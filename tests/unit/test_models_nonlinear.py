@@ -86,7 +86,9 @@ def test_an_unknown_place_of_the_layer_is_named():
 def test_slopes_are_the_numeric_ones(layers, order, split):
     small = split.train.replace(split.train.frame.iloc[:60])
     users, items, ratings = (small.frame[c].to_numpy() for c in ("user", "item", "rating"))
-    model = network(layers, order, weight_decay=0.1, bias_decay=0.05, dense_decay=0.02, output_decay=0.03, init_scale=0.5)
+    model = network(
+        layers, order, weight_decay=0.1, bias_decay=0.05, dense_decay=0.02, output_decay=0.03, init_scale=0.5
+    )
     model.mean = 0.0  # so that the reference below needs no constant
     generator = np.random.default_rng(1)
     weights = {

@@ -14,7 +14,7 @@ SECRET = re.compile(
     r"AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|-----BEGIN [A-Z ]*PRIVATE KEY|xox[baprs]-[0-9A-Za-z-]{10,}"
 )
 #: folders of the machine a file was written on; patterns that search for them are the exception
-PATHS = re.compile(r"(?<![\w.\"'|(~])/(?:home|root|Users|work)/[\w.-]+")
+PATHS = re.compile(r"(?<![\w.\"'|(~])/(?:home|root|Users)/[\w.-]+")
 TEXT = {".py", ".md", ".ipynb", ".txt", ".cfg", ".toml", ".yml", ".yaml", ".sh", ".lock", ".json", ""}
 BRITISH = re.compile(
     r"\b(colour|behaviour|favour|normalis|optimis|regularis|vectoris|labell|modell|centre\b|catalogue)", re.I
@@ -87,4 +87,5 @@ def test_no_secret_and_no_path_of_a_machine(path):
     assert not SECRET.search(text)
     found = PATHS.search(text)
     assert not found, f"{found[0]}"
+    assert f"{book.ROOT}/" not in text, "the folder of this checkout"
     assert path.stat().st_size < 5_000_000

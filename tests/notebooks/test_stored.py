@@ -19,7 +19,8 @@ PAIRS = [(s, folder, make) for s in SOURCES for folder, make in book.BUILDS]
 IDS = [f"{folder}/{s.stem}" for s, folder, _ in PAIRS]
 NOTEBOOKS = pytest.mark.parametrize("source, folder, make", PAIRS, ids=IDS)
 CHAPTERS = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
-MACHINE = re.compile(r"/home/|/root/|/Users/|/tmp/|/work/|[A-Z]:\\\\|ipykernel_\d")
+#: folders of some machine, this one's checkout among them
+MACHINE = re.compile(rf"/home/|/root/|/Users/|/tmp/|{re.escape(str(book.ROOT))}|[A-Z]:\\\\|ipykernel_\d")
 ALLOWED = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png"}
 
 

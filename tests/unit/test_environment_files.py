@@ -60,7 +60,7 @@ def test_every_direct_dependency_is_pinned_exactly():
 def test_every_direct_dependency_says_what_it_is_for():
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     for name in {r.name for r in DIRECT}:
-        lines = [line for line in text.splitlines() if line.startswith(f"{name}==")]
+        lines = [line for line in text.splitlines() if line.startswith((f"{name}==", f"{name}["))]
         assert any("  # " in line for line in lines) or name == "tensorflow", name
 
 

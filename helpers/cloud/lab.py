@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(folder: Path, port: int, over: threading.Event) -> int:
     server = local.start(state=folder, port=port)
     try:
-        local.wait_until_alive(server)
+        local.wait_until_ready(server)
         local.announce(server, folder)
         print(
             f"SageMaker runs on this machine ({server.url}) and keeps what is stored in {folder}.", flush=True

@@ -119,7 +119,8 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
             if invoked is not None:
                 if len(request.body) > _INVOKE:
                     raise ApiError(
-                        f"1 validation error detected: Value of {len(request.body)} bytes at 'body' failed to satisfy"
+                        f"1 validation error detected: Value of {len(request.body)} bytes at 'body'"
+                        " failed to satisfy"
                         f" constraint: Member must have length less than or equal to {_INVOKE}",
                         "ValidationError",
                         413,
@@ -234,7 +235,8 @@ class _Connection(socketserver.StreamRequestHandler):
         return body
 
     def _chunks(self) -> bytes:
-        parts, size = [], 0
+        parts: list[bytes] = []
+        size = 0
         while True:
             head = self.rfile.readline(1024).split(b";")[0].strip()
             try:

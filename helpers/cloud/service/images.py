@@ -38,7 +38,8 @@ def _have() -> str:
 def no_training(image: str) -> ApiError:
     """Return the error for a training image that nothing stands in for."""
     return ApiError(
-        f"No program of this machine stands in for the training image {image!r}: give source code (script mode),"
+        f"No program of this machine stands in for the training image {image!r}: give source code (script"
+        " mode),"
         f" or use a built-in algorithm ({_have()}). With COURSE_CLOUD=aws the same job runs on AWS."
     )
 

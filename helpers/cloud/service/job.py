@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any
 
-from helpers.cloud.errors import ApiError
+from helpers.cloud.errors import ApiError, reason
 from helpers.cloud.service import container, images, objects
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.programs import Program
@@ -17,7 +17,6 @@ from helpers.cloud.service.streams import Stream
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL, 256 - signal.SIGKILL}
-_REASON = 1024  # characters of a FailureReason
 
 
 class TrainingJob:
@@ -144,7 +143,8 @@ class TrainingJob:
         """Say why a program failed, with the script's own traceback where it printed one."""
         if code in _KILLED:
             return (
-                "AlgorithmError: the program was killed (signal 9), as a system does to one that needs more memory"
+                "AlgorithmError: the program was killed (signal 9), as a system does to one that needs"
+                " more memory"
                 " than there is: out of memory. Use a smaller batch or a larger instance, exit code: 137"
             )
         lines = [line for program in self._programs for line in program.tail]
@@ -156,10 +156,7 @@ class TrainingJob:
                 text = text.replace(str(host.ml), "/opt/ml")
         if not text:
             text = "\n".join(lines[-15:]).strip() or "the program wrote nothing"
-        ending = f", exit code: {code}"
-        head = "AlgorithmError: "
-        room = _REASON - len(head) - len(ending)
-        return head + (text if len(text) <= room else "…" + text[1 - room :]) + ending
+        return reason(f"AlgorithmError: {text}", f", exit code: {code}")
 
     def _upload(self, host: container.Host) -> None:
         base = self.record["OutputDataConfig"]["S3OutputPath"].rstrip("/")
@@ -171,12 +168,12 @@ class TrainingJob:
         objects.pack(self.plane.s3, host.ml / "model", artifact)
         self._update(ModelArtifacts={"S3ModelArtifacts": artifact})
 
-    def _fail(self, begin: float, reason: str) -> None:
+    def _fail(self, begin: float, why: str) -> None:
         for stream in self._streams[:1]:
-            stream.write(reason)
-        self._finish(begin, "Failed", "Failed", reason[:_REASON])
+            stream.write(why)
+        self._finish(begin, "Failed", "Failed", reason(why))
 
-    def _finish(self, begin: float, status: str, secondary: str, reason: str) -> None:
+    def _finish(self, begin: float, status: str, secondary: str, why: str) -> None:
         messages = {"Completed": "Training job completed", "Failed": "Training job failed"}
         for stream in self._streams:
             stream.close()
@@ -195,7 +192,7 @@ class TrainingJob:
             BillableTimeInSeconds=taken,
             FinalMetricDataList=metrics,
         )
-        more = {"FailureReason": reason} if reason else {}
+        more = {"FailureReason": why} if why else {}
         self._update(TrainingJobStatus=status, **more)
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from helpers.cloud.algorithms import Algorithm
 from helpers.cloud.errors import ApiError, reason
 from helpers.cloud.service import container, images, objects
 from helpers.cloud.service.plane import Plane
@@ -148,15 +149,16 @@ class TrainingJob:
                 " than there is: out of memory. Use a smaller batch or a larger instance, exit code: 137"
             )
         lines = [line for program in self._programs for line in program.tail]
-        text = _traceback(lines)
-        failure = next((p for h in hosts if (p := h.ml / "output" / "failure").exists()), None)
-        if not text and failure is not None:
-            text = failure.read_text(encoding="utf-8", errors="replace").strip()
-            for host in hosts:
-                text = text.replace(str(host.ml), "/opt/ml")
+        written = _failure(hosts)
+        if built_in(self.record):  # it says itself what is wrong, and by its exit code whose fault it is
+            blame = "ClientError" if code == 2 else "AlgorithmError"
+            text = written or _traceback(lines)
+        else:
+            blame = "AlgorithmError"
+            text = _traceback(lines) or written  # the SDK's driver writes down its own traceback only
         if not text:
             text = "\n".join(lines[-15:]).strip() or "the program wrote nothing"
-        return reason(f"AlgorithmError: {text}", f", exit code: {code}")
+        return reason(f"{blame}: {text}", f", exit code: {code}")
 
     def _upload(self, host: container.Host) -> None:
         base = self.record["OutputDataConfig"]["S3OutputPath"].rstrip("/")
@@ -198,14 +200,27 @@ class TrainingJob:
 
 def definitions(record: Record) -> list[dict[str, str]]:
     """Return a job's metric definitions: its own, and the algorithm's where the image is built in."""
+    algorithm = built_in(record)
+    own = record["AlgorithmSpecification"].get("MetricDefinitions") or []
+    return [*(algorithm.metric_definitions if algorithm is not None else []), *own]
+
+
+def built_in(record: Record) -> Algorithm | None:
+    """Return the built-in algorithm that a job runs, or None where it runs a script."""
     algorithm = record["AlgorithmSpecification"]
-    built_in = (
-        None
-        if algorithm.get("ContainerEntrypoint")
-        else images.algorithm(algorithm.get("TrainingImage") or "")
-    )
-    own = algorithm.get("MetricDefinitions") or []
-    return [*(built_in.metric_definitions if built_in is not None else []), *own]
+    if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in (record.get("HyperParameters") or {}):
+        return None
+    return images.algorithm(algorithm.get("TrainingImage") or "")
+
+
+def _failure(hosts: list[container.Host]) -> str:
+    """Return what a program wrote into ``/opt/ml/output/failure``."""
+    for host in hosts:
+        path = host.ml / "output" / "failure"
+        if path.exists():
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+            return text.replace(str(host.ml), "/opt/ml")
+    return ""
 
 
 def _traceback(lines: list[str]) -> str:

@@ -46,6 +46,8 @@ def check(request: Mapping[str, Any]) -> None:
                 " satisfy"
                 " constraint: Member must not be null"
             )
+    if request["OutputDataConfig"].get("CompressionType", "GZIP") != "GZIP":
+        raise ApiError("OutputDataConfig.CompressionType must be GZIP on this machine.")
     _check_resources(request["ResourceConfig"])
     _check_settings(request)
     modes = [request["AlgorithmSpecification"]["TrainingInputMode"]]

@@ -198,6 +198,17 @@ def point_here(server: Server) -> None:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+    forget_sessions()
+
+
+def forget_sessions() -> None:
+    """Let boto3 and the SDK read this process's variables anew: both keep what they read first."""
+    boto3 = sys.modules.get("boto3")
+    if boto3 is not None:
+        boto3.DEFAULT_SESSION = None  # type: ignore[attr-defined]
+    utils = sys.modules.get("sagemaker.core.utils.utils")
+    if utils is not None:
+        utils.SingletonMeta._instances.clear()
 
 
 def point_away() -> None:
@@ -209,6 +220,7 @@ def point_away() -> None:
         del os.environ[name]
     os.environ |= _before
     _before = None
+    forget_sessions()
 
 
 def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:

@@ -64,7 +64,7 @@ class Live:
         folder = self.plane.folder("serving", f"{self.name}-{self._stamp}") / "model"
         try:
             kind = models.unpack(self.plane, self._model, folder, self._environment)
-            server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.write)
+            server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.served(folder))
             server.start()
             try:
                 server.wait_ready(READY_SECONDS)
@@ -78,7 +78,6 @@ class Live:
         except ApiError as error:
             self._stream.write(str(error))
             raise
-        self._stream.write(f"backend: {server.backend}")
         if self._stopped:
             server.stop()
             return

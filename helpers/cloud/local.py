@@ -117,7 +117,7 @@ def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> 
     process = subprocess.Popen(
         command,
         cwd=work,
-        env=os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

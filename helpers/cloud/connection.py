@@ -112,16 +112,20 @@ _server: local.Server | None = None
 def _connect_here(with_sdk: bool) -> Connection:
     global _server
     _server = local.find()
-    if _server is None:
-        _server = local.start()
-        atexit.register(disconnect)
-    local.point_here(_server)
+    launched = local.launch() if _server is None else None
     try:
-        kit.stay_local()
         helper = kit.load(local=True) if with_sdk else None  # while the service imports what it needs
+        if launched is not None:
+            _server = launched.server()
+            atexit.register(disconnect)
+        assert _server is not None
+        local.point_here(_server)
+        kit.stay_local()
         local.wait_until_ready(_server)
         session = helper.Session() if helper is not None else None
     except BaseException:
+        if launched is not None and _server is None:
+            launched.cancel()
         disconnect()
         raise
     account = "123456789012"

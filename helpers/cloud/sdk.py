@@ -1,0 +1,234 @@
+"""The SageMaker SDK as a notebook wants it: quick to import, a job's own lines, no telemetry, no detours.
+
+Nothing of the SDK is changed that a cell calls. What is set here: the configuration that opts out of
+telemetry; which log records become lines in a notebook; and, on this machine only, how long the SDK
+sleeps between two looks at a job, and where its hard-coded address of STS leads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.abc
+import importlib.util
+import logging
+import os
+import re
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
+_SILENCED = ("sagemaker", "sagemaker.config", "sagemaker.core", "sagemaker.core.helper", "sagemaker.serve")
+_CONFIG_READERS = (
+    "sagemaker.core.config.config",
+    "sagemaker.core.config.config_manager",
+    "sagemaker.core.utils.intelligent_defaults_helper",
+)
+_DRIVER_STARTS = "Starting training script"
+_SCRIPT_STARTS = re.compile(r"(\+ )?(Running \w+( \w+)* [Dd]river|Executing command: )")
+_SCRIPT_ENDS = re.compile(r"\++ echo 'Training Container Execution Completed'|Command failed with exit code")
+
+
+def load(*, local: bool) -> Any:
+    """Import the SDK and settle it for a notebook.
+
+    Parameters
+    ----------
+    local : bool
+        Whether it talks to the service of this machine.
+
+    Returns
+    -------
+    module
+        ``sagemaker.core.helper.session_helper``.
+    """
+    opt_out()
+    _quiet_loggers()
+    with _without_grammars():
+        helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
+        resources: Any = importlib.import_module("sagemaker.core.resources")
+        configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
+        telemetry: Any = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
+    for module in configs:
+        module.jsonschema = _QuickSchema()
+    telemetry._send_telemetry_request = lambda *_, **__: None  # the setting's second lock
+    _quiet_loggers()
+    resources.Live = _NoPanel
+    _when_imported("sagemaker.serve.deployment_progress", _plain_deployments)
+    _show_job_lines()
+    if local:
+        _short_waits(resources, helper)
+    return helper
+
+
+def opt_out() -> None:
+    """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
+    os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", str(Path(__file__).with_name("sagemaker.yaml")))
+    os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
+
+
+@contextlib.contextmanager
+def _without_grammars() -> Any:
+    """Keep jsonschema from building a grammar of web addresses, two seconds that the SDK has no use for.
+
+    jsonschema does without the package when it is absent: it then does not check formats of addresses.
+    """
+    name = "rfc3987_syntax"
+    absent = name not in sys.modules and "jsonschema" not in sys.modules
+    if absent:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[name]
+
+
+def stay_local() -> None:
+    """Drop addresses of AWS that the SDK passes by hand (STS), as they outrank ``AWS_ENDPOINT_URL``."""
+    import boto3.session
+
+    original = boto3.session.Session.client
+    if hasattr(original, "course_original"):
+        return
+
+    def client(self: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
+        if "amazonaws.com" in str(named.get("endpoint_url") or ""):
+            named.pop("endpoint_url")
+        return original(self, service_name, *arguments, **named)
+
+    client.course_original = original  # type: ignore[attr-defined]
+    boto3.session.Session.client = client
+
+
+def leave_local() -> None:
+    """Undo :func:`stay_local`."""
+    boto3_session = sys.modules.get("boto3.session")
+    if boto3_session is not None:
+        original = getattr(boto3_session.Session.client, "course_original", None)
+        if original is not None:
+            boto3_session.Session.client = original
+
+
+def _short_waits(resources: Any, helper: Any) -> None:
+    """Let the SDK look at jobs of this machine more often than it takes a setting for."""
+    quick = types.SimpleNamespace(**{name: getattr(time, name) for name in dir(time)})
+    quick.sleep = lambda seconds: time.sleep(min(seconds, LOCAL_POLL))
+    resources.time = helper.time = quick
+    helper.EP_LOGGER_POLL = helper.DEFAULT_EP_POLL = LOCAL_POLL
+
+
+class _QuickSchema:
+    """jsonschema as the SDK uses it, without a check of the SDK's own schema: a second, ten times a job."""
+
+    def __init__(self) -> None:
+        self.exceptions = importlib.import_module("jsonschema.exceptions")
+        self._validators = importlib.import_module("jsonschema.validators")
+
+    def validate(self, instance: Any, schema: Any) -> None:
+        """Check a configuration as jsonschema does."""
+        self._validators.validator_for(schema)(schema).validate(instance)
+
+
+class _NoPanel(contextlib.AbstractContextManager[None]):
+    """Stands in for the SDK's live panel, a widget that no stored notebook can show."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Take whatever the panel takes."""
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind."""
+
+    def start(self) -> None:
+        """Show nothing."""
+
+    def stop(self) -> None:
+        """Have nothing to take away."""
+
+
+def _plain_deployments(module: Any) -> None:
+    """Keep a deployment's panel, and its container's log with ports in it, out of the notebook."""
+    module.Live = _NoPanel
+    module.EndpointDeploymentProgress.log = lambda *_: None
+
+
+class _Watcher(importlib.abc.MetaPathFinder):
+    """Calls a function once a module has been imported."""
+
+    def __init__(self, name: str, then: Callable[[Any], None]) -> None:
+        self._name, self._then = name, then
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """Find the module as if this were not there, and follow its loading."""
+        if name != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load, then = spec.loader.exec_module, self._then
+
+            def exec_module(module: types.ModuleType) -> None:
+                load(module)
+                then(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _when_imported(name: str, then: Callable[[Any], None]) -> None:
+    """Call ``then`` with a module: now where it is imported, else as soon as it is."""
+    if name in sys.modules:
+        then(sys.modules[name])
+    elif not any(isinstance(finder, _Watcher) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Watcher(name, then))
+
+
+class _Warnings(logging.StreamHandler):
+    """The root's handler: warnings only, and not the one that is wrong."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "No region provided" not in record.getMessage():
+            super().emit(record)
+
+
+class JobLines(logging.Handler):
+    """Prints what a job's own program writes, as it comes, without what the SDK's driver says around it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._shown: dict[str, bool] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stream, _, line = record.getMessage().partition(":\n")
+        if not line:
+            return  # "Final Resource Status", which the cell's own result says
+        if line == _DRIVER_STARTS:
+            self._shown[stream] = False
+        elif not self._shown.get(stream, True):
+            self._shown[stream] = bool(_SCRIPT_STARTS.match(line)) and line.startswith("Executing command")
+        elif stream in self._shown and _SCRIPT_ENDS.match(line):
+            self._shown[stream] = False
+        else:
+            print(line, flush=True)
+
+
+def _show_job_lines() -> None:
+    jobs = logging.getLogger("sagemaker.core.resources")
+    jobs.setLevel(logging.INFO)
+    jobs.propagate = False
+    jobs.handlers = [JobLines()]
+
+
+def _quiet_loggers() -> None:
+    """Keep the SDK from turning on everyone's log records: a root handler that is there first prevents it."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = _Warnings(sys.stderr)
+        handler.setLevel(logging.WARNING)
+        root.addHandler(handler)
+    for name in _SILENCED:
+        logging.getLogger(name).setLevel(logging.WARNING)

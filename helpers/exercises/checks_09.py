@@ -53,9 +53,7 @@ def _scores_of_toy_vectors(f: Callable[..., Any]) -> None:
         got.shape != (3, 4),
         "asked for the users 2 and 0 of three, `score_all` returned rows for all three: use `users` to pick rows.",
     )
-    expect(
-        got.shape != (4, 2), "`score_all` returned items × users, (4, 2); expected users × items, (2, 4)."
-    )
+    expect(got.shape != (4, 2), "`score_all` returned items × users, (4, 2); expected users × items, (2, 4).")
     got = _numbers(value, "score_all", (2, 4))
     expect(
         not np.allclose(got, want[::-1]),
@@ -204,7 +202,9 @@ def _loss_by_hand(f: Callable[..., Any]) -> None:
     where = "one user, scores log 1, log 2, log 5, the first two taken: the shares are 1/8, 2/8, 5/8"
     expect(not np.isclose(got, -want), f"{where}. `{name}` is negative: a loss is minus the logarithm.")
     expect(not np.isclose(got, want / 3), f"{where}. `{name}` took the mean over items; add them up.")
-    expect(not np.isclose(got, want / 2), f"{where}. `{name}` took the mean over the taken items; add them up.")
+    expect(
+        not np.isclose(got, want / 2), f"{where}. `{name}` took the mean over the taken items; add them up."
+    )
     expect(
         not np.isclose(got, np.log(2) + np.log(1.5) + np.log(6)),
         f"{where}. `{name}` is the binary cross-entropy: one unit of chance must be shared by all items.",
@@ -213,7 +213,8 @@ def _loss_by_hand(f: Callable[..., Any]) -> None:
     scores, taken = np.zeros((2, 4)), np.array([[1, 0, 0, 0], [1, 1, 1, 0]])
     got = _number(f(scores, taken), name)
     expect(
-        not np.isclose(got, 4 * np.log(4)), f"`{name}` must be the mean over users, it added them up: two users."
+        not np.isclose(got, 4 * np.log(4)),
+        f"`{name}` must be the mean over users, it added them up: two users.",
     )
     expect(
         np.isclose(got, 2 * np.log(4)),
@@ -223,7 +224,10 @@ def _loss_by_hand(f: Callable[..., Any]) -> None:
 
 def _loss_of_large_scores(f: Callable[..., Any]) -> None:
     with np.errstate(all="ignore"):
-        got = _number(f(np.array([[1000.0, 1000.0], [-1000.0, -1001.0]]), np.array([[1, 0], [0, 1]])), "multinomial_loss")
+        got = _number(
+            f(np.array([[1000.0, 1000.0], [-1000.0, -1001.0]]), np.array([[1, 0], [0, 1]])),
+            "multinomial_loss",
+        )
     expect(
         np.isfinite(got),
         f"with scores of 1,000 `multinomial_loss` says {got}: subtract each row's largest score first.",
@@ -271,7 +275,9 @@ def _normalizer_of_large_scores(f: Callable[..., Any]) -> None:
         f"with scores of 1,000 `log_normalizer` says {got}: take the largest out before `np.exp`, and add it at the end.",
     )
     want = 1000 + np.log1p(np.exp(-1))
-    expect(np.isclose(got, want), f"scores 1,000 and 999, chances .5: expected {want:.3f}, yours says {got:.3f}.")
+    expect(
+        np.isclose(got, want), f"scores 1,000 and 999, chances .5: expected {want:.3f}, yours says {got:.3f}."
+    )
 
 
 # 09.6
@@ -292,10 +298,12 @@ def _divergence_by_hand(f: Callable[..., Any]) -> None:
     )
     got = _numbers(value, "divergence", (3,))
     expect(
-        np.isclose(got[0], 0), f"mean 0 and variance 1 is the standard normal: 0, `divergence` says {got[0]:.4g}."
+        np.isclose(got[0], 0),
+        f"mean 0 and variance 1 is the standard normal: 0, `divergence` says {got[0]:.4g}.",
     )
     expect(
-        not np.isclose(got[1], 5), "means 2, 0, 1 with variance 1 gave 5: does `divergence` have its factor ½?"
+        not np.isclose(got[1], 5),
+        "means 2, 0, 1 with variance 1 gave 5: does `divergence` have its factor ½?",
     )
     expect(
         np.isclose(got[1], 2.5), f"means 2, 0, 1 with variance 1 have 2.5; `divergence` says {got[1]:.4g}."

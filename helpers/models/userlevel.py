@@ -83,7 +83,9 @@ def pad_histories(
         if items.size and not np.issubdtype(items.dtype, np.integer):
             raise TypeError(f"history {row} holds {items.dtype}, expected whole item indices")
         if items.size and items.min() < 0:
-            raise IndexError(f"history {row} holds {items.min()}: -1 is padding, expected indices of 0 or more")
+            raise IndexError(
+                f"history {row} holds {items.min()}: -1 is padding, expected indices of 0 or more"
+            )
     if width is None:
         width = max((len(items) for items in lists), default=0) or min(1, len(lists))
     table = np.full((len(lists), width), PADDING, np.int32)

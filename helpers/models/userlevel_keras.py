@@ -143,7 +143,7 @@ def keras_user_level(
 
 
 @cache
-def _Hidden() -> type[keras.layers.Layer]:  # noqa: N802
+def _Hidden() -> type[keras.layers.Layer]:
     """Return the class of the hidden layer: a bias and a tanh; the sum before it has the weights."""
     import keras
 

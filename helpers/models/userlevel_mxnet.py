@@ -17,7 +17,7 @@ from helpers.models.optimizers import Weights
 from helpers.models.userlevel import check_padded
 
 
-def _history_sum(F: Any, padded: Any, rows: Any) -> Any:  # noqa: N803
+def _history_sum(F: Any, padded: Any, rows: Any) -> Any:
     """Sum of the rows that were looked up, without the padding, over the root of the length."""
     real = padded >= 0  # (B, length) of float32 ones and zeros
     total = F.sum(F.broadcast_mul(rows, F.expand_dims(real, axis=2)), axis=1)
@@ -101,7 +101,7 @@ def user_level_block(n_items: int, hidden: int) -> Any:
                 self.hidden_bias = self.params.get("hidden_bias", shape=(1, hidden), init="zeros")
                 self.items = mx.gluon.nn.Dense(n_items, in_units=hidden)
 
-        def hybrid_forward(self, F: Any, padded: Any, hidden_bias: Any) -> Any:  # noqa: N803
+        def hybrid_forward(self, F: Any, padded: Any, hidden_bias: Any) -> Any:
             rows = self.item_in(F.relu(padded))  # -1 becomes 0, and the mask takes it out again
             return self.items(F.tanh(F.broadcast_add(_history_sum(F, padded, rows), hidden_bias)))
 

@@ -22,7 +22,12 @@ Step = Callable[[npt.NDArray[np.int64], sparse.csr_matrix], float]
 
 
 def minimize(
-    step: Step, taken: sparse.csr_matrix, epochs: int, batch_size: int, seed: int, users: npt.NDArray[np.int64]
+    step: Step,
+    taken: sparse.csr_matrix,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    users: npt.NDArray[np.int64],
 ) -> list[float]:
     """Call ``step`` for batches of users, in a new order every epoch.
 
@@ -259,7 +264,9 @@ class UserLevel(HistoryModel):
 
             def sample(users: npt.NDArray[np.int64], rows: sparse.csr_matrix) -> dict[str, np.ndarray]:
                 drawn = generator.choice(data.n_items, self.n_drawn, p=chance).astype(np.int32)
-                log_expected = np.log(self.n_drawn * chance[drawn]) if self.corrected else np.zeros(self.n_drawn)
+                log_expected = (
+                    np.log(self.n_drawn * chance[drawn]) if self.corrected else np.zeros(self.n_drawn)
+                )
                 return {
                     "row": np.repeat(np.arange(len(users), dtype=np.int32), np.diff(rows.indptr)),
                     "positive": rows.indices.astype(np.int32),

@@ -42,14 +42,19 @@ def ndcg_of(model: Any, split: data.Split) -> metrics.RankingResult:
 def search() -> list[dict]:
     """Validation NDCG@10 of the same tries for every loss, and of EASE's decays."""
     inner = data.leave_last_out(data.leave_last_out(data.load(), 10).train, 10, seed=1)
-    rows = [row(f"search: EASE decay={d:g}", ndcg_of(EASE(d).fit(inner.train), inner).mean, "NDCG") for d in DECAYS]
+    rows = [
+        row(f"search: EASE decay={d:g}", ndcg_of(EASE(d).fit(inner.train), inner).mean, "NDCG")
+        for d in DECAYS
+    ]
     for loss, epochs, decay in itertools.product(CHOSEN, (10, 20, 30), (0.0, 0.002)):
         model = UserLevel(loss, epochs=epochs, decay=decay).fit(inner.train)
         rows.append(row(f"search: {loss} epochs={epochs} decay={decay}", ndcg_of(model, inner).mean, "NDCG"))
         print(rows[-1], flush=True)
     for epochs, strength in itertools.product((10, 20, 30), (0.1, 0.3)):
         model = MultVAE(epochs=epochs, strength=strength).fit(inner.train)
-        rows.append(row(f"search: VAE epochs={epochs} strength={strength}", ndcg_of(model, inner).mean, "NDCG"))
+        rows.append(
+            row(f"search: VAE epochs={epochs} strength={strength}", ndcg_of(model, inner).mean, "NDCG")
+        )
     return rows
 
 

@@ -75,7 +75,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "09.6": [
         ("return 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance).sum()", "one number"),
         ("return (np.exp(log_variance) + mean**2 - 1 - log_variance).sum(axis=1)", "factor ½"),
-        ("return 0.5 * (log_variance + mean**2 - 1 - np.log(log_variance + 1)).sum(axis=1)", "standard normal"),
+        (
+            "return 0.5 * (log_variance + mean**2 - 1 - np.log(log_variance + 1)).sum(axis=1)",
+            "standard normal",
+        ),
         (
             "return 0.5 * (np.exp(log_variance) ** 2 + mean**2 - 1 - log_variance).sum(axis=1)",
             "variance of 4",

@@ -167,7 +167,9 @@ def test_mxnet_is_the_same_function_and_takes_the_same_step(weights):
 
     padded, taken = pad_histories(LISTS), multi_hot(pad_histories(LISTS), N).toarray()
     chances = 1 / (1 + np.exp(-forward(weights, padded)))
-    np.testing.assert_allclose(umx.symbol_chances(umx.user_level_net(N, WIDTH), weights, padded), chances, atol=1e-5)
+    np.testing.assert_allclose(
+        umx.symbol_chances(umx.user_level_net(N, WIDTH), weights, padded), chances, atol=1e-5
+    )
     block = umx.user_level_block(N, WIDTH)
     umx.copy_to_block(weights, block)
     scores, stepped = umx.block_step(block, padded, taken, learning_rate=0.1)
@@ -230,7 +232,9 @@ def test_the_sampled_loss_is_unbiased_in_its_sum():
 
 
 def test_divergence_by_hand():
-    found = kl_to_standard_normal(np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([[0.0, 0.0], [0.0, np.log(2)]]))
+    found = kl_to_standard_normal(
+        np.array([[0.0, 0.0], [2.0, 0.0]]), np.array([[0.0, 0.0], [0.0, np.log(2)]])
+    )
     np.testing.assert_allclose(found, [0, 2 + (2 - 1 - np.log(2)) / 2], atol=1e-6)
 
 

@@ -94,7 +94,7 @@ def pad_histories(
     return table if n_items is None else check_padded(table, n_items)
 
 
-def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.integer]:
+def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.int32]:
     """Return padded lists as an integer table, or say what is wrong with them.
 
     Parameters
@@ -130,7 +130,7 @@ def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.integer]
             f"history {row} holds {table[row, column]}, expected an item index of 0..{n_items - 1}, "
             "or -1 for padding"
         )
-    return table.astype(np.int32) if table.size == 0 else table
+    return table.astype(np.int32, copy=False)
 
 
 def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
@@ -148,6 +148,29 @@ def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
     starts = np.concatenate([[0], np.cumsum(real.sum(axis=1))])
     ones = np.ones(int(starts[-1]), np.float32)
     return sparse.csr_matrix((ones, table[real], starts), shape=(len(table), n_items))
+
+
+def hide_items(taken: sparse.csr_matrix, share: float, generator: np.random.Generator) -> sparse.csr_matrix:
+    """Hide a random part of every history, and count what is left for more, so that sums keep their size.
+
+    Parameters
+    ----------
+    taken : scipy.sparse.csr_matrix, (n_users, n_items)
+        Ones where an item was taken.
+    share : float
+        Chance of each item to be hidden, from 0 to below 1.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix of float32, (n_users, n_items)
+        ``1 / (1 - share)`` where an item is shown; what is hidden stands as a stored zero.
+    """
+    if not 0 <= share < 1:
+        raise ValueError(f"share={share}: expected a share from 0 to below 1")
+    shown = generator.random(taken.nnz, dtype=np.float32) >= share
+    values = (shown / np.float32(1 - share)).astype(np.float32)
+    return sparse.csr_matrix((values, taken.indices, taken.indptr), shape=taken.shape)
 
 
 def masked_sum(table: npt.NDArray[np.floating], padded: npt.ArrayLike) -> npt.NDArray[np.floating]:

@@ -20,40 +20,28 @@ def history_sum() -> type[keras.layers.Layer]:
     Returns
     -------
     type
-        ``HistorySum(n_items, width, dropout=0.0, scaled=True, seed=0)``. It takes padded lists (int32,
+        ``HistorySum(n_items, width, scaled=True)``. It takes padded lists (int32,
         (B, length), -1 where there is none) or multi-hot rows (float32, (B, n_items)) and returns the
         sum of the item rows, (B, width), divided by the root of the history's length if ``scaled``.
-        In training, each item of a history is left out with chance ``dropout`` and the others are
-        scaled up. Its one weight is ``table``, (n_items, width).
+        Its one weight is ``table``, (n_items, width).
     """
     import keras
 
     class HistorySum(keras.layers.Layer):
         """Masked embedding sum, equal to a sparse matrix product."""
 
-        def __init__(
-            self,
-            n_items: int,
-            width: int,
-            dropout: float = 0.0,
-            scaled: bool = True,
-            seed: int = 0,
-            **settings: Any,
-        ) -> None:
+        def __init__(self, n_items: int, width: int, scaled: bool = True, **settings: Any) -> None:
             super().__init__(**settings)
-            self.n_items, self.width, self.dropout, self.scaled = n_items, width, dropout, scaled
-            self.seed_generator = keras.random.SeedGenerator(seed)
+            self.n_items, self.width, self.scaled = n_items, width, scaled
 
         def build(self, shape: Any) -> None:
             self.table = self.add_weight(shape=(self.n_items, self.width), name="table")
 
-        def call(self, history: Any, training: bool = False) -> Any:
+        def call(self, history: Any) -> Any:
             ops = keras.ops
             listed = "int" in keras.backend.standardize_dtype(history.dtype)
             real = ops.cast(history >= 0, "float32") if listed else history
             length = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)
-            if training and self.dropout:
-                real = keras.random.dropout(real, self.dropout, seed=self.seed_generator)
             if listed:
                 rows = ops.take(self.table, ops.maximum(history, 0), axis=0)  # (B, length, width)
                 total = ops.einsum("blk,bl->bk", rows, real)
@@ -99,9 +87,7 @@ def all_items() -> type[keras.layers.Layer]:
     return AllItems
 
 
-def keras_user_level(
-    weights: Weights, *, form: str = "padded", dropout: float = 0.0, seed: int = 0
-) -> keras.Model:
+def keras_user_level(weights: Weights, *, form: str = "padded") -> keras.Model:
     """Build the network and put weights into it.
 
     Parameters
@@ -110,10 +96,6 @@ def keras_user_level(
         As `helpers.models.userlevel.first_weights` makes them.
     form : {"padded", "multi-hot"}
         What goes in: int32 lists padded with -1, (B, length), or float32 rows, (B, n_items).
-    dropout : float
-        Share of a history that is left out in training.
-    seed : int
-        Of the dropout.
 
     Returns
     -------
@@ -123,18 +105,18 @@ def keras_user_level(
     Raises
     ------
     ValueError
-        An unknown ``form``, or a ``dropout`` that is no share.
+        An unknown ``form``.
     """
     import keras
 
-    if form not in ("padded", "multi-hot") or not 0 <= dropout < 1:
-        raise ValueError(f"form={form!r}, dropout={dropout}: expected padded or multi-hot, and 0 to below 1")
+    if form not in ("padded", "multi-hot"):
+        raise ValueError(f"form={form!r}: expected padded or multi-hot")
     n_items, width = weights["item_in"].shape
     if form == "padded":
         history = keras.Input((None,), name="padded", dtype="int32")
     else:
         history = keras.Input((n_items,), name="multi_hot", dtype="float32")
-    total = history_sum()(n_items, width, dropout, seed=seed, name="history")(history)
+    total = history_sum()(n_items, width, name="history")(history)
     hidden = _Hidden()(width, name="hidden")(total)
     scores = all_items()(n_items, name="items")(hidden)
     model = keras.Model(history, scores, name="user_level")

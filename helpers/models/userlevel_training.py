@@ -12,33 +12,38 @@ from scipy import sparse
 from helpers.models.checks import NotFittedError, check_indices
 from helpers.models.neighbours import binary_matrix
 from helpers.models.optimizers import Weights
-from helpers.models.userlevel import first_weights, forward
+from helpers.models.userlevel import first_weights, forward, hide_items
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
 LOSSES = ("binary", "multinomial", "pairwise", "sampled")
-Step = Callable[[npt.NDArray[np.int64], sparse.csr_matrix], float]
+Step = Callable[[npt.NDArray[np.int64], sparse.csr_matrix, sparse.csr_matrix], float]
 
 
 def minimize(
     step: Step,
     taken: sparse.csr_matrix,
+    users: npt.NDArray[np.int64],
+    *,
     epochs: int,
     batch_size: int,
+    hidden_share: float,
     seed: int,
-    users: npt.NDArray[np.int64],
 ) -> list[float]:
-    """Call ``step`` for batches of users, in a new order every epoch.
+    """Call ``step`` for batches of users in a new order every epoch, with other items hidden every time.
 
     Parameters
     ----------
     step : callable
-        Takes users (B,) and their rows of ``taken`` (B, n_items), changes the weights, returns the loss.
+        Takes users (B,), their rows of ``taken`` and the same rows with items hidden (B, n_items);
+        changes the weights and returns the loss.
     taken : scipy.sparse.csr_matrix, (n_users, n_items)
-    epochs, batch_size, seed : int
     users : numpy.ndarray
         Whom to learn from.
+    epochs, batch_size, seed : int
+    hidden_share : float
+        See `helpers.models.userlevel.hide_items`.
 
     Returns
     -------
@@ -50,7 +55,7 @@ def minimize(
     for _ in range(epochs):
         order = generator.permutation(users)
         parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        losses = [step(part, taken[part]) for part in parts]
+        losses = [step(part, taken[part], hide_items(taken[part], hidden_share, generator)) for part in parts]
         history.append(float(np.average(losses, weights=[len(part) for part in parts])))
     return history
 
@@ -171,9 +176,12 @@ class UserLevel(HistoryModel):
         users = self._remember(data)
         taken = self._known()
         start = first_weights(data.n_items, self.hidden, data.item_counts(), len(users), self.seed)
-        model = keras_user_level(start, form="multi-hot", dropout=self.dropout, seed=self.seed)
+        model = keras_user_level(start, form="multi-hot")
         step = self._step(model, data)
-        self.history = minimize(step, taken, self.epochs, self.batch_size, self.seed, users)
+        self.history = minimize(
+            step, taken, users, epochs=self.epochs, batch_size=self.batch_size,
+            hidden_share=self.dropout, seed=self.seed,
+        )  # fmt: skip
         self.weights = copy_from_keras(model)
         return self
 
@@ -207,9 +215,9 @@ class UserLevel(HistoryModel):
         tables = [model.get_layer(name).table for name in ("history", "items")]
 
         @tf.function(reduce_retracing=True)  # type: ignore[misc, unused-ignore]
-        def improve(taken: Any, extra: Any) -> Any:
+        def improve(taken: Any, shown: Any, extra: Any) -> Any:
             with tf.GradientTape() as tape:
-                loss = to_loss(taken, extra)
+                loss = to_loss(taken, shown, extra)
                 total = loss
                 if self.decay:
                     total += self.decay * tf.add_n([tf.reduce_sum(tf.square(t)) for t in tables])
@@ -218,29 +226,29 @@ class UserLevel(HistoryModel):
             optimizer.apply_gradients(zip(slopes, model.trainable_variables, strict=True))
             return loss
 
-        def step(users: npt.NDArray[np.int64], rows: sparse.csr_matrix) -> float:
+        def step(users: npt.NDArray[np.int64], rows: sparse.csr_matrix, shown: sparse.csr_matrix) -> float:
             extra = {name: tf.constant(value) for name, value in extra_inputs(users, rows).items()}
-            return float(improve(tf.constant(rows.toarray()), extra))
+            return float(improve(tf.constant(rows.toarray()), tf.constant(shown.toarray()), extra))
 
         return step
 
-    def _loss_of(self, model: Any) -> Callable[[Any, Any], Any]:
-        """Loss of a batch from its multi-hot rows and what was drawn for it."""
+    def _loss_of(self, model: Any) -> Callable[[Any, Any, Any], Any]:
+        """Loss of a batch from its rows, what is shown of them, and what was drawn for it."""
         import keras
 
         from helpers.models import userlevel_losses as losses
 
         if self.loss == "pairwise":
-            return lambda taken, extra: losses.pairwise(model(taken, training=True), **extra)
+            return lambda taken, shown, extra: losses.pairwise(model(shown), **extra)
         if self.loss == "sampled":
             # up to the hidden layer only: the scores of all items are what we avoid
             half = keras.Model(model.input, model.get_layer("hidden").output)
             out = model.get_layer("items")
-            return lambda taken, extra: losses.sampled_multinomial(
-                half(taken, training=True), out.table, out.bias, **extra
+            return lambda taken, shown, extra: losses.sampled_multinomial(
+                half(shown), out.table, out.bias, **extra
             )
         whole = losses.multinomial if self.loss == "multinomial" else losses.binary_cross_entropy
-        return lambda taken, extra: whole(model(taken, training=True), taken)
+        return lambda taken, shown, extra: whole(model(shown), taken)
 
     def _draws(
         self, data: Interactions

@@ -56,7 +56,7 @@ class MultVAE(HistoryModel):
         epochs: int = 20,
         learning_rate: float = 0.005,
         dropout: float = 0.5,
-        strength: float = 0.2,
+        strength: float = 0.1,
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:
@@ -84,7 +84,10 @@ class MultVAE(HistoryModel):
             0, 0.3 / np.sqrt(self.latent), (data.n_items, self.latent)
         ).astype(np.float32)
         step, weights = self._step(start, -(-len(users) // self.batch_size) * self.epochs)
-        self.history = minimize(step, self._known(), self.epochs, self.batch_size, self.seed, users)
+        self.history = minimize(
+            step, self._known(), users, epochs=self.epochs, batch_size=self.batch_size,
+            hidden_share=self.dropout, seed=self.seed,
+        )  # fmt: skip
         self.weights = {name: variable.numpy() for name, variable in weights.items()}
         return self
 
@@ -122,12 +125,10 @@ class MultVAE(HistoryModel):
         generator = tf.random.Generator.from_seed(self.seed)
 
         @tf.function(reduce_retracing=True)  # type: ignore[misc, unused-ignore]
-        def improve(taken: Any, strength: Any) -> Any:
-            keep = 1.0 - self.dropout
-            kept = taken * tf.cast(generator.uniform(tf.shape(taken)) < keep, tf.float32) / keep
-            length = tf.maximum(tf.reduce_sum(taken, axis=1, keepdims=True), 1.0)
+        def improve(taken: Any, shown: Any, strength: Any) -> Any:
+            length = tf.maximum(tf.reduce_sum(shown, axis=1, keepdims=True), 1.0)
             with tf.GradientTape() as tape:
-                hidden = tf.tanh(tf.matmul(kept, w["item_in"]) / tf.sqrt(length) + w["hidden_bias"])
+                hidden = tf.tanh(tf.matmul(shown, w["item_in"]) / tf.sqrt(length) + w["hidden_bias"])
                 mean, log_variance = hidden @ w["to_mean"], hidden @ w["to_log_variance"]
                 drawn = mean + tf.exp(log_variance / 2) * generator.normal(tf.shape(mean))
                 scores = tf.matmul(drawn, w["item_out"], transpose_b=True) + w["item_bias"]
@@ -139,11 +140,12 @@ class MultVAE(HistoryModel):
 
         done = 0
 
-        def step(users: npt.NDArray[np.int64], rows: sparse.csr_matrix) -> float:
+        def step(users: npt.NDArray[np.int64], rows: sparse.csr_matrix, shown: sparse.csr_matrix) -> float:
             nonlocal done
             done += 1
             strength = self.strength * min(1.0, 2 * done / steps)
-            return float(improve(tf.constant(rows.toarray()), tf.constant(strength, tf.float32)))
+            arrays = tf.constant(rows.toarray()), tf.constant(shown.toarray())
+            return float(improve(*arrays, tf.constant(strength, tf.float32)))
 
         return step, w
 

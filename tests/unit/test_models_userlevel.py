@@ -12,6 +12,7 @@ from helpers.models.userlevel import (
     first_weights,
     forward,
     hidden_layer,
+    hide_items,
     masked_sum,
     multi_hot,
     pad_histories,
@@ -147,13 +148,15 @@ def test_keras_is_the_same_function(weights):
         keras_user_level(weights, form="rows")
 
 
-def test_keras_drops_whole_items_in_training_only(weights):
-    from helpers.models.userlevel_keras import keras_user_level
-
-    padded = np.tile(np.arange(N, dtype=np.int32), (400, 1))
-    model = keras_user_level(weights, dropout=0.5)
-    np.testing.assert_allclose(model(padded), forward(weights, padded), atol=1e-5)
-    assert np.asarray(model(padded, training=True)).std(axis=0).min() > 0
+def test_hiding_keeps_the_size_of_sums_and_the_original():
+    taken = multi_hot(np.tile(np.arange(N), (4000, 1)), N)
+    shown = hide_items(taken, 0.75, np.random.default_rng(0))
+    assert set(np.unique(shown.data)) == {0.0, 4.0}
+    assert shown.sum() == pytest.approx(taken.sum(), rel=0.03)
+    assert taken.data.min() == 1
+    np.testing.assert_array_equal(hide_items(taken, 0.0, np.random.default_rng(0)).data, taken.data)
+    with pytest.raises(ValueError, match="share=1"):
+        hide_items(taken, 1, np.random.default_rng(0))
 
 
 def test_mxnet_is_the_same_function_and_takes_the_same_step(weights):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import sparse
 
 from helpers.models.optimizers import Weights
 from helpers.models.userlevel import first_weights, hidden_layer
-from helpers.models.userlevel_training import HistoryModel, Step, minimize
+from helpers.models.userlevel_training import HistoryModel, Step, adam, minimize
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
@@ -89,6 +90,8 @@ class MultVAE(HistoryModel):
             hidden_share=self.dropout, seed=self.seed,
         )  # fmt: skip
         self.weights = {name: variable.numpy() for name, variable in weights.items()}
+        del step, weights
+        gc.collect()  # the compiled step and its variables refer to each other
         return self
 
     def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
@@ -113,15 +116,13 @@ class MultVAE(HistoryModel):
 
     def _step(self, start: Weights, steps: int) -> tuple[Step, dict[str, Any]]:
         """One step of Adam on one batch, and the variables it changes."""
-        import keras
         import tensorflow as tf
 
         from helpers.models.userlevel_losses import multinomial
 
         w = {name: tf.Variable(value, name=name) for name, value in start.items()}
         variables = list(w.values())
-        optimizer = keras.optimizers.Adam(self.learning_rate)
-        optimizer.build(variables)
+        descend = adam(variables, self.learning_rate)
         generator = tf.random.Generator.from_seed(self.seed)
 
         @tf.function(reduce_retracing=True)  # type: ignore[misc, unused-ignore]
@@ -134,8 +135,7 @@ class MultVAE(HistoryModel):
                 scores = tf.matmul(drawn, w["item_out"], transpose_b=True) + w["item_bias"]
                 divergence = kl_to_standard_normal(mean, log_variance)
                 loss = multinomial(scores, taken) + strength * tf.reduce_mean(divergence)
-            slopes = tape.gradient(loss, variables)
-            optimizer.apply_gradients(zip(slopes, variables, strict=True))
+            descend(tape.gradient(loss, variables))
             return loss
 
         done = 0

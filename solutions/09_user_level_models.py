@@ -330,8 +330,9 @@ for ax, (name, pull) in zip(axes, pulls.items(), strict=True):
     ax.bar(range(6), pull, color=[plots.PALETTE["blue"]] * 2 + [plots.PALETTE["orange"]] * 4)
     ax.axhline(0, color=plots.PALETTE["grey"], linewidth=1)
     ax.set_xticks(range(6), [f"{v:g}" for v in s[0]])
-    ax.set(title=f"{name}\nsum {pull.sum() + 0:.2f}", xlabel="score (first two taken)")
+    ax.set(title=f"{name}, sum {round(pull.sum(), 1) + 0.0}", xlabel="score (blue: taken)")
 axes[0].set_ylabel("pull on the score")
+fig.suptitle("Only differences of scores count for the second and the third", x=0.02, ha="left")
 fig.tight_layout()
 text = "; ".join(f"{name} {' '.join(f'{p:+.2f}' for p in pull)}" for name, pull in pulls.items())
 show(fig, alt=f"Pull of three losses on six scores, the first two of taken films: {text}.")
@@ -519,7 +520,7 @@ def draw_arrival(person, films):
     ax.barh(range(10), 100 * likely, color=colors)
     ax.set_yticks(range(10), [plots.short(t, 34) for t in ratings.items["title"].iloc[top]])
     ax.invert_yaxis()
-    ax.set(xlabel="chance (%), as the network says", xlim=(0, 100))
+    ax.set(xlabel="chance (%), as the network says", xlim=(0, max(20, 115 * likely[0])))
     last = f", the last {plots.short(ratings.items['title'].iloc[shown[-1]], 30)}" if films else ""
     ax.set_title(
         f"{films} films seen{last}\n{later.sum()} of these ten (blue) are among what they rated later",
@@ -539,7 +540,7 @@ explore(
     draw_arrival,
     alt=tell_arrival,
     person=widgets.Dropdown(options=list(strangers)[:6], description="stranger"),
-    films=widgets.IntSlider(value=3, min=0, max=20, description="films seen"),
+    films=widgets.IntSlider(value=5, min=0, max=20, description="films seen"),
 )
 
 # %% [markdown]

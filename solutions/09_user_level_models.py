@@ -147,9 +147,8 @@ exercise("09.q1").ask(choice)
 # %%
 def cut(history, k, width):
     ### BEGIN SOLUTION 09.2
-    history = list(history)
     at = len(history) - k if len(history) > k else len(history)
-    kept = history[max(0, at - width) : at]
+    kept = list(history[max(0, at - width) : at])
     return kept + [-1] * (width - len(kept)), history[at:]
     ### END SOLUTION
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from helpers.models.checks import NotFittedError, check_indices
-from helpers.models.neighbours import binary_matrix
+from helpers.models.neighbors import binary_matrix
 from helpers.models.optimizers import Weights
 from helpers.models.userlevel import first_weights, forward, hide_items
 

@@ -62,7 +62,9 @@ class Traffic:
         """Return impressions and clicks of each item, (n_items,) each, in the first ``slots`` slots."""
         shown, clicked = self.items[:, :slots].ravel(), self.clicks[:, :slots].ravel()
         impressions = np.bincount(shown, minlength=n_items).astype(np.float64)
-        return impressions, np.bincount(shown, weights=clicked.astype(np.float64), minlength=n_items)
+        return impressions, np.bincount(shown, weights=clicked.astype(np.float64), minlength=n_items).astype(
+            np.float64
+        )
 
 
 def visit(shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator) -> Traffic:

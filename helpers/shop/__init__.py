@@ -18,6 +18,7 @@ from .estimates import (
 from .loop import Rounds, feedback, gini
 from .policies import Policy, Shown, production_policy
 from .traffic import Traffic, answer, swap_visit, visit
+from .week import planted_week, psi
 from .world import Shop, examination, plant_shop
 
 __all__ = [
@@ -38,8 +39,10 @@ __all__ = [
     "looks_from_swaps",
     "naive_ctr",
     "plant_shop",
+    "planted_week",
     "policy_value",
     "production_policy",
+    "psi",
     "swap_visit",
     "visit",
 ]

@@ -81,8 +81,7 @@ def planted_week(
                 rows.append((name, "impression", slot, time, user, item, chance, model, None, None))
                 if rng.random() < 0.2 / (slot + 1):
                     rows.append((name, "click", slot, time + 2000, user, item, None, model, None, None))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype(object)
-    frame = frame.where(frame.notna(), None)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)  # None stays None
     return frame.sort_values("time", kind="stable", ignore_index=True)
 
 

@@ -56,6 +56,13 @@ class LossMF:
     seed : int
         Of the initial vectors, the order of users and the negatives.
 
+    Attributes
+    ----------
+    users, items : numpy.ndarray
+        (n_users, n_factors) and (n_items, n_factors) float32, once fitted.
+    bias : numpy.ndarray
+        (n_items,) float32.
+
     Raises
     ------
     ValueError
@@ -94,9 +101,9 @@ class LossMF:
         clicked = (data.matrix() > 0).astype(np.float32).tocsr()
         n_users, n_items = clicked.shape
         spread = 0.1 / np.sqrt(self.n_factors)
-        self._users = rng.normal(0, spread, (n_users, self.n_factors)).astype(np.float32)
-        self._items = rng.normal(0, spread, (n_items, self.n_factors)).astype(np.float32)
-        self._bias = np.full(n_items, self._first_bias(clicked), dtype=np.float32)
+        self.users = rng.normal(0, spread, (n_users, self.n_factors)).astype(np.float32)
+        self.items = rng.normal(0, spread, (n_items, self.n_factors)).astype(np.float32)
+        self.bias = np.full(n_items, self._first_bias(clicked), dtype=np.float32)
         sampler = NegativeSampler(data) if self.loss in ("pointwise", "pairwise") else None
         adam = Adam(self.learning_rate)
         for epoch in range(self.epochs):
@@ -118,7 +125,7 @@ class LossMF:
         """Return the slope of the loss by every score, (users, items): dense, or sparse where it samples."""
         if sampler is None:
             slope = listwise_slope if self.loss == "listwise" else multi_label_slope
-            return slope(self._users[users] @ self._items.T + self._bias, clicked.toarray())
+            return slope(self.users[users] @ self.items.T + self.bias, clicked.toarray())
         rows, positives = clicked.nonzero()
         negatives = sampler.draw(users[rows], ratio=self.ratio, rng=rng, positives=positives)
         p = self._pairs(users[rows], positives)
@@ -134,24 +141,24 @@ class LossMF:
         return sparse.csr_matrix((values, (cells, columns)), shape=clicked.shape, dtype=np.float32)
 
     def _pairs(self, users: IntArray, items: IntArray) -> FloatArray:
-        return np.einsum("nk,nk->n", self._users[users], self._items[items]) + self._bias[items]
+        return np.einsum("nk,nk->n", self.users[users], self.items[items]) + self.bias[items]
 
     def _step(self, adam: Adam, users: IntArray, slope: Any) -> None:
         """Move the batch's users, all items and all biases against the slope of the mean loss of a user."""
         scale = np.float32(1 / len(users))
-        mine, decay = self._users[users], np.float32(self.decay)
+        mine, decay = self.users[users], np.float32(self.decay)
         gradients = {
-            "users": (slope @ self._items) * scale + decay * mine,
-            "items": (slope.T @ mine) * scale + decay * self._items,
+            "users": (slope @ self.items) * scale + decay * mine,
+            "items": (slope.T @ mine) * scale + decay * self.items,
             "bias": np.asarray(slope.sum(axis=0)).ravel() * scale,
         }
-        everything = np.arange(len(self._items))
-        weights = {"users": self._users, "items": self._items, "bias": self._bias}
+        everything = np.arange(len(self.items))
+        weights = {"users": self.users, "items": self.items, "bias": self.bias}
         adam.step(weights, {"users": users, "items": everything, "bias": everything}, gradients)
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
         """Return the score of every item for some users, (len(users), n_items)."""
-        if not hasattr(self, "_users"):
+        if not hasattr(self, "users"):
             raise NotFittedError("LossMF: call fit(data) before scores")
-        index = check_indices(np.asarray(users), len(self._users), "users")
-        return self._users[index] @ self._items.T + self._bias
+        index = check_indices(np.asarray(users), len(self.users), "users")
+        return self.users[index] @ self.items.T + self.bias

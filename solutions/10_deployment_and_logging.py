@@ -176,7 +176,8 @@ asked = np.random.default_rng(0).integers(0, n_users, 200)
 with cloud.cleanup(aws, "ch10-"):
     deploy("ch10-shelf")
     overlap = np.mean([np.isin(call(user), look_up(user)).mean() for user in asked[:20]])
-    print([sum(a!=b for a,b in zip(call(user), look_up(user))) for user in asked[:20]]);same=True
+    print([sum(a != b for a, b in zip(call(user), look_up(user))) for user in asked[:20]])
+    same = True
     with ThreadPoolExecutor(4) as callers:
         called = np.array(list(callers.map(lambda user: timed(call, user), asked)))
 looked_up = np.array([timed(look_up, user) for user in asked])

@@ -12,7 +12,7 @@ from .outbox import Outbox
 from .parquet import export
 from .producer import Producer, Sent
 from .schema import VERSION, click, decode, impression, judge, new_request_id, response
-from .stream import Patience, put_all
+from .stream import Forgetful, OpenStream, Patience, put_all
 
 __all__ = [
     "VERSION",
@@ -21,8 +21,10 @@ __all__ = [
     "Dead",
     "EventError",
     "EventLog",
+    "Forgetful",
     "LogBusy",
     "LogFull",
+    "OpenStream",
     "Outbox",
     "OutboxFull",
     "Patience",

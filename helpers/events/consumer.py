@@ -98,8 +98,16 @@ class Consumer:
             total, behind = total.plus(one), behind or one.behind
         return total._replace(behind=behind)
 
-    def drain(self, seconds: float = 60.0) -> Read:
+    def drain(self, seconds: float = 60.0, *, at_least: int = 0) -> Read:
         """Poll until nothing is waiting, or so many seconds have passed.
+
+        Parameters
+        ----------
+        seconds : float
+            Give up after them.
+        at_least : int
+            Do not stop before so many events were read: what was put a moment ago may take
+            a second to show.
 
         Returns
         -------
@@ -108,7 +116,7 @@ class Consumer:
         """
         stop = time.monotonic() + seconds
         total = Read(behind=True)
-        while total.behind and time.monotonic() < stop:
+        while (total.behind or total.events < at_least) and time.monotonic() < stop:
             total = total.plus(self.poll())
         return total
 

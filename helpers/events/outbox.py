@@ -84,9 +84,13 @@ class Outbox:
         ------
         OutboxFull
             If the disk or the outbox's share of it is full. None of these events was kept.
+        EventError
+            If the outbox is closed.
         """
         data = b"".join(line + b"\n" for line in lines)
         with self._lock:
+            if self._file < 0:
+                raise EventError(f"the outbox {self.folder.name} is closed: open a new producer on it")
             if self._before + self._size + len(data) > self.max_bytes:
                 raise OutboxFull(
                     f"the outbox {self.folder.name} holds {self.next - self.sent:,} unsent events and may "

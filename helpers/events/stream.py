@@ -8,7 +8,10 @@ that many producers do not return at the same moment.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import random
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -102,6 +105,62 @@ def patiently(call: Callable[[], T], what: str, patience: Patience) -> T:
                 raise StreamError(f"{what}: {error_code(error)} after {failures} attempts") from error
             patience.wait(failures)
     raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+class OpenStream:
+    """A stream of one's own: made now, deleted by :meth:`close`, at the latest when Python ends.
+
+    Parameters
+    ----------
+    client : boto3 Kinesis client
+        Real or local. On AWS a stream costs money for as long as it lives.
+    prefix : str
+        Its name begins with it; a random end keeps it apart from all others.
+    shards : int
+        Each takes 1,000 records or 1 MiB a second.
+    """
+
+    def __init__(self, client: Any, prefix: str, shards: int = 2) -> None:
+        self.client = client
+        self.name = f"{prefix}-{secrets.token_hex(4)}"
+        client.create_stream(StreamName=self.name, ShardCount=shards)
+        atexit.register(self.close)
+        here = "127.0.0.1" in client.meta.endpoint_url
+        waiting = {"Delay": 1 if here else 5, "MaxAttempts": 60}
+        client.get_waiter("stream_exists").wait(StreamName=self.name, WaiterConfig=waiting)
+
+    def close(self) -> None:
+        """Delete the stream; a second call does nothing."""
+        if self.name:
+            with contextlib.suppress(Exception):  # gone already, or its service is
+                self.client.delete_stream(StreamName=self.name)
+            self.name = ""
+            atexit.unregister(self.close)
+
+
+class Forgetful:
+    """A client whose first answers to ``put_records`` get lost on the way back, for lessons and tests.
+
+    The records are in the stream, the caller sees a broken connection.
+
+    Parameters
+    ----------
+    client : boto3 Kinesis client
+        Does the work.
+    losses : int
+        So many answers are lost.
+    """
+
+    def __init__(self, client: Any, losses: int) -> None:
+        self.client, self.losses = client, losses
+
+    def put_records(self, **call: Any) -> Any:
+        """Put the records, then return the answer or lose it."""
+        answer = self.client.put_records(**call)
+        self.losses -= 1
+        if self.losses >= 0:
+            raise ConnectionResetError("the answer was lost")
+        return answer
 
 
 def put_all(client: Any, stream: str, records: Sequence[Record], patience: Patience) -> int:

@@ -18,6 +18,7 @@ from .estimates import (
 from .loop import Rounds, feedback, gini
 from .policies import Policy, Shown, production_policy
 from .traffic import Traffic, answer, swap_visit, visit
+from .trials import compare, coverage, peeking, rush
 from .week import planted_week, psi
 from .world import Shop, examination, plant_shop
 
@@ -30,6 +31,8 @@ __all__ = [
     "Traffic",
     "answer",
     "clicks_per_look",
+    "compare",
+    "coverage",
     "examination",
     "feedback",
     "gini",
@@ -38,11 +41,13 @@ __all__ = [
     "looks_from_random_lists",
     "looks_from_swaps",
     "naive_ctr",
+    "peeking",
     "plant_shop",
     "planted_week",
     "policy_value",
     "production_policy",
     "psi",
+    "rush",
     "swap_visit",
     "visit",
 ]

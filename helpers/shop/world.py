@@ -103,6 +103,12 @@ class Shop:
         chances = np.take_along_axis(self.appeal, shown, axis=1) * self.examination
         return float(self.share @ chances.sum(axis=1))
 
+    def any_click(self, orders: npt.ArrayLike) -> float:
+        """Return the expected share of requests with a click if each segment is shown its order."""
+        shown = np.asarray(orders)[:, : self.n_slots]
+        chances = np.take_along_axis(self.appeal, shown, axis=1) * self.examination
+        return float(self.share @ (1 - (1 - chances).prod(axis=1)))
+
 
 def plant_shop(
     n_items: int = 20, n_slots: int = 10, n_segments: int = 3, *, bias: float = 1.0, seed: int = 0

@@ -14,8 +14,10 @@ from helpers.events import (
     Consumer,
     EventError,
     EventLog,
+    Forgetful,
     LogBusy,
     LogFull,
+    OpenStream,
     OutboxFull,
     Producer,
     StreamError,
@@ -80,22 +82,8 @@ def test_two_consumers_on_one_log_write_every_event_once(kinesis, stream, produc
     assert 0 < sum(r.repeated for r in reads) < 200, "both read most of it"
 
 
-class Deaf:
-    """A client whose answers get lost: the records are in the stream, the caller sees an error."""
-
-    def __init__(self, client, losses):
-        self.client, self.losses = client, losses
-
-    def put_records(self, **arguments):
-        answer = self.client.put_records(**arguments)
-        if self.losses:
-            self.losses -= 1
-            raise ConnectionResetError("the answer was lost")
-        return answer
-
-
 def test_a_lost_answer_doubles_records_but_not_events(kinesis, stream, producer, consumer, log):
-    producer.client = Deaf(kinesis, losses=2)
+    producer.client = Forgetful(kinesis, losses=2)
     producer.log(request(0))
     producer.flush()
     read = consumer.drain()
@@ -411,3 +399,39 @@ def test_an_export_that_was_killed_is_finished_without_loss_or_doubles(
     export(filled, tmp_path / "lake", rows=1000)
     found = everything(tmp_path / "lake")
     assert found["id"].tolist() == list(range(1, 151))
+
+
+def test_a_stream_of_one_s_own_is_made_and_deleted(kinesis):
+    stream, other = OpenStream(kinesis, "mine", shards=1), OpenStream(kinesis, "mine", shards=3)
+    assert stream.name != other.name and stream.name.startswith("mine-")
+    assert len(kinesis.list_shards(StreamName=other.name)["Shards"]) == 3
+    for one in (stream, other, stream):
+        one.close()
+    assert not [n for n in kinesis.list_streams()["StreamNames"] if n.startswith("mine-")]
+
+
+def test_a_consumer_can_wait_for_what_must_come(kinesis, stream, producer, log):
+    class Slow:
+        calls = 0
+
+        def __getattr__(self, name):
+            return getattr(kinesis, name)
+
+        def get_records(self, **arguments):
+            self.calls += 1
+            answer = kinesis.get_records(**arguments)
+            if self.calls <= 4:  # put, and not to be seen yet
+                answer.update(Records=[], NextShardIterator=arguments["ShardIterator"], MillisBehindLatest=0)
+            return answer
+
+    producer.log(request(0))
+    producer.flush()
+    assert Consumer(Slow(), stream, log, interval=0).drain().events == 0
+    assert Consumer(Slow(), stream, log, interval=0).drain(at_least=5).events == 5
+    assert Consumer(kinesis, stream, log, interval=0).drain(0.05, at_least=1).events == 0, "time is over"
+
+
+def test_a_closed_producer_says_so(producer):
+    producer.close()
+    with pytest.raises(EventError, match="is closed"):
+        producer.log(request(0))

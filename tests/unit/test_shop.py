@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,7 @@ def test_clicks_per_request_by_hand():
     assert shop.clicks_per_request(same) == pytest.approx(0.75 * 0.6 + 0.25 * 0.2)
     assert shop.best_orders().tolist() == [[0, 1, 2], [2, 1, 0]]
     assert shop.clicks_per_request(shop.best_orders()) == pytest.approx(0.6)
+    assert shop.any_click(same) == pytest.approx(0.75 * (1 - 0.5 * 0.9) + 0.25 * (1 - 0.9 * 0.9))
     assert shop.with_bias(0).clicks_per_request(same) == pytest.approx(0.75 * 0.7 + 0.25 * 0.3)
 
 
@@ -178,21 +181,48 @@ def test_ips_refuses_what_does_not_fit(shop, traffic):
 @pytest.mark.parametrize("item", [0, 2])
 def test_the_95_percent_interval_covers_the_truth_in_93_to_97_of_100(shop, item, normalize):
     """2,000 shops on the top slot alone: item 2 leads in one segment, item 0 is shown by exploration only."""
-    top = sh.Shop(shop.appeal, shop.share, shop.examination[:1])
     policy = sh.production_policy(shop, explore=0.2)
-    truth, n, rng = shop.mean_appeal[item], 20_000, np.random.default_rng(item)
-    covered = 0
-    for _ in range(2000):  # counts instead of customers: the same law, a thousand times as fast
-        per_segment = rng.multinomial(n, top.share)
-        clicks, chances = [], []
-        for segment, visitors in enumerate(per_segment):
-            chance = float(policy.propensity(segment, item, 0))
-            shown = rng.binomial(visitors, chance)
-            clicked = rng.binomial(shown, top.appeal[segment, item])
-            clicks += [1] * clicked + [0] * (shown - clicked)
-            chances += [chance] * shown
-        covered += sh.ips(clicks, chances, n, normalize=normalize).holds(truth)
-    assert 0.93 <= covered / 2000 <= 0.97
+    covered = sh.coverage(shop, policy, item, 20_000, 2000, np.random.default_rng(item), normalize=normalize)
+    assert 0.93 <= covered <= 0.97
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_coverage_draws_counts_by_the_law_of_the_customers(shop, normalize):
+    """Customer by customer, with the estimator of the log, the share is the same."""
+    policy = sh.production_policy(shop, explore=0.2)
+    top = sh.Shop(shop.appeal, shop.share, shop.examination[:1])
+    logs = [sh.visit(top, policy, 3000, np.random.default_rng(s)) for s in range(300)]
+    found = [sh.ips_on_top(log, 2, normalize=normalize).holds(shop.mean_appeal[2]) for log in logs]
+    said = sh.coverage(shop, policy, 2, 3000, 4000, np.random.default_rng(0), normalize=normalize)
+    assert np.mean(found) == pytest.approx(said, abs=0.05)
+
+
+def test_few_clicks_cover_badly(shop):
+    policy = sh.production_policy(shop, explore=0.2)
+    assert sh.coverage(shop, policy, 0, 1000, 1000, np.random.default_rng(0)) < 0.92
+    assert sh.coverage(shop, sh.production_policy(shop), 0, 1000, 50, np.random.default_rng(0)) == 0
+
+
+def test_one_look_alarms_in_5_of_100_and_fourteen_in_far_more():
+    alarms = sh.peeking(0.4, 14_000, 14, 20_000, np.random.default_rng(0))
+    assert alarms.shape == (20_000, 14)
+    assert alarms[:, -1].mean() == pytest.approx(0.05, abs=0.005)
+    assert 0.18 < alarms.any(axis=1).mean() < 0.26
+    for bad in ((0, 100, 2), (0.5, 1, 2), (0.5, 10, 0)):
+        with pytest.raises(ValueError, match="peeking"):
+            sh.peeking(*bad, 5, np.random.default_rng(0))
+
+
+def test_a_rush_times_every_call_and_passes_errors_on():
+    took = sh.rush(lambda ms: time.sleep(ms / 1000), [20, 1, 20, 1], callers=4)
+    assert took.shape == (4,) and took[0] >= 20 and took[2] >= 20
+    with pytest.raises(ZeroDivisionError):
+        sh.rush(lambda x: 1 / x, [1, 0])
+
+
+def test_comparing_shows_value_error_and_distance():
+    table = sh.compare({"one": sh.Estimate(0.5, 0.1)}, truth=0.3)
+    assert table.loc["one"].tolist() == ["0.500 [0.304, 0.696]", "0.100", "2.0"]
 
 
 def test_clipping_biases_downwards_and_lowers_the_error(shop, traffic):

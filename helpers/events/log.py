@@ -130,6 +130,12 @@ class EventLog:
                     db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", at)
         return written
 
+    def load(self, frame: pd.DataFrame, source: str = "frame") -> EventLog:
+        """Write a table with the columns of :data:`~helpers.events.schema.COLUMNS`; return the log."""
+        rows = frame[list(COLUMNS)].itertuples(index=False, name=None)
+        self.write([(*row, source, number) for number, row in enumerate(rows)])
+        return self
+
     def _insert(self, db: sqlite3.Connection, rows: Sequence[Row], dead: Sequence[Dead]) -> Written:
         before = db.total_changes
         db.executemany(_INSERT, rows)

@@ -27,18 +27,18 @@ def _number(value: Any, name: str) -> float:
 
 DECISION = {
     "newsletter": "batch",
-    "what was watched a minute ago": "endpoint",
-    "visitor without an account": "endpoint",
-    "ten questions an hour": "batch",
-    "answer within 5 ms": "batch",
+    "minute ago": "endpoint",
+    "no account": "endpoint",
+    "ten an hour": "batch",
+    "5 ms": "batch",
 }
 _REASONS = {
     "newsletter": "everybody gets one and nobody waits for it: what does an endpoint that runs all day add?",
-    "what was watched a minute ago": "a table made last night can't know what happened a minute ago.",
-    "visitor without an account": "the night's run had no row for a visitor it had never seen.",
-    "ten questions an hour": "an endpoint costs the same with ten questions an hour as with ten thousand; a day-old "
+    "minute ago": "a table made last night can't know what happened a minute ago.",
+    "no account": "the night's run had no row for a visitor it had never seen.",
+    "ten an hour": "an endpoint costs the same with ten questions an hour as with ten thousand; a day-old "
     "answer was good enough.",
-    "answer within 5 ms": "compare the measured milliseconds of a look-up and of a call; a day-old order was allowed.",
+    "5 ms": "compare the measured milliseconds of a look-up and of a call; a day-old order was allowed.",
 }
 
 

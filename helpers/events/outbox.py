@@ -177,7 +177,8 @@ class Outbox:
         return self.folder / f"{segment:020d}.jsonl"
 
     def _open(self, segment: int) -> int:
-        return os.open(self._path(segment), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+        binary = getattr(os, "O_BINARY", 0)  # Windows would turn line ends into two bytes
+        return os.open(self._path(segment), os.O_CREAT | os.O_WRONLY | os.O_APPEND | binary, 0o644)
 
     def _take_folder(self) -> int:
         guard = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)

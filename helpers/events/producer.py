@@ -149,8 +149,12 @@ class Producer:
             self.close()
 
     def _last_stamp(self) -> int:
-        line = self.outbox.last_line()
-        stamp = json.loads(line).get("time") if line else 0
+        """Return the time of the newest event in the outbox, or 0."""
+        try:
+            event = json.loads(self.outbox.last_line() or b"{}")
+        except ValueError:  # what a loss of power can leave; the consumer says so
+            return 0
+        stamp = event.get("time") if isinstance(event, dict) else 0
         return stamp if type(stamp) is int else 0
 
 

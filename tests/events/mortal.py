@@ -33,12 +33,7 @@ def die_at_line(number: int, report: int) -> None:
         if event == "line":
             count += 1
             if count == number:
-                os.write(
-                    report,
-                    f"{frame.f_code.co_qualname}:{frame.f_lineno}".encode()
-                    if hasattr(frame.f_code, "co_qualname")
-                    else f"{frame.f_code.co_name}:{frame.f_lineno}".encode(),
-                )
+                os.write(report, f"{frame.f_code.co_name}:{frame.f_lineno}".encode())
                 os.kill(os.getpid(), signal.SIGKILL)
         return trace
 

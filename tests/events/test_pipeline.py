@@ -151,6 +151,18 @@ def test_a_clock_that_goes_back_does_not_turn_the_order(kinesis, stream, consume
     assert frame["low"].tolist() == frame["high"].tolist() == [100_000, 100_000, 100_000, 101_000]
 
 
+@pytest.mark.parametrize("line", [b"\x00\x00", b"[1]", b'{"time":"late"}'])
+def test_what_a_loss_of_power_left_at_the_end_does_not_stop_the_next_producer(
+    kinesis, stream, consumer, tmp_path, line
+):
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / f"{0:020d}.jsonl").write_bytes(line + b"\n")
+    with Producer(kinesis, stream, tmp_path / "o") as producer:
+        producer.log(request(0))
+    read = consumer.drain()
+    assert (read.new, read.dead) == (5, 1)
+
+
 def test_a_time_of_the_shop_s_own_is_kept_also_if_a_click_comes_before_its_impression(
     producer, consumer, log
 ):

@@ -73,7 +73,7 @@ home = Path(folder.name)
 # %%
 table = sqlite3.connect(home / "shelf.sqlite", check_same_thread=False)
 shelf = pd.DataFrame(night).rename_axis("user").melt(var_name="rank", value_name="item", ignore_index=False)
-shelf.set_index("rank", append=True).to_sql("shelf", table)  # with an index on user and rank
+shelf.set_index("rank", append=True).to_sql("shelf", table, if_exists="replace")  # with an index
 
 
 def look_up(user):
@@ -166,7 +166,7 @@ print("the median look-up is quicker than the median call:", bool(quick < slow))
 print("the 99th percentile of the calls is above their median:", bool(np.quantile(called, 0.99) > slow))
 
 # %% [markdown]
-# `python -m helpers bench serving` puts a real load tool, `wrk`, to work and prints the milliseconds of your machine. Speed is one of
+# `python -m helpers bench shelf` puts a real load tool, `wrk`, to work and prints the milliseconds of your machine. Speed is one of
 # four sides:
 #
 # | | table made overnight | endpoint |
@@ -591,7 +591,7 @@ round(1.0 * sum(kind = 'click') / sum(kind = 'impression'), 3) AS click_rate,
 round(avg(CASE WHEN kind = 'response' THEN status >= 500 END), 3) AS errors FROM events GROUP BY day""")
 
 # %% [markdown]
-# Day 4 showed eight items, and customers clicked on: no click rate would have told you. Day 2 has a touch of errors, washed out by the day's
+# Day 4 showed eight items, and customers went on clicking: no click rate would have told you. Day 2 has a touch of errors, washed out by the day's
 # average.
 #
 # **Exercise 10.5** (8 min). Write `alarm`, SQL that gives `hour` (`time / 3600000`) and `error_rate` for each hour in which more than 5 %

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from helpers.events import EventLog, Patience
+from helpers.events import Consumer, EventLog, Patience, Producer, click, impression, response
 
 ACCESS = {"region_name": "us-west-2", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
 _numbers = itertools.count()
@@ -54,3 +54,22 @@ def hasty():
     patience = Patience(attempts=4, sleep=pauses.append)
     patience.pauses = pauses
     return patience
+
+
+@pytest.fixture
+def producer(kinesis, stream, tmp_path, hasty):
+    made = Producer(kinesis, stream, tmp_path / "outbox", events_per_record=4, patience=hasty)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def consumer(kinesis, stream, log, hasty):
+    return Consumer(kinesis, stream, log, items=range(100), interval=0, patience=hasty)
+
+
+def request(number, n_items=3, model="m1"):
+    """Three impressions, one click and the response of one request."""
+    name = f"r{number:05d}"
+    shown = [impression(name, number % 7, item, item, 0.5, model) for item in range(n_items)]
+    return [*shown, click(name, number % 7, 1, 1, model), response(name, number % 7, model, 12.5)]

@@ -5,6 +5,7 @@ Frameworks load inside the functions that need them: importing this room costs N
 - `baselines`: a constant, biases, popularity
 - `neighbors`, `linear`, `als`: item-kNN, EASE and implicit ALS, which rank
 - `mf_implicit`: matrix factorization that learns from positives and sampled negatives
+- `losses`: one model under four losses
 - `mf`: matrix factorization in NumPy; `mf_arithmetic` and `optimizers` are its parts
 - `mf_talk`: the 2018 talk's settings; `mf_mxnet`, `mf_keras`: the same function in the frameworks
 """

@@ -163,7 +163,7 @@ def _order_of_a_line(f: Callable[..., Any]) -> None:
     expect(one == [2], f"a line with the single label 2 gives 2; `best_first` says {one}.")
 
 
-# 07.4
+# 07.5
 
 
 def item_vectors(x: np.ndarray, v: np.ndarray, w1: np.ndarray) -> np.ndarray:
@@ -219,7 +219,7 @@ def _side_features(f: Callable[..., Any]) -> None:
     )
 
 
-# 07.5
+# 07.4
 
 
 def lengthen(items: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -396,7 +396,7 @@ register(
         minutes=4,
     ),
     Exercise(
-        "07.4",
+        "07.5",
         "item_vectors",
         [_side_features],
         [
@@ -423,7 +423,7 @@ register(
         },
     ),
     Exercise(
-        "07.5",
+        "07.4",
         "lengthen",
         [_longer_by_one, _longer_on_many],
         [

@@ -43,7 +43,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ('return sorted(json.loads(line)["labels"], reverse=True)', "numbers say nothing"),
         ("return json.loads(line)", "as a list"),
     ],
-    "07.4": [
+    "07.5": [
         ("return np.hstack([x @ v, (x @ w1)[:, None]])", "the weights only"),
         (
             "s = x @ v\nreturn np.hstack([s, (x @ w1 + (s * s).sum(1) - (x * x) @ (v * v).sum(1))[:, None]])",
@@ -66,7 +66,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return x @ v", "expected (4, 3)"),
     ],
     "07.q2": [('choice = "a"', "equally long"), ('choice = "b"', "nothing complains")],
-    "07.5": [
+    "07.4": [
         (
             "length = np.linalg.norm(items, axis=1, keepdims=True)\n"
             "return np.hstack([items, length.max() - length]), np.hstack([users, np.zeros((len(users), 1))])",

@@ -163,62 +163,6 @@ def _order_of_a_line(f: Callable[..., Any]) -> None:
     expect(one == [2], f"a line with the single label 2 gives 2; `best_first` says {one}.")
 
 
-# 07.5
-
-
-def item_vectors(x: np.ndarray, v: np.ndarray, w1: np.ndarray) -> np.ndarray:
-    """Return (n_items, k + 1) vectors of items that are described by the features in ``x``."""
-    s = x @ v
-    pairs = ((s * s).sum(axis=1) - (x * x) @ (v * v).sum(axis=1)) / 2
-    return np.hstack([s, (x @ w1 + pairs)[:, None]])
-
-
-def _side_features(f: Callable[..., Any]) -> None:
-    v = np.array([[1, 0], [0, 1], [2, 1], [1, -1]], dtype=np.float64)
-    w1 = np.array([0.5, -1, 0.25, 2])
-    name = "item_vectors"
-    single = _matrix(f(np.eye(4), v, w1), f"`{name}` for 4 items", (4, 3))
-    expect(
-        np.allclose(single[:, :2], v),
-        f"an item with one feature of value 1 keeps that feature's factors; `{name}` gave {single[0, :2]} for (1, 0).",
-    )
-    expect(
-        np.allclose(single[:, 2], w1),
-        "an item with one feature of value 1 has no pair of features inside it, so its last number is the weight "
-        f"of that feature, 0.5; `{name}` says {single[0, 2]:g}.",
-    )
-    x = np.array([[1.0, 0, 1, 0], [0, 0.5, 1, 2]])
-    got = _matrix(f(x, v, w1), f"`{name}` for 2 items", (2, 3))
-    expect(
-        np.allclose(got[:, :2], x @ v),
-        "an item with features 0 and 2 has the factors v_0 + v_2 = (3, 1); "
-        f"`{name}` says {got[0, :2]}. Values other than 1 multiply.",
-    )
-    linear = x @ w1
-    inside = np.array(
-        [sum(x[r, j] * x[r, m] * (v[j] @ v[m]) for j in range(4) for m in range(j)) for r in range(2)]
-    )
-    expect(
-        not np.allclose(got[:, 2], linear),
-        f"`{name}` adds up the weights only. An item with features 0 and 2 also has their pair ⟨v_0, v_2⟩ inside, "
-        "and it differs from item to item.",
-    )
-    expect(
-        not np.allclose(got[:, 2], linear + 2 * inside),
-        f"each pair counts once; `{name}` counts it twice.",
-    )
-    s = x @ v
-    expect(
-        not np.allclose(got[:, 2], linear + (s * s).sum(axis=1) / 2),
-        f"`{name}` pairs every feature with itself as well: take the squares of the terms away, as in chapter 06.",
-    )
-    expect(
-        np.allclose(got[:, 2], linear + inside),
-        f"an item with features 0 and 2 has the last number .5 + .25 + 2 = 2.75; `{name}` says {got[0, 2]:g}, "
-        f"and {got[1, 2]:g} instead of {linear[1] + inside[1]:g} for values .5, 1, 2 of features 1, 2, 3.",
-    )
-
-
 # 07.4
 
 
@@ -275,6 +219,62 @@ def _longer_on_many(f: Callable[..., Any]) -> None:
     expect(
         np.array_equal(nearest, best),
         f"of 20 users {(nearest != best).sum()} have another nearest item by L2 than by inner product after `lengthen`.",
+    )
+
+
+# 07.5
+
+
+def item_vectors(x: np.ndarray, v: np.ndarray, w1: np.ndarray) -> np.ndarray:
+    """Return (n_items, k + 1) vectors of items that are described by the features in ``x``."""
+    s = x @ v
+    pairs = ((s * s).sum(axis=1) - (x * x) @ (v * v).sum(axis=1)) / 2
+    return np.hstack([s, (x @ w1 + pairs)[:, None]])
+
+
+def _side_features(f: Callable[..., Any]) -> None:
+    v = np.array([[1, 0], [0, 1], [2, 1], [1, -1]], dtype=np.float64)
+    w1 = np.array([0.5, -1, 0.25, 2])
+    name = "item_vectors"
+    single = _matrix(f(np.eye(4), v, w1), f"`{name}` for 4 items", (4, 3))
+    expect(
+        np.allclose(single[:, :2], v),
+        f"an item with one feature of value 1 keeps that feature's factors; `{name}` gave {single[0, :2]} for (1, 0).",
+    )
+    expect(
+        np.allclose(single[:, 2], w1),
+        "an item with one feature of value 1 has no pair of features inside it, so its last number is the weight "
+        f"of that feature, 0.5; `{name}` says {single[0, 2]:g}.",
+    )
+    x = np.array([[1.0, 0, 1, 0], [0, 0.5, 1, 2]])
+    got = _matrix(f(x, v, w1), f"`{name}` for 2 items", (2, 3))
+    expect(
+        np.allclose(got[:, :2], x @ v),
+        "an item with features 0 and 2 has the factors v_0 + v_2 = (3, 1); "
+        f"`{name}` says {got[0, :2]}. Values other than 1 multiply.",
+    )
+    linear = x @ w1
+    inside = np.array(
+        [sum(x[r, j] * x[r, m] * (v[j] @ v[m]) for j in range(4) for m in range(j)) for r in range(2)]
+    )
+    expect(
+        not np.allclose(got[:, 2], linear),
+        f"`{name}` adds up the weights only. An item with features 0 and 2 also has their pair ⟨v_0, v_2⟩ inside, "
+        "and it differs from item to item.",
+    )
+    expect(
+        not np.allclose(got[:, 2], linear + 2 * inside),
+        f"each pair counts once; `{name}` counts it twice.",
+    )
+    s = x @ v
+    expect(
+        not np.allclose(got[:, 2], linear + (s * s).sum(axis=1) / 2),
+        f"`{name}` pairs every feature with itself as well: take the squares of the terms away, as in chapter 06.",
+    )
+    expect(
+        np.allclose(got[:, 2], linear + inside),
+        f"an item with features 0 and 2 has the last number .5 + .25 + 2 = 2.75; `{name}` says {got[0, 2]:g}, "
+        f"and {got[1, 2]:g} instead of {linear[1] + inside[1]:g} for values .5, 1, 2 of features 1, 2, 3.",
     )
 
 
@@ -395,18 +395,6 @@ register(
         best_first,
         minutes=4,
     ),
-    Exercise(
-        "07.5",
-        "item_vectors",
-        [_side_features],
-        [
-            "With s = Σ x_j v_j, a user's vector meets the item's in ⟨s_u, s_i⟩. What else does the equation say about the item's features among themselves?",
-            "The pairs inside one item sum to ½ (‖s‖² - Σ x_j² ‖v_j‖²), chapter 06's identity; add them to x @ w1 in the last column.",
-        ],
-        item_vectors,
-        minutes=12,
-        stretch=True,
-    ),
     Quiz(
         "07.q2",
         "You forget `index_metric` in the k-NN job. Its default is L2. What do you get?",
@@ -432,6 +420,18 @@ register(
         ],
         lengthen,
         minutes=8,
+    ),
+    Exercise(
+        "07.5",
+        "item_vectors",
+        [_side_features],
+        [
+            "With s = Σ x_j v_j, a user's vector meets the item's in ⟨s_u, s_i⟩. What else does the equation say about the item's features among themselves?",
+            "The pairs inside one item sum to ½ (‖s‖² - Σ x_j² ‖v_j‖²), chapter 06's identity; add them to x @ w1 in the last column.",
+        ],
+        item_vectors,
+        minutes=12,
+        stretch=True,
     ),
     Exercise(
         "07.6",

@@ -43,28 +43,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ('return sorted(json.loads(line)["labels"], reverse=True)', "numbers say nothing"),
         ("return json.loads(line)", "as a list"),
     ],
-    "07.5": [
-        ("return np.hstack([x @ v, (x @ w1)[:, None]])", "the weights only"),
-        (
-            "s = x @ v\nreturn np.hstack([s, (x @ w1 + (s * s).sum(1) - (x * x) @ (v * v).sum(1))[:, None]])",
-            "counts it twice",
-        ),
-        (
-            "s = x @ v\nreturn np.hstack([s, (x @ w1 + (s * s).sum(1) / 2)[:, None]])",
-            "no pair of features inside",
-        ),
-        (
-            "s = x @ v\nalone = ((x > 0).sum(1) == 1)\nhalf = np.where(alone, 0, (s * s).sum(1) / 2)\n"
-            "return np.hstack([s, (x @ w1 + half)[:, None]])",
-            "with itself",
-        ),
-        (
-            "s = (x > 0) @ v\npairs = ((s * s).sum(1) - (x > 0) @ (v * v).sum(1)) / 2\n"
-            "return np.hstack([s, (x @ w1 + pairs)[:, None]])",
-            "other than 1 multiply",
-        ),
-        ("return x @ v", "expected (4, 3)"),
-    ],
     "07.q2": [('choice = "a"', "equally long"), ('choice = "b"', "nothing complains")],
     "07.4": [
         (
@@ -89,6 +67,28 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "not finite",
         ),
         ("return items, users", "expected (3, 3)"),
+    ],
+    "07.5": [
+        ("return np.hstack([x @ v, (x @ w1)[:, None]])", "the weights only"),
+        (
+            "s = x @ v\nreturn np.hstack([s, (x @ w1 + (s * s).sum(1) - (x * x) @ (v * v).sum(1))[:, None]])",
+            "counts it twice",
+        ),
+        (
+            "s = x @ v\nreturn np.hstack([s, (x @ w1 + (s * s).sum(1) / 2)[:, None]])",
+            "no pair of features inside",
+        ),
+        (
+            "s = x @ v\nalone = ((x > 0).sum(1) == 1)\nhalf = np.where(alone, 0, (s * s).sum(1) / 2)\n"
+            "return np.hstack([s, (x @ w1 + half)[:, None]])",
+            "with itself",
+        ),
+        (
+            "s = (x > 0) @ v\npairs = ((s * s).sum(1) - (x > 0) @ (v * v).sum(1)) / 2\n"
+            "return np.hstack([s, (x @ w1 + pairs)[:, None]])",
+            "other than 1 multiply",
+        ),
+        ("return x @ v", "expected (4, 3)"),
     ],
     "07.6": [
         ("return found[:, :k]", "blocked[user, item]"),

@@ -473,7 +473,7 @@ def tell_indexes(view, wanted, cost):
 def draw_indexes(view, wanted, cost):
     fig, ax = plt.subplots(figsize=(7, 4))
     first = cheapest(view, wanted)
-    for color, (name, curve) in zip(("black", "blue", "orange", "green"), measured[view].groupby("index", sort=False)):
+    for color, (name, curve) in zip(("black", "blue", "orange", "green"), measured[view].groupby("index", sort=False), strict=True):
         ax.plot(curve[cost], curve["recall"], marker=".", color=plots.PALETTE[color], label=name)
         if name in first.index:
             ax.plot(first.loc[name, cost], first.loc[name, "recall"], "o", markersize=12, fillstyle="none", color=plots.PALETTE[color])

@@ -50,9 +50,10 @@ from helpers.cloud import artifact, exchange
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore
 from helpers.knn import Seen, VectorIndex, recall_at_k
-from helpers.knn.tradeoff import trade_off, vectors_like
+from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
 from helpers.metrics.agreement import contradictions
 from helpers.models.baselines import Popularity
+from helpers.models.fm import TUNED
 from helpers.models.fm_features import one_hot, rating_rows
 
 plots.style()
@@ -124,8 +125,9 @@ n_users, n_items = ratings.n_users, ratings.n_items
 print(split)
 
 # %% [markdown]
-# Where the lab's server runs, chapter 06 has left a job behind. Any job will do that had *these* settings and *these* bytes, since the same job
-# on the same data ends in the same model; a name proves nothing. Where there is none, the chapter trains one, in a few seconds.
+# The settings are those that chapter 06 arrived at. Where the lab's server runs, that chapter has left a job behind, and any completed job will do
+# that had *these* settings and *these* bytes: it ends in the same model, while a name proves nothing. Where there is none, the
+# chapter trains its own, in a few seconds.
 
 # %%
 from sagemaker.core import image_uris
@@ -150,10 +152,10 @@ def run_job(algorithm, name, settings, uri):
 
 
 # %%
-rows, stars_given = rating_rows(split.train)  # a one for the user, a one for the film
-settings = dict(feature_dim=rows.shape[1], num_factors=64, predictor_type="regressor", epochs=8, mini_batch_size=256)
-settings |= dict(linear_lr=0.002, linear_wd=0.0005, factors_lr=0.002, factors_wd=0.0005, factors_init_sigma=0.02)
-uri, fingerprint = exchange.upload_matrix(aws, "course-07/ratings/data.pbr", rows, stars_given)
+rows, given = rating_rows(split.train)  # a one for the user, a one for the film
+order = np.random.default_rng(0).permutation(len(given))  # the container takes rows as they come
+uri, fingerprint = exchange.upload_matrix(aws, "course-07/ratings/data.pbr", rows[order], given[order])
+settings = dict(feature_dim=rows.shape[1], predictor_type="regressor", **TUNED)
 fm_uri = exchange.finished_job(aws, settings, fingerprint) or run_job("factorization-machines", "fm", settings, uri)
 
 # %% [markdown]
@@ -304,8 +306,7 @@ top = np.array([items_of(best_first(line), n_items) for line in lines])  # (n_us
 exact = metrics.top_k(inner, 100)
 same = sum(set(a) == set(b) for a, b in zip(top, exact, strict=True))
 in_order = sum(contradictions(-np.arange(100.0), inner[u, top[u]], 1e-5) == 0 for u in range(n_users))
-print(f"the 100 best films by the service and by the equation: the same for {same} of {n_users} users")
-print(f"best first, up to ties in the last digit: {in_order} of {n_users}")
+print(f"users whose 100 films are those of the equation: {same} of {n_users}, best first (but for ties): {in_order}")
 
 # %% tags=["nbval-ignore-output"]
 print("Recommended movie IDs for user #1:", ratings.item_ids[top[0, :12]].tolist(), "…")
@@ -389,9 +390,8 @@ models = {"popularity": Popularity().fit(split.train).scores(np.arange(n_users))
 models |= {"FM on stars": inner, "FM on clicks": c_users @ c_items.T}
 results = {name: metrics.evaluate(scores, split.test, seen=split.train) for name, scores in models.items()}
 gaps = {name: found["ndcg"].compare(results["popularity"]["ndcg"]) for name, found in results.items()}
-print(f"NDCG@10 above popularity: FM on stars {gaps['FM on stars']}, FM on clicks {gaps['FM on clicks']}")
 assert gaps["FM on stars"].high < 0 < gaps["FM on clicks"].low
-pd.DataFrame({name: {m.metric: str(m.interval) for m in found.values()} for name, found in results.items()}).T
+pd.DataFrame({n: [*(m.interval for m in found.values()), gaps[n]] for n, found in results.items()}, ["HR@10", "NDCG@10", "NDCG above popularity"]).T
 
 # %% [markdown]
 # The list of the model of stars loses to ten films that are the same for everyone, by far. Neither search nor fold is at fault: the model was
@@ -453,35 +453,28 @@ fitted, queries = vectors_like(a_items, 15_000, rng), a_users[rng.choice(n_users
 noise, noisy = (rng.normal(size=matrix.shape).astype(np.float32) for matrix in (fitted, queries))
 measured = {"fitted, inner product": trade_off(fitted, queries, as_distance=False)}
 measured |= {"fitted, one more column": trade_off(fitted, queries), "white noise, one more column": trade_off(noise, noisy)}
-measured["fitted, one more column"].iloc[:3, :4].round(2)
+print(f"{sum(map(len, measured.values()))} settings measured")
 
 # %% tags=["nbval-ignore-output"]
-def cheapest(view, wanted):
-    """The first setting of each index that finds enough; an index without one has no row."""
-    found = measured[view]
-    return found[found["recall"] >= wanted].drop_duplicates("index").set_index("index")
-
-
 def tell_indexes(view, wanted, cost):
-    first = cheapest(view, wanted)["compared"].drop("Flat")
+    first = cheapest(measured[view], wanted)["compared"].drop("Flat")
     never = [name for name in ("IVFFlat", "IVFPQ", "HNSW") if name not in first.index]
     shares = [f"{name} compares {share:.1%}" for name, share in first.items()]
-    shares += [f"{' and '.join(never)} cannot"] if never else []
-    return f"{view}: to find {wanted:.0%}, {', '.join(shares)}"
+    return f"{view}: to find {wanted:.0%}, {', '.join(shares + [f'{name} cannot' for name in never])}"
 
 
 def draw_indexes(view, wanted, cost):
     fig, ax = plt.subplots(figsize=(7, 4))
-    first = cheapest(view, wanted)
-    for color, (name, curve) in zip(("black", "blue", "orange", "green"), measured[view].groupby("index", sort=False), strict=True):
+    first, colors = cheapest(measured[view], wanted), ("black", "blue", "orange", "green")
+    for color, (name, curve) in zip(colors, measured[view].groupby("index", sort=False), strict=True):
         ax.plot(curve[cost], curve["recall"], marker=".", color=plots.PALETTE[color], label=name)
-        if name in first.index:
-            ax.plot(first.loc[name, cost], first.loc[name, "recall"], "o", markersize=12, fillstyle="none", color=plots.PALETTE[color])
+        rings = first[first.index == name]
+        ax.plot(rings[cost], rings["recall"], "o", markersize=12, fillstyle="none", color=plots.PALETTE[color])
     ax.axhline(wanted, color=plots.PALETTE["grey"], linestyle="--", linewidth=1)
     ax.set(xscale="log", ylim=(0, 1.05), ylabel="recall@10")
     ax.set_xlabel("share of the vectors compared" if cost == "compared" else "milliseconds a query, on this machine")
     ax.set_title(tell_indexes(view, wanted, cost).replace(": ", "\n"), fontsize=11)
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper left" if cost == "compared" else "lower right")
     return fig
 
 
@@ -606,7 +599,7 @@ letters.head(3).to_frame("letter")
 try:
     run_job("knn", "too-many", knn_settings | {"k": n_items + 1}, items_uri)
 except Exception as error:
-    print(type(error).__name__, str(error)[:300])
+    print(f"{type(error).__name__}:", str(error).partition("Reason: ")[2])
 for name, items in (("stars", a_items), ("clicks", c_items)):  # a stranger: ⟨a_u, a_i⟩ is w_i alone
     best = np.argsort(-items[:, -1])[:10]
     print(f"a stranger's ten films by {name}: {len(set(best) & set(popular[:10]))} of the ten most popular")

@@ -87,6 +87,24 @@ def trade_off(
     return table
 
 
+def cheapest(table: pd.DataFrame, wanted: float) -> pd.DataFrame:
+    """Find the first setting of each index that reaches a recall.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `trade_off`.
+    wanted : float
+        Recall, 0 to 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its rows, with ``index`` as the index; an index that never gets there has none.
+    """
+    return table[table["recall"] >= wanted].drop_duplicates("index").set_index("index")
+
+
 def _seconds(index: VectorIndex, queries: np.ndarray, k: int, **settings: int) -> float:
     """Time of one search of all queries, the better of two."""
     took = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,10 +77,11 @@ def trade_off(
             index = VectorIndex(vectors, kind, codes=12, links=16, build_effort=40, as_distance=as_distance)
             counter = faiss.cvar.hnsw_stats if kind == "hnsw" else faiss.cvar.indexIVF_stats
             for setting in settings:
+                effort: dict[str, Any] = {knob: setting}
                 counter.reset()
-                recall = recall_at_k(index.search(queries, k, **{knob: setting}).items, truth)
+                recall = recall_at_k(index.search(queries, k, **effort).items, truth)
                 compared = counter.ndis / len(queries) / len(vectors)
-                rows.append((name, setting, recall, compared, _seconds(index, queries, k, **{knob: setting})))
+                rows.append((name, setting, recall, compared, _seconds(index, queries, k, **effort)))
     finally:
         faiss.omp_set_num_threads(before)
     table = pd.DataFrame(rows, columns=["index", "setting", "recall", "compared", "ms"])
@@ -105,7 +107,7 @@ def cheapest(table: pd.DataFrame, wanted: float) -> pd.DataFrame:
     return table[table["recall"] >= wanted].drop_duplicates("index").set_index("index")
 
 
-def _seconds(index: VectorIndex, queries: np.ndarray, k: int, **settings: int) -> float:
+def _seconds(index: VectorIndex, queries: np.ndarray, k: int, **settings: Any) -> float:
     """Time of one search of all queries, the better of two."""
     took = []
     for _ in range(2):

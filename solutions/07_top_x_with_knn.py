@@ -310,7 +310,9 @@ in_order = sum(contradictions(-np.arange(100.0), inner[u, top[u]], 1e-5) == 0 fo
 print(f"users who get their best 100: {(worst > limit - 1e-5).sum()} of {n_users}, best first: {in_order} (ties aside)")
 
 # %% tags=["nbval-ignore-output"]
+titles = ratings.items["title"].to_numpy()
 print("Recommended movie IDs for user #1:", ratings.item_ids[top[0, :12]].tolist(), "…")
+print("by index:     ", " · ".join(titles[top[0, :3]]), "\ntitles[label]:", " · ".join(titles[top[0, :3] + 1]))
 readings = {"the best ten": top[:, :10], "the first ten as they came": top[:, :-11:-1], "titles[label]": top[:, :10] + 1}
 readings["ten films at random"] = np.random.default_rng(0).integers(0, n_items, (n_users, 10))
 level = fm.w0 + fm.w1[:n_users, None]  # what the inner products leave out
@@ -474,8 +476,8 @@ def draw_indexes(view, wanted, cost):
     ax.axhline(wanted, color=plots.PALETTE["grey"], linestyle="--", linewidth=1)
     ax.set(xscale="log", ylim=(0, 1.05), ylabel="recall@10")
     ax.set_xlabel("share of the vectors compared" if cost == "compared" else "milliseconds a query, on this machine")
-    ax.set_title(tell_indexes(view, wanted, cost).replace(": ", "\n"), fontsize=11)
-    ax.legend(loc="upper left" if cost == "compared" else "lower right")
+    ax.set_title(tell_indexes(view, wanted, cost).replace(": ", "\n"), fontsize=10)
+    ax.legend(loc="lower right")
     return fig
 
 

@@ -163,27 +163,12 @@ fm_uri = exchange.finished_job(aws, settings, fingerprint) or run_job("factoriza
 # ## Unpack the artifact
 #
 # A job's model is a file in S3, `model.tar.gz`. Inside lies `model_algo-1`, inside that MXNet's parameters and graph. The post downloads it and
-# loads it into an MXNet `Module`, which is done below where MXNet is installed. The format is simple enough to be read without:
-# `helpers.cloud.artifact` does it in NumPy.
+# loads it into an MXNet `Module`; the end of this chapter does the same, where MXNet is installed. The format is simple enough to be read
+# without: `helpers.cloud.artifact` does it in NumPy.
 
 # %%
 fm = artifact.read_model(exchange.download(aws, fm_uri, folder / "model.tar.gz"))
 print(f"v {fm.v.shape}, w1 {fm.w1.shape}, w0 one number: {n_users} users first, then {n_items:,} films")
-
-# %%
-import tarfile
-import zipfile
-
-if gates.mxnet.ready("The post's way, an MXNet Module,"):
-    mx = gates.import_mxnet()
-    with tarfile.open(folder / "model.tar.gz") as archive:
-        zipfile.ZipFile(archive.extractfile("model_algo-1")).extractall(folder)
-    (folder / "symbol.json").rename(folder / "model-symbol.json")
-    (folder / "params").rename(folder / "model-0000.params")
-    module = mx.mod.Module.load(str(folder / "model"), 0, False, label_names=["out_label"])
-    arrays = {name: array.asnumpy() for name, array in module._arg_params.items()}
-    assert np.array_equal(arrays["v"], fm.v) and np.array_equal(arrays["w1_weight"].ravel(), fm.w1)
-    assert arrays["w0_weight"].item() == fm.w0
 
 # %% [markdown]
 # ## The same order, for every user
@@ -375,11 +360,11 @@ print(f"the ten nearest by L2 come in the order of the inner product for {agree}
 #
 # The search is exact, so the lists are as good as the model. How good is that? The held-out fifth knows: does one of the ten films on the page
 # turn up among those the user went on to rate? Popularity is the baseline, as always. Chapter 04 makes us suspicious of a model that has learned from stars.
-# So we train a second one on a second question: *taken or not*, with five sampled negatives for each rating. It is the same job with
+# So we train a second one on a second question: *taken or not*, with three sampled negatives for each rating. It is the same job with
 # `binary_classifier`, and the same `fold`, for a sigmoid keeps every order.
 
 # %%
-taken = sampling.NegativeSampler(split.train, avoid="train").epoch(5, rng=np.random.default_rng(0))
+taken = sampling.NegativeSampler(split.train, avoid="train").epoch(3, rng=np.random.default_rng(0))
 pairs = one_hot((taken.users, n_users), (taken.items, n_items))
 c_settings = dict(feature_dim=pairs.shape[1], num_factors=16, predictor_type="binary_classifier", epochs=4)
 c_settings |= dict(mini_batch_size=8192, linear_lr=0.02, linear_wd=1e-5, factors_lr=0.02, factors_wd=1e-5, factors_init_sigma=0.05)
@@ -624,7 +609,23 @@ for name, items in (("stars", a_items), ("clicks", c_items)):  # a stranger: ⟨
 # **Its numbers end with the list.** No hit rate, no baseline. We measured what a model of stars is worth as a list: less than popularity.
 #
 # **Reading it today.** The post is written for Python 2 and the first SageMaker SDK: `get_image_uri` is `image_uris.retrieve` now,
-# `estimator.Estimator(…).fit` a `ModelTrainer(…).train`, and `create_model` has not changed.
+# `estimator.Estimator(…).fit` a `ModelTrainer(…).train`, and `create_model` has not changed. Its way to the weights still works where there is
+# MXNet: `v`, `w1_weight` and `w0_weight` of a `Module`, equal to what NumPy read.
+
+# %%
+import tarfile
+import zipfile
+
+if gates.mxnet.ready("The post's way, an MXNet Module,"):
+    mx = gates.import_mxnet()
+    with tarfile.open(folder / "model.tar.gz") as archive:
+        zipfile.ZipFile(archive.extractfile("model_algo-1")).extractall(folder)
+    (folder / "symbol.json").rename(folder / "model-symbol.json")
+    (folder / "params").rename(folder / "model-0000.params")
+    module = mx.mod.Module.load(str(folder / "model"), 0, False, label_names=["out_label"])
+    arrays = {name: array.asnumpy() for name, array in module._arg_params.items()}
+    assert np.array_equal(arrays["v"], fm.v) and np.array_equal(arrays["w1_weight"].ravel(), fm.w1)
+    assert arrays["w0_weight"].item() == fm.w0
 
 # %% [markdown]
 # ## Scoreboard

@@ -120,4 +120,12 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("IPS", TOP_RATE, PLANTED_SHOP, EXPLORED, None): Band(0.275, 0.002),
         ("IPS, self-normalized", TOP_RATE, PLANTED_SHOP, EXPLORED, None): Band(0.288, 0.002),
     },
+    "07": {
+        ("popularity", "HR", SMALL, RANDOM, None): Band(0.5991, 0.001),
+        ("popularity", "NDCG", SMALL, RANDOM, None): Band(0.1698, 0.0005),
+        ("FM on stars", "HR", SMALL, RANDOM, 0): Band(0.339, 0.016),
+        ("FM on stars", "NDCG", SMALL, RANDOM, 0): Band(0.0614, 0.003),
+        ("FM on clicks", "HR", SMALL, RANDOM, 0): Band(0.652, 0.03),
+        ("FM on clicks", "NDCG", SMALL, RANDOM, 0): Band(0.1976, 0.0095),
+    },
 }

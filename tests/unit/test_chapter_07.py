@@ -1,0 +1,187 @@
+"""What chapter 07 stands on: orders that agree, indexes that are measured, matrices that go to S3 and come back."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from helpers.cloud import exchange, recordio
+from helpers.exercises import checks_07
+from helpers.knn.filters import keep_first
+from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
+from helpers.metrics.agreement import contradictions
+from helpers.models import fm_features
+
+
+def slow_contradictions(one, other, atol):
+    n, found = len(one), set()
+    for i in range(n):
+        for j in range(n):
+            if other[i] > other[j] + atol and one[j] > one[i] + atol:
+                found.add(j)
+    return len(found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_contradictions_are_those_of_all_pairs(seed):
+    rng = np.random.default_rng(seed)
+    one, other = rng.integers(0, 6, (2, 40)).astype(float)
+    assert contradictions(one, other, 0.5) == slow_contradictions(one, other, 0.5) > 0
+    near = other + rng.normal(0, 0.3, 40)
+    assert contradictions(near, other, 0.7) == slow_contradictions(near, other, 0.7)
+
+
+def test_ties_and_constants_do_not_contradict():
+    other = np.array([0.3, 0.2, 0.2, -1.0])
+    assert contradictions([9, 5, 6, 1], other) == 0
+    assert contradictions(other + 100, other) == 0
+    assert contradictions(-other, other) == 3
+    assert contradictions([], []) == 0
+
+
+@pytest.mark.parametrize("one, other, words", [([1, 2], [1], "equal length"), ([1, np.nan], [1, 2], "NaN")])
+def test_contradictions_refuse_what_has_no_order(one, other, words):
+    with pytest.raises(ValueError, match=words):
+        contradictions(one, other)
+
+
+@pytest.fixture(scope="module")
+def machine():
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(30, 4)).astype(np.float32), rng.normal(size=30).astype(np.float32)
+
+
+def test_the_exercises_vectors_are_the_helpers(machine):
+    v, w1 = machine
+    users, items = checks_07.fold(v, w1, 10)
+    eye = sparse.identity(30, format="csr", dtype=np.float32)
+    assert np.allclose(users, fm_features.user_vectors(eye[:10], v))
+    assert np.allclose(items, fm_features.item_vectors(eye[10:], w1, v), atol=1e-5)
+    x = np.random.default_rng(0).random((6, 30)).astype(np.float32)
+    mine = checks_07.item_vectors(x, v, w1)
+    assert np.allclose(mine, fm_features.item_vectors(sparse.csr_matrix(x), w1, v), atol=1e-3)
+
+
+def test_the_exercises_filter_is_the_helpers():
+    rng = np.random.default_rng(0)
+    found = np.stack([rng.permutation(20)[:8] for _ in range(50)])
+    found[rng.random(found.shape) < 0.1] = -1
+    blocked = rng.random((50, 20)) < 0.6
+    drop = (found >= 0) & blocked[np.arange(50)[:, None], found]
+    _, expected = keep_first(np.zeros(found.shape), found, drop, 5)
+    assert np.array_equal(checks_07.first_allowed(found, blocked, 5), expected)
+
+
+def test_vectors_like_have_the_mean_and_the_spectrum():
+    rng = np.random.default_rng(0)
+    fitted = rng.normal(size=(400, 6)) * [5, 2, 1, 0.5, 0.1, 0] + [1, 0, 0, 0, -2, 3]
+    drawn = vectors_like(fitted, 40_000, rng)
+    assert drawn.dtype == np.float32 and drawn.shape == (40_000, 6)
+    assert np.abs(drawn.mean(axis=0) - fitted.mean(axis=0)).max() < 0.1
+    assert np.allclose(np.cov(drawn.T), np.cov(fitted.T), atol=0.05 * 25)
+    assert np.allclose(
+        np.linalg.eigvalsh(np.cov(drawn.T)), np.linalg.eigvalsh(np.cov(fitted.T)), rtol=0.05, atol=1e-4
+    )
+
+
+@pytest.fixture(scope="module")
+def measured():
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(2000, 12)) * np.linspace(3, 0.1, 12)).astype(np.float32)
+    queries = rng.normal(size=(20, 12)).astype(np.float32)
+    return trade_off(vectors, queries), trade_off(vectors, queries)
+
+
+def test_more_effort_finds_more_and_compares_more(measured):
+    table, again = measured
+    assert table["index"].unique().tolist() == ["Flat", "IVFFlat", "IVFPQ", "HNSW"]
+    assert table.loc[0, "recall"] > 0.99 and table.loc[0, "compared"] == 1
+    for name in ("IVFFlat", "HNSW"):
+        rows = table[table["index"] == name]
+        assert rows["recall"].is_monotonic_increasing and rows["compared"].is_monotonic_increasing
+        assert 0 < rows["compared"].iloc[0] < 0.2 and rows["recall"].iloc[-1] > 0.9
+    assert table.drop(columns="ms").equals(again.drop(columns="ms")), "counts do not depend on the clock"
+
+
+def test_cheapest_takes_the_first_that_reaches_it(measured):
+    table, _ = measured
+    found = cheapest(table, 0.8)
+    assert found.loc["Flat", "setting"] == "-"
+    ladder = table[table["index"] == "IVFFlat"]
+    assert found.loc["IVFFlat", "recall"] == ladder["recall"][ladder["recall"] >= 0.8].min()
+    assert cheapest(table, 1.1).empty
+
+
+class Store:
+    """S3 and SageMaker as far as `exchange` asks them."""
+
+    def __init__(self):
+        self.objects, self.jobs, self.bucket = {}, [], "bucket"
+
+    def client(self, name):
+        return self
+
+    def put_object(self, Bucket, Key, Body):
+        self.objects[Bucket, Key] = Body
+        return {"ETag": self.etag(Body)}
+
+    def etag(self, body):
+        return f'"{hash(body)}"'
+
+    def download_file(self, bucket, key, path):
+        Path(path).write_bytes(self.objects[bucket, key])
+
+    def list_objects_v2(self, Bucket, Prefix):
+        found = [{"ETag": self.etag(b)} for (_, k), b in self.objects.items() if k.startswith(Prefix)]
+        return {"Contents": found} if found else {}
+
+    def get_paginator(self, name):
+        assert name == "list_training_jobs"
+        pages = [{"TrainingJobSummaries": [job]} for job in self.jobs]
+        return SimpleNamespace(paginate=lambda **asked: pages)
+
+    def describe_training_job(self, TrainingJobName):
+        return next(job for job in self.jobs if job["TrainingJobName"] == TrainingJobName)
+
+    def done(self, name, uri, **hyperparameters):
+        source = {"DataSource": {"S3DataSource": {"S3Uri": uri}}}
+        self.jobs.append(
+            {
+                "TrainingJobName": name,
+                "HyperParameters": {k: str(v) for k, v in hyperparameters.items()},
+                "InputDataConfig": [source],
+                "ModelArtifacts": {"S3ModelArtifacts": f"s3://bucket/{name}/model.tar.gz"},
+            }
+        )
+
+
+def test_a_matrix_goes_up_as_records_and_comes_back(tmp_path):
+    store, x = Store(), np.arange(6, dtype=np.float64).reshape(3, 2)
+    for matrix in (x, sparse.csr_matrix(x)):
+        uri, fingerprint = exchange.upload_matrix(store, "a/data.pbr", matrix, [1, 2, 3])
+        assert uri == "s3://bucket/a/data.pbr" and fingerprint
+        body = exchange.download(store, uri, tmp_path / "data.pbr").read_bytes()
+        back = recordio.read_records(body)
+        assert np.array_equal(back.features.toarray(), x) and back.labels.tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="s3://bucket/key"):
+        exchange.download(store, "http://bucket/a", tmp_path / "x")
+    assert io.BytesIO(body).read(4) == b"\x0a\x23\xd7\xce"
+
+
+def test_a_finished_job_is_known_by_settings_and_bytes():
+    store = Store()
+    uri, mine = exchange.upload_matrix(store, "mine/data.pbr", np.eye(2), [0, 1])
+    other_uri, _ = exchange.upload_matrix(store, "other/data.pbr", np.eye(2), [1, 1])
+    assert exchange.finished_job(store, {"k": 3}, mine) is None
+    store.done("other-data", other_uri, k=3)
+    store.done("other-settings", uri, k=4)
+    store.done("more-settings", uri, k=3, epochs=2)
+    store.done("deleted-data", "s3://bucket/gone/data.pbr", k=3)
+    assert exchange.finished_job(store, {"k": 3}, mine) is None
+    store.done("course-06-anything", uri, k=3)
+    assert exchange.finished_job(store, {"k": 3}, mine) == "s3://bucket/course-06-anything/model.tar.gz"

@@ -17,36 +17,40 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 
-def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return 1 - cosine of each pair of rows: 0 for one direction, 1 for a right angle, 2 for opposites.
+def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike = 1.0) -> npt.NDArray[np.float64]:
+    """Return the cosine loss of each pair of rows.
 
     Parameters
     ----------
     a, b : array-like
         (n, k) or (k,). A row of zeros has no direction: its cosine counts as 0.
+    label : array-like
+        (n,) or a number. 1 for a pair that belongs together: the loss is 1 - cosine, which is 0 for one
+        direction, 1 for a right angle, 2 for opposites. 0 for a pair that does not: max(0, cosine).
 
     Returns
     -------
     numpy.ndarray of float64, (n,) or ()
     """
-    return 1 - _cosine(*_pair(a, b))[0]
+    cosine, mark = _cosine(*_pair(a, b))[0], np.asarray(label, dtype=np.float64)
+    return np.asarray(mark * (1 - cosine) + (1 - mark) * np.maximum(cosine, 0))
 
 
 def cosine_slopes(
-    a: npt.ArrayLike, b: npt.ArrayLike
+    a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike = 1.0
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the slopes of `cosine_loss` for ``a`` and ``b``, each of their shape.
 
-    The slope for ``a`` is ``(cosine · a / ‖a‖ - b / ‖b‖) / ‖a‖``: it stands at a right angle to ``a``, so a
-    step turns a vector and never only stretches it. A row of zeros has slope 0.
+    With label 1 the slope for ``a`` is ``(cosine · a / ‖a‖ - b / ‖b‖) / ‖a‖``: it stands at a right angle to
+    ``a``, so a step turns a vector and does not pull at its length. A row of zeros has slope 0.
     """
     left, right = _pair(a, b)
-    cosine, length_a, length_b = _cosine(left, right)
-    unit_a, unit_b = left / length_a[..., None], right / length_b[..., None]
-    alive = ((left**2).sum(-1) > 0) & ((right**2).sum(-1) > 0)
-    slope_a = (cosine[..., None] * unit_a - unit_b) / length_a[..., None]
-    slope_b = (cosine[..., None] * unit_b - unit_a) / length_b[..., None]
-    return np.where(alive[..., None], slope_a, 0.0), np.where(alive[..., None], slope_b, 0.0)
+    cosine, length_a, length_b = (x[..., None] for x in _cosine(left, right))
+    unit_a, unit_b = left / length_a, right / length_b
+    mark = np.broadcast_to(np.asarray(label, dtype=np.float64), left.shape[:-1])[..., None]
+    push = (1 - mark) * (cosine > 0) - mark  # the loss's slope for the cosine
+    push = push * (((left**2).sum(-1) > 0) & ((right**2).sum(-1) > 0))[..., None]
+    return push * (unit_b - cosine * unit_a) / length_a, push * (unit_a - cosine * unit_b) / length_b
 
 
 def _pair(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -73,7 +77,9 @@ def batch_softmax_loss(logits: npt.ArrayLike) -> float:
     """
     matrix = np.asarray(logits, dtype=np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
-        raise ValueError(f"logits have shape {matrix.shape}; expected (batch, batch), the positives on the diagonal")
+        raise ValueError(
+            f"logits have shape {matrix.shape}; expected (batch, batch), the positives on the diagonal"
+        )
     top = matrix.max(axis=1, keepdims=True)
     total = top[:, 0] + np.log(np.exp(matrix - top).sum(axis=1))
     return float((total - np.diag(matrix)).mean())
@@ -138,7 +144,9 @@ class TwoTowers:
 
         for name, part in parts.items():
             if part.shape[0] != train.n_items:
-                raise ValueError(f"part {name!r} has {part.shape[0]} rows; expected {train.n_items}, one an item")
+                raise ValueError(
+                    f"part {name!r} has {part.shape[0]} rows; expected {train.n_items}, one an item"
+                )
         keras.utils.set_random_seed(self.seed)
         self.parts, self.n_users = dict(parts), train.n_users
         self.items = item_tower(parts, self.k, self.hidden, self.part_dropout, self.decay)
@@ -181,7 +189,9 @@ class TwoTowers:
         @tf.function(reduce_retracing=True)
         def step(users: Any, given: Any, usable: Any, log_q: Any) -> Any:
             with tf.GradientTape() as tape:
-                cosine = tf.matmul(self.users(users, training=True), self.items(given, training=True), transpose_b=True)
+                cosine = tf.matmul(
+                    self.users(users, training=True), self.items(given, training=True), transpose_b=True
+                )
                 logits = scale * cosine - (log_q if self.correct else 0.0)
                 own = tf.eye(tf.shape(users)[0], dtype=tf.bool)
                 logits = tf.where(usable | own, logits, -1e9)

@@ -48,7 +48,9 @@ def kind_of(name: str, part: Any) -> str:
     )
 
 
-def item_tower(parts: Parts, k: int = 32, hidden: int = 64, part_dropout: float = 0.0, decay: float = 0.0) -> keras.Model:
+def item_tower(
+    parts: Parts, k: int = 32, hidden: int = 64, part_dropout: float = 0.0, decay: float = 0.0
+) -> keras.Model:
     """Build the network from an item's parts to a vector of length 1.
 
     Parameters
@@ -75,7 +77,9 @@ def item_tower(parts: Parts, k: int = 32, hidden: int = 64, part_dropout: float 
     inputs, outputs = {}, []
     for name, part in parts.items():
         inputs[name], out = _reader(name, part, hidden, decay)
-        outputs.append(keras.layers.Dropout(part_dropout, noise_shape=(None, 1))(out) if part_dropout else out)
+        outputs.append(
+            keras.layers.Dropout(part_dropout, noise_shape=(None, 1))(out) if part_dropout else out
+        )
     joined = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
     vector = keras.layers.Dense(k, name="to_shared_space")(keras.layers.Activation("relu")(joined))
     return keras.Model(inputs, keras.layers.UnitNormalization()(vector), name="item_tower")
@@ -131,7 +135,9 @@ def user_tower(n_users: int, k: int, decay: float = 0.0) -> keras.Model:
     return keras.Model(given, keras.layers.UnitNormalization()(rows + shared), name="user_tower")
 
 
-def part_rows(part: Any, rows: np.ndarray, generator: np.random.Generator | None = None, dropout: float = 0.0) -> Any:
+def part_rows(
+    part: Any, rows: np.ndarray, generator: np.random.Generator | None = None, dropout: float = 0.0
+) -> Any:
     """Return some rows of a part as the tower takes them.
 
     Parameters
@@ -159,28 +165,33 @@ def part_rows(part: Any, rows: np.ndarray, generator: np.random.Generator | None
     return tf.SparseTensor(np.column_stack([row, column]).astype(np.int64), value, some.shape)
 
 
-def cosine_loss(a: Any, b: Any) -> Any:
-    """Return 1 - cosine of the rows of two tensors, (n,).
+def cosine_loss(a: Any, b: Any, label: Any = 1.0) -> Any:
+    """Return the cosine loss of the rows of two tensors, (n,).
 
     Parameters
     ----------
     a, b : tensor
         (n, k). A row of zeros has no direction: its cosine counts as 0.
+    label : tensor or float
+        (n,), 1 for a pair that belongs together (loss 1 - cosine), 0 for one that does not (max(0, cosine)).
     """
-    import keras
+    from keras import ops
 
-    ops = keras.ops
-    length = ops.sqrt(ops.sum(ops.square(a), axis=-1) * ops.sum(ops.square(b), axis=-1))
-    return 1 - ops.sum(a * b, axis=-1) / ops.maximum(length, 1e-12)
+    squares = ops.sum(ops.square(a), axis=-1) * ops.sum(ops.square(b), axis=-1)
+    alive = ops.cast(squares > 0, squares.dtype)
+    cosine = alive * ops.sum(a * b, axis=-1) / ops.sqrt(squares + (1 - alive))
+    return label * (1 - cosine) + (1 - label) * ops.relu(cosine)
 
 
-def cosine_gradients(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cosine_slopes(
+    a: np.ndarray, b: np.ndarray, label: Any = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the loss of each row, (n,), and the slopes of their sum for ``a`` and ``b``, by TensorFlow."""
     import tensorflow as tf
 
     left, right = tf.Variable(a, dtype=tf.float32), tf.Variable(b, dtype=tf.float32)
     with tf.GradientTape() as tape:
-        loss = cosine_loss(left, right)
+        loss = cosine_loss(left, right, tf.constant(label, tf.float32))
         total = tf.reduce_sum(loss)
     slopes = tape.gradient(total, [left, right])
     return loss.numpy(), slopes[0].numpy(), slopes[1].numpy()

@@ -93,9 +93,7 @@ def hashed_trigrams(texts: Sequence[Any], n_buckets: int = 4096) -> sparse.csr_m
     found = [[bucket(t, n_buckets) for t in letter_trigrams(text)] for text in texts]
     row = np.repeat(np.arange(len(found)), [len(f) for f in found])
     column = np.array([c for f in found for c in f], dtype=np.int64)
-    counts = sparse.csr_matrix(
-        (np.ones(len(row), np.float32), (row, column)), shape=(len(found), n_buckets)
-    )
+    counts = sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(found), n_buckets))
     return unit_rows(counts)
 
 
@@ -130,4 +128,3 @@ def word_indices(texts: Sequence[Any], n_buckets: int = 4096, length: int = 8) -
         found = [1 + bucket(word, n_buckets) for word in words(text)][:length]
         table[row, : len(found)] = found
     return table
-

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from helpers.models.checks import NotFittedError, check_indices
-from helpers.models.neighbours import binary_matrix
+from helpers.models.neighbors import binary_matrix
 from helpers.models.text import hashed_trigrams, unit_rows, words
 
 if TYPE_CHECKING:
@@ -132,14 +132,14 @@ class ContentKNN:
     ----------
     features : sparse matrix, (n_items, n_features)
         Unit rows, so that an inner product is a cosine.
-    neighbours : int
+    neighbors : int
         Items of training that vote for each item.
     """
 
-    def __init__(self, features: sparse.csr_matrix, neighbours: int = 50) -> None:
-        if neighbours < 1:
-            raise ValueError(f"neighbours={neighbours}: expected at least 1")
-        self.features, self.neighbours = features, neighbours
+    def __init__(self, features: sparse.csr_matrix, neighbors: int = 50) -> None:
+        if neighbors < 1:
+            raise ValueError(f"neighbors={neighbors}: expected at least 1")
+        self.features, self.neighbors = features, neighbors
 
     def fit(self, train: Interactions) -> ContentKNN:
         """Remember who took what, and which items training holds."""
@@ -155,7 +155,7 @@ class ContentKNN:
         if not hasattr(self, "taken"):
             raise NotFittedError("ContentKNN: call fit(train) before scores")
         rows = self.features if items is None else self.features[np.asarray(items)]
-        keep = min(self.neighbours, len(self.warm))
+        keep = min(self.neighbors, len(self.warm))
         alike = np.asarray((rows @ self.features[self.warm].T).toarray(), dtype=np.float32)
         best = np.argsort(-alike, axis=1, kind="stable")[:, :keep]
         votes = np.zeros_like(alike)

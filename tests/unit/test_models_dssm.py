@@ -113,15 +113,15 @@ def test_genre_affinity_is_the_mean_cosine(few):
         content.GenreAffinity(genres).scores([0])
 
 
-def test_content_neighbours_vote(few):
+def test_content_neighbors_vote(few):
     rows = sparse.csr_matrix(np.array([[1, 0], [0.8, 0.6], [0.96, 0.28], [0, 1]], dtype=np.float32))
-    one = content.ContentKNN(rows, neighbours=1).fit(few).scores([0, 1, 2], [2])
+    one = content.ContentKNN(rows, neighbors=1).fit(few).scores([0, 1, 2], [2])
     assert one.ravel() == pytest.approx([0.96, 0, 0]), "the nearest of item 2 is item 0"
-    all_three = content.ContentKNN(rows, neighbours=99).fit(few).scores([0, 1, 2], [2])
+    all_three = content.ContentKNN(rows, neighbors=99).fit(few).scores([0, 1, 2], [2])
     assert all_three.ravel() == pytest.approx([0.96 + 0.936, 0.28, 0])
-    assert content.ContentKNN(rows, neighbours=2).fit(few).scores([0]).shape == (1, 4)
+    assert content.ContentKNN(rows, neighbors=2).fit(few).scores([0]).shape == (1, 4)
     with pytest.raises(ValueError, match="at least 1"):
-        content.ContentKNN(rows, neighbours=0)
+        content.ContentKNN(rows, neighbors=0)
     with pytest.raises(NotFittedError):
         content.ContentKNN(rows).scores([0])
 

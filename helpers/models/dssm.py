@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from helpers.models.checks import NotFittedError, check_indices
 from helpers.models.dssm_keras import Parts, item_tower, part_rows, user_tower
+from helpers.models.neighbors import binary_matrix
 from helpers.sampling import NegativeSampler
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def batch_softmax_loss(logits: npt.ArrayLike) -> float:
 
 @dataclass
 class TwoTowers:
-    """A user tower over ids and an item tower over content, trained with a softmax over each batch.
+    """A user tower over ids and histories and an item tower over content, trained with a softmax over each batch.
 
     Every row of a batch is a positive pair; the other rows' items are its negatives, without those its
     user is known to have taken. The logit is ``scale · cosine - log Q(item)``; see `InBatchNegatives` for
@@ -107,6 +108,9 @@ class TwoTowers:
         Share of a sparse bag's entries, and of whole parts, that are blanked in training.
     decay, user_decay : float
         Weights of squared weights in the loss, see `item_tower` and `user_tower`.
+    profile : sequence of str
+        Dense bags that also describe users: the mean of those of their items, without the row's own item in
+        training. Names that are not among the parts are left out.
     seed : int
         First weights, order of the rows, dropout.
     """
@@ -122,6 +126,7 @@ class TwoTowers:
     part_dropout: float = 0.0
     decay: float = 1e-4
     user_decay: float = 0.0
+    profile: Sequence[str] = ("genres", "year")
     seed: int = 0
     history: list[float] = field(init=False, repr=False, compare=False)
 
@@ -150,8 +155,11 @@ class TwoTowers:
         keras.utils.set_random_seed(self.seed)
         self.parts, self.n_users = dict(parts), train.n_users
         self.items = item_tower(parts, self.k, self.hidden, self.part_dropout, self.decay)
-        self.users = user_tower(train.n_users, self.k, self.user_decay)
-        self.known = train.user_counts() > 0
+        bags = [np.asarray(parts[name], np.float32) for name in self.profile if name in parts]
+        self._bags = np.hstack(bags) if bags else np.zeros((train.n_items, 0), np.float32)
+        self.users = user_tower(train.n_users, self.k, self._bags.shape[1], self.user_decay)
+        self._counts = train.user_counts()
+        self._sums = np.asarray(binary_matrix(train) @ self._bags, dtype=np.float32)
         self.history = self._train(train, np.random.default_rng(self.seed))
         return self
 
@@ -174,9 +182,21 @@ class TwoTowers:
                     name: part_rows(part, items[rows], generator, self.entry_dropout)
                     for name, part in self.parts.items()
                 }
-                total += float(step(users[rows], given, batch.usable, batch.log_q))
+                who = {"user": users[rows]}
+                if self._bags.shape[1]:
+                    who["profile"] = self._profile(users[rows], items[rows])
+                total += float(step(who, given, batch.usable, batch.log_q))
             history.append(total / steps)
         return history
+
+    def _profile(
+        self, users: npt.NDArray[Any], own: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Mean bag of each user's items, without the item `own` of its row; zeros where nothing is left."""
+        total, count = self._sums[users], self._counts[users]
+        if own is not None:
+            total, count = total - self._bags[own], count - 1
+        return np.asarray(total / np.maximum(count, 1)[:, None], dtype=np.float32)
 
     def _step(self, optimizer: Any) -> Any:
         """Compile one step of the optimizer."""
@@ -187,13 +207,13 @@ class TwoTowers:
         trained = [*self.users.trainable_variables, *self.items.trainable_variables, scale]
 
         @tf.function(reduce_retracing=True)
-        def step(users: Any, given: Any, usable: Any, log_q: Any) -> Any:
+        def step(who: Any, given: Any, usable: Any, log_q: Any) -> Any:
             with tf.GradientTape() as tape:
                 cosine = tf.matmul(
-                    self.users(users, training=True), self.items(given, training=True), transpose_b=True
+                    self.users(who, training=True), self.items(given, training=True), transpose_b=True
                 )
                 logits = scale * cosine - (log_q if self.correct else 0.0)
-                own = tf.eye(tf.shape(users)[0], dtype=tf.bool)
+                own = tf.eye(tf.shape(log_q)[0], dtype=tf.bool)
                 logits = tf.where(usable | own, logits, -1e9)
                 loss = -tf.reduce_mean(tf.linalg.diag_part(tf.nn.log_softmax(logits)))
                 full = loss + tf.add_n([*self.users.losses, *self.items.losses, tf.zeros(())])
@@ -218,9 +238,12 @@ class TwoTowers:
         """Return the vectors of users, (n, k) of length 1; without history, the direction that all share."""
         self._check_fitted()
         rows = check_indices(np.asarray(users), self.n_users, "users")
-        table, shared = (self.users.get_layer(n).get_weights()[0] for n in ("user_rows", "shared_row"))
-        vectors = np.where(self.known[rows, None], table[rows], 0) + shared
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        weights = {layer.name: layer.get_weights() for layer in self.users.layers}
+        own = np.where(self._counts[rows, None] > 0, weights["user_rows"][0][rows], 0)
+        vectors = own + weights["shared_row"][0]
+        if self._bags.shape[1]:
+            vectors = vectors + self._profile(rows) @ weights["user_profile"][0]
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
     def scores(self, users: npt.ArrayLike, items: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
         """Return cosines of some users with some items, by default with all: (len(users), len(items))."""

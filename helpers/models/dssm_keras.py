@@ -109,30 +109,37 @@ def _reader(name: str, part: Any, hidden: int, decay: float) -> tuple[Any, Any]:
     return given, layers.Dense(hidden, name=f"{name}_look")(layers.Flatten()(x))
 
 
-def user_tower(n_users: int, k: int, decay: float = 0.0) -> keras.Model:
-    """Build the tower of ids: a row for each user, added to one that all share, divided by its length.
+def user_tower(n_users: int, k: int, width: int = 0, decay: float = 0.0) -> keras.Model:
+    """Build the users' tower: a row that all share, a row of one's own, and a layer on what one's history is like.
 
     Parameters
     ----------
     n_users, k : int
         Sizes.
+    width : int
+        Columns of the history's profile; 0 for a tower of ids alone.
     decay : float
-        Weight of the squared rows of the batch in the loss; pulls users to the shared row.
+        Weight of the squared rows of the batch in the loss; pulls users to what they share.
 
     Returns
     -------
     keras.Model
-        Takes (n,) integers, returns (n, k) float32 of length 1.
+        Takes ``{"user": (n,) int, "profile": (n, width) float}``, returns (n, k) float32 of length 1.
     """
     import keras
 
-    given = keras.Input((), name="user", dtype="int32")
-    rows = keras.layers.Embedding(n_users + 1, k, embeddings_initializer=keras.initializers.RandomNormal(0, 0.1),
-                                  name="user_rows")(given)  # fmt: skip
+    layers = keras.layers
+    given = {"user": keras.Input((), name="user", dtype="int32")}
+    small = keras.initializers.RandomNormal(0, 0.1)
+    rows = layers.Embedding(n_users, k, embeddings_initializer=small, name="user_rows")(given["user"])
     if decay:
-        rows = keras.layers.ActivityRegularization(l2=decay)(rows)
-    shared = keras.layers.Embedding(1, k, name="shared_row")(keras.ops.zeros_like(given))
-    return keras.Model(given, keras.layers.UnitNormalization()(rows + shared), name="user_tower")
+        rows = layers.ActivityRegularization(l2=decay)(rows)
+    shared = layers.Embedding(1, k, name="shared_row")(keras.ops.zeros_like(given["user"]))
+    total = [rows, shared]
+    if width:
+        given["profile"] = keras.Input((width,), name="profile")
+        total.append(layers.Dense(k, use_bias=False, name="user_profile")(given["profile"]))
+    return keras.Model(given, layers.UnitNormalization()(layers.Add()(total)), name="user_tower")
 
 
 def part_rows(

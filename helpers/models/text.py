@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,16 @@ def bucket(token: str, n_buckets: int) -> int:
     return zlib.crc32(token.encode("utf-8", errors="surrogatepass")) % n_buckets
 
 
-def hashed_trigrams(texts: Sequence[Any], n_buckets: int = 4096) -> sparse.csr_matrix:
+def typed_trigrams(text: Any) -> list[str]:
+    """List the trigrams of a text that somebody may still be typing: its last word has no ``#`` at the end."""
+    found = words(text)
+    whole = letter_trigrams(text)
+    return whole[:-1] if found and len(found[-1]) > 1 else whole
+
+
+def hashed_trigrams(
+    texts: Sequence[Any], n_buckets: int = 4096, split: Callable[[Any], list[str]] = letter_trigrams
+) -> sparse.csr_matrix:
     """Turn texts into rows of counted, hashed trigrams.
 
     Parameters
@@ -83,6 +92,8 @@ def hashed_trigrams(texts: Sequence[Any], n_buckets: int = 4096) -> sparse.csr_m
         Any script; an empty or missing text gives a row of zeros.
     n_buckets : int
         Columns.
+    split : callable
+        `letter_trigrams`, or `typed_trigrams` for a search box.
 
     Returns
     -------
@@ -90,7 +101,7 @@ def hashed_trigrams(texts: Sequence[Any], n_buckets: int = 4096) -> sparse.csr_m
         Each row has length 1 (Euclidean), or 0 where there is no text: the inner product of two rows
         is their cosine.
     """
-    found = [[bucket(t, n_buckets) for t in letter_trigrams(text)] for text in texts]
+    found = [[bucket(t, n_buckets) for t in split(text)] for text in texts]
     row = np.repeat(np.arange(len(found)), [len(f) for f in found])
     column = np.array([c for f in found for c in f], dtype=np.int64)
     counts = sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(found), n_buckets))

@@ -10,6 +10,7 @@ from scipy import sparse
 from helpers import data, gates, planted
 from helpers.models import content, dssm, dssm_keras, posters, text
 from helpers.models.checks import NotFittedError
+from helpers.models.search import TitleSearch
 
 # --- text ----------------------------------------------------------------------------------------
 
@@ -34,6 +35,11 @@ def test_an_empty_or_missing_title_is_a_row_of_zeros(title):
     assert text.letter_trigrams(title) == []
     assert text.hashed_trigrams([title, "Alien"]).getnnz(axis=1).tolist() == [0, 5]
     assert text.word_indices([title], 10, 3).tolist() == [[0, 0, 0]]
+
+
+def test_the_last_word_may_be_unfinished():
+    assert text.typed_trigrams("Star Wa") == ["#st", "sta", "tar", "ar#", "#wa"]
+    assert text.typed_trigrams("s") == ["#s#"] and text.typed_trigrams("") == []
 
 
 def test_a_title_that_is_no_text_is_refused():
@@ -300,6 +306,19 @@ def test_a_user_without_history_gets_the_shared_direction(fitted):
     assert fitted.user_vectors([39])[0] == pytest.approx(shared / np.linalg.norm(shared), abs=1e-6)
 
 
+def test_fast_user_vectors_are_those_of_the_network(fitted):
+    who = {"user": np.arange(39), "profile": fitted._profile(np.arange(39))}
+    assert fitted.user_vectors(np.arange(39)) == pytest.approx(fitted.users(who).numpy(), abs=1e-5)
+
+
+def test_in_training_a_profile_leaves_the_own_item_out(fitted):
+    train, genres = world()
+    user, item = train.frame[["user", "item"]].to_numpy()[0]
+    mine = train.frame.loc[(train.frame["user"] == user) & (train.frame["item"] != item), "item"]
+    wanted = genres[mine].mean(axis=0)
+    assert fitted._profile(np.array([user]), np.array([item]))[0] == pytest.approx(wanted, abs=1e-6)
+
+
 def test_bad_calls_to_towers(fitted):
     train, genres = world()
     with pytest.raises(NotFittedError):
@@ -379,3 +398,88 @@ def test_features_of_items_do_not_depend_on_who_took_them():
     assert not split.train.item_counts()[np.flatnonzero(split.test.item_counts())].any()
     whole, rest = content.item_features(base.items), content.item_features(split.train.items)
     assert (whole != rest).nnz == 0
+
+
+# --- search --------------------------------------------------------------------------------------
+
+TITLES = [
+    "Star Wars: Episode IV",
+    "Star Trek",
+    "Terminator, The",
+    "Casablanca",
+    "Солярис",
+    "卧虎藏龙",
+    "",
+    "A <b>",
+]
+
+
+@pytest.fixture
+def box():
+    vectors = np.eye(8, 4, dtype=np.float32)
+    vectors[1:, 0] = [0.9, 0.1, 0, 0, 0, 0, 0]
+    vectors[:, 3] += 0.1
+    return TitleSearch(TITLES, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    "query, wanted",
+    [
+        ("star wars", 0),
+        ("STAR WA", 0),
+        ("stra wars", 0),
+        ("termimator", 2),
+        ("casablnca", 3),
+        ("Солярс", 4),
+        ("卧虎藏", 5),
+    ],
+)
+def test_search_finds_titles_with_errors_and_in_any_script(box, query, wanted):
+    assert box.by_letters(query)[0] == wanted
+
+
+@pytest.mark.parametrize("query", ["", "   ", "#", "zzzzqqq"])
+def test_search_without_a_match_answers_nothing(box, query):
+    assert box.by_letters(query).tolist() == [] == box.by_taste(query).tolist()
+    assert box.vector(query) is None
+
+
+def test_search_around_a_match_shows_neighbors_and_not_the_match(box):
+    found = box.by_taste("star wars", 2)
+    assert found[0] == 1 or 1 in box.by_letters("star wars", 2)
+    assert 0 not in found and np.linalg.norm(box.vector("star wars")) == pytest.approx(1, abs=1e-6)
+
+
+def test_search_refuses_what_does_not_fit(box):
+    with pytest.raises(ValueError, match="8 titles, but 2 vectors"):
+        TitleSearch(TITLES, np.ones((2, 4), np.float32))
+    with pytest.raises(ValueError, match="at least 1"):
+        box.by_letters("star", 0)
+
+
+def test_an_answering_box_answers_and_survives_an_error():
+    import ipywidgets as widgets
+
+    from helpers import interactive
+
+    text_box = widgets.Text(value="one")
+
+    def reply(query):
+        if query == "bad":
+            raise ValueError("<no>")
+        return f"<b>{query}</b>"
+
+    shown = []
+    display, interactive.display = interactive.display, lambda data, **_: shown.append(data)
+    try:
+        interactive.answer(reply, alt=lambda query: f"asked {query}", box=text_box)
+    finally:
+        interactive.display = display
+    assert shown[0]["text/html"] == "<b>one</b>" and shown[0]["text/plain"] == "asked one"
+    html = next(
+        w for w in widgets.Widget.widgets.values() if isinstance(w, widgets.HTML) and "one" in w.value
+    )
+    text_box.value = "bad"
+    assert html.value == "<p>ValueError: &lt;no&gt;</p>"
+    text_box.value = "two"
+    assert html.value == "<b>two</b>"

@@ -213,7 +213,7 @@ def _loss_of_toy_batches(f: Callable[..., Any]) -> None:
         _close(got, np.log(3)),
         f"three equal scores, equally popular items: each has 1/3, so the loss is log 3; `batch_loss` says {float(got):.4g}.",
     )
-    scores, log_q = np.array([[2.0, 0.0], [1.0, 3.0]]), np.log([0.5, 0.1])
+    scores, log_q = np.array([[2.0, 0.0], [1.0, 4.0]]), np.log([0.5, 0.1])
     got = _numbers(f(scores, log_q), "batch_loss", ())
     expect(
         not _close(got, batch_loss(scores, 0 * log_q)),
@@ -234,7 +234,7 @@ def _loss_of_toy_batches(f: Callable[..., Any]) -> None:
     )
     expect(
         _close(got, batch_loss(scores, log_q)),
-        f"a batch of two, scores (2, 0) and (1, 3), Q = 0.5 and 0.1: `batch_loss` says {float(got):.4g}.",
+        f"a batch of two, scores (2, 0) and (1, 4), Q = 0.5 and 0.1: `batch_loss` says {float(got):.4g}.",
     )
     got = _numbers(f(np.array([[2000.0, 0], [0, 2000]]), np.log([0.5, 0.5])), "batch_loss", ())
     expect(

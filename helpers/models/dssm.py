@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from helpers.models.checks import NotFittedError, check_indices
 from helpers.models.dssm_keras import Parts, item_tower, part_rows, user_tower
@@ -88,7 +89,7 @@ def batch_softmax_loss(logits: npt.ArrayLike) -> float:
 
 @dataclass
 class TwoTowers:
-    """A user tower over ids and histories and an item tower over content, trained with a softmax over each batch.
+    """A tower over users and one over what items are made of, trained with a softmax over each batch.
 
     Every row of a batch is a positive pair; the other rows' items are its negatives, without those its
     user is known to have taken. The logit is ``scale · cosine - log Q(item)``; see `InBatchNegatives` for
@@ -108,6 +109,9 @@ class TwoTowers:
         Share of a sparse bag's entries, and of whole parts, that are blanked in training.
     decay, user_decay : float
         Weights of squared weights in the loss, see `item_tower` and `user_tower`.
+    sparse_weight : float
+        What sparse bags count for when an item is scored, 1 for all. Below 1, because training has seen each of
+        its titles beside its ratings and trusts titles more than those of strangers deserve.
     profile : sequence of str
         Dense bags that also describe users: the mean of those of their items, without the row's own item in
         training. Names that are not among the parts are left out.
@@ -117,7 +121,7 @@ class TwoTowers:
 
     k: int = 32
     hidden: int = 64
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 512
     learning_rate: float = 0.01
     correct: bool = True
@@ -126,7 +130,8 @@ class TwoTowers:
     part_dropout: float = 0.0
     decay: float = 1e-4
     user_decay: float = 0.0
-    profile: Sequence[str] = ("genres", "year")
+    sparse_weight: float = 0.7
+    profile: Sequence[str] = ()
     seed: int = 0
     history: list[float] = field(init=False, repr=False, compare=False)
 
@@ -229,9 +234,10 @@ class TwoTowers:
         if set(given) != set(self.parts):
             raise ValueError(f"parts {sorted(given)}; expected {sorted(self.parts)}, as in fit")
         n = next(iter(given.values())).shape[0]
+        weighed = {name: p * self.sparse_weight if sparse.issparse(p) else p for name, p in given.items()}
         some = [np.arange(start, min(start + block, n)) for start in range(0, n, block)]
         return np.concatenate(
-            [self.items({name: part_rows(p, rows) for name, p in given.items()}).numpy() for rows in some]
+            [self.items({name: part_rows(p, rows) for name, p in weighed.items()}).numpy() for rows in some]
         )
 
     def user_vectors(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:

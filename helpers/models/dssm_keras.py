@@ -110,7 +110,7 @@ def _reader(name: str, part: Any, hidden: int, decay: float) -> tuple[Any, Any]:
 
 
 def user_tower(n_users: int, k: int, width: int = 0, decay: float = 0.0) -> keras.Model:
-    """Build the users' tower: a row that all share, a row of one's own, and a layer on what one's history is like.
+    """Build the users' tower: a row that all share, a row of one's own, a layer on one's history.
 
     Parameters
     ----------

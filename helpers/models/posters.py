@@ -2,7 +2,7 @@
 
 The course may not ship film posters, so it draws its own: 24 × 16 pixels, background by genre, paper by
 age, a sign for each genre, a bar for each word of the title. Nothing is in them that the metadata does not
-say. Name real ones ``<item_id>.png`` or ``.jpg`` in a folder, name that in ``POSTERS_DIR``, and they are used.
+say. Real ones, named ``<item_id>.png`` or ``.jpg``, are used from the folder that ``POSTERS_DIR`` names.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class TitleSearch:
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
 
     def by_taste(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
-        """Return the n items nearest to the query's place that are not its best matches; none without a match."""
+        """Return the n items nearest to the query's place, without its best matches; none without any."""
         place = self.vector(query)
         if place is None:
             return np.zeros(0, dtype=np.int64)

@@ -75,7 +75,7 @@ def bucket(token: str, n_buckets: int) -> int:
 
 
 def typed_trigrams(text: Any) -> list[str]:
-    """List the trigrams of a text that somebody may still be typing: its last word has no ``#`` at the end."""
+    """List the trigrams of a text that is still being typed: its last word has no ``#`` at the end."""
     found = words(text)
     whole = letter_trigrams(text)
     return whole[:-1] if found and len(found[-1]) > 1 else whole

@@ -284,7 +284,7 @@ SMALL = {"k": 8, "hidden": 8, "batch_size": 64, "entry_dropout": 0.0}
 @pytest.fixture(scope="module")
 def fitted():
     train, genres = world()
-    model = dssm.TwoTowers(epochs=12, learning_rate=0.03, decay=0, **SMALL)
+    model = dssm.TwoTowers(epochs=12, learning_rate=0.03, decay=0, profile=["genres"], **SMALL)
     return model.fit(train, {"genres": genres})
 
 

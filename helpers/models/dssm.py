@@ -110,7 +110,7 @@ class TwoTowers:
     decay, user_decay : float
         Weights of squared weights in the loss, see `item_tower` and `user_tower`.
     sparse_weight : float
-        What sparse bags count for when an item is scored, 1 for all. Below 1, because training has seen each of
+        What sparse bags count for when an item is scored. Below 1, because training has seen each of
         its titles beside its ratings and trusts titles more than those of strangers deserve.
     profile : sequence of str
         Dense bags that also describe users: the mean of those of their items, without the row's own item in

@@ -410,8 +410,8 @@ def board(results):
 board(results)
 
 # %% [markdown]
-# Equal scores stand in random order, so *random* is exact. Factorization is random with extra steps. Title words do much better than genres,
-# which is a surprise until you look at what is popular: sequels. *Star Wars* votes for *Star Wars*.
+# Equal scores stand in random order, so *random* is exact. Factorization is random with extra steps. Title words do much better than genre
+# affinity, a surprise until you look at what is popular: sequels. *Star Wars* votes for *Star Wars*.
 #
 # ## Negatives from the batch
 #
@@ -490,8 +490,9 @@ print(f"ratio to the better k-NN: 95 % interval {np.quantile(ratio, 0.025):.2f} 
 assert 1.15 < np.quantile(ratio, 0.025) < 1.3 < np.quantile(ratio, 0.975)
 
 # %% [markdown]
-# The gap is far from zero on every split. These intervals count the users' luck; the films' luck shows in the columns of the
-# table, where whole splits move by several points. Where does the gain come from?
+# Every gap is established. We had set ourselves 1.3 times the better k-NN, and the towers do not clearly earn it: the ratio is just below, with 1.3
+# inside its interval. The bar had grown while we tuned k-NN as carefully as the towers; against title words alone it is passed. The intervals count the
+# users' luck. The films' luck shows in the table, where whole splits move by ten points.
 #
 # ## What the correction does, and what each part brings
 #
@@ -522,7 +523,12 @@ for name, model in (("with log Q", towers[0]), ("without", plain)):
 print("towers - without log Q:", first["towers"].compare(first["without log Q"]))
 
 # %% [markdown]
-# Looking at held-out counts *afterwards*, to understand a list, is no leak. PROSE-LOGQ
+# Blank the genres or the year of a stranger, and most of the gain is gone; the title brings less. An LSTM on titles alone is far behind, since most
+# words of a new title are new to it. The ConvNet, which sees genre and age as colors only, does better. It found them in the pixels.
+#
+# The correction moves the lists as it should, towards films that many turn out to know (looking at held-out counts *afterwards*, to understand
+# a list, is no leak). HR@10 hardly notices here: the gap holds zero. On the full catalog of ML-100K, where the model must tell hits from
+# thousands of rarities that it did see, we measured .063 without and .127 with it.
 #
 # ## A film that does not exist
 #
@@ -570,7 +576,8 @@ explore(
 )
 
 # %% [markdown]
-# Move the year. PROSE-YEAR Genre affinity knows nothing of this: to it a drama of 1935 is a drama.
+# Move the year. Most ratings here are from around 2000 and of films that were then a few years old, so films of the Nineties stand high and old ones
+# low, though not for everybody. Genre affinity knows nothing of this: to it a drama of 1935 is a drama.
 #
 # ## A search box
 #
@@ -628,8 +635,8 @@ print("half of the answers come within 50 ms:", bool(np.median(seconds) < 0.05))
 # **Item numbers in the product table** (talk of 2018). Its category column holds 1, 9, 7: names written as numbers. Read as
 # quantities they put distances where there are none, as the first cell showed.
 #
-# **"Names … reduced to item numbers", images "of similar ambience"** (same talk). True, and untested there: no number stands beside
-# it. Here, titles and pictures were measured one by one. Genres and year, two columns, did most of the work.
+# **Names and pictures as untapped data** (same talk). True, and untested there: no number stands beside it. Here they were measured one
+# by one, and the two plainest columns, genres and year, did most of the work.
 
 # %% [markdown]
 # ## Scoreboard

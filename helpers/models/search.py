@@ -37,17 +37,21 @@ class TitleSearch:
         if len(titles) != len(vectors):
             raise ValueError(f"{len(titles)} titles, but {len(vectors)} vectors; expected one each")
         self.vectors, self.n_buckets = vectors, n_buckets
-        self._rows = hashed_trigrams(titles, n_buckets)
-        self._holds = self._rows.sign()
+        self._postings = hashed_trigrams(titles, n_buckets).tocsc()  # by trigram: which titles hold it
+        self._last = ("", np.zeros(len(vectors), dtype=np.float32))  # a query is asked for more than once
 
     def matches(self, query: str) -> npt.NDArray[np.float32]:
         """Return how well each title matches, (n_titles,) from 0 to 1; all 0 for an empty query."""
+        if query == self._last[0]:
+            return self._last[1]
         bag = hashed_trigrams([query], self.n_buckets, typed_trigrams)
-        if not bag.nnz:
-            return np.zeros(len(self.vectors), dtype=np.float32)
-        share = (self._holds @ bag.sign().T).toarray().ravel() / bag.nnz
-        cosine = (self._rows @ bag.T).toarray().ravel()
-        return np.asarray(np.where(share >= LEAST, 0.8 * share + 0.2 * cosine, 0), dtype=np.float32)
+        found = np.zeros(len(self.vectors), dtype=np.float32)
+        if bag.nnz:
+            held = self._postings[:, bag.indices]
+            share = np.bincount(held.indices, minlength=len(found)) / bag.nnz
+            found[:] = np.where(share >= LEAST, 0.8 * share + 0.2 * (held @ bag.data), 0)
+        self._last = (query, found)
+        return found
 
     def by_letters(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
         """Return the n best matching titles, best first; fewer, or none, if fewer match at all."""

@@ -135,3 +135,46 @@ def explore(
         metadata={"image/png": {"alt": text}},
         raw=True,
     )
+
+
+def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widgets.Text) -> None:
+    """Answer below a text box at every key, with a piece of HTML.
+
+    For answers that must come as fast as somebody types: no figure is drawn.
+
+    Parameters
+    ----------
+    reply : callable
+        Takes the text typed so far and returns HTML; what came from outside must be escaped in it.
+    alt : callable
+        Takes the same text and returns the answer as plain text, which nbval compares.
+    box : ipywidgets.Text
+        What is typed into; its value gives the first answer.
+
+    Notes
+    -----
+    A text for which ``reply`` raises shows the error's sentence; typing on mends it.
+    """
+    shown = widgets.HTML(reply(box.value))
+
+    def on_change(change: dict[str, Any]) -> None:
+        try:
+            shown.value = reply(change["new"])
+        except Exception as error:  # shown to the learner, who can type on
+            shown.value = f"<p>{html.escape(f'{type(error).__name__}: {error}')}</p>"
+
+    box.continuous_update = True
+    box.observe(on_change, "value")
+    view = widgets.VBox([box, shown])
+    display(
+        {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": view.model_id,
+            },
+            "text/html": shown.value,
+            "text/plain": alt(box.value),
+        },
+        raw=True,
+    )

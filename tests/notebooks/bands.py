@@ -29,6 +29,7 @@ TOP_RATE, PLANTED_SHOP, EXPLORED = (
     "40,000 requests, 20 % explored",
 )
 TALK = "talk's MF, 10 epochs"
+COLD = "cold items 90/10, seed {}"
 Key = tuple[str, str, str, str, int | None]
 
 BANDS: dict[str, dict[Key, Band]] = {
@@ -127,5 +128,26 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("FM on stars", "NDCG", SMALL, RANDOM, 0): Band(0.0614, 0.003),
         ("FM on clicks", "HR", SMALL, RANDOM, 0): Band(0.652, 0.03),
         ("FM on clicks", "NDCG", SMALL, RANDOM, 0): Band(0.1976, 0.0095),
+    },
+    "08": {
+        ("random", "HR", SMALL, COLD.format(0), None): Band(0.121, 0.001),
+        ("random", "HR", SMALL, COLD.format(1), None): Band(0.138, 0.001),
+        ("random", "HR", SMALL, COLD.format(2), None): Band(0.129, 0.001),
+        ("genre affinity", "HR", SMALL, COLD.format(0), None): Band(0.201, 0.002),
+        ("genre affinity", "HR", SMALL, COLD.format(1), None): Band(0.366, 0.002),
+        ("genre affinity", "HR", SMALL, COLD.format(2), None): Band(0.299, 0.002),
+        ("k-NN, title words", "HR", SMALL, COLD.format(0), None): Band(0.492, 0.008),
+        ("k-NN, title words", "HR", SMALL, COLD.format(1), None): Band(0.546, 0.008),
+        ("k-NN, title words", "HR", SMALL, COLD.format(2), None): Band(0.406, 0.008),
+        ("k-NN, words and genres", "HR", SMALL, COLD.format(0), None): Band(0.525, 0.008),
+        ("k-NN, words and genres", "HR", SMALL, COLD.format(1), None): Band(0.559, 0.008),
+        ("k-NN, words and genres", "HR", SMALL, COLD.format(2), None): Band(0.425, 0.008),
+        ("factorization", "HR", SMALL, COLD.format(0), 0): Band(0.125, 0.006),
+        ("factorization", "HR", SMALL, COLD.format(1), 0): Band(0.127, 0.006),
+        ("factorization", "HR", SMALL, COLD.format(2), 0): Band(0.123, 0.006),
+        ("towers", "HR", SMALL, COLD.format(0), 0): Band(0.627, 0.03),
+        ("towers", "HR", SMALL, COLD.format(1), 1): Band(0.708, 0.03),
+        ("towers", "HR", SMALL, COLD.format(2), 2): Band(0.597, 0.029),
+        ("towers, without log Q", "HR", SMALL, COLD.format(0), 0): Band(0.619, 0.03),
     },
 }

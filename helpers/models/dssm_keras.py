@@ -1,0 +1,204 @@
+"""The two towers of a DSSM in Keras: a row of an id table, and a network over what an item is made of.
+
+Each *part* of an item comes as one array, and its kind decides the layer that reads it:
+
+========================  ============================  ==========================================
+array                     part                          layer
+========================  ============================  ==========================================
+int, (n,)                 an id                         Embedding
+float or csr, (n, d)      a bag: genres, trigrams, …    Dense
+int, (n, length)          words in order, 0 is padding  Embedding, LSTM
+uint8, (n, h, w, 3)       a picture                     Rescaling, two convolutions, a mean
+========================  ============================  ==========================================
+
+Each ends with ``hidden`` numbers; they are added, rectified, mapped to ``k`` numbers and divided by their
+length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    import keras
+
+Parts = Mapping[str, Any]  # by name: an array or csr matrix with one row an item
+
+
+def kind_of(name: str, part: Any) -> str:
+    """Return "id", "bag", "words" or "picture", or say what is wrong with a part."""
+    if sparse.issparse(part):
+        return "bag"
+    array = np.asarray(part)
+    if array.ndim == 1 and np.issubdtype(array.dtype, np.integer):
+        return "id"
+    if array.ndim == 2 and np.issubdtype(array.dtype, np.floating):
+        return "bag"
+    if array.ndim == 2 and np.issubdtype(array.dtype, np.integer):
+        return "words"
+    if array.ndim == 4 and array.shape[-1] == 3 and array.dtype == np.uint8:
+        return "picture"
+    raise ValueError(
+        f"part {name!r} has shape {array.shape} and dtype {array.dtype}; expected int (n,), float or sparse "
+        "(n, d), int (n, length) or uint8 (n, height, width, 3)"
+    )
+
+
+def item_tower(
+    parts: Parts, k: int = 32, hidden: int = 64, part_dropout: float = 0.0, decay: float = 0.0
+) -> keras.Model:
+    """Build the network from an item's parts to a vector of length 1.
+
+    Parameters
+    ----------
+    parts : mapping of str to array
+        See the module; only shapes and kinds are read.
+    k, hidden : int
+        Numbers of the vector, and of each part's layer.
+    part_dropout : float
+        Chance that a part of an example is blanked in training, so that the tower also works for an
+        item without a genre, or for a title alone.
+    decay : float
+        Weight of the squared weights of bags and ids in the loss.
+
+    Returns
+    -------
+    keras.Model
+        Takes a dict with the same names, returns (n, k) float32.
+    """
+    import keras
+
+    if not parts:
+        raise ValueError("parts is empty; expected at least one array that describes the items")
+    inputs, outputs = {}, []
+    for name, part in parts.items():
+        inputs[name], out = _reader(name, part, hidden, decay)
+        outputs.append(
+            keras.layers.Dropout(part_dropout, noise_shape=(None, 1))(out) if part_dropout else out
+        )
+    joined = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
+    vector = keras.layers.Dense(k, name="to_shared_space")(keras.layers.Activation("relu")(joined))
+    return keras.Model(inputs, keras.layers.UnitNormalization()(vector), name="item_tower")
+
+
+def _reader(name: str, part: Any, hidden: int, decay: float) -> tuple[Any, Any]:
+    """Return the input of a part and what its own layer makes of it."""
+    import keras
+
+    layers, kind = keras.layers, kind_of(name, part)
+    small = keras.regularizers.L2(decay) if decay else None
+    if kind == "id":
+        given = keras.Input((), name=name, dtype="int32")
+        n = int(np.max(part)) + 1
+        return given, layers.Embedding(n, hidden, embeddings_regularizer=small, name=f"{name}_rows")(given)
+    if kind == "bag":
+        given = keras.Input((part.shape[1],), name=name, sparse=sparse.issparse(part))
+        return given, layers.Dense(hidden, kernel_regularizer=small, name=f"{name}_bag")(given)
+    if kind == "words":
+        given = keras.Input(part.shape[1:], name=name, dtype="int32")
+        rows = layers.Embedding(int(np.max(part)) + 1, 32, mask_zero=True, name=f"{name}_rows")(given)
+        return given, layers.LSTM(hidden, name=f"{name}_lstm")(rows)
+    given = keras.Input(part.shape[1:], name=name, dtype="uint8")
+    x = layers.Rescaling(1 / 127.5, offset=-1)(given)
+    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name=f"{name}_edges")(x)
+    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name=f"{name}_shapes")(x)
+    return given, layers.Dense(hidden, name=f"{name}_look")(layers.Flatten()(x))
+
+
+def user_tower(n_users: int, k: int, width: int = 0, decay: float = 0.0) -> keras.Model:
+    """Build the users' tower: a row that all share, a row of one's own, a layer on one's history.
+
+    Parameters
+    ----------
+    n_users, k : int
+        Sizes.
+    width : int
+        Columns of the history's profile; 0 for a tower of ids alone.
+    decay : float
+        Weight of the squared rows of the batch in the loss; pulls users to what they share.
+
+    Returns
+    -------
+    keras.Model
+        Takes ``{"user": (n,) int, "profile": (n, width) float}``, returns (n, k) float32 of length 1.
+    """
+    import keras
+
+    layers = keras.layers
+    given = {"user": keras.Input((), name="user", dtype="int32")}
+    small = keras.initializers.RandomNormal(0, 0.1)
+    rows = layers.Embedding(n_users, k, embeddings_initializer=small, name="user_rows")(given["user"])
+    if decay:
+        rows = layers.ActivityRegularization(l2=decay)(rows)
+    shared = layers.Embedding(1, k, name="shared_row")(keras.ops.zeros_like(given["user"]))
+    total = [rows, shared]
+    if width:
+        given["profile"] = keras.Input((width,), name="profile")
+        total.append(layers.Dense(k, use_bias=False, name="user_profile")(given["profile"]))
+    return keras.Model(given, layers.UnitNormalization()(layers.Add()(total)), name="user_tower")
+
+
+def part_rows(
+    part: Any, rows: np.ndarray, generator: np.random.Generator | None = None, dropout: float = 0.0
+) -> Any:
+    """Return some rows of a part as the tower takes them.
+
+    Parameters
+    ----------
+    part : array or csr matrix
+        One part of all items.
+    rows : numpy.ndarray
+        (n,) item indices.
+    generator, dropout : numpy.random.Generator, float
+        In training: the share of a sparse bag's entries that are left out; the others are scaled up.
+
+    Returns
+    -------
+    tf.Tensor or tf.SparseTensor
+    """
+    import tensorflow as tf
+
+    if not sparse.issparse(part):
+        return tf.constant(np.asarray(part)[rows])
+    some = part[rows].tocoo()
+    row, column, value = some.row, some.col, some.data
+    if generator is not None and dropout > 0:
+        kept = generator.random(len(value)) >= dropout
+        row, column, value = row[kept], column[kept], value[kept] / np.float32(1 - dropout)
+    return tf.SparseTensor(np.column_stack([row, column]).astype(np.int64), value, some.shape)
+
+
+def cosine_loss(a: Any, b: Any, label: Any = 1.0) -> Any:
+    """Return the cosine loss of the rows of two tensors, (n,).
+
+    Parameters
+    ----------
+    a, b : tensor
+        (n, k). A row of zeros has no direction: its cosine counts as 0.
+    label : tensor or float
+        (n,), 1 for a pair that belongs together (loss 1 - cosine), 0 for one that does not (max(0, cosine)).
+    """
+    from keras import ops
+
+    squares = ops.sum(ops.square(a), axis=-1) * ops.sum(ops.square(b), axis=-1)
+    alive = ops.cast(squares > 0, squares.dtype)
+    cosine = alive * ops.sum(a * b, axis=-1) / ops.sqrt(squares + (1 - alive))
+    return label * (1 - cosine) + (1 - label) * ops.relu(cosine)
+
+
+def cosine_slopes(
+    a: np.ndarray, b: np.ndarray, label: Any = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the loss of each row, (n,), and the slopes of their sum for ``a`` and ``b``, by TensorFlow."""
+    import tensorflow as tf
+
+    left, right = tf.Variable(a, dtype=tf.float32), tf.Variable(b, dtype=tf.float32)
+    with tf.GradientTape() as tape:
+        loss = cosine_loss(left, right, tf.constant(label, tf.float32))
+        total = tf.reduce_sum(loss)
+    slopes = tape.gradient(total, [left, right])
+    return loss.numpy(), slopes[0].numpy(), slopes[1].numpy()

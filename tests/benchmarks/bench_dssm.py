@@ -1,0 +1,99 @@
+"""The choices behind chapter 08, made on cold splits inside the training parts, and what they reach on the test.
+
+``COURSE_TRIES=0`` leaves out the search over settings. No row of a test part takes part in a choice.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+
+from helpers import data, metrics
+from helpers.models import content
+from helpers.models.dssm import TwoTowers
+from helpers.models.search import TitleSearch
+from helpers.models.text import hashed_trigrams
+
+SETTINGS: tuple[dict[str, object], ...] = (
+    {},
+    {"profile": ("genres", "year")},
+    {"part_dropout": 0.2},
+    {"sparse_weight": 1.0},
+    {"entry_dropout": 0.5, "decay": 1e-3},
+    {"epochs": 1},
+    {"correct": False},
+)
+
+
+def hit_rate(scores: np.ndarray, split: data.Split) -> metrics.RankingResult:
+    """HR@10 of scores (n_users, n_cold) among the items that only the test part holds."""
+    cold = np.flatnonzero(split.test.item_counts())
+    test = split.test.frame
+    held_out = test["user"].to_numpy(), np.searchsorted(cold, test["item"].to_numpy())
+    return metrics.summarize(metrics.rank_held_out(scores, held_out), k=10)["hit_rate"]
+
+
+def knn(split: data.Split, weight: float, neighbors: int) -> metrics.RankingResult:
+    """Content k-NN with this weight of the title's words, the rest for genres."""
+    items = split.train.items
+    rows = [(weight, content.word_rows(items["title"].tolist())), (1 - weight, content.genre_rows(items))]
+    model = content.ContentKNN(content.join(rows), neighbors).fit(split.train)
+    return hit_rate(
+        model.scores(np.arange(split.train.n_users), np.flatnonzero(split.test.item_counts())), split
+    )
+
+
+def towers(split: data.Split, seed: int, **settings: object) -> tuple[TwoTowers, metrics.RankingResult]:
+    """The chapter's model on one split."""
+    items = split.train.items
+    parts = {
+        "genres": content.genre_rows(items).toarray(),
+        "year": content.year_rows(items).toarray(),
+        "title": hashed_trigrams(items["title"].tolist()),
+    }
+    model = TwoTowers(**{"seed": seed, **settings}).fit(split.train, parts)  # type: ignore[arg-type]
+    cold = np.flatnonzero(split.test.item_counts())
+    return model, hit_rate(model.scores(np.arange(split.train.n_users), cold), split)
+
+
+def row(name: str, value: float, unit: str, target: str = "-") -> dict:
+    """One line of the table."""
+    return {"name": name, "value": float(value), "unit": unit, "target": target}
+
+
+def run() -> list[dict]:
+    """Choose on validation, then measure on the test parts of three splits, and time the search box."""
+    ratings = data.load()
+    tests = [data.cold_item_split(ratings, seed=seed) for seed in range(3)]
+    inner = [data.cold_item_split(split.train, seed=100 + seed) for seed, split in enumerate(tests)]
+    grid = [(weight, k) for weight in (0.3, 0.5, 0.65, 0.8, 1.0) for k in (3, 5, 10, 20)]
+    if os.environ.get("COURSE_TRIES") == "0":
+        grid = [(0.65, 5)]
+    rows, found = [], {g: np.mean([knn(s, *g).mean for s in inner]) for g in grid}
+    best = max(found, key=lambda g: found[g])
+    rows.append(row(f"k-NN, validation: words {best[0]:g}, {best[1]} neighbors", found[best], "HR@10"))
+    if len(grid) > 1:
+        for settings in SETTINGS:
+            mean = np.mean([towers(s, seed, **settings)[1].mean for seed, s in enumerate(inner)])
+            rows.append(row(f"towers, validation: {settings or 'chosen'}", mean, "HR@10"))
+    started = time.process_time()  # of all threads, without waiting for others
+    fitted = [towers(split, seed) for seed, split in enumerate(tests)]
+    seconds = (time.process_time() - started) / 3
+    ours = np.mean([result.mean for _, result in fitted])
+    theirs = np.mean([knn(split, *best).mean for split in tests])
+    rows.append(row("k-NN, test, three splits", theirs, "HR@10"))
+    rows.append(row("towers, test, three splits", ours, "HR@10"))
+    rows.append(row("towers / k-NN", ours / theirs, "times", "1.3"))
+    rows.append(row("one training", seconds, "CPU seconds"))
+    search = TitleSearch(ratings.items["title"].tolist(), fitted[0][0].item_vectors())
+    taken = []
+    for title in ratings.items["title"].iloc[:300]:
+        started = time.perf_counter()
+        search.by_letters(title[:8])
+        search.by_taste(title[:8])
+        taken.append(1000 * (time.perf_counter() - started))
+    rows.append(row("search, median of 300 answers", float(np.median(taken)), "ms", "50"))
+    rows.append(row("search, 95th of 100 answers", float(np.quantile(taken, 0.95)), "ms", "50"))
+    return rows

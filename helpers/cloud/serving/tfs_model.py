@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from helpers.cloud.serving import tfs_json, tfs_write
+from helpers.cloud.serving.tfs_batch import Tensors, Together, is_by_row
 
 _PATH = re.compile(r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?(?P<what>/metadata|:\w+)?")
 Answer = tuple[int, bytes]
@@ -41,7 +44,10 @@ class Servable:
             key: {n: _dtype(spec.dtype) for n, spec in signature.structured_input_signature[1].items()}
             for key, signature in self._signatures.items()
         }
+        self._together: dict[str, Together] = {}
         self._warm_up()
+        if os.environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "true").lower() != "false":
+            self._find_batchable()
 
     def _warm_up(self) -> None:
         """Run each signature twice on one row, so that the first request is as fast as the next."""
@@ -59,7 +65,30 @@ class Servable:
                 except self._tf.errors.OpError as failed:
                     print(f"warm-up of {key} on zeros failed, which may be right: {failed}", flush=True)
 
-    def _call(self, key: str, arrays: tfs_json.Tensors) -> dict[str, np.ndarray]:
+    def _find_batchable(self) -> None:
+        """Let requests share a run where rows are free in number and, by trial, do not touch one another."""
+        random = np.random.default_rng(0)
+        for key, signature in self._signatures.items():
+            inputs = signature.structured_input_signature[1]
+            outputs = signature.structured_outputs
+            if not all(s.shape.rank and s.shape[0] is None for s in [*inputs.values(), *outputs.values()]):
+                continue
+            if not inputs or self._tf.string in {spec.dtype for spec in inputs.values()}:
+                continue
+            call = partial(self._call, key)
+            trial: list[dict[str, np.ndarray]] = [{}, {}]
+            for name, spec in inputs.items():
+                for place, rows in enumerate((1, 2)):
+                    shape = (rows, *(size or 1 for size in spec.shape.as_list()[1:]))
+                    values = random.normal(size=shape) if spec.dtype.is_floating else np.full(shape, place)
+                    trial[place][name] = values.astype(self._specs[key][name])
+            try:
+                if is_by_row(call, *trial):
+                    self._together[key] = Together(call)
+            except (self._tf.errors.OpError, ValueError, TypeError) as failed:
+                print(f"requests to {key} run one by one: a trial failed, {failed}", flush=True)
+
+    def _call(self, key: str, arrays: Tensors) -> dict[str, np.ndarray]:
         signature = self._signatures[key]
         specs = signature.structured_input_signature[1]
         found = signature(**{n: self._tf.constant(a, dtype=specs[n].dtype) for n, a in arrays.items()})
@@ -79,7 +108,8 @@ class Servable:
             raise ValueError(f'Serving signature name: "{key}" not found in signature def')
         arrays, by_row = tfs_json.tensors(document, self._specs[key])
         try:
-            outputs = self._call(key, arrays)
+            together = self._together.get(key)
+            outputs = together(arrays) if together else self._call(key, arrays)
         except (self._tf.errors.InvalidArgumentError, ValueError, TypeError) as wrong:
             raise ValueError(_serving_text(getattr(wrong, "message", str(wrong)))) from wrong
         return tfs_write.rows(outputs) if by_row else tfs_write.columns(outputs)

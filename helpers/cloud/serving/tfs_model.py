@@ -46,7 +46,7 @@ class Servable:
         }
         self._together: dict[str, Together] = {}
         self._warm_up()
-        if os.environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "true").lower() != "false":
+        if os.environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "false").lower() == "true":
             self._find_batchable()
 
     def _warm_up(self) -> None:

@@ -179,17 +179,14 @@ class _Parts:
 
     def _vectors(self, side: str, branch: str) -> Any:
         """Look up a side's vectors for a branch, (B, k)."""
-        keras, decay = self.keras, self.decay
-
-        def penalty(rows: Any) -> Any:
-            # Keras divides an activity penalty by the batch size itself
-            return decay / 2 * keras.ops.sum(keras.ops.square(rows))
-
+        keras = self.keras
+        # on what is looked up, not on the table; Keras divides the penalty by the batch size itself
+        penalty = keras.regularizers.L2(self.decay / 2) if self.decay else None
         layer = keras.layers.Embedding(
             self.sizes[side],
             self.k,
             embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, self._next_seed()),
-            activity_regularizer=penalty if decay else None,
+            activity_regularizer=penalty,
             name=f"{side}_{branch}",
         )
         rows = layer(self.inputs[side])

@@ -64,7 +64,7 @@ def build_model(n_user, n_item, factors, decay, dropout, seed):
 
     def vectors(side, branch):
         rows = n_user if side == "user" else n_item
-        start = keras.initializers.RandomNormal(0.0, 0.1, draw())
+        start = keras.initializers.RandomNormal(0.0, 0.01, draw())
         penalty = keras.regularizers.L2(decay / 2) if decay else None  # Keras divides by the batch size
         name = f"{side}_{branch}"
         table = layers.Embedding(

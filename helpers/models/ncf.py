@@ -185,7 +185,7 @@ class _Parts:
         layer = keras.layers.Embedding(
             self.sizes[side],
             self.k,
-            embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, self._next_seed()),
+            embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.01, self._next_seed()),
             activity_regularizer=penalty,
             name=f"{side}_{branch}",
         )

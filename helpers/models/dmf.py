@@ -46,6 +46,8 @@ class DeepMF:
     ----------
     history : list of float
         Mean loss of every epoch, in nats.
+    user_ends, item_ends : ndarray of float32, (n_users, tower[-1]), (n_items, tower[-1])
+        Ends of the towers, of length 1; all zeros where no unit fires.
 
     References
     ----------
@@ -57,8 +59,8 @@ class DeepMF:
         tower: Sequence[int] = (64, 32),
         epochs: int = 10,
         ratio: int = 5,
-        batch_size: int = 8192,
-        learning_rate: float = 0.003,
+        batch_size: int = 65536,
+        learning_rate: float = 0.01,
         values: str = "stars",
         seed: int = 0,
     ) -> None:
@@ -110,16 +112,16 @@ class DeepMF:
             optimizer.learning_rate = rate
             examples = _epoch(sampler, stars, self.ratio, np.random.default_rng([self.seed, number]))
             self.history.append(float(epoch(*(tf.constant(column) for column in examples))))
-        self._users = _end(by_user, weights[:depth]).numpy()
-        self._items = _end(by_item, weights[depth:]).numpy()
+        self.user_ends = _end(by_user, weights[:depth]).numpy()
+        self.item_ends = _end(by_item, weights[depth:]).numpy()
         return self
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
         """Return the cosine of every item for some users, (len(users), n_items)."""
-        if not hasattr(self, "_users"):
+        if not hasattr(self, "user_ends"):
             raise NotFittedError("DeepMF: call fit(data) before scores")
-        index = check_indices(np.asarray(users), len(self._users), "users")
-        return np.asarray(self._users[index] @ self._items.T, dtype=np.float32)
+        index = check_indices(np.asarray(users), len(self.user_ends), "users")
+        return np.asarray(self.user_ends[index] @ self.item_ends.T, dtype=np.float32)
 
     def _first_weights(self, n_users: int, n_items: int) -> list[Any]:
         """Weights of the user's tower, which reads items, then of the item's, without biases."""

@@ -24,7 +24,7 @@ from helpers.cloud.service.store import ACCOUNT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to end; 0, or 3 where the port is taken."""
+    """Serve until told to end, then end this process; returns 3 where the port is taken."""
     parser = argparse.ArgumentParser(prog="helpers.cloud.service")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--state", type=Path)
@@ -34,14 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
     token = os.environ.pop("COURSE_CLOUD_TOKEN")
     options.work.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
-        filename=options.work / "service.log", format="%(asctime)s %(name)s %(message)s", level=logging.WARNING
+        filename=options.work / "service.log",
+        format="%(asctime)s %(name)s %(message)s",
+        level=logging.WARNING,
     )
     isolate()
     parent = os.getppid()
     try:
         front = Front(options.port, token)
     except OSError as error:
-        print(json.dumps({"error": f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"}), flush=True)
+        print(
+            json.dumps({"error": f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"}),
+            flush=True,
+        )
         return 3
     over = threading.Event()
     _end_with(parent, over)
@@ -56,11 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
         front.rest = Journal(options.state / "s3", moto)
     threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
     print(json.dumps({"port": front.port, "pid": os.getpid()}), flush=True)
-    prepare(plane)
+
+    def load() -> None:
+        prepare(plane)
+        front.ready.set()
+
+    threading.Thread(target=load, daemon=True).start()
     over.wait()
     plane.close()
-    front.server_close()
-    return 0
+    os._exit(0)  # threads of connections and of jobs are not waited for
 
 
 def isolate() -> None:
@@ -90,9 +99,7 @@ def prepare(plane: Plane) -> None:
     plane.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))
     bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
     if bucket not in {found["Name"] for found in plane.s3.list_buckets()["Buckets"]}:
-        plane.s3.create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": plane.region}
-        )
+        plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": plane.region})
     try:
         plane.logs.create_log_group(logGroupName=GROUP)  # the first job does not wait for moto's Logs to load
     except plane.logs.exceptions.ResourceAlreadyExistsException:

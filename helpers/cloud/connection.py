@@ -80,8 +80,9 @@ def connect() -> Connection:
 
 def _sentence(connection: Connection) -> str:
     if connection.local:
-        return f"Connected to the SageMaker that runs on this machine (region {connection.region}, no account needed)."
-    return f"Connected to AWS: account {connection.account}, region {connection.region}. What you start costs money."
+        return f"Connected to the SageMaker of this machine (region {connection.region}, no account needed)."
+    where = f"account {connection.account}, region {connection.region}"
+    return f"Connected to AWS ({where}): what you start costs money."
 
 
 _server: local.Server | None = None

@@ -1,4 +1,4 @@
-"""The service of this machine: find the lab's, or start one of this kernel's own, and point this process at it."""
+"""The service of this machine: found (the lab's) or started (this kernel's own), and pointed at."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TOKEN_BYTES = 16
 
 
 def state_folder() -> Path | None:
-    """Folder of a lab's server: ``COURSE_CLOUD_STATE``, by default in the reader's home; None where it is empty."""
+    """Folder of a lab's server: ``COURSE_CLOUD_STATE``, else in the reader's home; None where empty."""
     named = os.environ.get("COURSE_CLOUD_STATE")
     if named is not None:
         return Path(named) if named else None
@@ -62,7 +62,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def alive(self, seconds: float = 2.0, *, ready: bool = False) -> bool:
-        """Whether the service answers and takes the token; with ``ready``, whether it has loaded all it needs."""
+        """Whether the service answers and takes the token; with ``ready``, whether it has all it needs."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
             connection.request("GET", "/course/health", headers={"Authorization": f"AWS {self.token}:-"})
@@ -131,7 +131,8 @@ def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> 
         wrote = (work / "errors.log").read_text(encoding="utf-8", errors="replace").strip()
         shutil.rmtree(work, ignore_errors=True)
         raise CloudError(
-            f"The SageMaker of this machine did not start: {hello.get('error') or wrote[-1500:] or 'it wrote nothing'}."
+            "The SageMaker of this machine did not start:"
+            f" {hello.get('error') or wrote[-1500:] or 'it wrote nothing'}."
         )
     return Server(hello["port"], token, region, process, work)
 

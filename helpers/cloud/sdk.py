@@ -51,10 +51,10 @@ def load(*, local: bool) -> Any:
     opt_out()
     _quiet_loggers()
     with _without_grammars():
-        helper = importlib.import_module("sagemaker.core.helper.session_helper")
-        resources = importlib.import_module("sagemaker.core.resources")
-        configs = [importlib.import_module(name) for name in _CONFIG_READERS]
-        telemetry = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
+        helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
+        resources: Any = importlib.import_module("sagemaker.core.resources")
+        configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
+        telemetry: Any = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
     for module in configs:
         module.jsonschema = _QuickSchema()
     telemetry._send_telemetry_request = lambda *_, **__: None  # the setting's second lock
@@ -199,7 +199,7 @@ def _when_imported(name: str, then: Callable[[Any], None]) -> None:
         sys.meta_path.insert(0, _Watcher(name, then))
 
 
-class _Warnings(logging.StreamHandler):  # type: ignore[type-arg]
+class _Warnings(logging.StreamHandler):
     """The root's handler: warnings only, and not the one that is wrong."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -208,7 +208,7 @@ class _Warnings(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 class JobLines(logging.Handler):
-    """Prints the lines of a job's own program, as they come, without what the SDK's driver says around them."""
+    """Prints what a job's own program writes, as it comes, without what the SDK's driver says around it."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from helpers.cloud.errors import ApiError
+from helpers.cloud.errors import ApiError, reason
 from helpers.cloud.service import models
 from helpers.cloud.service.operations import Answer, listed, operation, refuse
 from helpers.cloud.service.plane import Plane
@@ -71,7 +71,8 @@ class Live:
             except (ServerDied, TimeoutError) as error:
                 server.stop()
                 raise ApiError(
-                    f"The primary container for production variant {self.variant} did not pass the ping health"
+                    f"The primary container for production variant {self.variant} did not pass the ping"
+                    " health"
                     f" check. {error}"
                 ) from None
         except ApiError as error:
@@ -205,11 +206,11 @@ def _deploy(plane: Plane, name: str, config: Mapping[str, Any], replaced: Live |
         live = Live(plane, name, variant)
         live.start()
     except Exception as error:
-        reason = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
+        why = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
         if replaced is not None:  # what served before still does
-            plane.store.update(ENDPOINT, name, EndpointStatus="InService", FailureReason=reason[:1024])
+            plane.store.update(ENDPOINT, name, EndpointStatus="InService", FailureReason=reason(why))
         else:
-            plane.store.update(ENDPOINT, name, EndpointStatus="Failed", FailureReason=reason[:1024])
+            plane.store.update(ENDPOINT, name, EndpointStatus="Failed", FailureReason=reason(why))
         return
     with plane.lock:
         if not plane.store.has(ENDPOINT, name):  # deleted while it started

@@ -145,7 +145,8 @@ class Plane:
     def environment(self) -> dict[str, str]:
         """Variables of every program that the service starts.
 
-        As in a container, little of this machine's is among them: jobs print their environment. Programs find this interpreter as ``python3``, the course's helpers, and this service as AWS.
+        As in a container, little of this machine's is among them: jobs print their environment.
+        Programs find this interpreter as ``python3``, the course's helpers, and this service as AWS.
         """
         kept = {k: v for k, v in os.environ.items() if k in _KEPT or k.startswith(_KEPT_GROUPS)}
         paths = [str(ROOT), kept.get("PYTHONPATH", "")]

@@ -52,7 +52,8 @@ TRAINING = Kind(
     "training-job",
     "TrainingJob",
     "Requested resource not found.",
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists ({arn}).",
+    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
+    " ({arn}).",
     "ResourceNotFound",
     "ResourceInUse",
 )
@@ -60,7 +61,8 @@ TRANSFORM = Kind(
     "transform-job",
     "TransformJob",
     'Could not find transform job "{arn}".',
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists ({arn}).",
+    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
+    " ({arn}).",
     "ResourceNotFound",
     "ResourceInUse",
 )
@@ -68,7 +70,8 @@ TUNING = Kind(
     "hyper-parameter-tuning-job",
     "HyperParameterTuningJob",
     "Requested resource not found.",
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists ({arn}).",
+    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
+    " ({arn}).",
     "ResourceNotFound",
     "ResourceInUse",
 )

@@ -17,12 +17,12 @@ import numpy as np
 
 
 def read_arguments(words=None):
-    """Return hyperparameters and folders; SageMaker passes the first as arguments, the others as variables."""
+    """Return hyperparameters, which come as arguments, and folders, which come as variables."""
     parser = argparse.ArgumentParser(description="Train NeuMF on clicks.")
     parser.add_argument("--n_user", type=int, required=True)
     parser.add_argument("--n_item", type=int, required=True)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch_size", type=int, default=256, help="examples a step, on all workers together")
+    parser.add_argument("--batch_size", type=int, default=256, help="examples a step, of all workers")
     parser.add_argument("--factors", type=int, default=32)
     parser.add_argument("--negatives", type=int, default=5, help="drawn for each click, in every epoch")
     parser.add_argument("--learning_rate", type=float, default=0.001)
@@ -156,7 +156,7 @@ def main(words=None):
         optimizer = keras.optimizers.Adam(options.learning_rate)
         optimizer.build(model.trainable_variables)
     epoch = compile_epoch(model, optimizer, strategy, workers, max(1, options.batch_size // workers))
-    print(f"{len(users)} clicks, {model.count_params()} parameters, worker {rank + 1} of {workers}", flush=True)
+    print(f"{len(users)} clicks, {model.count_params()} numbers, worker {rank + 1} of {workers}", flush=True)
     for number in range(options.epochs):
         # every worker draws the same epoch and takes its share of it
         examples = draw_epoch(

@@ -116,7 +116,9 @@ def _body_of_two_pairs(f: Callable[..., Any]) -> None:
     try:
         got = f(np.array([3, 4], dtype=np.int32), np.array([70, 80], dtype=np.int32))
     except TypeError as error:
-        expect("JSON serializable" not in str(error), f"{error}: `int(…)` makes one of Python's numbers of it.")
+        expect(
+            "JSON serializable" not in str(error), f"{error}: `int(…)` makes one of Python's numbers of it."
+        )
         raise
     expect(
         isinstance(got, str | bytes),
@@ -195,7 +197,9 @@ def _layer_of_all_pairs(f: Callable[..., Any]) -> None:
     got = numbers(f(users, items, kernel, bias), "first_layer", (3, 4, 5))
     pairs = np.concatenate([np.repeat(users, 4, axis=0), np.tile(items, (3, 1))], axis=1)
     before = (pairs @ kernel + bias).reshape(3, 4, 5)
-    expect(not np.allclose(got, before), "a hidden layer ends in a ReLU: `first_layer` gives numbers below 0.")
+    expect(
+        not np.allclose(got, before), "a hidden layer ends in a ReLU: `first_layer` gives numbers below 0."
+    )
     expect(
         not np.allclose(got, np.maximum(before + bias, 0)),
         "`first_layer` adds the bias twice: once for the user's half and once for the item's.",
@@ -210,7 +214,8 @@ def _layer_of_all_pairs(f: Callable[..., Any]) -> None:
     )
     swapped = np.maximum((users @ kernel[2:])[:, None] + (items @ kernel[:2])[None] + bias, 0)
     expect(
-        not np.allclose(got, swapped), "the kernel's first k rows belong to the user: `first_layer` swaps them."
+        not np.allclose(got, swapped),
+        "the kernel's first k rows belong to the user: `first_layer` swaps them.",
     )
     expect(
         np.allclose(got, np.maximum(before, 0)),
@@ -227,7 +232,9 @@ def _layer_without_pairs(f: Callable[..., Any]) -> None:
     got = numbers(f(users, items, np.ones((64, 8)), np.zeros(8)), "first_layer", (100, 1500, 8))
     seconds = time.perf_counter() - started
     expect(np.allclose(got, 64), "32 ones beside 32 ones, weights of 1: every number of `first_layer` is 64.")
-    expect(seconds < 3, f"`first_layer` took {seconds:.1f} s for 150,000 pairs: no loop over pairs is needed.")
+    expect(
+        seconds < 3, f"`first_layer` took {seconds:.1f} s for 150,000 pairs: no loop over pairs is needed."
+    )
 
 
 # 05.6
@@ -243,7 +250,8 @@ def _cosines_by_hand(f: Callable[..., Any]) -> None:
     a, b = np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 2.0], [-1.0, 0.0]])
     got = numbers(f(a, b), "cosines", (2, 3))
     expect(
-        not np.isclose(got[0, 0], 50), "(3, 4) and (6, 8) point the same way, so their cosine is 1, not their product 50."
+        not np.isclose(got[0, 0], 50),
+        "(3, 4) and (6, 8) point the same way, so their cosine is 1, not their product 50.",
     )
     expect(
         got.min() >= 0,
@@ -328,7 +336,7 @@ register(
         [_body_of_two_pairs],
         [
             'One dictionary a pair: `{"user": …, "item": …}`; `zip` walks through both arrays at once.',
-            '`json.dumps({"instances": [...]})`, with `int(…)` around each number, as NumPy\'s are not JSON\'s.',
+            "`json.dumps({\"instances\": [...]})`, with `int(…)` around each number, as NumPy's are not JSON's.",
         ],
         request,
         minutes=6,

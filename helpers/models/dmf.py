@@ -155,9 +155,7 @@ def _end(rows: Any, weights: list[Any]) -> Any:
     return tf.math.l2_normalize(x, axis=1)
 
 
-def _epoch(
-    sampler: NegativeSampler, stars: FloatArray, ratio: int, rng: np.random.Generator
-) -> LabeledPairs:
+def _epoch(sampler: NegativeSampler, stars: FloatArray, ratio: int, rng: np.random.Generator) -> LabeledPairs:
     """Positives with their stars as labels and fresh negatives with 0, shuffled."""
     examples = sampler.epoch(ratio, rng=rng, shuffle=False)
     labels = examples.labels.copy()

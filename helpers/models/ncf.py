@@ -131,9 +131,7 @@ def neumf(
 class _Parts:
     """The inputs of one network and the branches over them; every layer gets a seed of its own."""
 
-    def __init__(
-        self, n_users: int, n_items: int, k: int, activation: str, decay: float, seed: int
-    ) -> None:
+    def __init__(self, n_users: int, n_items: int, k: int, activation: str, decay: float, seed: int) -> None:
         import keras
 
         for name, size in {"n_users": n_users, "n_items": n_items, "k": k}.items():

@@ -41,7 +41,8 @@ class PairScores:
         self._tower = [weights[f"hidden_{i}"] for i in range(1, numbers + 1)]
         self._last, self._constant = weights["chance"][0][:, 0], weights["chance"][1]
         first = next(iter(self._vectors))
-        self.n_users, self.n_items = len(self._vectors[first]), len(self._vectors[first.replace("user", "item")])
+        self.n_users = len(self._vectors[first])
+        self.n_items = len(self._vectors[first.replace("user", "item")])
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
         """Return the log odds of a click, (len(users), n_items) float32.

@@ -20,8 +20,14 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "05.q1": [('choice = "a"', "one sign for all"), ('choice = "c"', "below one half")],
     "05.q2": [('choice = "a"', "average nothing"), ('choice = "c"', "holds all of it")],
     "05.3": [
-        ('return {"instances": [{"user": int(u), "item": int(i)} for u, i in zip(users, items)]}', "expected text"),
-        ('return json.dumps({"instances": [{"user": u, "item": i} for u, i in zip(users, items)]})', "Python's numbers"),
+        (
+            'return {"instances": [{"user": int(u), "item": int(i)} for u, i in zip(users, items)]}',
+            "expected text",
+        ),
+        (
+            'return json.dumps({"instances": [{"user": u, "item": i} for u, i in zip(users, items)]})',
+            "Python's numbers",
+        ),
         (
             'return json.dumps({"instances": {"user": users.tolist(), "item": items.tolist()}})',
             "columns go under",

@@ -67,7 +67,9 @@ def test_mlp_is_the_layers_on_both_vectors():
         x = np.maximum(x @ kernel + bias, 0)
     assert [w[f"hidden_{i}"][1].size for i in range(1, 5)] == [64, 32, 16, 8]
     h, c = w["chance"]
-    np.testing.assert_allclose(np.asarray(model(batch))[:, 0], 1 / (1 + np.exp(-(x @ h[:, 0] + c))), atol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(model(batch))[:, 0], 1 / (1 + np.exp(-(x @ h[:, 0] + c))), atol=1e-6
+    )
 
 
 def test_neumf_has_four_tables_and_both_branches():
@@ -91,7 +93,9 @@ def test_the_seed_decides_all_first_weights(build):
 @pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 def test_scores_without_pairs_are_the_networks_own(build, activation):
     model = build(N_USERS, N_ITEMS, 3, activation=activation, seed=2)
-    model.set_weights([w + 0.3 * np.random.default_rng(0).standard_normal(w.shape) for w in model.get_weights()])
+    model.set_weights(
+        [w + 0.3 * np.random.default_rng(0).standard_normal(w.shape) for w in model.get_weights()]
+    )
     users = [4, 0, 4]
     grid = {
         "user": np.repeat(users, N_ITEMS).astype(np.int32),
@@ -155,9 +159,7 @@ def test_dense_on_one_hot_equals_an_embedding_with_copied_weights():
 
 def test_copying_needs_the_relu():
     with pytest.raises(ValueError, match="relu"):
-        ncf_onehot.copy_weights(
-            ncf_onehot.onehot_neumf(N_USERS, N_ITEMS, 4), ncf.neumf(N_USERS, N_ITEMS, 4)
-        )
+        ncf_onehot.copy_weights(ncf_onehot.onehot_neumf(N_USERS, N_ITEMS, 4), ncf.neumf(N_USERS, N_ITEMS, 4))
 
 
 def test_one_hot_refuses_what_tensorflow_turns_into_zeros():
@@ -176,7 +178,10 @@ def test_as_table_refuses_shapes_of_two_layers():
 
 def test_input_bytes_are_those_of_the_arrays():
     found = ncf_onehot.input_bytes(5, N_USERS, N_ITEMS)
-    wide = ncf_onehot.one_hot(np.zeros(5, int), N_USERS).nbytes + ncf_onehot.one_hot(np.zeros(5, int), N_ITEMS).nbytes
+    wide = (
+        ncf_onehot.one_hot(np.zeros(5, int), N_USERS).nbytes
+        + ncf_onehot.one_hot(np.zeros(5, int), N_ITEMS).nbytes
+    )
     assert found == {"one-hot": wide, "indices": 2 * np.zeros(5, np.int32).nbytes}
 
 

@@ -90,8 +90,7 @@ print(f"{len(np.unique(raw_items[zero_rows])):,} of {depth:,} films")
 # %%
 def contiguous(raw):
     ### BEGIN SOLUTION 05.1
-    ids, index = np.unique(raw, return_inverse=True)
-    return index, ids
+    return np.unique(raw, return_inverse=True)[::-1]
     ### END SOLUTION
 
 
@@ -200,14 +199,13 @@ from sagemaker.core import image_uris
 from sagemaker.core.training.configs import Compute, InputData, OutputDataConfig, SourceCode
 from sagemaker.train import ModelTrainer
 
-workers = 1  # 2 trains on two machines, or two processes of this one
 image = {"framework": "tensorflow", "region": aws.region, "version": "2.19", "instance_type": "ml.c5.2xlarge"}
 hyperparameters = {"n_user": ratings.n_users, "n_item": ratings.n_items, "factors": 16, "epochs": 8}
 hyperparameters |= {"batch_size": 4096, "learning_rate": 0.01, "decay": 0.02, "negatives": 5}
 trainer = ModelTrainer(
     training_image=image_uris.retrieve(**image, py_version="py312", image_scope="training"),
     source_code=SourceCode(source_dir="../chapters/ncf_job", entry_script="ncf.py"),
-    compute=Compute(instance_type="ml.c5.2xlarge", instance_count=workers),
+    compute=Compute(instance_type="ml.c5.2xlarge", instance_count=1),
     hyperparameters=hyperparameters,
     environment={"TF_ENABLE_ONEDNN_OPTS": "0"},  # the same sums on every processor
     output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/models"),
@@ -223,7 +221,7 @@ print(job.training_job_status)
 # What the program printed came through the job's log. What it saved is `model.tar.gz` in the bucket: a folder `1`, which TensorFlow Serving
 # reads, and a file for us.
 #
-# **Two workers.** With `instance_count=2` two containers start. Each takes half of every epoch, and before each step they add up
+# **Two workers.** With `instance_count=2` in the cell above two containers start, on this machine two processes. Each takes half of every epoch, and before each step they add up
 # their slopes. Keras' own `fit` fails there (Keras 3), which is why `ncf.py` has a loop of its own. A test of this course runs it so.
 
 # %%
@@ -288,13 +286,12 @@ print(f"{len(chance):,} chances, all between 0 and 1: {((chance >= 0) & (chance 
 # The post stops here: at or above 0.5 it says that the user will like the film.
 
 # %% tags=["nbval-ignore-output"]
-decisions = pd.DataFrame({"user": ask_users, "item": ask_items, "chance": chance.round(3)})
-decisions["film"] = ratings.items["title"].to_numpy()[decisions["item"]]
-decisions["prediction"] = (decisions["chance"] >= 0.5).astype(int)
+films = ratings.items["title"].to_numpy()[ask_items]
+decisions = pd.DataFrame({"user": ask_users, "film": films, "prediction": (chance >= 0.5).astype(int)})
 on_clicks = decisions["prediction"][: len(hidden_users)].mean()
-assert 0.2 < on_clicks < 0.6
+assert 0.3 < on_clicks < 0.6
 print(f"{on_clicks:.0%} of the hidden films are called a like")
-decisions[["user", "film", "chance", "prediction"]].head(8)
+decisions.head(6)
 
 # %% [markdown]
 # ## What the threshold says
@@ -303,7 +300,7 @@ decisions[["user", "film", "chance", "prediction"]].head(8)
 # is reached; the chance itself was set by the number of negatives, as chapter 04 showed. Move the threshold, and change the test set.
 
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def shares(threshold, test):
     """Accuracy, precision and recall at a threshold; the first rows are the clicks."""
     likes = chance[: len(hidden_users) if test == "clicks only" else None] >= threshold
@@ -348,7 +345,7 @@ assert shares(0.0, "clicks only")["accuracy"] == 1.0
 explore(
     draw_threshold,
     alt=tell_threshold,
-    threshold=widgets.FloatSlider(value=0.5, min=0, max=1, step=0.05),
+    threshold=widgets.FloatSlider(value=0, min=0, max=1, step=0.05),
     test=widgets.Dropdown(options=["clicks only", "with five others each"], description="test set"),
 )
 
@@ -372,9 +369,8 @@ exercise("05.q3").ask(choice)
 # %%
 bucket, key = job.model_artifacts.s3_model_artifacts.removeprefix("s3://").split("/", 1)
 packed = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-folder = Path(tempfile.mkdtemp())
 with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-    archive.extract("ncf.keras", path=folder, filter="data")
+    archive.extract("ncf.keras", path=(folder := Path(tempfile.mkdtemp())), filter="data")
 print("endpoints, configurations and models left:", len(cloud.leftovers(aws)))
 cloud.disconnect()
 
@@ -384,13 +380,12 @@ cloud.disconnect()
 # %%
 import keras
 
-from helpers.models import ncf, ncf_onehot
-from helpers.models.drawing import show_model
+from helpers.models import drawing, ncf, ncf_onehot
 from helpers.models.ncf_scores import PairScores
 from helpers.models.ncf_training import epoch_runner, train
 
 neumf = keras.models.load_model(folder / "ncf.keras")
-show_model(neumf)
+drawing.show_model(neumf)
 
 # %% [markdown]
 # ### A dense layer on one-hot input is an embedding
@@ -432,21 +427,22 @@ print("largest difference of 500 chances:", "below 0.00001" if gap < 1e-5 else f
 
 # %% [markdown]
 # The same function, then; the bias is a row that all rows share, and adds nothing an embedding could not hold. What does the detour cost?
-# The post makes all one-hot vectors before it trains. Memory we can count; the time of an epoch we measure on 1,024 of its rows.
+# The post makes all one-hot vectors before it trains. Memory we can count; the time of an epoch we measure on 2,048 of its rows.
 
 # %% tags=["nbval-ignore-output"]
 examples = sampling.NegativeSampler(split.train).epoch(5, rng=np.random.default_rng(0))
 memory = ncf_onehot.input_bytes(len(examples.labels), ratings.n_users, ratings.n_items)
-few = sampling.LabeledPairs(*(column[:1024] for column in examples))
+few = sampling.LabeledPairs(*(column[:2048] for column in examples))
 posts.compile("adam", "binary_crossentropy")
 ours_epoch = epoch_runner(ours, batch_size=256)
 
 
 def seconds(run):
-    run()  # builds its graph
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
+    times = [time.perf_counter()]
+    for _ in range(4):  # the first run builds its graph
+        run()
+        times.append(time.perf_counter())
+    return np.diff(times).min()
 
 
 def fit_one_hot():
@@ -471,12 +467,13 @@ assert memory["one-hot"] > 100 * memory["indices"]
 # Protocol as in chapter 04: the last film hidden by a seeded draw among ties, the whole catalog without what the user has seen, equal scores in
 # random order (their expected rank), 95 % intervals by bootstrap over 671 users. NeuMF is the one that we deployed. Its two halves
 # we train here, alone, on the same clicks. All settings were chosen on five other hidden films a user, taken from the training part.
+# Bars of single models overlap even where a difference is real, so the cell after compares *pairs*, user by user.
 
 # %% tags=["nbval-ignore-output"]
 sizes = (ratings.n_users, ratings.n_items, 16)
 alone = {"GMF": ncf.gmf(*sizes, decay=0.02, seed=0), "MLP": ncf.mlp(*sizes, decay=0.02, seed=0)}
 for model in alone.values():
-    train(model, split.train, epochs=8, batch_size=4096, learning_rate=0.01, seed=0)
+    train(model, split.train, epochs=8, batch_size=8192, learning_rate=0.01, seed=0)
 models = {
     "popularity": Popularity().fit(split.train),
     "GMF": PairScores(alone["GMF"]),
@@ -504,10 +501,6 @@ ax.set_title("The deployed network does not lead (bars: 95 % intervals)")
 words = [f"{name} {result['ndcg'].mean:.3f}" for name, result in results.items()]
 show(fig, alt="Dots with intervals, NDCG@10 on the whole catalog: " + ", ".join(words) + ".")
 
-# %% [markdown]
-# The bars overlap, so compare in pairs: the same users, both models, the difference.
-
-# %% tags=["nbval-ignore-output"]
 for one, other in (
     ("NeuMF, deployed", "popularity"),
     ("NeuMF, deployed", "GMF"),
@@ -521,12 +514,12 @@ for one, other in (
     print(f"{one} - {other}: {gap}  {verdict}")
 
 # %% [markdown]
-# Was your order EASE, then B and A together? The network beats popularity; that it beats a plain product of two vectors, one hidden layer
-# fewer and a fraction of the training time, is not established, nor the other way round. No model trained on sampled negatives is ahead of EASE,
-# and by this test of 671 users none is proved to be behind it.
+# Was your order EASE first, then the other two together? The deployed network beats popularity. That it beats a plain product of two
+# vectors is not established, nor is the contrary. EASE is ahead of both, but not by more than 671 users leave open. And the parts
+# disappoint alone: without the product in it, the perceptron is no better than popularity.
 #
-# That agrees with Rendle and others (2020): a perceptron *can* imitate a product, but must learn it from examples, while MF
-# has it built in. Give both the same care, and the product is hard to beat.
+# Rendle and others (2020) found the same: a perceptron *can* imitate a product, but must learn it from examples, while MF has it built in.
+# Be slow to believe one run, too: with another batch size our NeuMF fell to .023. The benchmark has three seeds.
 
 # %% tags=["nbval-ignore-output"]
 hundred = data.load_or_none("100k")
@@ -620,10 +613,9 @@ from helpers.models.dmf import DeepMF
 
 models["deep MF"] = DeepMF(tower=(64, 32), epochs=5).fit(split.train)
 results["deep MF"] = metrics.evaluate(models["deep MF"], split.test, seen=split.train)
-print("deep MF", results["deep MF"]["hit_rate"], results["deep MF"]["ndcg"])
 print("deep MF - popularity:", results["deep MF"]["ndcg"].compare(results["popularity"]["ndcg"]))
-mine = np.asarray(q6.use(cosines)(models["deep MF"].user_ends[:50], models["deep MF"].item_ends))
-assert np.abs(mine - np.maximum(models["deep MF"].scores(range(50)), 1e-6)).max() < 1e-4
+mine = q6.use(cosines)(models["deep MF"].user_ends[:50], models["deep MF"].item_ends)
+assert np.allclose(mine, np.maximum(models["deep MF"].scores(range(50)), 1e-6), atol=1e-4)
 
 # %% [markdown]
 # It needs no table of ids: a new user has a row as soon as they click. On the lists of known users that buys nothing here. Chapter 09 takes
@@ -640,7 +632,7 @@ assert np.abs(mine - np.maximum(models["deep MF"].scores(range(50)), 1e-6)).max(
 #
 # **`drop('remove', 1)`** (same) fails on pandas 2, which wants `columns="remove"`.
 #
-# **Raw ids in `tf.one_hot`** (a published sample): no error, but zeros, as counted above.
+# **Raw ids in `tf.one_hot`** (a published sample): no error but zeros, as counted above.
 #
 # **"Embedding layers"** that are `Dense` with ReLU: the same function, at the cost measured above, except that the ReLU leaves no
 # negative coordinate, so GMF can weigh likes but no dislikes.

@@ -231,7 +231,7 @@ def test_a_connection_says_account_and_region(monkeypatch, aws, capsys):
     monkeypatch.setenv("COURSE_CLOUD", "aws")
     monkeypatch.setenv("COURSE_AWS_ROLE", ROLE)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(sdk, "load", lambda local: SimpleNamespace(Session=lambda: None))
+    monkeypatch.setattr(sdk, "load", lambda local: SimpleNamespace(Session=lambda: "session"))
     monkeypatch.setattr(boto3.session.Session, "client", boto3.session.Session.client)
     gates.aws.forget()
     try:

@@ -174,10 +174,9 @@ def test_no_way_leads_to_a_real_account(notebook):
 KERNEL = """
 import json, sys, time
 from helpers import cloud
-from helpers.cloud import connection, sdk
+from helpers.cloud import connection
 from tests.cloud.conftest import Aws, INFERENCE
-sdk.load = lambda local: __import__("types").SimpleNamespace(Session=lambda: None)
-cloud.connect()
+cloud.connect(sdk=False)
 aws = Aws(connection._server)
 aws.deploy("kept", aws.archive("m.tar.gz", {"model.json": '{"w": 3}', "code/inference.py": INFERENCE + "print('pid', os.getpid(), flush=True)\\n"}))
 code = "import os, subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']); print('pid', os.getpid(), c.pid, flush=True); time.sleep(99)"
@@ -210,3 +209,33 @@ def test_nothing_is_left_of_a_kernel_that_is_gone(how):
     kernel.wait(15)
     assert [pid for pid in said["pids"] if not gone(pid)] == []
     assert not os.path.exists(said["work"])  # noqa: PTH110
+
+
+def test_a_connection_whose_service_died_is_made_anew(monkeypatch, capsys):
+    from helpers import cloud
+    from helpers.cloud import connection
+
+    monkeypatch.setenv("COURSE_CLOUD_STATE", "")
+    monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    before = dict(os.environ)
+    try:
+        first = cloud.connect(sdk=False)
+        assert cloud.connect(sdk=False) is first
+        assert connection._server is not None and connection._server.process is not None
+        connection._server.process.kill()
+        connection._server.process.wait()
+        second = cloud.connect(sdk=False)
+        assert second is not first
+        assert second.client("s3").list_buckets()["Buckets"][0]["Name"] == second.bucket
+    finally:
+        cloud.disconnect()
+    assert capsys.readouterr().out.count("Connected to the SageMaker of this machine") == 2
+    assert dict(os.environ) == before
+
+
+def test_an_early_question_has_a_clear_answer():
+    from helpers.cloud import CloudError
+    from helpers.cloud.connection import current
+
+    with pytest.raises(CloudError, match=r"call cloud\.connect\(\) first"):
+        current()

@@ -31,7 +31,7 @@ def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
     assert (answer["Body"].read(), answer["ContentType"]) == (b"3\n6\n", "application/jsonlines")
     assert answer["InvokedProductionVariant"] == "AllTraffic"
     log = aws.log("/aws/sagemaker/Endpoints/three", "AllTraffic/")
-    assert any(line.startswith("backend: ") for line in log)
+    assert log[0].startswith("serving on 127.0.0.1:8080: ")  # and by which program
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ class Live:
         folder = self.plane.folder("serving", f"{self.name}-{self._stamp}") / "model"
         try:
             kind = models.unpack(self.plane, self._model, folder, self._environment)
-            server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.write)
+            server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.served(folder))
             server.start()
             try:
                 server.wait_ready(READY_SECONDS)
@@ -78,7 +78,6 @@ class Live:
         except ApiError as error:
             self._stream.write(str(error))
             raise
-        self._stream.write(f"backend: {server.backend}")
         if self._stopped:
             server.stop()
             return
@@ -99,16 +98,19 @@ class Live:
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Sent:
         """Send one request; where the server has died, say so and start it again.
 
-        Raises
-        ------
-        ApiError
-            The model server can't be started.
+        Returns
+        -------
+        int, list of (str, str), bytes
+            Status, headers and body; a ``ModelError`` where the model refuses, dies or can't be started.
         """
         from helpers.cloud.serving.process import ServerDied
 
         server = self._server
         if server is None:
-            server = self._wait()
+            try:
+                server = self._wait()
+            except ApiError as error:
+                return model_error(self.variant, 500, str(error))
         passed = {name.title(): headers[name] for name in _PASSED_ON if name in headers}
         passed.setdefault("Content-Type", "application/octet-stream")
         try:
@@ -156,7 +158,7 @@ class Live:
         """Return the server once it is there: at a lab's first request, or while it is started again."""
         with self._starting:
             if self._stopped:
-                raise ApiError(f"Endpoint {self.name} of account {ACCOUNT} not found.", "ValidationError")
+                raise ApiError(f"Endpoint {self.name} of account {ACCOUNT} is being deleted.")
             if self._server is None:
                 self.start()
             return self._server

@@ -144,7 +144,10 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
                 return Reply(*self.plane.invoke(unquote(invoked[1]), request.body, request.headers))
             return self._control(target.partition(".")[2], request.body)
         except ApiError as error:
-            return _error(error.status, error.code, str(error))
+            code = error.code
+            if invoked is not None and code == "ValidationException":
+                code = "ValidationError"  # the runtime's name for it
+            return _error(error.status, code, str(error))
         except OSError as error:
             _log.exception("%s %s", request.method, target or request.path)
             return _error(500, "InternalFailure", f"This machine could not do it: {error.strerror or error}")

@@ -72,7 +72,7 @@ class TransformJob:
         folder = self.plane.folder("transform", self.name) / "model"
         kind = models.unpack(self.plane, model, folder, environment)
         variables = self.plane.environment() | environment
-        self._server = ModelServer(kind, folder, environment=variables, log=stream.write)
+        self._server = ModelServer(kind, folder, environment=variables, log=stream.served(folder))
         self._server.start()
         try:
             self._server.wait_ready(READY_SECONDS)
@@ -80,7 +80,6 @@ class TransformJob:
             raise ApiError(
                 f"ClientError: the model's container did not pass the ping health check. {error}"
             ) from None
-        stream.write(f"backend: {self._server.backend}")
 
     def _objects(self, stream: Stream) -> None:
         source = self.record["TransformInput"]["DataSource"]["S3DataSource"]

@@ -45,7 +45,8 @@ def join_workers():
         addresses = [f"{host}:2222" for host in hosts]
         task = {"type": "worker", "index": hosts.index(here)}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
-    import tensorflow as tf  # after TF_CONFIG: it is read once
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # the same sums on every processor
+    import tensorflow as tf  # after both variables: they are read once
 
     if len(hosts) == 1:
         return 1, 0, tf.distribute.get_strategy()

@@ -161,7 +161,12 @@ def network(build: Callable[..., Any], train_part: data.Interactions, seed: int)
 TUNED: dict[str, tuple[Callable[..., Any], list[dict[str, Any]]]] = {
     "MF with negatives": (
         lambda part, seed=0, **kw: LogisticMF(seed=seed, **kw).fit(part),
-        [{"decay": 0.01}, {"decay": 0.02}],
+        [
+            {"decay": 0.01},
+            {"decay": 0.02},
+            {"decay": 0.01, "strategy": "popularity", "alpha": 0.5},
+            {"decay": 0.03, "strategy": "popularity", "alpha": 0.5},
+        ],
     ),
     "EASE": (lambda part, **kw: EASE(**kw).fit(part), [{"decay": d} for d in (100, 200, 400)]),
     "iALS": (lambda part, **kw: ImplicitALS(**kw).fit(part), [{"n_factors": k} for k in (32, 64)]),

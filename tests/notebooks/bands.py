@@ -75,4 +75,22 @@ BANDS: dict[str, dict[Key, Band]] = {
             0.030, 0.006, "0.025 to 0.032 over three seeds"
         ),
     },
+    "05": {
+        ("popularity", "HR", SMALL, LAST_ONE, None): Band(0.0417, 0.001),
+        ("popularity", "NDCG", SMALL, LAST_ONE, None): Band(0.0199, 0.0005),
+        ("EASE", "HR", SMALL, LAST_ONE, None): Band(0.0745, 0.002),
+        ("EASE", "NDCG", SMALL, LAST_ONE, None): Band(0.0393, 0.001),
+        ("iALS", "HR", SMALL, LAST_ONE, 0): Band(0.058, 0.0025),
+        ("iALS", "NDCG", SMALL, LAST_ONE, 0): Band(0.0324, 0.0015),
+        ("MF with negatives", "HR", SMALL, LAST_ONE, 0): Band(0.061, 0.010, "SPREAD"),
+        ("MF with negatives", "NDCG", SMALL, LAST_ONE, 0): Band(0.031, 0.006, "SPREAD"),
+        ("GMF", "HR", SMALL, LAST_ONE, 0): Band(0.055, 0.012, "SPREAD"),
+        ("GMF", "NDCG", SMALL, LAST_ONE, 0): Band(0.024, 0.006, "SPREAD"),
+        ("MLP", "HR", SMALL, LAST_ONE, 0): Band(0.045, 0.012, "SPREAD"),
+        ("MLP", "NDCG", SMALL, LAST_ONE, 0): Band(0.022, 0.008, "SPREAD"),
+        ("NeuMF, deployed", "HR", SMALL, LAST_ONE, 0): Band(0.060, 0.012, "SPREAD"),
+        ("NeuMF, deployed", "NDCG", SMALL, LAST_ONE, 0): Band(0.031, 0.006, "SPREAD"),
+        ("deep MF", "HR", SMALL, LAST_ONE, 0): Band(0.045, 0.010, "SPREAD"),
+        ("deep MF", "NDCG", SMALL, LAST_ONE, 0): Band(0.025, 0.005, "SPREAD"),
+    },
 }

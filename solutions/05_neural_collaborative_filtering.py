@@ -20,15 +20,15 @@
 # |---|---|
 # | **You will be able to** | build GMF, MLP and NeuMF · turn raw ids into indices · train and deploy a script with SageMaker's SDK V3 · read a one-hot dense layer as an embedding · judge a network by its lists, beside tuned baselines |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb), [04](04_negative_sampling.ipynb) |
-# | **Time** | 90 minutes to read and try, about a minute to run |
+# | **Time** | 90 minutes to read and try, one to two minutes to run |
 # | **Needs** | no network, no account, no GPU; Graphviz and ML-100K are used where they can be had |
 # | **Builds on** | AWS post on neural collaborative filtering (Li, 2020), also in Chinese; He et al., 2017 |
 
 # %% [markdown]
 # ## Predict before you run
 #
-# We hide the last film of each of 671 people, and three models fill a top ten from 9,000 films. **A**: NeuMF, with four layers of
-# vectors and a perceptron of four more. **B**: chapter 04's factorization, one product. **C**: EASE, solved in closed form. Put them in
+# We hide the last film of each of 671 people, and three models fill a top ten from 9,000 films. **A**: NeuMF, with four tables
+# of vectors and a perceptron of four layers. **B**: chapter 04's factorization, one product. **C**: EASE, solved in closed form. Put them in
 # order. And: of the hidden films, what share will the network call a "like"?
 
 # %%
@@ -221,8 +221,9 @@ print(job.training_job_status)
 # What the program printed came through the job's log. What it saved is `model.tar.gz` in the bucket: a folder `1`, which TensorFlow Serving
 # reads, and a file for us.
 #
-# **Two workers.** With `instance_count=2` in the cell above two containers start, on this machine two processes. Each takes half of every epoch, and before each step they add up
-# their slopes. Keras' own `fit` fails there (Keras 3), which is why `ncf.py` has a loop of its own. A test of this course runs it so.
+# **Two workers.** With `instance_count=2` in the cell above two containers start, on this machine two processes. Each takes half of
+# every epoch, and before each step they add up their slopes. Keras' own `fit` fails there (Keras 3), which is why `ncf.py` has a loop
+# of its own. A test of this course runs it so.
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -427,7 +428,8 @@ print("largest difference of 500 chances:", "below 0.00001" if gap < 1e-5 else f
 
 # %% [markdown]
 # The same function, then; the bias is a row that all rows share, and adds nothing an embedding could not hold. What does the detour cost?
-# The post makes all one-hot vectors before it trains. Memory we can count; the time of an epoch we measure on 2,048 of its rows.
+# The post makes all one-hot vectors before it trains. Memory we can count; for the time we train on 2,048 rows both ways: one-hot with
+# `fit`, as the post does, and look-ups with an epoch as one graph, as `ncf.py` does.
 
 # %% tags=["nbval-ignore-output"]
 examples = sampling.NegativeSampler(split.train).epoch(5, rng=np.random.default_rng(0))
@@ -466,8 +468,10 @@ assert memory["one-hot"] > 100 * memory["indices"]
 #
 # Protocol as in chapter 04: the last film hidden by a seeded draw among ties, the whole catalog without what the user has seen, equal scores in
 # random order (their expected rank), 95 % intervals by bootstrap over 671 users. NeuMF is the one that we deployed. Its two halves
-# we train here, alone, on the same clicks and uniform negatives, as in the post; MF does best with chapter 04's $\alpha = 0.5$. All settings were chosen on five other hidden films a user, taken from the training part.
-# Bars of single models overlap even where a difference is real, so the cell after compares *pairs*, user by user.
+# we train here, alone, on the same clicks and uniform negatives, as in the post; MF does best with chapter 04's $\alpha = 0.5$. All
+# settings were chosen on five other hidden films a user, taken from the training part.
+#
+# Bars of single models overlap even where a difference is real, so the second cell also compares *pairs*, user by user.
 
 # %% tags=["nbval-ignore-output"]
 sizes = (ratings.n_users, ratings.n_items, 16)
@@ -519,8 +523,8 @@ for one, other in (
 # disappoint alone: the perceptron without a product hardly passes popularity.
 #
 # Rendle and others (2020) found the same: a perceptron *can* imitate a product, but must learn it from examples, while MF has it built in.
-# Be slow to believe one run, too. Over three seeds in the benchmark `ncf`, NeuMF comes to .025, not .032. Why EASE leads: half of these
-# films have three clicks or fewer, too few to place a vector; EASE places none, it weighs what is taken together.
+# Be slow to believe one run, too. Over three seeds in the benchmark `ncf`, NeuMF comes to .025, not .032. A likely reason for EASE's lead: half
+# of these films have three clicks or fewer, too few to place a vector. EASE places none, it weighs what is taken together.
 
 # %% tags=["nbval-ignore-output"]
 hundred = data.load_or_none("100k")

@@ -126,7 +126,7 @@ def compile_epoch(model, optimizer, strategy, workers, batch):
             loss = -tf.reduce_mean(entropy) + (tf.add_n(model.losses) if model.losses else 0.0)
             share = loss / workers  # the optimizer adds up the slopes of all workers
         slopes = tape.gradient(share, model.trainable_variables)
-        slopes = [tf.convert_to_tensor(slope) for slope in slopes]  # all-reduce wants whole tables
+        slopes = [tf.convert_to_tensor(slope) for slope in slopes]  # Adam and all-reduce want whole tables
         optimizer.apply(slopes, model.trainable_variables)
         return loss
 

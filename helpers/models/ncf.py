@@ -36,7 +36,8 @@ def gmf(
     n_users, n_items, k : int
         Sizes of the two embeddings, each at least 1.
     activation : {"linear", "relu"}
-        On the embeddings. The post has "relu", which leaves no negative coordinate.
+        On the embeddings. "relu" is the post's: a bias that all rows share is added before it, and no
+        coordinate is negative after it.
     decay : float
         L2 penalty of the vectors an example touches; part of ``model.losses``.
     seed : int
@@ -190,6 +191,11 @@ class _Parts:
         rows = layer(self.inputs[side])
         if self.activation == "linear":
             return rows
+        # a table of one row that everybody looks up: the bias of the post's dense layer
+        bias = keras.layers.Embedding(1, self.k, embeddings_initializer="zeros", name=f"{side}_{branch}_bias")
+        rows = keras.layers.Add(name=f"{side}_{branch}_sum")(
+            [rows, bias(keras.ops.zeros_like(self.inputs[side]))]
+        )
         return keras.layers.Activation(self.activation, name=f"{side}_{branch}_relu")(rows)
 
     def _next_seed(self) -> int:

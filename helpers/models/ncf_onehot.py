@@ -98,6 +98,9 @@ def as_table(kernel: npt.ArrayLike, bias: npt.ArrayLike) -> FloatArray:
 def copy_weights(onehot: keras.Model, model: keras.Model) -> None:
     """Put the weights of `onehot_neumf` into a `neumf` with ``activation="relu"``; they then agree.
 
+    Kernel and bias go to tables of their own, so that the two also learn alike. `as_table` puts both into
+    one table, which is enough where nothing is trained any more.
+
     Parameters
     ----------
     onehot : keras.Model
@@ -117,8 +120,11 @@ def copy_weights(onehot: keras.Model, model: keras.Model) -> None:
         weights = layer.get_weights()
         if not weights:
             continue
-        own = model.get_layer(layer.name)
-        own.set_weights([as_table(*weights)] if f"{layer.name}_relu" in names else weights)
+        if f"{layer.name}_relu" in names:
+            kernel, bias = weights
+            model.get_layer(f"{layer.name}_bias").set_weights([bias[None, :]])
+            weights = [kernel]
+        model.get_layer(layer.name).set_weights(weights)
 
 
 def one_hot(indices: npt.ArrayLike, depth: int) -> FloatArray:

@@ -35,7 +35,7 @@ class PairScores:
         self._vectors: dict[str, FloatArray] = {}
         for name in ("user_gmf", "item_gmf", "user_mlp", "item_mlp"):
             if name in weights:
-                table = weights[name][0]
+                table = weights[name][0] + weights.get(f"{name}_bias", [np.float32(0)])[0]
                 self._vectors[name] = np.maximum(table, 0) if f"{name}_relu" in names else table
         numbers = sum(name.startswith("hidden_") for name in weights)
         self._tower = [weights[f"hidden_{i}"] for i in range(1, numbers + 1)]

@@ -101,7 +101,8 @@ def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs,
                 loss = cross_entropy(labels[start:end], chance[:, 0])
                 if model.losses:
                     loss += tf.add_n(model.losses)
-            slopes = tape.gradient(loss, model.trainable_variables)
+            # as whole tables: Keras' Adam squares each of a row's repeated slopes, not their sum (3.15)
+            slopes = [tf.convert_to_tensor(s) for s in tape.gradient(loss, model.trainable_variables)]
             optimizer.apply(slopes, model.trainable_variables)
             total += loss * tf.cast(end - start, tf.float32)
         return total / tf.cast(n, tf.float32)

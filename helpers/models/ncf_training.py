@@ -91,7 +91,9 @@ def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs,
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
 
-    @tf.function
+    column, truth = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
+
+    @tf.function(input_signature=(column, column, truth))  # one graph for epochs of every length
     def epoch(users: Any, items: Any, labels: Any) -> Any:
         n, total = tf.shape(labels)[0], 0.0
         for start in tf.range(0, n, batch_size):
@@ -109,7 +111,7 @@ def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs,
 
     def run(examples: LabeledPairs, learning_rate: float) -> float:
         optimizer.learning_rate = learning_rate
-        return float(epoch(*(tf.constant(column) for column in examples)))
+        return float(epoch(*(tf.constant(values) for values in examples)))
 
     return run
 

@@ -429,7 +429,8 @@ print("largest difference of 500 chances:", "below 0.00001" if gap < 1e-5 else f
 # %% [markdown]
 # The same function, then; the bias is a row that all rows share, and adds nothing an embedding could not hold. What does the detour cost?
 # The post makes all one-hot vectors before it trains. Memory we can count; for the time we train on 2,048 rows both ways: one-hot with
-# `fit`, as the post does, and look-ups with an epoch as one graph, as `ncf.py` does.
+# `fit`, as the post does, and look-ups with an epoch as one graph, as `ncf.py` does. (Keras' Adam squares the slopes of a row that comes
+# twice in a batch one by one, not their sum; so both our loops hand it whole tables.)
 
 # %% tags=["nbval-ignore-output"]
 examples = sampling.NegativeSampler(split.train).epoch(5, rng=np.random.default_rng(0))
@@ -520,7 +521,7 @@ for one, other in (
 # %% [markdown]
 # Was EASE your first, and the other two behind it together? The deployed network beats popularity. That it beats a plain product of two
 # vectors is not established, nor is the contrary. EASE leads, by less than 671 users can settle here. And the halves
-# disappoint alone: the perceptron without a product hardly passes popularity.
+# disappoint alone: with these settings neither is far above popularity.
 #
 # Rendle and others (2020) found the same: a perceptron *can* imitate a product, but must learn it from examples, while MF has it built in.
 # Be slow to believe one run, too. Over three seeds in the benchmark `ncf`, NeuMF comes to .025, not .032. A likely reason for EASE's lead: half

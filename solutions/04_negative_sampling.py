@@ -50,7 +50,7 @@ from helpers.models.baselines import Popularity
 from helpers.models.linear import EASE
 from helpers.models.mf import MatrixFactorization
 from helpers.models.mf_implicit import LogisticMF
-from helpers.models.neighbours import ItemKNN
+from helpers.models.neighbors import ItemKNN
 
 plots.style()
 
@@ -334,14 +334,14 @@ pd.DataFrame(table, columns=["negatives", "from the 100 most popular", "held-out
 
 
 # %%
-def loop_negatives(users, items, catalogue, n_neg, rng):
+def loop_negatives(users, items, catalog, n_neg, rng):
     """Draw as the post does: pair by pair, negative by negative."""
     records, negatives = set(zip(users, items, strict=True)), []
     for user, _ in records:
         for _ in range(n_neg):
-            item = rng.choice(catalogue)
+            item = rng.choice(catalog)
             while (user, item) in records:
-                item = rng.choice(catalogue)
+                item = rng.choice(catalog)
             negatives.append((user, item))
     return negatives
 
@@ -357,8 +357,8 @@ def pairs_per_second(draw, repeats=3):
 
 
 few_users, few_items = honest.users[:1000].tolist(), honest.items[:1000].tolist()
-catalogue, rng = np.arange(ratings.n_items), np.random.default_rng(0)
-slow = pairs_per_second(lambda: len(loop_negatives(few_users, few_items, catalogue, 5, rng)))
+catalog, rng = np.arange(ratings.n_items), np.random.default_rng(0)
+slow = pairs_per_second(lambda: len(loop_negatives(few_users, few_items, catalog, 5, rng)))
 fast = pairs_per_second(lambda: honest.draw(honest.users, ratio=5, rng=rng).size)
 print("the vectorized sampler is", "more" if fast > 200 * slow else "less", "than 200 times as fast")
 
@@ -547,7 +547,7 @@ explore(
 # **Exercise 04.6** (8 min). Write `ndcg(ranked, held_out, k)` for one user: `ranked` lists items, best first; `held_out` the right ones. The
 # best possible sum has no more terms than `k`, or than there are held-out items.
 #
-# For real users the list is the whole catalogue without what the user has seen. Will your lists, one by one, agree with `metrics`, which
+# For real users the list is the whole catalog without what the user has seen. Will your lists, one by one, agree with `metrics`, which
 # finds the places of all held-out items of all users at once? The cell after the check compares, on the post's split.
 
 
@@ -649,7 +649,7 @@ summary = pd.DataFrame(
     {
         "median clicks of a suggestion": [np.median(trained_on[top]) for top in tops.values()],
         "with 10 clicks or fewer": [f"{(trained_on[top] <= 10).mean():.0%}" for top in tops.values()],
-        "share of the catalogue shown": [
+        "share of the catalog shown": [
             f"{metrics.coverage(t, ratings.n_items):.1%}" for t in tops.values()
         ],
     },
@@ -726,7 +726,7 @@ for source in [ratings] if hundred is None else [ratings, hundred]:
 # %% [markdown]
 # On latest-small the draw moves EASE by a point, as much as separates it from item-kNN: one split is one sample. On ML-100K, where it is at hand, nearly
 # half of all users have several films in their last second, and the rule by item number costs EASE more than a third of its hits, since
-# item numbers follow the catalogue's history and no one's taste. A number without its tie rule cannot be repeated.
+# item numbers follow the catalog's history and no one's taste. A number without its tie rule cannot be repeated.
 #
 # ## Sampled candidates
 #
@@ -817,7 +817,7 @@ assert flips[0].high < 0 < flips[2].low
 
 # %% [markdown]
 # Both ends are established: with 20 candidates the factorization is better, with 1,000 EASE is. Nothing is wrong with either number, but
-# they answer different questions, and only the full catalogue asks the one a shop has. With few candidates a model gains most by
+# they answer different questions, and only the full catalog asks the one a shop has. With few candidates a model gains most by
 # never being quite wrong; at the top of 9,000 it must be right.
 
 # %%
@@ -846,7 +846,7 @@ likes = np.full(len(last_ten.test), return_one(None, None)) >= 0.5
 flat = np.ones((ratings.n_users, ratings.n_items), dtype=np.float32)
 found = metrics.evaluate(flat, last_one.test, seen=last_one.train)["hit_rate"]
 print(f"`return 1.0` on {len(likes):,} held-out positives: {likes.mean():.0%} right")
-print(f"`return 1.0` on the full catalogue: HR@10 {found.mean:.4f}, equal scores in random order")
+print(f"`return 1.0` on the full catalog: HR@10 {found.mean:.4f}, equal scores in random order")
 try:
     pd.DataFrame({"remove": [1.0]}).drop("remove", 1)
 except TypeError as error:
@@ -877,7 +877,7 @@ for name, order in (("in random order", rng.permutation(n)), ("in the file's ord
 # %% [markdown]
 # ## Scoreboard
 #
-# One protocol for all: the last interaction held out by a seeded draw among ties, the full catalogue without what the user has seen, 671
+# One protocol for all: the last interaction held out by a seeded draw among ties, the full catalog without what the user has seen, 671
 # users, intervals by bootstrap.
 
 # %% tags=["nbval-ignore-output"]

@@ -15,7 +15,6 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import time
 import types
 from collections.abc import Callable
@@ -23,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
-_CONFIG = "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n"
 _SILENCED = ("sagemaker", "sagemaker.config", "sagemaker.core", "sagemaker.core.helper", "sagemaker.serve")
 _CONFIG_READERS = (
     "sagemaker.core.config.config",
@@ -69,17 +67,7 @@ def load(*, local: bool) -> Any:
 
 def opt_out() -> None:
     """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
-    if not os.environ.get("SAGEMAKER_USER_CONFIG_OVERRIDE"):
-        folder = (
-            Path(tempfile.gettempdir()) / f"course-sagemaker-{os.getuid() if hasattr(os, 'getuid') else 0}"
-        )
-        folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / "config.yaml"
-        if not path.exists() or path.read_text(encoding="utf-8") != _CONFIG:
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.write_text(_CONFIG, encoding="utf-8")
-            draft.replace(path)
-        os.environ["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(path)
+    os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", str(Path(__file__).with_name("sagemaker.yaml")))
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 
 

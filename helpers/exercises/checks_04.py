@@ -480,15 +480,15 @@ register(
     ),
     Quiz(
         "04.q3",
-        "A paper reports HR@10 = 0.72 with 100 sampled candidates. Yours has 0.07 on the full catalogue. Which is better?",
+        "A paper reports HR@10 = 0.72 with 100 sampled candidates. Yours has 0.07 on the full catalog. Which is better?",
         {
             "a": "It cannot be told: both must be measured under one protocol.",
             "b": "The paper's, by a factor of ten.",
-            "c": "Yours, because the full catalogue is harder.",
+            "c": "Yours, because the full catalog is harder.",
         },
         "a",
         {
-            "a": "One of our models has about both numbers at once. Rank both on the full catalogue, and give intervals.",
+            "a": "One of our models has about both numbers at once. Rank both on the full catalog, and give intervals.",
             "b": "The same model can have both numbers: look at the curves above.",
             "c": "Harder it is, but by how much depends on the model. Without one protocol there is no order.",
         },

@@ -1,6 +1,6 @@
 """Count, for every held-out item, the scores of its row that are above it or equal to it.
 
-This is the inner loop of every ranking metric: no sorting of the catalogue, no
+This is the inner loop of every ranking metric: no sorting of the catalog, no
 copy of the score matrix, blocks that fit in memory.
 """
 

@@ -126,7 +126,7 @@ def evaluate(
     ties: Ties = "expected",
     block: int = 2048,
 ) -> dict[str, RankingResult]:
-    """Evaluate a model on the full catalogue.
+    """Evaluate a model on the full catalog.
 
     Parameters
     ----------

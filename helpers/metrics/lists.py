@@ -1,4 +1,4 @@
-"""What the recommended lists are like: how much of the catalogue they show, how obvious they are."""
+"""What the recommended lists are like: how much of the catalog they show, how obvious they are."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def top_k(
 
 
 def coverage(lists: npt.ArrayLike, n_items: int) -> float:
-    """Share of the catalogue that stands in at least one list.
+    """Share of the catalog that stands in at least one list.
 
     Parameters
     ----------
     lists : array of int, (n_users, k)
         Recommended items, as from `top_k`.
     n_items : int
-        Size of the catalogue.
+        Size of the catalog.
     """
     return len(np.unique(check_ids(lists, n_items, "item"))) / n_items
 

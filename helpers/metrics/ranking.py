@@ -66,7 +66,7 @@ def precision(ranks: Ranks, k: int = 10) -> FloatArray:
 
 
 def ndcg(ranks: Ranks, k: int = 10) -> FloatArray:
-    """Normalised discounted cumulative gain of the top k, with gains 0 and 1.
+    """Normalized discounted cumulative gain of the top k, with gains 0 and 1.
 
     A held-out item at position p <= k gains ``1 / log2(p + 1)``; the sum is
     divided by that of a list with the held-out items on top. With one held-out

@@ -41,7 +41,7 @@ class Ranks:
     ties : str
         The rule for equal scores, see `Ties`.
     candidates : str
-        What was ranked, for the ledger: "full catalogue, seen removed" or "sampled 100".
+        What was ranked, for the ledger: "full catalog, seen removed" or "sampled 100".
     """
 
     users: npt.NDArray[np.int32]
@@ -72,7 +72,7 @@ def rank_held_out(
     users: npt.ArrayLike | None = None,
     ties: Ties = "expected",
 ) -> Ranks:
-    """Rank each user's held-out items among the whole catalogue.
+    """Rank each user's held-out items among the whole catalog.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def rank_held_out(
         leave_out(matrix, seen_row, seen_item, row, items, value, greater, equal, lower)
     evaluated, index = np.unique(row, return_inverse=True)
     names = np.arange(n_rows) if users is None else np.asarray(users)
-    text = "full catalogue" + (", seen removed" if seen is not None else "")
+    text = "full catalog" + (", seen removed" if seen is not None else "")
     return settle(
         names[evaluated].astype(np.int32),
         index,

@@ -3,8 +3,9 @@
 Frameworks load inside the functions that need them: importing this room costs NumPy, SciPy and pandas.
 
 - `baselines`: a constant, biases, popularity
-- `neighbours`, `linear`, `als`: item-kNN, EASE and implicit ALS, which rank
+- `neighbors`, `linear`, `als`: item-kNN, EASE and implicit ALS, which rank
 - `mf_implicit`: matrix factorization that learns from positives and sampled negatives
+- `losses`: one model under four losses
 - `mf`: matrix factorization in NumPy; `mf_arithmetic` and `optimizers` are its parts
 - `mf_talk`: the 2018 talk's settings; `mf_mxnet`, `mf_keras`: the same function in the frameworks
 """
@@ -16,7 +17,7 @@ from helpers.models.linear import EASE
 from helpers.models.mf import MatrixFactorization
 from helpers.models.mf_implicit import LogisticMF
 from helpers.models.mf_talk import TalkModel
-from helpers.models.neighbours import ItemKNN
+from helpers.models.neighbors import ItemKNN
 
 __all__ = [
     "EASE",

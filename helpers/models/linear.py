@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import linalg, sparse
 
 from helpers.models.checks import NotFittedError, check_indices
-from helpers.models.neighbours import binary_matrix
+from helpers.models.neighbors import binary_matrix
 
 if TYPE_CHECKING:
     from helpers.data import Interactions

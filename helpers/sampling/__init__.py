@@ -1,4 +1,4 @@
-"""Negatives for implicit feedback: one vectorised sampler, and thin shells over it.
+"""Negatives for implicit feedback: one vectorized sampler, and thin shells over it.
 
 Importing this room costs NumPy and SciPy; MXNet and TensorFlow load when their shell is used.
 """

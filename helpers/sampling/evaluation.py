@@ -33,7 +33,7 @@ def evaluation_candidates(
     held_out : Interactions or (users, items)
         The test positives.
     known : Interactions or (users, items)
-        All positives, train and test; it sets the size of the catalogue.
+        All positives, train and test; it sets the size of the catalog.
     n_negatives : int
         Negatives a user.
     rng : numpy.random.Generator
@@ -77,7 +77,7 @@ def evaluation_candidates(
             short = users[here[left < n_negatives]]
             raise SamplingError(
                 f"fewer than {n_negatives} negatives are left for {name_some(short, known)}; "
-                f"the catalogue has {n_items} items, ask for {left.min()} or fewer"
+                f"the catalog has {n_items} items, ask for {left.min()} or fewer"
             )
         part = np.argpartition(key, n_negatives - 1, axis=1)[:, :n_negatives]
         order = np.argsort(np.take_along_axis(key, part, axis=1), axis=1)

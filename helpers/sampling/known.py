@@ -85,7 +85,7 @@ class BitSet:
 
 
 class SortedKeys:
-    """Eight bytes a pair, for catalogues whose bits would not fit.
+    """Eight bytes a pair, for catalogs whose bits would not fit.
 
     The key of a pair is ``user * n_items + item``; a look-up is a binary
     search. Parameters are those of `BitSet`.

@@ -24,7 +24,7 @@ class Proposal(Protocol):
 
 
 class Uniform:
-    """Every item of the catalogue with the same probability."""
+    """Every item of the catalog with the same probability."""
 
     def __init__(self, n_items: int) -> None:
         self.n_items = n_items
@@ -42,7 +42,7 @@ class Weighted:
     """Items in proportion to given weights, by Walker's alias method.
 
     The table costs one pass over the items; a draw costs one random number and
-    two look-ups, whatever the size of the catalogue.
+    two look-ups, whatever the size of the catalog.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class InBatch:
     positives : ndarray of int32, (n_rows,)
         The positive item of every row, in the order of training.
     n_items : int
-        Size of the catalogue.
+        Size of the catalog.
     batch_size : int
         Rows in a batch.
     """

@@ -32,12 +32,12 @@ def run() -> list[dict]:
     rows = []
     for name, function, target in (
         (
-            "HR and NDCG@10, full catalogue, one held out",
+            "HR and NDCG@10, full catalog, one held out",
             lambda: evaluate(scores, one.test, seen=one.train),
             "<= 0.2",
         ),
         (
-            "HR and NDCG@10, full catalogue, ten held out",
+            "HR and NDCG@10, full catalog, ten held out",
             lambda: evaluate(scores, ten.test, seen=ten.train),
             "<= 0.2",
         ),

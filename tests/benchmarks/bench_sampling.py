@@ -16,15 +16,15 @@ from helpers.sampling import NegativeSampler
 _LOOP_NEGATIVES = 30_000  # the whole of ML-100K would take the loop 10 to 20 seconds
 
 
-def python_loop(users: np.ndarray, items: np.ndarray, catalogue: np.ndarray, ratio: int, stop: int) -> int:
+def python_loop(users: np.ndarray, items: np.ndarray, catalog: np.ndarray, ratio: int, stop: int) -> int:
     """Draw as in the post, which checks a set of tuples and calls ``np.random.choice`` once a draw."""
     negatives = []
     records = set(zip(users, items, strict=True))
     for user, _ in records:
         for _ in range(ratio):
-            drawn = np.random.choice(catalogue)  # noqa: NPY002 - the post's own call is what is measured
+            drawn = np.random.choice(catalog)  # noqa: NPY002 - the post's own call is what is measured
             while (user, drawn) in records:
-                drawn = np.random.choice(catalogue)  # noqa: NPY002
+                drawn = np.random.choice(catalog)  # noqa: NPY002
             negatives.append([user, drawn, 0])
         if len(negatives) >= stop:
             break
@@ -66,13 +66,13 @@ def run() -> list[dict]:
     data = load_or_none("100k") or load("latest-small")
     train = leave_last_out(data, 10).train
     users, items = train.frame["user"].to_numpy(), train.frame["item"].to_numpy()
-    catalogue = np.arange(data.n_items)
+    catalog = np.arange(data.n_items)
     rows = []
     drawn = 0
 
     def loop() -> None:
         nonlocal drawn
-        drawn = python_loop(users, items, catalogue, 5, _LOOP_NEGATIVES)
+        drawn = python_loop(users, items, catalog, 5, _LOOP_NEGATIVES)
 
     slow = drawn / _fastest(loop, 2) if drawn else _LOOP_NEGATIVES / _fastest(loop, 2)
     what = f"{data.name}, ratio 5"

@@ -251,3 +251,28 @@ def test_a_connection_says_account_and_region(monkeypatch, aws, capsys):
     finally:
         cloud.disconnect()
         gates.aws.forget()
+
+
+def test_the_sdk_sends_nothing_home():
+    """In a process of its own, with every connection but to this machine refused."""
+    import os
+    import subprocess
+    import sys
+
+    from helpers.book import ROOT
+
+    code = (
+        "import socket\n"
+        "def refuse(*a, **k): raise AssertionError(f'looked up {a}')\n"
+        "socket.getaddrinfo = refuse\n"
+        "from helpers.cloud import sdk\n"
+        "sdk.load(local=False)\n"
+        "from sagemaker.core.telemetry import telemetry_logging as t\n"
+        "from sagemaker.core.config.config import load_sagemaker_config as config\n"
+        "print(config()['SageMaker']['PythonSDK']['Modules']['TelemetryOptOut'], t._send_telemetry_request(1, 2))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAGEMAKER_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "True None\n", done.stderr[-2000:]

@@ -10,8 +10,7 @@ import pytest
 from scipy import sparse
 
 from helpers.cloud.recordio import write_spmatrix_to_sparse_tensor
-from tests.cloud.conftest import ECR, ROLE
-from tests.cloud.conftest import BUCKET
+from tests.cloud.conftest import BUCKET, ECR, ROLE
 
 IMAGE = f"{ECR}/factorization-machines:1"
 

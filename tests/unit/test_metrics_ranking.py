@@ -208,7 +208,7 @@ def test_k_must_be_a_whole_number(k: object) -> None:
 # --- candidates --------------------------------------------------------------------------------
 
 
-def test_all_items_as_candidates_equal_the_full_catalogue() -> None:
+def test_all_items_as_candidates_equal_the_full_catalog() -> None:
     rng = np.random.default_rng(6)
     scores = rng.integers(0, 9, (50, 30)).astype(float)
     held = (

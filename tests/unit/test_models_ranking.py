@@ -31,7 +31,7 @@ def random_world(n_users: int = 50, n_items: int = 30, seed: int = 0) -> Interac
 
 
 def two_tastes(n_users: int = 120, n_items: int = 60, seed: int = 0) -> tuple[Interactions, tuple]:
-    """Users take items of their own half of the catalogue; popularity says nothing about whose."""
+    """Users take items of their own half of the catalog; popularity says nothing about whose."""
     rng = np.random.default_rng(seed)
     own = (np.arange(n_users) % 2)[:, None] == (np.arange(n_items) % 2)[None, :]
     cells = own & (rng.random(own.shape) < 0.5)
@@ -105,12 +105,12 @@ def test_item_knn_is_its_formula() -> None:
     np.fill_diagonal(cosine, 0.0)
     for row in cosine:
         row[np.argsort(-row, kind="stable")[5:]] = 0.0
-    got = ItemKNN(neighbours=5, shrinkage=3.0).fit(data)
+    got = ItemKNN(neighbors=5, shrinkage=3.0).fit(data)
     # equal similarities at the fifth place may be kept either way: compare what is kept, not which
     np.testing.assert_allclose(
         np.sort(got.similarity.toarray(), axis=1), np.sort(cosine, axis=1), rtol=1e-5, atol=1e-7
     )
-    everything = ItemKNN(neighbours=30, shrinkage=0.0).fit(data)
+    everything = ItemKNN(neighbors=30, shrinkage=0.0).fit(data)
     cosine = both / np.sqrt(np.outer(count, count))
     np.fill_diagonal(cosine, 0.0)
     np.testing.assert_allclose(everything.scores(np.arange(50)), taken @ cosine, rtol=1e-4)

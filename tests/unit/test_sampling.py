@@ -69,7 +69,7 @@ def test_membership_equals_a_matrix(kind: type, n_items: int) -> None:
     assert all((known.row(user) == truth[user]).all() for user in range(13))
 
 
-def test_large_catalogues_fall_back_to_sorted_keys() -> None:
+def test_large_catalogs_fall_back_to_sorted_keys() -> None:
     users, items = np.array([0, 99_999]), np.array([5, 9_999_999])
     known = known_pairs(users, items, 100_000, 10_000_000)
     assert isinstance(known, SortedKeys)

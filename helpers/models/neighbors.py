@@ -1,4 +1,4 @@
-"""Item-based neighbourhoods: recommend what is similar to what the user took."""
+"""Item-based neighborhoods: recommend what is similar to what the user took."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def binary_matrix(data: Interactions) -> sparse.csr_matrix:
 
 
 class ItemKNN:
-    """Item-based k nearest neighbours on implicit feedback.
+    """Item-based k nearest neighbors on implicit feedback.
 
     The similarity of two items is the cosine of their columns, shrunk towards
     zero where few users support it: ``c_ij / (sqrt(c_i c_j) + shrinkage)`` with
@@ -35,7 +35,7 @@ class ItemKNN:
 
     Parameters
     ----------
-    neighbours : int
+    neighbors : int
         Most similar items kept for each item.
     shrinkage : float
         0 or more, in users.
@@ -45,20 +45,20 @@ class ItemKNN:
     Sarwar et al. 2001; Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms".
     """
 
-    def __init__(self, neighbours: int = 100, shrinkage: float = 10.0) -> None:
-        if neighbours < 1 or shrinkage < 0:
+    def __init__(self, neighbors: int = 100, shrinkage: float = 10.0) -> None:
+        if neighbors < 1 or shrinkage < 0:
             raise ValueError(
-                f"neighbours={neighbours}, shrinkage={shrinkage}: expected at least 1, and 0 or more"
+                f"neighbors={neighbors}, shrinkage={shrinkage}: expected at least 1, and 0 or more"
             )
-        self.neighbours, self.shrinkage = neighbours, shrinkage
+        self.neighbors, self.shrinkage = neighbors, shrinkage
 
     def fit(self, data: Interactions) -> ItemKNN:
-        """Find the neighbours of every item of `data`."""
+        """Find the neighbors of every item of `data`."""
         taken = binary_matrix(data)
         columns = taken.tocsc()
         root = np.sqrt(np.asarray(taken.sum(axis=0)).ravel())  # (n_items,)
         n_items = taken.shape[1]
-        keep = min(self.neighbours, n_items)
+        keep = min(self.neighbors, n_items)
         step = max(1, _CELLS // n_items)
         blocks = []
         for start in range(0, n_items, step):
@@ -69,7 +69,7 @@ class ItemKNN:
             row = np.repeat(np.arange(len(both)), keep)
             weight = np.take_along_axis(both, best, axis=1).ravel()
             blocks.append(sparse.csr_matrix((weight, (row, best.ravel())), shape=both.shape))
-        # row i holds the neighbours that vote for item i
+        # row i holds the neighbors that vote for item i
         self.similarity = sparse.vstack(blocks, format="csr").astype(np.float32)
         self.similarity.eliminate_zeros()
         self._taken = taken

@@ -1,0 +1,75 @@
+"""A Kinesis on this machine, and streams and logs of a test's own."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from helpers.events import Consumer, EventLog, Patience, Producer, click, impression, response
+
+ACCESS = {"region_name": "us-west-2", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def kinesis_url():
+    import logging
+
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for every call
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield f"http://127.0.0.1:{server.get_host_and_port()[1]}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def kinesis(kinesis_url):
+    import boto3
+
+    return boto3.client("kinesis", endpoint_url=kinesis_url, **ACCESS)
+
+
+@pytest.fixture
+def stream(kinesis):
+    name = f"events-{next(_numbers)}"
+    kinesis.create_stream(StreamName=name, ShardCount=2)
+    yield name
+    kinesis.delete_stream(StreamName=name)
+
+
+@pytest.fixture
+def log(tmp_path):
+    with EventLog(tmp_path / "log.sqlite", busy_seconds=0.2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hasty():
+    """Patience that waits for nothing and notes what it would have waited."""
+    pauses: list[float] = []
+    patience = Patience(attempts=4, sleep=pauses.append)
+    patience.pauses = pauses
+    return patience
+
+
+@pytest.fixture
+def producer(kinesis, stream, tmp_path, hasty):
+    made = Producer(kinesis, stream, tmp_path / "outbox", events_per_record=4, patience=hasty)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def consumer(kinesis, stream, log, hasty):
+    return Consumer(kinesis, stream, log, items=range(100), interval=0, patience=hasty)
+
+
+def request(number, n_items=3, model="m1"):
+    """Three impressions, one click and the response of one request."""
+    name = f"r{number:05d}"
+    shown = [impression(name, number % 7, item, item, 0.5, model) for item in range(n_items)]
+    return [*shown, click(name, number % 7, 1, 1, model), response(name, number % 7, model, 12.5)]

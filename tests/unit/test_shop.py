@@ -1,0 +1,332 @@
+"""The simulated shop: its truth, its propensities, and estimates that are held against it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from helpers import shop as sh
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return sh.plant_shop(seed=0)
+
+
+@pytest.fixture(scope="module")
+def traffic(shop):
+    return sh.visit(shop, sh.production_policy(shop, explore=0.2), 40_000, np.random.default_rng(0))
+
+
+# the world
+
+
+def test_examination_falls_by_a_power_of_the_slot():
+    assert sh.examination(4, 1.0) == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
+    assert sh.examination(3, 0).tolist() == [1, 1, 1]
+    for slots, bias in ((0, 1.0), (3, -0.1)):
+        with pytest.raises(ValueError, match="expected at least 1 and 0"):
+            sh.examination(slots, bias)
+
+
+def test_clicks_per_request_by_hand():
+    shop = sh.Shop(np.array([[0.5, 0.2, 0.1], [0.1, 0.2, 0.5]]), np.array([0.75, 0.25]), np.array([1.0, 0.5]))
+    assert shop.mean_appeal == pytest.approx([0.4, 0.2, 0.2])
+    same = [[0, 1, 2], [0, 1, 2]]
+    assert shop.clicks_per_request(same) == pytest.approx(0.75 * 0.6 + 0.25 * 0.2)
+    assert shop.best_orders().tolist() == [[0, 1, 2], [2, 1, 0]]
+    assert shop.clicks_per_request(shop.best_orders()) == pytest.approx(0.6)
+    assert shop.any_click(same) == pytest.approx(0.75 * (1 - 0.5 * 0.9) + 0.25 * (1 - 0.9 * 0.9))
+    assert shop.with_bias(0).clicks_per_request(same) == pytest.approx(0.75 * 0.7 + 0.25 * 0.3)
+
+
+def test_the_planted_shop_is_the_same_for_a_seed_and_has_its_best_item_first(shop):
+    again, other = sh.plant_shop(seed=0), sh.plant_shop(seed=1)
+    assert np.array_equal(shop.appeal, again.appeal) and not np.array_equal(shop.appeal, other.appeal)
+    assert (np.diff(shop.mean_appeal) <= 0).all() and shop.appeal.max() < 1
+
+
+@pytest.mark.parametrize(
+    "appeal, share, looks, message",
+    [
+        (np.array([[1.2]]), np.ones(1), np.ones(1), "appeal holds"),
+        (np.array([[0.2]]), np.array([0.5]), np.ones(1), "share sums to 0.5"),
+        (np.array([[0.2]]), np.ones(2) / 2, np.ones(1), r"expected \(segments, items\)"),
+        (np.array([[0.2]]), np.ones(1), np.ones(2), "2 slots for 1 items"),
+        (np.array([[np.nan]]), np.ones(1), np.ones(1), "appeal holds"),
+    ],
+)
+def test_a_shop_that_cannot_be_is_refused(appeal, share, looks, message):
+    with pytest.raises(ValueError, match=message):
+        sh.Shop(appeal, share, looks)
+
+
+# policies
+
+
+def test_logged_propensities_are_the_frequencies(shop):
+    policy = sh.production_policy(shop, explore=0.3, seed=4)
+    n = 60_000
+    for segment in range(shop.n_segments):
+        shown = policy.show(np.full(n, segment), shop.n_slots, np.random.default_rng(segment))
+        for slot in (0, 4, 9):
+            seen = np.bincount(shown.items[:, slot], minlength=shop.n_items) / n
+            said = policy.propensity(segment, np.arange(shop.n_items), slot)
+            assert said.sum() == pytest.approx(1)
+            assert np.abs(seen - said).max() < 4 * np.sqrt(0.25 / n)
+    assert (np.sort(shown.items, axis=1)[:, 1:] > np.sort(shown.items, axis=1)[:, :-1]).all(), "none twice"
+    assert shown.explored.mean() == pytest.approx(0.3, abs=0.01)
+
+
+def test_without_exploration_the_order_is_shown_as_it_is(shop):
+    policy = sh.production_policy(shop)
+    segments = np.array([0, 2, 1])
+    shown = policy.show(segments, 5, np.random.default_rng(0))
+    assert np.array_equal(shown.items, policy.orders[segments, :5])
+    assert (shown.propensity == 1).all() and not shown.explored.any()
+
+
+def test_skill_orders_the_policies_and_the_overlooked_item_is_last(shop):
+    worth = [
+        np.mean(
+            [
+                shop.clicks_per_request(sh.production_policy(shop, skill=s, overlooked=None, seed=i).orders)
+                for i in range(20)
+            ]
+        )
+        for s in (0, 0.5, 1)
+    ]
+    assert worth[0] < worth[1] < worth[2] == pytest.approx(shop.clicks_per_request(shop.best_orders()))
+    assert (sh.production_policy(shop).orders[:, shop.n_slots - 1] == 0).all()
+    with pytest.raises(ValueError, match="skill is 2"):
+        sh.production_policy(shop, skill=2)
+
+
+def test_orders_and_shares_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="explore is 1.5"):
+        sh.Policy(np.array([[0, 1]]), 1.5)
+    with pytest.raises(ValueError, match="each item once"):
+        sh.Policy(np.array([[0, 0]]))
+
+
+# traffic
+
+
+def test_clicks_follow_looks_times_appeal(shop, traffic):
+    frame = traffic.frame()
+    expected = shop.appeal[frame["segment"], frame["item"]] * shop.examination[frame["position"]]
+    for slot in (0, 5):
+        rows = (frame["position"] == slot).to_numpy()
+        assert frame["click"][rows].mean() == pytest.approx(expected[rows].mean(), abs=0.006)
+    assert len(frame) == 40_000 * shop.n_slots and len(traffic) == 40_000
+
+
+def test_counts_are_those_of_the_frame(shop, traffic):
+    impressions, clicks = traffic.counts(shop.n_items)
+    table = traffic.frame().groupby("item")["click"].agg(["size", "sum"])
+    assert impressions[table.index] == pytest.approx(table["size"]) and clicks[table.index] == pytest.approx(
+        table["sum"]
+    )
+    assert traffic.counts(shop.n_items, slots=1)[0].sum() == len(traffic)
+
+
+# estimates
+
+
+def test_naive_is_off_by_more_than_ten_errors_where_ips_is_within_two(shop, traffic):
+    truth = shop.mean_appeal[0]
+    assert sh.naive_ctr(traffic, 0).off_by(truth) > 10
+    for normalize in (False, True):
+        estimate = sh.ips_on_top(traffic, 0, normalize=normalize)
+        assert estimate.off_by(truth) < 2
+        assert (truth - sh.naive_ctr(traffic, 0).value) / estimate.error > 10 * 0.9, (
+            "also in errors of its own"
+        )
+    within = [sh.ips_on_top(traffic, i).holds(shop.mean_appeal[i]) for i in range(shop.n_items)]
+    assert np.mean(within) >= 0.85, "95 in 100, give or take"
+
+
+def test_ips_by_hand():
+    found = sh.ips([1, 0, 1], [0.5, 0.5, 0.1], n_requests=10)
+    assert found.value == pytest.approx((2 + 10) / 10)
+    assert found.error == pytest.approx(np.sqrt(((4 + 100) / 10 - 1.44) / 10))
+    assert sh.ips([1, 0, 1], [0.5, 0.5, 0.1], 10, clip=4).value == pytest.approx((2 + 4) / 10)
+    normal = sh.ips([1, 0, 1], [0.5, 0.5, 0.1], 10, normalize=True)
+    assert normal.value == pytest.approx(12 / 14) and normal.value <= 1
+    assert sh.ips([1, 1], [1, 1], 2) == sh.Estimate(1.0, 0.0)
+
+
+@pytest.mark.parametrize("bad", [0.0, -0.2, 1.1, np.nan])
+def test_a_propensity_that_cannot_be_is_refused(bad):
+    with pytest.raises(ValueError, match="cannot be weighted"):
+        sh.ips([1, 0], [0.5, bad], 5)
+
+
+def test_ips_refuses_what_does_not_fit(shop, traffic):
+    for clicks, propensity, n in (([1], [0.5, 0.5], 5), ([], [], 5), ([1, 1], [0.5, 0.5], 1)):
+        with pytest.raises(ValueError, match="expected one each"):
+            sh.ips(clicks, propensity, n)
+    with pytest.raises(ValueError, match="clip is 0.5"):
+        sh.ips([1], [0.5], 2, clip=0.5)
+    greedy = sh.visit(shop, sh.production_policy(shop), 100, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="never on top: no weight can make up for that"):
+        sh.ips_on_top(greedy, 0)
+    with pytest.raises(ValueError, match="never shown"):
+        sh.naive_ctr(greedy, 18)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("item", [0, 2])
+def test_the_95_percent_interval_covers_the_truth_in_93_to_97_of_100(shop, item, normalize):
+    """2,000 shops on the top slot alone: item 2 leads in one segment, item 0 is shown by exploration only."""
+    policy = sh.production_policy(shop, explore=0.2)
+    covered = sh.coverage(shop, policy, item, 20_000, 2000, np.random.default_rng(item), normalize=normalize)
+    assert 0.93 <= covered <= 0.97
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_coverage_draws_counts_by_the_law_of_the_customers(shop, normalize):
+    """Customer by customer, with the estimator of the log, the share is the same."""
+    policy = sh.production_policy(shop, explore=0.2)
+    top = sh.Shop(shop.appeal, shop.share, shop.examination[:1])
+    logs = [sh.visit(top, policy, 3000, np.random.default_rng(s)) for s in range(300)]
+    found = [sh.ips_on_top(log, 2, normalize=normalize).holds(shop.mean_appeal[2]) for log in logs]
+    said = sh.coverage(shop, policy, 2, 3000, 4000, np.random.default_rng(0), normalize=normalize)
+    assert np.mean(found) == pytest.approx(said, abs=0.05)
+
+
+def test_few_clicks_cover_badly(shop):
+    policy = sh.production_policy(shop, explore=0.2)
+    assert sh.coverage(shop, policy, 0, 1000, 1000, np.random.default_rng(0)) < 0.92
+    assert sh.coverage(shop, sh.production_policy(shop), 0, 1000, 50, np.random.default_rng(0)) == 0
+
+
+def test_one_look_alarms_in_5_of_100_and_fourteen_in_far_more():
+    alarms = sh.peeking(0.4, 14_000, 14, 20_000, np.random.default_rng(0))
+    assert alarms.shape == (20_000, 14)
+    assert alarms[:, -1].mean() == pytest.approx(0.05, abs=0.005)
+    assert 0.18 < alarms.any(axis=1).mean() < 0.26
+    for bad in ((0, 100, 2), (0.5, 1, 2), (0.5, 10, 0)):
+        with pytest.raises(ValueError, match="peeking"):
+            sh.peeking(*bad, 5, np.random.default_rng(0))
+
+
+def test_a_rush_times_every_call_and_passes_errors_on():
+    took = sh.rush(lambda ms: time.sleep(ms / 1000), [20, 1, 20, 1], callers=4)
+    assert took.shape == (4,) and took[0] >= 20 and took[2] >= 20
+    with pytest.raises(ZeroDivisionError):
+        sh.rush(lambda x: 1 / x, [1, 0])
+
+
+def test_comparing_shows_value_error_and_distance():
+    table = sh.compare({"one": sh.Estimate(0.5, 0.1)}, truth=0.3)
+    assert table.loc["one"].tolist() == ["0.500 [0.304, 0.696]", "0.100", "2.0"]
+
+
+def test_clipping_biases_downwards_and_lowers_the_error(shop, traffic):
+    whole, clipped = sh.ips_on_top(traffic, 0), sh.ips_on_top(traffic, 0, clip=20)
+    assert clipped.value < 0.5 * shop.mean_appeal[0] and clipped.error < 0.5 * whole.error
+
+
+def test_the_value_of_another_policy_is_estimated_from_this_ones_log(shop, traffic):
+    best, mine = shop.best_orders(), sh.production_policy(shop).orders
+    for orders in (best, mine):
+        assert sh.policy_value(traffic, orders).off_by(shop.clicks_per_request(orders)) < 3
+    assert sh.policy_value(traffic, best, clip=5).value < sh.policy_value(traffic, best).value
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.5, 1.0])
+def test_looks_are_found_from_random_lists_and_from_swaps(shop, bias):
+    there = shop.with_bias(bias)
+    explored = sh.visit(there, sh.production_policy(there, explore=1.0), 40_000, np.random.default_rng(1))
+    swapped, partner = sh.swap_visit(there, sh.production_policy(there), 120_000, np.random.default_rng(2))
+    assert np.abs(sh.looks_from_random_lists(explored) - there.examination).max() < 0.06
+    assert np.abs(sh.looks_from_swaps(swapped, partner) - there.examination).max() < 0.08
+    assert partner.min() == 1 and partner.max() == there.n_slots - 1
+    assert swapped.clicks.mean() > explored.clicks.mean(), "swaps cost fewer clicks"
+
+
+def test_clicks_per_look_takes_out_the_slots(shop):
+    there = sh.Shop(shop.appeal[:1], np.ones(1), shop.examination)
+    traffic = sh.visit(there, sh.production_policy(there, explore=0.3), 60_000, np.random.default_rng(0))
+    rates = sh.clicks_per_look(traffic, there.examination, there.n_items)
+    assert np.abs(rates - there.mean_appeal).max() < 0.03
+    greedy = sh.visit(there, sh.production_policy(there), 10, np.random.default_rng(0))
+    assert np.isnan(sh.clicks_per_look(greedy, there.examination, there.n_items)).sum() == 10
+    with pytest.raises(ValueError, match="no request was explored"):
+        sh.looks_from_random_lists(greedy)
+
+
+# the loop
+
+
+def test_gini_by_hand():
+    assert sh.gini([3, 3, 3]) == pytest.approx(0)
+    assert sh.gini([0, 0, 0, 8]) == pytest.approx(0.75)
+    assert sh.gini([1, 3]) == pytest.approx(0.25)
+    for bad in ([], [0, 0], [-1, 2]):
+        with pytest.raises(ValueError, match="gini"):
+            sh.gini(bad)
+
+
+def test_bestsellers_feed_on_themselves_and_exploration_helps():
+    shop = sh.plant_shop(100, 10, 1, seed=3)
+    runs = {
+        (learn, explore): [sh.feedback(shop, 20, 300, explore=explore, learn=learn, seed=s) for s in range(6)]
+        for learn, explore in (("clicks", 0.0), ("clicks", 0.1), ("looks", 0.1))
+    }
+    last = {k: np.mean([r.regret[-1] for r in v]) for k, v in runs.items()}
+    spread = {k: np.mean([r.gini[-1] for r in v]) for k, v in runs.items()}
+    assert last["clicks", 0.0] > last["clicks", 0.1] > last["looks", 0.1] > 0
+    assert spread["clicks", 0.0] > 0.88 > spread["looks", 0.1]
+    run = runs["clicks", 0.0][0]
+    assert run.shown.sum() == 20 * 300 * 10 and (run.shown > 0).sum() < 40
+    assert np.array_equal(sh.feedback(shop, 5, 50, seed=1).regret, sh.feedback(shop, 5, 50, seed=1).regret)
+    with pytest.raises(ValueError, match="learn is 'all'"):
+        sh.feedback(shop, learn="all")
+
+
+# the week
+
+
+@pytest.fixture(scope="module")
+def week():
+    return sh.planted_week(seed=0)
+
+
+def test_the_week_has_its_four_incidents(week):
+    from helpers.shop.week import DAY, HOUR, WEEK_BEGINS
+
+    day, hour = (
+        (week["time"].astype(int) - WEEK_BEGINS) // DAY,
+        (week["time"].astype(int) - WEEK_BEGINS) // HOUR,
+    )
+    answers, shown = week[week["kind"] == "response"], week[week["kind"] == "impression"]
+    errors = (answers["status"] >= 500).groupby(hour[answers.index]).mean()
+    assert set(errors[errors > 0.05].index) >= {57, 58, 59} and (errors > 0.12).sum() <= 6
+    slow = answers.groupby("model")["latency_ms"].apply(lambda v: np.median(v.astype(float)))
+    assert slow["mf-2"] == pytest.approx(2 * slow["mf-1"], rel=0.1)
+    per_day = shown.groupby(day[shown.index])["item"].nunique()
+    assert per_day[4] == 8 and per_day.drop(4).min() > 55
+    counts = [
+        np.bincount(shown["item"][day[shown.index].isin(d)].astype(int), minlength=60)
+        for d in ([0], [1], [5])
+    ]
+    assert sh.psi(counts[0], counts[1]) < 0.1 < 0.25 < sh.psi(counts[0], counts[2])
+    assert week["time"].is_monotonic_increasing and len(week) > 10_000
+    assert not week.duplicated(["request_id", "kind", "position"]).any()
+
+
+def test_psi_by_hand():
+    assert sh.psi([10, 10], [10, 10]) == 0
+    assert sh.psi([0.5, 0.5], [2.5, 0.5]) == pytest.approx(
+        (0.75 - 0.5) * np.log(1.5) + (0.25 - 0.5) * np.log(0.5)
+    )
+    assert np.isfinite(sh.psi([0, 9], [9, 0])) and sh.psi([0, 9], [9, 0]) > 1
+    for bad in (([1], [1, 2]), ([], []), ([-1], [1])):
+        with pytest.raises(ValueError, match="psi"):
+            sh.psi(*bad)
+    with pytest.raises(ValueError, match="16 items"):
+        sh.planted_week(n_items=10)

@@ -81,32 +81,11 @@ BANDS: dict[str, dict[Key, Band]] = {
             0.030, 0.006, "0.025 to 0.032 over three seeds"
         ),
     },
-<<<<<<< HEAD
     "05": {
-=======
-    "09": {
-        ("popularity", "HR", SMALL, LAST_TEN, None): Band(0.2537, 0.002),
-        ("popularity", "NDCG", SMALL, LAST_TEN, None): Band(0.0413, 0.0005),
-        ("EASE", "HR", SMALL, LAST_TEN, None): Band(0.3890, 0.004),
-        ("EASE", "NDCG", SMALL, LAST_TEN, None): Band(0.0733, 0.001),
-        ("net, binary", "HR", SMALL, LAST_TEN, 0): Band(0.399, 0.015),
-        ("net, binary", "NDCG", SMALL, LAST_TEN, 0): Band(0.0741, 0.003),
-        ("net, multinomial", "HR", SMALL, LAST_TEN, 0): Band(0.376, 0.015),
-        ("net, multinomial", "NDCG", SMALL, LAST_TEN, 0): Band(0.0680, 0.003),
-        ("net, pairwise", "HR", SMALL, LAST_TEN, 0): Band(0.356, 0.017),
-        ("net, pairwise", "NDCG", SMALL, LAST_TEN, 0): Band(0.065, 0.004, "0.063 to 0.068 over three seeds"),
-        ("net, sampled", "HR", SMALL, LAST_TEN, 0): Band(0.365, 0.017),
-        ("net, sampled", "NDCG", SMALL, LAST_TEN, 0): Band(0.0653, 0.003),
-        ("net, sampled, uncorrected", "HR", SMALL, LAST_TEN, 0): Band(0.288, 0.014),
-        ("net, sampled, uncorrected", "NDCG", SMALL, LAST_TEN, 0): Band(0.0535, 0.0026),
-        ("Mult-VAE", "HR", SMALL, LAST_TEN, 0): Band(0.365, 0.017),
-        ("Mult-VAE", "NDCG", SMALL, LAST_TEN, 0): Band(0.0690, 0.003),
->>>>>>> main
         ("popularity", "HR", SMALL, LAST_ONE, None): Band(0.0417, 0.001),
         ("popularity", "NDCG", SMALL, LAST_ONE, None): Band(0.0199, 0.0005),
         ("EASE", "HR", SMALL, LAST_ONE, None): Band(0.0745, 0.002),
         ("EASE", "NDCG", SMALL, LAST_ONE, None): Band(0.0393, 0.001),
-<<<<<<< HEAD
         ("iALS", "HR", SMALL, LAST_ONE, 0): Band(0.058, 0.0025),
         ("iALS", "NDCG", SMALL, LAST_ONE, 0): Band(0.0324, 0.0015),
         ("MF with negatives", "HR", SMALL, LAST_ONE, 0): Band(0.06, 0.006, "0.057 to 0.061 over three seeds"),
@@ -127,7 +106,28 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("deep MF", "NDCG", SMALL, LAST_ONE, 0): Band(
             0.024, 0.006, "0.023 to 0.025 over lengths of training"
         ),
-=======
+    },
+    "09": {
+        ("popularity", "HR", SMALL, LAST_TEN, None): Band(0.2537, 0.002),
+        ("popularity", "NDCG", SMALL, LAST_TEN, None): Band(0.0413, 0.0005),
+        ("EASE", "HR", SMALL, LAST_TEN, None): Band(0.3890, 0.004),
+        ("EASE", "NDCG", SMALL, LAST_TEN, None): Band(0.0733, 0.001),
+        ("net, binary", "HR", SMALL, LAST_TEN, 0): Band(0.399, 0.015),
+        ("net, binary", "NDCG", SMALL, LAST_TEN, 0): Band(0.0741, 0.003),
+        ("net, multinomial", "HR", SMALL, LAST_TEN, 0): Band(0.376, 0.015),
+        ("net, multinomial", "NDCG", SMALL, LAST_TEN, 0): Band(0.0680, 0.003),
+        ("net, pairwise", "HR", SMALL, LAST_TEN, 0): Band(0.356, 0.017),
+        ("net, pairwise", "NDCG", SMALL, LAST_TEN, 0): Band(0.065, 0.004, "0.063 to 0.068 over three seeds"),
+        ("net, sampled", "HR", SMALL, LAST_TEN, 0): Band(0.365, 0.017),
+        ("net, sampled", "NDCG", SMALL, LAST_TEN, 0): Band(0.0653, 0.003),
+        ("net, sampled, uncorrected", "HR", SMALL, LAST_TEN, 0): Band(0.288, 0.014),
+        ("net, sampled, uncorrected", "NDCG", SMALL, LAST_TEN, 0): Band(0.0535, 0.0026),
+        ("Mult-VAE", "HR", SMALL, LAST_TEN, 0): Band(0.365, 0.017),
+        ("Mult-VAE", "NDCG", SMALL, LAST_TEN, 0): Band(0.0690, 0.003),
+        ("popularity", "HR", SMALL, LAST_ONE, None): Band(0.0417, 0.001),
+        ("popularity", "NDCG", SMALL, LAST_ONE, None): Band(0.0199, 0.0005),
+        ("EASE", "HR", SMALL, LAST_ONE, None): Band(0.0745, 0.002),
+        ("EASE", "NDCG", SMALL, LAST_ONE, None): Band(0.0393, 0.001),
         ("net, binary", "HR", SMALL, LAST_ONE, 0): Band(0.067, 0.006, "a user more or less is 0.0015"),
         ("net, binary", "NDCG", SMALL, LAST_ONE, 0): Band(0.0365, 0.003, "0.034 to 0.039 over three seeds"),
     },
@@ -145,6 +145,13 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("clicks / impressions", TOP_RATE, PLANTED_SHOP, EXPLORED, None): Band(0.038, 0.001),
         ("IPS", TOP_RATE, PLANTED_SHOP, EXPLORED, None): Band(0.275, 0.002),
         ("IPS, self-normalized", TOP_RATE, PLANTED_SHOP, EXPLORED, None): Band(0.288, 0.002),
->>>>>>> main
+    },
+    "07": {
+        ("popularity", "HR", SMALL, RANDOM, None): Band(0.5991, 0.001),
+        ("popularity", "NDCG", SMALL, RANDOM, None): Band(0.1698, 0.0005),
+        ("FM on stars", "HR", SMALL, RANDOM, 0): Band(0.339, 0.016),
+        ("FM on stars", "NDCG", SMALL, RANDOM, 0): Band(0.0614, 0.003),
+        ("FM on clicks", "HR", SMALL, RANDOM, 0): Band(0.652, 0.03),
+        ("FM on clicks", "NDCG", SMALL, RANDOM, 0): Band(0.1976, 0.0095),
     },
 }

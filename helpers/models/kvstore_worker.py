@@ -57,7 +57,7 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
         if self.learning_rate <= 0 or self.decay < 0:
             raise ValueError(
-                f"learning_rate={self.learning_rate}, decay={self.decay}: expected a positive rate and 0 or more"
+                f"learning_rate={self.learning_rate}, decay={self.decay}: expected above 0, and 0 or more"
             )
 
 
@@ -160,8 +160,8 @@ def _work(mx: Any, folder: Path) -> None:
 
 def _child() -> None:
     threading.Thread(target=_end_with, args=(int(sys.argv[2]),), daemon=True).start()
-    # MXNet loads scikit-learn where it finds it, for seconds, and nothing here needs it
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
+    for unneeded in ("sklearn", "scipy.stats"):  # MXNet does without; they cost a process more than its work
+        sys.modules[unneeded] = None  # type: ignore[assignment]
     from helpers.gates import import_mxnet
 
     mx = import_mxnet()  # a scheduler or a server serves inside this line and exits

@@ -1,0 +1,26 @@
+"""The two ways in which something of this room can go wrong."""
+
+from __future__ import annotations
+
+
+class CloudError(RuntimeError):
+    """Connecting, or what a chapter asked of the connection, did not work; the text says what to do."""
+
+
+class ApiError(Exception):
+    """An error that the local service answers over the wire, with a code AWS uses.
+
+    Parameters
+    ----------
+    message : str
+        The sentence a caller reads.
+    code : str
+        Error code, such as ``"ValidationException"`` or ``"ResourceNotFound"``.
+    status : int
+        HTTP status.
+    """
+
+    def __init__(self, message: str, code: str = "ValidationException", status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status

@@ -1,0 +1,222 @@
+"""The service of this machine: find the lab's, or start one of this kernel's own, and point this process at it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from helpers.cloud.errors import CloudError
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-west-2"
+_START_SECONDS = 30.0
+_TOKEN_BYTES = 16
+
+
+def state_folder() -> Path | None:
+    """Folder of a lab's server: ``COURSE_CLOUD_STATE``, by default in the reader's home; None where it is empty."""
+    named = os.environ.get("COURSE_CLOUD_STATE")
+    if named is not None:
+        return Path(named) if named else None
+    return Path.home() / ".recsys-workbook" / "cloud"
+
+
+@dataclass
+class Server:
+    """A running service and how to talk to it.
+
+    Attributes
+    ----------
+    port : int
+        On 127.0.0.1.
+    token : str
+        Access key that it lets in.
+    region : str
+        AWS region that it plays.
+    process : subprocess.Popen, optional
+        Where this process started it.
+    work : pathlib.Path, optional
+        Its folder, where this process made it.
+    """
+
+    port: int
+    token: str
+    region: str = REGION
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    work: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """Address for ``AWS_ENDPOINT_URL``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def alive(self, seconds: float = 2.0) -> bool:
+        """Whether the service answers, and takes the token."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+        try:
+            connection.request("GET", "/course/health", headers={"Authorization": f"AWS {self.token}:-"})
+            answer = connection.getresponse()
+            return answer.status == 200 and json.loads(answer.read()).get("service") == "course"
+        except (OSError, ValueError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """End a service that this process started; a lab's goes on."""
+        if self.process is None:
+            return
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(6)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.work is not None:
+            shutil.rmtree(self.work, ignore_errors=True)
+
+
+def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> Server:
+    """Start a service that lives as long as this process, in a process of its own.
+
+    Parameters
+    ----------
+    state : pathlib.Path, optional
+        Folder for what outlives it; None keeps nothing.
+    port : int
+        0 for any free one.
+    region : str
+        AWS region that it plays.
+
+    Raises
+    ------
+    CloudError
+        It did not start, with what it wrote.
+    """
+    token = "COURSE" + secrets.token_hex(_TOKEN_BYTES).upper()
+    work = Path(tempfile.mkdtemp(prefix="course-cloud-", dir=None if " " not in tempfile.gettempdir() else "/tmp"))
+    command = [sys.executable, "-m", "helpers.cloud.service", "--work", str(work), "--region", region]
+    command += ["--port", str(port)] + (["--state", str(state)] if state is not None else [])
+    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
+    errors = (work / "errors.log").open("wb")
+    process = subprocess.Popen(
+        command,
+        cwd=work,
+        env=os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        start_new_session=True,  # Ctrl-C in the kernel is not for the service
+    )
+    errors.close()
+    hello = _hello(process)
+    if "port" not in hello:
+        process.kill()
+        process.wait()
+        wrote = (work / "errors.log").read_text(encoding="utf-8", errors="replace").strip()
+        shutil.rmtree(work, ignore_errors=True)
+        raise CloudError(
+            f"The SageMaker of this machine did not start: {hello.get('error') or wrote[-1500:] or 'it wrote nothing'}."
+        )
+    return Server(hello["port"], token, region, process, work)
+
+
+def _hello(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return what the service says of itself in its first line; empty where it says nothing in time."""
+    assert process.stdout is not None
+    lines: list[bytes] = []
+    output = process.stdout
+
+    def read() -> None:
+        lines.append(output.readline())
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(_START_SECONDS)
+    try:
+        return dict(json.loads(lines[0]))
+    except (IndexError, ValueError):
+        return {}
+
+
+def find() -> Server | None:
+    """Return the lab's running service, if there is one that answers."""
+    folder = state_folder()
+    if folder is None:
+        return None
+    try:
+        said = json.loads((folder / "server.json").read_text(encoding="utf-8"))
+        server = Server(int(said["port"]), str(said["token"]), str(said["region"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return server if server.alive() else None
+
+
+def announce(server: Server, folder: Path) -> None:
+    """Let kernels find a lab's service; only this user can read how."""
+    path = folder / "server.json"
+    draft = path.with_suffix(".tmp")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({"port": server.port, "token": server.token, "region": server.region}, file)
+    draft.replace(path)
+
+
+_before: dict[str, str] | None = None
+
+
+def point_here(server: Server) -> None:
+    """Point this process at a service: its variables lead there, and nowhere else."""
+    global _before
+    if _before is None:
+        _before = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_DEFAULT_REGION": server.region,
+        "AWS_REGION": server.region,
+        "AWS_ACCESS_KEY_ID": server.token,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def point_away() -> None:
+    """Give this process the AWS variables back that it had before."""
+    global _before
+    if _before is None:
+        return
+    for name in [n for n in os.environ if n.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= _before
+    _before = None
+
+
+def wait_until_alive(server: Server, seconds: float = _START_SECONDS) -> None:
+    """Wait until a service answers.
+
+    Raises
+    ------
+    CloudError
+        It does not.
+    """
+    limit = time.monotonic() + seconds
+    while not server.alive():
+        if time.monotonic() > limit:
+            raise CloudError(f"The SageMaker of this machine does not answer after {seconds:.0f} s.")
+        time.sleep(0.05)

@@ -1,0 +1,179 @@
+"""The SageMaker SDK as a notebook wants it: quick to import, a job's own lines, no telemetry, no detours.
+
+Nothing of the SDK is changed that a cell calls. What is set here: the configuration that opts out of
+telemetry; which log records become lines in a notebook; and, on this machine only, how long the SDK
+sleeps between two looks at a job, and where its hard-coded address of STS leads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
+_CONFIG = "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n"
+_SILENCED = ("sagemaker", "sagemaker.config", "sagemaker.core", "sagemaker.core.helper", "sagemaker.serve")
+_DRIVER_STARTS = "Starting training script"
+_SCRIPT_STARTS = re.compile(r"(\+ )?(Running \w+( \w+)* [Dd]river|Executing command: )")
+_SCRIPT_ENDS = re.compile(r"\++ echo 'Training Container Execution Completed'|Command failed with exit code")
+
+
+def load(*, local: bool) -> Any:
+    """Import the SDK and settle it for a notebook.
+
+    Parameters
+    ----------
+    local : bool
+        Whether it talks to the service of this machine.
+
+    Returns
+    -------
+    module
+        ``sagemaker.core.helper.session_helper``.
+    """
+    opt_out()
+    _quiet_loggers()
+    with _without_grammars():
+        helper = importlib.import_module("sagemaker.core.helper.session_helper")
+        resources = importlib.import_module("sagemaker.core.resources")
+    _quiet_loggers()
+    _plain_waits(resources)
+    _show_job_lines()
+    if local:
+        _short_waits(resources, helper)
+    return helper
+
+
+def opt_out() -> None:
+    """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
+    if not os.environ.get("SAGEMAKER_USER_CONFIG_OVERRIDE"):
+        folder = Path(tempfile.gettempdir()) / f"course-sagemaker-{os.getuid() if hasattr(os, 'getuid') else 0}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / "config.yaml"
+        if not path.exists() or path.read_text(encoding="utf-8") != _CONFIG:
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.write_text(_CONFIG, encoding="utf-8")
+            draft.replace(path)
+        os.environ["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(path)
+    os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
+
+
+@contextlib.contextmanager
+def _without_grammars() -> Any:
+    """Keep jsonschema from building a grammar of web addresses, two seconds that the SDK has no use for.
+
+    jsonschema does without the package when it is absent: it then does not check formats of addresses.
+    """
+    name = "rfc3987_syntax"
+    absent = name not in sys.modules and "jsonschema" not in sys.modules
+    if absent:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules[name]
+
+
+def stay_local() -> None:
+    """Drop addresses of AWS that the SDK passes by hand (STS), as they outrank ``AWS_ENDPOINT_URL``."""
+    import boto3.session
+
+    original = boto3.session.Session.client
+    if hasattr(original, "course_original"):
+        return
+
+    def client(self: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
+        if "amazonaws.com" in str(named.get("endpoint_url") or ""):
+            named.pop("endpoint_url")
+        return original(self, service_name, *arguments, **named)
+
+    client.course_original = original  # type: ignore[attr-defined]
+    boto3.session.Session.client = client
+
+
+def leave_local() -> None:
+    """Undo :func:`stay_local`."""
+    boto3_session = sys.modules.get("boto3.session")
+    if boto3_session is not None:
+        original = getattr(boto3_session.Session.client, "course_original", None)
+        if original is not None:
+            boto3_session.Session.client = original
+
+
+def _short_waits(resources: Any, helper: Any) -> None:
+    """Let the SDK look at jobs of this machine more often than it takes a setting for."""
+    quick = types.SimpleNamespace(**{name: getattr(time, name) for name in dir(time)})
+    quick.sleep = lambda seconds: time.sleep(min(seconds, LOCAL_POLL))
+    resources.time = helper.time = quick
+    helper.EP_LOGGER_POLL = helper.DEFAULT_EP_POLL = LOCAL_POLL
+
+
+class _NoPanel(contextlib.AbstractContextManager[None]):
+    """Stands in for the SDK's live panel, a widget that no stored notebook can show."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Take whatever the panel takes."""
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind."""
+
+
+def _plain_waits(resources: Any) -> None:
+    resources.Live = _NoPanel
+
+
+class _Warnings(logging.StreamHandler):  # type: ignore[type-arg]
+    """The root's handler: warnings only, and not the one that is wrong."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "No region provided" not in record.getMessage():
+            super().emit(record)
+
+
+class JobLines(logging.Handler):
+    """Prints the lines of a job's own program, as they come, without what the SDK's driver says around them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._shown: dict[str, bool] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stream, _, line = record.getMessage().partition(":\n")
+        if not line:
+            return  # "Final Resource Status", which the cell's own result says
+        if line == _DRIVER_STARTS:
+            self._shown[stream] = False
+        elif not self._shown.get(stream, True):
+            self._shown[stream] = bool(_SCRIPT_STARTS.match(line)) and line.startswith("Executing command")
+        elif stream in self._shown and _SCRIPT_ENDS.match(line):
+            self._shown[stream] = False
+        else:
+            print(line, flush=True)
+
+
+def _show_job_lines() -> None:
+    jobs = logging.getLogger("sagemaker.core.resources")
+    jobs.setLevel(logging.INFO)
+    jobs.propagate = False
+    jobs.handlers = [JobLines()]
+
+
+def _quiet_loggers() -> None:
+    """Keep the SDK from turning on everyone's log records: a root handler that is there first prevents it."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = _Warnings(sys.stderr)
+        handler.setLevel(logging.WARNING)
+        root.addHandler(handler)
+    for name in _SILENCED:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,282 @@
+"""Endpoints: a model server behind a name, and the way of a request to it and back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from helpers.cloud.errors import ApiError
+from helpers.cloud.service import models
+from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.plane import Plane
+from helpers.cloud.service.store import ACCOUNT, CONFIG, ENDPOINT, MODEL
+from helpers.cloud.service.streams import Stream
+
+READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
+_PASSED_ON = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
+_NO_UPDATE = {
+    "RetainAllVariantProperties": "an endpoint has one variant",
+    "DeploymentConfig": "the new model server takes over at once",
+}
+Sent = tuple[int, list[tuple[str, str]], bytes]
+
+
+class Live:
+    """One endpoint's model server, started again when it dies.
+
+    Parameters
+    ----------
+    plane : Plane
+        What the operations share.
+    name : str
+        The endpoint's.
+    variant : dict
+        The production variant it serves.
+    """
+
+    def __init__(self, plane: Plane, name: str, variant: Mapping[str, Any]) -> None:
+        self.plane, self.name = plane, name
+        self.variant = str(variant["VariantName"])
+        self._model = plane.store.get(MODEL, variant["ModelName"])
+        self._environment = models.container_of(self._model).get("Environment") or {}
+        self._stamp = time.time_ns() // 1_000_000
+        self._stream: Stream | None = None
+        self._server: Any = None
+        self._starting = threading.Lock()
+        self._stopped = False
+
+    def start(self) -> None:
+        """Unpack the model, start its server, and wait until it answers.
+
+        Raises
+        ------
+        ApiError
+            With the reason, as ``FailureReason`` has it.
+        """
+        from helpers.cloud.serving.process import ModelServer, ServerDied
+
+        if self._stream is None:
+            name = f"{self.variant}/i-local{self._stamp}"
+            self._stream = Stream(self.plane.logs, f"/aws/sagemaker/Endpoints/{self.name}", name)
+        folder = self.plane.folder("serving", f"{self.name}-{self._stamp}") / "model"
+        try:
+            kind = models.unpack(self.plane, self._model, folder, self._environment)
+            server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.write)
+            server.start()
+            try:
+                server.wait_ready(READY_SECONDS)
+            except (ServerDied, TimeoutError) as error:
+                server.stop()
+                raise ApiError(
+                    f"The primary container for production variant {self.variant} did not pass the ping health"
+                    f" check. {error}"
+                ) from None
+        except ApiError as error:
+            self._stream.write(str(error))
+            raise
+        self._stream.write(f"backend: {server.backend}")
+        if self._stopped:
+            server.stop()
+            return
+        self._server = server
+
+    def _variables(self) -> dict[str, str]:
+        return self.plane.environment() | self._environment
+
+    def stop(self) -> None:
+        """End the model server."""
+        self._stopped = True
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+        if self._stream is not None:
+            self._stream.close(2)
+
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> Sent:
+        """Send one request; where the server has died, say so and start it again.
+
+        Raises
+        ------
+        ApiError
+            The model server can't be started.
+        """
+        from helpers.cloud.serving.process import ServerDied
+
+        server = self._server
+        if server is None:
+            server = self._wait()
+        passed = {name.title(): headers[name] for name in _PASSED_ON if name in headers}
+        passed.setdefault("Content-Type", "application/octet-stream")
+        try:
+            status, answered, out = server.invoke(body, passed)
+        except ServerDied as error:
+            self._restart(server)
+            return model_error(self.variant, 500, f"The model server died and is being started again. {error}")
+        except TimeoutError:
+            return model_error(
+                self.variant, 504, "The model did not answer in time: your invocation timed out after 60 seconds."
+            )
+        if status != 200:
+            return model_error(self.variant, status, out.decode("utf-8", "replace"))
+        lowered = {name.lower(): value for name, value in answered.items()}
+        kept = [
+            ("Content-Type", lowered.get("content-type", "application/octet-stream")),
+            ("x-Amzn-Invoked-Production-Variant", self.variant),
+        ]
+        custom = "x-amzn-sagemaker-custom-attributes"
+        if custom in lowered:
+            kept.append(("X-Amzn-SageMaker-Custom-Attributes", lowered[custom]))
+        return 200, kept, out
+
+    def _restart(self, dead: Any) -> None:
+        with self._starting:
+            if self._server is not dead:
+                return  # another request's thread has seen it first
+            self._server = None
+        dead.stop()
+        threading.Thread(target=self._quietly, daemon=True).start()
+
+    def _quietly(self) -> None:
+        with self._starting:
+            if self._server is None and not self._stopped:
+                try:
+                    self.start()
+                except ApiError:
+                    return  # the log has the reason, and the next request tries again
+
+    def _wait(self) -> Any:
+        """Return the server once it is there: at a lab's first request, or while it is started again."""
+        with self._starting:
+            if self._stopped:
+                raise ApiError(f"Endpoint {self.name} of account {ACCOUNT} not found.", "ValidationError")
+            if self._server is None:
+                self.start()
+            return self._server
+
+
+def model_error(variant: str, status: int, message: str) -> Sent:
+    """Return the answer to a request that the model refused or could not do."""
+    side = "client" if status < 500 else "server"
+    text = f'Received {side} error ({status}) from {variant} with message "{message}".'
+    body = {"Code": "ModelError", "Message": text, "OriginalMessage": message, "OriginalStatusCode": status}
+    headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", "ModelError")]
+    return 424, headers, json.dumps(body).encode()
+
+
+def invoke(plane: Plane, name: str, body: bytes, headers: Mapping[str, str]) -> Sent:
+    """Send a request to the endpoint of that name.
+
+    Raises
+    ------
+    ApiError
+        There is none, or it does not serve.
+    """
+    live = plane.running.get(f"endpoint/{name}")
+    if isinstance(live, Live):
+        return live.invoke(body, headers)
+    if not plane.store.has(ENDPOINT, name):
+        raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
+    record = plane.store.get(ENDPOINT, name)
+    if record["EndpointStatus"] != "InService":
+        raise ApiError(
+            f"Endpoint {name} of account {ACCOUNT} is in status {record['EndpointStatus']}, not InService.",
+            "ValidationError",
+        )
+    with plane.lock:  # a lab's endpoint of an earlier server: its model server starts with its first request
+        live = plane.running.get(f"endpoint/{name}")
+        if live is None:
+            config = plane.store.get(CONFIG, record["EndpointConfigName"])
+            live = plane.running[f"endpoint/{name}"] = Live(plane, name, config["ProductionVariants"][0])
+    assert isinstance(live, Live)
+    return live.invoke(body, headers)
+
+
+def _deploy(plane: Plane, name: str, config: Mapping[str, Any], replaced: Live | None) -> None:
+    """Bring an endpoint into service, in a thread of its own."""
+    variant = config["ProductionVariants"][0]
+    try:
+        live = Live(plane, name, variant)
+        live.start()
+    except Exception as error:
+        reason = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
+        if replaced is not None:  # what served before still does
+            plane.store.update(ENDPOINT, name, EndpointStatus="InService", FailureReason=reason[:1024])
+        else:
+            plane.store.update(ENDPOINT, name, EndpointStatus="Failed", FailureReason=reason[:1024])
+        return
+    with plane.lock:
+        if not plane.store.has(ENDPOINT, name):  # deleted while it started
+            live.stop()
+            return
+        plane.running[f"endpoint/{name}"] = live
+        count = variant.get("InitialInstanceCount", 1)
+        weight = variant["InitialVariantWeight"]
+        served = {
+            "VariantName": variant["VariantName"],
+            "CurrentWeight": weight,
+            "DesiredWeight": weight,
+            "CurrentInstanceCount": count,
+            "DesiredInstanceCount": count,
+        }
+        plane.store.update(
+            ENDPOINT,
+            name,
+            EndpointStatus="InService",
+            EndpointConfigName=config["EndpointConfigName"],
+            ProductionVariants=[served],
+        )
+    if replaced is not None:
+        replaced.stop()
+
+
+@operation("CreateEndpoint")
+def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    refuse(request, {"DeploymentConfig": "the model server takes over at once"})
+    config = plane.store.get(CONFIG, request["EndpointConfigName"])
+    record = plane.store.add(ENDPOINT, request, EndpointStatus="Creating")
+    threading.Thread(
+        target=_deploy, args=(plane, request["EndpointName"], config, None), daemon=True
+    ).start()
+    return {"EndpointArn": record["EndpointArn"]}
+
+
+@operation("UpdateEndpoint")
+def _update(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    refuse(request, _NO_UPDATE)
+    name = request["EndpointName"]
+    record = plane.store.get(ENDPOINT, name)
+    config = plane.store.get(CONFIG, request["EndpointConfigName"])
+    if record["EndpointStatus"] in ("Creating", "Updating"):
+        raise ApiError(f"Cannot update in-progress endpoint \"{record['EndpointArn']}\".")
+    plane.store.update(ENDPOINT, name, EndpointStatus="Updating")
+    before = plane.running.get(f"endpoint/{name}")
+    replaced = before if isinstance(before, Live) else None
+    threading.Thread(target=_deploy, args=(plane, name, config, replaced), daemon=True).start()
+    return {"EndpointArn": record["EndpointArn"]}
+
+
+@operation("DescribeEndpoint")
+def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    return plane.store.get(ENDPOINT, request["EndpointName"])
+
+
+@operation("ListEndpoints")
+def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    found, more = listed(plane, ENDPOINT, request, status="EndpointStatus")
+    return {"Endpoints": found, **more}
+
+
+@operation("DeleteEndpoint")
+def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    with plane.lock:
+        record = plane.store.get(ENDPOINT, request["EndpointName"])
+        if record["EndpointStatus"] in ("Creating", "Updating"):
+            raise ApiError(f"Cannot update in-progress endpoint \"{record['EndpointArn']}\".")
+        plane.store.remove(ENDPOINT, request["EndpointName"])
+        live = plane.running.pop(f"endpoint/{request['EndpointName']}", None)
+    if live is not None:
+        live.stop()
+    return {}

@@ -1,0 +1,65 @@
+"""What programs print, on its way to CloudWatch Logs, where the SDK reads it while the job runs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from typing import Any
+
+_GATHER = 0.05  # seconds that lines are gathered, so that a chatty job is a few calls and not thousands
+_LONGEST = 200_000  # characters of one line that are kept; CloudWatch takes 256 kB
+
+
+class Stream:
+    """One log stream of one program.
+
+    Parameters
+    ----------
+    logs : boto3 client
+        Of the service ``logs``.
+    group, name : str
+        Such as ``"/aws/sagemaker/TrainingJobs"`` and ``"job/algo-1-1700000000"``.
+    """
+
+    def __init__(self, logs: Any, group: str, name: str) -> None:
+        self._logs = logs
+        self.group, self.name = group, name
+        self._lines: queue.Queue[tuple[int, str] | None] = queue.Queue()
+        self._last = 0
+        try:
+            logs.create_log_group(logGroupName=group)
+        except logs.exceptions.ResourceAlreadyExistsException:
+            self._last = 0  # the usual case: only the first job of all makes the group
+        logs.create_log_stream(logGroupName=group, logStreamName=name)
+        self._thread = threading.Thread(target=self._send, daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Add one line; returns at once."""
+        self._lines.put((time.time_ns() // 1_000_000, line[:_LONGEST]))
+
+    def close(self, seconds: float = 30) -> None:
+        """Send what is left and wait until it can be read."""
+        self._lines.put(None)
+        self._thread.join(seconds)
+
+    def _send(self) -> None:
+        done = False
+        while not done:
+            first = self._lines.get()
+            time.sleep(0 if first is None else _GATHER)
+            batch = [first]
+            while not self._lines.empty():
+                batch.append(self._lines.get())
+            done = None in batch
+            lines = [entry for entry in batch if entry is not None]
+            for start in range(0, len(lines), 1000):
+                self._put(lines[start : start + 1000])
+
+    def _put(self, lines: list[tuple[int, str]]) -> None:
+        events = []
+        for moment, text in lines:
+            self._last = max(self._last, moment)  # CloudWatch refuses events out of order
+            events.append({"timestamp": self._last, "message": text or " "})  # and empty ones
+        self._logs.put_log_events(logGroupName=self.group, logStreamName=self.name, logEvents=events)

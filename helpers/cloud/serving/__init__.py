@@ -1,0 +1,12 @@
+"""Model servers: what answers ``/ping`` and ``/invocations`` behind a local endpoint.
+
+- `process`: starts a server, talks to it, stops it; the only file the control plane needs
+- `server`, `wire`: HTTP on the loopback interface, both ends
+- `tfs`: the TensorFlow container, AWS' front; behind it TensorFlow Serving's REST interface, the real one
+  (`tfs_binary`) or ours (`tfs_model`, `tfs_json`, `tfs_write`)
+- `script`, `usercode`: containers that run the user's ``inference.py``
+"""
+
+from helpers.cloud.serving.process import ModelServer, ServerDied
+
+__all__ = ["ModelServer", "ServerDied"]

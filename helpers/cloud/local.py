@@ -106,7 +106,9 @@ def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> 
         It did not start, with what it wrote.
     """
     token = "COURSE" + secrets.token_hex(_TOKEN_BYTES).upper()
-    work = Path(tempfile.mkdtemp(prefix="course-cloud-", dir=None if " " not in tempfile.gettempdir() else "/tmp"))
+    work = Path(
+        tempfile.mkdtemp(prefix="course-cloud-", dir=None if " " not in tempfile.gettempdir() else "/tmp")
+    )
     command = [sys.executable, "-m", "helpers.cloud.service", "--work", str(work), "--region", region]
     command += ["--port", str(port)] + (["--state", str(state)] if state is not None else [])
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)

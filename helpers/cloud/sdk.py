@@ -56,7 +56,9 @@ def load(*, local: bool) -> Any:
 def opt_out() -> None:
     """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
     if not os.environ.get("SAGEMAKER_USER_CONFIG_OVERRIDE"):
-        folder = Path(tempfile.gettempdir()) / f"course-sagemaker-{os.getuid() if hasattr(os, 'getuid') else 0}"
+        folder = (
+            Path(tempfile.gettempdir()) / f"course-sagemaker-{os.getuid() if hasattr(os, 'getuid') else 0}"
+        )
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / "config.yaml"
         if not path.exists() or path.read_text(encoding="utf-8") != _CONFIG:

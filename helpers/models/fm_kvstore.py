@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,7 +70,12 @@ def _checked(keys: np.ndarray, ratings: np.ndarray, n_features: int) -> tuple[np
 
 
 def train_here(
-    keys: np.ndarray, ratings: np.ndarray, n_features: int, settings: Settings | None = None
+    keys: np.ndarray,
+    ratings: np.ndarray,
+    n_features: int,
+    settings: Settings | None = None,
+    *,
+    delay: int = 0,
 ) -> Trained:
     """Train in this process, in NumPy: what several workers are compared with.
 
@@ -82,6 +88,9 @@ def train_here(
     n_features : int
         Rows of the table.
     settings : Settings, optional
+        How to train.
+    delay : int
+        How many other steps are taken before a step's slopes arrive, as with workers out of step.
 
     Returns
     -------
@@ -90,25 +99,36 @@ def train_here(
     Raises
     ------
     ValueError
-        For shapes that do not fit, a key out of range, or a rating that is not finite.
+        For shapes that do not fit, a key out of range, a rating that is not finite, or a negative delay.
     """
     settings = settings or Settings()
+    if delay < 0:
+        raise ValueError(f"delay={delay}: expected 0 or more steps")
     keys, residuals, mean = _checked(keys, ratings, n_features)
     table = start(n_features, settings)
     history = np.zeros_like(table)
+    under_way: deque[tuple[np.ndarray, np.ndarray]] = deque()
+
+    def arrive() -> None:
+        touched, slope = under_way.popleft()
+        history[touched] += slope**2
+        table[touched] -= settings.learning_rate * slope / np.sqrt(history[touched] + STABLE)
+
     curve = []
     started = time.perf_counter()
     for epoch in range(settings.epochs):
         squares = 0.0
         for batch in batches(len(keys), settings, epoch):
             touched, places = np.unique(keys[batch], return_inverse=True)
-            slope, errors = slopes(
-                table[touched], places.reshape(keys[batch].shape), residuals[batch], settings.decay
-            )
-            history[touched] += slope**2
-            table[touched] -= settings.learning_rate * slope / np.sqrt(history[touched] + STABLE)
+            places = places.reshape(keys[batch].shape)
+            slope, errors = slopes(table[touched], places, residuals[batch], settings.decay)
+            under_way.append((touched, slope))
+            if len(under_way) > delay:
+                arrive()
             squares += float((errors**2).sum())
         curve.append((squares / len(keys)) ** 0.5)
+    while under_way:
+        arrive()
     return Trained(table, mean, np.array([curve]), time.perf_counter() - started)
 
 

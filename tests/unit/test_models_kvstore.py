@@ -67,6 +67,17 @@ def test_one_process_learns_the_planted_world(world):
     assert rmse(trained.predict(keys[2500:]), ratings[2500:]) < 0.5 < 0.4 * np.std(ratings[2500:])
 
 
+def test_slopes_that_come_late_still_all_come(world):
+    keys, ratings, n = world
+    whole = kv.Settings(k=4, epochs=1, batch_size=len(keys))
+    on_time, late = (kv.train_here(keys, ratings, n, whole, delay=d) for d in (0, 7))
+    assert np.array_equal(on_time.table, late.table), "one step: it has nothing to wait for"
+    errors = [kv.train_here(keys, ratings, n, QUICK, delay=d).errors[0, -1] for d in (0, 40)]
+    assert errors[0] < errors[1] < np.std(ratings), "old rows teach less, but they teach"
+    with pytest.raises(ValueError, match="delay=-1"):
+        kv.train_here(keys, ratings, n, QUICK, delay=-1)
+
+
 @needs_mxnet
 def test_two_workers_in_step_compute_what_one_process_computes(world):
     keys, ratings, n = world

@@ -34,14 +34,19 @@ def main(arguments: list[str] | None = None) -> int:
     token = os.environ.pop("COURSE_CLOUD_TOKEN")
     options.work.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
-        filename=options.work / "service.log", format="%(asctime)s %(name)s %(message)s", level=logging.WARNING
+        filename=options.work / "service.log",
+        format="%(asctime)s %(name)s %(message)s",
+        level=logging.WARNING,
     )
     isolate()
     parent = os.getppid()
     try:
         front = Front(options.port, token)
     except OSError as error:
-        print(json.dumps({"error": f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"}), flush=True)
+        print(
+            json.dumps({"error": f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"}),
+            flush=True,
+        )
         return 3
     over = threading.Event()
     _end_with(parent, over)
@@ -90,9 +95,7 @@ def prepare(plane: Plane) -> None:
     plane.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))
     bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
     if bucket not in {found["Name"] for found in plane.s3.list_buckets()["Buckets"]}:
-        plane.s3.create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": plane.region}
-        )
+        plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": plane.region})
     try:
         plane.logs.create_log_group(logGroupName=GROUP)  # the first job does not wait for moto's Logs to load
     except plane.logs.exceptions.ResourceAlreadyExistsException:

@@ -171,9 +171,7 @@ def _move_drivers(host: Host) -> None:
                 path.write_text(changed, encoding="utf-8")
 
 
-def _toolkit(
-    plane: Plane, settings: Mapping[str, str], host: Host
-) -> tuple[list[str], Path, dict[str, str]]:
+def _toolkit(plane: Plane, settings: Mapping[str, str], host: Host) -> tuple[list[str], Path, dict[str, str]]:
     """Do what the framework images' toolkit does for a script of SDK version 2."""
     values = {name: decoded(value) for name, value in settings.items()}
     code = host.ml / "code"

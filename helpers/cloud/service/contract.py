@@ -81,7 +81,9 @@ def answer(operation: str, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _project(shape: Any, value: Any) -> Any:
     if shape.type_name == "structure":
-        return {k: _project(shape.members[k], v) for k, v in value.items() if k in shape.members and v is not None}
+        return {
+            k: _project(shape.members[k], v) for k, v in value.items() if k in shape.members and v is not None
+        }
     if shape.type_name == "list":
         return [_project(shape.member, v) for v in value]
     if shape.type_name == "map":

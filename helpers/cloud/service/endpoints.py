@@ -114,10 +114,14 @@ class Live:
             status, answered, out = server.invoke(body, passed)
         except ServerDied as error:
             self._restart(server)
-            return model_error(self.variant, 500, f"The model server died and is being started again. {error}")
+            return model_error(
+                self.variant, 500, f"The model server died and is being started again. {error}"
+            )
         except TimeoutError:
             return model_error(
-                self.variant, 504, "The model did not answer in time: your invocation timed out after 60 seconds."
+                self.variant,
+                504,
+                "The model did not answer in time: your invocation timed out after 60 seconds.",
             )
         if status != 200:
             return model_error(self.variant, status, out.decode("utf-8", "replace"))
@@ -237,9 +241,7 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     refuse(request, {"DeploymentConfig": "the model server takes over at once"})
     config = plane.store.get(CONFIG, request["EndpointConfigName"])
     record = plane.store.add(ENDPOINT, request, EndpointStatus="Creating")
-    threading.Thread(
-        target=_deploy, args=(plane, request["EndpointName"], config, None), daemon=True
-    ).start()
+    threading.Thread(target=_deploy, args=(plane, request["EndpointName"], config, None), daemon=True).start()
     return {"EndpointArn": record["EndpointArn"]}
 
 
@@ -250,7 +252,7 @@ def _update(plane: Plane, request: Mapping[str, Any]) -> Answer:
     record = plane.store.get(ENDPOINT, name)
     config = plane.store.get(CONFIG, request["EndpointConfigName"])
     if record["EndpointStatus"] in ("Creating", "Updating"):
-        raise ApiError(f"Cannot update in-progress endpoint \"{record['EndpointArn']}\".")
+        raise ApiError(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
     plane.store.update(ENDPOINT, name, EndpointStatus="Updating")
     before = plane.running.get(f"endpoint/{name}")
     replaced = before if isinstance(before, Live) else None
@@ -274,7 +276,7 @@ def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
     with plane.lock:
         record = plane.store.get(ENDPOINT, request["EndpointName"])
         if record["EndpointStatus"] in ("Creating", "Updating"):
-            raise ApiError(f"Cannot update in-progress endpoint \"{record['EndpointArn']}\".")
+            raise ApiError(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
         plane.store.remove(ENDPOINT, request["EndpointName"])
         live = plane.running.pop(f"endpoint/{request['EndpointName']}", None)
     if live is not None:

@@ -122,7 +122,11 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
                         413,
                     )
                 if request.method != "POST":
-                    raise ApiError(f"{request.method} is not how an endpoint is called: use POST.", "ValidationError", 405)
+                    raise ApiError(
+                        f"{request.method} is not how an endpoint is called: use POST.",
+                        "ValidationError",
+                        405,
+                    )
                 return Reply(*self.plane.invoke(unquote(invoked[1]), request.body, request.headers))
             return self._control(target.partition(".")[2], request.body)
         except ApiError as error:

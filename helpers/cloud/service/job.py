@@ -75,7 +75,9 @@ class TrainingJob:
         except ApiError as error:
             self._fail(begin, str(error))
         except OSError as error:
-            self._fail(begin, f"InternalServerError: this machine could not run the job: {error.strerror or error}")
+            self._fail(
+                begin, f"InternalServerError: this machine could not run the job: {error.strerror or error}"
+            )
         except Exception as error:
             self._fail(begin, f"InternalServerError: {type(error).__name__}: {error}")
             raise
@@ -98,7 +100,9 @@ class TrainingJob:
             with self._lock:
                 if self._ended:
                     return 0
-                self._programs.append(Program(words, variables, folder, self._on_line(stream), {str(host.ml): "/opt/ml"}))
+                self._programs.append(
+                    Program(words, variables, folder, self._on_line(stream), {str(host.ml): "/opt/ml"})
+                )
         limit = (self.record.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86_400)
         timer = threading.Timer(limit, self.stop, args=("MaxRuntimeExceeded",))
         timer.daemon = True
@@ -160,7 +164,9 @@ class TrainingJob:
     def _upload(self, host: container.Host) -> None:
         base = self.record["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         if any((host.ml / "output" / "data").iterdir()):
-            objects.pack(self.plane.s3, host.ml / "output" / "data", f"{base}/{self.name}/output/output.tar.gz")
+            objects.pack(
+                self.plane.s3, host.ml / "output" / "data", f"{base}/{self.name}/output/output.tar.gz"
+            )
         artifact = f"{base}/{self.name}/output/model.tar.gz"
         objects.pack(self.plane.s3, host.ml / "model", artifact)
         self._update(ModelArtifacts={"S3ModelArtifacts": artifact})
@@ -196,13 +202,19 @@ class TrainingJob:
 def definitions(record: Record) -> list[dict[str, str]]:
     """Return a job's metric definitions: its own, and the algorithm's where the image is built in."""
     algorithm = record["AlgorithmSpecification"]
-    built_in = None if algorithm.get("ContainerEntrypoint") else images.algorithm(algorithm.get("TrainingImage") or "")
+    built_in = (
+        None
+        if algorithm.get("ContainerEntrypoint")
+        else images.algorithm(algorithm.get("TrainingImage") or "")
+    )
     own = algorithm.get("MetricDefinitions") or []
     return [*(built_in.metric_definitions if built_in is not None else []), *own]
 
 
 def _traceback(lines: list[str]) -> str:
     """Return the last traceback of a script, without that of the SDK's driver around it."""
-    end = next((i for i, line in enumerate(lines) if line.startswith("Command failed with exit code")), len(lines))
+    end = next(
+        (i for i, line in enumerate(lines) if line.startswith("Command failed with exit code")), len(lines)
+    )
     starts = [i for i, line in enumerate(lines[:end]) if line.startswith("Traceback (most recent call last)")]
     return "\n".join(lines[starts[-1] : end]).strip() if starts else ""

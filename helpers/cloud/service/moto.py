@@ -68,7 +68,9 @@ class Moto:
                 parts.close()
         # what a WSGI server would do: lengths are the front door's business, except in answers to HEAD
         kept = [(k, v) for k, v in headers if request.method == "HEAD" or k.lower() != "content-length"]
-        return Reply(int(status[0].split()[0]), [(k, v) for k, v in kept if k.lower() != "transfer-encoding"], body)
+        return Reply(
+            int(status[0].split()[0]), [(k, v) for k, v in kept if k.lower() != "transfer-encoding"], body
+        )
 
     def _environ(self, request: Request) -> dict[str, Any]:
         environ: dict[str, Any] = {

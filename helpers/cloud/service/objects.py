@@ -175,7 +175,9 @@ def unpack(s3: Any, uri: str, folder: Path) -> None:
                 member.uname = member.gname = ""
             archive.extractall(folder, members)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ApiError(f"ClientError: {uri!r} is not a tar.gz archive that can be unpacked: {error}") from None
+        raise ApiError(
+            f"ClientError: {uri!r} is not a tar.gz archive that can be unpacked: {error}"
+        ) from None
 
 
 def pack(s3: Any, folder: Path, uri: str) -> None:

@@ -125,7 +125,11 @@ def listed(
     """
     name = f"{kind.prefix}Name"
     members = {"Name": name, "CreationTime": "CreationTime", "Status": status or name}
-    found = [r for r in (plane.store.all(kind) if records is None else records) if _wanted(r, request, name, status)]
+    found = [
+        r
+        for r in (plane.store.all(kind) if records is None else records)
+        if _wanted(r, request, name, status)
+    ]
     key = members.get(request.get("SortBy", sort_by), "CreationTime")
     order = request.get("SortOrder", "Descending" if descending else "Ascending")
     found.sort(key=lambda r: (r[key], r[name]), reverse=order == "Descending")

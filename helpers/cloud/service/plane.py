@@ -18,9 +18,32 @@ _log = logging.getLogger("course.cloud")
 ROOT = Path(__file__).resolve().parents[3]
 REGION = "us-west-2"
 # what a program needs of this machine's environment: to start, to install, to compute the same numbers
-_KEPT = {"HOME", "LANG", "TMPDIR", "TZ", "USER", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHASHSEED", "PYTHONPATH"}
+_KEPT = {
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "PYTHONHASHSEED",
+    "PYTHONPATH",
+}
 _KEPT |= {"PATH", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
-_KEPT_GROUPS = ("LC_", "OMP_", "MKL_", "OPENBLAS_", "TF_", "MXNET_", "KMP_", "CUDA_", "NVIDIA_", "XLA_", "PIP_", "SSL_")
+_KEPT_GROUPS = (
+    "LC_",
+    "OMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "TF_",
+    "MXNET_",
+    "KMP_",
+    "CUDA_",
+    "NVIDIA_",
+    "XLA_",
+    "PIP_",
+    "SSL_",
+)
 
 
 class Stoppable(Protocol):
@@ -71,7 +94,9 @@ class Plane:
                     aws_access_key_id=self.token,
                     aws_secret_access_key="local",
                     config=Config(
-                        s3={"addressing_style": "path"}, max_pool_connections=32, retries={"total_max_attempts": 2}
+                        s3={"addressing_style": "path"},
+                        max_pool_connections=32,
+                        retries={"total_max_attempts": 2},
                     ),
                 )
             return self._clients[service]

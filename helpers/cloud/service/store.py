@@ -72,7 +72,9 @@ TUNING = Kind(
     "ResourceNotFound",
     "ResourceInUse",
 )
-MODEL = Kind("model", "Model", 'Could not find model "{arn}".', "Cannot create already existing model \"{arn}\".")
+MODEL = Kind(
+    "model", "Model", 'Could not find model "{arn}".', 'Cannot create already existing model "{arn}".'
+)
 CONFIG = Kind(
     "endpoint-config",
     "EndpointConfig",
@@ -186,7 +188,9 @@ class Store:
     def all(self, kind: Kind) -> list[Record]:
         """Copies of all descriptions of a kind, oldest first."""
         with self.lock:
-            return sorted(copy.deepcopy(list(self._records[kind.label].values())), key=lambda r: r["CreationTime"])
+            return sorted(
+                copy.deepcopy(list(self._records[kind.label].values())), key=lambda r: r["CreationTime"]
+            )
 
     def tags(self, arn: str) -> dict[str, str]:
         """Return the tags of a resource.

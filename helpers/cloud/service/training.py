@@ -59,7 +59,9 @@ def check(request: Mapping[str, Any]) -> None:
         if channel.get("CompressionType", "None") != "None":
             raise ApiError(f"Channel {channel['ChannelName']}: CompressionType must be None on this machine.")
     if set(modes) != {"File"}:
-        raise ApiError("The SageMaker that runs on this machine has the input mode File, not Pipe or FastFile.")
+        raise ApiError(
+            "The SageMaker that runs on this machine has the input mode File, not Pipe or FastFile."
+        )
     _check_algorithm(request)
 
 
@@ -145,9 +147,7 @@ def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
     name = request["TrainingJobName"]
     status = plane.store.get(TRAINING, name)["TrainingJobStatus"]
     if status not in _RUNNING:
-        raise ApiError(
-            f"The request was rejected because the training job is in status {status}."
-        )
+        raise ApiError(f"The request was rejected because the training job is in status {status}.")
     job = plane.running.get(key(name))
     if job is not None and status == "InProgress":
         plane.store.update(TRAINING, name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
@@ -157,7 +157,9 @@ def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
 
 @operation("ListTrainingJobs")
 def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    refuse(request, {m: "there is no such thing here" for m in ("WarmPoolStatusEquals", "TrainingPlanArnEquals")})
+    refuse(
+        request, {m: "there is no such thing here" for m in ("WarmPoolStatusEquals", "TrainingPlanArnEquals")}
+    )
     found, more = listed(plane, TRAINING, request, descending=False, status="TrainingJobStatus")
     return {"TrainingJobSummaries": found, **more}
 
@@ -168,7 +170,8 @@ def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
     status = plane.store.get(TRAINING, name)["TrainingJobStatus"]
     if status in _RUNNING:
         raise ApiError(
-            f"The training job {name} is in status {status}; only a job that ended can be deleted.", "ResourceInUse"
+            f"The training job {name} is in status {status}; only a job that ended can be deleted.",
+            "ResourceInUse",
         )
     plane.store.remove(TRAINING, name)
     return {}

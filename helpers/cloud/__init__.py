@@ -15,7 +15,18 @@ points boto3 and the SageMaker SDK at it. Cells use the real SDK and the real bo
 ============  ===========================================================================
 """
 
+from helpers.cloud.belongings import cleanup, leftovers
 from helpers.cloud.connection import Connection, connect, disconnect
 from helpers.cloud.errors import CloudError
+from helpers.cloud.prices import Estimate, estimate
 
-__all__ = ["CloudError", "Connection", "connect", "disconnect"]
+__all__ = [
+    "CloudError",
+    "Connection",
+    "Estimate",
+    "cleanup",
+    "connect",
+    "disconnect",
+    "estimate",
+    "leftovers",
+]

@@ -97,7 +97,7 @@ def _connect_here() -> Connection:
     try:
         sdk.stay_local()
         helper = sdk.load(local=True)  # while the service imports what it needs, in its own process
-        local.wait_until_alive(_server)
+        local.wait_until_ready(_server)
         session = helper.Session()
     except Exception:
         disconnect()

@@ -61,13 +61,14 @@ class Server:
         """Address for ``AWS_ENDPOINT_URL``."""
         return f"http://127.0.0.1:{self.port}"
 
-    def alive(self, seconds: float = 2.0) -> bool:
-        """Whether the service answers, and takes the token."""
+    def alive(self, seconds: float = 2.0, *, ready: bool = False) -> bool:
+        """Whether the service answers and takes the token; with ``ready``, whether it has loaded all it needs."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
             connection.request("GET", "/course/health", headers={"Authorization": f"AWS {self.token}:-"})
             answer = connection.getresponse()
-            return answer.status == 200 and json.loads(answer.read()).get("service") == "course"
+            said = json.loads(answer.read())
+            return answer.status == 200 and said.get("service") == "course" and (said["ready"] or not ready)
         except (OSError, ValueError, http.client.HTTPException):
             return False
         finally:
@@ -209,8 +210,8 @@ def point_away() -> None:
     _before = None
 
 
-def wait_until_alive(server: Server, seconds: float = _START_SECONDS) -> None:
-    """Wait until a service answers.
+def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:
+    """Wait until a service has loaded all it needs.
 
     Raises
     ------
@@ -218,7 +219,7 @@ def wait_until_alive(server: Server, seconds: float = _START_SECONDS) -> None:
         It does not.
     """
     limit = time.monotonic() + seconds
-    while not server.alive():
+    while not server.alive(ready=True):
         if time.monotonic() > limit:
             raise CloudError(f"The SageMaker of this machine does not answer after {seconds:.0f} s.")
         time.sleep(0.05)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.abc
+import importlib.util
 import logging
 import os
 import re
@@ -16,12 +18,18 @@ import sys
 import tempfile
 import time
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
 _CONFIG = "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n"
 _SILENCED = ("sagemaker", "sagemaker.config", "sagemaker.core", "sagemaker.core.helper", "sagemaker.serve")
+_CONFIG_READERS = (
+    "sagemaker.core.config.config",
+    "sagemaker.core.config.config_manager",
+    "sagemaker.core.utils.intelligent_defaults_helper",
+)
 _DRIVER_STARTS = "Starting training script"
 _SCRIPT_STARTS = re.compile(r"(\+ )?(Running \w+( \w+)* [Dd]river|Executing command: )")
 _SCRIPT_ENDS = re.compile(r"\++ echo 'Training Container Execution Completed'|Command failed with exit code")
@@ -45,8 +53,14 @@ def load(*, local: bool) -> Any:
     with _without_grammars():
         helper = importlib.import_module("sagemaker.core.helper.session_helper")
         resources = importlib.import_module("sagemaker.core.resources")
+        configs = [importlib.import_module(name) for name in _CONFIG_READERS]
+        telemetry = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
+    for module in configs:
+        module.jsonschema = _QuickSchema()
+    telemetry._send_telemetry_request = lambda *_, **__: None  # the setting's second lock
     _quiet_loggers()
-    _plain_waits(resources)
+    resources.Live = _NoPanel
+    _when_imported("sagemaker.serve.deployment_progress", _plain_deployments)
     _show_job_lines()
     if local:
         _short_waits(resources, helper)
@@ -120,6 +134,18 @@ def _short_waits(resources: Any, helper: Any) -> None:
     helper.EP_LOGGER_POLL = helper.DEFAULT_EP_POLL = LOCAL_POLL
 
 
+class _QuickSchema:
+    """jsonschema as the SDK uses it, without a check of the SDK's own schema: a second, ten times a job."""
+
+    def __init__(self) -> None:
+        self.exceptions = importlib.import_module("jsonschema.exceptions")
+        self._validators = importlib.import_module("jsonschema.validators")
+
+    def validate(self, instance: Any, schema: Any) -> None:
+        """Check a configuration as jsonschema does."""
+        self._validators.validator_for(schema)(schema).validate(instance)
+
+
 class _NoPanel(contextlib.AbstractContextManager[None]):
     """Stands in for the SDK's live panel, a widget that no stored notebook can show."""
 
@@ -129,9 +155,48 @@ class _NoPanel(contextlib.AbstractContextManager[None]):
     def __exit__(self, *_: object) -> None:
         """Leave nothing behind."""
 
+    def start(self) -> None:
+        """Show nothing."""
 
-def _plain_waits(resources: Any) -> None:
-    resources.Live = _NoPanel
+    def stop(self) -> None:
+        """Have nothing to take away."""
+
+
+def _plain_deployments(module: Any) -> None:
+    """Keep a deployment's panel, and its container's log with ports in it, out of the notebook."""
+    module.Live = _NoPanel
+    module.EndpointDeploymentProgress.log = lambda *_: None
+
+
+class _Watcher(importlib.abc.MetaPathFinder):
+    """Calls a function once a module has been imported."""
+
+    def __init__(self, name: str, then: Callable[[Any], None]) -> None:
+        self._name, self._then = name, then
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """Find the module as if this were not there, and follow its loading."""
+        if name != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            load, then = spec.loader.exec_module, self._then
+
+            def exec_module(module: types.ModuleType) -> None:
+                load(module)
+                then(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _when_imported(name: str, then: Callable[[Any], None]) -> None:
+    """Call ``then`` with a module: now where it is imported, else as soon as it is."""
+    if name in sys.modules:
+        then(sys.modules[name])
+    elif not any(isinstance(finder, _Watcher) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Watcher(name, then))
 
 
 class _Warnings(logging.StreamHandler):  # type: ignore[type-arg]

@@ -8,7 +8,7 @@ Standard library only: it runs on a bare Python, before anything is installed.
 ``install``      makes it: uv first, pip where uv cannot be had
 ``indexes``      what pip is told about mirrors, told to uv as well
 ``guard``        one run at a time changes the environment
-``tasks``        lab, test, build, bench, lock
+``tasks``        lab, test, build, bench, cloud, lock
 ``doctor``       says all of the above about this machine, and installs nothing
 ===============  ==============================================================================
 """
@@ -27,6 +27,7 @@ USAGE = """python -m helpers TASK [arguments]
   test    pass every test: ruff, mypy, pytest; with arguments, pytest alone with them (-k splits)
   build   build the notebooks from solutions/NN_name.py; arguments go to helpers.book (--check 02)
   bench   measure what the course promises; arguments go to tests.benchmarks
+  cloud   keep one SageMaker on this machine for all notebooks, until Ctrl-C (--port=9999)
   doctor  say what this machine has and misses; installs nothing
   lock    make requirements.lock from requirements.txt; arguments go to uv (--upgrade)
 
@@ -37,6 +38,7 @@ TASKS = {
     "test": tasks.test,
     "build": tasks.build,
     "bench": tasks.bench,
+    "cloud": tasks.cloud,
     "lock": tasks.lock,
     "doctor": doctor.doctor,
 }

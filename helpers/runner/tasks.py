@@ -86,6 +86,12 @@ def bench(environment: Environment, arguments: Sequence[str]) -> int:
     return hand_over(environment, ["tests.benchmarks", *arguments])
 
 
+def cloud(environment: Environment, arguments: Sequence[str]) -> int:
+    """Serve SageMaker on this machine for a whole lab, until Ctrl-C."""
+    install.ensure(environment)
+    return hand_over(environment, ["helpers.cloud.lab", *arguments])
+
+
 def lock(environment: Environment, arguments: Sequence[str]) -> int:
     """Make requirements.lock: every package, version and hash for every platform and Python at once.
 

@@ -20,5 +20,6 @@
 ``endpoints``   endpoints and their requests
 ``transform``   batch transform
 ``tuning``      hyperparameter tuning, random and grid
+``candidates``  the settings that a tuning job tries
 ==============  ===========================================================================
 """

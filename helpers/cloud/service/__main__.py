@@ -24,7 +24,7 @@ from helpers.cloud.service.store import ACCOUNT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to end; 0, or 3 where the port is taken."""
+    """Serve until told to end, then end this process; returns 3 where the port is taken."""
     parser = argparse.ArgumentParser(prog="helpers.cloud.service")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--state", type=Path)
@@ -61,11 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
         front.rest = Journal(options.state / "s3", moto)
     threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
     print(json.dumps({"port": front.port, "pid": os.getpid()}), flush=True)
-    prepare(plane)
+
+    def load() -> None:
+        prepare(plane)
+        front.ready.set()
+
+    threading.Thread(target=load, daemon=True).start()
     over.wait()
     plane.close()
-    front.server_close()
-    return 0
+    os._exit(0)  # threads of connections and of jobs are not waited for
 
 
 def isolate() -> None:

@@ -13,6 +13,7 @@ import re
 import socket
 import socketserver
 import sys
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.token = token
         self.port = int(self.server_address[1])
         self.hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
+        self.ready = threading.Event()  # what the service needs is loaded
         self.plane: Plane | None = None
         self.rest: Rest | None = None
 
@@ -106,7 +108,8 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def answer(self, request: Request) -> Reply:
         """Send a request the right way; never raises for what a caller did."""
         if request.path == HEALTH:
-            return Reply(200, [("Content-Type", "application/json")], b'{"service": "course"}')
+            said = json.dumps({"service": "course", "ready": self.ready.is_set()}).encode()
+            return Reply(200, [("Content-Type", "application/json")], said)
         assert self.plane is not None and self.rest is not None
         target = request.headers.get("x-amz-target", "")
         invoked = _ENDPOINT.fullmatch(request.path) if request.path.startswith("/endpoints/") else None

@@ -127,27 +127,40 @@ def download(s3: Any, uri: str, folder: Path, share: tuple[int, int] = (0, 1)) -
     return count
 
 
-def download_manifest(s3: Any, uri: str, folder: Path) -> None:
-    """Copy what a manifest lists: ``[{"prefix": "s3://bucket/"}, "name", …]``.
+def manifest(s3: Any, uri: str) -> list[tuple[str, str]]:
+    """Read what a manifest lists: ``[{"prefix": "s3://bucket/"}, "name", …]``.
+
+    Returns
+    -------
+    list of (str, str)
+        URI and name of each object.
 
     Raises
     ------
     ApiError
-        The manifest is not of that form, or one of its objects is missing.
+        The manifest is missing or not of that form.
     """
     try:
         head, *names = json.loads(read(s3, uri))
-        prefix = head["prefix"]
-        if not all(isinstance(name, str) for name in names):
-            raise TypeError
+        return [(head["prefix"] + name, name) for name in names]
     except (ValueError, TypeError, KeyError):
         raise ApiError(
             f'ClientError: the manifest {uri!r} is not of the form [{{"prefix": "s3://bucket/folder/"}}, "name", …].'
         ) from None
-    for name in names:
+
+
+def download_manifest(s3: Any, uri: str, folder: Path) -> None:
+    """Copy what a manifest lists to a folder.
+
+    Raises
+    ------
+    ApiError
+        The manifest is not one, or one of its objects is missing.
+    """
+    for source, name in manifest(s3, uri):
         path = inside(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(read(s3, prefix + name))
+        path.write_bytes(read(s3, source))
 
 
 def unpack(s3: Any, uri: str, folder: Path) -> None:

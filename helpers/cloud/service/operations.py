@@ -95,6 +95,7 @@ def listed(
     sort_by: str = "CreationTime",
     status: str | None = None,
     records: list[Record] | None = None,
+    key: Callable[[Record], Any] | None = None,
 ) -> tuple[list[Record], dict[str, str]]:
     """Filter, sort and page descriptions, as every List operation does.
 
@@ -115,6 +116,8 @@ def listed(
         Member that holds the status.
     records : list of dict, optional
         Descriptions to choose from; by default all of the kind.
+    key : callable, optional
+        What to sort by, instead of ``SortBy``.
 
     Returns
     -------
@@ -130,9 +133,10 @@ def listed(
         for r in (plane.store.all(kind) if records is None else records)
         if _wanted(r, request, name, status)
     ]
-    key = members.get(request.get("SortBy", sort_by), "CreationTime")
+    member = members.get(request.get("SortBy", sort_by), "CreationTime")
+    sorted_by = key or (lambda record: record[member])
     order = request.get("SortOrder", "Descending" if descending else "Ascending")
-    found.sort(key=lambda r: (r[key], r[name]), reverse=order == "Descending")
+    found.sort(key=lambda r: (sorted_by(r), r[name]), reverse=order == "Descending")
     start = _page_start(request.get("NextToken"))
     stop = start + request.get("MaxResults", 10)
     return found[start:stop], {"NextToken": f"page-{stop}"} if stop < len(found) else {}

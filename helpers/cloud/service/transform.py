@@ -1,1 +1,184 @@
-"""."""
+"""Batch transform: every object below a prefix through a model, and the answers back to S3."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from helpers.cloud.errors import ApiError
+from helpers.cloud.service import models, objects
+from helpers.cloud.service.endpoints import READY_SECONDS
+from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.plane import Plane
+from helpers.cloud.service.store import MODEL, TRANSFORM, Record
+from helpers.cloud.service.streams import Stream
+
+_GROUP = "/aws/sagemaker/TransformJobs"
+_PAYLOAD_MB = 6  # as AWS has it where the request does not say
+_UNSUPPORTED = {
+    "DataCaptureConfig": "nothing is captured",
+    "ExperimentConfig": "there are no experiments",
+}
+_RUNNING = ("InProgress", "Stopping")
+
+
+class TransformJob:
+    """Runs a transform that was created; its description is kept true."""
+
+    def __init__(self, plane: Plane, record: Record) -> None:
+        self.plane, self.record = plane, record
+        self.name: str = record["TransformJobName"]
+        self._server: Any = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End it early; objects already answered stay in S3."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.stop()
+
+    def run(self) -> None:
+        """Run it to its end."""
+        stream = Stream(self.plane.logs, _GROUP, f"{self.name}/i-local{time.time_ns() // 1_000_000}")
+        try:
+            self._start(stream)
+            self.plane.store.update(TRANSFORM, self.name, TransformStartTime=time.time())
+            self._objects(stream)
+            status, reason = "Completed", ""
+        except ApiError as error:
+            status, reason = "Failed", str(error)
+        except Exception as error:
+            status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
+        if self._stopped:
+            status, reason = "Stopped", ""
+        if self._server is not None:
+            self._server.stop()
+        if reason:
+            stream.write(reason)
+        stream.close()
+        more = {"FailureReason": reason[:1024]} if reason else {}
+        self.plane.store.update(
+            TRANSFORM, self.name, TransformJobStatus=status, TransformEndTime=time.time(), **more
+        )
+
+    def _start(self, stream: Stream) -> None:
+        from helpers.cloud.serving.process import ModelServer, ServerDied
+
+        model = self.plane.store.get(MODEL, self.record["ModelName"])
+        environment = (models.container_of(model).get("Environment") or {}) | (
+            self.record.get("Environment") or {}
+        )
+        folder = self.plane.folder("transform", self.name) / "model"
+        kind = models.unpack(self.plane, model, folder, environment)
+        variables = self.plane.environment() | environment
+        self._server = ModelServer(kind, folder, environment=variables, log=stream.write)
+        self._server.start()
+        try:
+            self._server.wait_ready(READY_SECONDS)
+        except (ServerDied, TimeoutError) as error:
+            raise ApiError(
+                f"ClientError: the model's container did not pass the ping health check. {error}"
+            ) from None
+        stream.write(f"backend: {self._server.backend}")
+
+    def _objects(self, stream: Stream) -> None:
+        source = self.record["TransformInput"]["DataSource"]["S3DataSource"]
+        target = self.record["TransformOutput"]["S3OutputPath"].rstrip("/")
+        bucket_out, prefix_out = objects.split_uri(target)
+        done = 0
+        for bucket, key, relative in self._inputs(source):
+            if self._stopped:
+                return
+            data = objects.read(self.plane.s3, f"s3://{bucket}/{key}")
+            out = self._one(data, f"{bucket}/{key}", stream)
+            name = "/".join(part for part in (prefix_out, f"{relative}.out") if part)
+            self.plane.s3.put_object(Bucket=bucket_out, Key=name, Body=out)
+            done += 1
+        if not done:
+            raise ApiError(f"ClientError: No S3 objects found under S3 URL {source['S3Uri']!r}.")
+
+    def _inputs(self, source: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+        """Yield bucket, key, and the key's part that names the answer."""
+        if source["S3DataType"] == "ManifestFile":
+            for uri, name in objects.manifest(self.plane.s3, source["S3Uri"]):
+                yield (*objects.split_uri(uri), name)
+            return
+        _, prefix = objects.split_uri(source["S3Uri"])
+        for bucket, key in objects.keys(self.plane.s3, source["S3Uri"]):
+            yield bucket, key, objects.relative_key(prefix, key)
+
+    def _one(self, data: bytes, name: str, stream: Stream) -> bytes:
+        """Send one object's records and join the answers."""
+        from helpers.cloud import payload
+        from helpers.cloud.serving.process import ServerDied
+
+        given, wanted = self.record["TransformInput"], self.record["TransformOutput"]
+        headers = {"Content-Type": given.get("ContentType") or "application/json"}
+        if wanted.get("Accept"):
+            headers["Accept"] = wanted["Accept"]
+        parts: list[bytes] = []
+        try:
+            limit = self.record.get("MaxPayloadInMB", _PAYLOAD_MB)
+            strategy = self.record.get("BatchStrategy", "MultiRecord")
+            for body in payload.split(data, given.get("SplitType", "None"), strategy, limit):
+                status, _, out = self._server.invoke(body, headers)
+                if status != 200:
+                    text = out.decode("utf-8", "replace")
+                    stream.write(f"{name}: {status} {text}")
+                    blame = "ClientError" if status < 500 else "AlgorithmError"
+                    raise ApiError(f"{blame}: {name}: the model answered {status}: {text}")
+                parts.append(out)
+        except ServerDied as error:
+            raise ApiError(f"AlgorithmError: the model server died at {name}. {error}") from None
+        except payload.PayloadError as error:
+            raise ApiError(f"ClientError: {name}: {error}") from None
+        return payload.assemble(parts, wanted.get("AssembleWith", "None"))
+
+
+@operation("CreateTransformJob")
+def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    refuse(request, _UNSUPPORTED)
+    processing = request.get("DataProcessing") or {}
+    given = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"} | processing
+    if given != {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}:
+        raise ApiError(
+            "DataProcessing (filters, joining input and output) is not supported by the SageMaker that runs on this"
+            " machine: join the objects after the job."
+        )
+    if request["TransformInput"].get("CompressionType", "None") != "None":
+        raise ApiError("CompressionType must be None on this machine.")
+    if request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"] not in (
+        "S3Prefix",
+        "ManifestFile",
+    ):
+        raise ApiError("S3DataType must be S3Prefix or ManifestFile on this machine.")
+    plane.store.get(MODEL, request["ModelName"])
+    record = plane.store.add(TRANSFORM, request, TransformJobStatus="InProgress")
+    job = TransformJob(plane, plane.store.get(TRANSFORM, request["TransformJobName"]))
+    plane.run(f"transform-job/{job.name}", job, job.run)
+    return {"TransformJobArn": record["TransformJobArn"]}
+
+
+@operation("DescribeTransformJob")
+def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    return plane.store.get(TRANSFORM, request["TransformJobName"])
+
+
+@operation("StopTransformJob")
+def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    name = request["TransformJobName"]
+    status = plane.store.get(TRANSFORM, name)["TransformJobStatus"]
+    if status not in _RUNNING:
+        raise ApiError(f"The request was rejected because the transform job is in status {status}.")
+    job = plane.running.get(f"transform-job/{name}")
+    if job is not None and status == "InProgress":
+        plane.store.update(TRANSFORM, name, TransformJobStatus="Stopping")
+        job.stop()
+    return {}
+
+
+@operation("ListTransformJobs")
+def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    found, more = listed(plane, TRANSFORM, request, status="TransformJobStatus")
+    return {"TransformJobSummaries": found, **more}

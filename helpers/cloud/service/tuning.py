@@ -1,1 +1,268 @@
-"""."""
+"""Hyperparameter tuning: several training jobs, settings drawn at random or from a grid, the best one named."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from helpers.cloud.errors import ApiError
+from helpers.cloud.service import job as jobs
+from helpers.cloud.service import training
+from helpers.cloud.service.candidates import MOST_JOBS, STRATEGIES, candidates
+from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.plane import Plane
+from helpers.cloud.service.store import TRAINING, TUNING, Record
+
+_UNSUPPORTED = {
+    "TrainingJobDefinitions": "one TrainingJobDefinition is tuned",
+    "WarmStartConfig": "a tuning job starts from nothing",
+    "Autotune": "name the ranges",
+}
+_RUNNING = ("InProgress", "Stopping")
+
+
+class TuningJob:
+    """Runs a tuning job that was created."""
+
+    def __init__(self, plane: Plane, record: Record) -> None:
+        self.plane, self.record = plane, record
+        self.name: str = record["HyperParameterTuningJobName"]
+        self.config: dict[str, Any] = record["HyperParameterTuningJobConfig"]
+        self.definition: dict[str, Any] = record["TrainingJobDefinition"]
+        self._children: list[tuple[str, dict[str, str]]] = []
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End it, and the training jobs that still run."""
+        self._stopped.set()
+        for name, _ in self._children:
+            child = self.plane.running.get(training.key(name))
+            if child is not None:
+                child.stop()
+
+    def run(self) -> None:
+        """Run it to its end."""
+        limits = self.config["ResourceLimits"]
+        settings = candidates(self.name, self.config)
+        most = min(limits.get("MaxNumberOfTrainingJobs", len(settings)), len(settings))
+        reason = ""
+        try:
+            for number, chosen in enumerate(settings[:most], 1):
+                while len(self._unfinished()) >= limits["MaxParallelTrainingJobs"]:
+                    self._report()
+                    time.sleep(0.1)
+                if self._stopped.is_set():
+                    break
+                self._launch(number, chosen)
+            while self._unfinished():
+                self._report()
+                time.sleep(0.1)
+        except ApiError as error:
+            reason = str(error)
+        self._report()
+        best = best_of(self.plane, self.record)
+        if not reason and best is None and not self._stopped.is_set():
+            reason = "No training job succeeded and reported the objective metric."
+        status = "Stopped" if self._stopped.is_set() else "Failed" if reason else "Completed"
+        more = {"FailureReason": reason} if reason else {}
+        self._update(HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=time.time(), **more)
+
+    def _launch(self, number: int, chosen: dict[str, str]) -> None:
+        name = f"{self.name[:50]}-{number:03d}-{zlib.crc32(self.record['HyperParameterTuningJobArn'].encode()):08x}"
+        request = {k: v for k, v in self.definition.items() if k not in _NOT_A_JOBS}
+        fixed = self.definition.get("StaticHyperParameters") or {}
+        request |= {"TrainingJobName": name, "HyperParameters": {**fixed, **chosen}}
+        record = training.start(self.plane, request)
+        self.plane.store.update(
+            TRAINING,
+            record["TrainingJobName"],
+            TuningJobArn=self.record["HyperParameterTuningJobArn"],
+            TunedHyperParameters=chosen,
+        )
+        self._children.append((name, chosen))
+
+    def _unfinished(self) -> list[str]:
+        return [
+            name
+            for name, _ in self._children
+            if self.plane.store.has(TRAINING, name)
+            and self.plane.store.get(TRAINING, name)["TrainingJobStatus"] in _RUNNING
+        ]
+
+    def _update(self, **changes: Any) -> None:
+        self.plane.store.update(TUNING, self.name, **changes)
+
+    def _report(self) -> None:
+        found = children(self.plane, self.record)
+        states = [record["TrainingJobStatus"] for record in found]
+        counts = {
+            "Completed": states.count("Completed"),
+            "InProgress": states.count("InProgress") + states.count("Stopping"),
+            "RetryableError": 0,
+            "NonRetryableError": states.count("Failed"),
+            "Stopped": states.count("Stopped"),
+        }
+        values = [objective(record, self.record) for record in found]
+        ended = [r["TrainingJobStatus"] not in _RUNNING for r in found]
+        objectives = {
+            "Succeeded": sum(value is not None for value in values),
+            "Pending": sum(not over for over in ended),
+            "Failed": sum(over and value is None for over, value in zip(ended, values, strict=True)),
+        }
+        best = best_of(self.plane, self.record)
+        more = {"BestTrainingJob": _summary(best, self.record)} if best is not None else {}
+        self._update(TrainingJobStatusCounters=counts, ObjectiveStatusCounters=objectives, **more)
+
+
+_NOT_A_JOBS = {
+    "StaticHyperParameters",
+    "DefinitionName",
+    "TuningObjective",
+    "HyperParameterRanges",
+    "HyperParameterTuningResourceConfig",
+}
+
+
+def children(plane: Plane, record: Record) -> list[Record]:
+    """Return the training jobs of a tuning job, oldest first."""
+    return [
+        r for r in plane.store.all(TRAINING) if r.get("TuningJobArn") == record["HyperParameterTuningJobArn"]
+    ]
+
+
+def objective(job: Record, tuning: Record) -> float | None:
+    """Return what a training job reached, or None where it reported nothing or failed."""
+    wanted = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
+    if job["TrainingJobStatus"] in (*_RUNNING, "Failed"):
+        return None
+    for metric in job.get("FinalMetricDataList") or []:
+        if metric["MetricName"] == wanted and not math.isnan(metric["Value"]):
+            return float(metric["Value"])
+    return None
+
+
+def best_of(plane: Plane, tuning: Record) -> Record | None:
+    """Return the training job with the best objective so far."""
+    sign = 1 if _objective_config(tuning)["Type"] == "Minimize" else -1
+    reached = [(objective(job, tuning), job) for job in children(plane, tuning)]
+    ranked = sorted(((sign * v, job) for v, job in reached if v is not None), key=lambda pair: pair[0])
+    return ranked[0][1] if ranked else None
+
+
+def _objective_config(tuning: Record) -> dict[str, str]:
+    return dict(tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"])
+
+
+def _summary(job: Record, tuning: Record) -> dict[str, Any]:
+    value = objective(job, tuning)
+    wanted = _objective_config(tuning)
+    reached = {"Type": wanted["Type"], "MetricName": wanted["MetricName"], "Value": value}
+    status = (
+        "Succeeded" if value is not None else "Pending" if job["TrainingJobStatus"] in _RUNNING else "Failed"
+    )
+    members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingStartTime", "TrainingEndTime")
+    members += ("TrainingJobStatus", "TunedHyperParameters", "FailureReason")
+    summary = {name: job[name] for name in members if name in job} | {"ObjectiveStatus": status}
+    return summary | ({"FinalHyperParameterTuningJobObjectiveMetric": reached} if value is not None else {})
+
+
+@operation("CreateHyperParameterTuningJob")
+def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    refuse(request, _UNSUPPORTED)
+    config, definition = request["HyperParameterTuningJobConfig"], request.get("TrainingJobDefinition")
+    if not definition:
+        raise ApiError("Name a TrainingJobDefinition.")
+    if config["Strategy"] not in STRATEGIES:
+        raise ApiError(
+            f"The strategy {config['Strategy']} is not supported by the SageMaker that runs on this machine; it has"
+            f" {' and '.join(STRATEGIES)}."
+        )
+    if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
+        raise ApiError("TrainingJobEarlyStoppingType must be Off on this machine.")
+    if config["ResourceLimits"].get("MaxNumberOfTrainingJobs", 1) > MOST_JOBS:
+        raise ApiError(f"MaxNumberOfTrainingJobs is at most {MOST_JOBS} on this machine.")
+    goal = config.get("HyperParameterTuningJobObjective")
+    if not goal:
+        raise ApiError("Name a HyperParameterTuningJobObjective.")
+    known = [m["Name"] for m in jobs.definitions(definition)]
+    if goal["MetricName"] not in known:
+        raise ApiError(
+            f"The objective metric {goal['MetricName']!r} is none of the training job's metrics: {', '.join(known) or '-'}."
+        )
+    training.check({"HyperParameters": definition.get("StaticHyperParameters") or {}, **definition})
+    candidates(request["HyperParameterTuningJobName"], config)
+    nothing = {"Completed": 0, "InProgress": 0, "RetryableError": 0, "NonRetryableError": 0, "Stopped": 0}
+    record = plane.store.add(
+        TUNING,
+        request,
+        HyperParameterTuningJobStatus="InProgress",
+        TrainingJobStatusCounters=nothing,
+        ObjectiveStatusCounters={"Succeeded": 0, "Pending": 0, "Failed": 0},
+    )
+    job = TuningJob(plane, plane.store.get(TUNING, request["HyperParameterTuningJobName"]))
+    plane.run(f"tuning-job/{job.name}", job, job.run)
+    return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
+
+
+@operation("DescribeHyperParameterTuningJob")
+def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    return plane.store.get(TUNING, request["HyperParameterTuningJobName"])
+
+
+@operation("StopHyperParameterTuningJob")
+def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    name = request["HyperParameterTuningJobName"]
+    job = plane.running.get(f"tuning-job/{name}")
+    if plane.store.get(TUNING, name)["HyperParameterTuningJobStatus"] == "InProgress" and job is not None:
+        plane.store.update(TUNING, name, HyperParameterTuningJobStatus="Stopping")
+        job.stop()
+    return {}
+
+
+@operation("DeleteHyperParameterTuningJob")
+def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    name = request["HyperParameterTuningJobName"]
+    if plane.store.get(TUNING, name)["HyperParameterTuningJobStatus"] in _RUNNING:
+        raise ApiError(f"The tuning job {name} still runs: stop it first.")
+    plane.store.remove(TUNING, name)
+    return {}
+
+
+@operation("ListHyperParameterTuningJobs")
+def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    found, more = listed(
+        plane, TUNING, request, descending=False, sort_by="Name", status="HyperParameterTuningJobStatus"
+    )
+    rows = [
+        record
+        | {
+            "Strategy": record["HyperParameterTuningJobConfig"]["Strategy"],
+            "ResourceLimits": record["HyperParameterTuningJobConfig"]["ResourceLimits"],
+        }
+        for record in found
+    ]
+    return {"HyperParameterTuningJobSummaries": rows, **more}
+
+
+@operation("ListTrainingJobsForHyperParameterTuningJob")
+def _list_children(plane: Plane, request: Mapping[str, Any]) -> Answer:
+    tuning = plane.store.get(TUNING, request["HyperParameterTuningJobName"])
+    found = children(plane, tuning)
+    by_value = request.get("SortBy") == "FinalObjectiveMetricValue"
+    if by_value:
+        found = [job for job in found if objective(job, tuning) is not None]
+    rows, more = listed(
+        plane,
+        TRAINING,
+        request,
+        descending=False,
+        sort_by="Name",
+        status="TrainingJobStatus",
+        records=found,
+        key=(lambda job: objective(job, tuning)) if by_value else None,
+    )
+    return {"TrainingJobSummaries": [_summary(job, tuning) for job in rows], **more}

@@ -1,0 +1,84 @@
+"""One service for a whole lab: ``python -m helpers cloud``. What is stored in it is there the next time.
+
+Every kernel that calls ``cloud.connect()`` meanwhile uses it, so that a model trained in one chapter is
+found by another. It ends with Ctrl-C; objects in S3, jobs, models and endpoints are kept on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from helpers.cloud import local
+from helpers.cloud.errors import CloudError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until Ctrl-C; 0, or 2 where it can't."""
+    parser = argparse.ArgumentParser(prog="python -m helpers cloud", description="SageMaker for a whole lab.")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (any free one)")
+    parser.add_argument("--state", type=Path, default=None, help="folder for what is stored")
+    options = parser.parse_args(arguments)
+    folder = options.state or local.state_folder()
+    if folder is None:
+        print("COURSE_CLOUD_STATE is empty: name a folder with --state.", file=sys.stderr)
+        return 2
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    try:
+        folder = folder.resolve()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (folder / "lock").open("a", encoding="utf-8") as guard:
+            if not _hold(guard):
+                print(f"A lab's server already uses {folder}.", file=sys.stderr)
+                return 2
+            return _serve(folder, options.port, over)
+    except CloudError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{folder} can't be used: {error.strerror}. Name another folder with --state.", file=sys.stderr)
+        return 2
+
+
+def _serve(folder: Path, port: int, over: threading.Event) -> int:
+    server = local.start(state=folder, port=port)
+    try:
+        local.wait_until_ready(server)
+        local.announce(server, folder)
+        print(
+            f"SageMaker runs on this machine ({server.url}) and keeps what is stored in {folder}.", flush=True
+        )
+        print("Notebooks that call cloud.connect() use it. Ctrl-C ends it.", flush=True)
+        assert server.process is not None
+        while not over.wait(0.3):
+            if server.process.poll() is not None:
+                print("The service ended by itself; start this again.", file=sys.stderr)
+                return 1
+        return 0
+    finally:
+        (folder / "server.json").unlink(missing_ok=True)
+        server.stop()
+
+
+def _hold(guard: IO[str]) -> bool:
+    """Whether the folder is now this process's alone; the system lets go of it when the process ends."""
+    if os.name == "nt":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

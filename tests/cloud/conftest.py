@@ -1,0 +1,208 @@
+"""One service for all tests of this folder, and clients whose every answer is judged."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+import time
+
+import pytest
+
+from helpers.cloud import local
+from tests.cloud.contract import judge
+
+ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
+BUCKET = "sagemaker-us-west-2-123456789012"
+ECR = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
+TENSORFLOW = f"{ECR}/tensorflow-training:2.19-cpu-py312"
+SKLEARN = f"{ECR}/sagemaker-scikit-learn:1.2-1-cpu-py3"
+INFERENCE = (
+    "import json, os, time\n"
+    "def model_fn(d): return json.load(open(os.path.join(d, 'model.json')))\n"
+    "def predict_fn(x, m):\n"
+    "    if x == 'die': os._exit(7)\n"
+    "    return [m['w'] * v for v in x]\n"
+    "def input_fn(body, kind):\n"
+    "    if kind == 'application/jsonlines':\n"
+    "        return [json.loads(line) for line in body.splitlines() if line.strip()]\n"
+    "    return json.loads(body)\n"
+    "def output_fn(p, accept):\n"
+    "    if accept == 'application/jsonlines':\n"
+    "        return ''.join(json.dumps(v) + '\\n' for v in p), accept\n"
+    "    return json.dumps(p), 'application/json'\n"
+)
+
+
+class Aws:
+    """Clients of one service, and the calls that most tests make."""
+
+    def __init__(self, server: local.Server) -> None:
+        self.server = server
+        self._clients: dict[str, object] = {}
+
+    def client(self, service: str):
+        if service not in self._clients:
+            import boto3
+            from botocore.config import Config
+
+            made = boto3.session.Session().client(
+                service,
+                region_name="us-west-2",
+                endpoint_url=self.server.url,
+                aws_access_key_id=self.server.token,
+                aws_secret_access_key="local",
+                config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+            )
+            self._clients[service] = judge(made) if service.startswith("sagemaker") else made
+        return self._clients[service]
+
+    @property
+    def sm(self):
+        return self.client("sagemaker")
+
+    @property
+    def s3(self):
+        return self.client("s3")
+
+    @property
+    def runtime(self):
+        return self.client("sagemaker-runtime")
+
+    def put(self, key: str, data: bytes | str) -> str:
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+        return f"s3://{BUCKET}/{key}"
+
+    def get(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    def archive(self, key: str, files: dict[str, str]) -> str:
+        return self.put(key, tar(files))
+
+    def train_request(self, name: str, code: str, *, count: int = 1, **settings) -> dict:
+        """Return a script-mode job: a script and its hyperparameters."""
+        self.put("in/train/x.csv", "1,2\n")
+        submitted = self.archive(f"code/{name}.tar.gz", {"train.py": code})
+        own = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": json.dumps(submitted)}
+        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/train"}}
+        return {
+            "TrainingJobName": name,
+            "RoleArn": ROLE,
+            "HyperParameters": own | {k: json.dumps(v) for k, v in settings.items()},
+            "AlgorithmSpecification": {"TrainingImage": TENSORFLOW, "TrainingInputMode": "File"},
+            "InputDataConfig": [{"ChannelName": "train", "DataSource": source}],
+            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
+            "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": count, "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        }
+
+    def train(self, name: str, code: str, *, count: int = 1, change=None, **settings) -> dict:
+        request = self.train_request(name, code, count=count, **settings)
+        if change:
+            change(request)
+        self.sm.create_training_job(**request)
+        return self.trained(name)
+
+    def trained(self, name: str) -> dict:
+        return wait(
+            lambda: self.sm.describe_training_job(TrainingJobName=name), "TrainingJobStatus", "InProgress", "Stopping"
+        )
+
+    def model(self, name: str, data: str, image: str = SKLEARN, **environment: str) -> None:
+        self.sm.create_model(
+            ModelName=name,
+            ExecutionRoleArn=ROLE,
+            PrimaryContainer={"Image": image, "ModelDataUrl": data, "Environment": environment},
+        )
+
+    def config(self, name: str, model: str) -> None:
+        self.sm.create_endpoint_config(
+            EndpointConfigName=name,
+            ProductionVariants=[
+                {
+                    "VariantName": "AllTraffic",
+                    "ModelName": model,
+                    "InitialInstanceCount": 1,
+                    "InstanceType": "ml.m5.large",
+                }
+            ],
+        )
+
+    def deploy(self, name: str, data: str, image: str = SKLEARN) -> dict:
+        self.model(name, data, image)
+        self.config(name, name)
+        self.sm.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        return self.deployed(name)
+
+    def deployed(self, name: str) -> dict:
+        return wait(lambda: self.sm.describe_endpoint(EndpointName=name), "EndpointStatus", "Creating", "Updating")
+
+    def ask(self, name: str, value: object, **more):
+        more = {"ContentType": "application/json"} | more
+        body = value if isinstance(value, bytes) else json.dumps(value)
+        return json.loads(self.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)["Body"].read())
+
+    def log(self, group: str, prefix: str) -> list[str]:
+        logs = self.client("logs")
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
+        lines = []
+        for stream in streams:
+            name = stream["logStreamName"]
+            found = logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)
+            lines += [event["message"] for event in found["events"]]
+        return lines
+
+
+def tar(files: dict[str, str]) -> bytes:
+    """Return a tar.gz with those files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def wait(describe, member: str, *busy: str, seconds: float = 60) -> dict:
+    """Describe until a status is final."""
+    limit = time.monotonic() + seconds
+    while True:
+        found = describe()
+        if found[member] not in busy:
+            return found
+        assert time.monotonic() < limit, f"still {found[member]}: {found}"
+        time.sleep(0.05)
+
+
+def gone(pid: int, seconds: float = 5) -> bool:
+    """Whether a process is gone within some seconds."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture(scope="session")
+def aws():
+    server = local.start()
+    local.wait_until_ready(server)
+    yield Aws(server)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def model(aws) -> str:
+    """A model that multiplies by three, with its own inference code."""
+    return aws.archive("models/three.tar.gz", {"model.json": '{"w": 3}', "code/inference.py": INFERENCE})

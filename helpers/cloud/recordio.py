@@ -1,9 +1,9 @@
 """RecordIO-protobuf (``application/x-recordio-protobuf``), written and read by whole matrices.
 
 The training format of SageMaker's built-in algorithms: a stream of records, each a head (magic number,
-length), an ``aialgs.data.Record`` message and padding to four bytes. What the writers make is byte for byte what
-``sagemaker.amazon.common`` of SDK version 2 made; in version 3 those functions raise ``NotImplementedError``.
-Reading stands in `helpers.cloud.recordio_read`.
+length), an ``aialgs.data.Record`` message and padding to four bytes. What the writers make is byte for byte
+what ``sagemaker.amazon.common`` of SDK version 2 made; in version 3 those functions raise
+``NotImplementedError``. Reading stands in `helpers.cloud.recordio_read`.
 """
 
 from __future__ import annotations

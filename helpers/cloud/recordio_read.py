@@ -255,7 +255,7 @@ def _width(
 ) -> int:
     said = widths[widths >= 0]
     if asked is None:
-        return int(max(said.max(initial=0), keys.max(initial=-1) + 1))
+        return int(said.max() if len(said) else keys.max(initial=-1) + 1)
     wrong = np.flatnonzero((widths >= 0) & (widths != asked))
     if len(wrong):
         what = "values" if dense else "features"

@@ -116,6 +116,7 @@ class ModelHTTPServer:
                         return self._send(connection, error("a Content-Length is needed", 411), close=True)
                     if int(size) > LARGEST_BODY:
                         text = f"Request body of {size} bytes: at most {LARGEST_BODY} are read"
+                        _drop(connection, int(size) - len(buffer) + end + 4)  # else the answer is lost
                         return self._send(connection, error(text, 413), close=True)
                     body, buffer = _read_body(connection, buffer[end + 4 :], int(size))
                     self._send(connection, self.answer(Request(method, path, headers, body)))
@@ -176,6 +177,12 @@ def _read_body(connection: socket.socket, have: bytes, size: int) -> tuple[bytes
             raise ConnectionResetError
         filled += got
     return bytes(body), b""
+
+
+def _drop(connection: socket.socket, size: int) -> None:
+    """Read bytes that nobody wants."""
+    while size > 0 and (data := connection.recv(1 << 16)):
+        size -= len(data)
 
 
 def end_with_parent() -> None:

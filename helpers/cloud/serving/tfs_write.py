@@ -47,9 +47,9 @@ def array(values: np.ndarray) -> str:
         leaves = [_string(value) for value in values.ravel()]
     else:
         leaves = [json.dumps(value) for value in values.ravel().tolist()]
+    if not leaves:
+        return json.dumps(values.tolist())
     for size in reversed(values.shape):
-        if not leaves and size == 0:
-            return "[]"
         leaves = ["[" + ", ".join(leaves[i : i + size]) + "]" for i in range(0, len(leaves), size)]
     return leaves[0]
 

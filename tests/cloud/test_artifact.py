@@ -1,0 +1,159 @@
+"""The factorization machine's artifact: MXNet's bytes without MXNet, and archives that are not what they seem."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+
+from helpers import gates
+from helpers.cloud import artifact
+from helpers.cloud.artifact import ArtifactError, FMArtifact
+
+needs_mxnet = pytest.mark.skipif(not gates.mxnet, reason="MXNet has no wheel for this machine")
+
+
+@pytest.fixture
+def model() -> FMArtifact:
+    rng = np.random.default_rng(0)
+    return FMArtifact(
+        0.75,
+        rng.normal(size=6).astype(np.float32),
+        rng.normal(size=(6, 3)).astype(np.float32),
+        {"predictor_type": "regressor", "feature_dim": "6", "num_factors": "3"},
+    )
+
+
+def scores(model: FMArtifact, x: np.ndarray) -> np.ndarray:
+    pairs = ((x @ model.v) ** 2).sum(1) - (x**2 @ model.v**2).sum(1)
+    return model.w0 + x @ model.w1 + 0.5 * pairs
+
+
+def test_round_trip_through_the_archive(model, tmp_path):
+    (tmp_path / "model").mkdir()
+    artifact.write_model(tmp_path / "model", model)
+    archive = artifact.pack(tmp_path / "model", tmp_path / "model.tar.gz")
+    assert artifact.unpack(archive, tmp_path / "out") == ["model_algo-1"]
+    for path in (archive, tmp_path / "out", tmp_path / "out" / "model_algo-1"):
+        found = artifact.read_model(path)
+        assert found.w0 == 0.75 and found.hyperparameters == model.hyperparameters
+        np.testing.assert_array_equal(found.w1, model.w1)
+        np.testing.assert_array_equal(found.v, model.v)
+
+
+def test_packing_twice_gives_the_same_bytes(model, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "a.txt").write_text("x")
+    one = artifact.pack(tmp_path / "model", tmp_path / "one").read_bytes()
+    (tmp_path / "model" / "a.txt").touch()
+    assert artifact.pack(tmp_path / "model", tmp_path / "two").read_bytes() == one
+
+
+@needs_mxnet
+def test_params_are_byte_for_byte_mxnets(model, tmp_path):
+    mx = gates.import_mxnet()
+    path = str(tmp_path / "x.params")
+    arrays = {"v": model.v, "w1_weight": model.w1[:, None], "w0_weight": np.array([model.w0], np.float32)}
+    mx.nd.save(path, {f"arg:{name}": mx.nd.array(array) for name, array in arrays.items()})
+    data = (tmp_path / "x.params").read_bytes()
+    assert artifact.dump_params(arrays) == data
+    for name, array in artifact.load_params(data).items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+@needs_mxnet
+@pytest.mark.parametrize("kind", ["regressor", "binary_classifier"])
+def test_mxnet_loads_and_scores_it(model, tmp_path, kind):
+    mx = gates.import_mxnet()
+    path = artifact.write_model(tmp_path, FMArtifact(model.w0, model.w1, model.v, {"predictor_type": kind}))
+    with zipfile.ZipFile(path) as archive:
+        (tmp_path / "model-symbol.json").write_bytes(archive.read("symbol.json"))
+        (tmp_path / "model-0000.params").write_bytes(archive.read("params"))
+    module = mx.mod.Module.load(str(tmp_path / "model"), 0, False, label_names=["out_label"])
+    np.testing.assert_array_equal(module._arg_params["v"].asnumpy(), model.v)
+    x = (np.random.default_rng(1).random((5, 6)) < 0.4).astype(np.float32)
+    module.bind(for_training=False, data_shapes=[("data", x.shape)])
+    module.set_params(module._arg_params, module._aux_params)
+    module.forward(mx.io.DataBatch([mx.nd.array(x)]), is_train=False)
+    wanted = scores(model, x)
+    if kind == "binary_classifier":
+        wanted = 1 / (1 + np.exp(-wanted))
+    np.testing.assert_allclose(module.get_outputs()[0].asnumpy()[:, 0], wanted, rtol=1e-5, atol=1e-6)
+
+
+def tar_of(path, *members: tuple[tarfile.TarInfo, bytes]):
+    with tarfile.open(path, "w:gz") as archive:
+        for info, content in members:
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.SYMTYPE, target
+    return info
+
+
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        (tarfile.TarInfo("../escape"), r"'../escape' would be written outside"),
+        (tarfile.TarInfo("a/../../escape"), r"would be written outside"),
+        (tarfile.TarInfo("/tmp/escape"), r"would be written outside"),
+        (link("inside", "/etc/passwd"), r"'inside' is a link"),
+    ],
+)
+def test_an_archive_that_reaches_out_writes_nothing(tmp_path, bad, message):
+    archive = tar_of(tmp_path / "m.tar.gz", (tarfile.TarInfo("good"), b"x"), (bad, b""))
+    with pytest.raises(ArtifactError, match=message):
+        artifact.unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists() and not (tmp_path / "escape").exists()
+
+
+def test_archives_that_are_none(tmp_path, model):
+    (tmp_path / "x.tar.gz").write_bytes(b"hello")
+    with pytest.raises(ArtifactError, match=r"x.tar.gz: not a complete .tar.gz"):
+        artifact.unpack(tmp_path / "x.tar.gz", tmp_path / "out")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "big").write_bytes(np.random.default_rng(0).bytes(100_000))
+    whole = artifact.pack(tmp_path / "model", tmp_path / "y.tar.gz").read_bytes()
+    (tmp_path / "y.tar.gz").write_bytes(whole[:60_000])
+    with pytest.raises(ArtifactError, match="not a complete"):
+        artifact.unpack(tmp_path / "y.tar.gz", tmp_path / "out")
+
+
+def test_a_model_without_factors_says_so(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as archive:
+        archive.writestr(
+            "params", artifact.dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
+        )
+    with pytest.raises(ArtifactError, match=r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"):
+        artifact.read_model(tmp_path)
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no artifact"):
+        artifact.read_model(tmp_path)
+    (tmp_path / "model_algo-1").write_bytes(b"not a zip")
+    with pytest.raises(ArtifactError, match="not a zip file"):
+        artifact.read_model(tmp_path)
+    other = tar_of(tmp_path / "other.tar.gz", (tarfile.TarInfo("saved_model.pb"), b"x"))
+    with pytest.raises(ArtifactError, match=r"holds saved_model.pb; expected model_algo-1"):
+        artifact.read_model(other)
+    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as archive:
+        archive.writestr("meta.json", "{}")
+    with pytest.raises(ArtifactError, match=r"holds meta.json; expected params"):
+        artifact.read_model(tmp_path)
+
+
+@pytest.mark.parametrize("cut", [10, 30, 60, 100])
+def test_params_that_are_cut_off(cut):
+    data = artifact.dump_params({"v": np.ones((4, 2)), "w0_weight": np.ones(1)})
+    with pytest.raises((ArtifactError, ValueError)):
+        artifact.load_params(data[:cut])
+    with pytest.raises(ArtifactError, match="not MXNet's list"):
+        artifact.load_params(b"\0" * 40)

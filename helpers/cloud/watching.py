@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from helpers.cloud.errors import CloudError
@@ -71,46 +71,55 @@ def _read_on(logs: Any, job: str, lines: dict[str, list[str]], tokens: dict[str,
 
 
 def watch(
-    aws: Connection, job: str, draw: Callable[[list[str]], Figure], alt: Callable[[list[str]], str]
-) -> list[str]:
-    """Show a figure of a job's log and redraw it until the job has ended.
+    aws: Connection,
+    jobs: Mapping[str, str],
+    draw: Callable[[dict[str, list[str]]], Figure],
+    alt: Callable[[dict[str, list[str]]], str],
+) -> dict[str, list[str]]:
+    """Show a figure of the logs of some jobs and redraw it until all have ended.
 
     Parameters
     ----------
     aws : Connection
-        Where the job runs.
-    job : str
-        Its name.
+        Where the jobs run.
+    jobs : mapping of str to str
+        What the figure calls a job, and its name.
     draw : callable
-        Takes the lines until now and returns a new figure.
+        Takes the lines of each job until now, under what the figure calls it, and returns a new figure.
     alt : callable
-        Takes the same lines and returns the text for a reader who cannot see the picture.
+        Takes the same and returns the text for a reader who cannot see the picture.
 
     Returns
     -------
-    list of str
-        The whole log.
+    dict of str to list of str
+        The whole log of each job.
 
     Raises
     ------
     CloudError
-        The job failed; the last picture stays.
+        A job failed; the last picture stays.
     """
     from IPython.display import display
 
-    handle, shown, lines = None, -1, []
-    for lines in follow(aws, job):
-        if len(lines) == shown:
+    handle, shown = None, -1
+    following = {title: follow(aws, job) for title, job in jobs.items()}
+    logs: dict[str, list[str]] = {title: [] for title in jobs}
+    while following:
+        for title in list(following):
+            try:
+                logs[title] = next(following[title])
+            except StopIteration:
+                del following[title]
+        if (now := sum(map(len, logs.values()))) == shown:
             continue
-        shown = len(lines)
-        text = alt(lines)
-        picture = {"image/png": _png(draw(lines)), "text/plain": text}
+        shown, text = now, alt(logs)
+        picture = {"image/png": _png(draw(logs)), "text/plain": text}
         details = {"image/png": {"alt": text}}
         if handle is None:
             handle = display(picture, metadata=details, raw=True, display_id=True)
         else:
             handle.update(picture, metadata=details, raw=True)
-    return lines
+    return logs
 
 
 def _png(figure: Figure) -> str:

@@ -16,7 +16,19 @@ from scipy import sparse
 
 from helpers.models.checks import NotFittedError
 
-TUNED: dict[str, float | int] = {}
+# Chosen on a tenth of the training rows of ML-100K, never on test rows.
+TUNED: dict[str, float | int] = {
+    "num_factors": 32,
+    "epochs": 25,
+    "mini_batch_size": 256,
+    "bias_lr": 0.01,
+    "linear_lr": 0.002,
+    "factors_lr": 0.002,
+    "bias_wd": 0.0,
+    "linear_wd": 0.0001,
+    "factors_wd": 0.0005,
+    "factors_init_sigma": 0.02,
+}
 PARTS = ("bias", "linear", "factors")
 _ROWS_AT_ONCE = 50_000  # bounds the memory of scoring: rows times factors
 
@@ -169,29 +181,23 @@ class FactorizationMachine:
         )
         scores = np.zeros(len(y), dtype=np.float32)
         self.seconds, self.samples, step = 0.0, 0, 0
+        settings = (
+            np.float32(self.clip_gradient or 0),
+            np.float32(1e-8 if self.eps is None else self.eps),
+            float(self.rescale_grad or 0),
+        )
+
+        def run(order: np.ndarray, steps: int) -> int:
+            fixed = (self.mini_batch_size, weights, means, squares, rates, decays, *settings)
+            return train_epoch(
+                x.indptr, x.indices, x.data, y, order, *fixed, steps, self.classifies, self.lazy, scores
+            )
+
+        run(np.empty(0, dtype=np.int64), 0)  # compiles, or loads what was compiled
         for epoch in range(self.epochs):
             order = random.permutation(len(y))
             began = time.perf_counter()
-            step = train_epoch(
-                x.indptr,
-                x.indices,
-                x.data,
-                y,
-                order,
-                self.mini_batch_size,
-                weights,
-                means,
-                squares,
-                rates,
-                decays,
-                np.float32(self.clip_gradient or 0),
-                np.float32(1e-8 if self.eps is None else self.eps),
-                float(self.rescale_grad or 0),
-                step,
-                self.classifies,
-                self.lazy,
-                scores,
-            )
+            step = run(order, step)
             self.seconds += time.perf_counter() - began
             self.samples += len(y)
             self.w0, self.w1, self.v = float(weights[0][0, 0]), weights[1][:, 0], weights[2]

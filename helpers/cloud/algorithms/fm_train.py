@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from helpers.cloud.algorithms import BUILTIN
 from helpers.cloud.algorithms.container import Container, CustomerError, run
 from helpers.cloud.artifact import FMArtifact, write_model
@@ -43,11 +41,11 @@ def train(container: Container) -> None:
     machine = FactorizationMachine(**settings)
     x, y, host = records.features, records.labels, container.host
     container.log(f"Number of GPUs being used: 0; {len(y)} records of {width} features, {x.nnz} non-zeros")
-    began = time.perf_counter()
+    before = 0.0
 
     def after(epoch: int, found: dict[str, float]) -> None:
-        nonlocal began
-        speed = len(y) / (time.perf_counter() - began)
+        nonlocal before
+        speed = len(y) / (machine.seconds - before)
         batches = -(-len(y) // machine.mini_batch_size)
         shown = "#011".join(f"{name}={value:f}" for name, value in found.items())
         container.log(f"Epoch[{epoch}] Batch [{batches - 1}]#011Speed: {speed:.2f} samples/sec#011{shown}")
@@ -55,7 +53,7 @@ def train(container: Container) -> None:
             mark = "loss" if name in _LOSSES else "score"
             container.log(f"#quality_metric: host={host}, epoch={epoch}, train {name} <{mark}>={value:.10g}")
         container.log(f"#throughput_metric: host={host}, train throughput={speed:.6f} records/second")
-        began = time.perf_counter()
+        before = 0.0
 
     machine.fit(x, y, after)
     if test is not None and test.labels is not None:

@@ -61,7 +61,8 @@ def _role(helper: Any, session: Any) -> str:
         return str(helper.get_execution_role(session))
     except Exception as error:
         raise CloudError(
-            f"No role for SageMaker's jobs ({error}): set COURSE_AWS_ROLE to the ARN of one that may use SageMaker"
+            f"No role for SageMaker's jobs ({error}): set COURSE_AWS_ROLE to the ARN of one that may use"
+            " SageMaker"
             " and the bucket."
         ) from None
 
@@ -127,7 +128,8 @@ def costs(operation: str, request: dict[str, Any]) -> list[str]:
     if operation == "CreateHyperParameterTuningJob":
         limits = request["HyperParameterTuningJobConfig"]["ResourceLimits"]
         return [
-            f"At most: {_job(request.get('TrainingJobDefinition') or {}, limits.get('MaxNumberOfTrainingJobs', 1))}"
+            "At most:"
+            f" {_job(request.get('TrainingJobDefinition') or {}, limits.get('MaxNumberOfTrainingJobs', 1))}"
         ]
     return []
 
@@ -140,7 +142,8 @@ def _job(request: dict[str, Any], jobs: int) -> str:
 
 def _priced(instance: str, hours: float, count: int) -> str:
     if instance not in PRICES:
-        return f"{count} × {instance or 'an instance'} for {hours:g} h, whose price is not in the course's table."
+        what = f"{count} × {instance or 'an instance'} for {hours:g} h"
+        return f"{what}, whose price is not in the course's table."
     return str(estimate(instance, hours, count))
 
 

@@ -126,7 +126,8 @@ def cleanup(connection: Connection, prefix: str) -> Iterator[None]:
 def _check(connection: Connection, prefix: str) -> None:
     if not prefix or (not connection.local and len(prefix) < _SHORTEST):
         raise CloudError(
-            f"The prefix {prefix!r} is too short: name at least {_SHORTEST} characters that only your names begin with."
+            f"The prefix {prefix!r} is too short: name at least {_SHORTEST} characters that only your"
+            " names begin with."
         )
 
 

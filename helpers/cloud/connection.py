@@ -7,7 +7,8 @@ import threading
 from typing import Any
 
 from helpers import gates
-from helpers.cloud import local, sdk
+from helpers.cloud import local
+from helpers.cloud import sdk as kit
 from helpers.cloud.errors import CloudError
 
 _connection: Connection | None = None
@@ -24,16 +25,26 @@ class Connection:
     region, account, role, bucket : str
         AWS region; account number; ARN of the role that jobs run as; the default bucket.
     session : sagemaker.core.helper.session_helper.Session
-        What SDK objects take as ``sagemaker_session``.
+        What SDK objects take as ``sagemaker_session``; the SDK is imported where it was not.
     """
 
-    def __init__(self, *, local: bool, region: str, account: str, role: str, session: Any) -> None:
-        self.local, self.region, self.account, self.role, self.session = local, region, account, role, session
+    def __init__(self, *, local: bool, region: str, account: str, role: str, session: Any = None) -> None:
+        self.local, self.region, self.account, self.role = local, region, account, role
+        self._session = session
         self._clients: dict[str, Any] = {}
+
+    @property
+    def session(self) -> Any:
+        """Session of the SageMaker SDK."""
+        if self._session is None:
+            self._session = kit.load(local=self.local).Session()
+        return self._session
 
     @property
     def bucket(self) -> str:
         """The default bucket, ``sagemaker-{region}-{account}``; it is made when it is not there."""
+        if self.local:  # the service made it when it started
+            return f"sagemaker-{self.region}-{self.account}"
         return str(self.session.default_bucket())
 
     def client(self, service: str) -> Any:
@@ -49,16 +60,22 @@ class Connection:
         return f"Connection({'this machine' if self.local else 'AWS'}, {self.region})"
 
 
-def connect() -> Connection:
+def connect(*, sdk: bool = True) -> Connection:
     """Connect this kernel, print where to, and keep the connection until the kernel ends.
 
     Without ``COURSE_CLOUD=aws`` it is the service of this machine, whatever credentials there are: the
     lab's where ``python -m helpers cloud`` runs, else one of this kernel's own, which ends with it.
 
+    Parameters
+    ----------
+    sdk : bool
+        Import the SageMaker SDK as well, which takes seconds and 200 MB; a chapter that only calls boto3
+        does without.
+
     Returns
     -------
     Connection
-        The same one when called again.
+        The same one when called again, as long as what it leads to is there.
 
     Raises
     ------
@@ -67,39 +84,48 @@ def connect() -> Connection:
     """
     global _connection
     with _lock:
+        if _server is not None and not _server.alive():
+            disconnect()
         if _connection is None:
             if gates.aws:
                 from helpers.cloud import aws
 
                 _connection = aws.connection()
             else:
-                _connection = _connect_here()
+                _connection = _connect_here(sdk)
             print(_sentence(_connection))
+        if sdk:
+            _ = _connection.session
         return _connection
 
 
 def _sentence(connection: Connection) -> str:
     if connection.local:
-        return f"Connected to the SageMaker that runs on this machine (region {connection.region}, no account needed)."
-    return f"Connected to AWS: account {connection.account}, region {connection.region}. What you start costs money."
+        return f"Connected to the SageMaker of this machine (region {connection.region}, no account needed)."
+    where = f"account {connection.account}, region {connection.region}"
+    return f"Connected to AWS ({where}): what you start costs money."
 
 
 _server: local.Server | None = None
 
 
-def _connect_here() -> Connection:
+def _connect_here(with_sdk: bool) -> Connection:
     global _server
     _server = local.find()
-    if _server is None:
-        _server = local.start()
-        atexit.register(disconnect)
-    local.point_here(_server)
+    launched = local.launch() if _server is None else None
     try:
-        sdk.stay_local()
-        helper = sdk.load(local=True)  # while the service imports what it needs, in its own process
+        helper = kit.load(local=True) if with_sdk else None  # while the service imports what it needs
+        if launched is not None:
+            _server = launched.server()
+            atexit.register(disconnect)
+        assert _server is not None
+        local.point_here(_server)
+        kit.stay_local()
         local.wait_until_ready(_server)
-        session = helper.Session()
-    except Exception:
+        session = helper.Session() if helper is not None else None
+    except BaseException:
+        if launched is not None and _server is None:
+            launched.cancel()
         disconnect()
         raise
     account = "123456789012"
@@ -119,7 +145,7 @@ def disconnect() -> None:
         if _server is not None:
             _server.stop()
             local.point_away()
-            sdk.leave_local()
+            kit.leave_local()
             atexit.unregister(disconnect)
         _connection = _server = None
 

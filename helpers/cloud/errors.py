@@ -24,3 +24,28 @@ class ApiError(Exception):
         super().__init__(message)
         self.code = code
         self.status = status
+
+
+_REASON = 1024  # characters of a FailureReason
+_HEAD = 200
+
+
+def reason(text: str, ending: str = "") -> str:
+    """Fit a reason into a ``FailureReason``: where it is too long, its middle is left out.
+
+    Parameters
+    ----------
+    text : str
+        What happened; the start says what, the end of a traceback says why.
+    ending : str
+        Kept whole.
+
+    Returns
+    -------
+    str
+        At most 1,024 characters.
+    """
+    room = _REASON - len(ending)
+    if len(text) > room:
+        text = f"{text[:_HEAD]} … {text[_HEAD + 3 - room :]}"
+    return text + ending

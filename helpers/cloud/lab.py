@@ -1,7 +1,8 @@
 """One service for a whole lab: ``python -m helpers cloud``. What is stored in it is there the next time.
 
 Every kernel that calls ``cloud.connect()`` meanwhile uses it, so that a model trained in one chapter is
-found by another. It ends with Ctrl-C; objects in S3, jobs, models and endpoints are kept on disk.
+found by another. It ends with Ctrl-C; objects in S3, jobs, models and endpoints are kept on disk, logs
+and Kinesis streams are not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The service of this machine: find the lab's, or start one of this kernel's own, and point this process at it."""
+"""The service of this machine: found (the lab's) or started (this kernel's own), and pointed at."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TOKEN_BYTES = 16
 
 
 def state_folder() -> Path | None:
-    """Folder of a lab's server: ``COURSE_CLOUD_STATE``, by default in the reader's home; None where it is empty."""
+    """Folder of a lab's server: ``COURSE_CLOUD_STATE``, else in the reader's home; None where empty."""
     named = os.environ.get("COURSE_CLOUD_STATE")
     if named is not None:
         return Path(named) if named else None
@@ -62,7 +62,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def alive(self, seconds: float = 2.0, *, ready: bool = False) -> bool:
-        """Whether the service answers and takes the token; with ``ready``, whether it has loaded all it needs."""
+        """Whether the service answers and takes the token; with ``ready``, whether it has all it needs."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
             connection.request("GET", "/course/health", headers={"Authorization": f"AWS {self.token}:-"})
@@ -89,8 +89,40 @@ class Server:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
-def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> Server:
-    """Start a service that lives as long as this process, in a process of its own.
+@dataclass
+class Launched:
+    """A service that is starting; :meth:`server` waits until it listens."""
+
+    process: subprocess.Popen[bytes]
+    work: Path
+    token: str
+    region: str
+
+    def server(self) -> Server:
+        """Return the service once it says where it listens.
+
+        Raises
+        ------
+        CloudError
+            It did not start, with what it wrote.
+        """
+        hello = _hello(self.process)
+        if "port" in hello:
+            return Server(hello["port"], self.token, self.region, self.process, self.work)
+        wrote = (self.work / "errors.log").read_text(encoding="utf-8", errors="replace").strip()
+        self.cancel()
+        why = hello.get("error") or wrote[-1500:] or "it wrote nothing"
+        raise CloudError(f"The SageMaker of this machine did not start: {why}.")
+
+    def cancel(self) -> None:
+        """End it before it listens."""
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) -> Launched:
+    """Start a service that lives as long as this process, in a process of its own; returns at once.
 
     Parameters
     ----------
@@ -100,40 +132,36 @@ def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> 
         0 for any free one.
     region : str
         AWS region that it plays.
+    """
+    token = "COURSE" + secrets.token_hex(_TOKEN_BYTES).upper()
+    temporary = tempfile.gettempdir()
+    # the SDK's scripts do not quote paths
+    work = Path(tempfile.mkdtemp(prefix="course-cloud-", dir=temporary if " " not in temporary else "/tmp"))
+    command = [sys.executable, "-m", "helpers.cloud.service", "--work", str(work), "--region", region]
+    command += ["--port", str(port)] + (["--state", str(state)] if state is not None else [])
+    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
+    with (work / "errors.log").open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            env=os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C in the kernel is not for the service
+        )
+    return Launched(process, work, token, region)
+
+
+def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> Server:
+    """Start a service and wait until it listens; the parameters are those of :func:`launch`.
 
     Raises
     ------
     CloudError
         It did not start, with what it wrote.
     """
-    token = "COURSE" + secrets.token_hex(_TOKEN_BYTES).upper()
-    work = Path(
-        tempfile.mkdtemp(prefix="course-cloud-", dir=None if " " not in tempfile.gettempdir() else "/tmp")
-    )
-    command = [sys.executable, "-m", "helpers.cloud.service", "--work", str(work), "--region", region]
-    command += ["--port", str(port)] + (["--state", str(state)] if state is not None else [])
-    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    errors = (work / "errors.log").open("wb")
-    process = subprocess.Popen(
-        command,
-        cwd=work,
-        env=os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        start_new_session=True,  # Ctrl-C in the kernel is not for the service
-    )
-    errors.close()
-    hello = _hello(process)
-    if "port" not in hello:
-        process.kill()
-        process.wait()
-        wrote = (work / "errors.log").read_text(encoding="utf-8", errors="replace").strip()
-        shutil.rmtree(work, ignore_errors=True)
-        raise CloudError(
-            f"The SageMaker of this machine did not start: {hello.get('error') or wrote[-1500:] or 'it wrote nothing'}."
-        )
-    return Server(hello["port"], token, region, process, work)
+    return launch(state=state, port=port, region=region).server()
 
 
 def _hello(process: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -197,6 +225,17 @@ def point_here(server: Server) -> None:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+    forget_sessions()
+
+
+def forget_sessions() -> None:
+    """Let boto3 and the SDK read this process's variables anew: both keep what they read first."""
+    boto3 = sys.modules.get("boto3")
+    if boto3 is not None:
+        boto3.DEFAULT_SESSION = None  # type: ignore[attr-defined]
+    utils = sys.modules.get("sagemaker.core.utils.utils")
+    if utils is not None:
+        utils.SingletonMeta._instances.clear()
 
 
 def point_away() -> None:
@@ -208,6 +247,7 @@ def point_away() -> None:
         del os.environ[name]
     os.environ |= _before
     _before = None
+    forget_sessions()
 
 
 def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:

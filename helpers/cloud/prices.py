@@ -52,7 +52,8 @@ class Estimate:
         """One sentence."""
         many = f"{self.count} × {self.instance_type}" if self.count > 1 else self.instance_type
         return (
-            f"About ${self.dollars:.2f}: {many} for {self.hours:g} h at ${PRICES[self.instance_type]:g} an hour"
+            f"About ${self.dollars:.2f}: {many} for {self.hours:g} h at ${PRICES[self.instance_type]:g}"
+            " an hour"
             f" (on demand, us-west-2, {DATE}; storage and requests come on top)."
         )
 

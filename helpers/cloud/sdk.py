@@ -15,7 +15,6 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import time
 import types
 from collections.abc import Callable
@@ -23,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
-_CONFIG = "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n"
 _SILENCED = ("sagemaker", "sagemaker.config", "sagemaker.core", "sagemaker.core.helper", "sagemaker.serve")
 _CONFIG_READERS = (
     "sagemaker.core.config.config",
@@ -51,10 +49,10 @@ def load(*, local: bool) -> Any:
     opt_out()
     _quiet_loggers()
     with _without_grammars():
-        helper = importlib.import_module("sagemaker.core.helper.session_helper")
-        resources = importlib.import_module("sagemaker.core.resources")
-        configs = [importlib.import_module(name) for name in _CONFIG_READERS]
-        telemetry = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
+        helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
+        resources: Any = importlib.import_module("sagemaker.core.resources")
+        configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
+        telemetry: Any = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
     for module in configs:
         module.jsonschema = _QuickSchema()
     telemetry._send_telemetry_request = lambda *_, **__: None  # the setting's second lock
@@ -69,17 +67,7 @@ def load(*, local: bool) -> Any:
 
 def opt_out() -> None:
     """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
-    if not os.environ.get("SAGEMAKER_USER_CONFIG_OVERRIDE"):
-        folder = (
-            Path(tempfile.gettempdir()) / f"course-sagemaker-{os.getuid() if hasattr(os, 'getuid') else 0}"
-        )
-        folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / "config.yaml"
-        if not path.exists() or path.read_text(encoding="utf-8") != _CONFIG:
-            draft = path.with_suffix(f".{os.getpid()}")
-            draft.write_text(_CONFIG, encoding="utf-8")
-            draft.replace(path)
-        os.environ["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(path)
+    os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", str(Path(__file__).with_name("sagemaker.yaml")))
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 
 
@@ -199,7 +187,7 @@ def _when_imported(name: str, then: Callable[[Any], None]) -> None:
         sys.meta_path.insert(0, _Watcher(name, then))
 
 
-class _Warnings(logging.StreamHandler):  # type: ignore[type-arg]
+class _Warnings(logging.StreamHandler):
     """The root's handler: warnings only, and not the one that is wrong."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -208,7 +196,7 @@ class _Warnings(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 class JobLines(logging.Handler):
-    """Prints the lines of a job's own program, as they come, without what the SDK's driver says around them."""
+    """Prints what a job's own program writes, as it comes, without what the SDK's driver says around it."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

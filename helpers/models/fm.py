@@ -187,17 +187,17 @@ class FactorizationMachine:
             float(self.rescale_grad or 0),
         )
 
-        def run(order: np.ndarray, steps: int) -> int:
+        def run(rows: sparse.csr_matrix, labels: np.ndarray, steps: int) -> int:
             fixed = (self.mini_batch_size, weights, means, squares, rates, decays, *settings)
-            return train_epoch(
-                x.indptr, x.indices, x.data, y, order, *fixed, steps, self.classifies, self.lazy, scores
-            )
+            data = (rows.indptr, rows.indices, rows.data, labels)
+            return train_epoch(*data, *fixed, steps, self.classifies, self.lazy, scores)
 
-        run(np.empty(0, dtype=np.int64), 0)  # compiles, or loads what was compiled
+        run(x[:0], y[:0], 0)  # compiles, or loads what was compiled
         for epoch in range(self.epochs):
-            order = random.permutation(len(y))
             began = time.perf_counter()
-            step = run(order, step)
+            order = random.permutation(len(y))
+            labels = y[order]
+            step = run(x[order], labels, step)  # in order, memory is read as fast as it can be
             self.seconds += time.perf_counter() - began
             self.samples += len(y)
             self.w0, self.w1, self.v = float(weights[0][0, 0]), weights[1][:, 0], weights[2]
@@ -207,7 +207,7 @@ class FactorizationMachine:
                     "lower the learning rates or set clip_gradient"
                 )
             if on_epoch:
-                on_epoch(epoch, quality(scores, y, self.classifies))
+                on_epoch(epoch, quality(scores, labels, self.classifies))
         return self
 
     def _initial(self, part: str, shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:

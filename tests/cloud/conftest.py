@@ -7,6 +7,7 @@ import json
 import os
 import tarfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -106,7 +107,10 @@ class Aws:
 
     def trained(self, name: str) -> dict:
         return wait(
-            lambda: self.sm.describe_training_job(TrainingJobName=name), "TrainingJobStatus", "InProgress", "Stopping"
+            lambda: self.sm.describe_training_job(TrainingJobName=name),
+            "TrainingJobStatus",
+            "InProgress",
+            "Stopping",
         )
 
     def model(self, name: str, data: str, image: str = SKLEARN, **environment: str) -> None:
@@ -136,7 +140,9 @@ class Aws:
         return self.deployed(name)
 
     def deployed(self, name: str) -> dict:
-        return wait(lambda: self.sm.describe_endpoint(EndpointName=name), "EndpointStatus", "Creating", "Updating")
+        return wait(
+            lambda: self.sm.describe_endpoint(EndpointName=name), "EndpointStatus", "Creating", "Updating"
+        )
 
     def ask(self, name: str, value: object, **more):
         more = {"ContentType": "application/json"} | more
@@ -185,9 +191,8 @@ def gone(pid: int, seconds: float = 5) -> bool:
         except ProcessLookupError:
             return True
         try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-                if file.read().rsplit(")", 1)[1].split()[0] == "Z":
-                    return True
+            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return True
         except FileNotFoundError:
             return True
         time.sleep(0.05)

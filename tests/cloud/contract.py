@@ -5,8 +5,19 @@ from __future__ import annotations
 import json
 
 # errors that any operation may answer, whatever its model declares
-COMMON = {"ValidationException", "UnknownOperationException", "SerializationException", "AccessDeniedException"}
-NUMBERS = {"integer": int, "long": int, "float": (int, float), "double": (int, float), "timestamp": (int, float)}
+COMMON = {
+    "ValidationException",
+    "UnknownOperationException",
+    "SerializationException",
+    "AccessDeniedException",
+}
+NUMBERS = {
+    "integer": int,
+    "long": int,
+    "float": (int, float),
+    "double": (int, float),
+    "timestamp": (int, float),
+}
 OTHERS = {"string": str, "boolean": bool, "structure": dict, "map": dict, "list": list}
 
 

@@ -82,7 +82,7 @@ def test_an_error_of_the_script_is_the_reason(aws):
     assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Failed"
     reason = found["FailureReason"]
     assert reason.startswith("AlgorithmError: Traceback (most recent call last)")
-    assert 'line 2, in load' in reason and "ValueError: no such column, exit code: 1" in reason
+    assert "line 2, in load" in reason and "ValueError: no such column, exit code: 1" in reason
     assert "/opt/ml/code" not in reason or "course-cloud" not in reason
     log = aws.log("/aws/sagemaker/TrainingJobs", "raises/")
     assert log[0] == "reading" and "ValueError: no such column" in log
@@ -95,7 +95,9 @@ def test_a_job_killed_for_memory_says_so(aws):
 
 
 def test_a_job_can_be_stopped(aws):
-    aws.sm.create_training_job(**aws.train_request("stopped", "import time; print('on', flush=True); time.sleep(60)"))
+    aws.sm.create_training_job(
+        **aws.train_request("stopped", "import time; print('on', flush=True); time.sleep(60)")
+    )
     begin = time.monotonic()
     while "on" not in _log_so_far(aws, "stopped/"):
         assert time.monotonic() - begin < 20
@@ -172,12 +174,15 @@ def test_jobs_are_listed_filtered_sorted_and_paged(aws):
     for number in range(3):
         aws.train(f"listed-{number}", "raise SystemExit(0)" if number else "raise SystemExit(1)")
     names = lambda **asked: [  # noqa: E731
-        r["TrainingJobName"] for r in aws.sm.list_training_jobs(NameContains="listed", **asked)["TrainingJobSummaries"]
+        r["TrainingJobName"]
+        for r in aws.sm.list_training_jobs(NameContains="listed", **asked)["TrainingJobSummaries"]
     ]
     assert names() == ["listed-0", "listed-1", "listed-2"]
     assert names(SortBy="Name", SortOrder="Descending") == ["listed-2", "listed-1", "listed-0"]
     assert names(StatusEquals="Failed") == ["listed-0"]
-    assert names(CreationTimeAfter=aws.sm.describe_training_job(TrainingJobName="listed-1")["CreationTime"]) == ["listed-2"]
+    assert names(
+        CreationTimeAfter=aws.sm.describe_training_job(TrainingJobName="listed-1")["CreationTime"]
+    ) == ["listed-2"]
     pages = aws.sm.get_paginator("list_training_jobs").paginate(NameContains="listed", MaxResults=2)
     assert [len(p["TrainingJobSummaries"]) for p in pages] == [2, 1]
     aws.sm.delete_training_job(TrainingJobName="listed-1")
@@ -210,7 +215,10 @@ def change(path, value):
     [
         (change(["ResourceConfig", "InstanceCount"], 3), "at most 2 instances"),
         (change(["EnableManagedSpotTraining"], True), "EnableManagedSpotTraining is not supported"),
-        (change(["VpcConfig"], {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}), "VpcConfig is not supported"),
+        (
+            change(["VpcConfig"], {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}),
+            "VpcConfig is not supported",
+        ),
         (change(["AlgorithmSpecification", "TrainingInputMode"], "Pipe"), "input mode File"),
         (change(["ResourceConfig", "InstanceType"], "ml.c99.huge"), "Member must satisfy enum value set"),
         (change(["TrainingJobName"], "not a name"), "regular expression pattern"),
@@ -237,8 +245,12 @@ def test_what_is_not_here_is_refused_in_a_sentence(aws, apply, sentence):
 
 
 def test_other_operations_say_what_there_is(aws):
-    with pytest.raises(aws.sm.exceptions.ClientError, match="CreatePipeline is not part of the SageMaker that runs"):
-        aws.sm.create_pipeline(PipelineName="p", ClientRequestToken="x" * 32, RoleArn=ROLE, PipelineDefinition="{}")
+    with pytest.raises(
+        aws.sm.exceptions.ClientError, match="CreatePipeline is not part of the SageMaker that runs"
+    ):
+        aws.sm.create_pipeline(
+            PipelineName="p", ClientRequestToken="x" * 32, RoleArn=ROLE, PipelineDefinition="{}"
+        )
 
 
 def test_names_are_taken_once_and_missing_ones_are_missing(aws, done):

@@ -110,7 +110,7 @@ def _end_with(parent: int, over: threading.Event) -> None:
     """Set ``over`` when the standard input is closed, the parent is gone, or a signal says so."""
 
     def watch_input() -> None:
-        while sys.stdin.buffer.read1(1024):
+        while os.read(sys.stdin.fileno(), 1024):
             continue
         over.set()
 

@@ -160,7 +160,7 @@ def command(plane: Plane, record: Record, host: Host) -> tuple[list[str], Path, 
 
 
 def _move_drivers(host: Host) -> None:
-    """Tell the driver scripts of SDK version 3 which folder stands for ``/opt/ml``, and where the master is."""
+    """Tell the SDK's driver scripts which folder stands for ``/opt/ml``, and where the master is."""
     for path in sorted((host.ml / "input" / "data" / "sm_drivers").rglob("*")):
         if path.suffix in (".py", ".sh", ".json"):
             text = path.read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 
 from helpers.cloud.errors import ApiError
 
+_FAILED = "failed to satisfy constraint"
 _NUMBERS = ("integer", "long", "float", "double")
 _PYTHON: dict[str, type | tuple[type, ...]] = {
     "structure": dict,
@@ -95,14 +96,14 @@ def _project(shape: Any, value: Any) -> Any:
 
 def _faults(shape: Any, value: Any, path: str) -> Iterator[str]:
     where = f"'{path or 'request'}'"
-    kind = _PYTHON[shape.type_name]
+    kind: Any = _PYTHON[shape.type_name]
     if not isinstance(value, kind) or (isinstance(value, bool) and shape.type_name in _NUMBERS):
-        yield f"Value {value!r} at {where} failed to satisfy constraint: Member must be of type {shape.type_name}"
+        yield f"Value {value!r} at {where} {_FAILED}: Member must be of type {shape.type_name}"
         return
     if shape.type_name == "structure":
         for name in shape.required_members:
             if value.get(name) is None:
-                yield f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
+                yield f"Value null at '{_join(path, name)}' {_FAILED}: Member must not be null"
         for name, inner in value.items():
             if name in shape.members and inner is not None:
                 yield from _faults(shape.members[name], inner, _join(path, name))
@@ -137,7 +138,7 @@ def _size(shape: Any, value: Any, where: str) -> Iterator[str]:
 def _text(shape: Any, value: str, where: str) -> Iterator[str]:
     if shape.enum and value not in shape.enum:
         names = ", ".join(shape.enum[:12]) + (", …" if len(shape.enum) > 12 else "")
-        yield f"Value '{value}' at {where} failed to satisfy constraint: Member must satisfy enum value set: [{names}]"
+        yield f"Value '{value}' at {where} {_FAILED}: Member must satisfy enum value set: [{names}]"
     pattern = shape.metadata.get("pattern")
     if pattern and not _matches(pattern, value):
         yield (

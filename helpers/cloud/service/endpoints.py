@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from helpers.cloud.errors import ApiError
+from helpers.cloud.errors import ApiError, reason
 from helpers.cloud.service import models
 from helpers.cloud.service.operations import Answer, listed, operation, refuse
 from helpers.cloud.service.plane import Plane
@@ -64,20 +64,20 @@ class Live:
         folder = self.plane.folder("serving", f"{self.name}-{self._stamp}") / "model"
         try:
             kind = models.unpack(self.plane, self._model, folder, self._environment)
-            server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.write)
+            server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.served(folder))
             server.start()
             try:
                 server.wait_ready(READY_SECONDS)
             except (ServerDied, TimeoutError) as error:
                 server.stop()
                 raise ApiError(
-                    f"The primary container for production variant {self.variant} did not pass the ping health"
+                    f"The primary container for production variant {self.variant} did not pass the ping"
+                    " health"
                     f" check. {error}"
                 ) from None
         except ApiError as error:
             self._stream.write(str(error))
             raise
-        self._stream.write(f"backend: {server.backend}")
         if self._stopped:
             server.stop()
             return
@@ -98,16 +98,19 @@ class Live:
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Sent:
         """Send one request; where the server has died, say so and start it again.
 
-        Raises
-        ------
-        ApiError
-            The model server can't be started.
+        Returns
+        -------
+        int, list of (str, str), bytes
+            Status, headers and body; a ``ModelError`` where the model refuses, dies or can't be started.
         """
         from helpers.cloud.serving.process import ServerDied
 
         server = self._server
         if server is None:
-            server = self._wait()
+            try:
+                server = self._wait()
+            except ApiError as error:
+                return model_error(self.variant, 500, str(error))
         passed = {name.title(): headers[name] for name in _PASSED_ON if name in headers}
         passed.setdefault("Content-Type", "application/octet-stream")
         try:
@@ -155,7 +158,7 @@ class Live:
         """Return the server once it is there: at a lab's first request, or while it is started again."""
         with self._starting:
             if self._stopped:
-                raise ApiError(f"Endpoint {self.name} of account {ACCOUNT} not found.", "ValidationError")
+                raise ApiError(f"Endpoint {self.name} of account {ACCOUNT} is being deleted.")
             if self._server is None:
                 self.start()
             return self._server
@@ -205,11 +208,11 @@ def _deploy(plane: Plane, name: str, config: Mapping[str, Any], replaced: Live |
         live = Live(plane, name, variant)
         live.start()
     except Exception as error:
-        reason = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
+        why = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
         if replaced is not None:  # what served before still does
-            plane.store.update(ENDPOINT, name, EndpointStatus="InService", FailureReason=reason[:1024])
+            plane.store.update(ENDPOINT, name, EndpointStatus="InService", FailureReason=reason(why))
         else:
-            plane.store.update(ENDPOINT, name, EndpointStatus="Failed", FailureReason=reason[:1024])
+            plane.store.update(ENDPOINT, name, EndpointStatus="Failed", FailureReason=reason(why))
         return
     with plane.lock:
         if not plane.store.has(ENDPOINT, name):  # deleted while it started

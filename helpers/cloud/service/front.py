@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
+from xml.sax.saxutils import escape
 
 from helpers.cloud.errors import ApiError
 from helpers.cloud.service import operations
@@ -66,9 +67,18 @@ class Rest(Protocol):
 class _Refused(Exception):
     """The request can't be read or may not enter; after the answer the connection is closed."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, xml: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.xml = xml
+
+    def reply(self) -> Reply:
+        """Return the answer in the form that the caller's protocol has."""
+        if not self.xml:
+            return _error(self.status, "AccessDeniedException", str(self))
+        said = f"<Error><Code>AccessDenied</Code><Message>{escape(str(self))}</Message></Error>"
+        text = f"<ErrorResponse>{said}<RequestId>course</RequestId></ErrorResponse>"
+        return Reply(self.status, [("Content-Type", "text/xml")], text.encode())
 
 
 class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -119,7 +129,8 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
             if invoked is not None:
                 if len(request.body) > _INVOKE:
                     raise ApiError(
-                        f"1 validation error detected: Value of {len(request.body)} bytes at 'body' failed to satisfy"
+                        f"1 validation error detected: Value of {len(request.body)} bytes at 'body'"
+                        " failed to satisfy"
                         f" constraint: Member must have length less than or equal to {_INVOKE}",
                         "ValidationError",
                         413,
@@ -133,7 +144,10 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
                 return Reply(*self.plane.invoke(unquote(invoked[1]), request.body, request.headers))
             return self._control(target.partition(".")[2], request.body)
         except ApiError as error:
-            return _error(error.status, error.code, str(error))
+            code = error.code
+            if invoked is not None and code == "ValidationException":
+                code = "ValidationError"  # the runtime's name for it
+            return _error(error.status, code, str(error))
         except OSError as error:
             _log.exception("%s %s", request.method, target or request.path)
             return _error(500, "InternalFailure", f"This machine could not do it: {error.strerror or error}")
@@ -175,7 +189,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 reply = self.server.answer(request)
                 self._send(request.method, reply)
             except _Refused as refused:
-                self._send("GET", _error(refused.status, "AccessDeniedException", str(refused)), close=True)
+                self._send("GET", refused.reply(), close=True)
                 return
             except (ConnectionError, TimeoutError):
                 return
@@ -218,7 +232,8 @@ class _Connection(socketserver.StreamRequestHandler):
         given = f"{headers.get('authorization', '')} {unquote(query)}"
         found = re.search(r"(?:Credential=|AWS |AWSAccessKeyId=)([A-Za-z0-9]+)", given)
         if found is None or not hmac.compare_digest(found[1], self.server.token):
-            raise _Refused(403, "The access key is not this service's: call cloud.connect() first.")
+            xml = "x-amz-target" not in headers and not path.startswith("/endpoints/")
+            raise _Refused(403, "The access key is not this service's: call cloud.connect() first.", xml=xml)
         if path.startswith("/moto-api"):
             raise _Refused(404, "There is nothing here.")
 
@@ -234,7 +249,8 @@ class _Connection(socketserver.StreamRequestHandler):
         return body
 
     def _chunks(self) -> bytes:
-        parts, size = [], 0
+        parts: list[bytes] = []
+        size = 0
         while True:
             head = self.rfile.readline(1024).split(b";")[0].strip()
             try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from helpers.cloud.algorithms import BUILTIN, Algorithm
 from helpers.cloud.errors import ApiError
 
 _NAME = re.compile(r"(?:[\w.:-]+/)*(?P<name>[\w.-]+?)(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?")
@@ -18,27 +18,20 @@ def repository(image: str) -> str:
     return found["name"] if found else image
 
 
-def _built_in() -> dict[str, Any]:
-    try:
-        from helpers.cloud.algorithms import BUILTIN
-    except ModuleNotFoundError:
-        return {}
-    return dict(BUILTIN)
-
-
-def algorithm(image: str) -> Any | None:
+def algorithm(image: str) -> Algorithm | None:
     """Return the built-in algorithm behind an image, or None where the image is none of them."""
-    return _built_in().get(repository(image))
+    return BUILTIN.get(repository(image))
 
 
 def _have() -> str:
-    return ", ".join(sorted(_built_in()))
+    return ", ".join(sorted(BUILTIN))
 
 
 def no_training(image: str) -> ApiError:
     """Return the error for a training image that nothing stands in for."""
     return ApiError(
-        f"No program of this machine stands in for the training image {image!r}: give source code (script mode),"
+        f"No program of this machine stands in for the training image {image!r}: give source code (script"
+        " mode),"
         f" or use a built-in algorithm ({_have()}). With COURSE_CLOUD=aws the same job runs on AWS."
     )
 

@@ -8,7 +8,8 @@ import threading
 import time
 from typing import Any
 
-from helpers.cloud.errors import ApiError
+from helpers.cloud.algorithms import Algorithm
+from helpers.cloud.errors import ApiError, reason
 from helpers.cloud.service import container, images, objects
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.programs import Program
@@ -17,7 +18,6 @@ from helpers.cloud.service.streams import Stream
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL, 256 - signal.SIGKILL}
-_REASON = 1024  # characters of a FailureReason
 
 
 class TrainingJob:
@@ -144,22 +144,21 @@ class TrainingJob:
         """Say why a program failed, with the script's own traceback where it printed one."""
         if code in _KILLED:
             return (
-                "AlgorithmError: the program was killed (signal 9), as a system does to one that needs more memory"
+                "AlgorithmError: the program was killed (signal 9), as a system does to one that needs"
+                " more memory"
                 " than there is: out of memory. Use a smaller batch or a larger instance, exit code: 137"
             )
         lines = [line for program in self._programs for line in program.tail]
-        text = _traceback(lines)
-        failure = next((p for h in hosts if (p := h.ml / "output" / "failure").exists()), None)
-        if not text and failure is not None:
-            text = failure.read_text(encoding="utf-8", errors="replace").strip()
-            for host in hosts:
-                text = text.replace(str(host.ml), "/opt/ml")
+        written = _failure(hosts)
+        if built_in(self.record):  # it says itself what is wrong, and by its exit code whose fault it is
+            blame = "ClientError" if code == 2 else "AlgorithmError"
+            text = written or _traceback(lines)
+        else:
+            blame = "AlgorithmError"
+            text = _traceback(lines) or written  # the SDK's driver writes down its own traceback only
         if not text:
             text = "\n".join(lines[-15:]).strip() or "the program wrote nothing"
-        ending = f", exit code: {code}"
-        head = "AlgorithmError: "
-        room = _REASON - len(head) - len(ending)
-        return head + (text if len(text) <= room else "…" + text[1 - room :]) + ending
+        return reason(f"{blame}: {text}", f", exit code: {code}")
 
     def _upload(self, host: container.Host) -> None:
         base = self.record["OutputDataConfig"]["S3OutputPath"].rstrip("/")
@@ -171,12 +170,12 @@ class TrainingJob:
         objects.pack(self.plane.s3, host.ml / "model", artifact)
         self._update(ModelArtifacts={"S3ModelArtifacts": artifact})
 
-    def _fail(self, begin: float, reason: str) -> None:
+    def _fail(self, begin: float, why: str) -> None:
         for stream in self._streams[:1]:
-            stream.write(reason)
-        self._finish(begin, "Failed", "Failed", reason[:_REASON])
+            stream.write(why)
+        self._finish(begin, "Failed", "Failed", reason(why))
 
-    def _finish(self, begin: float, status: str, secondary: str, reason: str) -> None:
+    def _finish(self, begin: float, status: str, secondary: str, why: str) -> None:
         messages = {"Completed": "Training job completed", "Failed": "Training job failed"}
         for stream in self._streams:
             stream.close()
@@ -195,20 +194,33 @@ class TrainingJob:
             BillableTimeInSeconds=taken,
             FinalMetricDataList=metrics,
         )
-        more = {"FailureReason": reason} if reason else {}
+        more = {"FailureReason": why} if why else {}
         self._update(TrainingJobStatus=status, **more)
 
 
 def definitions(record: Record) -> list[dict[str, str]]:
     """Return a job's metric definitions: its own, and the algorithm's where the image is built in."""
+    algorithm = built_in(record)
+    own = record["AlgorithmSpecification"].get("MetricDefinitions") or []
+    return [*(algorithm.metric_definitions if algorithm is not None else []), *own]
+
+
+def built_in(record: Record) -> Algorithm | None:
+    """Return the built-in algorithm that a job runs, or None where it runs a script."""
     algorithm = record["AlgorithmSpecification"]
-    built_in = (
-        None
-        if algorithm.get("ContainerEntrypoint")
-        else images.algorithm(algorithm.get("TrainingImage") or "")
-    )
-    own = algorithm.get("MetricDefinitions") or []
-    return [*(built_in.metric_definitions if built_in is not None else []), *own]
+    if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in (record.get("HyperParameters") or {}):
+        return None
+    return images.algorithm(algorithm.get("TrainingImage") or "")
+
+
+def _failure(hosts: list[container.Host]) -> str:
+    """Return what a program wrote into ``/opt/ml/output/failure``."""
+    for host in hosts:
+        path = host.ml / "output" / "failure"
+        if path.exists():
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+            return text.replace(str(host.ml), "/opt/ml")
+    return ""
 
 
 def _traceback(lines: list[str]) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 from helpers.cloud.service.front import Reply, Request
 from helpers.cloud.service.moto import Moto
@@ -251,5 +252,6 @@ def _deleted(body: bytes) -> list[str]:
 
 
 def _error(status: int, code: str, message: str) -> Reply:
-    text = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
+    said = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    text = f'<?xml version="1.0" encoding="UTF-8"?>{said}'
     return Reply(status, [("Content-Type", "application/xml")], text.encode())

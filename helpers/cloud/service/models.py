@@ -63,7 +63,8 @@ def _create_model(plane: Plane, request: Mapping[str, Any]) -> Answer:
         containers = [*containers, request["PrimaryContainer"]]
     if len(containers) != 1:
         raise ApiError(
-            f"A model has {len(containers)} containers here; exactly one is supported, as PrimaryContainer or as"
+            f"A model has {len(containers)} containers here; exactly one is supported, as"
+            " PrimaryContainer or as"
             " the only one of Containers."
         )
     if not containers[0].get("Image"):
@@ -96,7 +97,8 @@ def _create_config(plane: Plane, request: Mapping[str, Any]) -> Answer:
     variants = request["ProductionVariants"]
     if len(variants) != 1:
         raise ApiError(
-            f"{len(variants)} production variants; the SageMaker that runs on this machine serves exactly one."
+            f"{len(variants)} production variants; the SageMaker that runs on this machine serves exactly"
+            " one."
         )
     variant = dict(variants[0])
     refuse(variant, {"ServerlessConfig": "there are no serverless endpoints"})

@@ -42,7 +42,7 @@ def inside(folder: Path, relative: str) -> Path:
 
 
 def keys(s3: Any, uri: str) -> Iterator[tuple[str, str]]:
-    """Yield bucket and key of every object below a prefix, in the order of keys; folders' markers are left out.
+    """Yield bucket and key of every object below a prefix, in the order of keys, without folders' markers.
 
     Raises
     ------
@@ -145,7 +145,8 @@ def manifest(s3: Any, uri: str) -> list[tuple[str, str]]:
         return [(head["prefix"] + name, name) for name in names]
     except (ValueError, TypeError, KeyError):
         raise ApiError(
-            f'ClientError: the manifest {uri!r} is not of the form [{{"prefix": "s3://bucket/folder/"}}, "name", …].'
+            f'ClientError: the manifest {uri!r} is not of the form [{{"prefix": "s3://bucket/folder/"}},'
+            ' "name", …].'
         ) from None
 
 
@@ -180,7 +181,8 @@ def unpack(s3: Any, uri: str, folder: Path) -> None:
                 inside(folder, member.name)
                 if not (member.isfile() or member.isdir()):
                     raise ApiError(
-                        f"ClientError: {uri!r} holds {member.name!r}, which is neither a file nor a folder, so it"
+                        f"ClientError: {uri!r} holds {member.name!r}, which is neither a file nor a"
+                        " folder, so it"
                         " is refused."
                     )
                 member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644

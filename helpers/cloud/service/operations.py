@@ -106,8 +106,8 @@ def listed(
     kind : Kind
         Which.
     request : mapping
-        ``NameContains``, ``StatusEquals``, ``CreationTimeAfter`` …, ``SortBy``, ``SortOrder``, ``MaxResults``,
-        ``NextToken``.
+        ``NameContains``, ``StatusEquals``, ``CreationTimeAfter`` …, ``SortBy``, ``SortOrder``,
+        ``MaxResults``, ``NextToken``.
     descending : bool
         Order where the request names none.
     sort_by : str

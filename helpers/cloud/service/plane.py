@@ -38,6 +38,7 @@ _KEPT_GROUPS = (
     "TF_",
     "MXNET_",
     "KMP_",
+    "KERAS_",
     "CUDA_",
     "NVIDIA_",
     "XLA_",
@@ -145,9 +146,11 @@ class Plane:
     def environment(self) -> dict[str, str]:
         """Variables of every program that the service starts.
 
-        As in a container, little of this machine's is among them: jobs print their environment. Programs find this interpreter as ``python3``, the course's helpers, and this service as AWS.
+        As in a container, little of this machine's is among them: jobs print their environment.
+        Programs find this interpreter as ``python3``, the course's helpers, and this service as AWS.
         """
         kept = {k: v for k, v in os.environ.items() if k in _KEPT or k.startswith(_KEPT_GROUPS)}
+        kept.pop("TF_CONFIG", None)  # a cluster's, which is the job's own business
         paths = [str(ROOT), kept.get("PYTHONPATH", "")]
         return kept | {
             "AWS_ENDPOINT_URL": self.url,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -100,10 +101,8 @@ class Program:
         """Ask it to end, and its children; kill what is left after ``seconds``."""
         if self.alive:
             self._signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed
                 self._process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                pass  # then it is killed
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import logging
 import os
 import threading
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 from helpers.cloud.errors import ApiError
 
+_log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
 ACCOUNT = "123456789012"
 Record = dict[str, Any]
@@ -52,7 +54,8 @@ TRAINING = Kind(
     "training-job",
     "TrainingJob",
     "Requested resource not found.",
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists ({arn}).",
+    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
+    " ({arn}).",
     "ResourceNotFound",
     "ResourceInUse",
 )
@@ -60,7 +63,8 @@ TRANSFORM = Kind(
     "transform-job",
     "TransformJob",
     'Could not find transform job "{arn}".',
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists ({arn}).",
+    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
+    " ({arn}).",
     "ResourceNotFound",
     "ResourceInUse",
 )
@@ -68,7 +72,8 @@ TUNING = Kind(
     "hyper-parameter-tuning-job",
     "HyperParameterTuningJob",
     "Requested resource not found.",
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists ({arn}).",
+    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
+    " ({arn}).",
     "ResourceNotFound",
     "ResourceInUse",
 )
@@ -160,14 +165,20 @@ class Store:
         return name in self._records[kind.label]
 
     def update(self, kind: Kind, name: str, **changes: Any) -> None:
-        """Change members of a description, and its time; a description deleted meanwhile stays deleted."""
+        """Change members of a description, and its time; a description deleted meanwhile stays deleted.
+
+        A disk that is full keeps a running job from being written down, not from telling the truth.
+        """
         with self.lock:
             found = self._records[kind.label].get(name)
             if found is None:
                 return
             changed = {**found, **copy.deepcopy(changes), "LastModifiedTime": time.time()}
-            self._write(kind, name, changed, self._tags[changed[f"{kind.prefix}Arn"]])
             self._records[kind.label][name] = changed
+            try:
+                self._write(kind, name, changed, self._tags[changed[f"{kind.prefix}Arn"]])
+            except OSError as error:
+                _log.warning("%s %s is not written down: %s", kind.label, name, error)
 
     def remove(self, kind: Kind, name: str) -> Record:
         """Forget one description and its tags; returns it.

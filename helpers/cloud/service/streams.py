@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 _GATHER = 0.05  # seconds that lines are gathered, so that a chatty job is a few calls and not thousands
+_PORT = re.compile(r"127\.0\.0\.1:\d+")
 _LONGEST = 200_000  # characters of one line that are kept; CloudWatch takes 256 kB
 
 
@@ -34,6 +38,14 @@ class Stream:
         logs.create_log_stream(logGroupName=group, logStreamName=name)
         self._thread = threading.Thread(target=self._send, daemon=True)
         self._thread.start()
+
+    def served(self, folder: Path) -> Callable[[str], None]:
+        """Return how a model server writes: with the folder and the port that its container would have."""
+
+        def write(line: str) -> None:
+            self.write(_PORT.sub("127.0.0.1:8080", line.replace(str(folder), "/opt/ml/model")))
+
+        return write
 
     def write(self, line: str) -> None:
         """Add one line; returns at once."""

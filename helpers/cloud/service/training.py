@@ -42,9 +42,12 @@ def check(request: Mapping[str, Any]) -> None:
     for member in ("OutputDataConfig", "ResourceConfig", "AlgorithmSpecification"):
         if not request.get(member):
             raise ApiError(
-                f"1 validation error detected: Value null at '{member[0].lower()}{member[1:]}' failed to satisfy"
+                f"1 validation error detected: Value null at '{member[0].lower()}{member[1:]}' failed to"
+                " satisfy"
                 " constraint: Member must not be null"
             )
+    if request["OutputDataConfig"].get("CompressionType", "GZIP") != "GZIP":
+        raise ApiError("OutputDataConfig.CompressionType must be GZIP on this machine.")
     _check_resources(request["ResourceConfig"])
     _check_settings(request)
     modes = [request["AlgorithmSpecification"]["TrainingInputMode"]]
@@ -54,7 +57,8 @@ def check(request: Mapping[str, Any]) -> None:
             raise ApiError(f"Channel {channel['ChannelName']}: only S3 is a data source on this machine.")
         if channel["DataSource"]["S3DataSource"]["S3DataType"] not in ("S3Prefix", "ManifestFile"):
             raise ApiError(
-                f"Channel {channel['ChannelName']}: S3DataType must be S3Prefix or ManifestFile on this machine."
+                f"Channel {channel['ChannelName']}: S3DataType must be S3Prefix or ManifestFile on this"
+                " machine."
             )
         if channel.get("CompressionType", "None") != "None":
             raise ApiError(f"Channel {channel['ChannelName']}: CompressionType must be None on this machine.")
@@ -71,7 +75,8 @@ def _check_resources(resources: Mapping[str, Any]) -> None:
     count = resources.get("InstanceCount", 1)
     if count > MOST_INSTANCES:
         raise ApiError(
-            f"InstanceCount is {count}; the SageMaker that runs on this machine starts at most {MOST_INSTANCES}"
+            f"InstanceCount is {count}; the SageMaker that runs on this machine starts at most"
+            f" {MOST_INSTANCES}"
             " instances, each a process."
         )
 
@@ -80,7 +85,8 @@ def _check_settings(request: Mapping[str, Any]) -> None:
     for name, value in (request.get("HyperParameters") or {}).items():
         if "'" in value and request["AlgorithmSpecification"].get("ContainerEntrypoint"):
             raise ApiError(
-                f"The hyperparameter {name!r} holds a single quote ({value!r}), which breaks the script that the"
+                f"The hyperparameter {name!r} holds a single quote ({value!r}), which breaks the script"
+                " that the"
                 " SageMaker SDK starts jobs with, on AWS too: pass it in a file or without the quote."
             )
     for metric in request["AlgorithmSpecification"].get("MetricDefinitions") or []:
@@ -103,7 +109,8 @@ def _check_algorithm(request: Mapping[str, Any]) -> None:
         raise images.no_training(algorithm["TrainingImage"])
     if algorithm.get("MetricDefinitions"):
         raise ApiError(
-            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request"
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the"
+            " request"
             " without specifying metric definitions."
         )
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from helpers.cloud.errors import ApiError
+from helpers.cloud.errors import ApiError, reason
 from helpers.cloud.service import models, objects
 from helpers.cloud.service.endpoints import READY_SECONDS
 from helpers.cloud.service.operations import Answer, listed, operation, refuse
@@ -45,19 +45,19 @@ class TransformJob:
             self._start(stream)
             self.plane.store.update(TRANSFORM, self.name, TransformStartTime=time.time())
             self._objects(stream)
-            status, reason = "Completed", ""
+            status, why = "Completed", ""
         except ApiError as error:
-            status, reason = "Failed", str(error)
+            status, why = "Failed", str(error)
         except Exception as error:
-            status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
+            status, why = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
         if self._stopped:
-            status, reason = "Stopped", ""
+            status, why = "Stopped", ""
         if self._server is not None:
             self._server.stop()
-        if reason:
-            stream.write(reason)
+        if why:
+            stream.write(why)
         stream.close()
-        more = {"FailureReason": reason[:1024]} if reason else {}
+        more = {"FailureReason": reason(why)} if why else {}
         self.plane.store.update(
             TRANSFORM, self.name, TransformJobStatus=status, TransformEndTime=time.time(), **more
         )
@@ -72,7 +72,7 @@ class TransformJob:
         folder = self.plane.folder("transform", self.name) / "model"
         kind = models.unpack(self.plane, model, folder, environment)
         variables = self.plane.environment() | environment
-        self._server = ModelServer(kind, folder, environment=variables, log=stream.write)
+        self._server = ModelServer(kind, folder, environment=variables, log=stream.served(folder))
         self._server.start()
         try:
             self._server.wait_ready(READY_SECONDS)
@@ -80,7 +80,6 @@ class TransformJob:
             raise ApiError(
                 f"ClientError: the model's container did not pass the ping health check. {error}"
             ) from None
-        stream.write(f"backend: {self._server.backend}")
 
     def _objects(self, stream: Stream) -> None:
         source = self.record["TransformInput"]["DataSource"]["S3DataSource"]
@@ -143,7 +142,8 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     given = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"} | processing
     if given != {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}:
         raise ApiError(
-            "DataProcessing (filters, joining input and output) is not supported by the SageMaker that runs on this"
+            "DataProcessing (filters, joining input and output) is not supported by the SageMaker that"
+            " runs on this"
             " machine: join the objects after the job."
         )
     if request["TransformInput"].get("CompressionType", "None") != "None":

@@ -1,4 +1,4 @@
-"""Hyperparameter tuning: several training jobs, settings drawn at random or from a grid, the best one named."""
+"""Hyperparameter tuning: several training jobs, settings by chance or from a grid, the best one named."""
 
 from __future__ import annotations
 
@@ -33,16 +33,19 @@ class TuningJob:
         self.name: str = record["HyperParameterTuningJobName"]
         self.config: dict[str, Any] = record["HyperParameterTuningJobConfig"]
         self.definition: dict[str, Any] = record["TrainingJobDefinition"]
-        self._children: list[tuple[str, dict[str, str]]] = []
+        self._children: list[str] = []
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         """End it, and the training jobs that still run."""
         self._stopped.set()
-        for name, _ in self._children:
-            child = self.plane.running.get(training.key(name))
-            if child is not None:
-                child.stop()
+        for name in list(self._children):
+            self._stop_child(name)
+
+    def _stop_child(self, name: str) -> None:
+        child = self.plane.running.get(training.key(name))
+        if child is not None:
+            child.stop()
 
     def run(self) -> None:
         """Run it to its end."""
@@ -72,7 +75,8 @@ class TuningJob:
         self._update(HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=time.time(), **more)
 
     def _launch(self, number: int, chosen: dict[str, str]) -> None:
-        name = f"{self.name[:50]}-{number:03d}-{zlib.crc32(self.record['HyperParameterTuningJobArn'].encode()):08x}"
+        mark = zlib.crc32(self.record["HyperParameterTuningJobArn"].encode())
+        name = f"{self.name[:50]}-{number:03d}-{mark:08x}"
         request = {k: v for k, v in self.definition.items() if k not in _NOT_A_JOBS}
         fixed = self.definition.get("StaticHyperParameters") or {}
         request |= {"TrainingJobName": name, "HyperParameters": {**fixed, **chosen}}
@@ -83,12 +87,14 @@ class TuningJob:
             TuningJobArn=self.record["HyperParameterTuningJobArn"],
             TunedHyperParameters=chosen,
         )
-        self._children.append((name, chosen))
+        self._children.append(name)
+        if self._stopped.is_set():  # told so while this one started
+            self._stop_child(name)
 
     def _unfinished(self) -> list[str]:
         return [
             name
-            for name, _ in self._children
+            for name in self._children
             if self.plane.store.has(TRAINING, name)
             and self.plane.store.get(TRAINING, name)["TrainingJobStatus"] in _RUNNING
         ]
@@ -164,8 +170,8 @@ def _summary(job: Record, tuning: Record) -> dict[str, Any]:
     status = (
         "Succeeded" if value is not None else "Pending" if job["TrainingJobStatus"] in _RUNNING else "Failed"
     )
-    members = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingStartTime", "TrainingEndTime")
-    members += ("TrainingJobStatus", "TunedHyperParameters", "FailureReason")
+    members = ["TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingStartTime", "TrainingEndTime"]
+    members += ["TrainingJobStatus", "TunedHyperParameters", "FailureReason"]
     summary = {name: job[name] for name in members if name in job} | {"ObjectiveStatus": status}
     return summary | ({"FinalHyperParameterTuningJobObjectiveMetric": reached} if value is not None else {})
 
@@ -178,7 +184,8 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
         raise ApiError("Name a TrainingJobDefinition.")
     if config["Strategy"] not in STRATEGIES:
         raise ApiError(
-            f"The strategy {config['Strategy']} is not supported by the SageMaker that runs on this machine; it has"
+            f"The strategy {config['Strategy']} is not supported by the SageMaker that runs on this"
+            " machine; it has"
             f" {' and '.join(STRATEGIES)}."
         )
     if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
@@ -191,7 +198,8 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     known = [m["Name"] for m in jobs.definitions(definition)]
     if goal["MetricName"] not in known:
         raise ApiError(
-            f"The objective metric {goal['MetricName']!r} is none of the training job's metrics: {', '.join(known) or '-'}."
+            f"The objective metric {goal['MetricName']!r} is none of the training job's metrics:"
+            f" {', '.join(known) or '-'}."
         )
     training.check({"HyperParameters": definition.get("StaticHyperParameters") or {}, **definition})
     candidates(request["HyperParameterTuningJobName"], config)

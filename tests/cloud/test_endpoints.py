@@ -1,0 +1,173 @@
+"""Endpoints and their requests: what is answered, what is refused, and what happens when the model dies."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.cloud.conftest import INFERENCE, ROLE
+
+
+@pytest.fixture(scope="module")
+def endpoint(aws, model) -> str:
+    found = aws.deploy("three", model)
+    assert found["EndpointStatus"] == "InService", found.get("FailureReason")
+    return "three"
+
+
+def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
+    assert aws.ask(endpoint, [1, 2]) == [3, 6]
+    found = aws.sm.describe_endpoint(EndpointName=endpoint)
+    assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    assert (found["LastModifiedTime"] - found["CreationTime"]).total_seconds() < 10
+    answer = aws.runtime.invoke_endpoint(
+        EndpointName=endpoint,
+        Body=b"1\n2\n",
+        ContentType="application/jsonlines",
+        Accept="application/jsonlines",
+    )
+    assert (answer["Body"].read(), answer["ContentType"]) == (b"3\n6\n", "application/jsonlines")
+    assert answer["InvokedProductionVariant"] == "AllTraffic"
+    log = aws.log("/aws/sagemaker/Endpoints/three", "AllTraffic/")
+    assert log[0].startswith("serving on 127.0.0.1:8080: ")  # and by which program
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"{not json", "application/json", 500),
+        (b"1,2", "text/made-up", None),
+        (b"null", "application/json", 500),
+    ],
+)
+def test_what_a_model_refuses_is_a_model_error(aws, endpoint, body, kind, status):
+    with pytest.raises(aws.runtime.exceptions.ModelError) as refused:
+        aws.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, ContentType=kind)
+    said = refused.value.response
+    assert said["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert status is None or said["OriginalStatusCode"] == status
+    assert f"error ({said['OriginalStatusCode']}) from AllTraffic with message" in said["Error"]["Message"]
+    assert aws.ask(endpoint, [1]) == [3]
+
+
+def test_not_a_number_goes_through_as_the_model_writes_it(aws, endpoint):
+    assert str(aws.ask(endpoint, b"[NaN, 1]")) == "[nan, 3]"
+
+
+def test_a_body_of_fifty_megabytes_is_refused_and_the_connection_lives(aws, endpoint):
+    with pytest.raises(aws.runtime.exceptions.ValidationError, match="less than or equal to 6291456"):
+        aws.runtime.invoke_endpoint(
+            EndpointName=endpoint, Body=b" " * 50_000_000, ContentType="application/json"
+        )
+    assert aws.ask(endpoint, [1]) == [3]
+
+
+def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
+    with pytest.raises(
+        aws.runtime.exceptions.ModelError, match="The model server died and is being started again"
+    ):
+        aws.ask(endpoint, "die")
+    assert aws.ask(endpoint, [2]) == [6]
+    assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
+
+
+def test_many_at_once(aws, endpoint):
+    answers: list[object] = []
+
+    def ask(number: int) -> None:
+        answers.append((number, aws.ask(endpoint, [number])))
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(answers) == [(n, [3 * n]) for n in range(40)]
+
+
+def test_an_update_takes_over_without_a_gap(aws, endpoint):
+    aws.model(
+        "four", aws.archive("models/four.tar.gz", {"model.json": '{"w": 4}', "code/inference.py": INFERENCE})
+    )
+    aws.config("four", "four")
+    aws.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName="four")
+    seen = {aws.ask(endpoint, [1])[0]}
+    limit = time.monotonic() + 30
+    while aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "Updating":
+        assert time.monotonic() < limit
+        seen.add(aws.ask(endpoint, [1])[0])
+    assert aws.ask(endpoint, [1]) == [4] and seen <= {3, 4}
+    assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"] == "four"
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "sentence"),
+    [
+        ("empty", {"readme.txt": "-"}, "holds neither a TensorFlow SavedModel nor code/inference.py"),
+        ("broken", {"code/inference.py": "import nowhere_to_be_found"}, "nowhere_to_be_found"),
+        ("no-model", {"code/inference.py": INFERENCE}, "model.json"),
+        ("outside", {"../code/inference.py": INFERENCE}, "outside of its folder"),
+    ],
+)
+def test_a_model_that_can_not_serve_fails_with_the_reason(aws, name, files, sentence):
+    found = aws.deploy(f"bad-{name}", aws.archive(f"models/{name}.tar.gz", files))
+    assert found["EndpointStatus"] == "Failed" and sentence in found["FailureReason"]
+    with pytest.raises(aws.runtime.exceptions.ValidationError, match="is in status Failed"):
+        aws.ask(f"bad-{name}", [1])
+    aws.sm.delete_endpoint(EndpointName=f"bad-{name}")
+
+
+def test_missing_things_are_missing(aws, endpoint):
+    found = aws.deploy("no-data", "s3://sagemaker-us-west-2-123456789012/models/nowhere.tar.gz")
+    assert found["EndpointStatus"] == "Failed" and "there is no S3 object" in found["FailureReason"]
+    with pytest.raises(
+        aws.runtime.exceptions.ValidationError, match="Endpoint never of account 123456789012 not found"
+    ):
+        aws.ask("never", [1])
+    for call, name in (("describe_endpoint", "EndpointName"), ("delete_model", "ModelName")):
+        with pytest.raises(aws.sm.exceptions.ClientError, match="Could not find"):
+            getattr(aws.sm, call)(**{name: "never"})
+    with pytest.raises(aws.sm.exceptions.ClientError, match="Could not find model"):
+        aws.config("config-of-none", "none")
+    with pytest.raises(aws.sm.exceptions.ClientError, match="Cannot create already existing endpoint"):
+        aws.sm.create_endpoint(EndpointName=endpoint, EndpointConfigName="three")
+
+
+def test_what_is_not_here_is_refused_in_a_sentence(aws, model):
+    one = {"ModelName": "three", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    two = [{"VariantName": name, **one} for name in "ab"]
+    with pytest.raises(aws.sm.exceptions.ClientError, match="serves exactly one"):
+        aws.sm.create_endpoint_config(EndpointConfigName="two", ProductionVariants=two)
+    serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
+    variant = {"VariantName": "a", "ModelName": "three", "ServerlessConfig": serverless}
+    with pytest.raises(aws.sm.exceptions.ClientError, match="ServerlessConfig is not supported"):
+        aws.sm.create_endpoint_config(EndpointConfigName="less", ProductionVariants=[variant])
+    containers = [{"Image": "a", "ModelDataUrl": model}] * 2
+    with pytest.raises(aws.sm.exceptions.ClientError, match="exactly one is supported"):
+        aws.sm.create_model(ModelName="pipeline", ExecutionRoleArn=ROLE, Containers=containers)
+
+
+def test_models_configurations_and_endpoints_are_listed_and_deleted(aws, model):
+    assert aws.deploy("listed", model)["EndpointStatus"] == "InService"
+    listings = [
+        ("list_models", "Models", "ModelName"),
+        ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+        ("list_endpoints", "Endpoints", "EndpointName"),
+    ]
+    for call, rows, name in listings:
+        assert [r[name] for r in getattr(aws.sm, call)(NameContains="listed")[rows]] == ["listed"]
+    assert aws.sm.list_endpoints(StatusEquals="Failed", NameContains="listed")["Endpoints"] == []
+    assert aws.sm.describe_model(ModelName="listed")["PrimaryContainer"]["ModelDataUrl"] == model
+    assert (
+        aws.sm.describe_endpoint_config(EndpointConfigName="listed")["ProductionVariants"][0]["ModelName"]
+        == "listed"
+    )
+    aws.sm.delete_endpoint(EndpointName="listed")
+    aws.sm.delete_endpoint_config(EndpointConfigName="listed")
+    aws.sm.delete_model(ModelName="listed")
+    for call, rows, _ in listings:
+        assert getattr(aws.sm, call)(NameContains="listed")[rows] == []
+    with pytest.raises(aws.runtime.exceptions.ValidationError, match="not found"):
+        aws.ask("listed", [1])

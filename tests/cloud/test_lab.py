@@ -1,0 +1,225 @@
+"""A lab's server: what it acknowledged is there after it was killed, and kernels find it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from helpers.book import ROOT
+from helpers.cloud import local
+from helpers.cloud.service.front import Request
+from helpers.cloud.service.journal import Journal
+from helpers.cloud.service.moto import Moto
+from tests.cloud.conftest import BUCKET, Aws, gone
+
+
+def kill(server: local.Server) -> None:
+    """End a service the hard way."""
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+
+
+def opened(state) -> Aws:
+    server = local.start(state=state)
+    local.wait_until_ready(server)
+    return Aws(server)
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
+    lab = opened(tmp_path)
+    s3 = lab.s3
+    s3.create_bucket(Bucket="own", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    s3.put_object(
+        Bucket="own",
+        Key="a/ü +%.txt",
+        Body="one",
+        ContentType="text/x",
+        Metadata={"who": "me"},
+        Tagging="t=1",
+    )
+    s3.put_object(Bucket="own", Key="../../escape", Body="in")
+    s3.put_object(Bucket="own", Key="twice", Body="first")
+    s3.put_object(Bucket="own", Key="twice", Body="second")
+    blob = os.urandom(1 << 20) * 9
+    s3.upload_fileobj(io.BytesIO(blob), "own", "big")  # in parts
+    s3.copy_object(Bucket="own", Key="copy", CopySource={"Bucket": "own", "Key": "twice"})
+    for number in range(4):
+        s3.put_object(Bucket="own", Key=f"gone-{number}", Body="x")
+    s3.delete_object(Bucket="own", Key="gone-0")
+    s3.delete_objects(Bucket="own", Delete={"Objects": [{"Key": "gone-1"}, {"Key": "gone-2"}]})
+    s3.create_bucket(Bucket="brief", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    s3.delete_bucket(Bucket="brief")
+    with pytest.raises(s3.exceptions.ClientError, match="does not keep the setting 'versioning'"):
+        s3.put_bucket_versioning(Bucket="own", VersioningConfiguration={"Status": "Enabled"})
+    before = s3.head_object(Bucket="own", Key="big")
+    data = lab.put("three.tar.gz", aws.get("models/three.tar.gz"))
+    assert lab.deploy("kept", data)["EndpointStatus"] == "InService"
+    lab.sm.add_tags(
+        ResourceArn=lab.sm.describe_model(ModelName="kept")["ModelArn"], Tags=[{"Key": "k", "Value": "v"}]
+    )
+    lab.sm.create_training_job(**lab.train_request("cut", "import time; time.sleep(60)"))
+    kill(lab.server)
+
+    lab = opened(tmp_path)
+    s3 = lab.s3
+    found = s3.get_object(Bucket="own", Key="a/ü +%.txt")
+    assert (found["Body"].read(), found["ContentType"], found["Metadata"]) == (
+        b"one",
+        "text/x",
+        {"who": "me"},
+    )
+    assert s3.get_object_tagging(Bucket="own", Key="a/ü +%.txt")["TagSet"] == [{"Key": "t", "Value": "1"}]
+    assert s3.get_object(Bucket="own", Key="twice")["Body"].read() == b"second"
+    assert s3.get_object(Bucket="own", Key="copy")["Body"].read() == b"second"
+    after = s3.get_object(Bucket="own", Key="big")
+    assert after["Body"].read() == blob
+    assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])
+    keys = [row["Key"] for row in s3.list_objects_v2(Bucket="own")["Contents"]]
+    assert keys == ["../../escape", "a/ü +%.txt", "big", "copy", "gone-3", "twice"]
+    assert {b["Name"] for b in s3.list_buckets()["Buckets"]} == {"own", BUCKET}
+    assert not (tmp_path.parent / "escape").exists()
+    assert lab.sm.describe_endpoint(EndpointName="kept")["EndpointStatus"] == "InService"
+    assert lab.ask("kept", [2]) == [6]  # its model server starts with its first request
+    arn = lab.sm.describe_model(ModelName="kept")["ModelArn"]
+    assert lab.sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
+    cut = lab.sm.describe_training_job(TrainingJobName="cut")
+    assert cut["TrainingJobStatus"] == "Failed" and "ended while the job ran" in cut["FailureReason"]
+    lab.server.stop()
+
+
+class Disk:
+    """A journal on a disk that can be full, without a server around it."""
+
+    def __init__(self, folder) -> None:
+        self.folder = folder
+        self.open()
+
+    def open(self) -> None:
+        from moto.s3.models import s3_backends
+
+        s3_backends.reset()
+        self.journal = Journal(self.folder, Moto(1))
+
+    def call(self, method: str, path: str, body: bytes = b"", query: str = ""):
+        scope = "AWS4-HMAC-SHA256 Credential=x/20260101/us-west-2/s3/aws4_request"
+        headers = {"authorization": scope, "host": "127.0.0.1:1"}
+        return self.journal(Request(method, path, query, headers, body))
+
+
+def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
+    from helpers.cloud.service import journal
+
+    disk = Disk(tmp_path)
+    location = b"<CreateBucketConfiguration><LocationConstraint>us-west-2</LocationConstraint></CreateBucketConfiguration>"
+    assert disk.call("PUT", "/own", location).status == 200
+    assert disk.call("PUT", "/own/kept", b"first").status == 200
+    write = journal.write_atomically
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal, "write_atomically", full)
+    for path in ("/own/kept", "/own/new"):
+        refused = disk.call("PUT", path, b"second")
+        assert refused.status == 500 and b"No space left on device" in refused.body
+    assert disk.call("PUT", "/other", location).status == 500
+    assert disk.call("GET", "/own/kept").body == b"first"
+    assert disk.call("GET", "/own/new").status == disk.call("GET", "/other").status == 404
+
+    def half(path, data):  # the object fits, its description does not
+        if path.suffix == ".json":
+            raise OSError(28, "No space left on device")
+        write(path, data)
+
+    monkeypatch.setattr(journal, "write_atomically", half)
+    assert disk.call("PUT", "/own/kept", b"third").status == 500
+    assert disk.call("GET", "/own/kept").body == b"first"
+    monkeypatch.setattr(journal, "write_atomically", write)
+    disk.open()
+    assert disk.call("GET", "/own/kept").body == b"first"
+    assert disk.call("PUT", "/own/kept", b"fourth").status == 200
+    assert sorted(p.suffix for p in (tmp_path / "own").iterdir()) == [".data", ".json", ".json"]
+
+
+@pytest.mark.parametrize("bucket", ["..", "%2e%2e", "a..b/../../x", "Upper"])
+def test_a_bucket_can_not_name_another_folder(tmp_path, bucket):
+    disk = Disk(tmp_path / "s3")
+    assert disk.call("PUT", f"/{bucket}").status >= 400
+    assert list((tmp_path / "s3").iterdir()) == [] and [p.name for p in tmp_path.iterdir()] == ["s3"]
+
+
+CONNECT = """
+import os
+from helpers import cloud
+aws = cloud.connect(sdk=False)
+s3 = aws.client("s3")
+s3.put_object(Bucket="sagemaker-us-west-2-123456789012", Key=f"from-{os.getpid()}", Body=b"x")
+print(len(s3.list_objects_v2(Bucket="sagemaker-us-west-2-123456789012")["Contents"]))
+"""
+
+
+def test_kernels_find_the_labs_server_and_share_it(tmp_path):
+    environment = os.environ | {"COURSE_CLOUD_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "helpers.cloud.lab"]
+    lab = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert "SageMaker runs on this machine" in lab.stdout.readline()
+        assert oct((tmp_path / "server.json").stat().st_mode)[-3:] == "600"
+        second = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30
+        )
+        assert second.returncode == 2 and "already uses" in second.stderr
+        kernels = [
+            subprocess.Popen(
+                [sys.executable, "-c", CONNECT], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
+        counts = [int(kernel.communicate(timeout=60)[0].splitlines()[-1]) for kernel in kernels]
+        assert max(counts) == 2
+    finally:
+        lab.send_signal(signal.SIGINT)
+        assert lab.wait(15) == 0
+    assert not (tmp_path / "server.json").exists()
+
+
+def test_a_stale_note_of_a_server_is_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
+    assert local.find() is None
+    for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):
+        (tmp_path / "server.json").write_text(text, encoding="utf-8")
+        assert local.find() is None
+    monkeypatch.setenv("COURSE_CLOUD_STATE", "")
+    assert local.state_folder() is None and local.find() is None
+
+
+def test_a_note_with_another_token_is_not_believed(tmp_path, monkeypatch, aws):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
+    local.announce(local.Server(aws.server.port, "COURSE0"), tmp_path)
+    assert local.find() is None
+    local.announce(aws.server, tmp_path)
+    assert local.find() == local.Server(aws.server.port, aws.server.token)
+
+
+def test_a_lab_killed_takes_its_programs_with_it(tmp_path):
+    lab = opened(tmp_path)
+    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
+    lab.sm.create_training_job(**lab.train_request("alone", code))
+    limit = time.monotonic() + 20
+    lines: list[str] = []
+    while not lines:
+        assert time.monotonic() < limit
+        try:
+            lines = lab.log("/aws/sagemaker/TrainingJobs", "alone/")
+        except lab.client("logs").exceptions.ResourceNotFoundException:
+            time.sleep(0.05)
+    kill(lab.server)
+    assert gone(int(lines[0].split()[1]))

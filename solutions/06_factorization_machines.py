@@ -228,8 +228,9 @@ for start in range(0, len(record), 16):
 print("your frame around the payload gives the same bytes:", frame(payload) == record)
 
 # %% [markdown]
-# `00 00 80 3f` is 1.0 as a 32-bit float, twice; after it come the keys 0x… as *varints*, seven bits a byte. The SDK's version 2 had a writer for
-# this; version 3 raises `NotImplementedError`, so the course brings its own, byte for byte the same. Now all rows, and back.
+# `00 00 80 3f` is 1.0 as a 32-bit float. The keys follow as *varints*, seven bits a byte with the lowest first: `eb 17` is 0x6b + 128 · 0x17
+# = 3051, the column of item 2380 after 671 users. The SDK's version 2 wrote this format; version 3 raises `NotImplementedError`, so the
+# course brings a writer, byte for byte the same. Now all rows, and back.
 
 
 # %%
@@ -291,8 +292,8 @@ print(cloud.estimate("ml.c5.xlarge", hours=0.2))
 
 
 # %%
-def start_job(train, **settings):
-    """Start a training job on an uploaded file and return its name; the job goes on by itself."""
+def start_job(train, test="test", **settings):
+    """Start a training job on uploaded files and return its name; the job goes on by itself."""
     trainer = ModelTrainer(
         training_image=image,
         role=aws.role,
@@ -308,7 +309,7 @@ def start_job(train, **settings):
             data_source=f"s3://{aws.bucket}/course-06/{name}.protobuf",
             content_type="application/x-recordio-protobuf",
         )
-        for channel, name in (("train", train), ("test", "test"))
+        for channel, name in (("train", train), ("test", test))
     ]
     trainer.train(input_data_config=channels, wait=False, logs=False)
     return trainer._latest_training_job.training_job_name
@@ -362,9 +363,9 @@ from helpers.cloud.watching import watch
 talks_settings = {"num_factors": 64, "mini_batch_size": 1000, "epochs": 50}
 jobs = {"file order": start_job("train", **talks_settings), "shuffled": start_job("shuffled", **talks_settings)}
 for title, log in watch(aws, jobs, draw_logs, tell_logs).items():
-    board[f"SageMaker, the talk's settings, {title}"] = test_score_of(log)
-by_user, shuffled = list(board.values())[2:]
-assert by_user > 1.03 * board["user + item bias"] and shuffled < board["user + item bias"]
+    board[f"talk's settings, {title}"] = test_score_of(log)
+by_user, mixed = (board[f"talk's settings, {title}"] for title in jobs)
+assert by_user > 1.03 * board["user + item bias"] and mixed < board["user + item bias"]
 
 # %% [markdown]
 # One job loses to two bias terms by a wide margin, the other beats them by a little. Nothing differs but the order. In the file's order a
@@ -455,10 +456,10 @@ with cloud.cleanup(aws, prefix="course-06"):
 print(f"{len(scores)} answers; left behind: {len(cloud.leftovers(aws, prefix='course-06'))} things")
 
 # %% tags=["nbval-ignore-output"]
-board["SageMaker, tuned"] = test_score_of(log)
+board["tuned, shuffled"] = test_score_of(log)
 print(f"RMSE of the answers {rmse(scores, stars[asked]):.2f}; they lie between {scores.min():.1f} and {scores.max():.1f}")
 print("\n".join(f"{value:.3f}  {name}" for name, value in board.items()))
-assert board["SageMaker, tuned"] < board["user + item bias"] - 0.01
+assert board["tuned, shuffled"] < board["user + item bias"] - 0.01
 film = [plots.short(title, 36) for title in ratings.items["title"].iloc[items[asked[:8]]]]
 pd.DataFrame({"user": users[asked[:8]], "film": film, "stars": stars[asked[:8]], "predicted": scores[:8].round(1)})
 
@@ -650,14 +651,134 @@ print("a row's five ones:", facts["train"][0], "of", sizes)
 from helpers.models.fm_features import one_hot as side_by_side
 from helpers.models.fm_gibbs import GibbsFM
 
-table = {}
-for name, table_rows in (("ids", ids), ("ids and context", facts)):
-    widths = sizes[: table_rows["train"].shape[1]]
-    wide = {p: side_by_side(*zip(t.T, widths, strict=True)) for p, t in table_rows.items()}
-    adam = FactorizationMachine(**TUNED).fit(wide["train"], train_stars)
-    gibbs = GibbsFM(num_factors=4, samples=30, burn_in=8)
-    drawn = gibbs.fit_predict(table_rows["train"], train_stars, table_rows["test"], widths)
-    table[name] = {"Adam, tuned": rmse(adam.scores(wide["test"]), stars), "Gibbs, 30 draws": rmse(drawn, stars)}
-board |= {f"FM, {how}, {what}": value for what, row in table.items() for how, value in row.items() if "Gibbs" in how or "context" in what}
-assert table["ids and context"]["Gibbs, 30 draws"] < table["ids"]["Gibbs, 30 draws"] - 0.01
-pd.DataFrame(table).round(3)
+wide = {part: side_by_side(*zip(codes.T, sizes, strict=True)) for part, codes in facts.items()}
+adam = FactorizationMachine(**TUNED).fit(wide["train"], train_stars)
+board["tuned, with context"] = rmse(adam.scores(wide["test"]), stars)
+for name, codes, widths in (("Gibbs", ids, sizes[:2]), ("Gibbs, with context", facts, sizes)):
+    machine = GibbsFM(num_factors=4, samples=40, burn_in=10)
+    drawn = machine.fit_predict(codes["train"], train_stars, codes["test"], widths)
+    board[name] = rmse(drawn, stars)
+names = ["tuned, shuffled", "tuned, with context", "Gibbs", "Gibbs, with context"]
+for name in names:
+    print(f"{board[name]:.3f}  {name}")
+assert board["Gibbs, with context"] < min(board["Gibbs"], board["tuned, shuffled"]) - 0.005
+assert board["tuned, with context"] > board["tuned, shuffled"] + 0.02
+
+# %% [markdown]
+# It depends on the machine. Adam takes one rate and one decay for all factors, and a column that is on in every third row gets a hundred
+# times as many steps as a film's: it learns noise, and takes the rest with it. The Bayesian machine, with a strength of its own for each kind
+# of feature, gains from the same columns, and more draws gain more. (To be fair to Adam: give it smaller values in those
+# columns, such as 0.1, and it loses almost nothing. It gains nothing either.)
+
+# %%
+choice = ...  # "a", "b", "c", or use the buttons
+### BEGIN SOLUTION 06.q2
+choice = "b"
+### END SOLUTION
+exercise("06.q2").ask(choice)
+
+# %% [markdown]
+# ## On the talk's own data
+#
+# ML-100K may not be redistributed, so this part runs where it can be had. The mark to beat is 0.9056, which the library myFM reaches on this
+# very split with a Bayesian machine of eight factors. For comparison: Surprise's tuned SVD has 0.920 there.
+
+# %% tags=["nbval-ignore-output"]
+hundred = data.load_or_none("100k")
+board_100k = {}
+if hundred is not None:
+    theirs = data.random_split(hundred, seed=0)
+    (u, i, y), (u_test, i_test, y_test) = columns(theirs.train), columns(theirs.test)
+    board_100k["user + item bias"] = rmse(BiasModel().fit(theirs.train).predict(u_test, i_test), y_test)
+    machine = FactorizationMachine(**TUNED).fit(one_hot(u, i, hundred), y)
+    board_100k["tuned, shuffled"] = rmse(machine.scores(one_hot(u_test, i_test, hundred)), y_test)
+    sizes_100k = hundred.n_users, hundred.n_items
+    machine = GibbsFM(num_factors=8, samples=60)
+    drawn = machine.fit_predict(np.stack([u, i], axis=1), y, np.stack([u_test, i_test], axis=1), sizes_100k)
+    board_100k["Gibbs"] = rmse(drawn, y_test)
+    for name, value in board_100k.items():
+        print(f"{value:.3f}  {name}")
+    assert board_100k["Gibbs"] < 0.9056 < board_100k["tuned, shuffled"] < 0.918
+
+# %% [markdown]
+# ## What the sources say
+#
+# **"#test_score (algo-1) : 1.00061402047"** (2018 talk). On the same test rows the mean is wrong by 1.154 and two bias terms by 0.953. The
+# talk shows the number without a word. Where does it come from? Its log counts 80,000 training and 20,000 test rows, as the split u1 has,
+# which its other notebooks read; and the file `u1.base` lies sorted by user. So let us send exactly that.
+
+# %% tags=["nbval-ignore-output"]
+printed = [0.999548, 0.974219, 0.982746, 0.973204, 0.971157, 0.964169, 0.963353]  # batches 10, 20, … 70
+if hundred is not None:
+    u1 = data.predefined_u1(hundred)
+    for name, part in (("u1-train", u1.train), ("u1-test", u1.test)):
+        u, i, y = columns(part.replace(part.frame.sort_values(["user", "item"])))
+        body = as_recordio(one_hot(u, i, hundred), y)
+        aws.client("s3").put_object(Bucket=aws.bucket, Key=f"course-06/{name}.protobuf", Body=body)
+    spoken = {"feature_dim": hundred.n_users + hundred.n_items, "_speedometer_period": 10}
+    *_, log = follow(aws, start_job("u1-train", "u1-test", **talks_settings, **spoken))
+    ours = [float(m[1]) for m in (re.search(r"Epoch\[40\] Batch \[\d0\]\S* samples/sec#011rmse=(\S+)", x.replace(": ", ":")) for x in log) if m]
+    board_100k["talk's settings, file order"] = test_score_of(log)
+    fig, ax = plt.subplots(figsize=(6.4, 3))
+    ax.plot(range(10, 80, 10), printed, "o-", label="printed in the talk")
+    ax.plot(range(10, 80, 10), ours, "s--", label="our job, rows by user, epoch 41")
+    ax.set(xlabel="batch", ylabel="RMSE so far in the epoch", ylim=(0.955, 1.01))
+    ax.set_title(f"Test RMSE: the talk 1.0006, our job {test_score_of(log):.4f}")
+    ax.legend()
+    show(fig, alt=f"RMSE of the epoch so far after 10, 20, … 70 batches: the talk's seven numbers and ours agree within {np.abs(np.subtract(printed, ours)).max():.3f}.")
+    assert np.abs(np.subtract(printed, ours)).max() < 0.006 and abs(test_score_of(log) - 1.0006) < 0.002
+
+# %% [markdown]
+# The same zigzag, down to which users are hard: with shuffled rows these seven numbers would be one. So the talk's rows were not shuffled, and
+# its 1.0006 is neither a limit of the model nor mainly of its rates. The notebook it follows, by J. Simon, shuffles the file on the command
+# line; that line got lost.
+#
+# **"Speed: 152590.06 samples/sec"** (same log, `ml.c4.xlarge`). It is one thread's work today; the benchmarks of this course compare machines.
+#
+# **"FM runs on a single machine"** (same talk). libFM did. SageMaker's own container takes `instance_count` greater than one, and the talk's
+# next slide says how.
+#
+# **The serializer** with `np.amax` sends a row's largest values only, as ones. Of our rows with genres it would keep two ones:
+
+# %%
+row = np.zeros(8)
+row[[1, 4]], row[[6, 7]] = 1, 0.5  # a user, an item, two genres
+print("the talk's keys:", np.argwhere(row == np.amax(row)).flatten().tolist(), "of", np.flatnonzero(row).tolist())
+
+# %% [markdown]
+# ## Scoreboard
+
+# %% tags=["nbval-ignore-output"]
+for name, value in board.items():
+    seed = None if name in baselines else 0
+    ledger.record(chapter="06", model=name, metric="RMSE", value=value, dataset=ratings.name, split=split.name, seed=seed)
+for name, value in board_100k.items():
+    part = "predefined u1" if name.startswith("talk's") else "random 80/20, seed 0"
+    seed = None if name in baselines else 0
+    ledger.record(chapter="06", model=name, metric="RMSE", value=value, dataset="100k", split=part, seed=seed)
+ledger.scoreboard("06")
+
+# %% [markdown]
+# ## Recap
+#
+# In this chapter we
+#
+# - scored rows pair by pair and by an identity whose cost is that of the ones in a row, and found matrix factorization inside;
+# - wrote RecordIO's bytes, sent two jobs with the same rows, and saw the order of rows decide between worse and better than two biases;
+# - chose rates on validation rows, deployed the model, asked it in JSON, and deleted what costs money;
+# - told seconds that train from seconds that are billed;
+# - trained with two workers around one table, and learned what late slopes cost;
+# - drew weights instead of fitting them, and made context pay;
+# - reproduced the talk's 1.0006, and why it is what it is.
+#
+# **Next:** [07 Top-x with k-NN](07_top_x.ipynb) takes this model apart and ranks with it.
+#
+# **References.** S. Rendle, 2010: *Factorization Machines*. ICDM. · S. Rendle, 2012: *Factorization Machines with libFM*. ACM TIST 3, 3. ·
+# C. Freudenthaler, L. Schmidt-Thieme and S. Rendle, 2011: *Bayesian Factorization Machines*. NIPS workshop. · M. Li, Z. Liu, A. Smola and Y.-X. Wang, 2016:
+# *DiFacto: Distributed Factorization Machines*. WSDM. · F. Niu, B. Recht, C. Ré and S. Wright, 2011: *Hogwild!*. NIPS. · S. Rendle, L. Zhang and
+# Y. Koren, 2019: *On the Difficulty of Evaluating Baselines*. · T. Ohtsuki, 2020: *myFM*. · J. Simon, 2018: notebook on factorization machines for MovieLens,
+# AWS. · AWS: *Factorization Machines Hyperparameters*, SageMaker developer guide. · AWS, 2018: training talk on recommender systems. · Z. Karnin and R. Thamman,
+# 2019: post on factorization machines and k-NN, AWS.
+
+# %%
+progress("06")

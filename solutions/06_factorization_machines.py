@@ -389,7 +389,10 @@ train_stars = columns(split.train)[2]
 def judged(setting, epochs=15):
     """Train on the kept rows and return the RMSE on those set apart, after each epoch."""
     machine, curve = FactorizationMachine(**{**setting, "epochs": epochs}), []
-    judge = lambda *_: curve.append(rmse(machine.scores(rows["train"][apart]), train_stars[apart]))
+
+    def judge(*_):
+        curve.append(rmse(machine.scores(rows["train"][apart]), train_stars[apart]))
+
     machine.fit(rows["train"][kept], train_stars[kept], on_epoch=judge)
     return curve
 

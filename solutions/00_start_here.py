@@ -314,18 +314,16 @@ exercise("00.q3").ask(choice)
 # | Chapter | The question it answers | Comes after |
 # |---|---|---|
 # | 00 Start here | Is this machine ready, and what does the data look like? | |
-# | 01 Sparsity | How do you store a table that is 99.5 % empty? | 00 |
-# | 02 Matrix factorization | How do you guess the empty cells? | 01 |
-# | 03 Nonlinearity | Does a neural network guess better? | 02 |
-# | 04 Negative sampling | What if nobody gives stars, and people only click? | 02 |
-# | 05 Neural collaborative filtering | How is such a model trained and served on SageMaker? | 04 |
-# | 06 Factorization machines | How do context and side features get in? | 02 |
-# | 07 Top-x with k-NN | How do you find the best hundred of a million items? | 06 |
-# | 08 Content features | What about items no one has rated? | 04 |
-# | 09 User-level models | How do you score all items in one pass? | 04 |
-# | 10 Deployment and logging | How do you know it works, once it is out? | 04 |
-#
-# Chapters that are in this copy of the course lie beside this one in the file browser.
+# | [01 Sparsity](01_sparsity.ipynb) | How do you store a table that is 99.5 % empty? | 00 |
+# | [02 Matrix factorization](02_matrix_factorization.ipynb) | How do you guess the empty cells? | 01 |
+# | [03 Nonlinearity](03_nonlinearity.ipynb) | Does a neural network guess better? | 02 |
+# | [04 Negative sampling](04_negative_sampling.ipynb) | What if nobody gives stars, and people only click? | 02 |
+# | [05 Neural collaborative filtering](05_neural_collaborative_filtering.ipynb) | How is such a model trained and served on SageMaker? | 04 |
+# | [06 Factorization machines](06_factorization_machines.ipynb) | How do context and side features get in? | 02 |
+# | [07 Top-x with k-NN](07_top_x_with_knn.ipynb) | How do you find the best hundred of a million items? | 06 |
+# | [08 Content towers](08_content_towers.ipynb) | What about items no one has rated? | 04 |
+# | [09 User-level models](09_user_level_models.ipynb) | How do you score all items in one pass? | 04 |
+# | [10 Deployment and logging](10_deployment_and_logging.ipynb) | How do you know it works, once it is out? | 04 |
 
 # %% [markdown]
 # **Three ways through it.**

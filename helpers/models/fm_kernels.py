@@ -17,15 +17,12 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; NaN stays N
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on the first call, and keep the result on disk where there is a place for it."""
-    options = {
-        "fastmath": _FAST,
-        "nogil": True,
-        "error_model": "numpy",
-    }  # no check for zero in every division
+    njit: Callable[..., Callable[..., Any]] = numba.njit
+    options: dict[str, Any] = {"fastmath": _FAST, "nogil": True, "error_model": "numpy"}  # no checks for zero
     try:
-        return numba.njit(cache=True, **options)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError:  # neither this folder nor the user's can be written
-        return numba.njit(**options)(function)
+        return njit(**options)(function)
 
 
 @_compiled

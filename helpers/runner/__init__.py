@@ -31,7 +31,7 @@ USAGE = """python -m helpers TASK [arguments]
   doctor  say what this machine has and misses; installs nothing
   lock    make requirements.lock from requirements.txt; arguments go to uv (--upgrade)
 
-The first use makes the environment in .venv (COURSE_VENV names another folder): about 2.5 GB.
+The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
 """
 TASKS = {
     "lab": tasks.lab,

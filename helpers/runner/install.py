@@ -100,7 +100,7 @@ def _announce(environment: Environment) -> None:
         print("The packages of the course have changed; bringing the environment up to date.", flush=True)
     else:
         print(
-            f"Making the course's environment in {environment.folder}: about 2.5 GB and a few minutes, once.",
+            f"Making the course's environment in {environment.folder}: about 3.5 GB and a few minutes, once.",
             flush=True,
         )
     for sentence in machine.missed():

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-NEEDED_BYTES = 4_000_000_000  # the environment is 2.5 GB; the rest is the download and the caches
+NEEDED_BYTES = 5_500_000_000  # the environment is 3.5 GB; the rest is the download and the caches
 UPDATE_BYTES = 1_500_000_000  # an environment that is there already and changes a few packages
 MACHINES = {
     "Linux": ("x86_64", "aarch64"),

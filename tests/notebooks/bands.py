@@ -76,7 +76,6 @@ BANDS: dict[str, dict[Key, Band]] = {
             0.030, 0.006, "0.025 to 0.032 over three seeds"
         ),
     },
-<<<<<<< HEAD
     "06": {
         ("global mean", "RMSE", SMALL, RANDOM, None): Band(1.0566, 0.001),
         ("user + item bias", "RMSE", SMALL, RANDOM, None): Band(0.8844, 0.001),
@@ -90,7 +89,6 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("tuned, shuffled", "RMSE", HUNDRED, RANDOM, 0): Band(0.899, 0.005, optional=True),
         ("Gibbs", "RMSE", HUNDRED, RANDOM, 0): Band(0.901, 0.006, optional=True),
         ("talk's settings, file order", "RMSE", HUNDRED, U1, 0): Band(1.0007, 0.003, optional=True),
-=======
     "09": {
         ("popularity", "HR", SMALL, LAST_TEN, None): Band(0.2537, 0.002),
         ("popularity", "NDCG", SMALL, LAST_TEN, None): Band(0.0413, 0.0005),
@@ -114,6 +112,5 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("EASE", "NDCG", SMALL, LAST_ONE, None): Band(0.0393, 0.001),
         ("net, binary", "HR", SMALL, LAST_ONE, 0): Band(0.067, 0.006, "a user more or less is 0.0015"),
         ("net, binary", "NDCG", SMALL, LAST_ONE, 0): Band(0.0365, 0.003, "0.034 to 0.039 over three seeds"),
->>>>>>> main
     },
 }

@@ -89,6 +89,7 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("tuned, shuffled", "RMSE", HUNDRED, RANDOM, 0): Band(0.899, 0.005, optional=True),
         ("Gibbs", "RMSE", HUNDRED, RANDOM, 0): Band(0.901, 0.006, optional=True),
         ("talk's settings, file order", "RMSE", HUNDRED, U1, 0): Band(1.0007, 0.003, optional=True),
+    },
     "09": {
         ("popularity", "HR", SMALL, LAST_TEN, None): Band(0.2537, 0.002),
         ("popularity", "NDCG", SMALL, LAST_TEN, None): Band(0.0413, 0.0005),

@@ -6,6 +6,8 @@ its path, so it imports NumPy alone at the top; the arithmetic of a step stands 
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 import json
 import os
 import sys
@@ -158,13 +160,27 @@ def _work(mx: Any, folder: Path) -> None:
     server._barrier()
 
 
+def _keep_addresses() -> None:
+    """Be the scheduler: MXNet's library is enough, and its Python part would cost seconds and 150 MB."""
+    spec = importlib.util.find_spec("mxnet")
+    assert spec is not None and spec.origin is not None
+    library = ctypes.CDLL(str(Path(spec.origin).with_name("libmxnet.so")))
+    store = ctypes.c_void_p()
+    nothing = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda *_: None)
+    if library.MXKVStoreCreate(b"dist", ctypes.byref(store)):
+        raise OSError("MXNet's scheduler did not start")
+    library.MXKVStoreRunServer(store, nothing, None)
+
+
 def _child() -> None:
     threading.Thread(target=_end_with, args=(int(sys.argv[2]),), daemon=True).start()
+    if os.environ["DMLC_ROLE"] == "scheduler":
+        return _keep_addresses()
     for unneeded in ("sklearn", "scipy.stats"):  # MXNet does without; they cost a process more than its work
         sys.modules[unneeded] = None  # type: ignore[assignment]
     from helpers.gates import import_mxnet
 
-    mx = import_mxnet()  # a scheduler or a server serves inside this line and exits
+    mx = import_mxnet()  # a server serves inside this line and exits
     try:
         _work(mx, Path(sys.argv[1]))
     except Exception as error:  # an ordinary exit would wait for the others for ever

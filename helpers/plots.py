@@ -261,3 +261,25 @@ def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
         else:
             note.remove()
     return fig
+
+
+def lines(series: Mapping[str, tuple[Any, Any]], **labels: Any) -> Figure:
+    """Draw named curves, each with a dash of its own, so that color is not needed to tell them apart.
+
+    Parameters
+    ----------
+    series : mapping of str to tuple
+        Name of a curve to its places on both axes.
+    **labels
+        What ``Axes.set`` takes: ``title``, ``xlabel``, ``ylabel``, ``ylim``, ``xscale`` and so on.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 3.2))
+    for number, (name, (x, y)) in enumerate(series.items()):
+        ax.plot(x, y, ("-", "--", ":", "-.")[number % 4], label=name)
+    ax.set(**labels)
+    ax.legend(fontsize=9)
+    return fig

@@ -62,6 +62,8 @@ class FactorizationMachine:
         Factor on gradients; one over the rows of the batch unless said.
     lazy : bool
         Update only the features that occur in a batch, as MXNet does for sparse gradients.
+    shuffle : bool
+        Take the rows in a new random order every epoch. SageMaker's container takes them as they come.
     seed : int
         Initial weights and order of the rows; same seed, same result.
 
@@ -77,6 +79,8 @@ class FactorizationMachine:
         Time spent in training steps.
     samples : int
         Rows those steps took in, each counted once an epoch.
+    progress : tuple of numpy.ndarray
+        Of the last epoch, in its order: scores when their batch was computed, and labels, (n,) each.
     """
 
     num_factors: int = 64
@@ -105,6 +109,7 @@ class FactorizationMachine:
     eps: float | None = None
     rescale_grad: float | None = None
     lazy: bool = True
+    shuffle: bool = True
     seed: int = 0
     w0: float = field(init=False, repr=False, compare=False)
     w1: np.ndarray = field(init=False, repr=False, compare=False)
@@ -181,11 +186,8 @@ class FactorizationMachine:
         )
         scores = np.zeros(len(y), dtype=np.float32)
         self.seconds, self.samples, step = 0.0, 0, 0
-        settings = (
-            np.float32(self.clip_gradient or 0),
-            np.float32(1e-8 if self.eps is None else self.eps),
-            float(self.rescale_grad or 0),
-        )
+        clip, eps = np.float32(self.clip_gradient or 0), np.float32(1e-8 if self.eps is None else self.eps)
+        settings = (clip, eps, float(self.rescale_grad or 0))
 
         def run(rows: sparse.csr_matrix, labels: np.ndarray, steps: int) -> int:
             fixed = (self.mini_batch_size, weights, means, squares, rates, decays, *settings)
@@ -195,7 +197,7 @@ class FactorizationMachine:
         run(x[:0], y[:0], 0)  # compiles, or loads what was compiled
         for epoch in range(self.epochs):
             began = time.perf_counter()
-            order = random.permutation(len(y))
+            order = random.permutation(len(y)) if self.shuffle else slice(None)
             labels = y[order]
             step = run(x[order], labels, step)  # in order, memory is read as fast as it can be
             self.seconds += time.perf_counter() - began
@@ -206,6 +208,7 @@ class FactorizationMachine:
                     f"training diverged in epoch {epoch}: a score is {scores[~np.isfinite(scores)][0]}; "
                     "lower the learning rates or set clip_gradient"
                 )
+            self.progress = scores, labels
             if on_epoch:
                 on_epoch(epoch, quality(scores, labels, self.classifies))
         return self

@@ -108,6 +108,20 @@ BANDS: dict[str, dict[Key, Band]] = {
             0.024, 0.006, "0.023 to 0.025 over lengths of training"
         ),
     },
+    "06": {
+        ("global mean", "RMSE", SMALL, RANDOM, None): Band(1.0566, 0.001),
+        ("user + item bias", "RMSE", SMALL, RANDOM, None): Band(0.8844, 0.001),
+        ("talk's settings, file order", "RMSE", SMALL, RANDOM, 0): Band(0.924, 0.006),
+        ("talk's settings, shuffled", "RMSE", SMALL, RANDOM, 0): Band(0.877, 0.004),
+        ("tuned, shuffled", "RMSE", SMALL, RANDOM, 0): Band(0.867, 0.005),
+        ("tuned, with context", "RMSE", SMALL, RANDOM, 0): Band(0.924, 0.015),
+        ("Gibbs", "RMSE", SMALL, RANDOM, 0): Band(0.872, 0.006),
+        ("Gibbs, with context", "RMSE", SMALL, RANDOM, 0): Band(0.860, 0.006),
+        ("user + item bias", "RMSE", HUNDRED, RANDOM, None): Band(0.9369, 0.001, optional=True),
+        ("tuned, shuffled", "RMSE", HUNDRED, RANDOM, 0): Band(0.899, 0.005, optional=True),
+        ("Gibbs", "RMSE", HUNDRED, RANDOM, 0): Band(0.901, 0.006, optional=True),
+        ("talk's settings, file order", "RMSE", HUNDRED, U1, 0): Band(1.0007, 0.003, optional=True),
+    },
     "09": {
         ("popularity", "HR", SMALL, LAST_TEN, None): Band(0.2537, 0.002),
         ("popularity", "NDCG", SMALL, LAST_TEN, None): Band(0.0413, 0.0005),

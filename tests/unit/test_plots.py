@@ -61,3 +61,13 @@ def test_labeled_map_writes_the_first_of_two_names_in_one_place():
 def test_short_never_exceeds_its_width(width):
     for title in ("Heat", "Lord of the Rings: The Fellowship of the Ring, The"):
         assert len(plots.short(title, width)) <= width
+
+
+def test_lines_are_told_apart_without_color():
+    fig = plots.lines({"a": ([1, 2], [3, 4]), "b": ([1, 2], [5, 6])}, title="two", xlabel="x", ylim=(0, 9))
+    (ax,) = fig.axes
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]
+    assert ax.get_title(loc="left") == "two" or ax.get_title() == "two"
+    assert ax.get_ylim() == (0, 9)
+    plt.close(fig)

@@ -13,6 +13,10 @@ _LOSSES = ("rmse", "binary_classification_cross_entropy")
 def train(container: Container) -> None:
     """Train, log as the container logs, test where there is a test channel, write the artifact.
 
+    The rows are taken in the order of the files, every epoch the same, as the real container takes them:
+    whoever sends rows shuffles them first. ``_speedometer_period``, undocumented but used in AWS' own talk of
+    2018, adds a line every so many batches, with the loss of the epoch so far.
+
     Parameters
     ----------
     container : Container
@@ -38,7 +42,8 @@ def train(container: Container) -> None:
     if records.labels is None:
         raise CustomerError("channel 'train': the records have no labels to learn from")
     test = container.channel("test", width)
-    machine = FactorizationMachine(**settings)
+    machine = FactorizationMachine(**settings, shuffle=False)
+    period = int(container.hyperparameters.get("_speedometer_period", 0))
     x, y, host = records.features, records.labels, container.host
     container.log(f"Number of GPUs being used: 0; {len(y)} records of {width} features, {x.nnz} non-zeros")
     before = 0.0
@@ -47,13 +52,17 @@ def train(container: Container) -> None:
         nonlocal before
         speed = len(y) / (machine.seconds - before)
         batches = -(-len(y) // machine.mini_batch_size)
-        shown = "#011".join(f"{name}={value:f}" for name, value in found.items())
-        container.log(f"Epoch[{epoch}] Batch [{batches - 1}]#011Speed: {speed:.2f} samples/sec#011{shown}")
+        scores, labels = machine.progress
+        for last in [*(range(period, batches - 1, period) if period else ()), batches - 1]:
+            rows = slice((last + 1) * machine.mini_batch_size)
+            so_far = found if last == batches - 1 else quality(scores[rows], labels[rows], machine.classifies)
+            shown = "#011".join(f"{name}={value:f}" for name, value in so_far.items())
+            container.log(f"Epoch[{epoch}] Batch [{last}]#011Speed: {speed:.2f} samples/sec#011{shown}")
         for name, value in found.items():
             mark = "loss" if name in _LOSSES else "score"
             container.log(f"#quality_metric: host={host}, epoch={epoch}, train {name} <{mark}>={value:.10g}")
         container.log(f"#throughput_metric: host={host}, train throughput={speed:.6f} records/second")
-        before = 0.0
+        before = machine.seconds
 
     machine.fit(x, y, after)
     if test is not None and test.labels is not None:

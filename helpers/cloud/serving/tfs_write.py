@@ -78,7 +78,9 @@ def rows(outputs: Mapping[str, np.ndarray]) -> bytes:
         raise ValueError(f"Tensor name: {name} has inconsistent batch size: {len(outputs[name])}")
     if len(outputs) == 1:
         return f'{{"predictions": {array(next(iter(outputs.values())))}}}'.encode()
-    columns = {name: [array(np.asarray(row, values.dtype)) for row in values] for name, values in outputs.items()}
+    columns = {
+        name: [array(np.asarray(row, values.dtype)) for row in values] for name, values in outputs.items()
+    }
     cells = [[f"{json.dumps(name)}: {text}" for text in column] for name, column in columns.items()]
     return (
         '{"predictions": [' + ", ".join("{" + ", ".join(row) + "}" for row in zip(*cells, strict=True)) + "]}"

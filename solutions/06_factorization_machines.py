@@ -286,7 +286,7 @@ def start_job(train, test="test", **settings):
         training_image=image,
         role=aws.role,
         sagemaker_session=aws.session,
-        base_job_name="course-06",
+        base_job_name=f"course-06-{train}",  # the SDK adds the second of the start
         compute=Compute(instance_type="ml.c5.xlarge", instance_count=1),
         hyperparameters={"feature_dim": n_features, "predictor_type": "regressor", **settings},
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/course-06/output"),

@@ -286,7 +286,7 @@ def start_job(train, test="test", **settings):
         training_image=image,
         role=aws.role,
         sagemaker_session=aws.session,
-        base_job_name="course-06",
+        base_job_name=f"course-06-{train}",  # the SDK adds the second of the start
         compute=Compute(instance_type="ml.c5.xlarge", instance_count=1),
         hyperparameters={"feature_dim": n_features, "predictor_type": "regressor", **settings},
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/course-06/output"),
@@ -359,103 +359,6 @@ assert 0.97 * board["talk's settings, file order"] > board["user + item bias"] >
 # batch holds a handful of users; their ratings pull the films towards *their* taste, then they are gone for a whole epoch. The container
 # takes the rows as they come, in file and in pipe mode alike, so shuffling is the sender's business. Keep the first number in mind:
 # we meet it again under "What the sources say".
-#
-# ## Rates chosen on validation rows
-#
-# Even shuffled, 64 factors gain little. At a rate of 0.0001 and 80 steps an epoch, 50 epochs move a factor by 0.4 at most. Smaller
-# batches are more steps, and larger rates larger ones; but a restless model also learns noise, so the third setting pulls factors harder
-# towards zero. A tenth of the *training* rows judges. `TUNED` was chosen like this on ML-100K, and serves both data sets.
-
-# %% tags=["nbval-ignore-output"]
-faster = {"num_factors": 32, "mini_batch_size": 256, "linear_lr": 0.002, "factors_lr": 0.002}
-trials = {"the talk's": talks_settings, "faster": faster, "faster, with decay": TUNED}
-apart, kept = order[:8000], order[8000:]
-train_stars = columns(split.train)[2]
-
-
-def judged(setting, epochs=15):
-    """Train on the kept rows and return the RMSE on those set apart, after each epoch."""
-    machine, curve = FactorizationMachine(**{**setting, "epochs": epochs}), []
-
-    def judge(*_):
-        curve.append(rmse(machine.scores(rows["train"][apart]), train_stars[apart]))
-
-    machine.fit(rows["train"][kept], train_stars[kept], on_epoch=judge)
-    return curve
-
-
-curves = {name: judged(setting) for name, setting in trials.items()}
-shown = {f"{name}: best {min(c):.3f}, last {c[-1]:.3f}": (range(1, 16), c) for name, c in curves.items()}
-labels = {"xlabel": "epoch", "ylabel": "validation RMSE (stars)", "ylim": (0.85, 1.05)}
-show(plots.lines(shown, title="Rates bring speed, and decay lets it last", **labels),
-     alt="Validation RMSE over 15 epochs: " + "; ".join(f"{n} best {min(c):.2f}, last {c[-1]:.2f}" for n, c in curves.items()))  # fmt: skip
-assert curves["faster, with decay"][-1] < min(curves["faster"]) < min(curves["the talk's"])
-
-# %% [markdown]
-# ## Deploy, and ask in JSON
-#
-# A trained model becomes an *endpoint*: a machine that answers. A one-hot row of 9,737 columns would be mostly zeros on the wire, so
-# the request is sparse:
-#
-# ```
-# {"instances": [{"data": {"features": {"keys": [0, 3051], "shape": [9737], "values": [1, 1]}}}]}
-# ```
-#
-# The talk writes its own serializer, and takes as keys `np.argwhere(row == np.amax(row))`: the places of the *largest* value, with ones
-# for values. That is right for one-hot rows and for no others.
-#
-# **Exercise 06.4** (6 min). Write `fm_request(rows)`: the JSON text for all rows of a CSR matrix, whatever its values.
-
-
-# %%
-def fm_request(rows):
-    ### BEGIN SOLUTION 06.4
-    instances = []
-    for row in rows:
-        features = {"keys": row.indices.tolist(), "shape": [rows.shape[1]], "values": row.data.tolist()}
-        instances.append({"data": {"features": features}})
-    return json.dumps({"instances": instances})
-    ### END SOLUTION
-
-
-exercise("06.4").check(fm_request)
-
-# %% [markdown]
-# A third job, with `TUNED`, whose model is deployed and asked for 500 test ratings. `cloud.cleanup` deletes endpoint, configuration and
-# model when the block ends, whatever happens in it: an endpoint costs money until someone deletes it.
-
-# %%
-from sagemaker.serve import ModelBuilder
-
-from helpers.cloud.watching import follow
-
-fm_request = exercise("06.4").use(fm_request)
-asked = np.random.default_rng(1).permutation(len(stars))[:500]
-job = start_job("shuffled", **TUNED)
-*_, log = follow(aws, job)
-model = aws.client("sagemaker").describe_training_job(TrainingJobName=job)["ModelArtifacts"]["S3ModelArtifacts"]
-with cloud.cleanup(aws, prefix="course-06"):
-    builder = ModelBuilder(
-        image_uri=image, s3_model_data_url=model, role_arn=aws.role, sagemaker_session=aws.session,
-        instance_type="ml.m5.large",
-    )  # fmt: skip
-    builder.build(model_name="course-06-fm")
-    endpoint = builder.deploy(endpoint_name="course-06-fm", initial_instance_count=1, instance_type="ml.m5.large")
-    answer = endpoint.invoke(body=fm_request(rows["test"][asked]), content_type="application/json")
-    scores = np.array([p["score"] for p in json.loads(answer.body.read())["predictions"]])
-print(f"{len(scores)} answers; left behind: {len(cloud.leftovers(aws, prefix='course-06'))} things")
-
-# %% tags=["nbval-ignore-output"]
-board["tuned, shuffled"] = test_score_of(log)
-print(f"RMSE of the answers {rmse(scores, stars[asked]):.2f}; they lie between {scores.min():.1f} and {scores.max():.1f}")
-print("\n".join(f"{value:.3f}  {name}" for name, value in board.items()))
-assert board["tuned, shuffled"] < board["user + item bias"] - 0.01
-film = [plots.short(title, 36) for title in ratings.items["title"].iloc[items[asked[:8]]]]
-pd.DataFrame({"user": users[asked[:8]], "film": film, "stars": stars[asked[:8]], "predicted": scores[:8].round(1)})
-
-# %% [markdown]
-# Look at the predictions, not only at their error: people give ones and fives, the model hardly leaves the middle. A squared error rewards
-# caution. Chapter 07 ranks with this very model, and there it is the order that counts.
 #
 # ## What does a second cost?
 #
@@ -547,7 +450,7 @@ print(f"slopes of one row: {np.count_nonzero(slopes.any(axis=1))} of {n_features
 # %%
 from helpers.models import fm_kvstore
 
-keys = {name: part.indices.reshape(-1, 2) for name, part in rows.items()}
+keys, train_stars = {name: part.indices.reshape(-1, 2) for name, part in rows.items()}, columns(split.train)[2]
 way = fm_kvstore.Settings(k=8, epochs=5)
 late = {d: fm_kvstore.train_here(keys["train"], train_stars, n_features, way, delay=d) for d in (0, 1, 63)}
 fig = plots.lines({f"{d} steps late": (range(1, 6), r.errors[0]) for d, r in late.items()}, xlabel="epoch", ylabel="training RMSE (stars)", title="A step late is free, most of an epoch late is not")
@@ -570,6 +473,102 @@ if gates.mxnet.ready("The run with two workers"):
 # The same to the third decimal or nearly: two workers are at most a step or two apart. In step they compute what one process computes
 # (the course's tests hold them to it, number by number). Four processes took longer than one, since our table fits one machine hundreds
 # of times over; distribution is for tables that do not.
+#
+# ## Rates chosen on validation rows
+#
+# Back to the jobs: even shuffled, 64 factors gained little. At a rate of 0.0001 and 80 steps an epoch, 50 epochs move a factor by 0.4 at most. Smaller
+# batches are more steps, and larger rates larger ones; but a restless model also learns noise, so the third setting pulls factors harder
+# towards zero. A tenth of the *training* rows judges. `TUNED` was chosen like this on ML-100K, and serves both data sets.
+
+# %% tags=["nbval-ignore-output"]
+faster = {"num_factors": 32, "mini_batch_size": 256, "linear_lr": 0.002, "factors_lr": 0.002}
+trials = {"the talk's": talks_settings, "faster": faster, "faster, with decay": TUNED}
+apart, kept = order[:8000], order[8000:]
+
+
+def judged(setting, epochs=15):
+    """Train on the kept rows and return the RMSE on those set apart, after each epoch."""
+    machine, curve = FactorizationMachine(**{**setting, "epochs": epochs}), []
+
+    def judge(*_):
+        curve.append(rmse(machine.scores(rows["train"][apart]), train_stars[apart]))
+
+    machine.fit(rows["train"][kept], train_stars[kept], on_epoch=judge)
+    return curve
+
+
+curves = {name: judged(setting) for name, setting in trials.items()}
+shown = {f"{name}: best {min(c):.3f}, last {c[-1]:.3f}": (range(1, 16), c) for name, c in curves.items()}
+labels = {"xlabel": "epoch", "ylabel": "validation RMSE (stars)", "ylim": (0.85, 1.05)}
+show(plots.lines(shown, title="Rates bring speed, and decay lets it last", **labels),
+     alt="Validation RMSE over 15 epochs: " + "; ".join(f"{n} best {min(c):.2f}, last {c[-1]:.2f}" for n, c in curves.items()))  # fmt: skip
+assert curves["faster, with decay"][-1] < min(curves["faster"]) < min(curves["the talk's"])
+
+# %% [markdown]
+# ## Deploy, and ask in JSON
+#
+# A trained model becomes an *endpoint*: a machine that answers. A one-hot row of 9,737 columns would be mostly zeros on the wire, so
+# the request is sparse:
+#
+# ```
+# {"instances": [{"data": {"features": {"keys": [0, 3051], "shape": [9737], "values": [1, 1]}}}]}
+# ```
+#
+# The talk writes its own serializer, and takes as keys `np.argwhere(row == np.amax(row))`: the places of the *largest* value, with ones
+# for values. That is right for one-hot rows and for no others.
+#
+# **Exercise 06.4** (6 min). Write `fm_request(rows)`: the JSON text for all rows of a CSR matrix, whatever its values.
+
+
+# %%
+def fm_request(rows):
+    ### BEGIN SOLUTION 06.4
+    instances = []
+    for row in rows:
+        features = {"keys": row.indices.tolist(), "shape": [rows.shape[1]], "values": row.data.tolist()}
+        instances.append({"data": {"features": features}})
+    return json.dumps({"instances": instances})
+    ### END SOLUTION
+
+
+exercise("06.4").check(fm_request)
+
+# %% [markdown]
+# A third job, with `TUNED`, whose model is deployed and asked for 500 test ratings. `cloud.cleanup` deletes endpoint, configuration and
+# model when the block ends, whatever happens in it: an endpoint costs money until someone deletes it.
+
+# %%
+from sagemaker.serve import ModelBuilder
+
+from helpers.cloud.watching import follow
+
+fm_request = exercise("06.4").use(fm_request)
+asked = np.random.default_rng(1).permutation(len(stars))[:500]
+job = start_job("shuffled", **TUNED)
+*_, log = follow(aws, job)
+model = aws.client("sagemaker").describe_training_job(TrainingJobName=job)["ModelArtifacts"]["S3ModelArtifacts"]
+with cloud.cleanup(aws, prefix="course-06"):
+    builder = ModelBuilder(
+        image_uri=image, s3_model_data_url=model, role_arn=aws.role, sagemaker_session=aws.session,
+        instance_type="ml.m5.large",
+    )  # fmt: skip
+    builder.build(model_name="course-06-fm")
+    endpoint = builder.deploy(endpoint_name="course-06-fm", initial_instance_count=1, instance_type="ml.m5.large")
+    answer = endpoint.invoke(body=fm_request(rows["test"][asked]), content_type="application/json")
+    scores = np.array([p["score"] for p in json.loads(answer.body.read())["predictions"]])
+print(f"{len(scores)} answers; left behind: {len(cloud.leftovers(aws, prefix='course-06'))} things")
+
+# %% tags=["nbval-ignore-output"]
+board["tuned, shuffled"] = test_score_of(log)
+print(f"RMSE of the answers {rmse(scores, stars[asked]):.2f}; they lie between {scores.min():.1f} and {scores.max():.1f}")
+print("\n".join(f"{value:.3f}  {name}" for name, value in board.items()))
+assert board["tuned, shuffled"] < board["user + item bias"] - 0.01
+film = [plots.short(title, 36) for title in ratings.items["title"].iloc[items[asked[:8]]]]
+pd.DataFrame({"user": users[asked[:8]], "film": film, "stars": stars[asked[:8]], "predicted": scores[:8].round(1)})
+
+# %% [markdown]
+# Look at the predictions, not only at their error: people give ones and fives, the model hardly leaves the middle. A squared error rewards
+# caution. Chapter 07 ranks with this very model, and there it is the order that counts.
 #
 # ## Doubting every weight
 #

@@ -648,7 +648,7 @@ ledger.scoreboard("07")
 # - found that a model of stars makes poor lists, and that the same job makes good ones when it is asked what people take;
 # - filtered before and after, and put the lists where a page and an e-mail read them.
 #
-# **Next:** [08 Content features](08_content_features.ipynb), for the items that nobody has met yet.
+# **Next:** [08 Content features](08_content_towers.ipynb), for the items that nobody has met yet.
 #
 # **References.** Z. Karnin and R. Thamman, 2019: *Extending Amazon SageMaker factorization machines algorithm to predict top x
 # recommendations*, AWS Machine Learning Blog. · S. Rendle, 2010: *Factorization Machines*. ICDM. · Y. Bachrach et al., 2014: *Speeding Up the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import numpy as np
 
 from helpers.cloud.serving import tfs_json, tfs_write
 from helpers.cloud.serving.tfs_batch import Tensors, Together, is_by_row
+from helpers.cloud.serving.tfs_session import Run, prepared
 
 _PATH = re.compile(r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?(?P<what>/metadata|:\w+)?")
 Answer = tuple[int, bytes]
@@ -45,9 +47,19 @@ class Servable:
             for key, signature in self._signatures.items()
         }
         self._together: dict[str, Together] = {}
+        self._runs = self._prepared(base / str(version))
         self._warm_up()
         if os.environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "false").lower() == "true":
             self._find_batchable()
+
+    def _prepared(self, folder: Path) -> dict[str, Run]:
+        """Signatures as runs of a session; none where the model can only be called from Python."""
+        try:
+            runs = prepared(folder, self._tf)
+        except (self._tf.errors.OpError, ValueError, RuntimeError, KeyError, TypeError) as failed:
+            print(f"requests are answered by the signatures themselves: {failed}", flush=True)
+            return {}
+        return {key: run for key, run in runs.items() if key in self._signatures}
 
     def _warm_up(self) -> None:
         """Run each signature twice on one row, so that the first request is as fast as the next."""
@@ -89,6 +101,11 @@ class Servable:
                 print(f"requests to {key} run one by one: a trial failed, {failed}", flush=True)
 
     def _call(self, key: str, arrays: Tensors) -> dict[str, np.ndarray]:
+        run = self._runs.get(key)
+        if run is not None:
+            with contextlib.suppress(self._tf.errors.OpError, ValueError, TypeError, KeyError):
+                return run(arrays)
+            # the signature finds the words that TensorFlow Serving uses
         signature = self._signatures[key]
         specs = signature.structured_input_signature[1]
         found = signature(**{n: self._tf.constant(a, dtype=specs[n].dtype) for n, a in arrays.items()})

@@ -31,6 +31,10 @@ def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
     assert (answer["Body"].read(), answer["ContentType"]) == (b"3\n6\n", "application/jsonlines")
     assert answer["InvokedProductionVariant"] == "AllTraffic"
     log = aws.log("/aws/sagemaker/Endpoints/three", "AllTraffic/")
+    until = time.monotonic() + 10
+    while not log and time.monotonic() < until:  # lines reach the log a moment after they are written
+        time.sleep(0.1)
+        log = aws.log("/aws/sagemaker/Endpoints/three", "AllTraffic/")
     assert log[0].startswith("serving on 127.0.0.1:8080: ")  # and by which program
 
 

@@ -203,10 +203,10 @@ def check_knn(settings: Mapping[str, Any]) -> None:
     if settings["index_type"] == "faiss.IVFPQ":
         if "faiss_index_pq_m" not in settings:
             raise missing("faiss_index_pq_m", "index_type")
-        if settings["index_metric"] == "COSINE":
+        if settings["index_metric"] != "L2":
             raise ValueError(
-                "Customer Error: The value 'COSINE' is not valid for the 'index_metric' hyperparameter when "
-                "'index_type' is 'faiss.IVFPQ', which expects one of L2, INNER_PRODUCT"
+                f"Customer Error: The value '{settings['index_metric']}' is not valid for the 'index_metric' "
+                "hyperparameter when 'index_type' is 'faiss.IVFPQ', which expects L2"
             )
     if "dimension_reduction_type" in settings:
         target = settings.get("dimension_reduction_target")

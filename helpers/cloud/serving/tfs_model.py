@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Servable:
             for key, signature in self._signatures.items()
         }
         self._together: dict[str, Together] = {}
+        # more at once only fight for the interpreter's lock, and not fairly
+        self._turn = threading.Semaphore(max(2, os.cpu_count() or 2))
         self._runs = self._prepared(base / str(version))
         self._warm_up()
         if os.environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "false").lower() == "true":
@@ -147,7 +150,8 @@ class Servable:
         if found["what"] != ":predict":
             return _error(501, f"{found['what'][1:]} has no local implementation: use predict")
         try:
-            return 200, self.predict(body)
+            with contextlib.nullcontext() if self._together else self._turn:
+                return 200, self.predict(body)
         except ValueError as wrong:
             return _error(400, str(wrong))
 

@@ -22,7 +22,7 @@
 # | **Prerequisites** | [04](04_negative_sampling.ipynb); a little SQL and probability |
 # | **Time** | 100 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; on AWS with `COURSE_CLOUD=aws` |
-# | **Builds on** | AWS training talk on recommender systems (2018); AWS post on top-x recommendations (Karnin and Thamman, 2018) |
+# | **Builds on** | AWS training talk on recommender systems (2018); AWS post on top-x recommendations (Karnin and Thamman, 2019) |
 #
 # ## Predict before you run
 #
@@ -49,6 +49,7 @@ import pandas as pd
 
 from helpers import cloud, data, events, ledger, metrics, plots
 from helpers import shop as shops
+from helpers.events.week import DAY, HOUR, WEEK_BEGINS, planted_week, psi
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import Popularity
@@ -584,9 +585,8 @@ pd.DataFrame(table_of, index=["HR@10 [95 %]", "NDCG@10 [95 %]", "NDCG@10 behind 
 # week with four incidents, and a first board.
 
 # %%
-monday = 1_767_571_200_000
-watch = events.EventLog(home / "week.sqlite").load(shops.planted_week(seed=0))
-watch.query(f"""SELECT (time - {monday}) / 86400000 AS day, count(DISTINCT item) AS items_shown,
+watch = events.EventLog(home / "week.sqlite").load(planted_week(seed=0))
+watch.query(f"""SELECT (time - {WEEK_BEGINS}) / {DAY} AS day, count(DISTINCT item) AS items_shown,
 round(1.0 * sum(kind = 'click') / sum(kind = 'impression'), 3) AS click_rate,
 round(avg(CASE WHEN kind = 'response' THEN status >= 500 END), 3) AS errors FROM events GROUP BY day""")
 
@@ -609,7 +609,7 @@ q5.check(alarm)
 
 # %%
 hours = watch.query(q5.use(alarm))
-hours["day"], hours["of_day"] = divmod(hours["hour"] - monday // 3600000, 24)
+hours["day"], hours["of_day"] = divmod(hours["hour"] - WEEK_BEGINS // HOUR, 24)
 print(f"{len(hours)} hours ring. The worst three:")
 hours.nlargest(3, "error_rate").sort_values("hour")[["day", "of_day", "error_rate"]].round(2)
 
@@ -637,10 +637,10 @@ q6 = exercise("10.6")
 q6.check(drift)
 
 # %%
-drift, day = q6.use(drift), 86_400_000
+drift = q6.use(drift)
 for number in range(1, 7):
-    counts = watch.query(drift, {"cut": monday + number * day})
-    print(f"before and from day {number}: PSI {shops.psi(counts['before'], counts['after']):.2f}")
+    counts = watch.query(drift, {"cut": WEEK_BEGINS + number * DAY})
+    print(f"before and from day {number}: PSI {psi(counts['before'], counts['after']):.2f}")
 
 # %% [markdown]
 # A cut asks whether what came after looks like what came before. The index is highest at day 5, when other customers came; earlier cuts ring
@@ -659,7 +659,7 @@ for number in range(1, 7):
 # **"Multi-label cross-entropy … is relatively simple"; "ranking loss often works better"** (same talk). Here the pairwise ranking loss was
 # not better, and the listwise one as good as the multi-label one; the intervals stand above.
 #
-# **"You can save it in the database"** (post of 2018, on top-x lists from a batch job). It is our night's table. The post adds that
+# **"You can save it in the database"** (post of 2019, on top-x lists from a batch job). It is our night's table. The post adds that
 # predictions may have to be removed at any time, by the user's response: that is the filter in `handle`.
 #
 # ## Scoreboard
@@ -699,7 +699,7 @@ ledger.scoreboard("10")
 # and T. Schnabel, 2017: *Unbiased Learning-to-Rank with Biased Feedback*. WSDM. · A. Swaminathan and T. Joachims, 2015: *The
 # Self-Normalized Estimator for Counterfactual Learning*. NIPS. · S. Li et al., 2018: *Offline Evaluation of Ranking Policies with Click
 # Models*. KDD. · D. Liang et al., 2018: *Variational Autoencoders for Collaborative Filtering*. WWW. · S. Rendle et al., 2009: *BPR*. UAI. ·
-# R. Kohavi, D. Tang and Y. Xu, 2020: *Trustworthy Online Controlled Experiments*. · Z. Karnin and R. Thamman, 2018: AWS post on top-x
+# R. Kohavi, D. Tang and Y. Xu, 2020: *Trustworthy Online Controlled Experiments*. · Z. Karnin and R. Thamman, 2019: AWS post on top-x
 # recommendations with factorization machines and k-NN. · AWS, 2018: training talk on recommender systems with MXNet and SageMaker.
 
 # %%

@@ -2,7 +2,8 @@
 
 ``Producer`` → Kinesis → ``Consumer`` → ``EventLog`` (SQLite) → Parquet. At-least-once
 delivery on the way, idempotent writes at its end: kill any part at any point, and every
-acknowledged event stands in the log once, or among the dead letters with the reason.
+acknowledged event stands in the log once, or among the dead letters with the reason. A week
+of a log with incidents to find, and an index of drift, stand in ``helpers.events.week``.
 """
 
 from .consumer import Consumer, Read

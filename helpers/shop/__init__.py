@@ -19,7 +19,6 @@ from .loop import Rounds, feedback, gini
 from .policies import Policy, Shown, production_policy
 from .traffic import Traffic, answer, swap_visit, visit
 from .trials import compare, coverage, peeking, rush
-from .week import planted_week, psi
 from .world import Shop, examination, plant_shop
 
 __all__ = [
@@ -43,10 +42,8 @@ __all__ = [
     "naive_ctr",
     "peeking",
     "plant_shop",
-    "planted_week",
     "policy_value",
     "production_policy",
-    "psi",
     "rush",
     "swap_visit",
     "visit",

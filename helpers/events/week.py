@@ -7,29 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .schema import COLUMNS
+
 #: milliseconds since 1970 at which the week begins: a Monday, 00:00 UTC
 WEEK_BEGINS = 1_767_571_200_000
 HOUR = 3_600_000
 DAY = 24 * HOUR
-#: columns of a log of events, in the order in which :mod:`helpers.events` writes them
-COLUMNS = (
-    "request_id",
-    "kind",
-    "position",
-    "time",
-    "user",
-    "item",
-    "propensity",
-    "model",
-    "latency_ms",
-    "status",
-)
 
 
 def planted_week(
     requests_per_hour: int = 12, n_items: int = 60, n_slots: int = 5, *, seed: int = 0
 ) -> pd.DataFrame:
-    """Return the events of seven days, one row each, with :data:`COLUMNS`.
+    """Return the events of seven days, one row each, with :data:`~helpers.events.schema.COLUMNS`.
 
     Parameters
     ----------

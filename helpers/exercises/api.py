@@ -44,6 +44,8 @@ class Exercise:
         True for the exercises that go beyond the chapter.
     seconds : float
         Time limit for all checks together.
+    returns : bool
+        False for a function that is judged by what it does: then ``None`` is no forgotten ``return``.
     """
 
     def __init__(
@@ -57,13 +59,14 @@ class Exercise:
         minutes: int = 5,
         stretch: bool = False,
         seconds: float = 10.0,
+        returns: bool = True,
     ) -> None:
         if not checks or len(hints) < 2:
             raise ValueError(f"exercise {id}: {len(checks)} checks and {len(hints)} hints, expected 1 and 2")
         self.id, self.name = id, name
         self.checks, self.hints = list(checks), list(hints)
         self.reference = reference
-        self.minutes, self.stretch, self.seconds = minutes, stretch, seconds
+        self.minutes, self.stretch, self.seconds, self.returns = minutes, stretch, seconds, returns
         self._hints_given = 0
 
     def grade(self, *answer: Any) -> Message:
@@ -81,7 +84,7 @@ class Exercise:
         """
         if not answer or any(a is None or a is Ellipsis for a in answer):
             return self._not_attempted()
-        probes = [_no_none(a, self.name) for a in answer]
+        probes = [_no_none(a, self.name) for a in answer] if self.returns else answer
         try:
             with time_limit(self.seconds):
                 for check in self.checks:

@@ -7,29 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .answers import number, numbers
 from .api import Exercise, Quiz, register
 from .messages import expect
-
-
-def _number(value: Any, name: str) -> float:
-    """Return an answer as one number, or say what it is instead."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.zeros(0)
-    expect(array.size == 1, f"`{name}` returned a {type(value).__name__}, expected one number.")
-    return float(array.ravel()[0])
-
-
-def _numbers(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer as floats of the shape asked for, or say what it is instead."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.zeros((0, 0, 0))
-    expect(array.ndim < 3, f"`{name}` returned a {type(value).__name__}, expected numbers.")
-    expect(array.shape == shape, f"`{name}` returned the shape {array.shape}, expected {shape}.")
-    return array
 
 
 def _close(a: float, b: float) -> bool:
@@ -46,7 +26,7 @@ def draw_negatives(taken: Any, n_items: int, n: int, rng: np.random.Generator) -
 
 def _negatives_of_one_user(f: Callable[..., Any]) -> None:
     taken = np.array([1, 3])
-    got = _numbers(f(taken, 6, 4000, np.random.default_rng(0)), "draw_negatives", (4000,))
+    got = numbers(f(taken, 6, 4000, np.random.default_rng(0)), "draw_negatives", (4000,))
     expect(
         not np.isin(got, taken).any(),
         "of 6 items the user took 1 and 3, and `draw_negatives` returned one of them: a taken item is no negative.",
@@ -77,7 +57,7 @@ def _negatives_follow_the_generator(f: Callable[..., Any]) -> None:
         not np.array_equal(one, other),
         "another `rng` must give another draw: does `draw_negatives` use the `rng` it is given?",
     )
-    got = _numbers(f(list(range(9)), 10, 3, np.random.default_rng(0)), "draw_negatives", (3,))
+    got = numbers(f(list(range(9)), 10, 3, np.random.default_rng(0)), "draw_negatives", (3,))
     expect(
         (got == 9).all(), "with items 0 to 8 taken of 10, `draw_negatives` must return item 9, three times."
     )
@@ -93,7 +73,7 @@ def collision_odds(counts: Any, n_items: int) -> float:
 
 
 def _odds_of_two_users(f: Callable[..., Any]) -> None:
-    got = _number(f(np.array([1, 3]), 10), "collision_odds")
+    got = number(f(np.array([1, 3]), 10), "collision_odds")
     expect(
         not _close(got, 0.2),
         "for counts 1 and 3 of 10 items `collision_odds` gave 0.2, the mean over *users*; who draws more often?",
@@ -110,12 +90,12 @@ def _odds_of_two_users(f: Callable[..., Any]) -> None:
 
 
 def _odds_of_lists_and_ends(f: Callable[..., Any]) -> None:
-    got = _number(f([2, 2, 2], 8), "collision_odds")
+    got = number(f([2, 2, 2], 8), "collision_odds")
     expect(
         _close(got, 0.25),
         f"if all took 2 of 8 items the odds are 1/4, also for a list; `collision_odds` says {got:.4g}.",
     )
-    got = _number(f(np.array([0, 4]), 16), "collision_odds")
+    got = number(f(np.array([0, 4]), 16), "collision_odds")
     expect(
         _close(got, 0.25),
         f"a user without positives draws nothing; for counts 0, 4 of 16 `collision_odds` says {got:.4g}.",
@@ -134,7 +114,7 @@ def popularity_probabilities(counts: Any, alpha: float) -> np.ndarray:
 def _probabilities_of_toy_counts(f: Callable[..., Any]) -> None:
     counts = np.array([4, 1, 0])
     name = "popularity_probabilities"
-    got = _numbers(f(counts, 1), name, (3,))
+    got = numbers(f(counts, 1), name, (3,))
     expect(
         not np.allclose(got, counts),
         f"`{name}` must sum to 1; for counts 4, 1, 0 it returned the counts themselves.",
@@ -143,7 +123,7 @@ def _probabilities_of_toy_counts(f: Callable[..., Any]) -> None:
         np.allclose(got, [0.8, 0.2, 0]),
         f"with alpha 1, counts 4, 1, 0 give 0.8, 0.2, 0; `{name}` says {got.round(3)}.",
     )
-    got = _numbers(f(counts, 0.5), name, (3,))
+    got = numbers(f(counts, 0.5), name, (3,))
     expect(
         not np.allclose(got, [0.8, 0.2, 0]),
         f"`{name}` is the same for alpha 1 and 0.5: `alpha` must be the power of the counts.",
@@ -156,7 +136,7 @@ def _probabilities_of_toy_counts(f: Callable[..., Any]) -> None:
         np.allclose(got, [2 / 3, 1 / 3, 0]),
         f"with alpha 0.5, counts 4, 1, 0 have weights 2, 1, 0; `{name}` says {got.round(3)}.",
     )
-    got = _numbers(f([4, 1, 0], 0), name, (3,))
+    got = numbers(f([4, 1, 0], 0), name, (3,))
     expect(
         np.allclose(got, 1 / 3),
         f"with alpha 0 every item has the same chance, also one without clicks; `{name}` says {got.round(3)}.",
@@ -182,7 +162,7 @@ def _many_for_toy_users(f: Callable[..., Any]) -> None:
     taken[0, :6] = taken[1, [1, 5]] = True
     before = taken.copy()
     users = np.repeat([0, 1, 2, 1], [500, 1000, 200, 300])
-    got = _numbers(f(users, taken, 4, np.random.default_rng(0)), "draw_many", (2000, 4)).astype(int)
+    got = numbers(f(users, taken, 4, np.random.default_rng(0)), "draw_many", (2000, 4)).astype(int)
     expect(np.array_equal(taken, before), "`draw_many` must leave `taken` as it was.")
     expect(((got >= 0) & (got < 8)).all(), "with 8 items `draw_many` must return items 0 to 7.")
     hits = taken[users[:, None], got]
@@ -235,7 +215,7 @@ def undo_sampling(p: Any, keep: Any) -> Any:
 
 def _undo_by_hand(f: Callable[..., Any]) -> None:
     name = "undo_sampling"
-    got = _number(f(0.5, 0.1), name)
+    got = number(f(0.5, 0.1), name)
     expect(
         not _close(got, 0.05),
         f"`{name}` of 0.5 with keep 0.1 is not 0.05: not the chance is multiplied by the keep rate, but the odds.",
@@ -249,17 +229,17 @@ def _undo_by_hand(f: Callable[..., Any]) -> None:
         f"`{name}` of 0.5 with keep 0.1 gave 0.1: those are the odds, 1 to 10; what chance is that?",
     )
     expect(_close(got, 1 / 11), f"even odds become 1 to 10 with keep 0.1; `{name}` says {got:.4g}.")
-    got = _number(f(0.3, 1.0), name)
+    got = number(f(0.3, 1.0), name)
     expect(_close(got, 0.3), f"with keep 1 nothing was left out and 0.3 stays 0.3; `{name}` says {got:.4g}.")
 
 
 def _undo_arrays(f: Callable[..., Any]) -> None:
-    got = _numbers(f(np.array([0.0, 0.5, 1.0]), np.array([0.5, 0.5, 0.5])), "undo_sampling", (3,))
+    got = numbers(f(np.array([0.0, 0.5, 1.0]), np.array([0.5, 0.5, 0.5])), "undo_sampling", (3,))
     expect(
         np.allclose(got, [0, 1 / 3, 1]),
         f"`undo_sampling` of 0, 0.5, 1 with keep 0.5 says {got.round(3)}; 0 and 1 must stay.",
     )
-    got = _numbers(f(np.full((2, 2), 0.5), np.array([[1.0], [3.0]])), "undo_sampling", (2, 2))
+    got = numbers(f(np.full((2, 2), 0.5), np.array([[1.0], [3.0]])), "undo_sampling", (2, 2))
     expect(
         np.allclose(got, [[0.5, 0.5], [0.75, 0.75]]),
         "`undo_sampling` must also take one keep rate a row, as an array of shape (2, 1).",
@@ -278,7 +258,7 @@ def ndcg(ranked: Any, held_out: Any, k: int) -> float:
 
 def _ndcg_of_one(f: Callable[..., Any]) -> None:
     ranked = np.array([7, 4, 9, 2, 5])
-    got = _number(f(ranked, {9}, 5), "ndcg")
+    got = number(f(ranked, {9}, 5), "ndcg")
     expect(
         not _close(got, 1 / 3),
         "the only held-out item on place 3: 1/3 is its reciprocal rank; `ndcg` discounts by the logarithm.",
@@ -290,21 +270,21 @@ def _ndcg_of_one(f: Callable[..., Any]) -> None:
     expect(not _close(got, 1 / np.log(4)), "`ndcg` takes the logarithm to base 2: `np.log2`.")
     expect(_close(got, 0.5), f"the only held-out item on place 3 has `ndcg` 0.5, yours says {got:.4g}.")
     expect(
-        _close(_number(f(ranked, {7}, 5), "ndcg"), 1), "the only held-out item on place 1 must have `ndcg` 1."
+        _close(number(f(ranked, {7}, 5), "ndcg"), 1), "the only held-out item on place 1 must have `ndcg` 1."
     )
     expect(
-        _close(_number(f(ranked, {1}, 5), "ndcg"), 0),
+        _close(number(f(ranked, {1}, 5), "ndcg"), 0),
         "a held-out item that is not in the list gives `ndcg` 0.",
     )
     expect(
-        _close(_number(f(ranked, {2}, 3), "ndcg"), 0),
+        _close(number(f(ranked, {2}, 3), "ndcg"), 0),
         "with k=3 a hit on place 4 does not count: `ndcg` must look at the first `k` only.",
     )
 
 
 def _ndcg_of_several(f: Callable[..., Any]) -> None:
     ranked = np.arange(10)
-    got = _number(f(ranked, {2, 6}, 10), "ndcg")
+    got = number(f(ranked, {2, 6}, 10), "ndcg")
     want = (1 / 2 + 1 / 3) / (1 + 1 / np.log2(3))
     expect(
         not _close(got, 5 / 6),
@@ -319,7 +299,7 @@ def _ndcg_of_several(f: Callable[..., Any]) -> None:
         _close(got, want),
         f"hits on places 3 and 7 of two held-out items have `ndcg` .511, yours says {got:.4g}.",
     )
-    got = _number(f([5, 6, 7], [5, 6, 7, 8, 9], 3), "ndcg")
+    got = number(f([5, 6, 7], [5, 6, 7, 8, 9], 3), "ndcg")
     expect(
         _close(got, 1),
         f"five held-out items, and the three places with k=3 are all right: the best possible `ndcg`, 1; yours says {got:.4g}.",
@@ -338,7 +318,7 @@ def expected_hit(place: int, n_items: int, n_candidates: int, k: int) -> float:
 
 def _hit_by_hand(f: Callable[..., Any]) -> None:
     name = "expected_hit"
-    got = _number(f(3, 5, 2, 1), name)  # 2 of 4 others above, 2 drawn: none of them with chance 1/6
+    got = number(f(3, 5, 2, 1), name)  # 2 of 4 others above, 2 drawn: none of them with chance 1/6
     where = "place 3 of 5 items, 2 candidates, k=1: two of the four others stand above, and none of them may be drawn"
     expect(not _close(got, 1 / 4), f"{where}. `{name}` gave 1/4: that is a draw *with* replacement.")
     expect(
@@ -354,14 +334,14 @@ def _hit_by_hand(f: Callable[..., Any]) -> None:
 
 
 def _hit_at_the_ends(f: Callable[..., Any]) -> None:
-    got = _number(f(1, 100, 20, 1), "expected_hit")
+    got = number(f(1, 100, 20, 1), "expected_hit")
     expect(_close(got, 1), f"nothing stands above place 1, so its `expected_hit` is 1; yours says {got:.4g}.")
-    got = _number(f(11, 100, 99, 10), "expected_hit")
+    got = number(f(11, 100, 99, 10), "expected_hit")
     expect(
         _close(got, 0),
         f"with all 99 others as candidates place 11 is not in the top ten; `expected_hit` says {got:.4g}.",
     )
-    got = _number(f(400, 9000, 100, 10), "expected_hit")
+    got = number(f(400, 9000, 100, 10), "expected_hit")
     expect(
         abs(got - 0.98705) < 2e-3,
         f"for place 400 of 9,000, 100 candidates, k=10, `expected_hit` says {got:.4g}: place 5 is expected, so a hit is likely but not sure.",

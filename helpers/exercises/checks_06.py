@@ -11,36 +11,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .answers import number, numbers
 from .api import Exercise, Quiz, register
 from .messages import expect
-
-
-def _number(value: Any, name: str) -> float:
-    """Return an answer as one number, or say what it is instead."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.zeros(0)
-    expect(
-        array.size == 1,
-        f"`{name}` returned {_kind(value)}, expected one number: add up over the factors, too.",
-    )
-    return float(array.ravel()[0])
-
-
-def _numbers(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer as floats of the shape asked for, or say what it is instead."""
-    try:
-        array = np.asarray(value.toarray() if sparse.issparse(value) else value, dtype=np.float64)
-    except (TypeError, ValueError):
-        expect(False, f"`{name}` returned a {type(value).__name__}, expected numbers.")
-    expect(array.shape == shape, f"`{name}` returned the shape {array.shape}, expected {shape}.")
-    return array
-
-
-def _kind(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    return f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
 
 
 def _close(a: float, b: float) -> bool:
@@ -66,7 +39,9 @@ _ZERO = np.zeros(3)
 
 def _linear_part(f: Callable[..., Any]) -> None:
     w = np.array([1.0, 10.0, -1.0])
-    got = _number(f(np.array([1.0, 0.0, 2.0]), 0.5, w, np.zeros((3, 2))), "fm_naive")
+    got = number(
+        f(np.array([1.0, 0.0, 2.0]), 0.5, w, np.zeros((3, 2))), "fm_naive", "add up over the factors, too"
+    )
     expect(
         not _close(got, -1),
         "without factors, x = (1, 0, 2) and w = (1, 10, -1) give -1 *plus* w0 = 0.5; `fm_naive` leaves w0 out.",
@@ -83,7 +58,7 @@ def _linear_part(f: Callable[..., Any]) -> None:
 
 def _pairs_part(f: Callable[..., Any]) -> None:
     where = "x = (1, 2, 3), vectors (1, 0), (0, 1), (1, 1), no weights: the pairs give 0·2 + 1·3 + 1·6"
-    got = _number(f(_X, 0.0, _ZERO, _V), "fm_naive")
+    got = number(f(_X, 0.0, _ZERO, _V), "fm_naive", "add up over the factors, too")
     expect(
         not _close(got, 18),
         f"{where}. `fm_naive` gave twice that: each pair counts once, not in both orders.",
@@ -108,7 +83,7 @@ def fm_fast(X: Any, w0: float, w: Any, V: Any) -> np.ndarray:
 
 def _identity_by_hand(f: Callable[..., Any]) -> None:
     where = "the row (1, 2, 3) with vectors (1, 0), (0, 1), (1, 1) and no weights scores 9"
-    got = _numbers(f(np.array([_X, [1.0, 0.0, 0.0]]), 0.0, _ZERO, _V), "fm_fast", (2,))
+    got = numbers(f(np.array([_X, [1.0, 0.0, 0.0]]), 0.0, _ZERO, _V), "fm_fast", (2,))
     expect(not _close(got[0], 18), f"{where}; `fm_fast` gave 18: every pair is in there twice.")
     expect(
         not _close(got[0], 20.5) and not _close(got[0], 41),
@@ -132,7 +107,7 @@ def _identity_by_hand(f: Callable[..., Any]) -> None:
 def _identity_on_many(f: Callable[..., Any]) -> None:
     rng = np.random.default_rng(6)
     X, w, V = rng.normal(size=(20, 7)), rng.normal(size=7), rng.normal(size=(7, 3))
-    got = _numbers(f(X, 0.7, w, V), "fm_fast", (20,))
+    got = numbers(f(X, 0.7, w, V), "fm_fast", (20,))
     want = np.array([fm_naive(x, 0.7, w, V) for x in X])
     expect(
         not np.allclose(got, want - 0.7 - X @ w),
@@ -291,7 +266,7 @@ def factor_slopes(x: Any, error: float, V: Any) -> np.ndarray:
 def _slopes_by_hand(f: Callable[..., Any]) -> None:
     where = "features 0 and 1 are on, v_0 = (1, 0), v_1 = (0, 2), the error is 3"
     V = np.array([[1.0, 0.0], [0.0, 2.0], [5.0, 5.0]])
-    got = _numbers(f(np.array([1.0, 1.0, 0.0]), 3.0, V), "factor_slopes", (3, 2))
+    got = numbers(f(np.array([1.0, 1.0, 0.0]), 3.0, V), "factor_slopes", (3, 2))
     expect(
         np.allclose(got[2], 0),
         f"feature 2 is off in this row, so its vector must not move; `factor_slopes` gives it {got[2]}.",
@@ -318,7 +293,7 @@ def _slopes_by_difference(f: Callable[..., Any]) -> None:
         return 0.5 * (fm_naive(x, 0.0, np.zeros(4), at) - y) ** 2
 
     error = fm_naive(x, 0.0, np.zeros(4), V) - y
-    got = _numbers(f(x, error, V.copy()), "factor_slopes", (4, 3))
+    got = numbers(f(x, error, V.copy()), "factor_slopes", (4, 3))
     want = np.zeros((4, 3))
     for place in np.ndindex(4, 3):
         step = np.zeros((4, 3))
@@ -348,9 +323,9 @@ def _posterior_by_hand(f: Callable[..., Any]) -> None:
     got = f(np.array([1.0, 1.0]), np.array([1.0, 3.0]), 1.0, 0.0, 2.0)
     expect(
         isinstance(got, tuple | list | np.ndarray) and len(got) == 2,
-        f"`{name}` returned {_kind(got)}, expected two numbers: mean and variance.",
+        f"`{name}` returned a {type(got).__name__}, expected two numbers: mean and variance.",
     )
-    mean, variance = (_number(part, name) for part in got)
+    mean, variance = (number(part, name) for part in got)
     expect(
         not _close(mean, 2),
         f"{where}: `{name}` gave the mean 2, that of the data alone; the prior pulls towards mu as 2 more rows would.",
@@ -368,20 +343,20 @@ def _posterior_moves(f: Callable[..., Any]) -> None:
     name = "weight_posterior"
     mean, variance = f(np.array([1.0, 2.0]), np.array([1.0, 3.0]), 4.0, 1.0, 5.0)
     expect(
-        _close(_number(variance, name), 1 / 25),
+        _close(number(variance, name), 1 / 25),
         f"h = (1, 2), alpha = 4, decay = 5: the precision is 5 + 4·(1 + 4); `{name}` has the variance {variance:.4g}.",
     )
     expect(
-        not _close(_number(mean, name), 28 / 25),
+        not _close(number(mean, name), 28 / 25),
         f"`{name}` pulls towards 0, expected towards `mu`.",
     )
     expect(
-        _close(_number(mean, name), 33 / 25),
+        _close(number(mean, name), 33 / 25),
         f"h = (1, 2), rest = (1, 3), alpha = 4, mu = 1, decay = 5: the mean is (5 + 4·7) / 25; `{name}` says {mean:.4g}.",
     )
     mean, variance = f(np.array([0.0]), np.array([7.0]), 1.0, 0.3, 2.0)
     expect(
-        _close(_number(mean, name), 0.3) and _close(_number(variance, name), 0.5),
+        _close(number(mean, name), 0.3) and _close(number(variance, name), 0.5),
         f"a feature that never occurs keeps its prior, mean mu and variance 1/decay; `{name}` says {mean:.4g} and {variance:.4g}.",
     )
 

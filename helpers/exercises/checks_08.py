@@ -7,21 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .answers import numbers
 from .api import Exercise, Quiz, register
 from .messages import expect
-
-
-def _numbers(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer as floats of the shape asked for, or say what it is instead."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.zeros((0, 0, 0))
-    expect(array.ndim < 3, f"`{name}` returned a {type(value).__name__}, expected numbers.")
-    if shape == () and array.size == 1:
-        array = array.reshape(())
-    expect(array.shape == shape, f"`{name}` returned the shape {array.shape}, expected {shape}.")
-    return array
 
 
 def _close(a: Any, b: Any) -> bool:
@@ -82,7 +70,7 @@ def cosine_loss(a: Any, b: Any) -> float:
 
 def _loss_of_toy_vectors(f: Callable[..., Any]) -> None:
     a, b = np.array([3.0, 4.0]), np.array([4.0, 3.0])
-    got = _numbers(f(a, b), "cosine_loss", ())
+    got = numbers(f(a, b), "cosine_loss", ())
     expect(
         not _close(got, 0.96),
         "`cosine_loss` gave the cosine itself; a *loss* must be small where the vectors agree.",
@@ -104,7 +92,7 @@ def _loss_of_toy_vectors(f: Callable[..., Any]) -> None:
         ([-3, -4], 2, "opposite directions"),
         ([4, -3], 1, "a right angle"),
     ):
-        got = _numbers(f(a, np.array(c, float)), "cosine_loss", ())
+        got = numbers(f(a, np.array(c, float)), "cosine_loss", ())
         expect(
             _close(got, wanted),
             f"(3, 4) and ({c[0]}, {c[1]}) have {what}: `cosine_loss` says {float(got):.4g}.",
@@ -125,7 +113,7 @@ def cosine_slope(a: Any, b: Any) -> np.ndarray:
 def _slope_of_toy_vectors(f: Callable[..., Any]) -> None:
     a, b = np.array([3.0, 4.0]), np.array([4.0, 3.0])
     right = cosine_slope(a, b)
-    got = _numbers(f(a, b), "cosine_slope", (2,))
+    got = numbers(f(a, b), "cosine_slope", (2,))
     expect(
         not _close(got, -right),
         "`cosine_slope` points downhill; a slope is the way *up*, and the optimizer takes its opposite.",
@@ -149,7 +137,7 @@ def _slope_of_toy_vectors(f: Callable[..., Any]) -> None:
     )
     generator = np.random.default_rng(0)
     a, b = generator.normal(size=(2, 5))
-    got = _numbers(f(a, b), "cosine_slope", (5,))
+    got = numbers(f(a, b), "cosine_slope", (5,))
     expect(
         _close(got, cosine_slope(a, b)),
         "for five numbers `cosine_slope` does not agree with a small step of the loss in every direction.",
@@ -169,7 +157,7 @@ def _affinity_of_toy_genres(f: Callable[..., Any]) -> None:
     taken = np.array([[1.0, 0, 0], [s, s, 0]])
     candidates = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]])
     right = genre_affinity(taken, candidates)
-    got = _numbers(f(taken, candidates), "genre_affinity", (4,))
+    got = numbers(f(taken, candidates), "genre_affinity", (4,))
     expect(
         not _close(got, right * 2),
         "`genre_affinity` added the cosines; with the *mean*, people who took much and little can be compared.",
@@ -183,7 +171,7 @@ def _affinity_of_toy_genres(f: Callable[..., Any]) -> None:
         "two films taken, (1, 0, 0) and (0.71, 0.71, 0): the candidate (1, 0, 0) has cosines 1 and 0.71 with them; "
         f"`genre_affinity` says {float(got[0]):.3g} for it.",
     )
-    got = _numbers(f(taken[:1], candidates[:2]), "genre_affinity", (2,))
+    got = numbers(f(taken[:1], candidates[:2]), "genre_affinity", (2,))
     expect(_close(got, [1, 0]), "`genre_affinity` must also work for a user who took one film.")
 
 
@@ -200,7 +188,7 @@ def batch_loss(scores: Any, log_q: Any) -> float:
 
 def _loss_of_toy_batches(f: Callable[..., Any]) -> None:
     flat, equal = np.zeros((3, 3)), np.log(np.full(3, 0.2))
-    got = _numbers(f(flat, equal), "batch_loss", ())
+    got = numbers(f(flat, equal), "batch_loss", ())
     expect(
         not _close(got, -np.log(3)),
         "`batch_loss` is negative where all scores are equal: a loss is *minus* the log of a probability.",
@@ -214,7 +202,7 @@ def _loss_of_toy_batches(f: Callable[..., Any]) -> None:
         f"three equal scores, equally popular items: each has 1/3, so the loss is log 3; `batch_loss` says {float(got):.4g}.",
     )
     scores, log_q = np.array([[2.0, 0.0], [1.0, 4.0]]), np.log([0.5, 0.1])
-    got = _numbers(f(scores, log_q), "batch_loss", ())
+    got = numbers(f(scores, log_q), "batch_loss", ())
     expect(
         not _close(got, batch_loss(scores, 0 * log_q)),
         "`batch_loss` is the same for popular and for rare items: where does it use `log_q`?",
@@ -236,7 +224,7 @@ def _loss_of_toy_batches(f: Callable[..., Any]) -> None:
         _close(got, batch_loss(scores, log_q)),
         f"a batch of two, scores (2, 0) and (1, 4), Q = 0.5 and 0.1: `batch_loss` says {float(got):.4g}.",
     )
-    got = _numbers(f(np.array([[2000.0, 0], [0, 2000]]), np.log([0.5, 0.5])), "batch_loss", ())
+    got = numbers(f(np.array([[2000.0, 0], [0, 2000]]), np.log([0.5, 0.5])), "batch_loss", ())
     expect(
         bool(np.isfinite(got)) and _close(got, 0),
         "scores of 2000 overflow in exp: `batch_loss` must take the largest of each row away first.",

@@ -7,33 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .answers import number, numbers
 from .api import Exercise, Quiz, register
 from .messages import expect
-
-
-def _numbers(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer as floats of the shape asked for, or say what it is instead."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.zeros((0, 0, 0))
-    expect(array.ndim < 3, f"`{name}` returned a {type(value).__name__}, expected numbers.")
-    expect(array.shape == shape, f"`{name}` returned the shape {array.shape}, expected {shape}.")
-    return array
-
-
-def _number(value: Any, name: str) -> float:
-    """Return an answer as one number, or say what it is instead."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.zeros(0)
-    expect(
-        array.size == 1,
-        f"`{name}` returned a {type(value).__name__} of shape {array.shape}, expected one number.",
-    )
-    return float(array.ravel()[0])
-
 
 # 09.1
 
@@ -54,7 +30,7 @@ def _scores_of_toy_vectors(f: Callable[..., Any]) -> None:
         "asked for the users 2 and 0 of three, `score_all` returned rows for all three: use `users` to pick rows.",
     )
     expect(got.shape != (4, 2), "`score_all` returned items × users, (4, 2); expected users × items, (2, 4).")
-    got = _numbers(value, "score_all", (2, 4))
+    got = numbers(value, "score_all", (2, 4))
     expect(
         not np.allclose(got, want[::-1]),
         "asked for the users 2 and 0, `score_all` returned them in another order: row r belongs to `users[r]`.",
@@ -63,7 +39,7 @@ def _scores_of_toy_vectors(f: Callable[..., Any]) -> None:
         np.allclose(got, want),
         f"user 2 has the vector (1, 1) and item 0 (1, 3): their score is 4, a product of the two; `score_all` says {got[0, 0]:g}.",
     )
-    got = _numbers(f(np.array([], dtype=int), user_vectors, item_vectors), "score_all", (0, 4))
+    got = numbers(f(np.array([], dtype=int), user_vectors, item_vectors), "score_all", (0, 4))
 
 
 # 09.2
@@ -148,7 +124,7 @@ def _sum_of_toy_rows(f: Callable[..., Any]) -> None:
     table = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0], [8.0, 80.0]])
     padded = np.array([[0, 2, -1], [3, -1, -1], [-1, -1, -1], [1, 1, 0]])
     before = table.copy(), padded.copy()
-    got = _numbers(f(table, padded), "masked_sum", (4, 2))
+    got = numbers(f(table, padded), "masked_sum", (4, 2))
     unchanged = np.array_equal(table, before[0]) and np.array_equal(padded, before[1])
     expect(unchanged, "`masked_sum` must leave `table` and `padded` as they were.")
     expect(
@@ -176,8 +152,8 @@ def _sum_of_toy_rows(f: Callable[..., Any]) -> None:
 
 def _sum_at_the_ends(f: Callable[..., Any]) -> None:
     table = np.arange(12.0).reshape(4, 3)
-    _numbers(f(table, np.empty((0, 5), int)), "masked_sum", (0, 3))
-    got = _numbers(f(table, np.array([[3, 0], [-1, 0]])), "masked_sum", (2, 3))
+    numbers(f(table, np.empty((0, 5), int)), "masked_sum", (0, 3))
+    got = numbers(f(table, np.array([[3, 0], [-1, 0]])), "masked_sum", (2, 3))
     expect(
         np.allclose(got, [[9, 11, 13], [0, 1, 2]]),
         "index 0 is an item like any other, also beside padding; `masked_sum` lost or doubled it.",
@@ -197,7 +173,7 @@ def multinomial_loss(scores: np.ndarray, taken: np.ndarray) -> float:
 def _loss_by_hand(f: Callable[..., Any]) -> None:
     name = "multinomial_loss"
     scores, taken = np.log(np.array([[1.0, 2.0, 5.0]])), np.array([[1, 1, 0]])
-    got = _number(f(scores, taken), name)
+    got = number(f(scores, taken), name)
     want = float(np.log(8) + np.log(4))
     where = "one user, scores log 1, log 2, log 5, the first two taken: the shares are 1/8, 2/8, 5/8"
     expect(not np.isclose(got, -want), f"{where}. `{name}` is negative: a loss is minus the logarithm.")
@@ -211,7 +187,7 @@ def _loss_by_hand(f: Callable[..., Any]) -> None:
     )
     expect(np.isclose(got, want), f"{where}. `{name}` says {got:.4g}.")
     scores, taken = np.zeros((2, 4)), np.array([[1, 0, 0, 0], [1, 1, 1, 0]])
-    got = _number(f(scores, taken), name)
+    got = number(f(scores, taken), name)
     expect(
         not np.isclose(got, 4 * np.log(4)),
         f"`{name}` must be the mean over users, it added them up: two users.",
@@ -224,7 +200,7 @@ def _loss_by_hand(f: Callable[..., Any]) -> None:
 
 def _loss_of_large_scores(f: Callable[..., Any]) -> None:
     with np.errstate(all="ignore"):
-        got = _number(
+        got = number(
             f(np.array([[1000.0, 1000.0], [-1000.0, -1001.0]]), np.array([[1, 0], [0, 1]])),
             "multinomial_loss",
         )
@@ -252,7 +228,7 @@ def log_normalizer(drawn_scores: np.ndarray, drawn_chances: np.ndarray) -> float
 def _normalizer_by_hand(f: Callable[..., Any]) -> None:
     name = "log_normalizer"
     scores, chances = np.log(np.array([3.0, 4.0])), np.array([0.5, 0.1])
-    got = _number(f(scores, chances), name)
+    got = number(f(scores, chances), name)
     where = "two drawn items, exp(score) 3 and 4, chances .5 and .1: 3/.5 = 6 and 4/.1 = 40, of which 23 is the mean"
     expect(
         not np.isclose(got, np.log(7)) and not np.isclose(got, np.log(3.5)),
@@ -269,7 +245,7 @@ def _normalizer_by_hand(f: Callable[..., Any]) -> None:
 
 def _normalizer_of_large_scores(f: Callable[..., Any]) -> None:
     with np.errstate(all="ignore"):
-        got = _number(f(np.array([1000.0, 999.0]), np.array([0.5, 0.5])), "log_normalizer")
+        got = number(f(np.array([1000.0, 999.0]), np.array([0.5, 0.5])), "log_normalizer")
     expect(
         np.isfinite(got),
         f"with scores of 1,000 `log_normalizer` says {got}: take the largest out before `np.exp`, and add it at the end.",
@@ -296,7 +272,7 @@ def _divergence_by_hand(f: Callable[..., Any]) -> None:
         np.asarray(value).shape != (),
         "`divergence` returned one number for three users: add up over the coordinates only, axis 1.",
     )
-    got = _numbers(value, "divergence", (3,))
+    got = numbers(value, "divergence", (3,))
     expect(
         np.isclose(got[0], 0),
         f"mean 0 and variance 1 is the standard normal: 0, `divergence` says {got[0]:.4g}.",

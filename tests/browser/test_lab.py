@@ -18,10 +18,11 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not chromium(), reason="no Chromium on this machine (CHROMIUM=/path names one)"),
 ]
-BAD_OUTPUT = (
-    '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"],'
-    '.jp-RenderedText[data-mime-type="application/vnd.jupyter.stderr"]'
-)
+BAD_OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells
+  .flatMap(cell => cell.outputs || [])
+  .filter(output => output.output_type === 'error' || output.name === 'stderr')"""
+NOT_RUN = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells
+  .filter(cell => cell.cell_type === 'code' && !cell.execution_count && [cell.source].flat().join('').trim()).length"""
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +107,15 @@ def move_first_slider(page, name):
     picture_of(page, f"{name}-after")
 
 
-CHAPTERS = [s.stem for s in sources() if s.name[:2] in ("00", "02")]
+CHAPTERS = [s.stem for s in sources() if s.name[:2] in ("00", "10")]  # the first, and one with the local cloud
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_all_cells_run_and_a_slider_moves(open_chapter, name):
     page = open_chapter(name)
     run_all(page)
-    assert not page.locator(BAD_OUTPUT).count()
+    assert page.evaluate(BAD_OUTPUTS) == []  # of all cells: the page itself holds only those in view
+    assert page.evaluate(NOT_RUN) == 0
     move_first_slider(page, name)
 
 

@@ -107,7 +107,7 @@ def move_first_slider(page, name):
     picture_of(page, f"{name}-after")
 
 
-CHAPTERS = [s.stem for s in sources() if s.name[:2] in ("00", "10")]  # the first, and one with the local cloud
+CHAPTERS = [s.stem for s in sources() if s.name[:2] in ("00", "10")]  # 10 uses the local cloud
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import re
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 
 import nbformat
 import pytest
@@ -63,20 +66,33 @@ def test_reference_passes(chapter):
         assert q.grade(q.reference).outcome is Outcome.PASS, (q.id, repr(q.grade(q.reference)))
 
 
+@pytest.fixture(scope="module")
+def processes():
+    """Two: each waits for a kernel of its own."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def wrong_build(chapter: str, mistakes: dict[str, str]) -> tuple[dict[str, tuple[Outcome, str]], int]:
+    """Put mistakes into a chapter, run what the checks need; what they say, and how many checks there are."""
+    wrong = exercise_slice(book.answered(book.read(book.sources([chapter])[0]), mistakes))
+    checks = sum(bool(CHECK.search(cell.source)) for cell in wrong.cells)
+    return reports(book.execute(wrong, book.ROOT / "chapters", seconds=120)), checks
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_wrong_answers_fail_with_the_message_meant_for_them(chapter):
-    """Round r puts each exercise's r-th mistake into the chapter and runs what the checks need."""
+def test_wrong_answers_fail_with_the_message_meant_for_them(chapter, processes):
+    """Round r puts each exercise's r-th mistake into the chapter."""
     mistakes = mistakes_of(chapter)
     ids = {q.id for q in exercises_of(chapter)}
     assert set(mistakes) == ids
     assert all(len(m) >= 2 for m in mistakes.values()), "at least two typical mistakes an exercise"
-    source = book.sources([chapter])[0]
-    for number in range(max(len(m) for m in mistakes.values())):
-        now = {i: m[number] for i, m in mistakes.items() if number < len(m)}
-        wrong = exercise_slice(book.answered(book.read(source), {i: text for i, (text, _) in now.items()}))
-        assert sum(bool(CHECK.search(c.source)) for c in wrong.cells) >= len(ids)
-        found = reports(book.execute(wrong, book.ROOT / "chapters", seconds=120))
-        for name, (text, message) in now.items():
-            outcome, sentence = found[name]
+    most = max(len(m) for m in mistakes.values())
+    rounds = [{i: m[r][0] for i, m in mistakes.items() if r < len(m)} for r in range(most)]
+    builds = processes.map(wrong_build, repeat(chapter), rounds)
+    for number, (answers, (found, checks)) in enumerate(zip(rounds, builds, strict=True)):
+        assert checks >= len(ids)
+        for name, text in answers.items():
+            (outcome, sentence), message = found[name], mistakes[name][number][1]
             assert outcome is Outcome.FAIL, f"{name} accepts a wrong answer ({outcome.value}):\n{text}"
             assert message in sentence, f"{name}: {sentence!r} does not say {message!r}"

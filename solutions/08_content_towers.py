@@ -300,6 +300,7 @@ for name, negatives in (("positives only", False), ("with negatives", True)):
 # a Gluon block. The twin in Keras reads the same, with `keras.ops` for `F`. The last cell compares whatever is installed, to six digits,
 # in loss and slope.
 
+
 # %%
 def mx_cosine_loss(F, a, b, label):
     """`F` is `mx.sym` or `mx.nd`; label 1 for a pair that belongs together, 0 for one that does not."""

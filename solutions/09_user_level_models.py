@@ -499,7 +499,8 @@ known = np.setdiff1d(np.arange(ratings.n_users), new)
 _, _, right_known = svds(histories[known].astype(float), k=16, v0=np.ones(len(known)))
 folded = np.zeros_like(first_met)
 folded[new] = (histories[new] @ right_known.T) @ right_known
-met = {"never met": first_met, "SVD, folded in": folded, "trained on them": models["net, binary"], "popularity": models["popularity"]}
+met = {"never met": first_met, "SVD, folded in": folded, "trained on them": models["net, binary"]}
+met["popularity"] = models["popularity"]
 met = {name: metrics.evaluate(m, newcomers, seen=split.train)["ndcg"] for name, m in met.items()}
 for name, found in met.items():
     print(f"{name:16} {found}")
@@ -537,7 +538,7 @@ def draw_arrival(person, films):
     ax.invert_yaxis()
     for row in np.flatnonzero(later):
         ax.text(100 * likely[row], row, " rated later", va="center")
-    ax.set(xlabel="chance (%), as the network says", xlim=(0, max(20, 115 * likely[0])))
+    ax.set(xlabel="chance (%), as the network says", xlim=(0, max(20, 130 * likely[0])))
     last = f", the last {plots.short(ratings.items['title'].iloc[shown[-1]], 30)}" if films else ""
     ax.set_title(f"{films} films seen{last}\nrated later: {later.sum()} of these ten", x=-0.55)
     fig.tight_layout()

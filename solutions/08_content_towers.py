@@ -203,26 +203,20 @@ show(fig, alt="Six small posters drawn by the course: a background and signs by 
 #
 # A *tower* turns one side of a pair into $k$ numbers. The user's tower here is an embedding. The film's tower adds up what is read off
 # its parts: dense layers for genres, year and trigrams, or an LSTM for words in order, or a ConvNet for a picture. An *LSTM* reads words
-# one after the other and keeps a state; a *ConvNet* slides small filters over the pixels. Here is a tower over three parts, with the
-# numbers that each layer learns.
-
-# %%
-shown = {
-    "genres": content.genre_rows(ratings.items).toarray(),
-    "words": word_indices(titles, length=6),
-    "poster": wall.pictures,
-}
-layers = [layer for layer in dssm_keras.item_tower(shown).layers if layer.count_params()]
-pd.DataFrame([(x.name, type(x).__name__, f"{x.count_params():,}") for x in layers], columns=["name", "layer", "numbers"])
-
-# %% [markdown]
-# The pair's score is the cosine of the two vectors, and the talk's loss is
+# one after the other and keeps a state; a *ConvNet* slides small filters over the pixels. The next cell lists the layers of a tower over
+# three parts, with how many numbers each learns. The pair's score is the cosine of the two vectors, and the talk's loss is
 #
 # $$\mathcal{L}(\mathbf{a}, \mathbf{b}) = 1 - \frac{\mathbf{a} \cdot \mathbf{b}}{\lVert \mathbf{a} \rVert \, \lVert \mathbf{b} \rVert}$$
 #
 # with $\mathbf{a}$ the user's vector and $\mathbf{b}$ the film's.
 #
 # **Exercise 08.2** (5 min). Write `cosine_loss(a, b)` for two vectors. What is it for (3, 4) and (4, 3)?
+
+# %%
+three = {"words": word_indices(titles, length=6), "poster": wall.pictures}
+three["genres"] = content.genre_rows(ratings.items).toarray()
+layers = [layer for layer in dssm_keras.item_tower(three).layers if layer.count_params()]
+pd.DataFrame([(x.name, type(x).__name__, f"{x.count_params():,}") for x in layers], columns=["name", "layer", "numbers"])
 
 
 # %%
@@ -343,7 +337,6 @@ if gates.mxnet:
     loss.backward()
     found["MXNet Gluon"] = loss.asnumpy(), left.grad.asnumpy()
 
-# %%
 for loss, slope in found.values():
     assert np.allclose(loss, found["NumPy"][0], atol=1e-6) and np.allclose(slope, found["NumPy"][1], atol=1e-6)
 print("one loss, one slope, in every framework that is here")
@@ -405,8 +398,14 @@ taken = split.train.frame.loc[split.train.frame["user"] == 0, "item"]
 yours = genre_affinity(genres[taken].toarray(), genres[cold].toarray())
 best = cold[np.argsort(-yours, kind="stable")[:3]]
 print("closest to user 0 by genre:", " · ".join(ratings.items["title"].iloc[best]))
+beginner = split.train.replace(split.train.frame[split.train.frame["user"] != 0])
+nothing = content.GenreAffinity(genres).fit(beginner).scores([0])
+print(f"without their history, the only score: {np.unique(nothing)}; films without a genre: {np.sum(np.diff(genres.indptr) == 0)}")
 
 # %% [markdown]
+# A person who has taken nothing, or a film without a genre, is a row of zeros: no error, and no opinion. (The towers below give such a
+# person a row that all share.)
+#
 # The second is content k-NN: for each held-out film, the films of training with the likest content vote, each with its cosine, for
 # the people who took them. We show title words alone (rare ones count more), words with genres, and both with the year.
 #
@@ -443,11 +442,6 @@ def board(results):
 
 board(results)
 
-# %% [markdown]
-# Equal scores share their expected place, so *random* has no noise of drawing. Factorization ranks strangers at random. *One list for all*
-# beats genre affinity and, on average, the k-NN without years: much of this test is knowing which new films will be popular, and what
-# is personal has to show above that line. Why do title words alone do so well? Count the hits by film.
-
 # %%
 likest = content.ContentKNN(title_words).fit(split.train).scores(everyone, cold)
 suggested = cold[metrics.top_k(likest, 10)]
@@ -456,7 +450,10 @@ hits = ratings.items["title"].iloc[suggested[right]].value_counts()
 print(f"half of the hits of title words: {bool(hits.iloc[:3].sum() > 0.5 * hits.sum())}, with these three:", *hits.index[:3], sep="\n")
 
 # %% [markdown]
-# Sequels: *Star Wars* votes for *Star Wars*.
+# Equal scores share their expected place, so *random* has no noise of drawing. Factorization ranks strangers at random. *One list for all*
+# beats genre affinity and, on average, the k-NN without years: much of this test is knowing which new films will be popular, and what
+# is personal has to show above that line. Title words alone do well because what is popular has sequels: *Star Wars* votes for *Star
+# Wars*.
 #
 # ## Negatives from the batch
 #
@@ -602,19 +599,15 @@ names = content.genre_names(ratings.items)
 stranger_scores = np.sort(user_space @ towers[0].item_vectors()[cold].T, axis=1)
 
 
-def parts_of(films):
-    """The parts of films that are not in the catalog."""
-    return {
-        "genres": content.genre_rows(films, names).toarray(),
-        "year": content.year_rows(films).toarray(),
-        "title": hashed_trigrams(films["title"].tolist()),
-    }
-
-
 def invented_places(genre, year):
     """Share of the held-out films that stand above the invented one, for every user."""
     film = pd.DataFrame({"title": [""], "year": [year], "genres": [(genre,)]})
-    score = user_space @ towers[0].item_vectors(parts_of(film))[0]
+    made = {
+        "genres": content.genre_rows(film, names).toarray(),
+        "year": content.year_rows(film).toarray(),
+        "title": hashed_trigrams([""]),
+    }
+    score = user_space @ towers[0].item_vectors(made)[0]
     return (stranger_scores > score[:, None]).mean(axis=1)
 
 
@@ -643,19 +636,7 @@ explore(
 
 # %% [markdown]
 # Move the year. Two in five ratings here are of films of the Nineties, so those stand high and old ones low, though not for everybody.
-# Genre affinity knows nothing of this: to it a drama of 1935 is a drama. And a film of which nothing is known, or a person who has taken
-# nothing?
-
-# %%
-blank = pd.DataFrame({"title": [""], "year": [None], "genres": [()]})
-vector = towers[0].item_vectors(parts_of(blank))
-print("no title, year or genre: a vector of length", f"{np.linalg.norm(vector):.1f}, the same for all such films")
-beginner = split.train.replace(split.train.frame[split.train.frame["user"] != 0])
-for model in (content.GenreAffinity(genres), content.ContentKNN(dated, 100)):
-    print(f"no history, {type(model).__name__}: scores", np.unique(model.fit(beginner).scores([0])))
-
-# %% [markdown]
-# Rows of zeros, and no errors. The towers give a person without history the row that all share.
+# Genre affinity knows nothing of this: to it a drama of 1935 is a drama.
 #
 # ## A search box
 #
@@ -717,8 +698,7 @@ print("nine answers in ten come within 50 ms:", bool(np.quantile(seconds, 0.9) <
 #
 # **Names and pictures as untapped data** (talk of 2018). True, and untested there. Here names alone, by k-NN, beat genres alone; blanking
 # genres or year cost the towers most; and the year brought more than a neural network did.
-
-# %% [markdown]
+#
 # ## Scoreboard
 #
 # HR@10 among the held-out films of each split, for users who took one of them; intervals by bootstrap over users.

@@ -112,7 +112,7 @@ class ModelHTTPServer:
                     first, headers = parse_head(buffer[:end])
                     method, path, *_ = [*first.split(" "), "", ""]
                     size = headers.get("content-length", "0")
-                    if "transfer-encoding" in headers or not size.isdigit():
+                    if "transfer-encoding" in headers or not size.isdecimal():
                         return self._send(connection, error("a Content-Length is needed", 411), close=True)
                     if int(size) > LARGEST_BODY:
                         text = f"Request body of {size} bytes: at most {LARGEST_BODY} are read"

@@ -149,9 +149,10 @@ def _wanted(record: Record, request: Mapping[str, Any], name: str, status: str |
         return False
     for member in ("CreationTime", "LastModifiedTime"):
         after, before = request.get(f"{member}After"), request.get(f"{member}Before")
-        if after is not None and record[member] <= seconds(after):
+        moment = _microseconds(record[member])
+        if after is not None and moment <= _microseconds(after):
             return False
-        if before is not None and record[member] >= seconds(before):
+        if before is not None and moment >= _microseconds(before):
             return False
     return True
 
@@ -165,11 +166,11 @@ def _page_start(token: str | None) -> int:
     return int(number)
 
 
-def seconds(moment: float | str) -> float:
-    """Return a time of the wire as seconds since 1970."""
+def _microseconds(moment: float | str) -> int:
+    """Return a time of the wire in whole microseconds: a client's float may be off by less than one."""
     if isinstance(moment, str):
-        return datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
-    return float(moment)
+        moment = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
+    return round(moment * 1e6)
 
 
 @operation("AddTags")

@@ -95,6 +95,11 @@ ENDPOINT = Kind(
 KINDS = (TRAINING, TRANSFORM, TUNING, MODEL, CONFIG, ENDPOINT)
 
 
+def now() -> float:
+    """Seconds since 1970, to the millisecond, as AWS has them: a caller's copy is the same number."""
+    return time.time_ns() // 1_000_000 / 1000
+
+
 class Store:
     """All descriptions of one server.
 
@@ -137,9 +142,9 @@ class Store:
         with self.lock:
             if any(known.lower() == name.lower() for known in self._records[kind.label]):
                 raise ApiError(kind.exists.format(arn=arn, name=name), kind.exists_code)
-            now = time.time()
+            moment = now()
             record = {k: copy.deepcopy(v) for k, v in request.items() if k != "Tags"}
-            record |= {f"{kind.prefix}Arn": arn, "CreationTime": now, "LastModifiedTime": now, **more}
+            record |= {f"{kind.prefix}Arn": arn, "CreationTime": moment, "LastModifiedTime": moment, **more}
             tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
             self._write(kind, name, record, tags)
             self._records[kind.label][name] = record
@@ -173,7 +178,7 @@ class Store:
             found = self._records[kind.label].get(name)
             if found is None:
                 return
-            changed = {**found, **copy.deepcopy(changes), "LastModifiedTime": time.time()}
+            changed = {**found, **copy.deepcopy(changes), "LastModifiedTime": now()}
             self._records[kind.label][name] = changed
             try:
                 self._write(kind, name, changed, self._tags[changed[f"{kind.prefix}Arn"]])

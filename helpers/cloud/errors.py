@@ -26,6 +26,15 @@ class ApiError(Exception):
         self.status = status
 
 
+def failure(error: Exception) -> str:
+    """Return what the ``FailureReason`` of a job says of the error that ended it."""
+    if isinstance(error, ApiError):
+        return str(error)
+    if isinstance(error, OSError):  # a full disk, for one
+        return f"InternalServerError: this machine could not run the job: {error.strerror or error}"
+    return f"InternalServerError: {type(error).__name__}: {error}"
+
+
 _REASON = 1024  # characters of a FailureReason
 _HEAD = 200
 

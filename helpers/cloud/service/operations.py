@@ -86,6 +86,32 @@ def refuse(request: Mapping[str, Any], unsupported: Mapping[str, str]) -> None:
             raise ApiError(f"{member} is not supported by the SageMaker that runs on this machine: {reason}.")
 
 
+#: States of a job that has not ended.
+RUNNING = ("InProgress", "Stopping")
+
+
+def stop(plane: Plane, kind: Kind, request: Mapping[str, Any], **more: Any) -> Answer:
+    """Stop a job, as every Stop operation does; ``more`` is said of it besides.
+
+    Raises
+    ------
+    ApiError
+        There is none of that name, or it has ended.
+    """
+    name, member = request[f"{kind.prefix}Name"], f"{kind.prefix}Status"
+    with plane.lock, plane.store.lock:  # a job that ends at this moment has the last word
+        status = plane.store.get(kind, name)[member]
+        if status not in RUNNING:
+            label = kind.label.replace("-", " ")
+            raise ApiError(f"The request was rejected because the {label} is in status {status}.")
+        if status == "InProgress":
+            plane.store.update(kind, name, **{member: "Stopping"}, **more)
+        job = plane.running.get(f"{kind.label}/{name}")
+    if job is not None:
+        job.stop()
+    return {}
+
+
 def listed(
     plane: Plane,
     kind: Kind,

@@ -245,6 +245,8 @@ class Store:
 
     def _read(self, folder: Path) -> None:
         for kind in KINDS:
+            for path in (folder / kind.label).glob("*.tmp"):
+                path.unlink()  # what a kill left of a change that nobody was told of
             for path in sorted((folder / kind.label).glob("*.json")):
                 held = json.loads(path.read_text(encoding="utf-8"))
                 record = held["record"]

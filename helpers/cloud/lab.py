@@ -8,15 +8,14 @@ and Kinesis streams are not.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import IO
 
 from helpers.cloud import local
 from helpers.cloud.errors import CloudError
+from helpers.cloud.files import hold
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,11 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (folder / "lock").open("a", encoding="utf-8") as guard:
-            if not _hold(guard):
-                print(f"A lab's server already uses {folder}.", file=sys.stderr)
-                return 2
-            return _serve(folder, options.port, over)
+        if hold(folder / "lock") is None:
+            print(f"A lab's server already uses {folder}.", file=sys.stderr)
+            return 2
+        return _serve(folder, options.port, over)
     except CloudError as error:
         print(error, file=sys.stderr)
         return 2
@@ -66,19 +64,6 @@ def _serve(folder: Path, port: int, over: threading.Event) -> int:
     finally:
         (folder / "server.json").unlink(missing_ok=True)
         server.stop()
-
-
-def _hold(guard: IO[str]) -> bool:
-    """Whether the folder is now this process's alone; the system lets go of it when the process ends."""
-    if os.name == "nt":
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

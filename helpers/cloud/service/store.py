@@ -10,7 +10,6 @@ import base64
 import copy
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.cloud.errors import ApiError
+from helpers.cloud.files import write_atomically
 
 _log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
@@ -252,42 +252,3 @@ class Store:
                 record = held["record"]
                 self._records[kind.label][record[f"{kind.prefix}Name"]] = record
                 self._tags[record[f"{kind.prefix}Arn"]] = held["tags"]
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all, and survives loss of power once this returns.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Its folder is made if need be.
-    data : bytes
-        The content.
-
-    Raises
-    ------
-    OSError
-        Nothing was changed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; where the system cannot (Windows), nothing happens."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

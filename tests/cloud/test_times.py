@@ -9,7 +9,7 @@ import pytest
 from botocore import serialize
 from botocore.utils import parse_timestamp
 
-from helpers.cloud.service import operations, store
+from helpers.cloud.service import store, usual
 
 
 def moments() -> list[int]:
@@ -32,10 +32,10 @@ def test_after_and_before_a_things_own_time_leave_it_out(monkeypatch, precision)
         told = records.get(store.MODEL, f"m{number}")["CreationTime"]
         asked = sent(parse_timestamp(told))
         for member in ("CreationTimeAfter", "CreationTimeBefore", "LastModifiedTimeAfter"):
-            assert operations.listed(plane, store.MODEL, {member: asked}) == ([], {}), (member, moment)
+            assert usual.listed(plane, store.MODEL, {member: asked}) == ([], {}), (member, moment)
         earlier, later = asked - 0.001, asked + 0.001
         around = {"CreationTimeAfter": earlier, "CreationTimeBefore": later}
-        assert len(operations.listed(plane, store.MODEL, around)[0]) == 1, moment
+        assert len(usual.listed(plane, store.MODEL, around)[0]) == 1, moment
         records.remove(store.MODEL, f"m{number}")
 
 
@@ -43,9 +43,7 @@ def test_times_of_the_wire_may_be_text():
     records = store.Store("us-west-2")
     records.add(store.MODEL, {"ModelName": "m"}, CreationTime=1_763_802_831.123)
     found = {
-        text: len(
-            operations.listed(SimpleNamespace(store=records), store.MODEL, {"CreationTimeAfter": text})[0]
-        )
+        text: len(usual.listed(SimpleNamespace(store=records), store.MODEL, {"CreationTimeAfter": text})[0])
         for text in ("2025-11-22T09:13:51.122Z", "2025-11-22T09:13:51.123Z", "2025-11-22T10:13:51.123+01:00")
     }
     assert list(found.values()) == [1, 0, 0]

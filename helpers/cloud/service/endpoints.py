@@ -10,10 +10,11 @@ from typing import Any
 
 from helpers.cloud.errors import ApiError, reason
 from helpers.cloud.service import models
-from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.store import ACCOUNT, CONFIG, ENDPOINT, MODEL
 from helpers.cloud.service.streams import Stream
+from helpers.cloud.service.usual import describes, lists
 
 READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 _PASSED_ON = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
@@ -267,17 +268,6 @@ def _update(plane: Plane, request: Mapping[str, Any]) -> Answer:
     return {"EndpointArn": record["EndpointArn"]}
 
 
-@operation("DescribeEndpoint")
-def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(ENDPOINT, request["EndpointName"])
-
-
-@operation("ListEndpoints")
-def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    found, more = listed(plane, ENDPOINT, request, status="EndpointStatus")
-    return {"Endpoints": found, **more}
-
-
 @operation("DeleteEndpoint")
 def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
     with plane.lock:
@@ -289,3 +279,7 @@ def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
     if live is not None:
         live.stop()
     return {}
+
+
+describes(ENDPOINT)
+lists(ENDPOINT, "Endpoints", status="EndpointStatus")

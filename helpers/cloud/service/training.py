@@ -9,9 +9,10 @@ from typing import Any
 from helpers.cloud.errors import ApiError
 from helpers.cloud.service import images
 from helpers.cloud.service.job import TrainingJob
-from helpers.cloud.service.operations import RUNNING, Answer, listed, operation, refuse, stop
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.store import TRAINING, Record, now
+from helpers.cloud.service.usual import RUNNING, describes, listed, stops
 
 MOST_INSTANCES = 2
 _UNSUPPORTED = {
@@ -138,16 +139,6 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     return {"TrainingJobArn": start(plane, request)["TrainingJobArn"]}
 
 
-@operation("DescribeTrainingJob")
-def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(TRAINING, request["TrainingJobName"])
-
-
-@operation("StopTrainingJob")
-def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return stop(plane, TRAINING, request, SecondaryStatus="Stopping")
-
-
 @operation("ListTrainingJobs")
 def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
     refuse(
@@ -168,3 +159,7 @@ def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
         )
     plane.store.remove(TRAINING, name)
     return {}
+
+
+describes(TRAINING)
+stops(TRAINING, SecondaryStatus="Stopping")

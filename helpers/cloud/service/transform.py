@@ -10,10 +10,11 @@ from typing import Any
 from helpers.cloud.errors import ApiError, failure, reason
 from helpers.cloud.service import models, objects
 from helpers.cloud.service.endpoints import READY_SECONDS
-from helpers.cloud.service.operations import Answer, listed, operation, refuse, stop
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.store import MODEL, TRANSFORM, Record, now
 from helpers.cloud.service.streams import Stream
+from helpers.cloud.service.usual import describes, lists, stops
 
 _log = logging.getLogger("course.cloud")
 _GROUP = "/aws/sagemaker/TransformJobs"
@@ -165,17 +166,6 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     return {"TransformJobArn": record["TransformJobArn"]}
 
 
-@operation("DescribeTransformJob")
-def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(TRANSFORM, request["TransformJobName"])
-
-
-@operation("StopTransformJob")
-def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return stop(plane, TRANSFORM, request)
-
-
-@operation("ListTransformJobs")
-def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    found, more = listed(plane, TRANSFORM, request, status="TransformJobStatus")
-    return {"TransformJobSummaries": found, **more}
+describes(TRANSFORM)
+lists(TRANSFORM, "TransformJobSummaries", status="TransformJobStatus")
+stops(TRANSFORM)

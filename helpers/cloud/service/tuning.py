@@ -14,9 +14,10 @@ from helpers.cloud.errors import ApiError, failure, reason
 from helpers.cloud.service import job as jobs
 from helpers.cloud.service import training
 from helpers.cloud.service.candidates import MOST_JOBS, STRATEGIES, candidates
-from helpers.cloud.service.operations import RUNNING, Answer, listed, operation, refuse, stop
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.store import TRAINING, TUNING, Record, now
+from helpers.cloud.service.usual import RUNNING, describes, listed, stops
 
 _log = logging.getLogger("course.cloud")
 _UNSUPPORTED = {
@@ -231,16 +232,6 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
 
 
-@operation("DescribeHyperParameterTuningJob")
-def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(TUNING, request["HyperParameterTuningJobName"])
-
-
-@operation("StopHyperParameterTuningJob")
-def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return stop(plane, TUNING, request)
-
-
 @operation("DeleteHyperParameterTuningJob")
 def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
     name = request["HyperParameterTuningJobName"]
@@ -284,3 +275,7 @@ def _list_children(plane: Plane, request: Mapping[str, Any]) -> Answer:
         key=(lambda job: objective(job, tuning)) if by_value else None,
     )
     return {"TrainingJobSummaries": [_summary(job, tuning) for job in rows], **more}
+
+
+describes(TUNING)
+stops(TUNING)

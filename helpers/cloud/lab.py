@@ -8,6 +8,7 @@ and Kinesis streams are not.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from helpers.cloud.files import hold
 def main(arguments: list[str] | None = None) -> int:
     """Serve until Ctrl-C; 0, or 2 where it can't."""
     parser = argparse.ArgumentParser(prog="python -m helpers cloud", description="SageMaker for a whole lab.")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (any free one)")
+    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (any free one)")
     parser.add_argument("--state", type=Path, default=None, help="folder for what is stored")
     options = parser.parse_args(arguments)
     folder = options.state or local.state_folder()
@@ -34,16 +35,33 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if hold(folder / "lock") is None:
-            print(f"A lab's server already uses {folder}.", file=sys.stderr)
+        lock = hold(folder / "lock")
+        if lock is None:
+            print(
+                f"A lab's server already uses {folder}: notebooks find it. End that one with Ctrl-C first, or"
+                " name another folder with --state.",
+                file=sys.stderr,
+            )
             return 2
-        return _serve(folder, options.port, over)
+        try:
+            return _serve(folder, options.port, over)
+        finally:
+            os.close(lock)
     except CloudError as error:
-        print(error, file=sys.stderr)
+        taken = options.port and "can't be used" in str(error)
+        hint = f" Name another --port than {options.port}, or none." if taken else ""
+        print(f"{error}{hint}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{folder} can't be used: {error.strerror}. Name another folder with --state.", file=sys.stderr)
         return 2
+
+
+def _port(text: str) -> int:
+    """Read a port's number."""
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: expected a number from 0 to 65535")
+    return int(text)
 
 
 def _serve(folder: Path, port: int, over: threading.Event) -> int:
@@ -60,6 +78,7 @@ def _serve(folder: Path, port: int, over: threading.Event) -> int:
             if server.process.poll() is not None:
                 print("The service ended by itself; start this again.", file=sys.stderr)
                 return 1
+        print(f"Ended. What is stored stays in {folder}.", flush=True)
         return 0
     finally:
         (folder / "server.json").unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from helpers.book import ROOT
 from helpers.cloud import local
+from helpers.cloud.lab import main as lab_main
 from helpers.cloud.service.front import Request
 from helpers.cloud.service.journal import Journal
 from helpers.cloud.service.moto import Moto
@@ -276,7 +278,32 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
     finally:
         lab.send_signal(signal.SIGINT)
         assert lab.wait(15) == 0
+    assert lab.stdout.read().splitlines()[-1] == f"Ended. What is stored stays in {tmp_path}."
     assert not (tmp_path / "server.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--port", "abc"], "'abc' is no port: expected a number from 0 to 65535"),
+        (["--port", "70000"], "'70000' is no port"),
+        (["--port=-1"], "'-1' is no port"),
+        (["--stat", "x", "y"], "unrecognized arguments: y"),
+        (["--state", "{file}/x"], "can't be used: Not a directory. Name another folder with --state."),
+        (["--port", "{taken}"], "Address already in use. Name another --port than {taken}, or none."),
+    ],
+)
+def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, arguments, sentence):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
+    (tmp_path / "file").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        filled = {"file": tmp_path / "file", "taken": taken.getsockname()[1]}
+        try:
+            code = lab_main([argument.format(**filled) for argument in arguments])
+        except SystemExit as ended:
+            code = ended.code
+    assert code == 2 and sentence.format(**filled) in capsys.readouterr().err
 
 
 def test_a_stale_note_of_a_server_is_not_believed(tmp_path, monkeypatch):

@@ -108,6 +108,8 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.token = token
         self.port = int(self.server_address[1])
         self.hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
+        if self.port == 80:  # clients leave this one out
+            self.hosts |= {"127.0.0.1", "localhost"}
         self.ready = threading.Event()  # what the service needs is loaded
         self.plane: Plane | None = None
         self.rest: Rest | None = None

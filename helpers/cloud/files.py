@@ -104,8 +104,9 @@ def work_folder() -> tuple[Path, int]:
     base = Path(temporary if " " not in temporary else "/tmp")  # the SDK's scripts do not quote paths
     _sweep(base)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-    handle = hold(folder / _LOCK)
-    assert handle is not None  # nobody else knows the folder
+    handle = hold(folder / f"{_LOCK}.new")
+    assert handle is not None  # nobody else knows this name
+    (folder / f"{_LOCK}.new").rename(folder / _LOCK)  # it appears locked, so that no other sweep takes it
     return folder, handle
 
 

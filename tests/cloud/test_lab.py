@@ -140,6 +140,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     lab.server.stop()
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system sets no limits of another process")
 def test_a_disk_that_is_full_under_the_service(tmp_path):
     """No file may grow beyond a megabyte: the system itself refuses, wherever the service and its jobs write."""
     lab = opened(tmp_path)

@@ -121,7 +121,7 @@ def notebook(tmp_path_factory):
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     first, *parts = done.stdout.split("-- ")

@@ -265,7 +265,7 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
         assert "SageMaker runs on this machine" in lab.stdout.readline()
         assert oct((tmp_path / "server.json").stat().st_mode)[-3:] == "600"
         second = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
         )
         assert second.returncode == 2 and "already uses" in second.stderr
         kernels = [
@@ -274,7 +274,7 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
             )
             for _ in range(2)
         ]
-        counts = [int(kernel.communicate(timeout=60)[0].splitlines()[-1]) for kernel in kernels]
+        counts = [int(kernel.communicate(timeout=150)[0].splitlines()[-1]) for kernel in kernels]
         assert max(counts) == 2
     finally:
         lab.send_signal(signal.SIGINT)

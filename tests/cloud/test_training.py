@@ -148,7 +148,7 @@ if rank == 0:
     server = socket.create_server((host, int(port))); other, _ = server.accept()
     total = mine + int(other.recv(8)); other.sendall(str(total).encode())
 else:
-    for _ in range(200):
+    for _ in range(1000):
         try: other = socket.create_connection((host, int(port))); break
         except OSError: import time; time.sleep(.05)
     other.sendall(str(mine).encode()); total = int(other.recv(8))

@@ -119,7 +119,7 @@ def test_it_is_tuned_by_its_own_metrics(aws, data):
         HyperParameterTuningJobConfig={
             "Strategy": "Grid",
             "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "train:rmse"},
-            "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
             "ParameterRanges": ranges,
         },
         TrainingJobDefinition=definition,

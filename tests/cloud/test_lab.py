@@ -109,7 +109,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     )
     lab.sm.create_training_job(**lab.train_request("cut", "import time; time.sleep(60)"))
     writers = Writers(lab)
-    writers.wait(100)
+    writers.wait(40)
     kill(lab.server)
 
     lab = opened(tmp_path)

@@ -61,7 +61,7 @@ class Writers:
             self.told[key] = self.tried[key]
 
     def wait(self, least: int) -> None:
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 300
         while sum(int(body.split()[0]) for body in dict(self.told).values()) < least:
             assert time.monotonic() < limit
             time.sleep(0.01)

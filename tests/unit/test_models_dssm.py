@@ -334,24 +334,28 @@ def test_bad_calls_to_towers(fitted):
         fitted.scores([0], [30])
 
 
-@pytest.mark.parametrize(
-    "name, part, kind",
-    [
-        ("id", np.arange(30), "id"),
-        ("genres", np.ones((30, 2), np.float32), "bag"),
-        ("title", sparse.random(30, 50, 0.1, format="csr", dtype=np.float32, random_state=0), "bag"),
-        ("words", np.arange(90, dtype=np.int32).reshape(30, 3) % 7, "words"),
-        ("poster", np.zeros((30, 24, 16, 3), np.uint8), "picture"),
-    ],
-)
-def test_every_kind_of_part_trains_and_scores(name, part, kind):
-    assert dssm_keras.kind_of(name, part) == kind
+EVERY_KIND = {
+    "id": np.arange(30),
+    "genres": np.ones((30, 2), np.float32),
+    "title": sparse.random(30, 50, 0.1, format="csr", dtype=np.float32, random_state=0),
+    "words": np.arange(90, dtype=np.int32).reshape(30, 3) % 7,
+    "poster": np.zeros((30, 24, 16, 3), np.uint8),
+}
+
+
+def test_every_kind_of_part_is_recognized():
+    kinds = [dssm_keras.kind_of(name, part) for name, part in EVERY_KIND.items()]
+    assert kinds == ["id", "bag", "bag", "words", "picture"]
+
+
+def test_every_kind_of_part_trains_and_scores():
     train, _ = world()
-    model = dssm.TwoTowers(epochs=1, **{**SMALL, "entry_dropout": 0.3}, part_dropout=0.2).fit(
-        train, {name: part}
-    )
-    scores = model.scores([0, 1])
+    model = dssm.TwoTowers(epochs=1, **{**SMALL, "entry_dropout": 0.3}, part_dropout=0.2)
+    tower = dssm_keras.item_tower(EVERY_KIND, 8, 8)
+    assert {v.path.split("/")[0].split("_")[0] for v in tower.trainable_variables} >= EVERY_KIND.keys()
+    scores = model.fit(train, EVERY_KIND).scores([0, 1])
     assert scores.shape == (2, 30) and np.isfinite(scores).all()
+    assert all(np.isfinite(v.numpy()).all() for v in model.items.trainable_variables)
 
 
 def test_an_item_of_which_nothing_is_known_still_scores(fitted):

@@ -20,7 +20,7 @@
 # |---|---|
 # | **You will be able to** | turn text of any script into numbers · build towers for ids, text and pictures · derive the cosine loss and its slope · train with a batch softmax and correct it for popularity · judge a model on items that nobody has taken |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb), [04](04_negative_sampling.ipynb) |
-# | **Time** | 80 minutes to read and try, about a minute to run |
+# | **Time** | 80 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet where it can be had; a folder of posters if you have one |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS session on deep matrix factorization (2018) |
 
@@ -330,7 +330,8 @@ print("one loss, one slope, in every framework that is here")
 #
 # The protocol: the candidates are the held-out films and no others, for each of the users who took at least one of them. HR@10 counts the
 # users with one of theirs among the ten. Three seeds draw three different tenths of the catalog, since a tenth with *Star Wars* in it is
-# easier than one without. Settings were chosen on a second cold split *inside* each training part.
+# easier than one without. Settings were chosen on a second cold split *inside* each training part; on the way there we saw test numbers
+# of an earlier tower and of some k-NN settings, so the tests below are not wholly unseen. What stands here was best on validation when it was chosen.
 
 # %%
 everyone = np.arange(ratings.n_users)
@@ -497,12 +498,14 @@ assert 1.15 < np.quantile(ratio, 0.025) < 1.3 < np.quantile(ratio, 0.975)
 # ## What the correction does, and what each part brings
 #
 # On the first split: the same model without $\log Q$; the trained towers with one part of every stranger blanked; and two towers that
-# see one thing only, the title's words through an LSTM, or the drawn poster through a ConvNet. These two train for one pass.
+# see one thing only, the title's words through an LSTM, or the drawn poster through a ConvNet. To save time these two are half as wide
+# and train for one pass instead of two, the ConvNet on every second rating only.
 
 # %% tags=["nbval-ignore-output"]
+half = split.train.replace(split.train.frame.sample(frac=0.5, random_state=0))
 readers = {
-    "title, LSTM": {"words": word_indices(titles, length=6)},
-    "poster, ConvNet": {"poster": wall.pictures},
+    "title, LSTM": (split.train, {"words": word_indices(titles, length=6)}),
+    "poster, ConvNet": (half, {"poster": wall.pictures}),
 }
 plain = dssm.TwoTowers(correct=False, seed=0).fit(split.train, parts)
 user_space = towers[0].user_vectors(everyone)
@@ -510,12 +513,12 @@ first = {"towers": results["towers"][0], "without log Q": judge(plain.scores(eve
 for blank in parts:
     known = {name: part[cold] * (name != blank) for name, part in parts.items()}
     first[f"{blank} blanked"] = judge(user_space @ towers[0].item_vectors(known).T, 0)
-for name, given in readers.items():
-    model = dssm.TwoTowers(epochs=1, batch_size=1024, seed=0).fit(split.train, given)
+for name, (rated, given) in readers.items():
+    model = dssm.TwoTowers(hidden=32, epochs=1, seed=0).fit(rated, given)
     first[name] = judge(model.scores(everyone, cold), 0)
 for name, result in first.items():
     print(f"{name:16} {result}")
-assert min(r.mean for r in first.values()) > results["random"][0].interval.high
+assert min(r.mean for name, r in first.items() if name != "title, LSTM") > results["random"][0].interval.high
 held_out_counts = split.test.item_counts()[cold]
 for name, model in (("with log Q", towers[0]), ("without", plain)):
     top = metrics.top_k(model.scores(everyone, cold), 10)
@@ -524,7 +527,8 @@ print("towers - without log Q:", first["towers"].compare(first["without log Q"])
 
 # %% [markdown]
 # Blank the genres or the year of a stranger, and most of the gain is gone; the title brings less. An LSTM on titles alone is far behind, since most
-# words of a new title are new to it. The ConvNet, which sees genre and age as colors only, does better. It found them in the pixels.
+# words of a new title are new to it. It is unsteady, too: with other seeds and settings it came out between random and twice that on validation.
+# The ConvNet, which sees genre and age as colors only, does better. It found them in the pixels.
 #
 # The correction moves the lists as it should, towards films that many turn out to know (looking at held-out counts *afterwards*, to understand
 # a list, is no leak). HR@10 hardly notices here: the gap holds zero, on one split. Yi et al. (2019), who proposed the correction, rank millions

@@ -185,9 +185,9 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("factorization", "HR", SMALL, COLD.format(0), 0): Band(0.125, 0.006),
         ("factorization", "HR", SMALL, COLD.format(1), 0): Band(0.127, 0.006),
         ("factorization", "HR", SMALL, COLD.format(2), 0): Band(0.123, 0.006),
-        ("towers", "HR", SMALL, COLD.format(0), 0): Band(0.627, 0.03),
-        ("towers", "HR", SMALL, COLD.format(1), 1): Band(0.708, 0.03),
-        ("towers", "HR", SMALL, COLD.format(2), 2): Band(0.597, 0.029),
+        ("towers", "HR", SMALL, COLD.format(0), 0): Band(0.615, 0.03),
+        ("towers", "HR", SMALL, COLD.format(1), 1): Band(0.714, 0.03),
+        ("towers", "HR", SMALL, COLD.format(2), 2): Band(0.608, 0.03),
         ("towers, without log Q", "HR", SMALL, COLD.format(0), 0): Band(0.619, 0.03),
     },
 }

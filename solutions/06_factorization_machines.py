@@ -144,9 +144,10 @@ n, k = np.logspace(0.5, 7, 60), 64
 costs = {"pair by pair": (n, n * (n - 1) / 2 * (k + 2)), "by the identity": (n, 3 * n * k)}
 costs["identity, two ones a row"] = n, 6 * k + 0 * n
 title, ours = "Pairs grow with n², the identity with what is not zero", ratings.n_users + ratings.n_items
-fig = plots.lines(costs, xscale="log", yscale="log", xlabel="features n", ylabel="multiplications a row, k = 64", title=title)
-show(fig, alt=f"Multiplications a row by features, k = 64. At our {ours:,} features: pair by pair {ours * (ours - 1) / 2 * 66:.1e}, "
-     f"by the identity {3 * ours * 64:.1e}, by the identity with two ones {6 * 64}.")  # fmt: skip
+labels = {"xlabel": "features n", "ylabel": "multiplications a row, k = 64", "title": title}
+counted = f"pair by pair {ours * (ours - 1) / 2 * 66:.1e}, by the identity {3 * ours * 64:.1e}, with two ones {6 * 64}"
+fig = plots.lines(costs, xscale="log", yscale="log", **labels)
+show(fig, alt=f"Multiplications a row by features, k = 64. At our {ours:,} features: {counted}.")
 
 # %% [markdown]
 # ## Who and what: an old acquaintance
@@ -347,7 +348,8 @@ def draw_logs(logs):
     ax.axhline(level, color=plots.PALETTE["grey"], linewidth=1, label=f"two biases: test rows, {level:.3f}")
     ax.set(xlabel="epoch", ylabel="RMSE (stars)", xlim=(0, 52), ylim=(0.7, 1.15))
     done = all(test_score_of(log) for log in logs.values())
-    ax.set_title("Sorted by user, the job loses to two biases; shuffled, it wins" if done else "The same rows, in another order")
+    finding = "Sorted by user, the job loses to two biases; shuffled, it wins"
+    ax.set_title(finding if done else "The same rows, in another order")
     ax.legend(fontsize=8, ncols=2)
     return fig
 
@@ -367,18 +369,19 @@ for title, log in watch(aws, jobs, draw_logs, tell_logs).items():
 assert 0.97 * board["talk's settings, file order"] > board["user + item bias"] > board["talk's settings, shuffled"]
 
 # %% [markdown]
-# One job loses to two bias terms by a wide margin, the other beats them by a little (how sure that little is, we ask below). Nothing differs but the order. In the file's order a
-# batch holds nine users on average; their ratings pull the films towards *their* taste, then they are gone for a whole epoch. The
-# container takes the rows as they come, in file and in pipe mode alike (a channel's `ShuffleConfig` shuffles whole objects, or lines of an
-# augmented manifest, not the rows of a file), so shuffling is the sender's business. Keep the effect in mind: we meet it again under
-# "What the sources say".
+# One job loses to two bias terms by a wide margin, the other beats them by a little (how sure that little is, we ask below). Nothing
+# differs but the order. In the file's order a batch holds nine users on average; their ratings pull the films towards *their* taste,
+# then they are gone for a whole epoch. The container takes the rows as they come, in file and in pipe mode alike (a channel's
+# `ShuffleConfig` shuffles whole objects, or lines of an augmented manifest, not the rows of a file), so shuffling is the sender's
+# business. Keep the effect in mind: we meet it again under "What the sources say".
 #
 # ## What does a second cost?
 #
 # The talk's log: training took 26 seconds, *217* were billed. The rest is a machine starting, a container loading, a model being
-# written. At 150,000 rows a second, its own figure, larger data changes that picture, and so do more machines: we let them share
-# the training perfectly. The price is yours to edit: 0.24 is about an hour of the talk's `ml.c4.xlarge`; type your own, also for the
-# endpoint (`ml.m5.large`: 0.115, from the list that the estimate above names). Before you move a slider: what does an endpoint cost that you forget over a weekend? (And the job: did you say a cent?)
+# written. At 150,000 rows a second, its own figure, larger data changes that picture, and so do more machines: we let them share the
+# training perfectly. The price is yours to edit: 0.24 is about an hour of the talk's `ml.c4.xlarge`; type your own, also for the
+# endpoint (`ml.m5.large`: 0.115, from the list that the estimate above names). Before you move a slider: what does an endpoint cost
+# that you forget over a weekend? (And the job: did you say a cent?)
 
 
 # %%
@@ -410,7 +413,8 @@ def tell_bill(rows, machines, price, endpoint_hours):
     starting, training, job, endpoint = bill(rows, machines, price, endpoint_hours)
     return (
         f"{rows:,} rows, 50 epochs, {machines} machine{'s' * (machines > 1)} at ${price} an hour: "
-        f"{starting} s of starting, {training:,.0f} s of training, ${job:,.2f}; an endpoint for {endpoint_hours} h costs ${endpoint:,.2f}."
+        f"{starting} s of starting, {training:,.0f} s of training, ${job:,.2f}; "
+        f"an endpoint for {endpoint_hours} h costs ${endpoint:,.2f}."
     )
 
 
@@ -473,10 +477,11 @@ keys, train_stars = {name: part.indices.reshape(-1, 2) for name, part in rows.it
 way = fm_kvstore.Settings(k=8, epochs=5)
 late = {d: fm_kvstore.train_here(keys["train"], train_stars, n_features, way, delay=d) for d in (0, 1, 63)}
 shown = {f"{d} step{'s' * (d != 1)} late, of 81 an epoch": (range(1, 6), r.errors[0]) for d, r in late.items()}
-fig = plots.lines(shown, xlabel="epoch", ylabel="training RMSE (stars)", title="A step late is free, most of an epoch late is not")
+title = "A step late is free, most of an epoch late is not"
+fig = plots.lines(shown, xlabel="epoch", ylabel="training RMSE (stars)", title=title)
 fig.axes[0].set_xticks(range(1, 6))
-ends = (f"{name}: training RMSE {errors[0]:.2f} after epoch 1, {errors[-1]:.2f} after 5" for name, (_, errors) in shown.items())
-show(fig, alt="Slopes " + "; ".join(ends))
+ends = (f"{name}: {errors[0]:.2f} after epoch 1, {errors[-1]:.2f} after 5" for name, (_, errors) in shown.items())
+show(fig, alt="Training RMSE, slopes " + "; ".join(ends))
 
 # %% [markdown]
 # Now for real: MXNet's distributed *kvstore*, on which SageMaker's container is built too. A scheduler that knows everyone's address, a
@@ -494,14 +499,15 @@ if gates.mxnet.ready("The run with two workers"):
 
 # %% [markdown]
 # The same to the second decimal: on one machine two workers run at about the same speed, so a slope is rarely more than a few steps
-# late; nothing guarantees it. In step they compute what one process computes (the course's tests hold them to it, number by number). Four processes took longer than one, since our table fits one machine hundreds
-# of times over; distribution is for tables that do not.
+# late; nothing guarantees it. In step they compute what one process computes (the course's tests hold them to it, number by number).
+# Four processes took longer than one, since our table fits one machine hundreds of times over; distribution is for tables that do not.
 #
 # ## Rates chosen on validation rows
 #
-# Back to the jobs: even shuffled, 64 factors gained little. Adam's step is about its rate: at 0.0001 and 81 steps an epoch, 50 epochs move a
-# factor by 0.4 or so. Smaller batches are more steps, and larger rates larger ones; but a restless model also learns noise, so the third setting pulls factors harder
-# towards zero. A tenth of the *training* rows judges. `TUNED` was chosen like this on ML-100K, and serves both data sets.
+# Back to the jobs: even shuffled, 64 factors gained little. Adam's step is about its rate: at 0.0001 and 81 steps an epoch, 50 epochs
+# move a factor by 0.4 or so. Smaller batches are more steps, and larger rates larger ones; but a restless model also learns noise, so
+# the third setting pulls factors harder towards zero. A tenth of the *training* rows judges. `TUNED` was chosen like this on ML-100K,
+# and serves both data sets.
 
 # %% tags=["nbval-ignore-output"]
 faster = {"num_factors": 32, "mini_batch_size": 256, "linear_lr": 0.002, "factors_lr": 0.002}
@@ -523,8 +529,9 @@ def judged(setting, epochs=15):
 curves = {name: judged(setting) for name, setting in trials.items()}
 shown = {f"{name}: best {min(c):.3f}, last {c[-1]:.3f}": (range(1, 16), c) for name, c in curves.items()}
 labels = {"xlabel": "epoch", "ylabel": "validation RMSE (stars)", "ylim": (0.85, 1.2)}
-show(plots.lines(shown, title="Rates bring speed, and decay lets it last", **labels),
-     alt="Validation RMSE over 15 epochs: " + "; ".join(f"{n} best {min(c):.2f}, last {c[-1]:.2f}" for n, c in curves.items()))  # fmt: skip
+ends = (f"{name} best {min(c):.2f}, last {c[-1]:.2f}" for name, c in curves.items())
+fig = plots.lines(shown, title="Rates bring speed, and decay lets it last", **labels)
+show(fig, alt="Validation RMSE over 15 epochs: " + "; ".join(ends))
 print("TUNED:", ", ".join(f"{name} {value:g}" for name, value in TUNED.items()))
 assert curves["faster, with decay"][-1] < min(curves["faster"]) < min(curves["the talk's"])
 
@@ -601,9 +608,9 @@ pd.DataFrame({"user": users[asked[:8]], "film": film, "stars": stars[asked[:8]],
 # ## Doubting every weight
 #
 # Rates, decays and epochs had to be chosen. A *Bayesian* factorization machine has none of them: every weight $\theta$ gets a normal
-# prior with mean $\mu$ and precision $\lambda$, ratings scatter with precision $\alpha$ around the score, and *Gibbs sampling* draws one weight
-# after the other, given all others. That is easy because the score is linear in each weight: $\hat y = g + \theta h$. Whatever the others
-# leave over, $r = y - g$, gives
+# prior with mean $\mu$ and precision $\lambda$, ratings scatter with precision $\alpha$ around the score, and *Gibbs sampling* draws
+# one weight after the other, given all others. That is easy because the score is linear in each weight: $\hat y = g + \theta h$.
+# Whatever the others leave over, $r = y - g$, gives
 #
 # $$\theta \sim \mathcal N\Big( \frac{\lambda \mu + \alpha \sum h\, r}{\lambda + \alpha \sum h^2},\; \frac{1}{\lambda + \alpha \sum h^2} \Big)$$
 #
@@ -623,7 +630,7 @@ exercise("06.6").check(weight_posterior)
 weight_posterior = exercise("06.6").use(weight_posterior)
 for n in (0, 1, 3, 30, 300):
     mean, variance = weight_posterior(np.ones(n), np.full(n, 0.8), alpha=1.5, mu=0.0, decay=6.0)
-    print(f"a film with {n:3} ratings, all 0.8 above what else is known: its weight is {mean:.2f} ± {variance**0.5:.2f}")
+    print(f"a film with {n:3} ratings, all 0.8 above what else is known: weight {mean:.2f} ± {variance**0.5:.2f}")
 
 # %% [markdown]
 # The biases of chapter 02 were shrunk just so, by a number we had set; here the strengths of the priors are drawn as well, one for each
@@ -636,8 +643,8 @@ for n in (0, 1, 3, 30, 300):
 # of genres, the film's age, and for how long the user has been rating. Does it help? Both machines get both kinds of rows.
 #
 # And how sure are we of a difference of a hundredth of a star? `gap` draws *users* again and again, since ratings of one user are not
-# independent, and takes one RMSE from the other. It wants every test row's score, so the jobs' models come out of their archives, as chapter 07
-# explains.
+# independent, and takes one RMSE from the other. It wants every test row's score, so the jobs' models come out of their archives, as
+# chapter 07 explains.
 
 
 # %%
@@ -708,10 +715,10 @@ pd.DataFrame(told, index=["RMSE", "minus two biases", "minus tuned, shuffled"]).
 # %% [markdown]
 # Where an interval holds no zero, other users would hardly turn the order round; another seed or split still moves all of these a little.
 #
-# Does context help? It depends on the machine. Adam takes one rate and one decay for all factors, and a column that is on in every fifth row
-# moves in every one of the 313 steps of an epoch, the median film's, with two ratings, in two of them: it learns noise, and takes the rest with
-# it. With values of 0.1 in those columns it loses nothing, and gains nothing either. The Bayesian machine, with a strength of its own for
-# each kind of feature, gains from the same columns, and more draws gain more.
+# Does context help? It depends on the machine. Adam takes one rate and one decay for all factors, and a column that is on in every
+# fifth row moves in every one of the 313 steps of an epoch, the median film's, with two ratings, in two of them: it learns noise, and
+# takes the rest with it. With values of 0.1 in those columns it loses nothing, and gains nothing either. The Bayesian machine, with a
+# strength of its own for each kind of feature, gains from the same columns, and more draws gain more.
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -723,8 +730,8 @@ exercise("06.q3").ask(choice)
 # %% [markdown]
 # ## On the talk's own data
 #
-# ML-100K may not be redistributed, so this part runs where it can be had. The mark to beat is myFM, a library that samples
-# a Bayesian machine: with eight factors and 200 draws it has 0.893 on this split (the course's benchmark runs it beside ours), and 0.9056 on a
+# ML-100K may not be redistributed, so this part runs where it can be had. The mark to beat is myFM, a library that samples a Bayesian
+# machine: with eight factors and 200 draws it has 0.893 on this split (the course's benchmark runs it beside ours), and 0.9056 on a
 # random split of another generator. One split is one sample, even of 20,000 ratings.
 
 # %% tags=["nbval-ignore-output"]
@@ -775,9 +782,10 @@ if hundred is not None:
     ax.set(xlabel="batch", ylabel="RMSE so far in the epoch", ylim=(0.955, 1.01))
     ax.set_title(f"Test RMSE: the talk 1.0006, our job {test_score_of(log):.4f}")
     ax.legend()
-    apart = np.abs(printed - ours).max()
-    show(fig, alt=f"RMSE of the epoch so far after 10, 20, … 70 batches: the talk's numbers and ours agree within {apart:.3f}.")
-    assert apart < 0.006 and abs(test_score_of(log) - 1.0006) < 0.002
+    widest = np.abs(printed - ours).max()
+    far = f"the talk's seven numbers and ours agree within {widest:.3f}"
+    show(fig, alt=f"RMSE of the epoch so far after 10, 20, … 70 batches: {far}.")
+    assert widest < 0.006 and abs(test_score_of(log) - 1.0006) < 0.002
 
 # %% [markdown]
 # Worse than two bias terms on the same rows. And the same zigzag, down to which users are hard: with shuffled rows these seven numbers would
@@ -826,12 +834,13 @@ ledger.scoreboard("06")
 #
 # **Next:** [07 Top-x with k-NN](07_top_x_with_knn.ipynb) takes this model apart and ranks with it.
 #
-# **References.** S. Rendle, 2010: *Factorization Machines*. ICDM. · S. Rendle, 2012: *Factorization Machines with libFM*. ACM TIST 3, 3. ·
-# C. Freudenthaler, L. Schmidt-Thieme and S. Rendle, 2011: *Bayesian Factorization Machines*. NIPS workshop. · M. Li, Z. Liu, A. Smola and Y.-X. Wang, 2016:
-# *DiFacto: Distributed Factorization Machines*. WSDM. · F. Niu, B. Recht, C. Ré and S. Wright, 2011: *Hogwild!*. NIPS. · S. Rendle, L. Zhang and
-# Y. Koren, 2019: *On the Difficulty of Evaluating Baselines*. · T. Ohtsuki, 2020: *myFM*. · J. Simon, 2018: notebook on factorization machines for MovieLens,
-# AWS. · AWS: *Factorization Machines Hyperparameters*, SageMaker developer guide. · AWS, 2018: training talk on recommender systems. · Z. Karnin and R. Thamman,
-# 2019: post on factorization machines and k-NN, AWS.
+# **References.** S. Rendle, 2010: *Factorization Machines*. ICDM. · S. Rendle, 2012: *Factorization Machines with libFM*. ACM TIST
+# 3 (3). · C. Freudenthaler, L. Schmidt-Thieme and S. Rendle, 2011: *Bayesian Factorization Machines*. NIPS workshop. · M. Li, Z. Liu, A.
+# Smola and Y.-X. Wang, 2016: *DiFacto: Distributed Factorization Machines*. WSDM. · F. Niu, B. Recht, C. Ré and S. Wright, 2011:
+# *Hogwild!*. NIPS. · S. Rendle, L. Zhang and Y. Koren, 2019: *On the Difficulty of Evaluating Baselines*. · T. Ohtsuki, 2020: *myFM*. ·
+# J. Simon, 2018: notebook on factorization machines for MovieLens, AWS. · AWS: *Factorization Machines Hyperparameters*, SageMaker
+# developer guide. · AWS, 2018: training talk on recommender systems. · Z. Karnin and R. Thamman, 2019: post on factorization machines
+# and k-NN, AWS.
 
 # %%
 progress("06")

@@ -528,7 +528,7 @@ assert curves["faster, with decay"][-1] < min(curves["faster"]) < min(curves["th
 
 # %% [markdown]
 # Fifteen epochs each. The talk's settings go on falling: with their fifty they reached 0.88 on the test rows, about where "faster" is
-# after four epochs.
+# after four epochs. The third machine's first epoch lies above the frame: its constant, too, takes smaller steps.
 #
 # ## Deploy, and ask in JSON
 #
@@ -675,12 +675,13 @@ board |= {name: rmse(scores, stars) for name, scores in said.items()}
 biases, tuned = baselines["user + item bias"].predict(users, items), said["tuned, shuffled"]
 gaps = [{n: rmse_gap(s, than, stars, users) for n, s in said.items()} for than in (biases, tuned)]
 told = {name: [f"{board[name]:.3f}", *(gap[name] for gap in gaps)] for name in said}
-assert max(gaps[0]["talk's settings, shuffled"].high, gaps[0]["tuned, shuffled"].high, gaps[1]["Gibbs, with context"].high) < 0
-assert gaps[1]["tuned, with context"].low > 0
+assert gaps[0]["talk's settings, shuffled"].high < 0 < gaps[1]["tuned, with context"].low
+assert board["Gibbs, with context"] < min(board["Gibbs"], board["tuned, shuffled"]) - 0.004
 pd.DataFrame(told, index=["RMSE", "minus two biases", "minus tuned, shuffled"]).T
 
 # %% [markdown]
-# Where an interval holds no zero, other users would hardly turn the order round; another seed or split still moves all of these a little.
+# Where an interval holds no zero, other users would hardly turn the order round; another seed or split still moves all of these a little. Without
+# context, Adam's machine and Gibbs' cannot be told apart.
 #
 # Does context help? It depends on the machine. Adam takes one rate and one decay for all factors, and a column that is on in every
 # fifth row moves in every one of the 313 steps of an epoch, the median film's, with two ratings, in two of them: it learns noise, and

@@ -498,7 +498,8 @@ explore(
 # exact look at what it finds.
 #
 # Then choose `ms`, which is not the same: codes and graphs cost more a vector than a plain pass over memory. At this size a full scan is
-# fast enough. The course's benchmark asks the same of a million vectors (`python -m helpers bench`), where an index earns its keep.
+# fast enough. The course's benchmark asks the same of a million vectors (`python -m helpers bench`), where an index earns its keep: there,
+# with one more column, IVFFlat found 96 % of the best hundred and answered 83 times as many queries a second as Flat.
 #
 # ## Filters
 #

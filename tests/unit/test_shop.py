@@ -254,11 +254,11 @@ def test_looks_are_found_from_random_lists_and_from_swaps(shop, bias):
 def test_the_errors_of_looks_are_those_of_many_experiments(shop):
     policy, rng = sh.production_policy(shop), np.random.default_rng(3)
     everywhere = sh.Policy(policy.orders, explore=1.0)
-    runs = [sh.looks_from_random_lists(sh.visit(shop, everywhere, 20_000, rng)) for _ in range(60)]
-    swaps = [sh.looks_from_swaps(*sh.swap_visit(shop, policy, 20_000, rng)) for _ in range(60)]
+    runs = [sh.looks_from_random_lists(sh.visit(shop, everywhere, 10_000, rng)) for _ in range(40)]
+    swaps = [sh.looks_from_swaps(*sh.swap_visit(shop, policy, 10_000, rng)) for _ in range(40)]
     for found in (runs, swaps):
         off = np.array([(r.value - shop.examination)[1:] / r.error[1:] for r in found])
-        assert np.mean(off**2) == pytest.approx(1, abs=0.2)
+        assert np.mean(off**2) == pytest.approx(1, abs=0.25)
     assert np.mean(swaps[0].error[1:] / runs[0].error[1:]) > 1.5, "swaps are noisier"
 
 

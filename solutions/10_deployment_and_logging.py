@@ -385,10 +385,10 @@ alt = "Looks by slot fall from 1 on top to 0.1 on slot 10."
 for (name, (seen_by, visits)), marker, side in zip(found.items(), "os", (-0.1, 0.1), strict=True):
     cost, off = visits.clicks.sum() / len(visits) / usual - 1, np.abs(seen_by.value - shop.examination).max()
     places, bars = np.array(slots) + side, 1.96 * seen_by.error
-    ax.errorbar(places, seen_by.value, bars, fmt=marker, label=f"{name}: {cost:+.0%} clicks")
+    ax.errorbar(places, seen_by.value, bars, fmt=marker, markersize=4, label=f"{name}: {cost:+.0%} clicks")
     alt += f" From {name} they are found within {off:.2f}, ± {bars[1]:.2f} on slot 2, at {cost:+.0%} clicks."
 ax.set(xlabel="slot", ylabel="looks, relative to the top", ylim=(0, 1.1), xticks=slots)
-ax.set_title("Both experiments find who looks where; swaps are cheaper and noisier")
+ax.set_title("Both find who looks where; swaps are cheaper and noisier")
 ax.legend()
 show(fig, alt=alt)
 
@@ -656,6 +656,7 @@ hours["day"], hours["of_day"] = divmod(hours["hour"] - WEEK_BEGINS // HOUR, 24)
 twice = hours[hours["failures"] >= 2]
 print(f"{len(hours)} hours ring, {len(twice)} of them for two failures or more:")
 print(twice[["day", "of_day", "failures", "error_rate"]].round(2).to_string(index=False))
+# the latency that one answer in twenty exceeds, model by model
 ranked = "cume_dist() OVER (PARTITION BY model ORDER BY latency_ms) AS share"
 ranked = f"SELECT model, latency_ms, {ranked} FROM events WHERE kind = 'response'"
 watch.query(f"SELECT model, min(latency_ms) AS p95_ms FROM ({ranked}) WHERE share >= 0.95 GROUP BY model")

@@ -70,6 +70,8 @@ model = LossMF.tuned("listwise").fit(split.train)  # "Choosing the loss", below,
 night = metrics.top_k(model.scores(np.arange(n_users)), 50, seen=split.train)  # (671, 50)
 folder = tempfile.TemporaryDirectory()
 home = Path(folder.name)
+
+# %%
 table = sqlite3.connect(home / "shelf.sqlite", check_same_thread=False)
 shelf = pd.DataFrame(night).rename_axis("user").melt(var_name="rank", value_name="item", ignore_index=False)
 shelf.set_index("rank", append=True).to_sql("shelf", table, if_exists="replace")  # with an index
@@ -178,11 +180,11 @@ print("a call takes more than ten times as long as a look-up:", bool(slow > 10 *
 decision = {"latency": ..., "freshness": ..., "reach": ..., "cost": ...}
 decision |= {"newsletter": ..., "minute ago": ..., "no account": ..., "ten times an hour": ..., "5 ms": ...}
 ### BEGIN SOLUTION 10.1
-decision = {row: "batch" for row in decision}
-decision |= dict.fromkeys(("freshness", "reach", "minute ago", "no account"), "endpoint")
+decision = {
+    r: "endpoint" if r in ("freshness", "reach", "minute ago", "no account") else "batch" for r in decision
+}
 ### END SOLUTION
-q1 = exercise("10.1")
-q1.check(decision)
+(q1 := exercise("10.1")).check(decision)
 
 # %% [markdown]
 # ## A request's life
@@ -300,6 +302,9 @@ exercise("10.q1").ask(choice)
 # Other teams write into the stream, too: a film the catalog doesn't have yet, a forgotten propensity, a newer schema, one request id for
 # two customers. Dropping such an event loses it; stopping loses all that follow. It goes to a table of *dead letters* with the reason, and
 # comes back when the cause is mended. At the end the log goes into Parquet files, a folder a day, for those who read columns by the million.
+#
+# Then the machine is in trouble. The shop's clock is set back. Its disk is full. The log is locked by somebody who began to write and forgot to end. One rule holds for all:
+# what can't be kept is refused aloud and not acknowledged, and what was acknowledged waits.
 
 # %%
 odd = [events.impression(f"odd-{n}", n, 12, position=0, propensity=0.5, model=MODEL) for n in range(6)]
@@ -313,15 +318,6 @@ dead = log.query("SELECT reason FROM dead_letters ORDER BY number")
 print(f"{read.new} new, {read.dead} dead; when the catalog has grown: {log.replay(range(n_items + 1))}")
 files = events.export(log, home / "lake")
 print("rows in Parquet as in the log:", sum(len(pd.read_parquet(f)) for f in files) == log.count())
-dead
-
-# %% [markdown]
-# ### When the machine is in trouble
-#
-# The shop's clock is set back. Its disk is full. The log is locked by somebody who began to write and forgot to end. One rule holds for all:
-# what can't be kept is refused aloud and not acknowledged, and what was acknowledged waits.
-
-# %%
 clicks = [events.click(f"trouble-{n}", n, 12, 0, MODEL) for n in range(20)]
 limits = {"clock": iter((9.0, 5.0, 6.0)).__next__, "max_bytes": 1_000}  # seconds since 1970; disk
 with events.Producer(kinesis, stream.name, home / f"{stream.name}-small", **limits) as small:
@@ -340,6 +336,7 @@ forgotten.close()
 print(f"lock gone: {consumer.drain(at_least=kept).new} new, with the times", end=" ")
 print(*log.query("SELECT time FROM events WHERE request_id LIKE 'trouble%'")["time"])
 stream.close()
+dead
 
 # %% [markdown]
 # The second click got the stamp of the first: times of one producer never fall. A full disk under the log is met as the lock is, by
@@ -575,10 +572,6 @@ alarms = shops.peeking(base, n, n_looks=14, n_tests=10_000, rng=np.random.defaul
 print(f"false alarms with one look, on day 14: {alarms[:, -1].mean():.1%}")
 print(f"false alarms with a look every day:    {alarms.any(axis=1).mean():.1%}")
 
-# %% [markdown]
-# One look keeps its 5 %; fourteen make it more than 20 %. A *sequential test* allows looks by asking more of each, so that all together
-# raise 5 % false alarms.
-
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
 ### BEGIN SOLUTION 10.q3
@@ -587,6 +580,9 @@ choice = "c"
 exercise("10.q3").ask(choice)
 
 # %% [markdown]
+# One look keeps its 5 %; fourteen make it more than 20 %. A *sequential test* allows looks by asking more of each, so that all together
+# raise 5 % false alarms.
+#
 # ## Choosing the loss
 #
 # "Loss function is one of the most important areas", says the talk: "multi-label cross-entropy has worked well", a "ranking loss often
@@ -602,9 +598,11 @@ exercise("10.q3").ask(choice)
 #
 # $y_i$ is 1 for a clicked item, $\sigma$ the logistic function, $n$ the user's clicks.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 models = {"popularity": Popularity().fit(split.train), "listwise": model}
 models |= {loss: LossMF.tuned(loss).fit(split.train) for loss in ("multi-label", "pairwise", "pointwise")}
+
+# %% tags=["nbval-ignore-output"]
 results = {name: metrics.evaluate(m, split.test, seen=split.train) for name, m in models.items()}
 lowest, best = results["popularity"]["ndcg"], results["listwise"]["ndcg"]
 assert min(of["ndcg"].mean for of in results.values()) == lowest.mean
@@ -642,12 +640,10 @@ round(avg(CASE WHEN kind = 'response' THEN status >= 500 END), 3) AS errors FROM
 # %%
 alarm = ...  # SQL as text
 ### BEGIN SOLUTION 10.5
-alarm = """
-SELECT time / 3600000 AS hour, avg(status >= 500) AS error_rate FROM events WHERE kind = 'response'
-GROUP BY hour HAVING count(*) >= 10 AND error_rate > 0.05 ORDER BY hour"""
+alarm = """SELECT time / 3600000 AS hour, avg(status >= 500) AS error_rate FROM events
+WHERE kind = 'response' GROUP BY hour HAVING count(*) >= 10 AND error_rate > 0.05 ORDER BY hour"""
 ### END SOLUTION
-q5 = exercise("10.5")
-q5.check(alarm)
+(q5 := exercise("10.5")).check(alarm)
 
 # %%
 count = f"SELECT time / {HOUR} AS hour, sum(status >= 500) AS failures FROM events GROUP BY hour"
@@ -656,6 +652,8 @@ hours["day"], hours["of_day"] = divmod(hours["hour"] - WEEK_BEGINS // HOUR, 24)
 twice = hours[hours["failures"] >= 2]
 print(f"{len(hours)} hours ring, {len(twice)} of them for two failures or more:")
 print(twice[["day", "of_day", "failures", "error_rate"]].round(2).to_string(index=False))
+
+# %%
 # the latency that one answer in twenty exceeds, model by model
 ranked = "cume_dist() OVER (PARTITION BY model ORDER BY latency_ms) AS share"
 ranked = f"SELECT model, latency_ms, {ranked} FROM events WHERE kind = 'response'"
@@ -673,12 +671,10 @@ watch.query(f"SELECT model, min(latency_ms) AS p95_ms FROM ({ranked}) WHERE shar
 # %%
 drift = ...  # SQL as text, with :cut in it
 ### BEGIN SOLUTION 10.6
-drift = """
-SELECT item, sum(time < :cut) AS before, sum(time >= :cut) AS after
-FROM events WHERE kind = 'impression' GROUP BY item ORDER BY item"""
+drift = """SELECT item, sum(time < :cut) AS before, sum(time >= :cut) AS after FROM events
+WHERE kind = 'impression' GROUP BY item ORDER BY item"""
 ### END SOLUTION
-q6 = exercise("10.6")
-q6.check(drift)
+(q6 := exercise("10.6")).check(drift)
 
 # %%
 drift = q6.use(drift)

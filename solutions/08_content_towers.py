@@ -18,9 +18,9 @@
 #
 # | | |
 # |---|---|
-# | **You will be able to** | turn text of any script into numbers · build towers for ids, text and pictures · derive the cosine loss and its slope · train with a batch softmax and correct it for popularity · judge a model on items that nobody has taken |
+# | **You will be able to** | turn text of any script into numbers · build towers for ids, text and pictures · write the cosine loss and its slope · train with a batch softmax and correct it for popularity · judge a model on items that nobody has taken |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb), [04](04_negative_sampling.ipynb) |
-# | **Time** | 80 minutes to read and try, about a minute to run |
+# | **Time** | 90 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet where it can be had; a folder of posters if you have one |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS session on deep matrix factorization (2018) |
 
@@ -42,6 +42,8 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy import sparse
+from sklearn.linear_model import Ridge
 
 from helpers import data, gates, ledger, metrics, plots
 from helpers.exercises import exercise, progress
@@ -85,7 +87,8 @@ products
 # %% [markdown]
 # Grey and brown, equally heavy, one category, much the same price: itm8 and itm10 go together either way. But for itm1 the answer
 # depends on how the columns are written. As they stand, category 9 is eight "more" than category 1, and a price outweighs all else. What a
-# column *means* has to be said: a kind gets a column each, a price counts by ratio. A tower learns the rest.
+# column *means* has to be said: a kind gets a column each, a price counts by ratio. The 3 is our choice of how much a kind counts, which
+# is what a tower learns.
 #
 # What we know of a film:
 
@@ -143,7 +146,7 @@ print(f"a wrong letter leaves {len(shared)} of {len(trigrams('Terminator'))} tri
 
 # %% [markdown]
 # Nothing is dropped, whatever the script. How many trigrams are there? Instead of a list we keep *buckets*: a trigram's bucket is a
-# checksum of its bytes, modulo 4,096. Two trigrams may share one; rarely do two titles share all of theirs.
+# checksum of its bytes, modulo 4,096. Two trigrams may share one; two different titles hardly ever share all their buckets.
 
 # %%
 titles = ratings.items["title"].tolist()
@@ -155,7 +158,7 @@ print({title: hashed_trigrams([title]).nnz for title in ("", "$9.99", "卧虎藏
 
 # %% [markdown]
 # An empty title is a row of zeros: no error, and no opinion. Rows have length 1, so their inner product is a cosine, and the
-# nearest titles to a typing error are one sparse product away. Below, the same bag for five ways to write a film.
+# nearest titles to a typing error are one sparse product away. Below, three ways to write one film, its sequel, and another film.
 
 # %%
 spellings = ["The Terminator", "Terminator, The", "Termimator", "terminater 2", "Casablanca"]
@@ -199,14 +202,21 @@ show(fig, alt="Six small posters drawn by the course: a background and signs by 
 # ## One space, one angle
 #
 # A *tower* turns one side of a pair into $k$ numbers. The user's tower here is an embedding. The film's tower adds up what is read off
-# its parts: dense layers for genres, year and trigrams, or an LSTM for words in order, or a ConvNet for a picture. The pair's score
-# is the cosine of the two vectors, and the talk's loss is
+# its parts: dense layers for genres, year and trigrams, or an LSTM for words in order, or a ConvNet for a picture. An *LSTM* reads words
+# one after the other and keeps a state; a *ConvNet* slides small filters over the pixels. The next cell lists the layers of a tower over
+# three parts, with how many numbers each learns. The pair's score is the cosine of the two vectors, and the talk's loss is
 #
 # $$\mathcal{L}(\mathbf{a}, \mathbf{b}) = 1 - \frac{\mathbf{a} \cdot \mathbf{b}}{\lVert \mathbf{a} \rVert \, \lVert \mathbf{b} \rVert}$$
 #
 # with $\mathbf{a}$ the user's vector and $\mathbf{b}$ the film's.
 #
 # **Exercise 08.2** (5 min). Write `cosine_loss(a, b)` for two vectors. What is it for (3, 4) and (4, 3)?
+
+# %%
+three = {"words": word_indices(titles, length=6), "poster": wall.pictures}
+three["genres"] = content.genre_rows(ratings.items).toarray()
+layers = [layer for layer in dssm_keras.item_tower(three).layers if layer.count_params()]
+pd.DataFrame([(x.name, type(x).__name__, f"{x.count_params():,}") for x in layers], columns=["name", "layer", "numbers"])
 
 
 # %%
@@ -227,8 +237,9 @@ choice = "c"
 exercise("08.q2").ask(choice)
 
 # %% [markdown]
-# See it happen, with six users and six films of random vectors, where everybody likes one film. The talk's layer takes a label: 1 asks
-# for a cosine of 1, and 0 pushes what is above 0 back down. We step downhill, first on positives alone, then with the 30 other pairs.
+# See it happen, with random vectors for six users and six films in a ring: each user likes two films, and shares each with a neighbor.
+# Our layer takes a label: 1 asks for a cosine of 1, and 0 pushes what is above 0 back down. We step downhill, first on positives
+# alone, then with the 24 other pairs.
 #
 # **Exercise 08.3** (10 min, *stretch*). The steps need the slope. Write `cosine_slope(a, b)`: the gradient of the loss for `a`. A longer
 # `a` has the same loss, so which direction can the slope not have?
@@ -249,6 +260,7 @@ q3.check(cosine_slope)
 # %%
 cosine_loss, cosine_slope = q2.use(cosine_loss), q3.use(cosine_slope)
 start = np.random.default_rng(0).normal(size=(2, 6, 4))
+likes = np.eye(6) + np.roll(np.eye(6), 1, axis=1)  # user u likes films u and u + 1
 
 
 def downhill(negatives, steps=400):
@@ -256,7 +268,7 @@ def downhill(negatives, steps=400):
     for _ in range(steps):
         slope_a, slope_b = np.zeros_like(a), np.zeros_like(b)
         for u, i in np.ndindex(6, 6):
-            sign = 1 if u == i else -float(negatives and cosine_loss(a[u], b[i]) < 1)
+            sign = 1 if likes[u, i] else -float(negatives and cosine_loss(a[u], b[i]) < 1)
             slope_a[u] += sign * cosine_slope(a[u], b[i])
             slope_b[i] += sign * cosine_slope(b[i], a[u])
         a, b = a - 0.1 * slope_a, b - 0.1 * slope_b
@@ -265,18 +277,23 @@ def downhill(negatives, steps=400):
 
 for name, negatives in (("positives only", False), ("with negatives", True)):
     cosines = downhill(negatives)
-    own, others = np.diag(cosines).mean(), cosines[~np.eye(6, dtype=bool)].max()
-    print(f"{name}: own film {own:.2f}, likest other film {others:.2f}")
+    own, others = cosines[likes == 1].mean(), cosines[likes == 0].max()
+    print(f"{name}: own films {own:.1f}, likest other film {others:.1f}")
 
 # %% [markdown]
-# Positives alone bring each pair together and leave the rest to chance, and here, where every pair has vectors of its own, some strangers end up close. Towers
-# that share weights go further and put all in one place. The slope only turns vectors, which is why their lengths carry no meaning.
+# Positives alone pull neighbor to neighbor until all twelve vectors point one way: the loss is 0, and every film scores 1 for everyone.
+# Towers whose weights are shared get there the same way. The slope only turns vectors, which is why their lengths carry no meaning.
 #
 # ## The same layer in MXNet and Keras
 #
-# `mxreco.CosineLoss(a=user, b=item, label=label)` was the talk's layer; the package was never published. Here it is in MXNet's operators: first
-# as a symbol, between an Embedding for the user and a dense layer on a bag for the film, then as a Gluon block. The twin in Keras
-# reads the same, with `keras.ops` for `F`. The last cell compares whatever is installed, to six digits, in loss and slope.
+# The talk's `mxreco.CosineLoss(a=user, b=item, label=label)` was published as `recotools.CosineLoss` in MXNet's `example/recommenders`: the
+# absolute difference between $1 - \cos$ and the label. There the label is a *distance*, 0 for a pair that belongs together, 1 for a right
+# angle. Ours says 1 for *together*, and leaves a stranger alone once the cosine is below 0.
+#
+# Here it is in MXNet's operators: first as a symbol, between an Embedding for the user and a dense layer on a bag for the film, then as
+# a Gluon block. The twin in Keras reads the same, with `keras.ops` for `F`. The last cell compares whatever is installed, to six digits,
+# in loss and slope.
+
 
 # %%
 def mx_cosine_loss(F, a, b, label):
@@ -320,7 +337,6 @@ if gates.mxnet:
     loss.backward()
     found["MXNet Gluon"] = loss.asnumpy(), left.grad.asnumpy()
 
-# %%
 for loss, slope in found.values():
     assert np.allclose(loss, found["NumPy"][0], atol=1e-6) and np.allclose(slope, found["NumPy"][1], atol=1e-6)
 print("one loss, one slope, in every framework that is here")
@@ -330,7 +346,8 @@ print("one loss, one slope, in every framework that is here")
 #
 # The protocol: the candidates are the held-out films and no others, for each of the users who took at least one of them. HR@10 counts the
 # users with one of theirs among the ten. Three seeds draw three different tenths of the catalog, since a tenth with *Star Wars* in it is
-# easier than one without. Settings were chosen on a second cold split *inside* each training part.
+# easier than one without. Settings were chosen on a second cold split *inside* each training part; on the way there we saw test numbers
+# of an earlier tower and of some k-NN settings, so the tests below are not wholly unseen. What stands here was best on validation when it was chosen.
 
 # %%
 everyone = np.arange(ratings.n_users)
@@ -381,23 +398,39 @@ taken = split.train.frame.loc[split.train.frame["user"] == 0, "item"]
 yours = genre_affinity(genres[taken].toarray(), genres[cold].toarray())
 best = cold[np.argsort(-yours, kind="stable")[:3]]
 print("closest to user 0 by genre:", " · ".join(ratings.items["title"].iloc[best]))
+beginner = split.train.replace(split.train.frame[split.train.frame["user"] != 0])
+nothing = content.GenreAffinity(genres).fit(beginner).scores([0])
+print(f"without their history, the only score: {np.unique(nothing)}; films without a genre: {np.sum(np.diff(genres.indptr) == 0)}")
 
 # %% [markdown]
+# A person who has taken nothing, or a film without a genre, is a row of zeros: no error, and no opinion. (The towers below give such a
+# person a row that all share.)
+#
 # The second is content k-NN: for each held-out film, the films of training with the likest content vote, each with its cosine, for
-# the people who took them. Content may be genres, title words (rare ones count more), or a mixture. We show both, and hold the towers against the
-# better one. The factorization stands beside them, although nothing ever moved its vectors.
+# the people who took them. We show title words alone (rare ones count more), words with genres, and both with the year.
+#
+# The third is nobody's taste. A ridge regression guesses from genres, year and words how often a film will be taken, and everybody gets
+# the same ten. Beside them stands the factorization, whose vectors for these films never moved. Weights, neighbors and the ridge's
+# penalty were chosen on the second cold splits, too.
 
 # %%
 results = {"random": [judge(np.zeros((ratings.n_users, len(c)), np.float32), s) for s, c in enumerate(strangers)]}
 mixture = content.join([(0.65, title_words), (0.35, genres)])
-knn = {"k-NN, title words": title_words, "k-NN, words and genres": mixture}
+year = content.unit_rows(content.year_rows(ratings.items))
+dated = content.join([(0.81, title_words), (0.09, genres), (0.10, year)])
+knn = {"k-NN, title words": (title_words, 5), "k-NN, words and genres": (mixture, 5), "k-NN, words, genres, year": (dated, 100)}
+described = sparse.hstack([genres, year, title_words]).tocsr()
 for seed, (s, films) in enumerate(zip(splits, strangers, strict=True)):
     model = MatrixFactorization(epochs=8, validation_share=0, track=False).fit(s.train)
     results.setdefault("factorization", []).append(judge(model.scores(everyone)[:, films], seed))
     affinity = content.GenreAffinity(genres).fit(s.train).scores(everyone)[:, films]
     results.setdefault("genre affinity", []).append(judge(affinity, seed))
-    for name, features in knn.items():
-        scores = content.ContentKNN(features, neighbors=5).fit(s.train).scores(everyone, films)
+    counts = s.train.item_counts()
+    expected = Ridge(alpha=3).fit(described[counts > 0], np.log1p(counts[counts > 0])).predict(described[films])
+    one_list = np.tile(np.float32(expected), (ratings.n_users, 1))
+    results.setdefault("one list for all", []).append(judge(one_list, seed))
+    for name, (features, neighbors) in knn.items():
+        scores = content.ContentKNN(features, neighbors).fit(s.train).scores(everyone, films)
         results.setdefault(name, []).append(judge(scores, seed))
 
 
@@ -409,15 +442,25 @@ def board(results):
 
 board(results)
 
+# %%
+likest = content.ContentKNN(title_words).fit(split.train).scores(everyone, cold)
+suggested = cold[metrics.top_k(likest, 10)]
+right = split.test.matrix().toarray()[everyone[:, None], suggested] > 0
+hits = ratings.items["title"].iloc[suggested[right]].value_counts()
+most = "more" if hits.iloc[:3].sum() > 0.5 * hits.sum() else "less"
+print(f"{most} than half of the hits of title words are three films:", *hits.index[:3], sep="\n")
+
 # %% [markdown]
-# Equal scores stand in random order, so *random* is exact. Factorization is random with extra steps. Title words do much better than genre
-# affinity, a surprise until you look at what is popular: sequels. *Star Wars* votes for *Star Wars*.
+# Equal scores share their expected place, so *random* has no noise of drawing. Factorization ranks strangers at random. *One list for all*
+# beats genre affinity and, on average, the k-NN without years: much of this test is knowing which new films will be popular, and what
+# is personal has to show above that line. Title words alone do well because what is popular has sequels: *Star Wars* votes for *Star
+# Wars*.
 #
 # ## Negatives from the batch
 #
 # A batch of pairs brings its own negatives: the other rows' films. Each row is a question with as many answers as the batch has rows, and
-# the loss is minus the log of the softmax at the row's own film. But film $i$ stands in the batch with chance $Q_i$, its share of the
-# ratings, so popular films are negatives far more often. The remedy is to train on
+# the loss is minus the log of the softmax at the row's own film. But each row of the batch holds film $i$ with chance $Q_i$, its share of
+# the ratings, so popular films are negatives far more often. The remedy is to train on
 #
 # $$z_{ui} = s \cdot \cos(\mathbf{a}_u, \mathbf{b}_i) - \log Q_i$$
 #
@@ -449,13 +492,15 @@ for name, log_q in (("plain", np.zeros(2)), ("corrected", np.log([0.09, 0.01])))
 
 # %% [markdown]
 # With equal scores the corrected softmax already expects the rarity nine times in ten, *because* it is so rarely met as a negative. To
-# bring the hit's share to what the data show, the model must score it higher by the log of its popularity. It learns that what looks
-# like a hit is one, and for a new film, looks are all there is.
+# bring the hit's share to what the data show, the model must score it higher by the log of its popularity. So it learns which features
+# go with being popular, and a new film has nothing but features. (The two losses have different zeros; only the models they make can
+# be compared.)
 #
 # ## Training
 #
-# `TwoTowers` is what you have seen: an embedding, a tower over parts, the cosine, the corrected batch softmax, Adam. It trains on the 91,000
-# ratings left, on each of the three splits.
+# `TwoTowers` is what you have seen: an embedding, a tower over parts, the cosine, the corrected batch softmax, Adam. It has four additions:
+# users also share one row; a user's known films are no negatives; part of a title's trigrams is blanked in training; and a title
+# counts .7 at scoring, because training trusts titles it has met. The splits leave 89,836 to 91,254 ratings.
 
 # %% tags=["nbval-ignore-output"]
 parts = {"genres": genres.toarray(), "year": content.year_rows(ratings.items).toarray(), "title": rows}
@@ -479,30 +524,37 @@ def per_user(runs):
 
 
 means = {name: per_user(runs) for name, runs in results.items()}
-for name in ("random", "genre affinity", *knn):
-    gap = metrics.paired_bootstrap(means["towers"], means[name])
-    print(f"towers - {name}: {gap}, {means['towers'].mean() / means[name].mean():.2f} times")
-    assert gap.low > 0
 generator = np.random.default_rng(0)
 draws = generator.integers(0, len(means["towers"]), (1000, len(means["towers"])))
-ratio = means["towers"][draws].mean(axis=1) / means["k-NN, words and genres"][draws].mean(axis=1)
-print(f"ratio to the better k-NN: 95 % interval {np.quantile(ratio, 0.025):.2f} to {np.quantile(ratio, 0.975):.2f}")
-assert 1.15 < np.quantile(ratio, 0.025) < 1.3 < np.quantile(ratio, 0.975)
+low, high = {}, {}
+for name in [name for name in means if name != "towers"]:
+    ratios = means["towers"][draws].mean(axis=1) / means[name][draws].mean(axis=1)
+    low[name], high[name] = np.quantile(ratios, [0.025, 0.975])
+    times, gap = means["towers"].mean() / means[name].mean(), metrics.paired_bootstrap(means["towers"], means[name])
+    print(f"towers / {name}: {times:.2f} [{low[name]:.2f}, {high[name]:.2f}], difference {gap}")
+assert 1.15 < low["k-NN, words and genres"] < 1.3 < high["k-NN, words and genres"]
+assert 0.9 < low["k-NN, words, genres, year"] < 1 < high["k-NN, words, genres, year"] < 1.15
+assert min(bound for name, bound in low.items() if name != "k-NN, words, genres, year") > 1
 
 # %% [markdown]
-# Every gap is established. We had set ourselves 1.3 times the better k-NN, and the towers do not clearly earn it: the ratio is just below, with 1.3
-# inside its interval. The bar had grown while we tuned k-NN as carefully as the towers; against title words alone the ratio above is larger. The intervals count the
-# users' luck. The films' luck shows in the table, where whole splits move by ten points.
+# Against the k-NN of words and genres the towers have 1.29 times the hits. We had set ourselves 1.3, and it is not clearly earned: it
+# lies inside the interval. A k-NN that also knows the *year* does as well as the towers: on the same content, depth earned nothing here.
+# Its three weights had to be searched, while the towers learned theirs, and it has no vectors to put people and films in one space.
+# Against one list for all the towers are ahead by a tenth.
+#
+# The intervals count the users' luck. The films' luck shows in the table, where whole splits move by ten points.
 #
 # ## What the correction does, and what each part brings
 #
 # On the first split: the same model without $\log Q$; the trained towers with one part of every stranger blanked; and two towers that
-# see one thing only, the title's words through an LSTM, or the drawn poster through a ConvNet. These two train for one pass.
+# see one thing only, the title's words through an LSTM, or the drawn poster through a ConvNet. To save time these two are half as wide
+# and train for one pass instead of two, the ConvNet on every second rating only.
 
 # %% tags=["nbval-ignore-output"]
+half = split.train.replace(split.train.frame.sample(frac=0.5, random_state=0))
 readers = {
-    "title, LSTM": {"words": word_indices(titles, length=6)},
-    "poster, ConvNet": {"poster": wall.pictures},
+    "title, LSTM": (split.train, {"words": word_indices(titles, length=6)}),
+    "poster, ConvNet": (half, {"poster": wall.pictures}),
 }
 plain = dssm.TwoTowers(correct=False, seed=0).fit(split.train, parts)
 user_space = towers[0].user_vectors(everyone)
@@ -510,25 +562,33 @@ first = {"towers": results["towers"][0], "without log Q": judge(plain.scores(eve
 for blank in parts:
     known = {name: part[cold] * (name != blank) for name, part in parts.items()}
     first[f"{blank} blanked"] = judge(user_space @ towers[0].item_vectors(known).T, 0)
-for name, given in readers.items():
-    model = dssm.TwoTowers(epochs=1, batch_size=1024, seed=0).fit(split.train, given)
+for name, (rated, given) in readers.items():
+    model = dssm.TwoTowers(hidden=32, epochs=1, seed=0).fit(rated, given)
     first[name] = judge(model.scores(everyone, cold), 0)
 for name, result in first.items():
     print(f"{name:16} {result}")
-assert min(r.mean for r in first.values()) > results["random"][0].interval.high
+assert min(r.mean for name, r in first.items() if name != "title, LSTM") > results["random"][0].interval.high
 held_out_counts = split.test.item_counts()[cold]
 for name, model in (("with log Q", towers[0]), ("without", plain)):
     top = metrics.top_k(model.scores(everyone, cold), 10)
     print(f"{name}: a suggested film has {np.mean(held_out_counts[top]):.0f} held-out ratings on average")
 print("towers - without log Q:", first["towers"].compare(first["without log Q"]))
+print("ConvNet - LSTM:", first["poster, ConvNet"].compare(first["title, LSTM"]))
 
 # %% [markdown]
-# Blank the genres or the year of a stranger, and most of the gain is gone; the title brings less. An LSTM on titles alone is far behind, since most
-# words of a new title are new to it. The ConvNet, which sees genre and age as colors only, does better. It found them in the pixels.
+# Blank a stranger's genres and HR@10 falls from .60 to .34, the year to .45, the title to .51. Part of the fall is surprise: in training no
+# part was ever missing, and a tower trained without it would lean on the others. The LSTM gets .34 from titles, although four of five
+# words of a held-out title are known to it; k-NN on the same words gets .49. It is unsteady, too: with other seeds and settings it came
+# out between random and twice that on validation. The ConvNet sees genres as colors and signs and the year as a line, and gets .42: it
+# found them in the pixels.
 #
-# The correction moves the lists as it should, towards films that many turn out to know (looking at held-out counts *afterwards*, to understand
-# a list, is no leak). HR@10 hardly notices here: the gap holds zero, on one split. Yi et al. (2019), who proposed the correction, rank millions
-# of items whose popularity differs by orders of magnitude; strangers have no popularity to be corrected for.
+# Your prediction? Genre affinity .20, title words .49, the towers with the title blanked, which know genres and year, .51 on the first
+# split: first, but not by much.
+#
+# The correction moves the lists as it should, towards films that many turn out to know (looking at held-out counts *afterwards*, to
+# understand a list, is no leak). HR@10 gains nothing by it here: the gap holds zero, on one split. Yi et al. (2019), who carried the
+# correction of sampled softmax over to batches, rank items that training has seen; strangers have no popularity to be corrected for. In a
+# trial on ML-100K, leave one out, every item a candidate, two towers went from NDCG@10 .026 to .065 with it.
 #
 # ## A film that does not exist
 #
@@ -576,8 +636,8 @@ explore(
 )
 
 # %% [markdown]
-# Move the year. Most ratings here are from around 2000 and of films that were then a few years old, so films of the Nineties stand high and old ones
-# low, though not for everybody. Genre affinity knows nothing of this: to it a drama of 1935 is a drama.
+# Move the year. Two in five ratings here are of films of the Nineties, so those stand high and old ones low, though not for everybody.
+# Genre affinity knows nothing of this: to it a drama of 1935 is a drama.
 #
 # ## A search box
 #
@@ -612,33 +672,34 @@ wanted = generator.choice(np.flatnonzero(ratings.item_counts() >= 20), 300, repl
 
 def mistype(title):
     at = generator.integers(len(title))
-    return title[:at] + generator.choice(list("etaoinshr")) + title[at + 1 :]
+    wrong = [letter for letter in "etaoinshr" if letter != title[at].lower()]
+    return title[:at] + generator.choice(wrong) + title[at + 1 :]
 
 
 typed, seconds = [mistype(titles[i]) for i in wanted], []
 for query in typed:
-    started = time.perf_counter()
+    started = time.process_time()  # the processor's time, which other programs do not lengthen
     reply(query)
-    seconds.append(time.perf_counter() - started)
+    seconds.append(time.process_time() - started)
 letters = np.mean([item in search.by_letters(query) for item, query in zip(wanted, typed, strict=True)])
 plain = np.mean([query.lower() in titles[item].lower() for item, query in zip(wanted, typed, strict=True)])
 print(f"one letter wrong: the film is among the five for {letters:.0%}, with `query in title` for {plain:.0%}")
-print("half of the answers come within 50 ms:", bool(np.median(seconds) < 0.05))
+print("nine answers in ten take at most 50 ms:", bool(np.quantile(seconds, 0.9) <= 0.05))
 
 # %% [markdown]
 # ## What the sources say
 #
 # **"$1 - \mathbf{A} \cdot \mathbf{B} / \lVert \mathbf{A} \rVert \lVert \mathbf{B} \rVert$"** (talk of 2016). The formula is for pairs that
-# belong together. Alone it is minimized by one vector for everything; the layer's `label` is what saves it, and the slide before has the
-# negatives. DSSM's own paper (Huang et al., 2013) uses a softmax over a few negatives, as we did.
+# belong together. Alone it is minimized by one vector for everything; the layer's `label` is what saves it, and the talk's section before,
+# on negative sampling, has the negatives. DSSM's own paper (Huang et al., 2013) uses a softmax over a few negatives, as we did. The
+# published notebook, `demo3-dssm`, says that it trains no model.
 #
 # **Item numbers in the product table** (talk of 2018). Its category column holds 1, 9, 7: names written as numbers. Read as
 # quantities they put distances where there are none, as the first cell showed.
 #
-# **Names and pictures as untapped data** (same talk). True, and untested there: no number stands beside it. Here they were measured one
-# by one, and the two plainest columns, genres and year, did most of the work.
-
-# %% [markdown]
+# **Names and pictures as untapped data** (talk of 2018). True, and untested there. Here names alone, by k-NN, beat genres alone; blanking
+# genres or year cost the towers most; and a k-NN that was told the year did as well as a neural network.
+#
 # ## Scoreboard
 #
 # HR@10 among the held-out films of each split, for users who took one of them; intervals by bootstrap over users.
@@ -661,9 +722,9 @@ ledger.scoreboard("08")
 # In this chapter we
 #
 # - turned any title into trigrams and buckets, and metadata into small pictures;
-# - derived the cosine loss and its slope, watched positives alone leave strangers close, and built one layer in three frameworks;
-# - held out whole films, and found that title words beat genres and that factorization has nothing to say;
-# - trained two towers with negatives from the batch and a correction for popularity, and measured what each part brings;
+# - wrote the cosine loss and its slope, saw that positives alone put everything in one place, and built one layer in three frameworks;
+# - held out whole films, and found that factorization has nothing to say, that title words beat genres, and one list for all both;
+# - trained two towers with negatives from the batch and a correction for popularity, and found a k-NN with the year as good;
 # - put names, films and people into one space, and searched it while typing.
 #
 # **Next:** [09 User-level models](09_user_level_models.ipynb), where one pass scores every item at once.

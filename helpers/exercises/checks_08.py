@@ -209,7 +209,8 @@ def _loss_of_toy_batches(f: Callable[..., Any]) -> None:
     )
     expect(
         not _close(got, batch_loss(scores, -log_q)),
-        "`batch_loss` *adds* log Q: that helps the popular items once more, instead of taking their head start away.",
+        "`batch_loss` *adds* log Q: popular films are negatives too often already, and this pushes them down a second "
+        "time. Subtract it.",
     )
     rows = scores - log_q[:, None]
     expect(

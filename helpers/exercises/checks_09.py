@@ -102,7 +102,8 @@ def _cut_at_the_ends(f: Callable[..., Any]) -> None:
         wanted = history + [-1] * (3 - len(history))
         expect(
             targets == [] and inputs == wanted,
-            f"history {history}, k=2: nobody is tested who was never trained, so all is input; `cut` says {inputs} and {targets}.",
+            f"history {history}, k=2: a history of k events or fewer stays whole, its targets are empty; `cut` says {inputs} "
+            f"and {targets}.",
         )
     inputs, targets = _pair(f([], 2, 3))
     expect(

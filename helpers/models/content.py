@@ -157,7 +157,9 @@ class ContentKNN:
         """
         if not hasattr(self, "taken"):
             raise NotFittedError("ContentKNN: call fit(train) before scores")
-        rows = self.features if items is None else self.features[np.asarray(items)]
+        rows = self.features
+        if items is not None:
+            rows = rows[check_indices(np.asarray(items), rows.shape[0], "items")]
         keep = min(self.neighbors, len(self.warm))
         alike = np.asarray((rows @ self.features[self.warm].T).toarray(), dtype=np.float32)
         best = np.argpartition(-alike, keep - 1, axis=1)[:, :keep]

@@ -13,6 +13,7 @@ from scipy import sparse
 from helpers.models.checks import NotFittedError, check_indices
 from helpers.models.dssm_keras import Parts, item_tower, part_rows, user_tower
 from helpers.models.neighbors import binary_matrix
+from helpers.models.tf_adam import adam_step, freed_afterwards
 from helpers.sampling import NegativeSampler
 
 if TYPE_CHECKING:
@@ -165,18 +166,19 @@ class TwoTowers:
         self.users = user_tower(train.n_users, self.k, self._bags.shape[1], self.user_decay)
         self._counts = train.user_counts()
         self._sums = np.asarray(binary_matrix(train) @ self._bags, dtype=np.float32)
-        self.history = self._train(train, np.random.default_rng(self.seed))
+        with freed_afterwards():
+            self.history = self._train(train, np.random.default_rng(self.seed))
         return self
 
     def _train(self, train: Interactions, generator: np.random.Generator) -> list[float]:
-        import keras
-
         sampler = NegativeSampler(train, avoid="train")
         users, items = (train.frame[c].to_numpy() for c in ("user", "item"))
         size = min(self.batch_size, len(users))
         steps = len(users) // size
-        rate = keras.optimizers.schedules.PolynomialDecay(self.learning_rate, self.epochs * steps, 0.0)
-        step = self._step(keras.optimizers.Adam(rate))
+        rates = iter(
+            np.linspace(self.learning_rate, 0, self.epochs * steps, endpoint=False, dtype=np.float32)
+        )
+        step, level = self._step(), np.zeros((size, size), np.float32)
         history = []
         for _ in range(self.epochs):
             order, total = generator.permutation(len(users)), 0.0
@@ -190,7 +192,8 @@ class TwoTowers:
                 who = {"user": users[rows]}
                 if self._bags.shape[1]:
                     who["profile"] = self._profile(users[rows], items[rows])
-                total += float(step(who, given, batch.usable, batch.log_q))
+                added = batch.logits(level, correct=self.correct)
+                total += float(step(next(rates), who, given, added))
             history.append(total / steps)
         return history
 
@@ -203,29 +206,22 @@ class TwoTowers:
             total, count = total - self._bags[own], count - 1
         return np.asarray(total / np.maximum(count, 1)[:, None], dtype=np.float32)
 
-    def _step(self, optimizer: Any) -> Any:
-        """Compile one step of the optimizer."""
+    def _step(self) -> Any:
+        """One step of Adam: takes a learning rate, users, parts of items, and what joins the logits."""
         import tensorflow as tf
 
         scale = tf.Variable(self.scale, name="scale")
         self.learned_scale = scale
-        trained = [*self.users.trainable_variables, *self.items.trainable_variables, scale]
 
-        @tf.function(reduce_retracing=True)
-        def step(who: Any, given: Any, usable: Any, log_q: Any) -> Any:
-            with tf.GradientTape() as tape:
-                cosine = tf.matmul(
-                    self.users(who, training=True), self.items(given, training=True), transpose_b=True
-                )
-                logits = scale * cosine - (log_q if self.correct else 0.0)
-                own = tf.eye(tf.shape(log_q)[0], dtype=tf.bool)
-                logits = tf.where(usable | own, logits, -1e9)
-                loss = -tf.reduce_mean(tf.linalg.diag_part(tf.nn.log_softmax(logits)))
-                full = loss + tf.add_n([*self.users.losses, *self.items.losses, tf.zeros(())])
-            optimizer.apply_gradients(zip(tape.gradient(full, trained), trained, strict=True))
-            return loss
+        def loss(who: Any, given: Any, added: Any) -> tuple[Any, Any]:
+            a, b = scale * self.users(who, training=True), self.items(given, training=True)
+            logits = tf.matmul(a, b, transpose_b=True) + added  # (batch, batch), rows' own on the diagonal
+            own = tf.reduce_sum(a * b, axis=1) + tf.linalg.diag_part(added)
+            value = tf.reduce_mean(tf.reduce_logsumexp(logits, axis=1) - own)
+            return value, tf.add_n([*self.users.losses, *self.items.losses, tf.zeros(())])
 
-        return step
+        learned = [*self.users.trainable_variables, *self.items.trainable_variables]
+        return adam_step(loss, [*(variable.value for variable in learned), scale])
 
     def item_vectors(self, parts: Parts | None = None, block: int = 2048) -> npt.NDArray[np.float32]:
         """Return the vectors of items, (n, k) of length 1: of all known ones, or of new `parts`."""

@@ -101,7 +101,8 @@ def _reader(name: str, part: Any, hidden: int, decay: float) -> tuple[Any, Any]:
     if kind == "words":
         given = keras.Input(part.shape[1:], name=name, dtype="int32")
         rows = layers.Embedding(int(np.max(part)) + 1, 32, mask_zero=True, name=f"{name}_rows")(given)
-        return given, layers.LSTM(hidden, name=f"{name}_lstm")(rows)
+        # rows have one length, so its steps can be laid out: a loop in the graph takes longer
+        return given, layers.LSTM(hidden, unroll=True, name=f"{name}_lstm")(rows)
     given = keras.Input(part.shape[1:], name=name, dtype="uint8")
     x = layers.Rescaling(1 / 127.5, offset=-1)(given)
     x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name=f"{name}_edges")(x)

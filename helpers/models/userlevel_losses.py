@@ -23,8 +23,15 @@ def binary_cross_entropy(scores: Any, taken: Any) -> Any:
     """
     import tensorflow as tf
 
-    # softplus(s) - s·y is TensorFlow's sigmoid_cross_entropy_with_logits at half the cost
-    return tf.reduce_mean(tf.reduce_sum(tf.nn.softplus(scores) - scores * taken, axis=1))
+    n_users = tf.cast(tf.shape(scores)[0], tf.float32)
+
+    @tf.custom_gradient  # type: ignore[misc, unused-ignore]
+    def loss(logits: Any) -> Any:
+        """Softplus(s) - s·y, with the slope sigmoid(s) - y: TensorFlow's own takes twice as long."""
+        total = tf.reduce_sum(tf.nn.softplus(logits) - logits * taken)
+        return total / n_users, lambda above: above * (tf.sigmoid(logits) - taken) / n_users
+
+    return loss(tf.convert_to_tensor(scores))
 
 
 def multinomial(scores: Any, taken: Any) -> Any:

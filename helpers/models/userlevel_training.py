@@ -1,8 +1,7 @@
-"""Fit a user-level network with one of four losses; score users by their histories."""
+"""Fit a user-level network with one of four losses."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -10,130 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.checks import NotFittedError, check_indices
-from helpers.models.neighbors import binary_matrix
+from helpers.models.histories import HistoryModel, Step, check_settings
 from helpers.models.optimizers import Weights
-from helpers.models.userlevel import first_weights, forward, hide_items
+from helpers.models.tf_adam import adam_step, freed_afterwards
+from helpers.models.userlevel import first_weights, forward
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
 LOSSES = ("binary", "multinomial", "pairwise", "sampled")
-Step = Callable[[npt.NDArray[np.int64], sparse.csr_matrix, sparse.csr_matrix], float]
-
-
-def minimize(
-    step: Step,
-    taken: sparse.csr_matrix,
-    users: npt.NDArray[np.int64],
-    *,
-    epochs: int,
-    batch_size: int,
-    hidden_share: float,
-    seed: int,
-) -> list[float]:
-    """Call ``step`` for batches of users in a new order every epoch, with other items hidden every time.
-
-    Parameters
-    ----------
-    step : callable
-        Takes users (B,), their rows of ``taken`` and the same rows with items hidden (B, n_items);
-        changes the weights and returns the loss.
-    taken : scipy.sparse.csr_matrix, (n_users, n_items)
-    users : numpy.ndarray
-        Whom to learn from.
-    epochs, batch_size, seed : int
-    hidden_share : float
-        See `helpers.models.userlevel.hide_items`.
-
-    Returns
-    -------
-    list of float
-        Mean loss of each epoch.
-    """
-    generator = np.random.default_rng([seed, 1])
-    history = []
-    for _ in range(epochs):
-        order = generator.permutation(users)
-        parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        losses = [step(part, taken[part], hide_items(taken[part], hidden_share, generator)) for part in parts]
-        history.append(float(np.average(losses, weights=[len(part) for part in parts])))
-    return history
-
-
-def adam(variables: list[Any], learning_rate: float) -> Callable[[list[Any]], None]:
-    """Adam in one pass over each array, as TensorFlow's own kernel does it; half the time of Keras' Adam.
-
-    Parameters
-    ----------
-    variables : list of tf.Variable
-        Changed in place.
-    learning_rate : float
-
-    Returns
-    -------
-    callable
-        Takes one gradient a variable, and makes a step; for use inside a ``tf.function``.
-
-    References
-    ----------
-    Kingma and Ba 2015, "Adam: a method for stochastic optimization".
-    """
-    import tensorflow as tf
-
-    moments = [[tf.Variable(tf.zeros_like(v)) for v in variables] for _ in range(2)]
-    powers = [tf.Variable(1.0), tf.Variable(1.0)]
-
-    def step(slopes: list[Any]) -> None:
-        for power, beta in zip(powers, (0.9, 0.999), strict=True):
-            power.assign(power * beta)
-        for variable, first, second, slope in zip(variables, *moments, slopes, strict=True):
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle, m=first.handle, v=second.handle,
-                beta1_power=powers[0], beta2_power=powers[1], lr=learning_rate,
-                beta1=0.9, beta2=0.999, epsilon=1e-7,
-                grad=tf.convert_to_tensor(slope),  # lookups give only some rows
-            )  # fmt: skip
-
-    return step
-
-
-class HistoryModel:
-    """What every model that scores users by their histories shares.
-
-    A subclass sets `weights` in ``fit`` and says in ``score_histories`` how they score.
-    """
-
-    weights: Weights
-    history: list[float]
-
-    def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
-        """Return the score of every item for some histories, (n_users, n_items)."""
-        raise NotImplementedError
-
-    def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Return the score of every item for some users of the training data, (len(users), n_items).
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        TypeError, ValueError, IndexError
-            As `helpers.models.checks.check_indices`.
-        """
-        taken = self._known()
-        return self.score_histories(taken[check_indices(np.asarray(users), taken.shape[0], "users")])
-
-    def _known(self) -> sparse.csr_matrix:
-        if not hasattr(self, "_taken"):
-            raise NotFittedError(f"{type(self).__name__}: call fit(data) before asking it")
-        taken: sparse.csr_matrix = self._taken
-        return taken
-
-    def _remember(self, data: Interactions) -> npt.NDArray[np.int64]:
-        """Keep the histories; return the users who have one."""
-        self._taken = binary_matrix(data)
-        return np.flatnonzero(np.diff(self._taken.indptr))
 
 
 class UserLevel(HistoryModel):
@@ -190,40 +74,29 @@ class UserLevel(HistoryModel):
     ) -> None:
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r}: expected one of {', '.join(LOSSES)}")
-        for name, value in {
-            "hidden": hidden,
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "n_drawn": n_drawn,
-        }.items():
-            if value < 1:
-                raise ValueError(f"{name}={value}: expected at least 1")
-        if learning_rate <= 0 or decay < 0 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"learning_rate={learning_rate}, decay={decay}, dropout={dropout}: "
-                "expected above 0, 0 or more, and a share from 0 to below 1"
-            )
+        check_settings(
+            learning_rate, dropout, hidden=hidden, epochs=epochs, batch_size=batch_size, n_drawn=n_drawn
+        )
+        if decay < 0:
+            raise ValueError(f"decay={decay}: expected 0 or more")
         self.loss, self.hidden, self.epochs, self.learning_rate = loss, hidden, epochs, learning_rate
         self.dropout, self.decay, self.batch_size, self.seed = dropout, decay, batch_size, seed
         self.n_drawn, self.alpha, self.corrected = n_drawn, alpha, corrected
 
     def fit(self, data: Interactions) -> UserLevel:
         """Train on the users of ``data`` who have a history."""
+        users = self._remember(data)
+        with freed_afterwards():
+            self.weights = self._trained(data, users)
+        return self
+
+    def _trained(self, data: Interactions, users: npt.NDArray[np.int64]) -> Weights:
         from helpers.models.userlevel_keras import copy_from_keras, keras_user_level
 
-        users = self._remember(data)
-        taken = self._known()
         start = first_weights(data.n_items, self.hidden, data.item_counts(), len(users), self.seed)
         model = keras_user_level(start, form="multi-hot")
-        step = self._step(model, data)
-        self.history = minimize(
-            step, taken, users, epochs=self.epochs, batch_size=self.batch_size,
-            hidden_share=self.dropout, seed=self.seed,
-        )  # fmt: skip
-        self.weights = copy_from_keras(model)
-        del model, step
-        gc.collect()  # the compiled step and the network refer to each other
-        return self
+        self._minimize(self._step(model, data), users)
+        return copy_from_keras(model)
 
     def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
         """Return the score of every item for histories of anyone, (n_users, n_items).
@@ -244,28 +117,21 @@ class UserLevel(HistoryModel):
         return forward(self.weights, histories)
 
     def _step(self, model: Any, data: Interactions) -> Step:
-        """One step of Adam on one batch, compiled once for all batch sizes."""
+        """One step of Adam on one batch."""
         import tensorflow as tf
 
-        variables = [variable.value for variable in model.trainable_variables]
-        descend = adam(variables, self.learning_rate)
-        extra_inputs = self._draws(data)
-        to_loss = self._loss_of(model)
+        to_loss, extra_inputs = self._loss_of(model), self._draws(data)
         tables = [model.get_layer(name).table for name in ("history", "items")]
 
-        @tf.function(reduce_retracing=True)  # type: ignore[misc, unused-ignore]
-        def improve(taken: Any, shown: Any, extra: Any) -> Any:
-            with tf.GradientTape() as tape:
-                loss = to_loss(taken, shown, extra)
-                total = loss
-                if self.decay:
-                    total += self.decay * tf.add_n([tf.reduce_sum(tf.square(t)) for t in tables])
-            descend(tape.gradient(total, variables))
-            return loss
+        def loss(taken: Any, shown: Any, extra: Any) -> tuple[Any, Any]:
+            squares = [tf.reduce_sum(tf.square(t)) for t in tables] if self.decay else [tf.zeros(())]
+            return to_loss(taken, shown, extra), self.decay * tf.add_n(squares)
+
+        improve = adam_step(loss, [variable.value for variable in model.trainable_variables])
+        rate = np.float32(self.learning_rate)
 
         def step(users: npt.NDArray[np.int64], rows: sparse.csr_matrix, shown: sparse.csr_matrix) -> float:
-            extra = {name: tf.constant(value) for name, value in extra_inputs(users, rows).items()}
-            return float(improve(tf.constant(rows.toarray()), tf.constant(shown.toarray()), extra))
+            return float(improve(rate, rows.toarray(), shown.toarray(), extra_inputs(users, rows)))
 
         return step
 

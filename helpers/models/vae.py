@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from helpers.models.histories import HistoryModel, Step, check_settings
 from helpers.models.optimizers import Weights
+from helpers.models.tf_adam import adam_step, freed_afterwards
 from helpers.models.userlevel import first_weights, hidden_layer
-from helpers.models.userlevel_training import HistoryModel, Step, adam, minimize
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
@@ -61,21 +61,22 @@ class MultVAE(HistoryModel):
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        sizes = {"hidden": hidden, "latent": latent, "epochs": epochs, "batch_size": batch_size}
-        for name, value in sizes.items():
-            if value < 1:
-                raise ValueError(f"{name}={value}: expected at least 1")
-        if learning_rate <= 0 or strength < 0 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"learning_rate={learning_rate}, strength={strength}, dropout={dropout}: "
-                "expected above 0, 0 or more, and a share from 0 to below 1"
-            )
+        check_settings(
+            learning_rate, dropout, hidden=hidden, latent=latent, epochs=epochs, batch_size=batch_size
+        )
+        if strength < 0:
+            raise ValueError(f"strength={strength}: expected 0 or more")
         self.hidden, self.latent, self.epochs, self.batch_size = hidden, latent, epochs, batch_size
         self.learning_rate, self.dropout, self.strength, self.seed = learning_rate, dropout, strength, seed
 
     def fit(self, data: Interactions) -> MultVAE:
         """Train on the users of ``data`` who have a history."""
         users = self._remember(data)
+        with freed_afterwards():
+            self.weights = self._trained(data, users)
+        return self
+
+    def _trained(self, data: Interactions, users: npt.NDArray[np.int64]) -> Weights:
         start = first_weights(data.n_items, self.hidden, data.item_counts(), len(users), self.seed)
         generator = np.random.default_rng([self.seed, 3])
         for name in ("to_mean", "to_log_variance"):
@@ -85,14 +86,8 @@ class MultVAE(HistoryModel):
             0, 0.3 / np.sqrt(self.latent), (data.n_items, self.latent)
         ).astype(np.float32)
         step, weights = self._step(start, -(-len(users) // self.batch_size) * self.epochs)
-        self.history = minimize(
-            step, self._known(), users, epochs=self.epochs, batch_size=self.batch_size,
-            hidden_share=self.dropout, seed=self.seed,
-        )  # fmt: skip
-        self.weights = {name: variable.numpy() for name, variable in weights.items()}
-        del step, weights
-        gc.collect()  # the compiled step and its variables refer to each other
-        return self
+        self._minimize(step, users)
+        return {name: variable.numpy() for name, variable in weights.items()}
 
     def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
         """Return the score of every item for histories of anyone, (n_users, n_items).
@@ -121,31 +116,26 @@ class MultVAE(HistoryModel):
         from helpers.models.userlevel_losses import multinomial
 
         w = {name: tf.Variable(value, name=name) for name, value in start.items()}
-        variables = list(w.values())
-        descend = adam(variables, self.learning_rate)
         generator = tf.random.Generator.from_seed(self.seed)
 
-        @tf.function(reduce_retracing=True)  # type: ignore[misc, unused-ignore]
-        def improve(taken: Any, shown: Any, strength: Any) -> Any:
+        def loss(taken: Any, shown: Any, strength: Any) -> tuple[Any, Any]:
             length = tf.maximum(tf.reduce_sum(shown, axis=1, keepdims=True), 1.0)
-            with tf.GradientTape() as tape:
-                hidden = tf.tanh(tf.matmul(shown, w["item_in"]) / tf.sqrt(length) + w["hidden_bias"])
-                mean, log_variance = hidden @ w["to_mean"], hidden @ w["to_log_variance"]
-                drawn = mean + tf.exp(log_variance / 2) * generator.normal(tf.shape(mean))
-                scores = tf.matmul(drawn, w["item_out"], transpose_b=True) + w["item_bias"]
-                divergence = kl_to_standard_normal(mean, log_variance)
-                loss = multinomial(scores, taken) + strength * tf.reduce_mean(divergence)
-            descend(tape.gradient(loss, variables))
-            return loss
+            hidden = tf.tanh(tf.matmul(shown, w["item_in"]) / tf.sqrt(length) + w["hidden_bias"])
+            mean, log_variance = hidden @ w["to_mean"], hidden @ w["to_log_variance"]
+            drawn = mean + tf.exp(log_variance / 2) * generator.normal(tf.shape(mean))
+            scores = tf.matmul(drawn, w["item_out"], transpose_b=True) + w["item_bias"]
+            divergence = strength * tf.reduce_mean(kl_to_standard_normal(mean, log_variance))
+            return multinomial(scores, taken) + divergence, 0.0
 
+        improve = adam_step(loss, list(w.values()))
+        rate = np.float32(self.learning_rate)
         done = 0
 
         def step(users: npt.NDArray[np.int64], rows: sparse.csr_matrix, shown: sparse.csr_matrix) -> float:
             nonlocal done
             done += 1
-            strength = self.strength * min(1.0, 2 * done / steps)
-            arrays = tf.constant(rows.toarray()), tf.constant(shown.toarray())
-            return float(improve(*arrays, tf.constant(strength, tf.float32)))
+            strength = np.float32(self.strength * min(1.0, 2 * done / steps))
+            return float(improve(rate, rows.toarray(), shown.toarray(), strength))
 
         return step, w
 

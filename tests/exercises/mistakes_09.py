@@ -20,7 +20,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("h = list(history)\nx = h[:-k][:width]\nreturn x + [-1] * (width - len(x)), h[-k:]", "earliest"),
         (
             "h = list(history)\nx = h[:-k][-width:]\nreturn x + [-1] * (width - len(x)), h[-k:]",
-            "never trained",
+            "stays whole",
         ),
     ],
     "09.q2": [('choice = "a"', "not this one"), ('choice = "c"', "mask_zero")],

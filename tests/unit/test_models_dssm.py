@@ -132,6 +132,13 @@ def test_content_neighbors_vote(few):
         content.ContentKNN(rows).scores([0])
 
 
+@pytest.mark.parametrize("wrong", [4, -1])
+def test_an_item_outside_the_catalog_is_refused_by_neighbors(few, wrong):
+    rows = content.genre_rows(ITEMS)
+    with pytest.raises(IndexError, match=rf"items: index {wrong}.*0\.\.3"):
+        content.ContentKNN(rows, neighbors=1).fit(few).scores([0], [2, wrong])
+
+
 def test_joined_rows_add_their_cosines():
     a, b = sparse.csr_matrix([[1.0, 0], [0.6, 0.8]]), sparse.csr_matrix([[1.0], [1.0]])
     both = content.join([(3, a), (1, b)])
@@ -334,29 +341,44 @@ def test_bad_calls_to_towers(fitted):
         fitted.scores([0], [30])
 
 
-@pytest.mark.parametrize(
-    "name, part, kind",
-    [
-        ("id", np.arange(30), "id"),
-        ("genres", np.ones((30, 2), np.float32), "bag"),
-        ("title", sparse.random(30, 50, 0.1, format="csr", dtype=np.float32, random_state=0), "bag"),
-        ("words", np.arange(90, dtype=np.int32).reshape(30, 3) % 7, "words"),
-        ("poster", np.zeros((30, 24, 16, 3), np.uint8), "picture"),
-    ],
-)
-def test_every_kind_of_part_trains_and_scores(name, part, kind):
-    assert dssm_keras.kind_of(name, part) == kind
+EVERY_KIND = {
+    "id": np.arange(30),
+    "genres": np.ones((30, 2), np.float32),
+    "title": sparse.random(30, 50, 0.1, format="csr", dtype=np.float32, random_state=0),
+    "words": np.arange(90, dtype=np.int32).reshape(30, 3) % 7,
+    "poster": np.zeros((30, 24, 16, 3), np.uint8),
+}
+
+
+def test_every_kind_of_part_is_recognized():
+    kinds = [dssm_keras.kind_of(name, part) for name, part in EVERY_KIND.items()]
+    assert kinds == ["id", "bag", "bag", "words", "picture"]
+
+
+def test_every_kind_of_part_trains_and_scores():
     train, _ = world()
-    model = dssm.TwoTowers(epochs=1, **{**SMALL, "entry_dropout": 0.3}, part_dropout=0.2).fit(
-        train, {name: part}
-    )
-    scores = model.scores([0, 1])
+    model = dssm.TwoTowers(epochs=1, **{**SMALL, "entry_dropout": 0.3}, part_dropout=0.2)
+    tower = dssm_keras.item_tower(EVERY_KIND, 8, 8)
+    assert {v.path.split("/")[0].split("_")[0] for v in tower.trainable_variables} >= EVERY_KIND.keys()
+    scores = model.fit(train, EVERY_KIND).scores([0, 1])
     assert scores.shape == (2, 30) and np.isfinite(scores).all()
+    assert all(np.isfinite(v.numpy()).all() for v in model.items.trainable_variables)
 
 
 def test_an_item_of_which_nothing_is_known_still_scores(fitted):
     nothing = fitted.item_vectors({"genres": np.zeros((1, 2), np.float32)})
     assert np.isfinite(nothing).all()
+
+
+def test_empty_titles_and_other_scripts_go_through_both_readers_of_text():
+    titles = ["", None, "卧虎藏龙", "Солярис", "$9.99"]
+    parts = {"title": text.hashed_trigrams(titles, 64), "words": text.word_indices(titles, 64, 3)}
+    for name, part in parts.items():
+        tower = dssm_keras.item_tower({name: part}, 8, 8)
+        found = tower({name: dssm_keras.part_rows(part, np.arange(5))}).numpy()
+        assert np.isfinite(found).all(), name
+        assert np.array_equal(found[0], found[1]), "an empty title is a missing one"
+        assert len(np.unique(found.round(4), axis=0)) == 4, f"{name}: other scripts are told apart"
 
 
 def test_a_part_of_an_unknown_kind_is_named():

@@ -1,5 +1,7 @@
 """User-level models: padding and its mask, four losses, the same function in three frameworks, bad input."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -202,18 +204,33 @@ def test_losses_by_hand():
     assert float(losses.multinomial(scores, taken)) == pytest.approx(-np.log(1 / 8) - np.log(2 / 8), abs=1e-5)
     by_item = np.log(2) + np.log(3 / 2) + np.log(6)  # chances 1/2, 2/3, 5/6
     assert float(losses.binary_cross_entropy(scores, taken)) == pytest.approx(by_item, abs=1e-5)
+    import tensorflow as tf
+
+    logits = tf.constant(scores)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = losses.binary_cross_entropy(logits, tf.constant(taken))
+    chances = np.array([[1 / 2, 2 / 3, 5 / 6]])
+    np.testing.assert_allclose(tape.gradient(loss, logits), chances - taken, atol=1e-6)
     pairs = losses.pairwise(scores, [0, 0], [0, 1], [2, 2])
     assert float(pairs) == pytest.approx(np.log(6) + np.log(7 / 2), abs=1e-5)
 
 
-def sampled(drawn, n_expected, corrected=True):
-    """The sampled loss of one user who took item 0, for chances ``q`` and a fixed sample."""
+@cache
+def compiled_sampled_loss():
+    import tensorflow as tf
+
     from helpers.models.userlevel_losses import sampled_multinomial
 
+    return tf.function(sampled_multinomial, reduce_retracing=True)
+
+
+def sampled(drawn, n_expected, corrected=True):
+    """The sampled loss of one user who took item 0, for chances ``q`` and a fixed sample."""
     hidden, out = np.ones((1, 1), np.float32), np.log([[1.0], [2.0], [5.0]]).astype(np.float32)
     log_expected = np.log(n_expected[drawn]) if corrected else np.zeros(len(drawn))
     return float(
-        sampled_multinomial(
+        compiled_sampled_loss()(
             hidden, out, np.zeros(3, np.float32), np.array([0]), np.array([0]), drawn,
             log_expected.astype(np.float32), (drawn[None] == 0).astype(np.float32),
         )
@@ -246,7 +263,7 @@ def test_divergence_by_hand():
 
 @pytest.mark.parametrize("loss", ["binary", "multinomial", "pairwise", "sampled"])
 def test_each_loss_learns_two_kinds(world, loss):
-    model = UserLevel(loss, hidden=8, epochs=30, learning_rate=0.03, batch_size=16, n_drawn=20).fit(world)
+    model = UserLevel(loss, hidden=8, epochs=15, learning_rate=0.05, batch_size=16, n_drawn=20).fit(world)
     scores = model.score_histories([[0, 1, 2], [39, 38, 37]])
     assert scores[0, 3:20].mean() > scores[0, 20:37].mean() + 0.5
     assert scores[1, 20:37].mean() > scores[1, 3:20].mean() + 0.5
@@ -254,7 +271,7 @@ def test_each_loss_learns_two_kinds(world, loss):
 
 
 def test_the_vae_learns_two_kinds(world):
-    model = MultVAE(hidden=8, latent=4, epochs=30, learning_rate=0.03, batch_size=16).fit(world)
+    model = MultVAE(hidden=8, latent=4, epochs=15, learning_rate=0.05, batch_size=16).fit(world)
     scores = model.score_histories([[0, 1, 2], [-1, -1, -1]])
     assert scores[0, 3:20].mean() > scores[0, 20:].mean() + 0.5
     assert np.isfinite(scores).all()
@@ -280,6 +297,7 @@ def test_settings_and_calls_that_cannot_work_are_named(world):
         ({"hidden": 0}, "hidden=0"),
         ({"dropout": 1.0}, "dropout=1.0"),
         ({"learning_rate": 0}, "learning_rate=0"),
+        ({"decay": -1}, "decay=-1"),
     ):
         with pytest.raises(ValueError, match=text):
             UserLevel(**settings)
@@ -307,3 +325,46 @@ def test_a_split_by_events_matches_the_sequences():
     sequences = event_sequences(unique)
     for user in np.unique(split.test.frame["user"])[:50]:
         assert set(sequences[user][-3:]) == set(split.test.frame.query("user == @user")["item"])
+
+
+# --- the optimizer
+
+
+def test_adam_takes_the_steps_of_the_paper_also_for_rows_that_a_batch_repeats():
+    import tensorflow as tf
+
+    from helpers.models.optimizers import Adam
+    from helpers.models.tf_adam import adam_step
+
+    start = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    table = tf.Variable(start)
+    step = adam_step(lambda rows: (tf.reduce_sum(tf.gather(table, rows) ** 3), 0.0), [table])
+    by_hand, adam, everywhere = {"t": start.copy()}, Adam(0.1, epsilon=1e-7), {"t": np.arange(5)}
+    for rows in ([0, 1, 1, 1], [4, 4, 0], [2, 1]):
+        value = step(np.float32(0.1), np.array(rows))
+        assert float(value) == pytest.approx((by_hand["t"][rows] ** 3).sum(), rel=1e-4)
+        times = np.bincount(rows, minlength=5)[:, None]
+        adam.step(by_hand, everywhere, {"t": times * 3 * by_hand["t"] ** 2})
+    np.testing.assert_allclose(table.numpy(), by_hand["t"], atol=1e-4)
+
+
+def test_what_is_added_to_a_loss_is_descended_and_not_reported():
+    import tensorflow as tf
+
+    from helpers.models.tf_adam import adam_step
+
+    weight = tf.Variable([2.0])
+    step = adam_step(lambda: (tf.constant(7.0), tf.reduce_sum(weight**2)), [weight])
+    assert float(step(np.float32(0.5))) == 7
+    assert weight.numpy() == pytest.approx([1.5], abs=1e-4), "Adam's first step is as long as the rate"
+
+
+def test_a_training_leaves_no_variables_behind(world):
+    import gc
+
+    import tensorflow as tf
+
+    UserLevel(hidden=3, epochs=1).fit(world)
+    shapes = [v.shape for v in gc.get_objects() if isinstance(v, tf.Variable)]
+    assert tf.TensorShape([world.n_items, 3]) not in shapes
+    assert gc.get_freeze_count() == 0

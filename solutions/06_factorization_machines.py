@@ -724,7 +724,7 @@ if hundred is not None:
 #
 # **"#test_score (algo-1) : 1.00061402047"** (2018 talk). The talk shows the number without a word. Where does it come from? Its log
 # counts 80,000 training and 20,000 test rows, as the split u1 has, which its other notebooks read; and the file `u1.base` lies sorted by
-# user. So let us send exactly that, beside the trivial models. Its lines read `Epoch[1]` in our copy, but its counter stands at 3,201
+# user. So let us send exactly that, beside the trivial models. The log's lines read `Epoch[1]` in our copy, but its counter stands at 3,201
 # batches, 40 epochs of 80 and one, so we look at the 41st.
 
 # %% tags=["nbval-ignore-output"]
@@ -756,10 +756,9 @@ if hundred is not None:
     assert widest < 0.006 and abs(test_score_of(log) - 1.0006) < 0.002
 
 # %% [markdown]
-# Worse than two bias terms on the same rows. And the same zigzag, down to which users are hard: with shuffled rows these seven numbers would
-# hardly differ. So the talk's rows were not shuffled, and
-# its 1.0006 is neither a limit of the model nor mainly of its rates. The notebook it follows, by J. Simon, shuffles the file on the command
-# line; that line got lost.
+# Worse than two bias terms on the same rows. And the same zigzag, down to which users are hard: with shuffled rows these seven numbers
+# would hardly differ. So the talk's rows were not shuffled, and its 1.0006 is neither a limit of the model nor mainly of its rates. The
+# notebook it follows, by J. Simon, shuffles the file on the command line; that line got lost.
 #
 # **"Speed: 152590.06 samples/sec"** (same log, `ml.c4.xlarge`). The compiled loop behind our jobs passes that several times over on one core
 # of this machine; `python -m helpers bench` says by how much.

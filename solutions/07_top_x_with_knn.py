@@ -365,10 +365,11 @@ print(f"the ten nearest by L2 come in the order of the inner product for {agree}
 # ## What is the list worth?
 #
 # The search is exact, so the lists are as good as the model. How good is that? The held-out fifth knows: does one of the ten films on
-# the page turn up among the user's held-out ratings? (Whole catalog, seen removed, k = 10; some 30 held-out films a user, so these
-# numbers are far above chapter 05's, which hides one.) Popularity is the baseline, as always. Chapter 04 makes us suspicious of a model
+# the page turn up among the user's held-out ratings? (Whole catalog, seen removed, k = 10; some 30 held-out films a user on average,
+# so these numbers are far above chapter 05's, which hides one.) Popularity is the baseline, as always. Chapter 04 makes us suspicious of a model
 # that has learned from stars. So we train a second one on a second question: *taken or not*, with three sampled negatives for each
-# rating; its rates and its four epochs did best on a tenth of the training rows. It is the same job with `binary_classifier`, and the same `fold`, for a sigmoid keeps every order.
+# rating; its rates and its four epochs did best on a tenth of the training rows. It is the same job with `binary_classifier`, and the same
+# `fold`, for a sigmoid keeps every order.
 
 # %%
 taken = sampling.NegativeSampler(split.train, avoid="train").epoch(3, rng=np.random.default_rng(0))
@@ -399,8 +400,8 @@ pd.DataFrame(table, ["HR@10", "NDCG@10", "NDCG above popularity"]).T
 # ## Side features
 #
 # Ages, genres, keywords: with more features, $x$ has a user's part and an item's part, and each part is a sum. Let
-# $s_u = \sum_{j \in u} x_j v_j$ and $s_i = \sum_{j \in i} x_j v_j$. Pairs of one feature here and one there add up to $\langle s_u, s_i \rangle$. Pairs
-# *within* the user are the same for all items and drop out. Pairs within the item do not: they belong into the last number of $a_i$.
+# $s_u = \sum_{j \in u} x_j v_j$ and $s_i = \sum_{j \in i} x_j v_j$. Pairs of one feature here and one there add up to
+# $\langle s_u, s_i \rangle$. Pairs *within* the user are the same for all items and drop out. Pairs within the item do not: they belong into the last number of $a_i$.
 #
 # **Exercise 07.5** (12 min, *stretch*). Write `item_vectors(x, v, w1)` for a matrix `x` of items by features: all $a_i$,
 # `(n_items, k + 1)`, in $O(kn)$ as in chapter 06.

@@ -232,7 +232,9 @@ def _layer_without_pairs(f: Callable[..., Any]) -> None:
     got = numbers(f(users, items, np.ones((128, 1)), np.zeros(1)), "first_layer", (50, 400, 1))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    expect(np.allclose(got, 128), "64 ones beside 64 ones, weights of 1: every number of `first_layer` is 128.")
+    expect(
+        np.allclose(got, 128), "64 ones beside 64 ones, weights of 1: every number of `first_layer` is 128."
+    )
     expect(
         peak < 5e6,
         f"`first_layer` held {peak / 1e6:.0f} MB for 20,000 pairs of width 1: it builds the pairs. Multiply "

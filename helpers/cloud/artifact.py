@@ -32,7 +32,7 @@ _MEMBER = "model_algo-1"
 
 
 class ArtifactError(ValueError):
-    """The archive is not what a factorization-machines job leaves, or not safe to unpack."""
+    """The archive is not what a factorization-machines job leaves."""
 
 
 @dataclass(frozen=True)
@@ -225,92 +225,3 @@ def _read_zip(stream: io.BytesIO, name: str) -> FMArtifact:
     return FMArtifact(
         float(w0.ravel()[0]), w1.ravel().astype(np.float32), v, meta.get("training_parameters", {})
     )
-
-
-def pack(folder: Path, target: Path) -> Path:
-    """Pack the content of a folder as ``model.tar.gz``, the same bytes for the same files.
-
-    Parameters
-    ----------
-    folder, target : Path
-        What to pack, and the archive to write.
-
-    Returns
-    -------
-    Path
-        ``target``.
-    """
-    import gzip
-
-    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        member.mtime = member.uid = member.gid = 0
-        member.uname = member.gname = ""
-        return member
-
-    with (
-        target.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w") as archive,
-    ):
-        for child in sorted(Path(folder).iterdir()):
-            archive.add(child, arcname=child.name, filter=plain)
-    return target
-
-
-def unpack(archive: Path, folder: Path) -> list[str]:
-    """Unpack a ``.tar.gz`` whose members all stay inside ``folder``.
-
-    Parameters
-    ----------
-    archive, folder : Path
-        What to unpack, and where to; the folder is made.
-
-    Returns
-    -------
-    list of str
-        Names of the members.
-
-    Raises
-    ------
-    ArtifactError
-        It is no tar archive, or a member would be written elsewhere, is a link or a device; then nothing is
-        written.
-    """
-    folder = Path(folder)
-    try:
-        with tarfile.open(archive) as tar:
-            members = tar.getmembers()
-            for member in members:
-                _refuse_escape(member, Path(archive).name)
-            folder.mkdir(parents=True, exist_ok=True)
-            for member in members:
-                _write_member(tar, member, folder)
-    except (tarfile.TarError, EOFError, OSError) as wrong:
-        if isinstance(wrong, OSError) and wrong.errno is not None:
-            raise  # the disk, not the archive
-        raise ArtifactError(f"{Path(archive).name}: not a complete .tar.gz archive: {wrong}") from None
-    return [member.name for member in members]
-
-
-def _refuse_escape(member: tarfile.TarInfo, archive: str) -> None:
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or "\\" in member.name:
-        raise ArtifactError(
-            f"{archive}: member {member.name!r} would be written outside the folder; nothing was unpacked"
-        )
-    if not (member.isfile() or member.isdir()):
-        raise ArtifactError(f"{archive}: member {member.name!r} is a link or a device; nothing was unpacked")
-
-
-def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    target = folder / member.name
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source = tar.extractfile(member)
-    assert source is not None
-    with target.open("wb") as out:
-        while chunk := source.read(1 << 20):
-            out.write(chunk)
-    target.chmod(0o755 if member.mode & 0o100 else 0o644)

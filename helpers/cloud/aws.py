@@ -8,7 +8,7 @@ from typing import Any
 from helpers.cloud import sdk
 from helpers.cloud.connection import Connection
 from helpers.cloud.errors import CloudError
-from helpers.cloud.prices import PRICES, Estimate, estimate
+from helpers.cloud.prices import PRICE_LIST, PRICES, Estimate, estimate
 
 #: How the name of everything that costs money begins, so that it can be found and deleted.
 PREFIX = "course-"
@@ -109,8 +109,11 @@ def before(operation: str, request: dict[str, Any]) -> None:
             f"On AWS everything the course makes is named {PREFIX}…, so that it can be found and deleted;"
             f" {operation} was asked for {name!r}."
         )
-    for sentence in costs(operation, request):
+    sentences = costs(operation, request)
+    for sentence in sentences:
         print(sentence)
+    if sentences:
+        print(f"These prices are approximate: check the price list, {PRICE_LIST}.")
 
 
 def costs(operation: str, request: dict[str, Any]) -> list[str]:

@@ -26,6 +26,18 @@ class ApiError(Exception):
         self.status = status
 
 
+def failure(error: Exception) -> str:
+    """Return what the ``FailureReason`` of a job says of the error that ended it."""
+    if isinstance(error, ApiError):
+        return str(error)
+    answered = getattr(error, "response", {}).get("ResponseMetadata", {})  # by S3, in a client's error
+    if 400 <= answered.get("HTTPStatusCode", 500) < 500:
+        return f"ClientError: {error}"
+    if isinstance(error, OSError):  # a full disk, for one
+        return f"InternalServerError: this machine could not run the job: {error.strerror or error}"
+    return f"InternalServerError: {type(error).__name__}: {error}"
+
+
 _REASON = 1024  # characters of a FailureReason
 _HEAD = 200
 

@@ -13,16 +13,16 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import IO
 
 from helpers.cloud import local
 from helpers.cloud.errors import CloudError
+from helpers.cloud.files import hold
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until Ctrl-C; 0, or 2 where it can't."""
     parser = argparse.ArgumentParser(prog="python -m helpers cloud", description="SageMaker for a whole lab.")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (any free one)")
+    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (any free one)")
     parser.add_argument("--state", type=Path, default=None, help="folder for what is stored")
     options = parser.parse_args(arguments)
     folder = options.state or local.state_folder()
@@ -35,17 +35,33 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (folder / "lock").open("a", encoding="utf-8") as guard:
-            if not _hold(guard):
-                print(f"A lab's server already uses {folder}.", file=sys.stderr)
-                return 2
+        lock = hold(folder / "lock")
+        if lock is None:
+            print(
+                f"A lab's server already uses {folder}: notebooks find it. End that one with Ctrl-C first, or"
+                " name another folder with --state.",
+                file=sys.stderr,
+            )
+            return 2
+        try:
             return _serve(folder, options.port, over)
+        finally:
+            os.close(lock)
     except CloudError as error:
-        print(error, file=sys.stderr)
+        taken = options.port and "can't be used" in str(error)
+        hint = f" Name another --port than {options.port}, or none." if taken else ""
+        print(f"{error}{hint}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{folder} can't be used: {error.strerror}. Name another folder with --state.", file=sys.stderr)
         return 2
+
+
+def _port(text: str) -> int:
+    """Read a port's number."""
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: expected a number from 0 to 65535")
+    return int(text)
 
 
 def _serve(folder: Path, port: int, over: threading.Event) -> int:
@@ -62,23 +78,11 @@ def _serve(folder: Path, port: int, over: threading.Event) -> int:
             if server.process.poll() is not None:
                 print("The service ended by itself; start this again.", file=sys.stderr)
                 return 1
+        print(f"Ended. What is stored stays in {folder}.", flush=True)
         return 0
     finally:
         (folder / "server.json").unlink(missing_ok=True)
         server.stop()
-
-
-def _hold(guard: IO[str]) -> bool:
-    """Whether the folder is now this process's alone; the system lets go of it when the process ends."""
-    if os.name == "nt":
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from helpers.cloud.errors import CloudError
+from helpers.cloud.files import work_folder, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-west-2"
-_START_SECONDS = 30.0
+_START_SECONDS = 90.0  # on a machine that does much else; one that dies is noticed at once
 _TOKEN_BYTES = 16
 
 
@@ -134,22 +134,24 @@ def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) ->
         AWS region that it plays.
     """
     token = "COURSE" + secrets.token_hex(_TOKEN_BYTES).upper()
-    temporary = tempfile.gettempdir()
-    # the SDK's scripts do not quote paths
-    work = Path(tempfile.mkdtemp(prefix="course-cloud-", dir=temporary if " " not in temporary else "/tmp"))
+    work, lock = work_folder()
     command = [sys.executable, "-m", "helpers.cloud.service", "--work", str(work), "--region", region]
     command += ["--port", str(port)] + (["--state", str(state)] if state is not None else [])
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    with (work / "errors.log").open("wb") as errors:
-        process = subprocess.Popen(
-            command,
-            cwd=work,
-            env=os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,  # Ctrl-C in the kernel is not for the service
-        )
+    try:
+        with (work / "errors.log").open("wb") as errors:
+            process = subprocess.Popen(
+                command,
+                cwd=work,
+                env=os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C in the kernel is not for the service
+                pass_fds=() if os.name == "nt" else (lock,),  # the folder is its own as long as it lives
+            )
+    finally:
+        os.close(lock)
     return Launched(process, work, token, region)
 
 
@@ -197,12 +199,8 @@ def find() -> Server | None:
 
 def announce(server: Server, folder: Path) -> None:
     """Let kernels find a lab's service; only this user can read how."""
-    path = folder / "server.json"
-    draft = path.with_suffix(".tmp")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump({"port": server.port, "token": server.token, "region": server.region}, file)
-    draft.replace(path)
+    said = {"port": server.port, "token": server.token, "region": server.region}
+    write_atomically(folder / "server.json", json.dumps(said).encode(), 0o600)
 
 
 _before: dict[str, str] | None = None

@@ -1,4 +1,8 @@
-"""What an hour of an instance costs on AWS, for an estimate before anything starts."""
+"""About what an hour of an instance costs on AWS, for an estimate before anything starts.
+
+The prices were written down from memory of AWS' list, not copied from it, and AWS changes it: they are
+approximate. Check the price list (``PRICE_LIST``) before anything long starts.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ from dataclasses import dataclass
 
 from helpers.cloud.errors import CloudError
 
-#: The list the prices are from; AWS changes them, so look them up before a long job.
+PRICE_LIST = "https://aws.amazon.com/sagemaker/pricing/"
+#: About when these prices held, as far as we know; no day and no copy of the list stands behind it.
 DATE = "list of 2024"
-#: Dollars an hour, on demand, us-west-2 (Oregon), SageMaker training and hosting.
+#: Approximate dollars an hour, on demand, us-west-2 (Oregon), SageMaker training and hosting.
 PRICES = {
     "ml.t2.medium": 0.056,
     "ml.t3.medium": 0.05,
@@ -40,7 +45,7 @@ class Estimate:
     count : int
         How many instances.
     dollars : float
-        Price in US dollars.
+        Approximate price in US dollars.
     """
 
     instance_type: str
@@ -61,7 +66,7 @@ class Estimate:
 
 
 def estimate(instance_type: str, hours: float, count: int = 1) -> Estimate:
-    """Estimate what instances cost on AWS.
+    """Estimate what instances cost on AWS, from approximate prices: check the price list.
 
     Parameters
     ----------
@@ -85,7 +90,7 @@ def estimate(instance_type: str, hours: float, count: int = 1) -> Estimate:
     if instance_type not in PRICES:
         raise CloudError(
             f"The price of {instance_type!r} is not in the course's table ({', '.join(sorted(PRICES))});"
-            " see https://aws.amazon.com/sagemaker/pricing/."
+            f" see {PRICE_LIST}."
         )
     if not 0 <= hours < float("inf") or count < 1:
         raise CloudError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -149,6 +150,17 @@ class Aws:
         body = value if isinstance(value, bytes) else json.dumps(value)
         return json.loads(self.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)["Body"].read())
 
+    def log_with(self, line: str, group: str, prefix: str, seconds: float = 30) -> list[str]:
+        """Read a log until a line that begins so is in it: lines get there a moment after they are written."""
+        limit = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(self.client("logs").exceptions.ResourceNotFoundException):
+                lines = self.log(group, prefix)
+                if any(one.startswith(line) for one in lines):
+                    return lines
+            assert time.monotonic() < limit, f"no line of {group}/{prefix} begins with {line!r}"
+            time.sleep(0.05)
+
     def log(self, group: str, prefix: str) -> list[str]:
         logs = self.client("logs")
         streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
@@ -171,7 +183,7 @@ def tar(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def wait(describe, member: str, *busy: str, seconds: float = 60) -> dict:
+def wait(describe, member: str, *busy: str, seconds: float = 180) -> dict:
     """Describe until a status is final."""
     limit = time.monotonic() + seconds
     while True:

@@ -1,4 +1,4 @@
-"""The factorization machine's artifact: MXNet's bytes without MXNet, and archives that are not what they seem."""
+"""The factorization machine's artifact: MXNet's bytes without MXNet, and files that are not what they seem."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from helpers import gates
-from helpers.cloud import artifact
+from helpers.cloud import archive, artifact
 from helpers.cloud.artifact import ArtifactError, FMArtifact
 
 needs_mxnet = pytest.mark.skipif(not gates.mxnet, reason="MXNet has no wheel for this machine")
@@ -35,21 +35,15 @@ def scores(model: FMArtifact, x: np.ndarray) -> np.ndarray:
 def test_round_trip_through_the_archive(model, tmp_path):
     (tmp_path / "model").mkdir()
     artifact.write_model(tmp_path / "model", model)
-    archive = artifact.pack(tmp_path / "model", tmp_path / "model.tar.gz")
-    assert artifact.unpack(archive, tmp_path / "out") == ["model_algo-1"]
-    for path in (archive, tmp_path / "out", tmp_path / "out" / "model_algo-1"):
+    packed = tmp_path / "model.tar.gz"
+    with packed.open("wb") as file:
+        archive.pack(tmp_path / "model", file)
+    assert archive.unpack(packed.read_bytes(), "it", tmp_path / "out") == ["model_algo-1"]
+    for path in (packed, tmp_path / "out", tmp_path / "out" / "model_algo-1"):
         found = artifact.read_model(path)
         assert found.w0 == 0.75 and found.hyperparameters == model.hyperparameters
         np.testing.assert_array_equal(found.w1, model.w1)
         np.testing.assert_array_equal(found.v, model.v)
-
-
-def test_packing_twice_gives_the_same_bytes(model, tmp_path):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "a.txt").write_text("x")
-    one = artifact.pack(tmp_path / "model", tmp_path / "one").read_bytes()
-    (tmp_path / "model" / "a.txt").touch()
-    assert artifact.pack(tmp_path / "model", tmp_path / "two").read_bytes() == one
 
 
 @needs_mxnet
@@ -85,50 +79,16 @@ def test_mxnet_loads_and_scores_it(model, tmp_path, kind):
 
 
 def tar_of(path, *members: tuple[tarfile.TarInfo, bytes]):
-    with tarfile.open(path, "w:gz") as archive:
+    with tarfile.open(path, "w:gz") as tar:
         for info, content in members:
             info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
+            tar.addfile(info, io.BytesIO(content))
     return path
 
 
-def link(name: str, target: str) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = tarfile.SYMTYPE, target
-    return info
-
-
-@pytest.mark.parametrize(
-    "bad, message",
-    [
-        (tarfile.TarInfo("../escape"), r"'../escape' would be written outside"),
-        (tarfile.TarInfo("a/../../escape"), r"would be written outside"),
-        (tarfile.TarInfo("/tmp/escape"), r"would be written outside"),
-        (link("inside", "/etc/passwd"), r"'inside' is a link"),
-    ],
-)
-def test_an_archive_that_reaches_out_writes_nothing(tmp_path, bad, message):
-    archive = tar_of(tmp_path / "m.tar.gz", (tarfile.TarInfo("good"), b"x"), (bad, b""))
-    with pytest.raises(ArtifactError, match=message):
-        artifact.unpack(archive, tmp_path / "out")
-    assert not (tmp_path / "out").exists() and not (tmp_path / "escape").exists()
-
-
-def test_archives_that_are_none(tmp_path, model):
-    (tmp_path / "x.tar.gz").write_bytes(b"hello")
-    with pytest.raises(ArtifactError, match=r"x.tar.gz: not a complete .tar.gz"):
-        artifact.unpack(tmp_path / "x.tar.gz", tmp_path / "out")
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "big").write_bytes(np.random.default_rng(0).bytes(100_000))
-    whole = artifact.pack(tmp_path / "model", tmp_path / "y.tar.gz").read_bytes()
-    (tmp_path / "y.tar.gz").write_bytes(whole[:60_000])
-    with pytest.raises(ArtifactError, match="not a complete"):
-        artifact.unpack(tmp_path / "y.tar.gz", tmp_path / "out")
-
-
 def test_a_model_without_factors_says_so(tmp_path):
-    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as archive:
-        archive.writestr(
+    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as zipped:
+        zipped.writestr(
             "params", artifact.dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
         )
     with pytest.raises(ArtifactError, match=r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"):
@@ -144,8 +104,8 @@ def test_other_files_are_refused(tmp_path):
     other = tar_of(tmp_path / "other.tar.gz", (tarfile.TarInfo("saved_model.pb"), b"x"))
     with pytest.raises(ArtifactError, match=r"holds saved_model.pb; expected model_algo-1"):
         artifact.read_model(other)
-    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as archive:
-        archive.writestr("meta.json", "{}")
+    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as zipped:
+        zipped.writestr("meta.json", "{}")
     with pytest.raises(ArtifactError, match=r"holds meta.json; expected params"):
         artifact.read_model(tmp_path)
 

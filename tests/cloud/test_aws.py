@@ -164,8 +164,10 @@ def test_the_price_is_printed_before_a_job_starts(account, capsys):
         "create_training_job", {"TrainingJobArn": "arn:aws:sagemaker:us-west-2:1:training-job/x"}, ANY_JOB
     )
     made.client("sagemaker").create_training_job(**job("course-05-x"))
-    assert capsys.readouterr().out.startswith(
-        "At most: About $0.20: 2 × ml.c5.xlarge for 0.5 h at $0.204 an hour"
+    said = capsys.readouterr().out
+    assert said.startswith("At most: About $0.20: 2 × ml.c5.xlarge for 0.5 h at $0.204 an hour")
+    assert said.endswith(
+        "These prices are approximate: check the price list, https://aws.amazon.com/sagemaker/pricing/.\n"
     )
     with pytest.raises(cloud.CloudError, match="everything the course makes is named course-…"):
         made.client("sagemaker").create_training_job(**job("x"))

@@ -70,7 +70,27 @@ def test_it_is_deployed_and_answers(aws, done):
     with pytest.raises(aws.runtime.exceptions.ModelError) as refused:
         aws.runtime.invoke_endpoint(EndpointName="fm", Body=b"1,2", ContentType="text/csv")
     assert 400 <= refused.value.response["OriginalStatusCode"] < 500
+    for wrong, sentence in (
+        (b"{", "malformed application/json"),
+        (b'{"instances": [{"features": [1, 2]}]}', "2 values, but feature_dim is 30"),
+        (b'{"instances": [{"features": {"keys": [30], "values": [1]}}]}', "key 30 is out of range"),
+        (b'{"instances": [{"features": {"keys": [1], "values": [NaN]}}]}', "NaN"),
+    ):
+        with pytest.raises(aws.runtime.exceptions.ModelError, match=sentence) as refused:
+            aws.ask("fm", wrong)
+        assert refused.value.response["OriginalStatusCode"] == 400
     aws.sm.delete_endpoint(EndpointName="fm")
+
+
+def test_records_are_transformed(aws, done, data):
+    from tests.cloud.test_jobs import transform
+
+    aws.model("fm-batch", done["ModelArtifacts"]["S3ModelArtifacts"], IMAGE)
+    kind = {"ContentType": "application/x-recordio-protobuf", "SplitType": "RecordIO"}
+    found = transform(aws, "fm-records", data, "fm-batch", TransformInput=kind, MaxPayloadInMB=1)
+    assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
+    answers = [json.loads(line) for line in aws.get("batch/fm-records/train.out").splitlines()]
+    assert len(answers) == 500 and all(np.isfinite(answer["score"]) for answer in answers)
 
 
 def test_a_wrong_setting_is_the_callers_fault(aws, data):
@@ -99,7 +119,7 @@ def test_it_is_tuned_by_its_own_metrics(aws, data):
         HyperParameterTuningJobConfig={
             "Strategy": "Grid",
             "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "train:rmse"},
-            "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 1},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
             "ParameterRanges": ranges,
         },
         TrainingJobDefinition=definition,

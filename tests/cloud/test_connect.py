@@ -121,7 +121,7 @@ def notebook(tmp_path_factory):
         cwd=home,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     first, *parts = done.stdout.split("-- ")
@@ -182,11 +182,10 @@ aws.deploy("kept", aws.archive("m.tar.gz", {"model.json": '{"w": 3}', "code/infe
 code = "import os, subprocess, sys, time; c = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(99)']); print('pid', os.getpid(), c.pid, flush=True); time.sleep(99)"
 aws.sm.create_training_job(**aws.train_request("kept", code))
 lines = []
-while not any(line.startswith("pid") for line in lines):
+while sum(line.startswith("pid") for line in lines) < 2:
     time.sleep(.05)
-    try: lines = aws.log("/aws/sagemaker/TrainingJobs", "kept/")
+    try: lines = aws.log("/aws/sagemaker/TrainingJobs", "kept/") + aws.log("/aws/sagemaker/Endpoints/kept", "AllTraffic/")
     except Exception: pass
-lines += aws.log("/aws/sagemaker/Endpoints/kept", "AllTraffic/")
 pids = [int(w) for line in lines if line.startswith("pid") for w in line.split()[1:]]
 print(json.dumps({"pids": [connection._server.process.pid, *pids], "work": str(connection._server.work)}), flush=True)
 %s

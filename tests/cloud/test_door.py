@@ -9,6 +9,7 @@ import socket
 import pytest
 
 from helpers.cloud import CloudError, local
+from tests.cloud.conftest import BUCKET
 
 
 def ask(server, method="GET", path="/", body=None, **headers):
@@ -69,6 +70,16 @@ def test_moto_can_not_be_reset(aws):
             b"Content-Length: 99999999999\r\n\r\n",
             b"413",
         ),
+        (
+            b"PUT / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS {token}:-\r\n"
+            b"Content-Length: \xb2\r\n\r\n",
+            b"413",
+        ),
+        (
+            b"PUT / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS {token}:-\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n-5\r\nbody",
+            b"400",
+        ),
     ],
 )
 def test_requests_that_are_none_get_an_answer(aws, text, status):
@@ -87,6 +98,22 @@ def test_a_caller_that_hangs_up_harms_no_one(aws):
     with socket.create_connection(("127.0.0.1", aws.server.port), timeout=10) as connection:
         connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\nhalf")
     assert aws.server.alive()
+
+
+def test_half_a_head_changes_nothing(aws):
+    """A caller killed before its Content-Length was sent has not asked for an empty object."""
+    aws.put("door/kept", b"whole")
+    head = f"PUT /{BUCKET}/door/kept HTTP/1.1\r\nHost: 127.0.0.1:{aws.server.port}\r\n"
+    with socket.create_connection(("127.0.0.1", aws.server.port), timeout=10) as connection:
+        connection.sendall(f"{head}Authorization: AWS {aws.server.token}:-\r\nContent-Le".encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100) == b""
+    assert aws.get("door/kept") == b"whole"
+
+
+def test_a_request_that_moto_chokes_on_gets_an_answer(aws):
+    status, body = ask(aws.server, "POST", f"/{BUCKET}?delete", b"no XML")
+    assert status == 500 and b"ExpatError" in body
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff"])

@@ -21,7 +21,7 @@ def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
     assert aws.ask(endpoint, [1, 2]) == [3, 6]
     found = aws.sm.describe_endpoint(EndpointName=endpoint)
     assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 1
-    assert (found["LastModifiedTime"] - found["CreationTime"]).total_seconds() < 10
+    assert found["LastModifiedTime"] > found["CreationTime"]
     answer = aws.runtime.invoke_endpoint(
         EndpointName=endpoint,
         Body=b"1\n2\n",
@@ -30,11 +30,7 @@ def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
     )
     assert (answer["Body"].read(), answer["ContentType"]) == (b"3\n6\n", "application/jsonlines")
     assert answer["InvokedProductionVariant"] == "AllTraffic"
-    log = aws.log("/aws/sagemaker/Endpoints/three", "AllTraffic/")
-    until = time.monotonic() + 10
-    while not log and time.monotonic() < until:  # lines reach the log a moment after they are written
-        time.sleep(0.1)
-        log = aws.log("/aws/sagemaker/Endpoints/three", "AllTraffic/")
+    log = aws.log_with("serving", "/aws/sagemaker/Endpoints/three", "AllTraffic/")
     assert log[0].startswith("serving on 127.0.0.1:8080: ")  # and by which program
 
 
@@ -104,6 +100,20 @@ def test_an_update_takes_over_without_a_gap(aws, endpoint):
         seen.add(aws.ask(endpoint, [1])[0])
     assert aws.ask(endpoint, [1]) == [4] and seen <= {3, 4}
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"] == "four"
+
+
+def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
+    before = aws.ask(endpoint, [1])
+    aws.model(
+        "worse", aws.archive("models/worse.tar.gz", {"code/inference.py": "import nowhere_to_be_found"})
+    )
+    aws.config("worse", "worse")
+    config = aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    aws.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName="worse")
+    found = aws.deployed(endpoint)
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", config)
+    assert "nowhere_to_be_found" in found["FailureReason"]
+    assert aws.ask(endpoint, [1]) == before
 
 
 @pytest.mark.parametrize(

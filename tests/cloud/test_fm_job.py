@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -311,14 +312,20 @@ def test_the_rows_are_taken_in_the_order_of_the_file(tmp_path):
 
 def test_a_job_keeps_the_order_and_reports_as_often_as_asked(tmp_path):
     settings = {**FAST, "epochs": 2, "mini_batch_size": 100, "_speedometer_period": 2}
-    done = run(tmp_path / "p", FM.name, settings, {"train": {"a": records(X, Y)}})
+
+    def trained(name: str, settings: dict, rows: slice = slice(None)):
+        return run(tmp_path / name, FM.name, settings, {"train": {"a": records(X[rows], Y[rows])}})
+
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [
+            pool.submit(trained, "p", settings),
+            pool.submit(trained, "f", {**FAST, "epochs": 1}),
+            pool.submit(trained, "b", {**FAST, "epochs": 1}, slice(None, None, -1)),
+        ]
+    done, forward, backward = (job.result() for job in jobs)
     batches = [int(n) for n in re.findall(r"Epoch\[1\] Batch \[(\d+)\]", done.log)]
     assert batches[-1] == -(-X.shape[0] // 100) - 1
     assert batches == [*range(2, batches[-1], 2), batches[-1]]
-    forward, backward = (
-        run(tmp_path / name, FM.name, {**FAST, "epochs": 1}, {"train": {"a": records(X[rows], Y[rows])}})
-        for name, rows in (("f", slice(None)), ("b", slice(None, None, -1)))
-    )
     assert forward.log.split("train rmse")[1][:20] != backward.log.split("train rmse")[1][:20]
 
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from helpers.book import ROOT
 from helpers.cloud import local
+from helpers.cloud.lab import main as lab_main
 from helpers.cloud.service.front import Request
 from helpers.cloud.service.journal import Journal
 from helpers.cloud.service.moto import Moto
-from tests.cloud.conftest import BUCKET, Aws, gone
+from tests.cloud.conftest import BUCKET, INFERENCE, Aws, gone
 
 
 def kill(server: local.Server) -> None:
@@ -31,6 +37,42 @@ def opened(state) -> Aws:
     server = local.start(state=state)
     local.wait_until_ready(server)
     return Aws(server)
+
+
+class Writers:
+    """Kernels that write one object after the other, and remember what was acknowledged."""
+
+    def __init__(self, lab: Aws) -> None:
+        self.lab = lab
+        self.told: dict[str, bytes] = {}
+        self.tried: dict[str, bytes] = {}
+        self.threads = [threading.Thread(target=self.write, args=(n,), daemon=True) for n in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def write(self, number: int) -> None:
+        for turn in itertools.count():
+            key = f"writers/{number}-{turn % 3}"  # each is written again and again
+            self.tried[key] = f"{turn} ".encode() * 3000
+            try:
+                self.lab.put(key, self.tried[key])
+            except BotoCoreError:
+                return  # the service is gone
+            self.told[key] = self.tried[key]
+
+    def wait(self, least: int) -> None:
+        limit = time.monotonic() + 300
+        while sum(int(body.split()[0]) for body in dict(self.told).values()) < least:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+
+    def check(self, lab: Aws) -> None:
+        """What is there is what was acknowledged last, or what was on its way."""
+        for thread in self.threads:
+            thread.join(10)
+        assert len(self.told) == 12
+        for key, body in self.told.items():
+            assert lab.get(key) in (body, self.tried[key]), key
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
@@ -66,9 +108,12 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
         ResourceArn=lab.sm.describe_model(ModelName="kept")["ModelArn"], Tags=[{"Key": "k", "Value": "v"}]
     )
     lab.sm.create_training_job(**lab.train_request("cut", "import time; time.sleep(60)"))
+    writers = Writers(lab)
+    writers.wait(40)
     kill(lab.server)
 
     lab = opened(tmp_path)
+    writers.check(lab)
     s3 = lab.s3
     found = s3.get_object(Bucket="own", Key="a/ü +%.txt")
     assert (found["Body"].read(), found["ContentType"], found["Metadata"]) == (
@@ -92,6 +137,52 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     assert lab.sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
     cut = lab.sm.describe_training_job(TrainingJobName="cut")
     assert cut["TrainingJobStatus"] == "Failed" and "ended while the job ran" in cut["FailureReason"]
+    lab.server.stop()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system sets no limits of another process")
+def test_a_disk_that_is_full_under_the_service(tmp_path):
+    """No file may grow beyond a megabyte: the system itself refuses, wherever the service and its jobs write."""
+    lab = opened(tmp_path)
+    assert lab.server.process is not None
+
+    def limit(size: int) -> None:
+        resource.prlimit(lab.server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    big = os.urandom(2 << 20)
+    large = lab.put("full/large", big)
+    lab.put("full/kept", b"first")
+    padded = lab.archive(
+        "full/padded.tar.gz", {"model.json": "3" + " " * len(big), "code/inference.py": INFERENCE}
+    )
+    limit(1 << 20)
+    for key in ("full/kept", "full/new"):
+        with pytest.raises(ClientError, match="could not keep it: File too large"):
+            lab.put(key, big)
+    assert lab.get("full/kept") == b"first"
+
+    def from_large(request):
+        request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = large
+
+    three = "import os\nfor n in 'abc': open(os.environ['SM_MODEL_DIR'] + '/' + n, 'wb').write(os.urandom(900_000))"
+    for name, code, change in (("input", "pass", from_large), ("output", three, None)):
+        found = lab.train(name, code, change=change)
+        assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Failed"
+        assert (
+            found["FailureReason"].startswith("InternalServerError")
+            and "File too large" in found["FailureReason"]
+        )
+    found = lab.deploy("padded", padded)
+    assert found["EndpointStatus"] == "Failed" and "File too large" in found["FailureReason"]
+    limit(resource.RLIM_INFINITY)
+    assert lab.train("after", "pass")["TrainingJobStatus"] == "Completed"
+    kill(lab.server)
+
+    lab = opened(tmp_path)
+    assert lab.get("full/kept") == b"first" and lab.get("full/large") == big
+    assert lab.s3.list_objects_v2(Bucket=BUCKET, Prefix="full/new")["KeyCount"] == 0
+    for name, status in (("input", "Failed"), ("output", "Failed"), ("after", "Completed")):
+        assert lab.sm.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == status
     lab.server.stop()
 
 
@@ -174,7 +265,7 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
         assert "SageMaker runs on this machine" in lab.stdout.readline()
         assert oct((tmp_path / "server.json").stat().st_mode)[-3:] == "600"
         second = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=30
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
         )
         assert second.returncode == 2 and "already uses" in second.stderr
         kernels = [
@@ -183,12 +274,37 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
             )
             for _ in range(2)
         ]
-        counts = [int(kernel.communicate(timeout=60)[0].splitlines()[-1]) for kernel in kernels]
+        counts = [int(kernel.communicate(timeout=150)[0].splitlines()[-1]) for kernel in kernels]
         assert max(counts) == 2
     finally:
         lab.send_signal(signal.SIGINT)
         assert lab.wait(15) == 0
+    assert lab.stdout.read().splitlines()[-1] == f"Ended. What is stored stays in {tmp_path}."
     assert not (tmp_path / "server.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--port", "abc"], "'abc' is no port: expected a number from 0 to 65535"),
+        (["--port", "70000"], "'70000' is no port"),
+        (["--port=-1"], "'-1' is no port"),
+        (["--stat", "x", "y"], "unrecognized arguments: y"),
+        (["--state", "{file}/x"], "can't be used: Not a directory. Name another folder with --state."),
+        (["--port", "{taken}"], "Address already in use. Name another --port than {taken}, or none."),
+    ],
+)
+def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, arguments, sentence):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
+    (tmp_path / "file").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        filled = {"file": tmp_path / "file", "taken": taken.getsockname()[1]}
+        try:
+            code = lab_main([argument.format(**filled) for argument in arguments])
+        except SystemExit as ended:
+            code = ended.code
+    assert code == 2 and sentence.format(**filled) in capsys.readouterr().err
 
 
 def test_a_stale_note_of_a_server_is_not_believed(tmp_path, monkeypatch):
@@ -213,13 +329,6 @@ def test_a_lab_killed_takes_its_programs_with_it(tmp_path):
     lab = opened(tmp_path)
     code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
     lab.sm.create_training_job(**lab.train_request("alone", code))
-    limit = time.monotonic() + 20
-    lines: list[str] = []
-    while not lines:
-        assert time.monotonic() < limit
-        try:
-            lines = lab.log("/aws/sagemaker/TrainingJobs", "alone/")
-        except lab.client("logs").exceptions.ResourceNotFoundException:
-            time.sleep(0.05)
+    lines = lab.log_with("pid", "/aws/sagemaker/TrainingJobs", "alone/")
     kill(lab.server)
     assert gone(int(lines[0].split()[1]))

@@ -60,7 +60,7 @@ def test_the_users_functions_answer(server):
     status, headers, body = server.invoke(b"[1, 2.5]", JSON)
     assert (status, json.loads(body)) == (200, [2, 5])
     assert headers["content-type"] == "application/json"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10  # on a machine that does other things too
     assert server.invoke(b"1,2", {"Content-Type": "text/csv", "Accept": "text/csv"})[2] == b"2.0\n4.0\n"
     assert any("granted" in line for line in server.lines)
     assert server.backend == "the functions of the model's own inference.py, in Python"

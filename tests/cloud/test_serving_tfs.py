@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
-import shutil
-import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import psutil
 import pytest
 
+from helpers.cloud import archive
 from helpers.cloud.serving import ModelServer, ServerDied, tfs_json, tfs_write
 from helpers.cloud.serving.server import ClientError
 from helpers.cloud.serving.tfs import find_model, to_serving
 from helpers.cloud.serving.tfs_json import JsonError
+from helpers.cloud.serving.wire import Pool
+from tests.cloud.conftest import ECR
 
+SERVING = f"{ECR}/tensorflow-inference:2.19-cpu"
 INT, FLOAT, TEXT = np.dtype("int32"), np.dtype("float32"), np.dtype(object)
 PAIR = {"user": INT, "item": INT}
 JSON = {"Content-Type": "application/json"}
@@ -207,22 +211,50 @@ def exported(tmp_path_factory):
     return folder
 
 
+class Endpoint:
+    """An endpoint of the service, asked as its model server would be."""
+
+    def __init__(self, aws, name: str) -> None:
+        self.aws, self.name = aws, name
+
+    def invoke(self, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        """Send a request; a model's error is given back as the model server said it."""
+        runtime = self.aws.runtime
+        try:
+            answer = runtime.invoke_endpoint(
+                EndpointName=self.name, Body=body, ContentType=headers["Content-Type"]
+            )
+        except runtime.exceptions.ModelError as refused:
+            said = refused.response
+            return said["OriginalStatusCode"], {}, said["OriginalMessage"].encode()
+        return 200, {"content-type": answer["ContentType"]}, answer["Body"].read()
+
+    def log(self) -> list[str]:
+        """Return its log, once it says what answers."""
+        return self.aws.log_with("serving on", f"/aws/sagemaker/Endpoints/{self.name}", "AllTraffic/")
+
+
+def deployed(aws, name: str, folder, **environment: str) -> Endpoint:
+    """Bring a folder into service in the TensorFlow container."""
+    file = io.BytesIO()
+    archive.pack(folder, file)
+    aws.model(name, aws.put(f"models/{name}.tar.gz", file.getvalue()), SERVING, **environment)
+    aws.config(name, name)
+    aws.sm.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    found = aws.deployed(name)
+    assert found["EndpointStatus"] == "InService", found.get("FailureReason")
+    return Endpoint(aws, name)
+
+
 @pytest.fixture(scope="module")
-def server(exported):
-    lines: list[str] = []
-    made = ModelServer("tensorflow", exported, environment={"COURSE_TFS": "python"}, log=lines.append)
-    made.start()
-    made.wait_ready(120)
-    yield made
-    made.stop()
-    assert not made.alive
+def server(aws, exported):
+    yield deployed(aws, "tf-python", exported, COURSE_TFS="python")
+    aws.sm.delete_endpoint(EndpointName="tf-python")
 
 
 def test_a_saved_model_answers(server):
-    assert (
-        server.backend
-        == "the course's own TensorFlow Serving REST interface in Python, version 1 of the model"
-    )
+    sentence = "the course's own TensorFlow Serving REST interface in Python, version 1 of the model"
+    assert f"serving on 127.0.0.1:8080: {sentence}" in server.log()
     status, headers, body = server.invoke(
         b'{"instances": [{"user": 1, "item": 2}, {"user": 3, "item": 0}]}', JSON
     )
@@ -258,8 +290,16 @@ def test_wrong_requests_are_told_why(server, body, status, message):
 
 
 def test_the_other_paths_of_tensorflow_serving(server):
+    (process,) = (
+        child
+        for child in psutil.Process(server.aws.server.process.pid).children()
+        if "helpers.cloud.serving.tfs" in child.cmdline()
+    )
+    (port,) = {c.laddr.port for c in process.net_connections() if c.status == "LISTEN"}
+    pool = Pool(port)
+
     def get(path):
-        status, _, body = server._pool.request("GET", path, {})
+        status, _, body = pool.request("GET", path, {})
         return status, json.loads(body)
 
     assert get("/v1/models/model")[1]["model_version_status"][0]["state"] == "AVAILABLE"
@@ -283,50 +323,60 @@ def test_many_callers_get_their_own_answers(server):
         assert list(pool.map(ask, users)) == users
 
 
-def test_the_users_handlers_stand_around_it(exported, tmp_path):
-    shutil.copytree(exported / "1", tmp_path / "1")
-    (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "inference.py").write_text(_HANDLERS)
-    made = ModelServer("tensorflow", tmp_path, environment={"COURSE_TFS": "python"}, log=lambda line: None)
-    try:
-        made.start()
-        made.wait_ready(120)
-        assert made.invoke(b"3 4", {"Content-Type": "text/plain"})[2] == b"3.4"
-        status, _, body = made.invoke(b"{}", JSON)
-        assert status == 500 and "ValueError: no application/json here" in json.loads(body)["error"]
-    finally:
-        made.stop()
+_STAND_IN = """
+import http.server, json, sys
+flags = dict(a[2:].split("=") for a in sys.argv[1:])
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self):
+        sent = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        said = {"state": "AVAILABLE"}
+        if self.path.endswith(":predict"):
+            said = {"path": self.path, "sent": sent}
+            said |= {"predictions": [row["user"] + row["item"] / 10 for row in sent.get("instances", [])]}
+        body = json.dumps({"error": "as it words it"} if "bad" in sent else said).encode()
+        self.send_response(400 if "bad" in sent else 200)
+        self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    do_GET = do_POST = answer
+print("loaded", flags["model_base_path"].endswith("/export"), flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(flags["rest_api_port"])), Handler).serve_forever()
+"""
 
 
-def test_the_real_program_is_used_where_it_is(tmp_path):
-    """A stand-in on the PATH that answers as tensorflow_model_server does."""
+@pytest.fixture
+def binary(tmp_path) -> str:
+    """A stand-in that answers as tensorflow_model_server does; its folder is for the PATH."""
     program = tmp_path / "bin" / "tensorflow_model_server"
     program.parent.mkdir()
-    program.write_text(
-        f"#!{sys.executable}\n"
-        "import sys, http.server\n"
-        "flags = dict(a[2:].split('=') for a in sys.argv[1:])\n"
-        "class H(http.server.BaseHTTPRequestHandler):\n"
-        "    protocol_version = 'HTTP/1.1'\n"
-        "    def answer(self):\n"
-        "        self.rfile.read(int(self.headers.get('Content-Length') or 0))\n"
-        '        b = b\'{"state": "AVAILABLE", "from": "binary"}\'\n'
-        "        self.send_response(200); self.send_header('Content-Length', str(len(b))); self.end_headers(); self.wfile.write(b)\n"
-        "    do_GET = do_POST = answer\n"
-        "http.server.ThreadingHTTPServer(('127.0.0.1', int(flags['rest_api_port'])), H).serve_forever()\n"
-    )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    (tmp_path / "model" / "1").mkdir(parents=True)
-    (tmp_path / "model" / "1" / "saved_model.pb").touch()
-    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
-    made = ModelServer("tensorflow", tmp_path / "model", environment={"PATH": path}, log=lambda line: None)
-    try:
-        made.start()
-        made.wait_ready(30)
-        assert made.backend == f"TensorFlow Serving itself ({program}), version 1 of the model"
-        assert json.loads(made.invoke(b'{"instances": [1]}', JSON)[2])["from"] == "binary"
-    finally:
-        made.stop()
+    program.write_text(f"#!{sys.executable}\n{_STAND_IN}")
+    program.chmod(0o755)
+    (tmp_path / "model" / "export" / "1").mkdir(parents=True)
+    (tmp_path / "model" / "export" / "1" / "saved_model.pb").touch()
+    return f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_the_real_program_is_used_where_it_is(aws, binary, tmp_path):
+    endpoint = deployed(aws, "tf-binary", tmp_path / "model", PATH=binary)
+    program = tmp_path / "bin" / "tensorflow_model_server"
+    log = endpoint.log()
+    assert "loaded True" in log
+    assert f"serving on 127.0.0.1:8080: TensorFlow Serving itself ({program}), version 1 of the model" in log
+    for sent in ({"instances": [{"user": 1, "item": 2}]}, {"inputs": {"user": [1], "item": [2]}}):
+        status, _, body = endpoint.invoke(json.dumps(sent).encode(), JSON)
+        said = json.loads(body)
+        assert (status, said["path"], said["sent"]) == (200, "/v1/models/model:predict", sent)
+    assert endpoint.invoke(b'{"inputs": [1], "bad": 1}', JSON)[::2] == (400, b'{"error": "as it words it"}')
+    aws.sm.delete_endpoint(EndpointName="tf-binary")
+
+
+def test_the_users_handlers_stand_around_it(aws, binary, tmp_path):
+    (tmp_path / "model" / "code").mkdir()
+    (tmp_path / "model" / "code" / "inference.py").write_text(_HANDLERS)
+    endpoint = deployed(aws, "tf-handlers", tmp_path / "model", PATH=binary)
+    assert endpoint.invoke(b"3 4", {"Content-Type": "text/plain"})[2] == b"3.4"
+    status, _, body = endpoint.invoke(b"{}", JSON)
+    assert status == 500 and "ValueError: no application/json here" in json.loads(body)["error"]
+    aws.sm.delete_endpoint(EndpointName="tf-handlers")
 
 
 def test_a_model_that_is_none_says_so(tmp_path):

@@ -66,6 +66,28 @@ def test_the_log_is_in_cloudwatch(aws, done):
     assert aws.log("/aws/sagemaker/TrainingJobs", "contract/") == ["loss=0.5", "loss=0.25", "loss=nothing"]
 
 
+def test_nothing_is_left_of_it_on_this_machine(aws, done):
+    assert not (aws.server.work / "training" / done["TrainingJobName"]).exists()
+
+
+def test_a_job_made_again_at_once_is_another_job(aws):
+    """The name's log stream of that second is there already; the first job's end does not touch the second."""
+    for code in ("raise SystemExit(1)", "print('again')"):
+        found = aws.train("again", code)
+        aws.sm.delete_training_job(TrainingJobName="again")
+    assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
+    assert "again" in aws.log("/aws/sagemaker/TrainingJobs", "again/")
+
+
+def test_an_output_without_a_place_fails_the_job(aws):
+    def nowhere(request):
+        request["OutputDataConfig"]["S3OutputPath"] = "s3://never-made/out"
+
+    found = aws.train("nowhere", "pass", change=nowhere)
+    assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Failed"
+    assert found["FailureReason"].startswith("ClientError: ") and "NoSuchBucket" in found["FailureReason"]
+
+
 def test_tags_are_added_listed_and_deleted(aws, done):
     arn = done["TrainingJobArn"]
     assert aws.sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "chapter", "Value": "05"}]
@@ -99,23 +121,13 @@ def test_a_job_can_be_stopped(aws):
         **aws.train_request("stopped", "import time; print('on', flush=True); time.sleep(60)")
     )
     begin = time.monotonic()
-    while "on" not in _log_so_far(aws, "stopped/"):
-        assert time.monotonic() - begin < 20
-        time.sleep(0.05)
-    assert time.monotonic() - begin <= 10
+    aws.log_with("on", "/aws/sagemaker/TrainingJobs", "stopped/")
     aws.sm.stop_training_job(TrainingJobName="stopped")
     found = aws.trained("stopped")
     assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopped", "Stopped")
-    assert "FailureReason" not in found and time.monotonic() - begin < 20
+    assert "FailureReason" not in found and time.monotonic() - begin < 55  # its sleep was cut short
     with pytest.raises(aws.sm.exceptions.ClientError, match="in status Stopped"):
         aws.sm.stop_training_job(TrainingJobName="stopped")
-
-
-def _log_so_far(aws, prefix):
-    try:
-        return aws.log("/aws/sagemaker/TrainingJobs", prefix)
-    except aws.client("logs").exceptions.ResourceNotFoundException:
-        return []
 
 
 def test_a_job_that_takes_too_long_is_ended(aws):
@@ -136,7 +148,7 @@ if rank == 0:
     server = socket.create_server((host, int(port))); other, _ = server.accept()
     total = mine + int(other.recv(8)); other.sendall(str(total).encode())
 else:
-    for _ in range(200):
+    for _ in range(1000):
         try: other = socket.create_connection((host, int(port))); break
         except OSError: import time; time.sleep(.05)
     other.sendall(str(mine).encode()); total = int(other.recv(8))
@@ -167,7 +179,7 @@ def test_an_instance_that_fails_ends_the_other(aws):
     begin = time.monotonic()
     found = aws.train("one-of-two", code, count=2)
     assert found["TrainingJobStatus"] == "Failed" and "lost" in found["FailureReason"]
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 55  # the other's sleep was cut short
 
 
 def test_jobs_are_listed_filtered_sorted_and_paged(aws):

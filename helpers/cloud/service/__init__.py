@@ -7,6 +7,7 @@
 ``journal``     S3 on disk: nothing is answered before it is written
 ``contract``    botocore's model of SageMaker: checks requests, shapes answers
 ``operations``  which function answers which operation
+``usual``       what is the same for every kind of thing: describe, list, stop, delete, tag
 ``plane``       what the operations share: store, clients, folders, running programs
 ``store``       descriptions of jobs, models, endpoints, and their tags
 ``training``    training jobs: create, describe, stop, list, delete

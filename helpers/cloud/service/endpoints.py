@@ -10,10 +10,11 @@ from typing import Any
 
 from helpers.cloud.errors import ApiError, reason
 from helpers.cloud.service import models
-from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.store import ACCOUNT, CONFIG, ENDPOINT, MODEL
 from helpers.cloud.service.streams import Stream
+from helpers.cloud.service.usual import describes, lists
 
 READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 _PASSED_ON = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
@@ -43,6 +44,7 @@ class Live:
         self._model = plane.store.get(MODEL, variant["ModelName"])
         self._environment = models.container_of(self._model).get("Environment") or {}
         self._stamp = time.time_ns() // 1_000_000
+        self._folder = ("serving", f"{name}-{self._stamp}")
         self._stream: Stream | None = None
         self._server: Any = None
         self._starting = threading.Lock()
@@ -61,7 +63,7 @@ class Live:
         if self._stream is None:
             name = f"{self.variant}/i-local{self._stamp}"
             self._stream = Stream(self.plane.logs, f"/aws/sagemaker/Endpoints/{self.name}", name)
-        folder = self.plane.folder("serving", f"{self.name}-{self._stamp}") / "model"
+        folder = self.plane.folder(*self._folder) / "model"
         try:
             kind = models.unpack(self.plane, self._model, folder, self._environment)
             server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.served(folder))
@@ -78,10 +80,9 @@ class Live:
         except ApiError as error:
             self._stream.write(str(error))
             raise
-        if self._stopped:
-            server.stop()
-            return
         self._server = server
+        if self._stopped:  # told so meanwhile
+            self.stop()
 
     def _variables(self) -> dict[str, str]:
         return self.plane.environment() | self._environment
@@ -94,6 +95,7 @@ class Live:
             server.stop()
         if self._stream is not None:
             self._stream.close(2)
+        self.plane.discard(*self._folder)
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Sent:
         """Send one request; where the server has died, say so and start it again.
@@ -161,7 +163,10 @@ class Live:
                 raise ApiError(f"Endpoint {self.name} of account {ACCOUNT} is being deleted.")
             if self._server is None:
                 self.start()
-            return self._server
+            server = self._server
+            if server is None:  # told to stop while it started
+                raise ApiError(f"Endpoint {self.name} of account {ACCOUNT} is being deleted.")
+            return server
 
 
 def model_error(variant: str, status: int, message: str) -> Sent:
@@ -187,7 +192,7 @@ def invoke(plane: Plane, name: str, body: bytes, headers: Mapping[str, str]) -> 
     if not plane.store.has(ENDPOINT, name):
         raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
     record = plane.store.get(ENDPOINT, name)
-    if record["EndpointStatus"] != "InService":
+    if record["EndpointStatus"] not in ("InService", "Updating"):
         raise ApiError(
             f"Endpoint {name} of account {ACCOUNT} is in status {record['EndpointStatus']}, not InService.",
             "ValidationError",
@@ -201,23 +206,21 @@ def invoke(plane: Plane, name: str, body: bytes, headers: Mapping[str, str]) -> 
     return live.invoke(body, headers)
 
 
-def _deploy(plane: Plane, name: str, config: Mapping[str, Any], replaced: Live | None) -> None:
-    """Bring an endpoint into service, in a thread of its own."""
+def _deploy(plane: Plane, name: str, config: Mapping[str, Any], otherwise: str) -> None:
+    """Bring an endpoint into service, in a thread of its own; where that fails it is ``otherwise``."""
     variant = config["ProductionVariants"][0]
+    live: Live | None = None
     try:
         live = Live(plane, name, variant)
         live.start()
     except Exception as error:
         why = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
-        if replaced is not None:  # what served before still does
-            plane.store.update(ENDPOINT, name, EndpointStatus="InService", FailureReason=reason(why))
-        else:
-            plane.store.update(ENDPOINT, name, EndpointStatus="Failed", FailureReason=reason(why))
+        if live is not None:
+            live.stop()
+        plane.store.update(ENDPOINT, name, EndpointStatus=otherwise, FailureReason=reason(why))
         return
     with plane.lock:
-        if not plane.store.has(ENDPOINT, name):  # deleted while it started
-            live.stop()
-            return
+        replaced = plane.running.get(f"endpoint/{name}")
         plane.running[f"endpoint/{name}"] = live
         count = variant.get("InitialInstanceCount", 1)
         weight = variant["InitialVariantWeight"]
@@ -232,6 +235,7 @@ def _deploy(plane: Plane, name: str, config: Mapping[str, Any], replaced: Live |
             ENDPOINT,
             name,
             EndpointStatus="InService",
+            FailureReason=None,
             EndpointConfigName=config["EndpointConfigName"],
             ProductionVariants=[served],
         )
@@ -244,7 +248,9 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     refuse(request, {"DeploymentConfig": "the model server takes over at once"})
     config = plane.store.get(CONFIG, request["EndpointConfigName"])
     record = plane.store.add(ENDPOINT, request, EndpointStatus="Creating")
-    threading.Thread(target=_deploy, args=(plane, request["EndpointName"], config, None), daemon=True).start()
+    threading.Thread(
+        target=_deploy, args=(plane, request["EndpointName"], config, "Failed"), daemon=True
+    ).start()
     return {"EndpointArn": record["EndpointArn"]}
 
 
@@ -257,21 +263,9 @@ def _update(plane: Plane, request: Mapping[str, Any]) -> Answer:
     if record["EndpointStatus"] in ("Creating", "Updating"):
         raise ApiError(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
     plane.store.update(ENDPOINT, name, EndpointStatus="Updating")
-    before = plane.running.get(f"endpoint/{name}")
-    replaced = before if isinstance(before, Live) else None
-    threading.Thread(target=_deploy, args=(plane, name, config, replaced), daemon=True).start()
+    before = record["EndpointStatus"]  # what served before still does where the new model can't
+    threading.Thread(target=_deploy, args=(plane, name, config, before), daemon=True).start()
     return {"EndpointArn": record["EndpointArn"]}
-
-
-@operation("DescribeEndpoint")
-def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(ENDPOINT, request["EndpointName"])
-
-
-@operation("ListEndpoints")
-def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    found, more = listed(plane, ENDPOINT, request, status="EndpointStatus")
-    return {"Endpoints": found, **more}
 
 
 @operation("DeleteEndpoint")
@@ -285,3 +279,7 @@ def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
     if live is not None:
         live.stop()
     return {}
+
+
+describes(ENDPOINT)
+lists(ENDPOINT, "Endpoints", status="EndpointStatus")

@@ -24,6 +24,7 @@ from xml.sax.saxutils import escape
 
 from helpers.cloud.errors import ApiError
 from helpers.cloud.service import operations
+from helpers.cloud.serving.wire import parse_head
 
 if TYPE_CHECKING:
     from helpers.cloud.service.plane import Plane
@@ -32,6 +33,7 @@ _log = logging.getLogger("course.cloud")
 _HEAD = 64 * 1024  # bytes of a request's head
 _BODY = 1 << 30  # bytes of a body; more goes in parts, as S3's multipart upload sends it
 _INVOKE = 6 * 1024 * 1024  # bytes of an endpoint's request, as AWS limits it
+_LENGTH = re.compile(rb"[0-9a-fA-F]{1,8}")  # of a chunk
 _ENDPOINT = re.compile(r"/endpoints/([^/]+)/invocations")
 HEALTH = "/course/health"
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -106,6 +108,8 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.token = token
         self.port = int(self.server_address[1])
         self.hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
+        if self.port == 80:  # clients leave this one out
+            self.hosts |= {"127.0.0.1", "localhost"}
         self.ready = threading.Event()  # what the service needs is loaded
         self.plane: Plane | None = None
         self.rest: Rest | None = None
@@ -123,9 +127,9 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
         assert self.plane is not None and self.rest is not None
         target = request.headers.get("x-amz-target", "")
         invoked = _ENDPOINT.fullmatch(request.path) if request.path.startswith("/endpoints/") else None
-        if invoked is None and not target.startswith("SageMaker."):
-            return self.rest(request)
         try:
+            if invoked is None and not target.startswith("SageMaker."):
+                return self.rest(request)
             if invoked is not None:
                 if len(request.body) > _INVOKE:
                     raise ApiError(
@@ -197,23 +201,13 @@ class _Connection(socketserver.StreamRequestHandler):
                 return
 
     def _read(self) -> Request | None:
-        line = self.rfile.readline(_HEAD)
-        if not line.strip():
+        head = self._head()
+        if not head.strip():
             return None
-        parts = line.decode("latin-1").split()
+        first, headers = parse_head(head)
+        parts = first.split()
         if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
             raise _Refused(400, "This is not HTTP/1.1.")
-        headers: dict[str, str] = {}
-        size = len(line)
-        while True:
-            line = self.rfile.readline(_HEAD)
-            size += len(line)
-            if size > _HEAD:
-                raise _Refused(431, "The request's head is larger than 64 kB.")
-            if line in (b"\r\n", b"\n", b""):
-                break
-            name, _, value = line.decode("latin-1").partition(":")
-            headers[name.strip().lower()] = value.strip()
         target = parts[1]
         if target.startswith("http://"):
             target = "/" + target.split("/", 3)[3] if target.count("/") > 2 else "/"
@@ -222,6 +216,19 @@ class _Connection(socketserver.StreamRequestHandler):
         if headers.get("expect", "").lower() == "100-continue":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         return Request(parts[0], path, query, headers, self._body(headers))
+
+    def _head(self) -> bytes:
+        """Read to the empty line; nothing where the caller has no more requests."""
+        head = b""
+        while (line := self.rfile.readline(_HEAD)) not in (b"\r\n", b"\n"):
+            if not line and not head:
+                return b""
+            if not line:  # what came of the head could be taken for a request without a body
+                raise ConnectionError("the caller hung up in the middle of a head")
+            head += line
+            if len(head) > _HEAD:
+                raise _Refused(431, "The request's head is larger than 64 kB.")
+        return head.rstrip(b"\r\n")
 
     def _admit(self, path: str, query: str, headers: Mapping[str, str]) -> None:
         """Let in who has the token, and no page of a browser, wherever its name points to."""
@@ -241,7 +248,7 @@ class _Connection(socketserver.StreamRequestHandler):
         if "chunked" in headers.get("transfer-encoding", "").lower():
             return self._chunks()
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > _BODY:
+        if not length.isdecimal() or int(length) > _BODY:
             raise _Refused(413, f"A body of {length} bytes is more than {_BODY} bytes: send it in parts.")
         body = self.rfile.read(int(length))
         if len(body) != int(length):
@@ -253,10 +260,9 @@ class _Connection(socketserver.StreamRequestHandler):
         size = 0
         while True:
             head = self.rfile.readline(1024).split(b";")[0].strip()
-            try:
-                length = int(head, 16)
-            except ValueError:
-                raise _Refused(400, "A chunk of the body has no length.") from None
+            if not _LENGTH.fullmatch(head):
+                raise _Refused(400, "A chunk of the body has no length.")
+            length = int(head, 16)
             if length == 0:
                 while self.rfile.readline(_HEAD) not in (b"\r\n", b"\n", b""):
                     continue  # trailers are not used

@@ -2,7 +2,8 @@
 
 The service holds the other end of this process's standard input. When the service is gone, however it
 went, the system closes that end, and the program and everything it started are killed within moments.
-Standard library only, and no import of the course: it starts in a few milliseconds.
+Standard library only, and no import of the course: it starts in a few milliseconds. Model servers watch
+their input the same way.
 """
 
 import os
@@ -12,10 +13,17 @@ import sys
 import threading
 
 
-def _watch() -> None:
-    while os.read(0, 1):
-        pass
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+def end_with_input() -> None:
+    """End this process, and those it started, as soon as its standard input closes."""
+
+    def watch() -> None:
+        while os.read(0, 1 << 10):
+            pass
+        if os.getpgrp() == os.getpid():  # the leader of its group: take the rest along
+            os.killpg(0, signal.SIGKILL)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def main() -> int:
@@ -27,7 +35,7 @@ def main() -> int:
     except OSError as error:
         print(f"{sys.argv[1]} does not start: {error.strerror}", flush=True)
         return 127
-    threading.Thread(target=_watch, daemon=True).start()
+    end_with_input()
     code = program.wait()
     if code < 0:
         import resource

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 import signal
 import threading
-import time
 from typing import Any
 
 from helpers.cloud.algorithms import Algorithm
-from helpers.cloud.errors import ApiError, reason
+from helpers.cloud.errors import ApiError, failure, reason
 from helpers.cloud.service import container, images, objects
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.programs import Program
-from helpers.cloud.service.store import TRAINING, Record
+from helpers.cloud.service.store import TRAINING, Record, now
 from helpers.cloud.service.streams import Stream
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -53,7 +52,7 @@ class TrainingJob:
 
     def run(self) -> None:
         """Run it to its end."""
-        begin = time.time()
+        begin = now()
         try:
             stamp = int(begin)
             count = self.record["ResourceConfig"].get("InstanceCount", 1)
@@ -72,21 +71,16 @@ class TrainingJob:
             self._phase("Uploading", "Uploading generated training model")
             self._upload(hosts[0])
             self._finish(begin, "Stopped" if self._ended else "Completed", self._ended or "Completed", "")
-        except ApiError as error:
-            self._fail(begin, str(error))
-        except OSError as error:
-            self._fail(
-                begin, f"InternalServerError: this machine could not run the job: {error.strerror or error}"
-            )
         except Exception as error:
-            self._fail(begin, f"InternalServerError: {type(error).__name__}: {error}")
-            raise
+            self._fail(begin, failure(error))
+            if not isinstance(error, ApiError):
+                raise
 
     def _phase(self, status: str, message: str, **more: Any) -> None:
-        now = time.time()
+        moment = now()
         if self._transitions:
-            self._transitions[-1]["EndTime"] = now
-        self._transitions.append({"Status": status, "StartTime": now, "StatusMessage": message})
+            self._transitions[-1]["EndTime"] = moment
+        self._transitions.append({"Status": status, "StartTime": moment, "StatusMessage": message})
         self._update(SecondaryStatus=status, SecondaryStatusTransitions=self._transitions, **more)
 
     def _update(self, **changes: Any) -> None:
@@ -134,7 +128,7 @@ class TrainingJob:
                 found = pattern.search(line)
                 if found:
                     try:
-                        self._metrics[name] = (float(found[1] if pattern.groups else found[0]), time.time())
+                        self._metrics[name] = (float(found[1] if pattern.groups else found[0]), now())
                     except ValueError:
                         continue  # what the expression found is no number
 
@@ -171,16 +165,21 @@ class TrainingJob:
         self._update(ModelArtifacts={"S3ModelArtifacts": artifact})
 
     def _fail(self, begin: float, why: str) -> None:
+        for program in self._programs:
+            if program.alive:  # the second instance could not be started
+                program.stop(1)
         for stream in self._streams[:1]:
             stream.write(why)
         self._finish(begin, "Failed", "Failed", reason(why))
 
     def _finish(self, begin: float, status: str, secondary: str, why: str) -> None:
+        """Say how it ended, as the last thing of all: its name and its folder are free from then on."""
+        self.plane.discard("training", self.name)
         messages = {"Completed": "Training job completed", "Failed": "Training job failed"}
         for stream in self._streams:
             stream.close()
-        now = time.time()
-        taken = max(1, round(now - begin))
+        end = now()
+        taken = max(1, round(end - begin))
         metrics = [
             {"MetricName": name, "Value": value, "Timestamp": moment}
             for name, (value, moment) in self._metrics.items()
@@ -189,13 +188,13 @@ class TrainingJob:
             secondary,
             messages.get(secondary, "Training job stopped"),
             TrainingStartTime=begin,
-            TrainingEndTime=now,
+            TrainingEndTime=end,
             TrainingTimeInSeconds=taken,
             BillableTimeInSeconds=taken,
             FinalMetricDataList=metrics,
+            TrainingJobStatus=status,
+            **({"FailureReason": why} if why else {}),
         )
-        more = {"FailureReason": why} if why else {}
-        self._update(TrainingJobStatus=status, **more)
 
 
 def definitions(record: Record) -> list[dict[str, str]]:

@@ -26,9 +26,10 @@ from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from helpers.cloud.files import sync_folder, write_atomically
 from helpers.cloud.service.front import Reply, Request
 from helpers.cloud.service.moto import Moto
-from helpers.cloud.service.store import ACCOUNT, sync_folder, write_atomically
+from helpers.cloud.service.store import ACCOUNT
 
 _log = logging.getLogger("course.cloud")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # no such name leaves the folder

@@ -8,9 +8,10 @@ from typing import Any
 
 from helpers.cloud.errors import ApiError
 from helpers.cloud.service import images, objects
-from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.store import CONFIG, MODEL, Record
+from helpers.cloud.service.usual import deletes, describes, lists
 
 _NO_ENDPOINT = {
     "DataCaptureConfig": "nothing is captured; log requests in the model's own code",
@@ -74,23 +75,6 @@ def _create_model(plane: Plane, request: Mapping[str, Any]) -> Answer:
     return {"ModelArn": plane.store.add(MODEL, request)["ModelArn"]}
 
 
-@operation("DescribeModel")
-def _describe_model(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(MODEL, request["ModelName"])
-
-
-@operation("ListModels")
-def _list_models(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    found, more = listed(plane, MODEL, request)
-    return {"Models": found, **more}
-
-
-@operation("DeleteModel")
-def _delete_model(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    plane.store.remove(MODEL, request["ModelName"])
-    return {}
-
-
 @operation("CreateEndpointConfig")
 def _create_config(plane: Plane, request: Mapping[str, Any]) -> Answer:
     refuse(request, _NO_ENDPOINT)
@@ -111,18 +95,7 @@ def _create_config(plane: Plane, request: Mapping[str, Any]) -> Answer:
     return {"EndpointConfigArn": record["EndpointConfigArn"]}
 
 
-@operation("DescribeEndpointConfig")
-def _describe_config(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(CONFIG, request["EndpointConfigName"])
-
-
-@operation("ListEndpointConfigs")
-def _list_configs(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    found, more = listed(plane, CONFIG, request)
-    return {"EndpointConfigs": found, **more}
-
-
-@operation("DeleteEndpointConfig")
-def _delete_config(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    plane.store.remove(CONFIG, request["EndpointConfigName"])
-    return {}
+for _kind, _rows in ((MODEL, "Models"), (CONFIG, "EndpointConfigs")):
+    describes(_kind)
+    lists(_kind, _rows)
+    deletes(_kind)

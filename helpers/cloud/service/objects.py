@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import tarfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+from helpers.cloud import archive
 from helpers.cloud.errors import ApiError
 
 
@@ -28,17 +28,17 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def inside(folder: Path, relative: str) -> Path:
-    """Return the path of a key or an archive's member below a folder.
+    """Return the path of a key below a folder.
 
     Raises
     ------
     ApiError
         It would be outside.
     """
-    pure = PurePosixPath(relative)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in relative or "\\" in relative:
-        raise ApiError(f"ClientError: {relative!r} would be written outside of its folder, so it is refused.")
-    return folder.joinpath(*pure.parts)
+    try:
+        return archive.inside(folder, relative)
+    except archive.ArchiveError as error:
+        raise ApiError(f"ClientError: {error}") from None
 
 
 def keys(s3: Any, uri: str) -> Iterator[tuple[str, str]]:
@@ -172,34 +172,15 @@ def unpack(s3: Any, uri: str, folder: Path) -> None:
     ApiError
         The object is missing or is no archive, or a member would leave the folder; then nothing is written.
     """
-    data = read(s3, uri)
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            members = archive.getmembers()
-            for member in members:
-                inside(folder, member.name)
-                if not (member.isfile() or member.isdir()):
-                    raise ApiError(
-                        f"ClientError: {uri!r} holds {member.name!r}, which is neither a file nor a"
-                        " folder, so it"
-                        " is refused."
-                    )
-                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-                member.uid = member.gid = 0
-                member.uname = member.gname = ""
-            archive.extractall(folder, members)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ApiError(
-            f"ClientError: {uri!r} is not a tar.gz archive that can be unpacked: {error}"
-        ) from None
+        archive.unpack(read(s3, uri), repr(uri), folder)
+    except archive.ArchiveError as error:
+        raise ApiError(f"ClientError: {error}") from None
 
 
 def pack(s3: Any, folder: Path, uri: str) -> None:
     """Put a folder's content into S3 as ``tar.gz``."""
     bucket, key = split_uri(uri)
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for path in sorted(folder.iterdir()):
-            archive.add(path, path.name)
+    archive.pack(folder, buffer)
     s3.put_object(Bucket=bucket, Key=key, Body=buffer.getvalue())

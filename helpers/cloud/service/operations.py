@@ -1,8 +1,7 @@
-"""Which function answers which operation, and what all of them have in common."""
+"""Which function answers which operation."""
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ from helpers.cloud.service import contract
 
 if TYPE_CHECKING:
     from helpers.cloud.service.plane import Plane
-    from helpers.cloud.service.store import Kind, Record
 
 Answer = dict[str, Any]
 Operation = Callable[["Plane", Mapping[str, Any]], Answer]
@@ -84,122 +82,3 @@ def refuse(request: Mapping[str, Any], unsupported: Mapping[str, str]) -> None:
     for member, reason in unsupported.items():
         if request.get(member):
             raise ApiError(f"{member} is not supported by the SageMaker that runs on this machine: {reason}.")
-
-
-def listed(
-    plane: Plane,
-    kind: Kind,
-    request: Mapping[str, Any],
-    *,
-    descending: bool = True,
-    sort_by: str = "CreationTime",
-    status: str | None = None,
-    records: list[Record] | None = None,
-    key: Callable[[Record], Any] | None = None,
-) -> tuple[list[Record], dict[str, str]]:
-    """Filter, sort and page descriptions, as every List operation does.
-
-    Parameters
-    ----------
-    plane : Plane
-        Where they are.
-    kind : Kind
-        Which.
-    request : mapping
-        ``NameContains``, ``StatusEquals``, ``CreationTimeAfter`` …, ``SortBy``, ``SortOrder``,
-        ``MaxResults``, ``NextToken``.
-    descending : bool
-        Order where the request names none.
-    sort_by : str
-        Field where the request names none.
-    status : str, optional
-        Member that holds the status.
-    records : list of dict, optional
-        Descriptions to choose from; by default all of the kind.
-    key : callable, optional
-        What to sort by, instead of ``SortBy``.
-
-    Returns
-    -------
-    list of dict
-        This page.
-    dict
-        ``{"NextToken": …}`` where there is another page, else empty.
-    """
-    name = f"{kind.prefix}Name"
-    members = {"Name": name, "CreationTime": "CreationTime", "Status": status or name}
-    found = [
-        r
-        for r in (plane.store.all(kind) if records is None else records)
-        if _wanted(r, request, name, status)
-    ]
-    member = members.get(request.get("SortBy", sort_by), "CreationTime")
-    sorted_by = key or (lambda record: record[member])
-    order = request.get("SortOrder", "Descending" if descending else "Ascending")
-    found.sort(key=lambda r: (sorted_by(r), r[name]), reverse=order == "Descending")
-    start = _page_start(request.get("NextToken"))
-    stop = start + request.get("MaxResults", 10)
-    return found[start:stop], {"NextToken": f"page-{stop}"} if stop < len(found) else {}
-
-
-def _wanted(record: Record, request: Mapping[str, Any], name: str, status: str | None) -> bool:
-    if request.get("NameContains", "").lower() not in record[name].lower():
-        return False
-    if status and request.get("StatusEquals") not in (None, record[status]):
-        return False
-    for member in ("CreationTime", "LastModifiedTime"):
-        after, before = request.get(f"{member}After"), request.get(f"{member}Before")
-        if after is not None and record[member] <= seconds(after):
-            return False
-        if before is not None and record[member] >= seconds(before):
-            return False
-    return True
-
-
-def _page_start(token: str | None) -> int:
-    if token is None:
-        return 0
-    number = token.removeprefix("page-")
-    if not token.startswith("page-") or not number.isdigit():
-        raise ApiError("NextToken is not one that this service gave out.")
-    return int(number)
-
-
-def seconds(moment: float | str) -> float:
-    """Return a time of the wire as seconds since 1970."""
-    if isinstance(moment, str):
-        return datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp()
-    return float(moment)
-
-
-@operation("AddTags")
-def _add_tags(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    with plane.store.lock:
-        tags = plane.store.tags(request["ResourceArn"])
-        tags |= {tag["Key"]: tag["Value"] for tag in request["Tags"]}
-        if len(tags) > 50:
-            raise ApiError("A resource can have at most 50 tags.")
-        plane.store.set_tags(request["ResourceArn"], tags)
-    return {"Tags": _pairs(tags)}
-
-
-@operation("ListTags")
-def _list_tags(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    tags = _pairs(plane.store.tags(request["ResourceArn"]))
-    start = _page_start(request.get("NextToken"))
-    stop = start + request.get("MaxResults", 50)
-    return {"Tags": tags[start:stop]} | ({"NextToken": f"page-{stop}"} if stop < len(tags) else {})
-
-
-@operation("DeleteTags")
-def _delete_tags(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    with plane.store.lock:
-        tags = plane.store.tags(request["ResourceArn"])
-        plane.store.set_tags(
-            request["ResourceArn"], {k: v for k, v in tags.items() if k not in request["TagKeys"]}
-        )
-    return {}
-
-
-def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from helpers.cloud.service.store import ENDPOINT, TRAINING, TRANSFORM, TUNING, Store
+from helpers.cloud.errors import failure, reason
+from helpers.cloud.service.store import ENDPOINT, TRAINING, TRANSFORM, TUNING, Kind, Record, Store
 
 _log = logging.getLogger("course.cloud")
+_UNDER_WAY = ("InProgress", "Stopping", "Creating", "Updating")
 ROOT = Path(__file__).resolve().parents[3]
 REGION = "us-west-2"
 # what a program needs of this machine's environment: to start, to install, to compute the same numbers
@@ -54,6 +56,13 @@ class Stoppable(Protocol):
         """End it."""
 
 
+class Job(Stoppable, Protocol):
+    """A job of SageMaker's."""
+
+    def run(self) -> None:
+        """Run it to its end; what it raises is its failure."""
+
+
 class Plane:
     """One account in one region, on this machine.
 
@@ -76,7 +85,7 @@ class Plane:
     ) -> None:
         self.url, self.token, self.work, self.region = url, token, work, region
         self.store = Store(region, None if state is None else state / "sagemaker")
-        self.running: dict[str, Stoppable] = {}  # key such as "training-job/name"
+        self.running: dict[str, Stoppable] = {}  # by kind and name: "training-job/name"
         self.lock = threading.RLock()
         self._clients: dict[str, Any] = {}
         self._settle()
@@ -120,19 +129,53 @@ class Plane:
 
         return endpoints.invoke(self, name, body, headers)
 
-    def run(self, key: str, job: Stoppable, body: Callable[[], None]) -> None:
-        """Run a job's life in a thread of its own, and know it until it ends."""
+    def submit(
+        self, kind: Kind, request: Mapping[str, Any], make: Callable[[Plane, Record], Job], **more: Any
+    ) -> Record:
+        """Keep the description of a job and run it; nobody finds the one without the other.
+
+        Parameters
+        ----------
+        kind : Kind
+            What it is.
+        request : mapping
+            The request that creates it.
+        make : callable
+            Takes this and the description.
+        **more : object
+            What the description says besides.
+
+        Returns
+        -------
+        dict
+            The description.
+
+        Raises
+        ------
+        ApiError
+            There is one of that name already.
+        """
+        name = request[f"{kind.prefix}Name"]
         with self.lock:
-            self.running[key] = job
+            record = self.store.add(kind, request, **more)
+            self._run(kind, name, make(self, self.store.get(kind, name)))
+        return record
+
+    def _run(self, kind: Kind, name: str, job: Job) -> None:
+        """Run a job's life in a thread of its own, and know it until it ends."""
+        key = f"{kind.label}/{name}"
+        self.running[key] = job
 
         def life() -> None:
             try:
-                body()
-            except Exception:
+                job.run()
+            except Exception as error:
                 _log.exception("%s", key)
+                self._fail(kind, name, failure(error))  # where its description says that it still runs
             finally:
                 with self.lock:
-                    self.running.pop(key, None)
+                    if self.running.get(key) is job:  # and not one of the same name, made since
+                        del self.running[key]
 
         threading.Thread(target=life, name=key, daemon=True).start()
 
@@ -142,6 +185,10 @@ class Plane:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         return path
+
+    def discard(self, *parts: str) -> None:
+        """Remove a job's folder: what it made is in S3."""
+        shutil.rmtree(self.work.joinpath(*parts), ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
         """Variables of every program that the service starts.
@@ -181,19 +228,18 @@ class Plane:
 
     def _settle(self) -> None:
         """Say of jobs that ran when the last server ended that they ended with it."""
-        reason = "InternalServerError: the SageMaker on this machine ended while the job ran."
-        for kind in (TRAINING, TRANSFORM, TUNING):
-            member = f"{kind.prefix}Status"
+        why = "InternalServerError: the SageMaker on this machine ended while the job ran."
+        for kind in (TRAINING, TRANSFORM, TUNING, ENDPOINT):
             for record in self.store.all(kind):
-                if record[member] in ("InProgress", "Stopping"):
-                    name = record[f"{kind.prefix}Name"]
-                    more = {"SecondaryStatus": "Failed"} if kind is TRAINING else {}
-                    self.store.update(kind, name, **{member: "Failed", "FailureReason": reason}, **more)
-        for record in self.store.all(ENDPOINT):
-            if record["EndpointStatus"] in ("Creating", "Updating"):
-                self.store.update(
-                    ENDPOINT, record["EndpointName"], EndpointStatus="Failed", FailureReason=reason
-                )
+                self._fail(kind, record[f"{kind.prefix}Name"], why)
+
+    def _fail(self, kind: Kind, name: str, why: str) -> None:
+        """Say of what is under way, by its description, that it failed."""
+        member = f"{kind.prefix}Status"
+        with self.store.lock:
+            if self.store.has(kind, name) and self.store.get(kind, name)[member] in _UNDER_WAY:
+                more = {"SecondaryStatus": "Failed"} if kind is TRAINING else {}
+                self.store.update(kind, name, **{member: "Failed", "FailureReason": reason(why)}, **more)
 
     def close(self) -> None:
         """End everything that runs, and remove the work folder."""

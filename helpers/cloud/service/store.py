@@ -10,7 +10,6 @@ import base64
 import copy
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.cloud.errors import ApiError
+from helpers.cloud.files import write_atomically
 
 _log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
@@ -95,6 +95,11 @@ ENDPOINT = Kind(
 KINDS = (TRAINING, TRANSFORM, TUNING, MODEL, CONFIG, ENDPOINT)
 
 
+def now() -> float:
+    """Seconds since 1970, to the millisecond, as AWS has them: a caller's copy is the same number."""
+    return time.time_ns() // 1_000_000 / 1000
+
+
 class Store:
     """All descriptions of one server.
 
@@ -137,9 +142,9 @@ class Store:
         with self.lock:
             if any(known.lower() == name.lower() for known in self._records[kind.label]):
                 raise ApiError(kind.exists.format(arn=arn, name=name), kind.exists_code)
-            now = time.time()
+            moment = now()
             record = {k: copy.deepcopy(v) for k, v in request.items() if k != "Tags"}
-            record |= {f"{kind.prefix}Arn": arn, "CreationTime": now, "LastModifiedTime": now, **more}
+            record |= {f"{kind.prefix}Arn": arn, "CreationTime": moment, "LastModifiedTime": moment, **more}
             tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
             self._write(kind, name, record, tags)
             self._records[kind.label][name] = record
@@ -173,7 +178,7 @@ class Store:
             found = self._records[kind.label].get(name)
             if found is None:
                 return
-            changed = {**found, **copy.deepcopy(changes), "LastModifiedTime": time.time()}
+            changed = {**found, **copy.deepcopy(changes), "LastModifiedTime": now()}
             self._records[kind.label][name] = changed
             try:
                 self._write(kind, name, changed, self._tags[changed[f"{kind.prefix}Arn"]])
@@ -240,47 +245,10 @@ class Store:
 
     def _read(self, folder: Path) -> None:
         for kind in KINDS:
+            for path in (folder / kind.label).glob("*.tmp"):
+                path.unlink()  # what a kill left of a change that nobody was told of
             for path in sorted((folder / kind.label).glob("*.json")):
                 held = json.loads(path.read_text(encoding="utf-8"))
                 record = held["record"]
                 self._records[kind.label][record[f"{kind.prefix}Name"]] = record
                 self._tags[record[f"{kind.prefix}Arn"]] = held["tags"]
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all, and survives loss of power once this returns.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Its folder is made if need be.
-    data : bytes
-        The content.
-
-    Raises
-    ------
-    OSError
-        Nothing was changed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; where the system cannot (Windows), nothing happens."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
 import threading
@@ -31,11 +32,11 @@ class Stream:
         self.group, self.name = group, name
         self._lines: queue.Queue[tuple[int, str] | None] = queue.Queue()
         self._last = 0
-        try:
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):  # all but the first job's
             logs.create_log_group(logGroupName=group)
-        except logs.exceptions.ResourceAlreadyExistsException:
-            self._last = 0  # the usual case: only the first job of all makes the group
-        logs.create_log_stream(logGroupName=group, logStreamName=name)
+        # a job deleted and made again within the second has the same stream
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_stream(logGroupName=group, logStreamName=name)
         self._thread = threading.Thread(target=self._send, daemon=True)
         self._thread.start()
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from helpers.cloud.errors import ApiError
 from helpers.cloud.service import images
 from helpers.cloud.service.job import TrainingJob
-from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
-from helpers.cloud.service.store import TRAINING, Record
+from helpers.cloud.service.store import TRAINING, Record, now
+from helpers.cloud.service.usual import RUNNING, describes, listed, stops
 
 MOST_INSTANCES = 2
 _UNSUPPORTED = {
@@ -27,7 +27,6 @@ _UNSUPPORTED = {
     "ModelPackageConfig": "there is no model registry",
     "MlflowConfig": "there is no MLflow server",
 }
-_RUNNING = ("InProgress", "Stopping")
 
 
 def check(request: Mapping[str, Any]) -> None:
@@ -117,49 +116,27 @@ def _check_algorithm(request: Mapping[str, Any]) -> None:
 
 def start(plane: Plane, request: Mapping[str, Any]) -> Record:
     """Create a job that was checked, and run it; returns its description."""
-    now = time.time()
-    first = {"Status": "Starting", "StartTime": now, "StatusMessage": "Preparing the instances for training"}
+    first = {
+        "Status": "Starting",
+        "StartTime": now(),
+        "StatusMessage": "Preparing the instances for training",
+    }
     defaults = {"StoppingCondition": {"MaxRuntimeInSeconds": 86_400}, "EnableNetworkIsolation": False}
-    record = plane.store.add(
+    return plane.submit(
         TRAINING,
         {**defaults, **request},
+        TrainingJob,
         TrainingJobStatus="InProgress",
         SecondaryStatus="Starting",
         SecondaryStatusTransitions=[first],
         ModelArtifacts={"S3ModelArtifacts": ""},
     )
-    job = TrainingJob(plane, plane.store.get(TRAINING, request["TrainingJobName"]))
-    plane.run(key(request["TrainingJobName"]), job, job.run)
-    return record
-
-
-def key(name: str) -> str:
-    """Return under which name a running job is known."""
-    return f"training-job/{name}"
 
 
 @operation("CreateTrainingJob")
 def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     check(request)
     return {"TrainingJobArn": start(plane, request)["TrainingJobArn"]}
-
-
-@operation("DescribeTrainingJob")
-def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(TRAINING, request["TrainingJobName"])
-
-
-@operation("StopTrainingJob")
-def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    name = request["TrainingJobName"]
-    status = plane.store.get(TRAINING, name)["TrainingJobStatus"]
-    if status not in _RUNNING:
-        raise ApiError(f"The request was rejected because the training job is in status {status}.")
-    job = plane.running.get(key(name))
-    if job is not None and status == "InProgress":
-        plane.store.update(TRAINING, name, TrainingJobStatus="Stopping", SecondaryStatus="Stopping")
-        job.stop()
-    return {}
 
 
 @operation("ListTrainingJobs")
@@ -175,10 +152,14 @@ def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
 def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
     name = request["TrainingJobName"]
     status = plane.store.get(TRAINING, name)["TrainingJobStatus"]
-    if status in _RUNNING:
+    if status in RUNNING:
         raise ApiError(
             f"The training job {name} is in status {status}; only a job that ended can be deleted.",
             "ResourceInUse",
         )
     plane.store.remove(TRAINING, name)
     return {}
+
+
+describes(TRAINING)
+stops(TRAINING, SecondaryStatus="Stopping")

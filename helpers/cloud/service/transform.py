@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from helpers.cloud.errors import ApiError, reason
+from helpers.cloud.errors import ApiError, failure, reason
 from helpers.cloud.service import models, objects
 from helpers.cloud.service.endpoints import READY_SECONDS
-from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
-from helpers.cloud.service.store import MODEL, TRANSFORM, Record
+from helpers.cloud.service.store import MODEL, TRANSFORM, Record, now
 from helpers.cloud.service.streams import Stream
+from helpers.cloud.service.usual import describes, lists, stops
 
+_log = logging.getLogger("course.cloud")
 _GROUP = "/aws/sagemaker/TransformJobs"
-_PAYLOAD_MB = 6  # as AWS has it where the request does not say
+_PAYLOAD_MB = 6  # this and the next as AWS has them where the request does not say
+_ANSWER_SECONDS = 600
 _UNSUPPORTED = {
     "DataCaptureConfig": "nothing is captured",
     "ExperimentConfig": "there are no experiments",
 }
-_RUNNING = ("InProgress", "Stopping")
 
 
 class TransformJob:
@@ -43,23 +46,24 @@ class TransformJob:
         stream = Stream(self.plane.logs, _GROUP, f"{self.name}/i-local{time.time_ns() // 1_000_000}")
         try:
             self._start(stream)
-            self.plane.store.update(TRANSFORM, self.name, TransformStartTime=time.time())
+            self.plane.store.update(TRANSFORM, self.name, TransformStartTime=now())
             self._objects(stream)
             status, why = "Completed", ""
-        except ApiError as error:
-            status, why = "Failed", str(error)
         except Exception as error:
-            status, why = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
-        if self._stopped:
+            if not isinstance(error, ApiError):
+                _log.exception("transform job %s", self.name)
+            status, why = "Failed", failure(error)
+        if self._stopped:  # what went wrong then is that the server was gone
             status, why = "Stopped", ""
         if self._server is not None:
             self._server.stop()
         if why:
             stream.write(why)
         stream.close()
+        self.plane.discard("transform", self.name)
         more = {"FailureReason": reason(why)} if why else {}
         self.plane.store.update(
-            TRANSFORM, self.name, TransformJobStatus=status, TransformEndTime=time.time(), **more
+            TRANSFORM, self.name, TransformJobStatus=status, TransformEndTime=now(), **more
         )
 
     def _start(self, stream: Stream) -> None:
@@ -120,8 +124,10 @@ class TransformJob:
         try:
             limit = self.record.get("MaxPayloadInMB", _PAYLOAD_MB)
             strategy = self.record.get("BatchStrategy", "MultiRecord")
+            client = self.record.get("ModelClientConfig") or {}
+            seconds = client.get("InvocationsTimeoutInSeconds", _ANSWER_SECONDS)
             for body in payload.split(data, given.get("SplitType", "None"), strategy, limit):
-                status, _, out = self._server.invoke(body, headers)
+                status, _, out = self._server.invoke(body, headers, seconds)
                 if status != 200:
                     text = out.decode("utf-8", "replace")
                     stream.write(f"{name}: {status} {text}")
@@ -130,6 +136,8 @@ class TransformJob:
                 parts.append(out)
         except ServerDied as error:
             raise ApiError(f"AlgorithmError: the model server died at {name}. {error}") from None
+        except TimeoutError as error:
+            raise ApiError(f"AlgorithmError: {name}: {error}") from None
         except payload.PayloadError as error:
             raise ApiError(f"ClientError: {name}: {error}") from None
         return payload.assemble(parts, wanted.get("AssembleWith", "None"))
@@ -154,31 +162,10 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     ):
         raise ApiError("S3DataType must be S3Prefix or ManifestFile on this machine.")
     plane.store.get(MODEL, request["ModelName"])
-    record = plane.store.add(TRANSFORM, request, TransformJobStatus="InProgress")
-    job = TransformJob(plane, plane.store.get(TRANSFORM, request["TransformJobName"]))
-    plane.run(f"transform-job/{job.name}", job, job.run)
+    record = plane.submit(TRANSFORM, request, TransformJob, TransformJobStatus="InProgress")
     return {"TransformJobArn": record["TransformJobArn"]}
 
 
-@operation("DescribeTransformJob")
-def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(TRANSFORM, request["TransformJobName"])
-
-
-@operation("StopTransformJob")
-def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    name = request["TransformJobName"]
-    status = plane.store.get(TRANSFORM, name)["TransformJobStatus"]
-    if status not in _RUNNING:
-        raise ApiError(f"The request was rejected because the transform job is in status {status}.")
-    job = plane.running.get(f"transform-job/{name}")
-    if job is not None and status == "InProgress":
-        plane.store.update(TRANSFORM, name, TransformJobStatus="Stopping")
-        job.stop()
-    return {}
-
-
-@operation("ListTransformJobs")
-def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    found, more = listed(plane, TRANSFORM, request, status="TransformJobStatus")
-    return {"TransformJobSummaries": found, **more}
+describes(TRANSFORM)
+lists(TRANSFORM, "TransformJobSummaries", status="TransformJobStatus")
+stops(TRANSFORM)

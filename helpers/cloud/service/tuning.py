@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -9,20 +10,21 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from helpers.cloud.errors import ApiError
+from helpers.cloud.errors import ApiError, failure, reason
 from helpers.cloud.service import job as jobs
 from helpers.cloud.service import training
 from helpers.cloud.service.candidates import MOST_JOBS, STRATEGIES, candidates
-from helpers.cloud.service.operations import Answer, listed, operation, refuse
+from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
-from helpers.cloud.service.store import TRAINING, TUNING, Record
+from helpers.cloud.service.store import TRAINING, TUNING, Record, now
+from helpers.cloud.service.usual import RUNNING, describes, listed, stops
 
+_log = logging.getLogger("course.cloud")
 _UNSUPPORTED = {
     "TrainingJobDefinitions": "one TrainingJobDefinition is tuned",
     "WarmStartConfig": "a tuning job starts from nothing",
     "Autotune": "name the ranges",
 }
-_RUNNING = ("InProgress", "Stopping")
 
 
 class TuningJob:
@@ -35,44 +37,56 @@ class TuningJob:
         self.definition: dict[str, Any] = record["TrainingJobDefinition"]
         self._children: list[str] = []
         self._stopped = threading.Event()
+        self._reported: dict[str, Any] = {}
 
     def stop(self) -> None:
         """End it, and the training jobs that still run."""
         self._stopped.set()
+        self._end_children()
+
+    def _end_children(self) -> None:
         for name in list(self._children):
             self._stop_child(name)
 
     def _stop_child(self, name: str) -> None:
-        child = self.plane.running.get(training.key(name))
+        child = self.plane.running.get(f"{TRAINING.label}/{name}")
         if child is not None:
             child.stop()
 
     def run(self) -> None:
         """Run it to its end."""
-        limits = self.config["ResourceLimits"]
-        settings = candidates(self.name, self.config)
-        most = min(limits.get("MaxNumberOfTrainingJobs", len(settings)), len(settings))
-        reason = ""
+        why = ""
         try:
-            for number, chosen in enumerate(settings[:most], 1):
-                while len(self._unfinished()) >= limits["MaxParallelTrainingJobs"]:
-                    self._report()
-                    time.sleep(0.1)
-                if self._stopped.is_set():
-                    break
-                self._launch(number, chosen)
-            while self._unfinished():
-                self._report()
-                time.sleep(0.1)
-        except ApiError as error:
-            reason = str(error)
+            self._search()
+        except Exception as error:
+            if not isinstance(error, ApiError):
+                _log.exception("tuning job %s", self.name)
+            why = failure(error)
+            self._end_children()
+            self._wait(0)
         self._report()
         best = best_of(self.plane, self.record)
-        if not reason and best is None and not self._stopped.is_set():
-            reason = "No training job succeeded and reported the objective metric."
-        status = "Stopped" if self._stopped.is_set() else "Failed" if reason else "Completed"
-        more = {"FailureReason": reason} if reason else {}
-        self._update(HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=time.time(), **more)
+        if not why and best is None and not self._stopped.is_set():
+            why = "No training job succeeded and reported the objective metric."
+        status = "Stopped" if self._stopped.is_set() else "Failed" if why else "Completed"
+        more = {"FailureReason": reason(why)} if why else {}
+        self._update(HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=now(), **more)
+
+    def _search(self) -> None:
+        limits = self.config["ResourceLimits"]
+        settings = candidates(self.name, self.config)
+        for number, chosen in enumerate(settings[: limits.get("MaxNumberOfTrainingJobs")], 1):
+            self._wait(limits["MaxParallelTrainingJobs"] - 1)
+            if self._stopped.is_set():
+                break
+            self._launch(number, chosen)
+        self._wait(0)
+
+    def _wait(self, most: int) -> None:
+        """Wait until at most that many training jobs run, and report meanwhile."""
+        while len(self._unfinished()) > most:
+            self._report()
+            time.sleep(0.1)
 
     def _launch(self, number: int, chosen: dict[str, str]) -> None:
         mark = zlib.crc32(self.record["HyperParameterTuningJobArn"].encode())
@@ -96,7 +110,7 @@ class TuningJob:
             name
             for name in self._children
             if self.plane.store.has(TRAINING, name)
-            and self.plane.store.get(TRAINING, name)["TrainingJobStatus"] in _RUNNING
+            and self.plane.store.get(TRAINING, name)["TrainingJobStatus"] in RUNNING
         ]
 
     def _update(self, **changes: Any) -> None:
@@ -113,7 +127,7 @@ class TuningJob:
             "Stopped": states.count("Stopped"),
         }
         values = [objective(record, self.record) for record in found]
-        ended = [r["TrainingJobStatus"] not in _RUNNING for r in found]
+        ended = [r["TrainingJobStatus"] not in RUNNING for r in found]
         objectives = {
             "Succeeded": sum(value is not None for value in values),
             "Pending": sum(not over for over in ended),
@@ -121,7 +135,10 @@ class TuningJob:
         }
         best = best_of(self.plane, self.record)
         more = {"BestTrainingJob": _summary(best, self.record)} if best is not None else {}
-        self._update(TrainingJobStatusCounters=counts, ObjectiveStatusCounters=objectives, **more)
+        said = {"TrainingJobStatusCounters": counts, "ObjectiveStatusCounters": objectives, **more}
+        if said != self._reported:  # each change is a file written and synced
+            self._update(**said)
+            self._reported = said
 
 
 _NOT_A_JOBS = {
@@ -143,7 +160,7 @@ def children(plane: Plane, record: Record) -> list[Record]:
 def objective(job: Record, tuning: Record) -> float | None:
     """Return what a training job reached, or None where it reported nothing or failed."""
     wanted = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
-    if job["TrainingJobStatus"] in (*_RUNNING, "Failed"):
+    if job["TrainingJobStatus"] in (*RUNNING, "Failed"):
         return None
     for metric in job.get("FinalMetricDataList") or []:
         if metric["MetricName"] == wanted and not math.isnan(metric["Value"]):
@@ -168,7 +185,7 @@ def _summary(job: Record, tuning: Record) -> dict[str, Any]:
     wanted = _objective_config(tuning)
     reached = {"Type": wanted["Type"], "MetricName": wanted["MetricName"], "Value": value}
     status = (
-        "Succeeded" if value is not None else "Pending" if job["TrainingJobStatus"] in _RUNNING else "Failed"
+        "Succeeded" if value is not None else "Pending" if job["TrainingJobStatus"] in RUNNING else "Failed"
     )
     members = ["TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingStartTime", "TrainingEndTime"]
     members += ["TrainingJobStatus", "TunedHyperParameters", "FailureReason"]
@@ -204,37 +221,21 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     training.check({"HyperParameters": definition.get("StaticHyperParameters") or {}, **definition})
     candidates(request["HyperParameterTuningJobName"], config)
     nothing = {"Completed": 0, "InProgress": 0, "RetryableError": 0, "NonRetryableError": 0, "Stopped": 0}
-    record = plane.store.add(
+    record = plane.submit(
         TUNING,
         request,
+        TuningJob,
         HyperParameterTuningJobStatus="InProgress",
         TrainingJobStatusCounters=nothing,
         ObjectiveStatusCounters={"Succeeded": 0, "Pending": 0, "Failed": 0},
     )
-    job = TuningJob(plane, plane.store.get(TUNING, request["HyperParameterTuningJobName"]))
-    plane.run(f"tuning-job/{job.name}", job, job.run)
     return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
-
-
-@operation("DescribeHyperParameterTuningJob")
-def _describe(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    return plane.store.get(TUNING, request["HyperParameterTuningJobName"])
-
-
-@operation("StopHyperParameterTuningJob")
-def _stop(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    name = request["HyperParameterTuningJobName"]
-    job = plane.running.get(f"tuning-job/{name}")
-    if plane.store.get(TUNING, name)["HyperParameterTuningJobStatus"] == "InProgress" and job is not None:
-        plane.store.update(TUNING, name, HyperParameterTuningJobStatus="Stopping")
-        job.stop()
-    return {}
 
 
 @operation("DeleteHyperParameterTuningJob")
 def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
     name = request["HyperParameterTuningJobName"]
-    if plane.store.get(TUNING, name)["HyperParameterTuningJobStatus"] in _RUNNING:
+    if plane.store.get(TUNING, name)["HyperParameterTuningJobStatus"] in RUNNING:
         raise ApiError(f"The tuning job {name} still runs: stop it first.")
     plane.store.remove(TUNING, name)
     return {}
@@ -274,3 +275,7 @@ def _list_children(plane: Plane, request: Mapping[str, Any]) -> Answer:
         key=(lambda job: objective(job, tuning)) if by_value else None,
     )
     return {"TrainingJobSummaries": [_summary(job, tuning) for job in rows], **more}
+
+
+describes(TUNING)
+stops(TUNING)

@@ -3,7 +3,7 @@
 - `process`: starts a server, talks to it, stops it; the only file the control plane needs
 - `server`, `wire`: HTTP on the loopback interface, both ends
 - `tfs`: the TensorFlow container, AWS' front; behind it TensorFlow Serving's REST interface, the real one
-  (`tfs_binary`) or ours (`tfs_model`, `tfs_json`, `tfs_write`)
+  (`tfs_binary`) or ours (`tfs_model`, `tfs_json`, `tfs_values`, `tfs_write`)
 - `script`, `usercode`: containers that run the user's ``inference.py``
 """
 

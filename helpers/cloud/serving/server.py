@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NoReturn
 
+from helpers.cloud.service.guard import end_with_input
 from helpers.cloud.serving.wire import header_lines, parse_head
 
 LARGEST_BODY = (
@@ -112,7 +112,7 @@ class ModelHTTPServer:
                     first, headers = parse_head(buffer[:end])
                     method, path, *_ = [*first.split(" "), "", ""]
                     size = headers.get("content-length", "0")
-                    if "transfer-encoding" in headers or not size.isdigit():
+                    if "transfer-encoding" in headers or not size.isdecimal():
                         return self._send(connection, error("a Content-Length is needed", 411), close=True)
                     if int(size) > LARGEST_BODY:
                         text = f"Request body of {size} bytes: at most {LARGEST_BODY} are read"
@@ -185,19 +185,6 @@ def _drop(connection: socket.socket, size: int) -> None:
         size -= len(data)
 
 
-def end_with_parent() -> None:
-    """End this process, and those it started, as soon as its standard input closes."""
-
-    def watch() -> None:
-        while os.read(0, 1 << 10):
-            pass
-        if os.getpgrp() == os.getpid():  # the leader of its group: take the rest along
-            os.killpg(0, signal.SIGKILL)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def serve(
     invoke: Handler,
     *,
@@ -223,7 +210,7 @@ def serve(
         on_port(server.port)
     token = os.environ.get("COURSE_ANNOUNCE")
     if token:
-        end_with_parent()
+        end_with_input()
         print(f"{token} {json.dumps({'port': server.port, 'backend': backend})}", flush=True)
     print(f"serving on 127.0.0.1:{server.port}: {backend}", flush=True)
     sys.setswitchinterval(0.001)  # a thread back from the model should not wait 5 ms for its turn

@@ -6,18 +6,16 @@ that must fit the type, ``{"b64": …}`` for bytes, and ``NaN`` and ``Infinity``
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from helpers.cloud.serving.tfs_values import JsonError, is_bytes, shown, tensor
+
 Tensors = dict[str, np.ndarray]
-_NAMES = {"float32": "float", "float64": "double", "object": "string"}
 _PARSE_ERRORS = {
     "Expecting value": "Invalid value.",
     "Extra data": "The document root must not be followed by other values.",
@@ -26,10 +24,6 @@ _PARSE_ERRORS = {
     "Expecting ',' delimiter": "Missing a comma or closing bracket after an element.",
     "Unterminated string starting at": "Missing a closing quotation mark in string.",
 }
-
-
-class JsonError(ValueError):
-    """The request cannot be turned into tensors; the text is TensorFlow Serving's."""
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -52,11 +46,11 @@ def parse(body: bytes) -> dict[str, Any]:
     except RecursionError:
         raise JsonError("JSON Parse error: nested too deeply") from None
     if not isinstance(document, dict):
-        raise JsonError(f"JSON Value: {_text(document)} Is not object")
+        raise JsonError(f"JSON Value: {shown(document)} Is not object")
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         raise JsonError(
-            f"JSON Value: {_text(document)} not formatted correctly. 'signature_name' key "
+            f"JSON Value: {shown(document)} not formatted correctly. 'signature_name' key "
             "must be a string value."
         )
     return document
@@ -84,15 +78,15 @@ def tensors(document: Mapping[str, Any], spec: Mapping[str, np.dtype]) -> tuple[
     """
     if "instances" in document and "inputs" in document:
         raise JsonError(
-            f"JSON Value: {_text(document)} Not formatted correctly expecting only one of 'inputs' or "
+            f"JSON Value: {shown(document)} Not formatted correctly expecting only one of 'inputs' or "
             "'instances' keys to exist "
         )
     if "instances" in document:
         instances = document["instances"]
         if not isinstance(instances, list):
-            raise JsonError(f"JSON Value: {_text(document)} Excepting 'instances' to be an list/array")
+            raise JsonError(f"JSON Value: {shown(document)} Excepting 'instances' to be an list/array")
         if not instances:
-            raise JsonError(f"JSON Value: {_text(document)} No values in 'instances' array")
+            raise JsonError(f"JSON Value: {shown(document)} No values in 'instances' array")
         return _rows(instances, spec), True
     if "inputs" in document:
         return _columns(document["inputs"], spec), False
@@ -100,11 +94,7 @@ def tensors(document: Mapping[str, Any], spec: Mapping[str, np.dtype]) -> tuple[
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and not _is_bytes(value)
-
-
-def _is_bytes(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+    return isinstance(value, dict) and not is_bytes(value)
 
 
 def _rows(instances: list[Any], spec: Mapping[str, np.dtype]) -> Tensors:
@@ -131,7 +121,7 @@ def _rows(instances: list[Any], spec: Mapping[str, np.dtype]) -> Tensors:
                         f"INVALID_ARGUMENT: JSON object: does not have named input: {name}"
                     )
             raise JsonError(
-                f"Failed to process element: {place} of 'instances' list. JSON object: {_text(value)} keys "
+                f"Failed to process element: {place} of 'instances' list. JSON object: {shown(value)} keys "
                 f"must be equal to: {','.join(sorted(names))}"
             )
     return {
@@ -149,7 +139,7 @@ def _column(values: list[Any], dtype: np.dtype, key: str) -> np.ndarray:
     stacked = []
     for place, value in enumerate(values):
         try:
-            item = _slow(value, dtype)
+            item = tensor(value, dtype)
             if first is not None and item.size != first.size:
                 raise JsonError(f"Expecting tensor size: {first.size} but got: {item.size}")
             if first is not None and item.shape != first.shape:
@@ -181,7 +171,7 @@ def _columns(inputs: Any, spec: Mapping[str, np.dtype]) -> Tensors:
         if name not in inputs:
             raise JsonError(f"Missing named input: {name} in 'inputs' object.")
         array = _fast(inputs[name], dtype)
-        found[name] = _slow(inputs[name], dtype) if array is None else array
+        found[name] = tensor(inputs[name], dtype) if array is None else array
     return found
 
 
@@ -214,91 +204,3 @@ def _fast(values: Any, dtype: np.dtype) -> np.ndarray | None:
     ):
         return None
     return array.astype(dtype)
-
-
-def _slow(value: Any, dtype: np.dtype) -> np.ndarray:
-    """Build the tensor element by element, as TensorFlow Serving does, to word the error as it does."""
-    shape = []
-    inner = value
-    while isinstance(inner, list):
-        shape.append(len(inner))
-        if not inner:
-            break
-        inner = inner[0]
-    leaves: list[Any] = []
-    _fill(value, 0, shape, dtype, leaves)
-    array = np.empty(len(leaves), dtype=dtype)
-    array[:] = leaves
-    return array.reshape(shape)
-
-
-def _fill(value: Any, level: int, shape: list[int], dtype: np.dtype, leaves: list[Any]) -> None:
-    if not isinstance(value, list):
-        if level != len(shape):
-            raise JsonError(
-                f"JSON Value: {_text(value)} found at incorrect level: {level + 1} in the JSON DOM. "
-                f"Expected at level: {len(shape)}"
-            )
-        leaves.append(_leaf(value, dtype))
-        return
-    if level >= len(shape):
-        raise JsonError(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
-    if len(value) != shape[level]:
-        raise JsonError(
-            f"Encountered list at unexpected size: {len(value)} at level: {level} "
-            f"expected size: {shape[level]}"
-        )
-    for inner in value:
-        _fill(inner, level + 1, shape, dtype, leaves)
-
-
-def _leaf(value: Any, dtype: np.dtype) -> Any:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if dtype.kind == "O":
-        if isinstance(value, str):
-            return value.encode()
-        if _is_bytes(value):
-            try:
-                return base64.b64decode(value["b64"], validate=True)
-            except binascii.Error:
-                raise JsonError("Unable to base64 decode") from None
-        if isinstance(value, dict):
-            raise JsonError(f"JSON Value: {_text(value)} not formatted correctly for base64 data")
-    elif dtype.kind == "b" and isinstance(value, bool):
-        return value
-    elif dtype.kind == "f" and number:
-        limits = np.finfo(dtype)
-        exact = (
-            abs(value) <= 2 ** (limits.nmant + 1) - 1
-            if isinstance(value, int)
-            else not math.isfinite(value) or abs(value) <= limits.max
-        )
-        if not exact:
-            raise JsonError(
-                f"Cannot convert JSON value: {_text(value)} to {_name(dtype)} without loss of precision."
-            )
-        return value
-    elif dtype.kind in "iu" and isinstance(value, int) and not isinstance(value, bool):
-        limit = np.iinfo(dtype)
-        if limit.min <= value <= limit.max:
-            return value
-    raise JsonError(
-        f"JSON Value: {_text(value)} Type: {_type(value)} is not of expected type: {_name(dtype)}"
-    )
-
-
-def _name(dtype: np.dtype) -> str:
-    return _NAMES.get(dtype.name, dtype.name)
-
-
-def _type(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "Null", True: "True", False: "False"}[value]
-    names: dict[type, str] = {dict: "Object", list: "Array", str: "String"}
-    return names.get(type(value), "Number")
-
-
-def _text(value: Any) -> str:
-    """Write a value for a message; a large one is cut."""
-    text = json.dumps(value)
-    return text if len(text) <= 300 else text[:300] + "…"

@@ -1,0 +1,97 @@
+"""``tar.gz`` archives: packed the same for the same files, unpacked below one folder and nowhere else."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+
+class ArchiveError(ValueError):
+    """It is no archive, or one that reaches outside of its folder."""
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """Return the path of a key or an archive's member below a folder.
+
+    Raises
+    ------
+    ArchiveError
+        It would be outside.
+    """
+    pure = PurePosixPath(relative)
+    if pure.is_absolute() or ".." in pure.parts or "\0" in relative or "\\" in relative:
+        raise ArchiveError(f"{relative!r} would be written outside of its folder, so it is refused.")
+    return folder.joinpath(*pure.parts)
+
+
+def pack(folder: Path, target: BinaryIO) -> None:
+    """Write a folder's content as ``tar.gz``, the same bytes for the same files.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        What to pack.
+    target : file
+        Where to, open for bytes.
+    """
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.mtime = member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        return member
+
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=target, compresslevel=1, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as archive,
+    ):
+        for child in sorted(folder.iterdir()):
+            archive.add(child, arcname=child.name, filter=plain)
+
+
+def unpack(data: bytes, name: str, folder: Path) -> list[str]:
+    """Unpack a ``tar.gz`` whose members all stay inside ``folder``.
+
+    Parameters
+    ----------
+    data : bytes
+        The archive.
+    name : str
+        What it is called in messages.
+    folder : pathlib.Path
+        Where to; it is made.
+
+    Returns
+    -------
+    list of str
+        Names of the members.
+
+    Raises
+    ------
+    ArchiveError
+        It is no whole archive, or a member would be written elsewhere, is a link or a device; then nothing
+        is written.
+    OSError
+        The disk refuses.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            members = archive.getmembers()
+            for member in members:
+                inside(folder, member.name)
+                if not (member.isfile() or member.isdir()):
+                    raise ArchiveError(
+                        f"{name} holds {member.name!r}, which is neither a file nor a folder: refused."
+                    )
+                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
+            folder.mkdir(parents=True, exist_ok=True)
+            archive.extractall(folder, members)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk, not the archive
+        raise ArchiveError(f"{name} is not a tar.gz archive that can be unpacked: {error}") from None
+    return [member.name for member in members]

@@ -451,8 +451,8 @@ def seconds(run):
 def fit_one_hot():
     """The post's way: the rows as wide as the catalog are made beforehand, and not timed here."""
     wide = {
-        "user": ncf_onehot.one_hot(few.users, ratings.n_users),
-        "item": ncf_onehot.one_hot(few.items, ratings.n_items),
+        "user": keras.ops.one_hot(few.users, ratings.n_users),
+        "item": keras.ops.one_hot(few.items, ratings.n_items),
     }
     return lambda: posts.fit(wide, few.labels, batch_size=256, verbose=0)
 
@@ -577,7 +577,7 @@ q5.check(first_layer)
 first_layer = q5.use(first_layer)
 vectors = {name: neumf.get_layer(name).get_weights()[0] for name in ("user_mlp", "item_mlp")}
 layer = neumf.get_layer("hidden_1")
-every = first_layer(vectors["user_mlp"][:20], vectors["item_mlp"], *layer.get_weights())
+every = first_layer(vectors["user_mlp"][:8], vectors["item_mlp"], *layer.get_weights())
 pair = np.concatenate([vectors["user_mlp"][7], vectors["item_mlp"][1000]])[None, :]
 print(f"{every.shape[0] * every.shape[1]:,} pairs at once; user 7 and item 1,000 agree with Keras:", end=" ")
 print(np.allclose(every[7, 1000], np.asarray(layer(pair))[0], atol=1e-5))

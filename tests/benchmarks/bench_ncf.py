@@ -26,7 +26,7 @@ from helpers.metrics import RankingResult
 from helpers.models import EASE, ImplicitALS, LogisticMF, Popularity, ncf, ncf_onehot
 from helpers.models.ncf_scores import PairScores
 from helpers.models.ncf_training import epoch_runner, train
-from helpers.models.neighbours import binary_matrix
+from helpers.models.neighbors import binary_matrix
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 BATCH, PART = 256, 256 * 64  # a part of one-hot rows is 170 MB on ML-100K

@@ -430,7 +430,7 @@ print("largest difference of 500 chances:", "below 0.00001" if gap < 1e-5 else f
 # The same function, then; the bias is a row that all rows share, and adds nothing an embedding could not hold. What does the detour cost?
 # The post makes all one-hot vectors before it trains. Memory we can count; for the time we train on 2,048 rows both ways: one-hot step by
 # step, as Keras does, and look-ups with an epoch as one graph, as `ncf.py` does. (Keras' Adam squares the slopes of a row that comes
-# twice in a batch one by one, not their sum; so both our loops hand it whole tables.)
+# twice in a batch one by one, not their sum; so both our loops make whole tables of them first.) The benchmark `ncf` takes whole epochs.
 
 # %% tags=["nbval-ignore-output"]
 examples = sampling.NegativeSampler(split.train).epoch(5, rng=np.random.default_rng(0))

@@ -430,14 +430,15 @@ print("largest difference of 500 chances:", "below 0.00001" if gap < 1e-5 else f
 # The same function, then; the bias is a row that all rows share, and adds nothing an embedding could not hold. What does the detour cost?
 # The post makes all one-hot vectors before it trains. Memory we can count; for the time we train on 2,048 rows both ways: one-hot step by
 # step, as Keras does, and look-ups with an epoch as one graph, as `ncf.py` does. (Keras' Adam squares the slopes of a row that comes
-# twice in a batch one by one, not their sum; so both our loops make whole tables of them first.) The benchmark `ncf` takes whole epochs.
+# twice in a batch one by one, not their sum; so both our loops make whole tables of them first.) The benchmark `ncf` takes three whole epochs of ML-100K:
+# six to seven times as fast, at an HR@10 of .093 against .089, a difference within chance.
 
 # %% tags=["nbval-ignore-output"]
 examples = sampling.NegativeSampler(split.train).epoch(5, rng=np.random.default_rng(0))
 memory = ncf_onehot.input_bytes(len(examples.labels), ratings.n_users, ratings.n_items)
 few = sampling.LabeledPairs(*(column[:2048] for column in examples))
 posts.compile("adam", "binary_crossentropy")
-ours_epoch = epoch_runner(ours, batch_size=256)
+ours_epoch = epoch_runner(ours, batch_size=256, fused=True)
 
 
 def seconds(run):

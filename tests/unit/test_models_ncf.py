@@ -173,7 +173,7 @@ def test_the_two_learn_alike():
     ours = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
     ncf_onehot.copy_weights(posts, ours)
     before = [w.copy() for w in ours.get_weights()]
-    ncf_training.epoch_runner(ours, 100)(examples, 0.001)
+    ncf_training.epoch_runner(ours, 100, fused=True)(examples, 0.001)
     posts.compile(keras.optimizers.Adam(0.001), "binary_crossentropy")
     wide = {
         "user": ncf_onehot.one_hot(examples.users, sizes[0]),
@@ -235,7 +235,7 @@ def test_adam_in_one_operation_steps_as_keras_does():
 
     start = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     one, other = (keras.Variable(start) for _ in range(2))
-    adam, kerass = ncf_training._Adam([one]), keras.optimizers.Adam(0.01)
+    adam, kerass = ncf_training._FusedAdam([one]), keras.optimizers.Adam(0.01)
     adam.rate.assign(0.01)
     rng = np.random.default_rng(1)
     for _ in range(20):

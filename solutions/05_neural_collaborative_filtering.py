@@ -430,8 +430,8 @@ print("largest difference of 500 chances:", "below 0.00001" if gap < 1e-5 else f
 # The same function, then; the bias is a row that all rows share, and adds nothing an embedding could not hold. What does the detour cost?
 # The post makes all one-hot vectors before it trains. Memory we can count; for the time we train on 2,048 rows both ways: one-hot step by
 # step, as Keras does, and look-ups with an epoch as one graph, as `ncf.py` does. (Keras' Adam squares the slopes of a row that comes
-# twice in a batch one by one, not their sum; so both our loops make whole tables of them first.) The benchmark `ncf` takes three whole epochs of ML-100K:
-# six to seven times as fast, at an HR@10 of .093 against .089, a difference within chance.
+# twice in a batch one by one, not their sum; so both our loops make whole tables of them first.) The benchmark `ncf` takes three whole
+# epochs of ML-100K: six to seven times as fast, at an HR@10 of .093 against .089, a difference within chance.
 
 # %% tags=["nbval-ignore-output"]
 examples = sampling.NegativeSampler(split.train).epoch(5, rng=np.random.default_rng(0))
@@ -526,8 +526,9 @@ for one, other in (
 # disappoint alone: with these settings neither is far above popularity.
 #
 # Rendle and others (2020) found the same: a perceptron *can* imitate a product, but must learn it from examples, while MF has it built in.
-# Be slow to believe one run, too. Over three seeds in the benchmark `ncf`, NeuMF comes to .025, not .032. A likely reason for EASE's lead: half
-# of these films have three clicks or fewer, too few to place a vector. EASE places none, it weighs what is taken together.
+# Be slow to believe one run, too. Over three seeds in the benchmark `ncf`, NeuMF comes to .025 or .028 (the last digits of Adam decide), not
+# .032. A likely reason for EASE's lead: half of these films have three clicks or fewer, too few to place a vector. EASE places none, it
+# weighs what is taken together.
 
 # %% tags=["nbval-ignore-output"]
 hundred = data.load_or_none("100k")

@@ -533,7 +533,7 @@ for one, other in (
     print(f"{one} - {other}: {gap}  {verdict}")
 
 # %% [markdown]
-@@VERDICT@@
+# VERDICT
 
 # %% tags=["nbval-ignore-output"]
 hundred = data.load_or_none("100k")

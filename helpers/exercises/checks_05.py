@@ -348,7 +348,7 @@ register(
     ),
     Quiz(
         "05.q3",
-        "A colleague draws 1 negative a click, not 5: the accuracy on hidden clicks jumps. Is the model better?",
+        "A colleague draws 1 negative a click, not 5: the accuracy on held-out clicks jumps. Is the model better?",
         {
             "a": "Yes: it recognizes more of the films people went on to see.",
             "b": "It cannot be told: all chances rose with the share of positives, and the order may be the same.",

@@ -10,6 +10,7 @@ and cannot rot. ``COURSE_OFFLINE=1`` closes the network gate. ``COURSE_CLOUD=aws
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -18,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -47,6 +48,28 @@ except OSError:
     sys.exit(1)
 """
 _YES = ("1", "true", "yes", "on")
+
+
+@contextlib.contextmanager
+def absent(*names: str) -> Iterator[None]:
+    """Make packages look as if they were not installed, for the imports inside the block.
+
+    A framework that imports what it can find, for wrappers nobody calls, then takes less memory and time:
+    Keras 60 MB less without scikit-learn, and another 60 without pandas. A package that was imported before
+    is left alone, and after the block all are there as ever.
+
+    Parameters
+    ----------
+    *names : str
+        Top-level packages.
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 class Gate:

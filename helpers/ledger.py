@@ -11,10 +11,13 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
+
+from helpers.metrics import RankingResult
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,51 @@ def record(
     _records[entry.key] = entry
     _write()
     return entry
+
+
+def record_lists(
+    results: Mapping[str, RankingResult],
+    *,
+    chapter: str,
+    model: str,
+    dataset: str,
+    split: str,
+    seed: int | None = None,
+) -> list[Record]:
+    """Put all numbers of one model's lists on the scoreboard, each with its interval.
+
+    Parameters
+    ----------
+    results : mapping of str to RankingResult
+        From `helpers.metrics.evaluate`; metric, k and candidates are read from each.
+    chapter, model, dataset, split, seed
+        As in :class:`Record`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`record`; no results at all.
+    """
+    if not results:
+        raise ValueError(f"ledger: {model} comes with no results, expected those of metrics.evaluate")
+    entries = []
+    for result in results.values():
+        interval = result.interval
+        entry = record(
+            chapter=chapter,
+            model=model,
+            metric=result.metric,
+            k=result.k,
+            value=result.mean,
+            low=interval.low,
+            high=interval.high,
+            dataset=dataset,
+            split=split,
+            candidates=result.candidates,
+            seed=seed,
+        )
+        entries.append(entry)
+    return entries
 
 
 def records(chapter: str | None = None) -> list[Record]:

@@ -176,4 +176,6 @@ def main(words=None):
 
 
 if __name__ == "__main__":
+    for unused in ("pandas", "sklearn", "matplotlib"):  # Keras imports them where it finds them: 150 MB
+        sys.modules[unused] = None
     main()

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from scipy import sparse
 
+from helpers.cloud.recordio_checks import check_finite, check_keys, width_of
 from helpers.cloud.recordio_wire import Found, RecordError, one_by_one
 
 MAGIC = 0xCED7230A
@@ -84,9 +85,9 @@ def read_records(source: BinaryIO | bytes, feature_dim: int | None = None, *, na
     if found is None:
         found = one_by_one(data, starts, sizes, name)
     values, keys, counts, widths, labels, dense = found
-    width = _width(keys, widths, counts, feature_dim, dense, name)
-    _check_keys(keys, counts, width, name)
-    _check_finite(values, counts, labels, name)
+    width = width_of(keys, widths, counts, feature_dim, dense, name)
+    check_keys(keys, counts, width, name)
+    check_finite(values, counts, labels, name)
     indptr = np.concatenate([[0], np.cumsum(counts)])
     matrix = sparse.csr_matrix((values, keys, indptr), shape=(len(counts), width))
     return Records(matrix, labels, dense)
@@ -243,59 +244,3 @@ def _packed_varints(stream: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, 
     total = np.concatenate([[0], np.cumsum(last)])
     ends = np.cumsum(sizes)
     return values, total[ends] - total[ends - sizes]
-
-
-def _record_of(place: int, counts: np.ndarray) -> int:
-    """Which record the ``place``-th value belongs to."""
-    return int(np.searchsorted(np.cumsum(counts), place, side="right"))
-
-
-def _width(
-    keys: np.ndarray, widths: np.ndarray, counts: np.ndarray, asked: int | None, dense: bool, name: str
-) -> int:
-    said = widths[widths >= 0]
-    if asked is None:
-        return int(said.max() if len(said) else keys.max(initial=-1) + 1)
-    wrong = np.flatnonzero((widths >= 0) & (widths != asked))
-    if len(wrong):
-        what = "values" if dense else "features"
-        raise RecordError(
-            f"{name}: record {wrong[0]} has {widths[wrong[0]]} {what}, but feature_dim is {asked}: "
-            "they must be equal"
-        )
-    return asked
-
-
-def _check_keys(keys: np.ndarray, counts: np.ndarray, width: int, name: str) -> None:
-    outside = np.flatnonzero((keys < 0) | (keys >= width))
-    if len(outside):
-        place = outside[0]
-        raise RecordError(
-            f"{name}: record {_record_of(place, counts)} has key {keys[place]}, out of range: keys are 0 to "
-            f"{width - 1} for feature_dim {width}"
-        )
-    if len(keys) < 2:
-        return
-    same_record = np.ones(len(keys) - 1, dtype=bool)
-    ends = np.cumsum(counts)[:-1]
-    same_record[ends[(ends > 0) & (ends < len(keys))] - 1] = False
-    wrong = np.flatnonzero((np.diff(keys) <= 0) & same_record)
-    if len(wrong):
-        place = wrong[0] + 1
-        how = "twice" if keys[place] == keys[place - 1] else f"after {keys[place - 1]}, unsorted"
-        raise RecordError(
-            f"{name}: record {_record_of(place, counts)} has key {keys[place]} {how}: "
-            "keys must ascend, each once"
-        )
-
-
-def _check_finite(values: np.ndarray, counts: np.ndarray, labels: np.ndarray | None, name: str) -> None:
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        raise RecordError(
-            f"{name}: record {_record_of(wrong[0], counts)} has the value {values[wrong[0]]}: "
-            "expected finite numbers"
-        )
-    if labels is not None and not np.isfinite(labels).all():
-        place = int(np.flatnonzero(~np.isfinite(labels))[0])
-        raise RecordError(f"{name}: record {place} has the label {labels[place]}: expected a finite number")

@@ -21,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from helpers import gates
+
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
 _SILENCED = ("sagemaker", "sagemaker.config", "sagemaker.core", "sagemaker.core.helper", "sagemaker.serve")
 _CONFIG_READERS = (
@@ -48,7 +50,7 @@ def load(*, local: bool) -> Any:
     """
     opt_out()
     _quiet_loggers()
-    with _without_grammars():
+    with gates.absent("rfc3987_syntax"):  # jsonschema's grammar of web addresses: two seconds for no use here
         helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
         resources: Any = importlib.import_module("sagemaker.core.resources")
         configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
@@ -69,23 +71,6 @@ def opt_out() -> None:
     """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
     os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", str(Path(__file__).with_name("sagemaker.yaml")))
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
-
-
-@contextlib.contextmanager
-def _without_grammars() -> Any:
-    """Keep jsonschema from building a grammar of web addresses, two seconds that the SDK has no use for.
-
-    jsonschema does without the package when it is absent: it then does not check formats of addresses.
-    """
-    name = "rfc3987_syntax"
-    absent = name not in sys.modules and "jsonschema" not in sys.modules
-    if absent:
-        sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if absent:
-            del sys.modules[name]
 
 
 def stay_local() -> None:

@@ -146,15 +146,17 @@ class EventLog:
         return Written(new, len(rows) - new - len(conflicts), db.total_changes - before)
 
     def _conflicts(self, db: sqlite3.Connection, rows: Sequence[Row]) -> list[Dead]:
-        """Return rows whose identity the log holds with another content: a request id used twice."""
+        """Return rows whose identity the log holds with another content: a request id used twice.
+
+        A customer can click the same slot again: a click that differs in its time only is none of them.
+        """
         found = []
         n = len(COLUMNS)
         for row in rows:
             held = db.execute(_SAME, row[:3]).fetchone()
-            if held != row[:n]:
-                differ = ", ".join(
-                    f"{c} {a!r}, not {b!r}" for c, a, b in zip(COLUMNS, held, row, strict=False) if a != b
-                )
+            unlike = [(c, a, b) for c, a, b in zip(COLUMNS, held, row, strict=False) if a != b]
+            if unlike and not (row[1] == "click" and [c for c, *_ in unlike] == ["time"]):
+                differ = ", ".join(f"{c} {a!r}, not {b!r}" for c, a, b in unlike)
                 event = {"v": 2, **{c: v for c, v in zip(COLUMNS, row, strict=False) if v is not None}}
                 reason = f"request id used twice: the log has this {row[1]} with {differ}"
                 found.append(Dead(row[n], row[n + 1], reason, json.dumps(event)))

@@ -2,9 +2,10 @@
 
 An event is a flat dictionary. Its identity is ``(request_id, kind, position)``:
 writing the same event again changes nothing, and the same identity with another
-content is a conflict. The producer takes whatever can be written down; the
-consumer judges, so that what was acknowledged ends in one of two tables and
-never nowhere.
+content is a conflict. Clicks are the exception: a customer who clicks the same slot
+again has clicked it, and the click that came first stays. The producer takes whatever
+can be written down; the consumer judges, so that what was acknowledged ends in one of
+two tables and never nowhere.
 """
 
 from __future__ import annotations

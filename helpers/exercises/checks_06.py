@@ -187,75 +187,6 @@ def _frame_of_others(f: Callable[..., Any]) -> None:
 # 06.4
 
 
-def fm_request(rows: Any) -> str:
-    """Return the JSON body for the rows of a CSR matrix."""
-    instances = []
-    for row in rows:
-        features = {
-            "keys": row.indices.tolist(),
-            "shape": [rows.shape[1]],
-            "values": row.data.tolist(),
-        }
-        instances.append({"data": {"features": features}})
-    return json.dumps({"instances": instances})
-
-
-def _request_of_toy_rows(f: Callable[..., Any]) -> None:
-    rows = sparse.csr_matrix(np.array([[1, 0, 0, 1, 0], [0, 1, 0, 0.5, 0.25]], dtype=np.float32))
-    got = f(rows)
-    expect(
-        isinstance(got, str | bytes),
-        f"`fm_request` returned a {type(got).__name__}, expected text: `json.dumps` makes it.",
-    )
-    try:
-        body = json.loads(got)
-    except ValueError:
-        body = None
-    expect(isinstance(body, dict), "what `fm_request` returned cannot be read as a JSON object.")
-    expect(
-        "instances" in body,
-        'the body must have the key "instances"; `fm_request` has ' + ", ".join(body) + ".",
-    )
-    expect(
-        len(body["instances"]) == 2,
-        f"two rows are two instances; `fm_request` has {len(body['instances'])}.",
-    )
-    try:
-        found = [instance["data"]["features"] for instance in body["instances"]]
-    except (KeyError, TypeError):
-        found = []
-    expect(found, 'each instance must be {"data": {"features": …}}; `fm_request` nests it differently.')
-    for part in ("keys", "shape", "values"):
-        expect(part in found[0], f'`fm_request` leaves out "{part}" in the features of a row.')
-    expect(
-        found[0]["shape"] == [5],
-        f'"shape" is the number of columns in a list, [5]; `fm_request` has {found[0]["shape"]}.',
-    )
-    expect(
-        found[0]["keys"] == [0, 3],
-        f"row 0 has ones in columns 0 and 3; `fm_request` lists {found[0]['keys']}.",
-    )
-    expect(
-        found[1]["keys"] != [1],
-        "row 1 has three entries, 1, 0.5 and 0.25; `fm_request` sends only the largest.",
-    )
-    expect(
-        found[1]["keys"] == [1, 3, 4],
-        f"row 1 has entries in columns 1, 3 and 4; `fm_request` lists {found[1]['keys']}.",
-    )
-    expect(
-        found[1]["values"] != [1, 1, 1],
-        "row 1 holds 1, 0.5 and 0.25; `fm_request` sends ones for all of them.",
-    )
-    expect(
-        found[1]["values"] == [1, 0.5, 0.25],
-        f"row 1 holds 1, 0.5 and 0.25; `fm_request` sends {found[1]['values']}.",
-    )
-
-
-# 06.5
-
-
 def factor_slopes(x: Any, error: float, V: Any) -> np.ndarray:
     """Return the slopes of half the squared error of one row, shaped like V."""
     x = np.asarray(x, dtype=float)[:, None]
@@ -304,6 +235,81 @@ def _slopes_by_difference(f: Callable[..., Any]) -> None:
         np.allclose(got, want, atol=1e-5),
         f"for x = (1, 0.5, 0, 2) the loss rises by {want[worst]:.4g} for each unit of v_{worst[0]}'s factor {worst[1]}; "
         f"`factor_slopes` says {got[worst]:.4g}. Where does each x_j go?",
+    )
+
+
+# 06.5
+
+
+def fm_request(rows: Any) -> str:
+    """Return the JSON body for the rows of a CSR matrix."""
+    instances = []
+    for row in rows:
+        features = {
+            "keys": row.indices.tolist(),
+            "shape": [rows.shape[1]],
+            "values": row.data.tolist(),
+        }
+        instances.append({"data": {"features": features}})
+    return json.dumps({"instances": instances})
+
+
+def _request_of_toy_rows(f: Callable[..., Any]) -> None:
+    rows = sparse.csr_matrix(np.array([[1, 0, 0, 1, 0], [0, 1, 0, 0.5, 0.25]], dtype=np.float32))
+    try:
+        got = f(rows)
+    except TypeError as error:
+        expect(
+            "JSON serializable" not in str(error), f"{error}: `.tolist()` makes Python's numbers of an array."
+        )
+        raise
+    expect(
+        isinstance(got, str | bytes),
+        f"`fm_request` returned a {type(got).__name__}, expected text: `json.dumps` makes it.",
+    )
+    try:
+        body = json.loads(got)
+    except ValueError:
+        body = None
+    expect(isinstance(body, dict), "what `fm_request` returned cannot be read as a JSON object.")
+    expect(
+        "instances" in body,
+        'the body must have the key "instances"; `fm_request` has ' + ", ".join(body) + ".",
+    )
+    expect(
+        len(body["instances"]) == 2,
+        f"two rows are two instances; `fm_request` has {len(body['instances'])}.",
+    )
+    try:
+        found = [instance["data"]["features"] for instance in body["instances"]]
+    except (KeyError, TypeError):
+        found = []
+    expect(found, 'each instance must be {"data": {"features": …}}; `fm_request` nests it differently.')
+    for part in ("keys", "shape", "values"):
+        expect(part in found[0], f'`fm_request` leaves out "{part}" in the features of a row.')
+    expect(
+        found[0]["shape"] == [5],
+        f'"shape" is the number of columns in a list, [5]; `fm_request` has {found[0]["shape"]}.',
+    )
+    expect(
+        found[0]["keys"] == [0, 3],
+        f"row 0 has ones in columns 0 and 3; `fm_request` lists {found[0]['keys']}.",
+    )
+    expect(
+        found[1]["keys"] != [1],
+        "row 1 has three entries, 1, 0.5 and 0.25; `fm_request` sends only the largest.",
+    )
+    expect(
+        found[1]["keys"] == [1, 3, 4],
+        f"row 1 has entries in columns 1, 3 and 4; `fm_request` lists {found[1]['keys']}.",
+    )
+    expect(
+        found[1]["values"] != [1, 1, 1],
+        "row 1 holds 1, 0.5 and 0.25; `fm_request` sends ones for all of them.",
+    )
+    expect(
+        found[1]["values"] == [1, 0.5, 0.25],
+        f"row 1 holds 1, 0.5 and 0.25; `fm_request` sends {found[1]['values']}.",
     )
 
 
@@ -410,34 +416,8 @@ register(
         frame,
         minutes=6,
     ),
-    Exercise(
-        "06.4",
-        "fm_request",
-        [_request_of_toy_rows],
-        [
-            "Iterating a CSR matrix gives its rows; each has `.indices` and `.data`, and `.tolist()` makes plain numbers of them.",
-            "A row is `{'data': {'features': {'keys': …, 'shape': [rows.shape[1]], 'values': …}}}`; give a dict with all of them to `json.dumps`.",
-        ],
-        fm_request,
-        minutes=6,
-    ),
     Quiz(
         "06.q2",
-        "You add the user's age bracket to every row and rank the films for one user. Which part of it can change their order?",
-        {
-            "a": "The bracket's own weight w.",
-            "b": "The products of the bracket's vector with the films' vectors.",
-            "c": "Both.",
-        },
-        "b",
-        {
-            "a": "That weight is added to every film of this user alike. Does a constant change an order?",
-            "b": "What belongs to the user alone moves all films alike; only products with something of the film tell films apart.",
-            "c": "One of the two adds the same number to every film of this user.",
-        },
-    ),
-    Quiz(
-        "06.q3",
         "217 seconds were billed, 26 of them training. You set `instance_count=2`, and training really takes half as long. The bill?",
         {
             "a": "Half of it.",
@@ -452,7 +432,7 @@ register(
         },
     ),
     Exercise(
-        "06.5",
+        "06.4",
         "factor_slopes",
         [_slopes_by_hand, _slopes_by_difference],
         [
@@ -462,6 +442,17 @@ register(
         factor_slopes,
         minutes=10,
         stretch=True,
+    ),
+    Exercise(
+        "06.5",
+        "fm_request",
+        [_request_of_toy_rows],
+        [
+            "Iterating a CSR matrix gives its rows; each has `.indices` and `.data`, and `.tolist()` makes plain numbers of them.",
+            "A row is `{'data': {'features': {'keys': …, 'shape': [rows.shape[1]], 'values': …}}}`; give a dict with all of them to `json.dumps`.",
+        ],
+        fm_request,
+        minutes=6,
     ),
     Exercise(
         "06.6",
@@ -474,5 +465,20 @@ register(
         weight_posterior,
         minutes=10,
         stretch=True,
+    ),
+    Quiz(
+        "06.q3",
+        "You add the user's age bracket to every row and rank the films for one user. Which part of it can change their order?",
+        {
+            "a": "The bracket's own weight w.",
+            "b": "The products of the bracket's vector with the films' vectors.",
+            "c": "Both.",
+        },
+        "b",
+        {
+            "a": "That weight is added to every film of this user alike. Does a constant change an order?",
+            "b": "What belongs to the user alone moves all films alike; only products with something of the film tell films apart.",
+            "c": "One of the two adds the same number to every film of this user.",
+        },
     ),
 )

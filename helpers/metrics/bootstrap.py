@@ -103,6 +103,58 @@ def paired_bootstrap(
     return bootstrap_interval(left - right, np.mean, n, seed, level)
 
 
+def rmse_gap(
+    first: ArrayLike,
+    second: ArrayLike,
+    actual: ArrayLike,
+    users: ArrayLike,
+    n: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Interval of the difference of two RMSE on the same rows, with users as the units.
+
+    Ratings of one user are not independent, so users are drawn, each with all of their rows.
+
+    Parameters
+    ----------
+    first, second, actual : array-like
+        (m,) two predictions of the same ratings, and the ratings.
+    users : array-like
+        (m,) index of the user of each row, 0 or more.
+    n, seed, level : int, int, float
+        See `bootstrap_interval`.
+
+    Returns
+    -------
+    Interval
+        RMSE of ``first`` minus RMSE of ``second``; below 0 where ``first`` is the better.
+
+    Raises
+    ------
+    ValueError
+        Different lengths, or as `bootstrap_interval`.
+    """
+    left, right, truth = (
+        _checked(part, name, n, level)
+        for part, name in ((first, "first"), (second, "second"), (actual, "actual"))
+    )
+    who = np.asarray(users)
+    sizes = [part.size for part in (left, right, truth, who)]
+    if len(set(sizes)) > 1:
+        raise ValueError(f"first, second, actual, users have {sizes} values: expected as many in each")
+    _, unit = np.unique(who, return_inverse=True)
+    rows = np.bincount(unit)
+    ours, theirs = (np.bincount(unit, (part - truth) ** 2) for part in (left, right))
+
+    def difference(drawn: np.ndarray, axis: int) -> np.ndarray:
+        index = drawn.astype(np.int64)
+        count = rows[index].sum(axis)
+        return np.sqrt(ours[index].sum(axis) / count) - np.sqrt(theirs[index].sum(axis) / count)
+
+    return bootstrap_interval(np.arange(len(rows)), difference, n, seed, level)
+
+
 def _resample(array: np.ndarray, statistic: Callable[..., np.ndarray], n: int, seed: int) -> np.ndarray:
     generator = np.random.default_rng(seed)
     rows = max(1, _BLOCK // array.size)

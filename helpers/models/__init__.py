@@ -4,10 +4,20 @@ Frameworks load inside the functions that need them: importing this room costs N
 
 - `baselines`: a constant, biases, popularity
 - `neighbors`, `linear`, `als`: item-kNN, EASE and implicit ALS, which rank
-- `mf_implicit`: matrix factorization that learns from positives and sampled negatives
-- `losses`: one model under four losses
 - `mf`: matrix factorization in NumPy; `mf_arithmetic` and `optimizers` are its parts
 - `mf_talk`: the 2018 talk's settings; `mf_mxnet`, `mf_keras`: the same function in the frameworks
+- `mf_implicit`: matrix factorization that learns from positives and sampled negatives
+- `nonlinear`: matrix factorization with hidden layers; `dmf`: two towers that read the matrix
+- `losses`: one model under four losses
+- `dssm`: two towers in one space; `dssm_keras`, `dssm_mxnet`: in the frameworks
+- `ncf`: GMF, MLP and NeuMF; `ncf_onehot`, `ncf_training`, `ncf_scores`: the post's way, training, all scores
+- `fm`: the factorization machine; `fm_features`, `fm_kernels`, `fm_scoring`: rows, compiled loops, scores
+- `fm_gibbs`: the same machine sampled; `fm_kvstore`, `kvstore_worker`: trained by several workers
+- `content`, `text`, `posters`: what is known of an item before anyone has taken it
+- `towers`, `search`: towers over such features, and finding a film by what somebody types
+- `userlevel`: a history in, a score for every item out; `userlevel_keras`, `userlevel_mxnet`,
+  `userlevel_losses`, `userlevel_training`: its networks, losses and training; `vae`: Mult-VAE
+- `checks`: indices in range, a fit before a prediction; `drawing`: a Keras model as a picture
 """
 
 from helpers.models.als import ImplicitALS

@@ -63,7 +63,7 @@ def graphviz_picture(model: keras.Model) -> bytes | None:
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.png"
-        keras.utils.plot_model(model, to_file=str(file), show_shapes=True, show_layer_names=True, dpi=60)
+        keras.utils.plot_model(model, to_file=str(file), show_layer_names=True, dpi=70)
         return file.read_bytes()
 
 

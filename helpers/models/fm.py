@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from helpers.models.checks import NotFittedError
+from helpers.models.fm_scoring import fm_scores, quality
 
 # Chosen on a tenth of the training rows of ML-100K, never on test rows.
 TUNED: dict[str, float | int] = {
@@ -30,7 +31,6 @@ TUNED: dict[str, float | int] = {
     "factors_init_sigma": 0.02,
 }
 PARTS = ("bias", "linear", "factors")
-_ROWS_AT_ONCE = 50_000  # bounds the memory of scoring: rows times factors
 
 
 @dataclass
@@ -191,8 +191,8 @@ class FactorizationMachine:
 
         def run(rows: sparse.csr_matrix, labels: np.ndarray, steps: int) -> int:
             fixed = (self.mini_batch_size, weights, means, squares, rates, decays, *settings)
-            data = (rows.indptr, rows.indices, rows.data, labels)
-            return train_epoch(*data, *fixed, steps, self.classifies, self.lazy, scores)
+            data = (rows.indptr, rows.indices, rows.data)
+            return train_epoch(data, labels, *fixed, steps, self.classifies, self.lazy, scores)
 
         run(x[:0], y[:0], 0)  # compiles, or loads what was compiled
         for epoch in range(self.epochs):
@@ -250,67 +250,6 @@ class FactorizationMachine:
         """Predict ratings, or the probability of a 1; see `scores`."""
         scores = self.scores(x)
         return 1 / (1 + np.exp(-scores)) if self.classifies else scores
-
-
-def fm_scores(x: sparse.csr_matrix, w0: float, w1: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Score rows in time proportional to their non-zeros times the number of factors.
-
-    Parameters
-    ----------
-    x : scipy.sparse.csr_matrix
-        (n, features).
-    w0, w1, v : float, numpy.ndarray, numpy.ndarray
-        Constant, (features,) and (features, factors).
-
-    Returns
-    -------
-    numpy.ndarray
-        (n,), float32.
-
-    Raises
-    ------
-    ValueError
-        ``x`` has another number of features.
-    """
-    x = sparse.csr_matrix(x, dtype=np.float32)
-    if x.shape[1] != len(v):
-        raise ValueError(f"rows of {x.shape[1]} features, but the machine has {len(v)}: they must be equal")
-    own = np.einsum("jf,jf->j", v, v)
-    found = np.empty(x.shape[0], dtype=np.float32)
-    for begin in range(0, x.shape[0], _ROWS_AT_ONCE):
-        rows = slice(begin, begin + _ROWS_AT_ONCE)
-        part = x[rows]
-        total = part @ v
-        pairs = np.einsum("nf,nf->n", total, total) - part.multiply(part) @ own
-        found[rows] = w0 + part @ w1 + 0.5 * pairs
-    return found
-
-
-def quality(scores: np.ndarray, y: np.ndarray, classifies: bool) -> dict[str, float]:
-    """How good scores are, under the names that SageMaker's container prints.
-
-    Parameters
-    ----------
-    scores, y : numpy.ndarray
-        (n,): scores (log-odds where it classifies) and labels.
-    classifies : bool
-        Whether ``y`` holds 0 and 1.
-
-    Returns
-    -------
-    dict of str to float
-        ``rmse``; or accuracy, cross-entropy and F1.
-    """
-    scores, y = scores.astype(np.float64), y.astype(np.float64)
-    if not classifies:
-        return {"rmse": float(np.sqrt(np.mean((scores - y) ** 2)))}
-    said, true = scores >= 0, y >= 0.5
-    hits = float(np.sum(said & true))
-    return {
-        "binary_classification_accuracy": float(np.mean(said == true)),
-        "binary_classification_cross_entropy": float(np.mean(np.logaddexp(0, scores) - y * scores)),
-        "binary_f_1.000": 2 * hits / max(float(said.sum() + true.sum()), 1.0),
-    }
 
 
 def _checked(x: sparse.csr_matrix, y: np.ndarray, classifies: bool) -> tuple[sparse.csr_matrix, np.ndarray]:

@@ -98,7 +98,8 @@ def as_table(kernel: npt.ArrayLike, bias: npt.ArrayLike) -> FloatArray:
 def copy_weights(onehot: keras.Model, model: keras.Model) -> None:
     """Put the weights of `onehot_neumf` into a `neumf` with ``activation="relu"``; they then agree.
 
-    Kernel and bias go to tables of their own, so that the two also learn alike. `as_table` puts both into
+    Kernel and bias go to tables of their own, and dropout gets the same seeds, so that the two also learn
+    alike: the same batches leave them as near as rounding lets them be. `as_table` puts kernel and bias into
     one table, which is enough where nothing is trained any more.
 
     Parameters
@@ -117,6 +118,8 @@ def copy_weights(onehot: keras.Model, model: keras.Model) -> None:
     if "user_gmf_relu" not in names:
         raise ValueError('model has no ReLU on its embeddings: build it with neumf(…, activation="relu")')
     for layer in onehot.layers:
+        if layer.name.startswith("dropout_") and layer.name in names:
+            model.get_layer(layer.name).seed_generator.state.assign(layer.seed_generator.state)
         weights = layer.get_weights()
         if not weights:
             continue

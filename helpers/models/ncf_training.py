@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +67,9 @@ def train(
     return history
 
 
-def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs, float], float]:
+def epoch_runner(
+    model: keras.Model, batch_size: int, *, fused: bool = False
+) -> Callable[[LabeledPairs, float], float]:
     """Compile one epoch of a model into one graph.
 
     Keras' ``fit`` goes back to Python after each step; with small batches that takes longer than the
@@ -79,18 +81,18 @@ def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs,
         As in `train`.
     batch_size : int
         Examples a step; a last, smaller batch is trained on, too.
+    fused : bool
+        Adam as one operation a table instead of Keras' dozen. The steps agree but for rounding; with 256
+        examples a step it saves a good part of the time, with thousands next to nothing.
 
     Returns
     -------
     callable
         ``run(examples, learning_rate)`` trains on all examples in their order and returns the mean loss.
     """
-    import keras
     import tensorflow as tf
 
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(model.trainable_variables)
-
+    optimizer = (_FusedAdam if fused else _KerasAdam)(model.trainable_variables)
     column, truth = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
 
     @tf.function(input_signature=(column, column, truth))  # one graph for epochs of every length
@@ -103,17 +105,82 @@ def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs,
                 loss = cross_entropy(labels[start:end], chance[:, 0])
                 if model.losses:
                     loss += tf.add_n(model.losses)
-            # as whole tables: Keras' Adam squares each of a row's repeated slopes, not their sum (3.15)
-            slopes = [tf.convert_to_tensor(s) for s in tape.gradient(loss, model.trainable_variables)]
-            optimizer.apply(slopes, model.trainable_variables)
+            optimizer.apply(tape.gradient(loss, model.trainable_variables))
             total += loss * tf.cast(end - start, tf.float32)
         return total / tf.cast(n, tf.float32)
 
     def run(examples: LabeledPairs, learning_rate: float) -> float:
-        optimizer.learning_rate = learning_rate
+        optimizer.rate.assign(learning_rate)
         return float(epoch(*(tf.constant(values) for values in examples)))
 
     return run
+
+
+class _KerasAdam:
+    """Keras' Adam on whole tables.
+
+    Slopes of looked-up rows become whole tables first: Keras' Adam (3.15) squares each of a row's repeated
+    slopes, not their sum, so a table would learn otherwise than the dense layer it stands for.
+    """
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        import keras
+
+        self._variables, self._adam = variables, keras.optimizers.Adam()
+        self._adam.build(variables)
+        self.rate = self._adam.learning_rate
+
+    def apply(self, slopes: Sequence[Any]) -> None:
+        """Take one step down the slopes, tensors or slices of tables, one for each variable."""
+        import tensorflow as tf
+
+        self._adam.apply([tf.convert_to_tensor(slope) for slope in slopes], self._variables)
+
+
+class _FusedAdam:
+    """The same (Kingma and Ba 2015) in one operation of TensorFlow a table, inside a graph.
+
+    Parameters
+    ----------
+    variables : sequence of keras.Variable
+        What `apply` moves, in this order.
+
+    Attributes
+    ----------
+    rate : tf.Variable
+        Learning rate; assign to it between two runs of a graph.
+    """
+
+    MEMORY, SQUARES, EPSILON = 0.9, 0.999, 1e-7  # Keras' own
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        import tensorflow as tf
+
+        def zeros() -> list[Any]:
+            return [tf.Variable(tf.zeros(variable.shape), trainable=False) for variable in variables]
+
+        self.rate = tf.Variable(0.001, trainable=False)
+        self._tables, self._means, self._squares = [v.value for v in variables], zeros(), zeros()
+        self._powers = [tf.Variable(1.0, trainable=False) for _ in range(2)]
+
+    def apply(self, slopes: Sequence[Any]) -> None:
+        """Take one step down the slopes, tensors or slices of tables, one for each variable."""
+        import tensorflow as tf
+
+        powers = [p.assign(p * b) for p, b in zip(self._powers, (self.MEMORY, self.SQUARES), strict=True)]
+        for table, mean, square, slope in zip(self._tables, self._means, self._squares, slopes, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=table.handle,
+                m=mean.handle,
+                v=square.handle,
+                beta1_power=powers[0],
+                beta2_power=powers[1],
+                lr=self.rate,
+                beta1=self.MEMORY,
+                beta2=self.SQUARES,
+                epsilon=self.EPSILON,
+                grad=tf.convert_to_tensor(slope),
+            )
 
 
 def cross_entropy(labels: Any, chance: Any) -> Any:

@@ -7,6 +7,7 @@ asked for, and every estimate held against it.
 
 from .estimates import (
     Estimate,
+    Looks,
     clicks_per_look,
     ips,
     ips_on_top,
@@ -23,6 +24,7 @@ from .world import Shop, examination, plant_shop
 
 __all__ = [
     "Estimate",
+    "Looks",
     "Policy",
     "Rounds",
     "Shop",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,19 @@ from .world import FloatArray
 
 #: standard errors on each side of a 95 % interval
 Z95 = 1.959963984540054
+
+
+class Looks(NamedTuple):
+    """The examination of each slot relative to the top, with standard errors.
+
+    Attributes
+    ----------
+    value, error : numpy.ndarray
+        (n_slots,) each; the top is 1 by definition, without an error.
+    """
+
+    value: FloatArray
+    error: FloatArray
 
 
 @dataclass(frozen=True)
@@ -151,32 +165,53 @@ def policy_value(traffic: Traffic, orders: npt.ArrayLike, *, clip: float | None 
     return Estimate(float(each.mean()), float(each.std() / np.sqrt(len(each))))
 
 
-def looks_from_random_lists(traffic: Traffic) -> FloatArray:
-    """Estimate the examination of each slot relative to the top, (n_slots,), from explored requests.
+def looks_from_random_lists(traffic: Traffic) -> Looks:
+    """Estimate the examination of each slot relative to the top from explored requests.
 
     In random lists all slots hold equally good items on average, so their click rates differ by looks alone.
+
+    Raises
+    ------
+    ValueError
+        If no request was explored, or none was clicked on top.
     """
     if not traffic.explored.any():
         raise ValueError("no request was explored: slots and items cannot be told apart")
-    rates = traffic.clicks[traffic.explored].mean(axis=0)
-    return rates / rates[0]
+    clicks = traffic.clicks[traffic.explored].sum(axis=0)
+    return _relative(clicks, np.full(len(clicks), clicks[0]), int(traffic.explored.sum()))
 
 
-def looks_from_swaps(traffic: Traffic, partner: npt.ArrayLike) -> FloatArray:
-    """Estimate the examination of each slot relative to the top, (n_slots,), from swaps with the top.
+def looks_from_swaps(traffic: Traffic, partner: npt.ArrayLike) -> Looks:
+    """Estimate the examination of each slot relative to the top from swaps with the top.
 
     Whether two items were swapped was a coin's choice, so both slots of a pair held both equally often.
+
+    Raises
+    ------
+    ValueError
+        If a slot was never swapped, or the top was never clicked while it was.
 
     References
     ----------
     T. Joachims, A. Swaminathan, T. Schnabel, 2017: *Unbiased Learning-to-Rank with Biased Feedback*. WSDM.
     """
     partner = np.asarray(partner)
-    looks = np.ones(traffic.clicks.shape[1])
-    for slot in range(1, len(looks)):
-        rows = partner == slot
-        looks[slot] = traffic.clicks[rows, slot].sum() / max(traffic.clicks[rows, 0].sum(), 1)
-    return looks
+    slots = np.arange(traffic.clicks.shape[1])
+    chosen = partner == slots[:, None]  # (n_slots, n_requests); the top is nobody's partner
+    chosen[0] = True
+    here = np.array([traffic.clicks[rows, slot].sum() for slot, rows in zip(slots, chosen, strict=True)])
+    return _relative(here, np.array([traffic.clicks[rows, 0].sum() for rows in chosen]), chosen.sum(axis=1))
+
+
+def _relative(here: npt.ArrayLike, top: npt.ArrayLike, n: npt.ArrayLike) -> Looks:
+    """Return clicks on each slot over clicks on top of the same n requests, with the delta method's error."""
+    a, b, n = (np.asarray(x, dtype=np.float64) for x in (here, top, n))
+    if not b.all():
+        raise ValueError("looks: the top was never clicked, so nothing can be compared with it; log more")
+    value = a / b
+    error = np.sqrt(a * (1 - a / n) + value**2 * b * (1 - b / n)) / b
+    error[0] = 0.0
+    return Looks(value, error)
 
 
 def clicks_per_look(traffic: Traffic, looks: npt.ArrayLike, n_items: int) -> FloatArray:

@@ -19,8 +19,8 @@ from helpers.cloud.artifact import FMArtifact, read_model
 from helpers.cloud.recordio import MAGIC, read_records
 from helpers.cloud.serving import ModelServer
 from helpers.cloud.serving.server import ClientError, Request
-from helpers.models.fm import fm_scores
 from helpers.models.fm_features import one_hot
+from helpers.models.fm_scoring import fm_scores
 from tests.cloud.jobs import RECORDIO, records, run
 
 FM = BUILTIN["factorization-machines"]

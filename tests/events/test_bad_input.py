@@ -58,6 +58,27 @@ def test_the_same_request_again_changes_nothing(producer, consumer, log):
     assert (read.new, read.repeated, read.dead, log.count()) == (5, 5, 0, 5)
 
 
+def test_a_second_click_on_the_same_slot_leaves_the_first_and_is_no_conflict(producer, consumer, log):
+    for time in (1000, 2500):
+        producer.log(click("r", 1, 7, 0, "m", time=time))
+    producer.flush()
+    read = consumer.drain()
+    assert (read.new, read.repeated, read.dead, log.count("dead_letters")) == (1, 1, 0, 0)
+    assert log.query("SELECT time FROM events")["time"].tolist() == [1000]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [click("r", 2, 7, 0, "m", time=9), click("r", 1, 8, 0, "m", time=1), click("r", 1, 7, 0, "n", time=9)],
+)
+def test_a_click_of_somebody_else_on_another_item_or_model_is_a_conflict(producer, consumer, log, other):
+    producer.log([click("r", 1, 7, 0, "m", time=1), other])
+    producer.flush()
+    read = consumer.drain()
+    assert (read.new, read.repeated, read.dead) == (1, 0, 1)
+    assert "the log has this click with" in log.query("SELECT reason FROM dead_letters")["reason"][0]
+
+
 def test_a_request_id_used_twice_is_a_conflict_and_both_are_kept(kinesis, stream, producer, consumer, log):
     producer.log(
         [impression("same", 1, 10, 0, 0.5, "m", time=1), impression("same", 2, 11, 0, 0.5, "m", time=2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.events import BadEvent, EventLog, click, decode, impression, judge, new_request_id, response
@@ -111,7 +111,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 @given(
     st.sampled_from([SHOWN, response("r", 1, "m", 3.0, time=1), {**SHOWN, "kind": "click"}]),
     st.dictionaries(st.sampled_from([*COLUMNS, "v", "slot", "more"]), json_values, max_size=3),
@@ -137,7 +137,7 @@ def _log_of(factory) -> EventLog:
     return _logs[0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(min_size=1, max_size=400).map(lambda b: b.replace(b"\n", b" ")), max_size=60))
 def test_records_hold_what_was_packed(lines):
     records = list(pack("box", 40, lines, events_per_record=7))

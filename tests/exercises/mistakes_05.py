@@ -72,6 +72,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "return np.maximum((users @ kernel[k:])[:, None] + (items @ kernel[:k])[None] + bias, 0)",
             "swaps",
         ),
+        (
+            "pairs = np.hstack([np.repeat(users, len(items), axis=0), np.tile(items, (len(users), 1))])\n"
+            "return np.maximum(pairs @ kernel + bias, 0).reshape(len(users), len(items), -1)",
+            "builds the pairs",
+        ),
     ],
     "05.6": [
         ("return a @ b.T", "not their product"),

@@ -58,7 +58,14 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
         ('import struct\nreturn struct.pack("<II", 0xCED7230A, len(payload)) + payload', "multiple of four"),
     ],
+    "06.q2": [('choice = "a"', "does not get shorter"), ('choice = "b"', "the other 191")],
     "06.4": [
+        ("return error * x[:, None] * (x @ V)", "with itself"),
+        ("return x[:, None] * (x @ V) - x[:, None] ** 2 * V", "forgets the error"),
+        ("return error * ((x @ V) - V)", "must not move"),
+        ("on = x[:, None] != 0\nreturn error * on * ((x @ V) - x[:, None] * V)", "Where does each"),
+    ],
+    "06.5": [
         (
             'return json.dumps({"instances": [{"data": {"features": {\n'
             '    "keys": np.flatnonzero(r == r.max()).tolist(), "shape": [rows.shape[1]],\n'
@@ -84,14 +91,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             'return json.dumps({"instances": [{"features": r.data.tolist()} for r in rows]})',
             "nests it differently",
         ),
-    ],
-    "06.q2": [('choice = "a"', "every film of this user alike"), ('choice = "c"', "the same number")],
-    "06.q3": [('choice = "a"', "does not get shorter"), ('choice = "b"', "the other 191")],
-    "06.5": [
-        ("return error * x[:, None] * (x @ V)", "with itself"),
-        ("return x[:, None] * (x @ V) - x[:, None] ** 2 * V", "forgets the error"),
-        ("return error * ((x @ V) - V)", "must not move"),
-        ("on = x[:, None] != 0\nreturn error * on * ((x @ V) - x[:, None] * V)", "Where does each"),
+        (
+            'return json.dumps({"instances": [{"data": {"features": {"keys": r.indices.tolist(), "shape": [rows.shape[1]],\n'
+            '    "values": list(r.data)}}} for r in rows]})',
+            "Python's numbers",
+        ),
     ],
     "06.6": [
         ("precision = alpha * (h @ h)\nreturn alpha * (h @ rest) / precision, 1 / precision", "data alone"),
@@ -111,4 +115,5 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "the precision is 5 + 4",
         ),
     ],
+    "06.q3": [('choice = "a"', "every film of this user alike"), ('choice = "c"', "the same number")],
 }

@@ -2,16 +2,33 @@
 
 MISTAKES: dict[str, list[tuple[str, str]]] = {
     "10.1": [
-        ('decision = dict.fromkeys(decision, "batch")', "can't know what happened a minute ago"),
-        ('decision = dict.fromkeys(decision, "endpoint")', "nobody waits for it"),
+        ('decision = dict.fromkeys(decision, "batch")', "after last night"),
+        ('decision = dict.fromkeys(decision, "endpoint")', "which travels and computes"),
         (
-            'decision = dict(zip(decision, ("batch", "endpoint", "batch", "batch", "batch"), strict=True))',
+            'decision = dict.fromkeys(decision, "batch")\n'
+            'decision |= dict.fromkeys(("freshness", "reach"), "endpoint")',
+            "can't know what happened a minute ago",
+        ),
+        (
+            'decision = dict.fromkeys(decision, "batch")\n'
+            'decision |= dict.fromkeys(("freshness", "reach", "minute ago"), "endpoint")',
             "had no row for a visitor",
         ),
-        ('decision = {**decision, "newsletter": "both"}', 'expected "batch" or "endpoint"'),
+        ('decision = {**decision, "latency": "both"}', 'expected "batch" or "endpoint"'),
         (
-            'decision = dict(zip(decision, ("batch", "endpoint", "endpoint", "endpoint", "batch"), strict=True))',
+            'decision = dict.fromkeys(decision, "endpoint")\n'
+            'decision |= dict.fromkeys(("latency", "cost", "newsletter", "5 ms"), "batch")',
             "ten questions an hour as with ten thousand",
+        ),
+        (
+            'decision = dict.fromkeys(decision, "endpoint")\n'
+            'decision |= dict.fromkeys(("latency", "newsletter", "5 ms"), "batch")',
+            "compare the two prices of a day",
+        ),
+        (
+            'decision = dict.fromkeys(decision, "endpoint")\n'
+            'decision |= dict.fromkeys(("latency", "cost", "newsletter", "ten times an hour"), "batch")',
+            "a day-old order was allowed",
         ),
     ],
     "10.2": [
@@ -131,5 +148,5 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "10.q1": [('choice = "a"', "second reading"), ('choice = "c"', "sends nothing again")],
     "10.q2": [('choice = "b"', "no click to weight"), ('choice = "c"', "no weight at all")],
-    "10.q3": [('choice = "a"', "promises"), ('choice = "b"', "one test in")],
+    "10.q3": [('choice = "a"', "three times in a hundred"), ('choice = "b"', "one test in")],
 }

@@ -1,5 +1,6 @@
 """Gates answer truthfully, once, cheaply, and say one sentence where they are closed."""
 
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -169,3 +170,13 @@ def test_network_answers_and_gives_up(local_server, monkeypatch):
     assert not gates._answers(f"{local_server}/refused-by-a-proxy", 10)
     assert not gates._answers(f"{local_server}/slow", 0.7)
     assert not gates._answers("http://127.0.0.1:9/", 10)
+
+
+def test_absent_hides_what_is_not_loaded_yet_and_gives_it_back(monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with pytest.raises(RuntimeError, match="inside"), gates.absent("colorsys", "json"):
+        with pytest.raises(ImportError, match="colorsys"):
+            importlib.import_module("colorsys")
+        assert importlib.import_module("json") is sys.modules["json"], "loaded before: left alone"
+        raise RuntimeError("inside")
+    assert importlib.import_module("colorsys").rgb_to_hsv(0, 0, 0) == (0.0, 0.0, 0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from helpers import ledger
+from helpers.metrics import RankingResult
 
 ROW = {"chapter": "98", "model": "mean", "metric": "RMSE", "dataset": "toy", "split": "random 80/20, seed 0"}
 
@@ -43,6 +45,28 @@ def test_ranking_rows_name_cutoff_and_candidates():
 def test_bad_records(change, message):
     with pytest.raises(ValueError, match=message):
         ledger.record(**{**ROW, **change})
+
+
+def test_all_numbers_of_a_models_lists_come_with_their_protocol():
+    users, hits = np.arange(4, dtype=np.int32), np.array([0.0, 1.0, 1.0, 0.0])
+    results = {
+        "hit_rate": RankingResult("HR", 10, users, hits, "all items", "expected"),
+        "ndcg": RankingResult("NDCG", 10, users, hits / 2, "all items", "expected"),
+    }
+    entries = ledger.record_lists(
+        results, chapter="05", model="GMF", dataset="latest-small", split="last one", seed=0
+    )
+    assert entries == ledger.records("05")
+    assert [(e.metric, e.k, e.value) for e in entries] == [("HR", 10, 0.5), ("NDCG", 10, 0.25)]
+    assert {(e.candidates, e.dataset, e.split, e.seed) for e in entries} == {
+        ("all items", "latest-small", "last one", 0)
+    }
+    assert (entries[0].low, entries[0].high) == (
+        results["hit_rate"].interval.low,
+        results["hit_rate"].interval.high,
+    )
+    with pytest.raises(ValueError, match="GMF comes with no results"):
+        ledger.record_lists({}, chapter="05", model="GMF", dataset="latest-small", split="last one")
 
 
 def test_empty_scoreboard_says_what_to_do():

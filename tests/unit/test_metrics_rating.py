@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.metrics import bootstrap_interval, mae, paired_bootstrap, rmse
+from helpers.metrics import bootstrap_interval, mae, paired_bootstrap, rmse, rmse_gap
 
 
 def test_by_hand():
@@ -94,6 +94,32 @@ def test_paired_comparison_sees_what_separate_intervals_hide():
     assert paired_bootstrap(better, worse).high < 0
     first, second = bootstrap_interval(better), bootstrap_interval(worse)
     assert first.high > second.low
+
+
+def test_the_gap_of_two_rmse_is_that_of_the_rows_and_users_are_its_units():
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(40), rng.integers(1, 30, 40)) * 7  # users without rows are no units
+    actual = rng.normal(size=len(users))
+    good, bad = actual + rng.normal(0, 0.5, len(users)), actual + rng.normal(0, 0.6, len(users))
+    gap = rmse_gap(good, bad, actual, users)
+    assert gap.value == pytest.approx(rmse(good, actual) - rmse(bad, actual))
+    assert gap.low < gap.value < gap.high < 0
+    assert rmse_gap(bad, good, actual, users).low == pytest.approx(-gap.high)
+    alike = actual + np.repeat(rng.normal(size=40), np.bincount(users)[::7])  # one error a user
+    assert np.diff([*_ends(rmse_gap(alike, good, actual, users))]) > np.diff(
+        [*_ends(rmse_gap(alike, good, actual, np.arange(len(users))))]
+    )
+
+
+def _ends(interval):
+    return interval.low, interval.high
+
+
+def test_a_gap_of_unequal_lengths_is_refused():
+    with pytest.raises(ValueError, match=r"users have \[2, 2, 2, 1\] values"):
+        rmse_gap([1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [0])
+    with pytest.raises(ValueError, match="second: expected finite numbers"):
+        rmse_gap([1.0], [np.nan], [1.0], [0])
 
 
 @pytest.mark.parametrize(

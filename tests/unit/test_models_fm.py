@@ -9,8 +9,9 @@ import pytest
 from scipy import sparse
 
 from helpers.models.checks import NotFittedError
-from helpers.models.fm import TUNED, FactorizationMachine, fm_scores, quality
+from helpers.models.fm import TUNED, FactorizationMachine
 from helpers.models.fm_features import item_vectors, one_hot, rating_rows, user_vectors
+from helpers.models.fm_scoring import fm_scores, quality
 
 
 def brute_force(x: np.ndarray, w0: float, w1: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -70,6 +71,67 @@ def test_one_step_of_adam_goes_down_the_numerical_gradient(random_rows, kind):
             if abs(slope) > 1e-4:
                 moved = np.asarray(after)[index] - weight[index]
                 assert moved == pytest.approx(-1e-3 * np.sign(slope), rel=0.02)
+
+
+def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> tuple[np.ndarray, np.ndarray]:
+    """Linear weights and factors after training as the equations say it, in double precision."""
+    random = np.random.default_rng(machine.seed)
+    shapes = ((1, 1), (x.shape[1], 1), (x.shape[1], machine.num_factors))
+    sigmas = (machine.bias_init_sigma, machine.linear_init_sigma, machine.factors_init_sigma)
+    weights = [random.normal(0, s, shape) for s, shape in zip(sigmas, shapes, strict=True)]
+    means, squares = ([np.zeros(shape) for shape in shapes] for _ in range(2))
+    rates = (machine.bias_lr, machine.linear_lr, machine.factors_lr)
+    decays = (machine.bias_wd, machine.linear_wd, machine.factors_wd)
+    step = 0
+    for _ in range(machine.epochs):
+        order = random.permutation(len(y))
+        for begin in range(0, len(y), machine.mini_batch_size):
+            rows = x[order[begin : begin + machine.mini_batch_size]]
+            w0, w1, v = weights
+            total = rows @ v
+            pairs = (total**2 - rows**2 @ v**2).sum(axis=1)
+            error = w0[0, 0] + rows @ w1[:, 0] + pairs / 2 - y[order[begin : begin + machine.mini_batch_size]]
+            error /= len(rows)
+            own = (error @ rows**2)[:, None] * v
+            gradients = (
+                error.sum().reshape(1, 1),
+                (error @ rows)[:, None],
+                rows.T @ (error[:, None] * total) - own,
+            )
+            step += 1
+            correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+            touched = np.flatnonzero((rows != 0).any(axis=0)) if machine.lazy else np.arange(x.shape[1])
+            for part, at in enumerate((np.array([0]), touched, touched)):
+                w, m, s = weights[part], means[part], squares[part]
+                g = gradients[part][at] + decays[part] * w[at]
+                if machine.clip_gradient:
+                    g = g.clip(-machine.clip_gradient, machine.clip_gradient)
+                m[at] = 0.9 * m[at] + 0.1 * g
+                s[at] = 0.999 * s[at] + 0.001 * g**2
+                w[at] -= rates[part] * correction * m[at] / (np.sqrt(s[at]) + 1e-8)
+    return weights[1][:, 0], weights[2]
+
+
+@pytest.mark.parametrize(("lazy", "clip"), [(True, None), (False, None), (True, 0.02)])
+def test_the_compiled_loops_are_plain_adam(random_rows, lazy, clip):
+    """Rows of any length, an empty one, and a last batch that is not full."""
+    x, *_ = random_rows
+    x = sparse.csr_matrix(x.multiply(np.arange(30)[:, None] != 4), dtype=np.float32)
+    y = np.random.default_rng(2).normal(size=30).astype(np.float32)
+    rates = dict.fromkeys(("bias_lr", "linear_lr", "factors_lr"), 0.01)
+    machine = FactorizationMachine(
+        5,
+        epochs=4,
+        mini_batch_size=7,
+        factors_init_sigma=0.3,
+        factors_wd=0.1,
+        lazy=lazy,
+        clip_gradient=clip,
+        **rates,
+    ).fit(x, y)
+    w1, v = plain_adam(x.toarray().astype(float), y, machine)
+    np.testing.assert_allclose(machine.w1, w1, atol=2e-5)
+    np.testing.assert_allclose(machine.v, v, atol=2e-5)
 
 
 def planted(n: int = 20_000) -> tuple[sparse.csr_matrix, np.ndarray]:

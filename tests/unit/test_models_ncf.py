@@ -163,24 +163,24 @@ def test_dense_on_one_hot_equals_an_embedding_with_copied_weights():
 
 
 def test_the_two_learn_alike():
-    """After the same batches, without dropout, one-hot and look-ups end in the same weights."""
+    """After the same batches, dropout included, one-hot and look-ups end in the same weights."""
     import keras
 
     clicks = two_tastes()
     sizes = clicks.n_users, clicks.n_items
     examples = NegativeSampler(clicks).epoch(3, rng=np.random.default_rng(0))
-    posts = ncf_onehot.onehot_neumf(*sizes, 4, dropout=0, seed=1)
-    ours = ncf.neumf(*sizes, 4, activation="relu")
+    posts = ncf_onehot.onehot_neumf(*sizes, 4, dropout=0.25, seed=1)
+    ours = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
     ncf_onehot.copy_weights(posts, ours)
     before = [w.copy() for w in ours.get_weights()]
-    ncf_training.epoch_runner(ours, 100)(examples, 0.001)
+    ncf_training.epoch_runner(ours, 100, fused=True)(examples, 0.001)
     posts.compile(keras.optimizers.Adam(0.001), "binary_crossentropy")
     wide = {
         "user": ncf_onehot.one_hot(examples.users, sizes[0]),
         "item": ncf_onehot.one_hot(examples.items, sizes[1]),
     }
     posts.fit(wide, examples.labels, batch_size=100, shuffle=False, verbose=0)
-    again = ncf.neumf(*sizes, 4, activation="relu")
+    again = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
     ncf_onehot.copy_weights(posts, again)
     moved = max(np.abs(a - b).max() for a, b in zip(before, ours.get_weights(), strict=True))
     apart = max(np.abs(a - b).max() for a, b in zip(again.get_weights(), ours.get_weights(), strict=True))
@@ -227,6 +227,26 @@ def test_training_tells_two_tastes_apart(build):
     scores = PairScores(model).scores(np.arange(clicks.n_users))
     own = np.add.outer(np.arange(clicks.n_users), np.arange(clicks.n_items)) % 2 == 0
     assert scores[own].mean() > scores[~own].mean() + 2
+
+
+def test_adam_in_one_operation_steps_as_keras_does():
+    import keras
+    import tensorflow as tf
+
+    start = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    one, other = (keras.Variable(start) for _ in range(2))
+    adam, kerass = ncf_training._FusedAdam([one]), keras.optimizers.Adam(0.01)
+    adam.rate.assign(0.01)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        rows, slopes = rng.integers(0, 4, 6), rng.standard_normal((6, 3)).astype(np.float32)  # rows repeat
+        whole = np.zeros((5, 3), np.float32)
+        np.add.at(whole, rows, slopes)
+        adam.apply([tf.IndexedSlices(slopes, rows, (5, 3))])
+        kerass.apply([tf.constant(whole)], [other])
+    np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5)
+    assert np.abs(one.numpy() - start)[:4].max() > 0.05
+    np.testing.assert_array_equal(one.numpy()[4], start[4])
 
 
 def test_training_repeats_with_its_seed():

@@ -242,10 +242,38 @@ def test_looks_are_found_from_random_lists_and_from_swaps(shop, bias):
     there = shop.with_bias(bias)
     explored = sh.visit(there, sh.production_policy(there, explore=1.0), 40_000, np.random.default_rng(1))
     swapped, partner = sh.swap_visit(there, sh.production_policy(there), 120_000, np.random.default_rng(2))
-    assert np.abs(sh.looks_from_random_lists(explored) - there.examination).max() < 0.06
-    assert np.abs(sh.looks_from_swaps(swapped, partner) - there.examination).max() < 0.08
+    lists, swaps = sh.looks_from_random_lists(explored), sh.looks_from_swaps(swapped, partner)
+    for found in (lists, swaps):
+        assert np.abs(found.value - there.examination).max() < 0.08
+        assert found.value[0] == 1 and found.error[0] == 0
+        assert (np.abs(found.value - there.examination)[1:] < 4 * found.error[1:]).all()
     assert partner.min() == 1 and partner.max() == there.n_slots - 1
     assert swapped.clicks.mean() > explored.clicks.mean(), "swaps cost fewer clicks"
+
+
+def test_the_errors_of_looks_are_those_of_many_experiments(shop):
+    policy, rng = sh.production_policy(shop), np.random.default_rng(3)
+    everywhere = sh.Policy(policy.orders, explore=1.0)
+    runs = [sh.looks_from_random_lists(sh.visit(shop, everywhere, 10_000, rng)) for _ in range(40)]
+    swaps = [sh.looks_from_swaps(*sh.swap_visit(shop, policy, 10_000, rng)) for _ in range(40)]
+    for found in (runs, swaps):
+        off = np.array([(r.value - shop.examination)[1:] / r.error[1:] for r in found])
+        assert np.mean(off**2) == pytest.approx(1, abs=0.25)
+    assert np.mean(swaps[0].error[1:] / runs[0].error[1:]) > 1.5, "swaps are noisier"
+
+
+def test_looks_by_hand():
+    nobody = np.zeros((4, 2))
+    clicks = np.array([[1, 0], [1, 1], [1, 0], [1, 0]], dtype=bool)
+    traffic = sh.Traffic(np.zeros(4, int), np.tile([0, 1], (4, 1)), nobody, np.ones(4, bool), clicks)
+    for found in (sh.looks_from_random_lists(traffic), sh.looks_from_swaps(traffic, np.ones(4, int))):
+        assert found.value.tolist() == [1, 0.25]
+        assert found.error[1] == pytest.approx(np.sqrt(0.75) / 4), "four sure clicks on top add no error"
+    silent = sh.Traffic(
+        traffic.segments, traffic.items, nobody, traffic.explored, np.zeros((4, 2), dtype=bool)
+    )
+    with pytest.raises(ValueError, match="never clicked"):
+        sh.looks_from_random_lists(silent)
 
 
 def test_clicks_per_look_takes_out_the_slots(shop):
@@ -275,7 +303,13 @@ def test_bestsellers_feed_on_themselves_and_exploration_helps():
     shop = sh.plant_shop(100, 10, 1, seed=3)
     runs = {
         (learn, explore): [sh.feedback(shop, 20, 300, explore=explore, learn=learn, seed=s) for s in range(6)]
-        for learn, explore in (("clicks", 0.0), ("clicks", 0.1), ("looks", 0.1))
+        for learn, explore in (
+            ("clicks", 0.0),
+            ("clicks", 0.1),
+            ("rate", 0.0),
+            ("looks", 0.0),
+            ("looks", 0.1),
+        )
     }
     last = {k: np.mean([r.regret[-1] for r in v]) for k, v in runs.items()}
     spread = {k: np.mean([r.gini[-1] for r in v]) for k, v in runs.items()}
@@ -283,6 +317,7 @@ def test_bestsellers_feed_on_themselves_and_exploration_helps():
     assert spread["clicks", 0.0] > 0.88 > spread["looks", 0.1]
     run = runs["clicks", 0.0][0]
     assert run.shown.sum() == 20 * 300 * 10 and (run.shown > 0).sum() < 40
+    assert last["clicks", 0.0] > 1.5 * last["rate", 0.0] > 3 * last["looks", 0.0], "each step helps"
     assert np.array_equal(sh.feedback(shop, 5, 50, seed=1).regret, sh.feedback(shop, 5, 50, seed=1).regret)
     with pytest.raises(ValueError, match="learn is 'all'"):
         sh.feedback(shop, learn="all")

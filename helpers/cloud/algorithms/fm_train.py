@@ -5,7 +5,8 @@ from __future__ import annotations
 from helpers.cloud.algorithms import BUILTIN
 from helpers.cloud.algorithms.container import Container, CustomerError, run
 from helpers.cloud.artifact import FMArtifact, write_model
-from helpers.models.fm import FactorizationMachine, quality
+from helpers.models.fm import FactorizationMachine
+from helpers.models.fm_scoring import quality
 
 _LOSSES = ("rmse", "binary_classification_cross_entropy")
 

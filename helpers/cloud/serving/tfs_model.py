@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from helpers import gates
 from helpers.cloud.serving import tfs_json, tfs_write
 from helpers.cloud.serving.tfs_batch import Tensors, Together, is_by_row
 from helpers.cloud.serving.tfs_session import Run, prepared
@@ -35,7 +36,8 @@ class Servable:
     """
 
     def __init__(self, base: Path, name: str, version: int) -> None:
-        import tensorflow as tf
+        with gates.absent("pandas", "sklearn", "matplotlib"):  # Keras' guests: 150 MB a model server
+            import tensorflow as tf
 
         self._tf = tf
         tf.config.threading.set_inter_op_parallelism_threads(1)  # requests run beside one another already

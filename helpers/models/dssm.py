@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from scipy import sparse
 from helpers.models.checks import NotFittedError, check_indices
 from helpers.models.dssm_keras import Parts, item_tower, part_rows, user_tower
 from helpers.models.neighbors import binary_matrix
+from helpers.models.prefetch import one_ahead
 from helpers.models.tf_adam import adam_step, freed_afterwards
 from helpers.sampling import NegativeSampler
 
@@ -179,23 +180,24 @@ class TwoTowers:
             np.linspace(self.learning_rate, 0, self.epochs * steps, endpoint=False, dtype=np.float32)
         )
         step, level = self._step(), np.zeros((size, size), np.float32)
-        history = []
-        for _ in range(self.epochs):
-            order, total = generator.permutation(len(users)), 0.0
-            for at in range(steps):
-                rows = order[at * size : (at + 1) * size]
-                batch = sampler.in_batch(users[rows], items[rows])
-                given = {
-                    name: part_rows(part, items[rows], generator, self.entry_dropout)
-                    for name, part in self.parts.items()
-                }
-                who = {"user": users[rows]}
-                if self._bags.shape[1]:
-                    who["profile"] = self._profile(users[rows], items[rows])
-                added = batch.logits(level, correct=self.correct)
-                total += float(step(next(rates), who, given, added))
-            history.append(total / steps)
-        return history
+
+        def batches() -> Iterator[tuple[Any, Any, npt.NDArray[np.float32]]]:
+            for _ in range(self.epochs):
+                order = generator.permutation(len(users))
+                for at in range(steps):
+                    rows = order[at * size : (at + 1) * size]
+                    given = {
+                        name: part_rows(part, items[rows], generator, self.entry_dropout)
+                        for name, part in self.parts.items()
+                    }
+                    who = {"user": users[rows]}
+                    if self._bags.shape[1]:
+                        who["profile"] = self._profile(users[rows], items[rows])
+                    batch = sampler.in_batch(users[rows], items[rows])
+                    yield who, given, batch.logits(level, correct=self.correct)
+
+        losses = [float(step(next(rates), *batch)) for batch in one_ahead(batches())]
+        return [float(epoch) for epoch in np.reshape(losses, (self.epochs, steps)).mean(axis=1)]
 
     def _profile(
         self, users: npt.NDArray[Any], own: npt.NDArray[Any] | None = None

@@ -37,7 +37,7 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
     means, squares = ([tf.Variable(tf.zeros_like(v)) for v in variables] for _ in range(2))
     powers = [tf.Variable(1.0), tf.Variable(1.0)]
 
-    @tf.function(reduce_retracing=True)  # type: ignore[misc, unused-ignore]
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[misc, unused-ignore]
     def step(learning_rate: Any, *batch: Any) -> Any:
         with tf.GradientTape() as tape:
             value, added = loss(*batch)

@@ -18,7 +18,7 @@ Frameworks load inside the functions that need them: importing this room costs N
 - `userlevel`: a history in, a score for every item out; `userlevel_keras`, `userlevel_mxnet`,
   `userlevel_losses`, `userlevel_training`: its networks, losses and training; `vae`: Mult-VAE
 - `checks`: indices in range, a fit before a prediction; `drawing`: a Keras model as a picture
-- `tf_adam`, `prefetch`: a compiled step of Adam, and batches made ready beside it; `histories`: a training loop
+- `tf_adam`, `prefetch`, `histories`: a compiled step of Adam, batches made ready beside it, a training loop
 """
 
 from helpers.models.als import ImplicitALS

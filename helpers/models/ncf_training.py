@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from helpers.models.tf_adam import FusedAdam
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def epoch_runner(
     """
     import tensorflow as tf
 
-    optimizer = (_FusedAdam if fused else _KerasAdam)(model.trainable_variables)
+    weights = [v.value for v in model.trainable_variables]
+    optimizer = FusedAdam(weights) if fused else _KerasAdam(model.trainable_variables)
+    rate = tf.Variable(0.001, trainable=False)
     column, truth = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
 
     @tf.function(input_signature=(column, column, truth))  # one graph for epochs of every length
@@ -105,12 +108,12 @@ def epoch_runner(
                 loss = cross_entropy(labels[start:end], chance[:, 0])
                 if model.losses:
                     loss += tf.add_n(model.losses)
-            optimizer.apply(tape.gradient(loss, model.trainable_variables))
+            optimizer.apply(tape.gradient(loss, model.trainable_variables), rate)
             total += loss * tf.cast(end - start, tf.float32)
         return total / tf.cast(n, tf.float32)
 
     def run(examples: LabeledPairs, learning_rate: float) -> float:
-        optimizer.rate.assign(learning_rate)
+        rate.assign(learning_rate)
         return float(epoch(*(tf.constant(values) for values in examples)))
 
     return run
@@ -128,59 +131,13 @@ class _KerasAdam:
 
         self._variables, self._adam = variables, keras.optimizers.Adam()
         self._adam.build(variables)
-        self.rate = self._adam.learning_rate
 
-    def apply(self, slopes: Sequence[Any]) -> None:
+    def apply(self, slopes: Sequence[Any], learning_rate: Any) -> None:
         """Take one step down the slopes, tensors or slices of tables, one for each variable."""
         import tensorflow as tf
 
+        self._adam.learning_rate.assign(learning_rate)
         self._adam.apply([tf.convert_to_tensor(slope) for slope in slopes], self._variables)
-
-
-class _FusedAdam:
-    """The same (Kingma and Ba 2015) in one operation of TensorFlow a table, inside a graph.
-
-    Parameters
-    ----------
-    variables : sequence of keras.Variable
-        What `apply` moves, in this order.
-
-    Attributes
-    ----------
-    rate : tf.Variable
-        Learning rate; assign to it between two runs of a graph.
-    """
-
-    MEMORY, SQUARES, EPSILON = 0.9, 0.999, 1e-7  # Keras' own
-
-    def __init__(self, variables: Sequence[Any]) -> None:
-        import tensorflow as tf
-
-        def zeros() -> list[Any]:
-            return [tf.Variable(tf.zeros(variable.shape), trainable=False) for variable in variables]
-
-        self.rate = tf.Variable(0.001, trainable=False)
-        self._tables, self._means, self._squares = [v.value for v in variables], zeros(), zeros()
-        self._powers = [tf.Variable(1.0, trainable=False) for _ in range(2)]
-
-    def apply(self, slopes: Sequence[Any]) -> None:
-        """Take one step down the slopes, tensors or slices of tables, one for each variable."""
-        import tensorflow as tf
-
-        powers = [p.assign(p * b) for p, b in zip(self._powers, (self.MEMORY, self.SQUARES), strict=True)]
-        for table, mean, square, slope in zip(self._tables, self._means, self._squares, slopes, strict=True):
-            tf.raw_ops.ResourceApplyAdam(
-                var=table.handle,
-                m=mean.handle,
-                v=square.handle,
-                beta1_power=powers[0],
-                beta2_power=powers[1],
-                lr=self.rate,
-                beta1=self.MEMORY,
-                beta2=self.SQUARES,
-                epsilon=self.EPSILON,
-                grad=tf.convert_to_tensor(slope),
-            )
 
 
 def cross_entropy(labels: Any, chance: Any) -> Any:

@@ -233,16 +233,17 @@ def test_adam_in_one_operation_steps_as_keras_does():
     import keras
     import tensorflow as tf
 
+    from helpers.models.tf_adam import FusedAdam
+
     start = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     one, other = (keras.Variable(start) for _ in range(2))
-    adam, kerass = ncf_training._FusedAdam([one]), keras.optimizers.Adam(0.01)
-    adam.rate.assign(0.01)
+    adam, kerass = FusedAdam([one.value]), keras.optimizers.Adam(0.01)
     rng = np.random.default_rng(1)
     for _ in range(20):
         rows, slopes = rng.integers(0, 4, 6), rng.standard_normal((6, 3)).astype(np.float32)  # rows repeat
         whole = np.zeros((5, 3), np.float32)
         np.add.at(whole, rows, slopes)
-        adam.apply([tf.IndexedSlices(slopes, rows, (5, 3))])
+        adam.apply([tf.IndexedSlices(slopes, rows, (5, 3))], 0.01)
         kerass.apply([tf.constant(whole)], [other])
     np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5)
     assert np.abs(one.numpy() - start)[:4].max() > 0.05

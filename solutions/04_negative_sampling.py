@@ -882,21 +882,10 @@ for name, order in (("in random order", rng.permutation(n)), ("in the file's ord
 
 # %% tags=["nbval-ignore-output"]
 for name, result in results.items():
-    for metric in result.values():
-        interval = metric.interval
-        ledger.record(
-            chapter="04",
-            model=name,
-            metric=metric.metric,
-            k=metric.k,
-            value=metric.mean,
-            low=interval.low,
-            high=interval.high,
-            dataset=ratings.name,
-            split=last_one.name,
-            candidates=metric.candidates,
-            seed=0 if name.startswith("MF") else None,
-        )
+    seed = 0 if name.startswith("MF") else None
+    ledger.record_lists(
+        result, chapter="04", model=name, dataset=ratings.name, split=last_one.name, seed=seed
+    )
 ledger.scoreboard("04")
 
 # %% [markdown]

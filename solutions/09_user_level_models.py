@@ -282,7 +282,7 @@ except IndexError as error:
 # ## Three losses, three pulls
 #
 # Training hides half of each history at random and asks for all of it. *Sparse out*: what is asked for is stored as sparsely, and becomes
-# ones and zeros only batch by batch. Which loss compares all scores with all that was taken?
+# ones and zeros only batch by batch. Three losses say how far the scores are from what was taken.
 # *Binary* cross-entropy asks a yes-or-no question an item. The *multinomial* loss shares one unit of chance among all items and
 # treats each taken one as a draw from it:
 #
@@ -654,21 +654,10 @@ print(f"sparse rows, indices only: {(histories.indices.nbytes + histories.indptr
 boards = [(split, results), (last_one, single)]
 for part, found in boards:
     for name, by_metric in found.items():
-        for metric in by_metric.values():
-            interval = metric.interval
-            ledger.record(
-                chapter="09",
-                model=name,
-                metric=metric.metric,
-                k=metric.k,
-                value=metric.mean,
-                low=interval.low,
-                high=interval.high,
-                dataset=ratings.name,
-                split=part.name,
-                candidates=metric.candidates,
-                seed=0 if name.startswith(("net", "Mult")) else None,
-            )
+        seed = 0 if name.startswith(("net", "Mult")) else None
+        ledger.record_lists(
+            by_metric, chapter="09", model=name, dataset=ratings.name, split=part.name, seed=seed
+        )
 ledger.scoreboard("09")
 
 # %% [markdown]

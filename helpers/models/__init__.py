@@ -9,7 +9,7 @@ Frameworks load inside the functions that need them: importing this room costs N
 - `mf_implicit`: matrix factorization that learns from positives and sampled negatives
 - `nonlinear`: matrix factorization with hidden layers; `dmf`: two towers that read the matrix
 - `losses`: one model under four losses
-- `dssm`: two towers in one space; `dssm_keras`, `dssm_mxnet`: in the frameworks
+- `dssm`: two towers in one space; `dssm_parts`, `dssm_keras`, `dssm_mxnet`: its input, the frameworks
 - `ncf`: GMF, MLP and NeuMF; `ncf_onehot`, `ncf_training`, `ncf_scores`: the post's way, training, all scores
 - `fm`: the factorization machine; `fm_features`, `fm_kernels`, `fm_scoring`: rows, compiled loops, scores
 - `fm_gibbs`: the same machine sampled; `fm_kvstore`, `kvstore_worker`: trained by several workers

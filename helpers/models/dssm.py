@@ -11,7 +11,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from helpers.models.checks import NotFittedError, check_indices
-from helpers.models.dssm_keras import Parts, item_tower, part_rows, user_tower
+from helpers.models.dssm_keras import item_tower, log_sum_exp, user_tower
+from helpers.models.dssm_parts import PartReader, Parts
 from helpers.models.neighbors import binary_matrix
 from helpers.models.prefetch import one_ahead
 from helpers.models.tf_adam import adam_step, freed_afterwards
@@ -172,31 +173,28 @@ class TwoTowers:
         return self
 
     def _train(self, train: Interactions, generator: np.random.Generator) -> list[float]:
-        sampler = NegativeSampler(train, avoid="train")
+        import tensorflow as tf
+
+        sampler, reader = NegativeSampler(train, avoid="train"), PartReader(self.parts)
         users, items = (train.frame[c].to_numpy() for c in ("user", "item"))
         size = min(self.batch_size, len(users))
         steps = len(users) // size
-        rates = iter(
-            np.linspace(self.learning_rate, 0, self.epochs * steps, endpoint=False, dtype=np.float32)
-        )
-        step, level = self._step(), np.zeros((size, size), np.float32)
+        rates = np.linspace(self.learning_rate, 0, self.epochs * steps, endpoint=False, dtype=np.float32)
+        level = np.zeros((size, size), np.float32)
 
-        def batches() -> Iterator[tuple[Any, Any, npt.NDArray[np.float32]]]:
-            for _ in range(self.epochs):
-                order = generator.permutation(len(users))
-                for at in range(steps):
-                    rows = order[at * size : (at + 1) * size]
-                    given = {
-                        name: part_rows(part, items[rows], generator, self.entry_dropout)
-                        for name, part in self.parts.items()
-                    }
-                    who = {"user": users[rows]}
-                    if self._bags.shape[1]:
-                        who["profile"] = self._profile(users[rows], items[rows])
-                    batch = sampler.in_batch(users[rows], items[rows])
-                    yield who, given, batch.logits(level, correct=self.correct)
+        def batches() -> Iterator[tuple[Any, ...]]:
+            for at, rate in enumerate(rates):
+                if at % steps == 0:
+                    order = generator.permutation(len(users))
+                rows = order[at % steps * size :][:size]
+                who, what = users[rows], items[rows]
+                entries = reader.entries(what, generator, self.entry_dropout)
+                added = sampler.in_batch(who, what).logits(level, correct=self.correct)
+                batch = (rate, who, what, self._profile(who, what), added, *entries)
+                yield tuple(map(tf.constant, batch))
 
-        losses = [float(step(next(rates), *batch)) for batch in one_ahead(batches())]
+        step = self._step(reader)
+        losses = [float(step(*batch)) for batch in one_ahead(batches())]
         return [float(epoch) for epoch in np.reshape(losses, (self.epochs, steps)).mean(axis=1)]
 
     def _profile(
@@ -208,18 +206,20 @@ class TwoTowers:
             total, count = total - self._bags[own], count - 1
         return np.asarray(total / np.maximum(count, 1)[:, None], dtype=np.float32)
 
-    def _step(self) -> Any:
-        """One step of Adam: takes a learning rate, users, parts of items, and what joins the logits."""
+    def _step(self, reader: PartReader) -> Any:
+        """One step of Adam: takes a learning rate, users, items, profiles, what joins the logits, entries."""
         import tensorflow as tf
 
         scale = tf.Variable(self.scale, name="scale")
         self.learned_scale = scale
 
-        def loss(who: Any, given: Any, added: Any) -> tuple[Any, Any]:
-            a, b = scale * self.users(who, training=True), self.items(given, training=True)
+        def loss(who: Any, what: Any, profile: Any, added: Any, *entries: Any) -> tuple[Any, Any]:
+            person = {"user": who, "profile": profile} if self._bags.shape[1] else {"user": who}
+            a = scale * self.users(person, training=True)
+            b = self.items(reader.look_up(what, entries), training=True)
             logits = tf.matmul(a, b, transpose_b=True) + added  # (batch, batch), rows' own on the diagonal
             own = tf.reduce_sum(a * b, axis=1) + tf.linalg.diag_part(added)
-            value = tf.reduce_mean(tf.reduce_logsumexp(logits, axis=1) - own)
+            value = tf.reduce_mean(log_sum_exp(logits) - own)
             return value, tf.add_n([*self.users.losses, *self.items.losses, tf.zeros(())])
 
         learned = [*self.users.trainable_variables, *self.items.trainable_variables]
@@ -234,9 +234,8 @@ class TwoTowers:
         n = next(iter(given.values())).shape[0]
         weighed = {name: p * self.sparse_weight if sparse.issparse(p) else p for name, p in given.items()}
         some = [np.arange(start, min(start + block, n)) for start in range(0, n, block)]
-        return np.concatenate(
-            [self.items({name: part_rows(p, rows) for name, p in weighed.items()}).numpy() for rows in some]
-        )
+        reader = PartReader(weighed)
+        return np.concatenate([self.items(reader.rows(rows)).numpy() for rows in some])
 
     def user_vectors(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return the vectors of users, (n, k) of length 1; without history, the direction that all share."""

@@ -17,35 +17,17 @@ length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from helpers import gates
+from helpers.models.dssm_parts import Parts, kind_of
+
 if TYPE_CHECKING:
     import keras
-
-Parts = Mapping[str, Any]  # by name: an array or csr matrix with one row an item
-
-
-def kind_of(name: str, part: Any) -> str:
-    """Return "id", "bag", "words" or "picture", or say what is wrong with a part."""
-    if sparse.issparse(part):
-        return "bag"
-    array = np.asarray(part)
-    if array.ndim == 1 and np.issubdtype(array.dtype, np.integer):
-        return "id"
-    if array.ndim == 2 and np.issubdtype(array.dtype, np.floating):
-        return "bag"
-    if array.ndim == 2 and np.issubdtype(array.dtype, np.integer):
-        return "words"
-    if array.ndim == 4 and array.shape[-1] == 3 and array.dtype == np.uint8:
-        return "picture"
-    raise ValueError(
-        f"part {name!r} has shape {array.shape} and dtype {array.dtype}; expected int (n,), float or sparse "
-        "(n, d), int (n, length) or uint8 (n, height, width, 3)"
-    )
 
 
 def item_tower(
@@ -70,7 +52,8 @@ def item_tower(
     keras.Model
         Takes a dict with the same names, returns (n, k) float32.
     """
-    import keras
+    with gates.absent("sklearn"):  # Keras would import it for wrappers that nobody calls
+        import keras
 
     if not parts:
         raise ValueError("parts is empty; expected at least one array that describes the items")
@@ -90,14 +73,15 @@ def _reader(name: str, part: Any, hidden: int, decay: float) -> tuple[Any, Any]:
     import keras
 
     layers, kind = keras.layers, kind_of(name, part)
-    small = keras.regularizers.L2(decay) if decay else None
+    small = _squared_weights()(decay) if decay else None
     if kind == "id":
         given = keras.Input((), name=name, dtype="int32")
         n = int(np.max(part)) + 1
         return given, layers.Embedding(n, hidden, embeddings_regularizer=small, name=f"{name}_rows")(given)
     if kind == "bag":
+        dense = _sparse_dense() if sparse.issparse(part) else layers.Dense
         given = keras.Input((part.shape[1],), name=name, sparse=sparse.issparse(part))
-        return given, layers.Dense(hidden, kernel_regularizer=small, name=f"{name}_bag")(given)
+        return given, dense(hidden, kernel_regularizer=small, name=f"{name}_bag")(given)
     if kind == "words":
         given = keras.Input(part.shape[1:], name=name, dtype="int32")
         rows = layers.Embedding(int(np.max(part)) + 1, 32, mask_zero=True, name=f"{name}_rows")(given)
@@ -108,6 +92,32 @@ def _reader(name: str, part: Any, hidden: int, decay: float) -> tuple[Any, Any]:
     x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name=f"{name}_edges")(x)
     x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name=f"{name}_shapes")(x)
     return given, layers.Dense(hidden, name=f"{name}_look")(layers.Flatten()(x))
+
+
+@cache
+def _squared_weights() -> Any:
+    """Return Keras' L2 penalty as TensorFlow's one operation for it, whose slope is one more."""
+    import keras
+    import tensorflow as tf
+
+    class SquaredWeights(keras.regularizers.L2):  # type: ignore[misc, unused-ignore]
+        def __call__(self, weights: Any) -> Any:
+            return 2 * self.l2 * tf.nn.l2_loss(weights)
+
+    return SquaredWeights
+
+
+@cache
+def _sparse_dense() -> Any:
+    """Return a Dense layer for sparse rows: one product, where Keras' own looks up, sorts and adds."""
+    import keras
+    import tensorflow as tf
+
+    class SparseDense(keras.layers.Dense):  # type: ignore[misc, unused-ignore]
+        def call(self, rows: Any, training: bool | None = None) -> Any:
+            return tf.sparse.sparse_dense_matmul(rows, self.kernel) + self.bias
+
+    return SparseDense
 
 
 def user_tower(n_users: int, k: int, width: int = 0, decay: float = 0.0) -> keras.Model:
@@ -143,34 +153,25 @@ def user_tower(n_users: int, k: int, width: int = 0, decay: float = 0.0) -> kera
     return keras.Model(given, layers.UnitNormalization()(layers.Add()(total)), name="user_tower")
 
 
-def part_rows(
-    part: Any, rows: np.ndarray, generator: np.random.Generator | None = None, dropout: float = 0.0
-) -> Any:
-    """Return some rows of a part as the tower takes them.
+def log_sum_exp(logits: Any) -> Any:
+    """Return the logarithm of each row's sum of exponentials, (n,).
 
     Parameters
     ----------
-    part : array or csr matrix
-        One part of all items.
-    rows : numpy.ndarray
-        (n,) item indices.
-    generator, dropout : numpy.random.Generator, float
-        In training: the share of a sparse bag's entries that are left out; the others are scaled up.
-
-    Returns
-    -------
-    tf.Tensor or tf.SparseTensor
+    logits : tensor
+        (n, m); minus infinity leaves a column out, but not a whole row. The slope reuses the exponentials,
+        which TensorFlow's own computes twice.
     """
     import tensorflow as tf
 
-    if not sparse.issparse(part):
-        return tf.constant(np.asarray(part)[rows])
-    some = part[rows].tocoo()
-    row, column, value = some.row, some.col, some.data
-    if generator is not None and dropout > 0:
-        kept = generator.random(len(value)) >= dropout
-        row, column, value = row[kept], column[kept], value[kept] / np.float32(1 - dropout)
-    return tf.SparseTensor(np.column_stack([row, column]).astype(np.int64), value, some.shape)
+    @tf.custom_gradient  # type: ignore[misc, unused-ignore]
+    def compute(rows: Any) -> Any:
+        top = tf.reduce_max(rows, axis=1, keepdims=True)
+        powers = tf.exp(rows - top)
+        total = tf.reduce_sum(powers, axis=1, keepdims=True)
+        return (tf.math.log(total) + top)[:, 0], lambda given: powers * (given[:, None] / total)
+
+    return compute(logits)
 
 
 def cosine_loss(a: Any, b: Any, label: Any = 1.0) -> Any:

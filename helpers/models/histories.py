@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +12,14 @@ from scipy import sparse
 from helpers.models.checks import NotFittedError, check_indices
 from helpers.models.neighbors import binary_matrix
 from helpers.models.optimizers import Weights
+from helpers.models.prefetch import one_ahead
 from helpers.models.userlevel import hide_items
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
-Step = Callable[[npt.NDArray[np.int64], sparse.csr_matrix, sparse.csr_matrix], float]
+Prepare = Callable[[npt.NDArray[np.int64], sparse.csr_matrix, sparse.csr_matrix], tuple[Any, ...]]
+Step = Callable[..., Any]
 
 
 class HistoryModel:
@@ -61,19 +63,25 @@ class HistoryModel:
         self._taken = binary_matrix(data)
         return np.flatnonzero(np.diff(self._taken.indptr))
 
-    def _minimize(self, step: Step, users: npt.NDArray[np.int64]) -> None:
-        """Call ``step`` for batches of ``users`` in a new order every epoch; fill `history`.
+    def _minimize(self, prepare: Prepare, step: Step, users: npt.NDArray[np.int64]) -> None:
+        """Take a step for batches of ``users`` in a new order every epoch; fill `history`.
 
-        ``step`` takes users (B,), their rows of the histories and the same rows with other items hidden
-        every time (B, n_items), see `hide_items`; it changes the weights and returns the loss.
+        ``prepare`` takes users (B,), their rows of the histories and the same rows with other items hidden
+        every time (B, n_items), see `hide_items`, and returns what ``step`` takes. It is called in order, one
+        batch ahead, while ``step`` changes the weights and returns the loss.
         """
         generator, taken = np.random.default_rng([self.seed, 1]), self._known()
-        self.history = []
-        for _ in range(self.epochs):
-            order = generator.permutation(users)
-            parts = [order[at : at + self.batch_size] for at in range(0, len(order), self.batch_size)]
-            losses = [step(p, taken[p], hide_items(taken[p], self.dropout, generator)) for p in parts]
-            self.history.append(float(np.average(losses, weights=[len(p) for p in parts])))
+        starts = range(0, len(users), self.batch_size)
+
+        def batches() -> Iterator[tuple[Any, ...]]:
+            for _ in range(self.epochs):
+                order = generator.permutation(users)
+                for part in (order[at : at + self.batch_size] for at in starts):
+                    yield prepare(part, taken[part], hide_items(taken[part], self.dropout, generator))
+
+        losses = np.reshape([float(step(*batch)) for batch in one_ahead(batches())], (self.epochs, -1))
+        sizes = [min(self.batch_size, len(users) - at) for at in starts]
+        self.history = [float(np.average(epoch, weights=sizes)) for epoch in losses]
 
 
 def check_settings(learning_rate: float, dropout: float, **sizes: int) -> None:

@@ -78,7 +78,20 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
         optimizer.apply(tape.gradient(total, variables), learning_rate)
         return value
 
-    return step
+    def compiled_once(learning_rate: Any, *batch: Any) -> Any:
+        if not step.experimental_get_tracing_count():
+            step.get_concrete_function(*tf.nest.map_structure(_of_any_length, (learning_rate, *batch)))
+        return step(learning_rate, *batch)
+
+    return compiled_once
+
+
+def _of_any_length(example: Any) -> Any:
+    """Describe tensors like an array, with a first axis of any length."""
+    import tensorflow as tf
+
+    kind = tf.TensorSpec.from_tensor(tf.convert_to_tensor(example))
+    return tf.TensorSpec((None, *kind.shape[1:]), kind.dtype) if kind.shape.rank else kind
 
 
 @contextmanager

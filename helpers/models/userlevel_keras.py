@@ -66,6 +66,7 @@ def all_items() -> type[keras.layers.Layer]:
         transpose of a Dense layer's, so that a few items can be looked up, and ``bias`` (n_items,).
     """
     import keras
+    import tensorflow as tf
 
     class AllItems(keras.layers.Layer):
         """Inner product with every item, plus the item's bias."""
@@ -79,7 +80,7 @@ def all_items() -> type[keras.layers.Layer]:
             self.bias = self.add_weight(shape=(self.n_items,), initializer="zeros", name="bias")
 
         def call(self, hidden: Any) -> Any:
-            return keras.ops.matmul(hidden, keras.ops.transpose(self.table)) + self.bias
+            return tf.matmul(hidden, self.table, transpose_b=True) + self.bias
 
         def compute_output_shape(self, shape: Any) -> tuple[Any, int]:
             return shape[0], self.n_items

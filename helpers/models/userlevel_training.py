@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.histories import HistoryModel, Step, check_settings
+from helpers.models.histories import HistoryModel, Prepare, Step, check_settings
 from helpers.models.optimizers import Weights
 from helpers.models.tf_adam import adam_step, freed_afterwards
 from helpers.models.userlevel import first_weights, forward
@@ -95,7 +95,7 @@ class UserLevel(HistoryModel):
 
         start = first_weights(data.n_items, self.hidden, data.item_counts(), len(users), self.seed)
         model = keras_user_level(start, form="multi-hot")
-        self._minimize(self._step(model, data), users)
+        self._minimize(*self._step(model, data), users)
         return copy_from_keras(model)
 
     def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
@@ -116,8 +116,8 @@ class UserLevel(HistoryModel):
         self._known()
         return forward(self.weights, histories)
 
-    def _step(self, model: Any, data: Interactions) -> Step:
-        """One step of Adam on one batch."""
+    def _step(self, model: Any, data: Interactions) -> tuple[Prepare, Step]:
+        """What a batch's step takes, and one step of Adam."""
         import tensorflow as tf
 
         to_loss, extra_inputs = self._loss_of(model), self._draws(data)
@@ -127,13 +127,14 @@ class UserLevel(HistoryModel):
             squares = [tf.reduce_sum(tf.square(t)) for t in tables] if self.decay else [tf.zeros(())]
             return to_loss(taken, shown, extra), self.decay * tf.add_n(squares)
 
-        improve = adam_step(loss, [variable.value for variable in model.trainable_variables])
         rate = np.float32(self.learning_rate)
 
-        def step(users: npt.NDArray[np.int64], rows: sparse.csr_matrix, shown: sparse.csr_matrix) -> float:
-            return float(improve(rate, rows.toarray(), shown.toarray(), extra_inputs(users, rows)))
+        def prepare(
+            users: npt.NDArray[np.int64], rows: sparse.csr_matrix, shown: sparse.csr_matrix
+        ) -> tuple[Any, ...]:
+            return rate, rows.toarray(), shown.toarray(), extra_inputs(users, rows)
 
-        return step
+        return prepare, adam_step(loss, [variable.value for variable in model.trainable_variables])
 
     def _loss_of(self, model: Any) -> Callable[[Any, Any, Any], Any]:
         """Loss of a batch from its rows, what is shown of them, and what was drawn for it."""

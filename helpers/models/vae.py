@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.histories import HistoryModel, Step, check_settings
+from helpers.models.histories import HistoryModel, Prepare, Step, check_settings
 from helpers.models.optimizers import Weights
 from helpers.models.tf_adam import adam_step, freed_afterwards
 from helpers.models.userlevel import first_weights, hidden_layer
@@ -85,8 +85,8 @@ class MultVAE(HistoryModel):
         start["item_out"] = generator.normal(
             0, 0.3 / np.sqrt(self.latent), (data.n_items, self.latent)
         ).astype(np.float32)
-        step, weights = self._step(start, -(-len(users) // self.batch_size) * self.epochs)
-        self._minimize(step, users)
+        prepare, step, weights = self._step(start, -(-len(users) // self.batch_size) * self.epochs)
+        self._minimize(prepare, step, users)
         return {name: variable.numpy() for name, variable in weights.items()}
 
     def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
@@ -109,8 +109,8 @@ class MultVAE(HistoryModel):
         scores: npt.NDArray[np.float32] = mean @ self.weights["item_out"].T + self.weights["item_bias"]
         return scores
 
-    def _step(self, start: Weights, steps: int) -> tuple[Step, dict[str, Any]]:
-        """One step of Adam on one batch, and the variables it changes."""
+    def _step(self, start: Weights, steps: int) -> tuple[Prepare, Step, dict[str, Any]]:
+        """What a batch's step takes, one step of Adam, and the variables it changes."""
         import tensorflow as tf
 
         from helpers.models.userlevel_losses import multinomial
@@ -127,17 +127,15 @@ class MultVAE(HistoryModel):
             divergence = strength * tf.reduce_mean(kl_to_standard_normal(mean, log_variance))
             return multinomial(scores, taken) + divergence, 0.0
 
-        improve = adam_step(loss, list(w.values()))
+        strengths = iter(self.strength * np.minimum(1, 2 * np.arange(1, steps + 1, dtype=np.float32) / steps))
         rate = np.float32(self.learning_rate)
-        done = 0
 
-        def step(users: npt.NDArray[np.int64], rows: sparse.csr_matrix, shown: sparse.csr_matrix) -> float:
-            nonlocal done
-            done += 1
-            strength = np.float32(self.strength * min(1.0, 2 * done / steps))
-            return float(improve(rate, rows.toarray(), shown.toarray(), strength))
+        def prepare(
+            users: npt.NDArray[np.int64], rows: sparse.csr_matrix, shown: sparse.csr_matrix
+        ) -> tuple[Any, ...]:
+            return rate, rows.toarray(), shown.toarray(), np.float32(next(strengths))
 
-        return step, w
+        return prepare, adam_step(loss, list(w.values())), w
 
 
 def kl_to_standard_normal(mean: Any, log_variance: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from helpers import data, gates, planted
-from helpers.models import content, dssm, dssm_keras, posters, text
+from helpers.models import content, dssm, dssm_keras, dssm_parts, posters, text
 from helpers.models.checks import NotFittedError
 from helpers.models.search import TitleSearch
 
@@ -351,7 +351,7 @@ EVERY_KIND = {
 
 
 def test_every_kind_of_part_is_recognized():
-    kinds = [dssm_keras.kind_of(name, part) for name, part in EVERY_KIND.items()]
+    kinds = [dssm_parts.kind_of(name, part) for name, part in EVERY_KIND.items()]
     assert kinds == ["id", "bag", "bag", "words", "picture"]
 
 
@@ -375,15 +375,68 @@ def test_empty_titles_and_other_scripts_go_through_both_readers_of_text():
     parts = {"title": text.hashed_trigrams(titles, 64), "words": text.word_indices(titles, 64, 3)}
     for name, part in parts.items():
         tower = dssm_keras.item_tower({name: part}, 8, 8)
-        found = tower({name: dssm_keras.part_rows(part, np.arange(5))}).numpy()
+        found = tower(dssm_parts.PartReader({name: part}).rows(np.arange(5))).numpy()
         assert np.isfinite(found).all(), name
         assert np.array_equal(found[0], found[1]), "an empty title is a missing one"
         assert len(np.unique(found.round(4), axis=0)) == 4, f"{name}: other scripts are told apart"
 
 
+def test_a_reader_gives_the_rows_of_every_part_and_drops_entries_in_training():
+    rows = np.array([3, 0, 3])
+    reader = dssm_parts.PartReader(EVERY_KIND)
+    import tensorflow as tf
+
+    for name, found in reader.rows(rows).items():
+        part = EVERY_KIND[name]
+        wanted = part[rows].toarray() if sparse.issparse(part) else np.asarray(part)[rows]
+        dense = tf.sparse.to_dense(tf.sparse.reorder(found)) if sparse.issparse(part) else found
+        assert np.array_equal(dense, wanted), name
+    ones = dssm_parts.PartReader({"title": sparse.csr_matrix(np.ones((2, 1000), np.float32))})
+    places, values = ones.entries(np.array([1]), np.random.default_rng(0), 0.25)
+    assert 650 < len(values) < 850 and len(values) == len(places)
+    assert np.allclose(values, 1 / 0.75), "the others are scaled up"
+
+
+def test_a_layer_for_sparse_rows_is_a_dense_layer():
+    import keras
+    import tensorflow as tf
+
+    bags = {"title": text.hashed_trigrams(["Casablanca", "", "Солярис"], 64)}
+    ours = dssm_keras.item_tower(bags, 8, 8, decay=0.1)
+    theirs = dssm_keras.item_tower({"title": bags["title"].toarray()}, 8, 8, decay=0.1)
+    theirs.set_weights(ours.get_weights())
+    given = {"title": bags["title"].toarray()}
+    np.testing.assert_allclose(ours(dssm_parts.PartReader(bags).rows(np.arange(3))), theirs(given), atol=1e-6)
+    kernel = ours.get_layer("title_bag").kernel
+    with tf.GradientTape(persistent=True) as tape:
+        penalty, whole = ours.losses[0], keras.regularizers.L2(0.1)(kernel)
+    assert float(penalty) == pytest.approx(float(whole), rel=1e-5)
+    np.testing.assert_allclose(
+        tape.gradient(penalty, kernel.value), tape.gradient(whole, kernel.value), rtol=1e-5
+    )
+
+
+def test_the_sum_of_exponentials_and_its_slope_are_those_of_tensorflow():
+    import tensorflow as tf
+
+    logits = np.random.default_rng(0).normal(0, 30, (4, 5)).astype(np.float32)
+    logits[0, 1:] = -np.inf
+    logits[1, 2] = 2000.0
+    values, slopes = [], []
+    for compute in (dssm_keras.log_sum_exp, lambda rows: tf.reduce_logsumexp(rows, axis=1)):
+        given = tf.Variable(logits)
+        with tf.GradientTape() as tape:
+            found = compute(given)
+            total = tf.reduce_sum(found * tf.constant([1.0, 2.0, 3.0, 4.0]))
+        values.append(found.numpy())
+        slopes.append(tape.gradient(total, given).numpy())
+    np.testing.assert_allclose(*values, rtol=1e-6)
+    np.testing.assert_allclose(*slopes, atol=1e-6)
+
+
 def test_a_part_of_an_unknown_kind_is_named():
     with pytest.raises(ValueError, match="'poster' has shape \\(3, 4, 5\\)"):
-        dssm_keras.kind_of("poster", np.zeros((3, 4, 5)))
+        dssm_parts.kind_of("poster", np.zeros((3, 4, 5)))
     with pytest.raises(ValueError, match="at least one"):
         dssm_keras.item_tower({})
 

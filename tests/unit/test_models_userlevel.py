@@ -348,6 +348,23 @@ def test_adam_takes_the_steps_of_the_paper_also_for_rows_that_a_batch_repeats():
     np.testing.assert_allclose(table.numpy(), by_hand["t"], atol=1e-4)
 
 
+def test_batches_of_any_length_are_compiled_once():
+    import tensorflow as tf
+
+    from helpers.models.tf_adam import adam_step
+
+    table, compiled = tf.Variable(np.ones((5, 3), np.float32)), []
+
+    def loss(rows, extra):
+        compiled.append(rows.shape)
+        return tf.reduce_sum(tf.gather(table, rows)) + tf.reduce_sum(extra["weight"]), 0.0
+
+    step = adam_step(loss, [table])
+    for n in (4, 3, 1, 0):
+        assert np.isfinite(step(np.float32(0.1), np.arange(n), {"weight": np.ones((n, 2), np.float32)}))
+    assert [tuple(shape) for shape in compiled] == [(None,)]
+
+
 def test_what_is_added_to_a_loss_is_descended_and_not_reported():
     import tensorflow as tf
 

@@ -1,6 +1,7 @@
 """The answering end: ``GET /ping`` and ``POST /invocations`` on a port of the loopback interface.
 
-A thread a connection, as many requests a connection as the caller likes. The process ends itself when the one
+A thread a connection, or one for all whose answers are quick; as many requests a connection as the caller
+likes. The process ends itself when the one
 that started it is gone, whatever the reason: its standard input closes then.
 """
 
@@ -18,12 +19,12 @@ from http import HTTPStatus
 from typing import NoReturn
 
 from helpers.cloud.service.guard import end_with_input
+from helpers.cloud.serving.loop import LARGEST_HEAD, Loop
 from helpers.cloud.serving.wire import header_lines, parse_head
 
 LARGEST_BODY = (
     128 << 20
 )  # batch transform sends up to 100 MB; an endpoint's limit of 6 MB is the front door's
-_LARGEST_HEAD = 1 << 16
 JSON = "application/json"
 
 
@@ -84,35 +85,53 @@ class ModelHTTPServer:
         Other paths, by what they begin with.
     port : int
         0 takes a free one.
+    quick : bool
+        Answers take a millisecond or two and wait for nothing: see `helpers.cloud.serving.loop`.
     """
 
-    def __init__(self, invoke: Handler, routes: dict[str, Handler] | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        invoke: Handler,
+        routes: dict[str, Handler] | None = None,
+        port: int = 0,
+        quick: bool = False,
+    ) -> None:
         self._invoke = invoke
         self._routes = routes or {}
+        self._quick = quick
         self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port: int = self._listener.getsockname()[1]
 
     def serve_forever(self) -> NoReturn:
         """Accept connections until the process ends."""
+        if self._quick:
+            Loop(self._listener, self._answer_at_once, self._in_a_thread).run()
         while True:
             connection, _ = self._listener.accept()
-            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._in_a_thread(connection)
 
-    def _converse(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        buffer = b""
+    def _in_a_thread(self, connection: socket.socket, buffer: bytes = b"", unsent: bytes = b"") -> None:
+        threading.Thread(target=self._converse, args=(connection, buffer, unsent), daemon=True).start()
+
+    def _answer_at_once(self, first: str, headers: dict[str, str], body: bytes) -> bytes:
+        method, path, *_ = [*first.split(" "), "", ""]
+        return _bytes(self.answer(Request(method, path, headers, body)))
+
+    def _converse(self, connection: socket.socket, buffer: bytes, unsent: bytes) -> None:
         with connection:
             try:
+                connection.sendall(unsent)
                 while True:
                     while (end := buffer.find(b"\r\n\r\n")) < 0:
                         data = connection.recv(1 << 16)
-                        if not data or len(buffer) > _LARGEST_HEAD:
+                        if not data or len(buffer) > LARGEST_HEAD:
                             return
                         buffer += data
                     first, headers = parse_head(buffer[:end])
                     method, path, *_ = [*first.split(" "), "", ""]
                     size = headers.get("content-length", "0")
-                    if "transfer-encoding" in headers or not size.isdecimal():
+                    if "transfer-encoding" in headers or not size.isdecimal() or len(size) > 15:
                         return self._send(connection, error("a Content-Length is needed", 411), close=True)
                     if int(size) > LARGEST_BODY:
                         text = f"Request body of {size} bytes: at most {LARGEST_BODY} are read"
@@ -147,14 +166,18 @@ class ModelHTTPServer:
 
     @staticmethod
     def _send(connection: socket.socket, response: Response, close: bool = False) -> None:
-        headers = {
-            "Content-Type": response.content_type,
-            "Content-Length": str(len(response.body)),
-            **response.headers,
-            **({"Connection": "close"} if close else {}),
-        }
-        head = f"HTTP/1.1 {response.status} {_phrase(response.status)}\r\n{header_lines(headers)}\r\n"
-        connection.sendall(head.encode("latin-1") + response.body)
+        connection.sendall(_bytes(response, close))
+
+
+def _bytes(response: Response, close: bool = False) -> bytes:
+    headers = {
+        "Content-Type": response.content_type,
+        "Content-Length": str(len(response.body)),
+        **response.headers,
+        **({"Connection": "close"} if close else {}),
+    }
+    head = f"HTTP/1.1 {response.status} {_phrase(response.status)}\r\n{header_lines(headers)}\r\n"
+    return head.encode("latin-1") + response.body
 
 
 def _phrase(status: int) -> str:
@@ -191,6 +214,7 @@ def serve(
     backend: str,
     routes: dict[str, Handler] | None = None,
     on_port: Callable[[int], None] | None = None,
+    quick: bool = False,
 ) -> NoReturn:
     """Announce the port and the program behind it to the process that started this one, then answer for ever.
 
@@ -204,8 +228,10 @@ def serve(
         Other paths, by what they begin with.
     on_port : callable
         Told the port before the first request can come.
+    quick : bool
+        See `ModelHTTPServer`.
     """
-    server = ModelHTTPServer(invoke, routes, int(os.environ.get("COURSE_PORT", "0")))
+    server = ModelHTTPServer(invoke, routes, int(os.environ.get("COURSE_PORT", "0")), quick)
     if on_port:
         on_port(server.port)
     token = os.environ.get("COURSE_ANNOUNCE")

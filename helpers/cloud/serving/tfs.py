@@ -202,25 +202,28 @@ def main() -> NoReturn:
     if program and os.environ.get("COURSE_TFS") != "python":
         from helpers.cloud.serving.tfs_binary import Binary
 
-        backend = Binary(program, base, name)
+        backend, quick = Binary(program, base, name), False
         sentence = f"TensorFlow Serving itself ({program}), version {version} of the model"
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         from helpers.cloud.serving.tfs_model import Servable
 
-        backend = Servable(base, name, version)
+        backend = servable = Servable(base, name, version)
+        quick = not servable.batches
         sentence = (
             f"the course's own TensorFlow Serving REST interface in Python, version {version} of the model"
         )
     code = model_dir / "code" / (os.environ.get("SAGEMAKER_PROGRAM") or "inference.py")
-    front = Front(backend, name, load(code) if code.exists() else None)
+    user = load(code) if code.exists() else None
+    front = Front(backend, name, user)
 
     def rest(request: Request) -> Response:
         status, body = backend.rest(request.method, request.path, request.body)
         return Response(body, JSON, status)
 
     os.chdir(model_dir)
-    serve(front.invoke, backend=sentence, routes={"/v1/": rest}, on_port=front.listens_on)
+    quick = quick and user is None  # a user's code may wait for something
+    serve(front.invoke, backend=sentence, routes={"/v1/": rest}, on_port=front.listens_on, quick=quick)
 
 
 if __name__ == "__main__":

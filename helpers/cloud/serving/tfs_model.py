@@ -57,6 +57,11 @@ class Servable:
         if os.environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "false").lower() == "true":
             self._find_batchable()
 
+    @property
+    def batches(self) -> bool:
+        """Whether requests of several threads may share a run."""
+        return bool(self._together)
+
     def _prepared(self, folder: Path) -> dict[str, Run]:
         """Signatures as runs of a session; none where the model can only be called from Python."""
         try:

@@ -40,7 +40,7 @@ def prepared(folder: Path, tensorflow: Any) -> dict[str, Run]:
     try:
         graph = tensorflow.Graph()
         with graph.as_default():
-            one = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+            one = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1)
             session = v1.Session(graph=graph, config=one)
             loaded = v1.saved_model.load(session, ["serve"], str(folder))
     finally:

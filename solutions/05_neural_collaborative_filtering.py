@@ -447,7 +447,7 @@ examples = sampling.NegativeSampler(split.train).epoch(5, rng=np.random.default_
 memory = ncf_onehot.input_bytes(len(examples.labels), ratings.n_users, ratings.n_items)
 few = sampling.LabeledPairs(*(column[:2048] for column in examples))
 posts.compile("adam", "binary_crossentropy")
-ours_epoch = epoch_runner(ours, batch_size=256, fused=True)
+ours_epoch = epoch_runner(ours, batch_size=256)
 
 
 def seconds(run):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,9 +68,7 @@ def train(
     return history
 
 
-def epoch_runner(
-    model: keras.Model, batch_size: int, *, fused: bool = False
-) -> Callable[[LabeledPairs, float], float]:
+def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs, float], float]:
     """Compile one epoch of a model into one graph.
 
     Keras' ``fit`` goes back to Python after each step; with small batches that takes longer than the
@@ -82,9 +80,6 @@ def epoch_runner(
         As in `train`.
     batch_size : int
         Examples a step; a last, smaller batch is trained on, too.
-    fused : bool
-        Adam as one operation a table instead of Keras' dozen. The steps agree but for rounding; with 256
-        examples a step it saves a good part of the time, with thousands next to nothing.
 
     Returns
     -------
@@ -93,8 +88,7 @@ def epoch_runner(
     """
     import tensorflow as tf
 
-    weights = [v.value for v in model.trainable_variables]
-    optimizer = FusedAdam(weights) if fused else _KerasAdam(model.trainable_variables)
+    optimizer = FusedAdam([v.value for v in model.trainable_variables])
     rate = tf.Variable(0.001, trainable=False)
     column, truth = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
 
@@ -117,27 +111,6 @@ def epoch_runner(
         return float(epoch(*(tf.constant(values) for values in examples)))
 
     return run
-
-
-class _KerasAdam:
-    """Keras' Adam on whole tables.
-
-    Slopes of looked-up rows become whole tables first: Keras' Adam (3.15) squares each of a row's repeated
-    slopes, not their sum, so a table would learn otherwise than the dense layer it stands for.
-    """
-
-    def __init__(self, variables: Sequence[Any]) -> None:
-        import keras
-
-        self._variables, self._adam = variables, keras.optimizers.Adam()
-        self._adam.build(variables)
-
-    def apply(self, slopes: Sequence[Any], learning_rate: Any) -> None:
-        """Take one step down the slopes, tensors or slices of tables, one for each variable."""
-        import tensorflow as tf
-
-        self._adam.learning_rate.assign(learning_rate)
-        self._adam.apply([tf.convert_to_tensor(slope) for slope in slopes], self._variables)
 
 
 def cross_entropy(labels: Any, chance: Any) -> Any:

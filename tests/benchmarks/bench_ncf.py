@@ -68,7 +68,7 @@ def one_hot_input(ratings: data.Interactions, epochs: int) -> list[dict]:
     ours = ncf.neumf(*sizes, activation="relu", dropout=0.25)
     ncf_onehot.copy_weights(posts, ours)
     posts.compile("adam", "binary_crossentropy")
-    step = epoch_runner(ours, BATCH, fused=True)
+    step = epoch_runner(ours, BATCH)
     warm = LabeledPairs(*(column[:BATCH] for column in examples))
     spent = {"one-hot": 0.0, "making one-hot rows": 0.0, "embeddings": 0.0}
     work = {"one-hot": 0.0, "embeddings": 0.0}  # of the processors, which a busy machine does not stretch

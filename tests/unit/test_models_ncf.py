@@ -173,7 +173,7 @@ def test_the_two_learn_alike():
     ours = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
     ncf_onehot.copy_weights(posts, ours)
     before = [w.copy() for w in ours.get_weights()]
-    ncf_training.epoch_runner(ours, 100, fused=True)(examples, 0.001)
+    ncf_training.epoch_runner(ours, 100)(examples, 0.001)
     posts.compile(keras.optimizers.Adam(0.001), "binary_crossentropy")
     wide = {
         "user": ncf_onehot.one_hot(examples.users, sizes[0]),

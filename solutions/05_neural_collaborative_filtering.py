@@ -49,7 +49,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from helpers import cloud, data, ledger, metrics, plots, sampling
+from helpers import cloud, data, gates, ledger, metrics, plots, sampling
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models import EASE, ImplicitALS, LogisticMF, Popularity
@@ -387,12 +387,11 @@ cloud.disconnect()
 # `plot_model` draws a network with Graphviz. Where that is not installed, you see the same as a list of layers.
 
 # %%
-import keras
-
 from helpers.models import drawing, ncf, ncf_onehot
 from helpers.models.ncf_scores import PairScores
 from helpers.models.ncf_training import epoch_runner, train
 
+keras = gates.import_keras()  # without its wrappers for scikit-learn: 60 MB less
 neumf = keras.models.load_model(folder / "ncf.keras")
 drawing.show_model(neumf)
 

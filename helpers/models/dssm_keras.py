@@ -52,8 +52,7 @@ def item_tower(
     keras.Model
         Takes a dict with the same names, returns (n, k) float32.
     """
-    with gates.absent("sklearn"):  # Keras would import it for wrappers that nobody calls
-        import keras
+    keras = gates.import_keras()
 
     if not parts:
         raise ValueError("parts is empty; expected at least one array that describes the items")

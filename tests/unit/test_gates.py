@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from helpers import gates
+from helpers.book import ROOT
 from helpers.gates import Gate
 
 ALL = [gates.gpu, gates.mxnet, gates.aws, gates.network]
@@ -170,6 +171,19 @@ def test_network_answers_and_gives_up(local_server, monkeypatch):
     assert not gates._answers(f"{local_server}/refused-by-a-proxy", 10)
     assert not gates._answers(f"{local_server}/slow", 0.7)
     assert not gates._answers("http://127.0.0.1:9/", 10)
+
+
+def test_keras_comes_without_scikit_learn_and_leaves_it_importable():
+    code = """
+import sys
+from helpers import gates
+keras = gates.import_keras()
+assert "sklearn" not in sys.modules and keras.layers.Dense(1)
+import sklearn.linear_model
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=ROOT, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    )
 
 
 def test_absent_hides_what_is_not_loaded_yet_and_gives_it_back(monkeypatch):

@@ -102,6 +102,40 @@ def test_an_update_takes_over_without_a_gap(aws, endpoint):
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"] == "four"
 
 
+def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
+    slow = INFERENCE.replace("    if x == 'die'", "    time.sleep(m.get('pause', 0))\n    if x == 'die'")
+    for name, numbers in (("slow", '{"w": 5, "pause": 8}'), ("quick", '{"w": 6}')):
+        aws.model(
+            name, aws.archive(f"models/{name}.tar.gz", {"model.json": numbers, "code/inference.py": slow})
+        )
+        aws.config(name, name)
+    aws.sm.create_endpoint(EndpointName="overtaken", EndpointConfigName="slow")
+    aws.deployed("overtaken")
+    said: list[object] = []
+
+    def ask() -> None:
+        try:
+            said.append(aws.ask("overtaken", [1]))
+        except aws.runtime.exceptions.ValidationError as error:
+            said.append(str(error))
+
+    for step in ("update", "delete"):
+        if step == "delete":  # back to the slow one
+            aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName="slow")
+            aws.deployed("overtaken")
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(0.5)
+        if step == "update":
+            aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName="quick")
+            aws.deployed("overtaken")
+        else:
+            aws.sm.delete_endpoint(EndpointName="overtaken")
+        asking.join(30)
+    assert said[0] == [6], "the model that took over answers"
+    assert "not found" in str(said[1])
+
+
 def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
     before = aws.ask(endpoint, [1])
     aws.model(

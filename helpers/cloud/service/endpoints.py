@@ -25,6 +25,10 @@ _NO_UPDATE = {
 Sent = tuple[int, list[tuple[str, str]], bytes]
 
 
+class Stopped(Exception):
+    """The model server was told to stop before it had answered: another may have taken over."""
+
+
 class Live:
     """One endpoint's model server, started again when it dies.
 
@@ -104,6 +108,11 @@ class Live:
         -------
         int, list of (str, str), bytes
             Status, headers and body; a ``ModelError`` where the model refuses, dies or can't be started.
+
+        Raises
+        ------
+        Stopped
+            See there.
         """
         from helpers.cloud.serving.process import ServerDied
 
@@ -112,12 +121,16 @@ class Live:
             try:
                 server = self._wait()
             except ApiError as error:
+                if self._stopped:
+                    raise Stopped from error
                 return model_error(self.variant, 500, str(error))
         passed = {name.title(): headers[name] for name in _PASSED_ON if name in headers}
         passed.setdefault("Content-Type", "application/octet-stream")
         try:
             status, answered, out = server.invoke(body, passed)
         except ServerDied as error:
+            if self._stopped:
+                raise Stopped from error
             self._restart(server)
             return model_error(
                 self.variant, 500, f"The model server died and is being started again. {error}"
@@ -186,9 +199,22 @@ def invoke(plane: Plane, name: str, body: bytes, headers: Mapping[str, str]) -> 
     ApiError
         There is none, or it does not serve.
     """
+    asked: Live | None = None
+    while True:
+        live = _live(plane, name)
+        if live is asked:
+            raise ApiError(f"Endpoint {name} of account {ACCOUNT} is being deleted.", "ValidationError")
+        try:
+            return live.invoke(body, headers)
+        except Stopped:  # an update replaced it: the next one answers
+            asked = live
+
+
+def _live(plane: Plane, name: str) -> Live:
+    """Return what serves the endpoint of that name now."""
     live = plane.running.get(f"endpoint/{name}")
     if isinstance(live, Live):
-        return live.invoke(body, headers)
+        return live
     if not plane.store.has(ENDPOINT, name):
         raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
     record = plane.store.get(ENDPOINT, name)
@@ -203,7 +229,7 @@ def invoke(plane: Plane, name: str, body: bytes, headers: Mapping[str, str]) -> 
             config = plane.store.get(CONFIG, record["EndpointConfigName"])
             live = plane.running[f"endpoint/{name}"] = Live(plane, name, config["ProductionVariants"][0])
     assert isinstance(live, Live)
-    return live.invoke(body, headers)
+    return live
 
 
 def _deploy(plane: Plane, name: str, config: Mapping[str, Any], otherwise: str) -> None:

@@ -20,7 +20,7 @@
 # |---|---|
 # | **You will be able to** | turn text of any script into numbers · build towers for ids, text and pictures · write the cosine loss and its slope · train with a batch softmax and correct it for popularity · judge a model on items that nobody has taken |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb), [04](04_negative_sampling.ipynb) |
-# | **Time** | 90 minutes to read and try, under a minute to run |
+# | **Time** | 90 minutes to read and try, about a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet where it can be had; a folder of posters if you have one |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS session on deep matrix factorization (2018) |
 

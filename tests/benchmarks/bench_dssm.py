@@ -89,19 +89,19 @@ def run() -> list[dict]:
     inner = [data.cold_item_split(split.train, seed=100 + seed) for seed, split in enumerate(tests)]
     grid = list(product((0.3, 0.5, 0.65, 0.8, 1.0), (3, 5, 10, 20)))
     dated = list(product((0.65, 0.8, 0.9), (20, 100, 200), (0.05, 0.1, 0.2)))
-    penalties = [1.0, 3.0, 10.0, 30.0]
+    penalties = [1.0, 3.0, 10.0, 30.0, 100.0]
     if os.environ.get("COURSE_TRIES") == "0":
         grid, dated, penalties = [(0.65, 5)], [(0.9, 100, 0.1)], [3.0]
     rows, found = [], {g: np.mean([knn(s, *g).mean for s in inner]) for g in [*grid, *dated]}
     best, best_dated = (max(some, key=lambda g: found[g]) for some in (grid, dated))
-    guesses = {a: np.mean([one_list(s, a).mean for s in inner]) for a in penalties}
-    penalty = max(guesses, key=lambda a: guesses[a])
+    guesses = {a: np.mean([one_list(s, a).mean for s in inner]) for a in penalties}  # 3 to 100 hardly differ
     rows.append(row(f"k-NN, validation: words {best[0]:g}, {best[1]} neighbors", found[best], "HR@10"))
     name = "k-NN with the year, validation: {:g} of the rest words, {} neighbors, year {:g}".format(
         *best_dated
     )
     rows.append(row(name, found[best_dated], "HR@10"))
-    rows.append(row(f"one list for all, validation: penalty {penalty:g}", guesses[penalty], "HR@10"))
+    for penalty, guess in guesses.items():
+        rows.append(row(f"one list for all, validation: penalty {penalty:g}", guess, "HR@10"))
     if len(grid) > 1:
         for settings in SETTINGS:
             mean = np.mean([towers(s, seed, **settings)[1].mean for seed, s in enumerate(inner)])
@@ -114,7 +114,7 @@ def run() -> list[dict]:
     for other, judged, target in (
         ("k-NN", lambda split: knn(split, *best), "1.3"),
         ("k-NN with the year", lambda split: knn(split, *best_dated), "-"),
-        ("one list for all", lambda split: one_list(split, penalty), "-"),
+        ("one list for all, penalty 3", lambda split: one_list(split, 3.0), "-"),
     ):
         theirs = np.mean([judged(split).mean for split in tests])
         rows.append(row(f"{other}, test, three splits", theirs, "HR@10"))

@@ -11,15 +11,15 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
-from helpers.cloud.serving.wire import parse_head
+from helpers.cloud.serving.wire import body_length, parse_head
 
 LARGEST = 1 << 18  # bytes of a body that is read here
 LARGEST_HEAD = 1 << 16
 SLOW = 0.02  # seconds; where answers take longer on average, callers get threads
 _MEMORY = 0.8  # share of the average that stays when an answer's time is added
 
-Head = tuple[str, dict[str, str]]
 Answer = Callable[[str, dict[str, str], bytes], bytes]
 Leave = Callable[[socket.socket, bytes, bytes], None]
 
@@ -44,7 +44,7 @@ class Loop:
         self._read: dict[socket.socket, bytes] = {}
         self._average = 0.0  # seconds an answer took
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
         """Serve until the process ends."""
         self._listener.setblocking(False)
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -90,12 +90,11 @@ class Loop:
                 connection.close()
             return False
         first, headers = parse_head(buffer[:end])
-        size = headers.get("content-length", "0")
-        plain = size.isdecimal() and len(size) < 16 and "transfer-encoding" not in headers
-        if not plain or int(size) > LARGEST or self._average > SLOW:
+        size = body_length(headers)
+        if size is None or size > LARGEST or self._average > SLOW:
             self._hand_over(connection)
             return False
-        whole = end + 4 + int(size)
+        whole = end + 4 + size
         if len(buffer) < whole:
             return False
         began = time.perf_counter()

@@ -1,8 +1,8 @@
 """The answering end: ``GET /ping`` and ``POST /invocations`` on a port of the loopback interface.
 
 A thread a connection, or one for all whose answers are quick; as many requests a connection as the caller
-likes. The process ends itself when the one
-that started it is gone, whatever the reason: its standard input closes then.
+likes. The process ends itself when the one that started it is gone, whatever the reason: its standard input
+closes then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from helpers.cloud.service.guard import end_with_input
 from helpers.cloud.serving.loop import LARGEST_HEAD, Loop
-from helpers.cloud.serving.wire import header_lines, parse_head
+from helpers.cloud.serving.wire import body_length, header_lines, parse_head
 
 LARGEST_BODY = (
     128 << 20
@@ -105,7 +105,7 @@ class ModelHTTPServer:
     def serve_forever(self) -> NoReturn:
         """Accept connections until the process ends."""
         if self._quick:
-            Loop(self._listener, self._answer_at_once, self._in_a_thread).run()
+            Loop(self._listener, self._reply, self._in_a_thread).run()
         while True:
             connection, _ = self._listener.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -114,7 +114,7 @@ class ModelHTTPServer:
     def _in_a_thread(self, connection: socket.socket, buffer: bytes = b"", unsent: bytes = b"") -> None:
         threading.Thread(target=self._converse, args=(connection, buffer, unsent), daemon=True).start()
 
-    def _answer_at_once(self, first: str, headers: dict[str, str], body: bytes) -> bytes:
+    def _reply(self, first: str, headers: dict[str, str], body: bytes) -> bytes:
         method, path, *_ = [*first.split(" "), "", ""]
         return _bytes(self.answer(Request(method, path, headers, body)))
 
@@ -129,16 +129,16 @@ class ModelHTTPServer:
                             return
                         buffer += data
                     first, headers = parse_head(buffer[:end])
-                    method, path, *_ = [*first.split(" "), "", ""]
-                    size = headers.get("content-length", "0")
-                    if "transfer-encoding" in headers or not size.isdecimal() or len(size) > 15:
-                        return self._send(connection, error("a Content-Length is needed", 411), close=True)
-                    if int(size) > LARGEST_BODY:
+                    size = body_length(headers)
+                    if size is None:
+                        refused = error("a Content-Length is needed", 411)
+                        return connection.sendall(_bytes(refused, close=True))
+                    if size > LARGEST_BODY:
                         text = f"Request body of {size} bytes: at most {LARGEST_BODY} are read"
-                        _drop(connection, int(size) - len(buffer) + end + 4)  # else the answer is lost
-                        return self._send(connection, error(text, 413), close=True)
-                    body, buffer = _read_body(connection, buffer[end + 4 :], int(size))
-                    self._send(connection, self.answer(Request(method, path, headers, body)))
+                        _drop(connection, size - len(buffer) + end + 4)  # else the answer is lost
+                        return connection.sendall(_bytes(error(text, 413), close=True))
+                    body, buffer = _read_body(connection, buffer[end + 4 :], size)
+                    connection.sendall(self._reply(first, headers, body))
             except OSError:
                 return  # the caller went away: nobody is left to tell
 
@@ -163,10 +163,6 @@ class ModelHTTPServer:
         except Exception as failure:
             traceback.print_exc()
             return error(f"{type(failure).__name__}: {failure}", 500)
-
-    @staticmethod
-    def _send(connection: socket.socket, response: Response, close: bool = False) -> None:
-        connection.sendall(_bytes(response, close))
 
 
 def _bytes(response: Response, close: bool = False) -> bytes:

@@ -36,6 +36,13 @@ def parse_head(head: bytes) -> tuple[str, dict[str, str]]:
     return first, headers
 
 
+def body_length(headers: Mapping[str, str]) -> int | None:
+    """Return how many bytes follow a request's head; None where it does not say so in one plain number."""
+    size = headers.get("content-length", "0")
+    plain = size.isdecimal() and len(size) < 16 and "transfer-encoding" not in headers
+    return int(size) if plain else None
+
+
 class Connection:
     """One open connection; used by one thread at a time."""
 

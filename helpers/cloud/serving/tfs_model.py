@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,8 +49,6 @@ class Servable:
             for key, signature in self._signatures.items()
         }
         self._together: dict[str, Together] = {}
-        # more threads at once only fight for the interpreter's lock, and not fairly
-        self._turn = threading.Semaphore(max(2, os.cpu_count() or 2))
         self._runs = self._prepared(base / str(version))
         self._warm_up()
         if os.environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "false").lower() == "true":
@@ -156,10 +153,8 @@ class Servable:
             return 200, json.dumps(self._metadata()).encode()
         if found["what"] != ":predict":
             return _error(501, f"{found['what'][1:]} has no local implementation: use predict")
-        alone = threading.current_thread() is threading.main_thread()  # serves the quick: never waits
         try:
-            with contextlib.nullcontext() if alone or self._together else self._turn:
-                return 200, self.predict(body)
+            return 200, self.predict(body)
         except ValueError as wrong:
             return _error(400, str(wrong))
 

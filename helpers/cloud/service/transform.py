@@ -9,7 +9,7 @@ from typing import Any
 
 from helpers.cloud.errors import ApiError, failure, reason
 from helpers.cloud.service import models, objects
-from helpers.cloud.service.endpoints import READY_SECONDS
+from helpers.cloud.service.live import READY_SECONDS
 from helpers.cloud.service.operations import Answer, operation, refuse
 from helpers.cloud.service.plane import Plane
 from helpers.cloud.service.store import MODEL, TRANSFORM, Record, now

@@ -104,12 +104,12 @@ def test_an_update_takes_over_without_a_gap(aws, endpoint):
 
 def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
     slow = INFERENCE.replace("    if x == 'die'", "    time.sleep(m.get('pause', 0))\n    if x == 'die'")
-    for name, numbers in (("slow", '{"w": 5, "pause": 8}'), ("quick", '{"w": 6}')):
+    for name, numbers in (("overtaken-slow", '{"w": 5, "pause": 8}'), ("overtaken-quick", '{"w": 6}')):
         aws.model(
             name, aws.archive(f"models/{name}.tar.gz", {"model.json": numbers, "code/inference.py": slow})
         )
         aws.config(name, name)
-    aws.sm.create_endpoint(EndpointName="overtaken", EndpointConfigName="slow")
+    aws.sm.create_endpoint(EndpointName="overtaken", EndpointConfigName="overtaken-slow")
     aws.deployed("overtaken")
     said: list[object] = []
 
@@ -121,13 +121,13 @@ def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
 
     for step in ("update", "delete"):
         if step == "delete":  # back to the slow one
-            aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName="slow")
+            aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName="overtaken-slow")
             aws.deployed("overtaken")
         asking = threading.Thread(target=ask)
         asking.start()
         time.sleep(0.5)
         if step == "update":
-            aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName="quick")
+            aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName="overtaken-quick")
             aws.deployed("overtaken")
         else:
             aws.sm.delete_endpoint(EndpointName="overtaken")

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from helpers.metrics.pairs import as_pairs, check_ids
 from helpers.metrics.ranks import check_scores
 
+_CELLS = 1 << 20  # scores looked at at a time: copies of a whole matrix would be the peak of a chapter
+
 
 def top_k(
     scores: npt.ArrayLike,
@@ -47,27 +49,47 @@ def top_k(
     n_rows, n_items = matrix.shape
     if not 1 <= k <= n_items:
         raise ValueError(f"k is {k}; expected 1 to {n_items}, the number of items")
-    matrix = np.array(matrix)
-    if seen is not None:
-        names = np.arange(n_rows) if users is None else np.asarray(users)
-        pairs = as_pairs(seen, "seen", n_items=n_items)
-        row_of = np.full(max(int(names.max()) + 1, pairs.n_users), -1, dtype=np.int64)
-        row_of[names] = np.arange(n_rows)
-        row = row_of[pairs.users]
-        matrix[row[row >= 0], pairs.items[row >= 0]] = -np.inf
+    names = np.arange(n_rows) if users is None else np.asarray(users)
+    seen_row, seen_item = _seen_rows(seen, names, n_items)
     shuffle = np.arange(n_items) if rng is None else rng.permutation(n_items)
-    if rng is not None:
-        matrix = matrix[:, shuffle]
+    lists = np.empty((n_rows, k), dtype=np.int32)
+    step = max(1, _CELLS // n_items)
+    for start in range(0, n_rows, step):
+        part = np.array(matrix[start : start + step])
+        first, last = np.searchsorted(seen_row, (start, start + step))
+        part[seen_row[first:last] - start, seen_item[first:last]] = -np.inf
+        if rng is not None:
+            part = part[:, shuffle]
+        lists[start : start + step] = shuffle[_best(part, k, start)]
+    return lists
+
+
+def _seen_rows(
+    seen: Any, names: npt.NDArray[Any], n_items: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return row and item of what may not be recommended to the users of the rows, in order of rows."""
+    if seen is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    pairs = as_pairs(seen, "seen", n_items=n_items)
+    row_of = np.full(max(int(names.max()) + 1, pairs.n_users), -1, dtype=np.int64)
+    row_of[names] = np.arange(len(names))
+    row = row_of[pairs.users]
+    order = np.argsort(row, kind="stable")[np.count_nonzero(row < 0) :]
+    return row[order], pairs.items[order].astype(np.int64)
+
+
+def _best(matrix: npt.NDArray[Any], k: int, start: int) -> npt.NDArray[np.int64]:
+    """Return the columns of the k best of every row, best first; of equal ones the first in order."""
     limit = -np.partition(-matrix, k - 1, axis=1)[:, k - 1 : k]
     if np.isneginf(limit).any():
-        short = int(np.flatnonzero(np.isneginf(limit[:, 0]))[0])
+        short = start + int(np.flatnonzero(np.isneginf(limit[:, 0]))[0])
         raise ValueError(f"row {short} has fewer than k={k} items left that are not seen; use a smaller k")
     # all above the limit, then as many at the limit as still fit, in order of index
     above, at = matrix > limit, matrix == limit
     at &= np.cumsum(at, axis=1, dtype=np.int32) <= k - above.sum(axis=1, keepdims=True)
-    items = np.nonzero(above | at)[1].reshape(n_rows, k)
+    items = np.nonzero(above | at)[1].reshape(len(matrix), k)
     order = np.argsort(-np.take_along_axis(matrix, items, axis=1), axis=1, kind="stable")
-    return shuffle[np.take_along_axis(items, order, axis=1)].astype(np.int32)
+    return np.take_along_axis(items, order, axis=1)
 
 
 def coverage(lists: npt.ArrayLike, n_items: int) -> float:

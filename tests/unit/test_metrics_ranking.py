@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import combinations, product
 from math import log2
 
@@ -294,6 +295,37 @@ def test_top_k_with_rng_spreads_over_equals() -> None:
     lists = [top_k(np.ones((1, 100)), 10, rng=np.random.default_rng(seed)) for seed in range(60)]
     assert coverage(np.concatenate(lists), 100) > 0.95
     assert coverage(top_k(np.ones((9, 100)), 10), 100) == 0.1
+
+
+def test_top_k_of_many_blocks_equals_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(5)
+    scores = np.round(generator.random((50, 30)), 1)  # many equals
+    users = generator.permutation(60)[:50]
+    seen = (generator.integers(0, 60, 300), generator.integers(0, 30, 300))
+
+    def lists() -> list[np.ndarray]:
+        return [
+            top_k(scores, 8, seen=seen, users=users),
+            top_k(scores, 8, seen=seen, users=users, rng=np.random.default_rng(1)),
+        ]
+
+    whole = lists()
+    monkeypatch.setattr("helpers.metrics.lists._CELLS", 7 * 30)
+    for one, several in zip(whole, lists(), strict=True):
+        np.testing.assert_array_equal(one, several)
+    hopeless = (np.repeat(20, 30), np.arange(30))
+    with pytest.raises(ValueError, match="row 20 has fewer than k=8 items left"):
+        top_k(scores, 8, seen=hopeless)
+
+
+def test_top_k_needs_little_beside_the_scores() -> None:
+    scores = np.random.default_rng(0).random((2_000, 9_000), dtype=np.float32)
+    tracemalloc.start()
+    try:
+        top_k(scores)
+        assert tracemalloc.get_traced_memory()[1] < scores.nbytes / 2
+    finally:
+        tracemalloc.stop()
 
 
 def test_top_k_refuses_a_list_longer_than_what_is_left() -> None:

@@ -491,6 +491,13 @@ def test_programs_see_this_environment_only(environment, monkeypatch):
     assert variables["PYTHONHASHSEED"] == "0" and variables["JUPYTER_PREFER_ENV_PATH"] == "1"
 
 
+def test_threads_share_heaps_unless_told_otherwise(environment, monkeypatch):
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    assert environment.variables()["MALLOC_ARENA_MAX"] == "2"
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "5")
+    assert environment.variables()["MALLOC_ARENA_MAX"] == "5"
+
+
 def test_windows_has_other_paths(environment, monkeypatch):
     monkeypatch.setattr("helpers.runner.environment.os.name", "nt")
     python, uv = environment.folder / "Scripts" / "python.exe", environment.folder / "Scripts" / "uv.exe"

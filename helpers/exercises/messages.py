@@ -70,12 +70,17 @@ class Message:
 
     def _repr_html_(self) -> str:
         color = _COLOR[self.outcome]
-        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(self.text, quote=False))
+        text = with_code(self.text)
         code = f"<pre>{html.escape(self.code, quote=False)}</pre>" if self.code else ""
         return (
             f'<div style="border-left:4px solid {color};padding:.3em .8em">'
             f'<strong style="color:{color}">{html.escape(self.title)}</strong> {text}{code}</div>'
         )
+
+
+def with_code(text: str) -> str:
+    """Return a sentence as HTML: escaped, and what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
 
 
 def outcome_message(exercise_id: str, outcome: Outcome, text: str) -> Message:

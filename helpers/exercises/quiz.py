@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any
 
-from .messages import Message, Outcome
+from .messages import Message, Outcome, with_code
 
 if TYPE_CHECKING:
     from .api import Quiz
@@ -17,10 +16,8 @@ def _plain(quiz: Quiz, result: Message) -> str:
 
 
 def _static(quiz: Quiz, result: Message) -> str:
-    items = "".join(
-        f"<li>{letter}) {html.escape(text, quote=False)}</li>" for letter, text in quiz.options.items()
-    )
-    question = html.escape(quiz.question, quote=False)
+    items = "".join(f"<li>{letter}) {with_code(text)}</li>" for letter, text in quiz.options.items())
+    question = with_code(quiz.question)
     return f'<p><strong>{question}</strong></p><ul style="list-style:none">{items}</ul>{result._repr_html_()}'
 
 
@@ -39,8 +36,8 @@ def show_quiz(quiz: Quiz, choice: Any = None) -> None:
 
     result = quiz.check(choice)
     valid = result.outcome in (Outcome.PASS, Outcome.FAIL) and str(choice).strip().lower() in quiz.options
-    buttons = widgets.RadioButtons(
-        options=[(f"{letter}) {text}", letter) for letter, text in quiz.options.items()],
+    buttons = widgets.RadioButtons(  # their labels are text and nothing else
+        options=[(f"{letter}) {text.replace('`', '')}", letter) for letter, text in quiz.options.items()],
         value=str(choice).strip().lower() if valid else None,
         layout=widgets.Layout(width="auto"),
         style={"description_width": "initial"},
@@ -51,7 +48,7 @@ def show_quiz(quiz: Quiz, choice: Any = None) -> None:
         feedback.value = quiz.check(change["new"])._repr_html_()
 
     buttons.observe(on_choice, "value")
-    question = widgets.HTML(value=f"<strong>{html.escape(quiz.question, quote=False)}</strong>")
+    question = widgets.HTML(value=f"<strong>{with_code(quiz.question)}</strong>")
     box = widgets.VBox([question, buttons, feedback])
     display(
         {

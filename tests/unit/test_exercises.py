@@ -160,6 +160,21 @@ def test_quiz_buttons_check_and_remember(home, monkeypatch):
     assert "99.q1" in json.loads(home.read_text())["done"]
 
 
+def test_code_in_a_quiz_is_shown_as_code(home, monkeypatch):
+    import ipywidgets as widgets
+
+    from helpers.exercises.quiz import show_quiz
+
+    shown, made = [], []
+    monkeypatch.setattr("IPython.display.display", lambda data, **k: shown.append(data))
+    real = widgets.HTML
+    monkeypatch.setattr(widgets, "HTML", lambda **k: made.append(real(**k)) or made[-1])
+    show_quiz(Quiz("99.q1", "Is `a < b`?", {"a": "`True`", "b": "no"}, "a", {"a": "yes", "b": "no"}), ...)
+    assert "<strong>Is <code>a &lt; b</code>?</strong>" in shown[0]["text/html"]
+    assert "<li>a) <code>True</code></li>" in shown[0]["text/html"]
+    assert any(w.value == "<strong>Is <code>a &lt; b</code>?</strong>" for w in made)
+
+
 def test_unknown_exercise_names_those_that_exist():
     with pytest.raises(KeyError, match="00.1"):
         exercise("00.77")

@@ -486,7 +486,12 @@ def draw_indexes(view, wanted, cost):
 explore(
     draw_indexes,
     alt=tell_indexes,
-    view=widgets.ToggleButtons(options=list(measured), value="fitted, one more column", description="vectors"),
+    view=widgets.ToggleButtons(
+        options=list(measured),
+        value="fitted, one more column",
+        description="vectors",
+        style={"button_width": "auto"},  # as wide as its words
+    ),
     wanted=widgets.FloatSlider(value=0.9, min=0.3, max=0.99, step=0.03, readout_format=".0%"),
     cost=widgets.ToggleButtons(options=["compared", "ms"]),
 )
@@ -500,7 +505,7 @@ explore(
 #
 # Then choose `ms`, which is not the same: codes and graphs cost more a vector than a plain pass over memory. At this size a full scan is
 # fast enough. The course's benchmark asks the same of a million vectors (`python -m helpers bench`), where an index earns its keep: there,
-# with one more column, IVFFlat found 96 % of the best hundred and answered 83 times as many queries a second as Flat.
+# with one more column, IVFFlat found 96 % of the best hundred and answered 80 to 90 times as many queries a second as Flat.
 #
 # ## Filters
 #

@@ -653,9 +653,10 @@ search = TitleSearch(titles, towers[0].item_vectors())
 
 def reply(query):
     columns = {"by letters": search.by_letters(query), "around it in the shared space": search.by_taste(query)}
-    head = "".join(f'<th style="text-align:left">{name}</th>' for name in columns)
+    look = 'style="text-align:left; padding-right:2em"'
+    head = "".join(f"<th {look}>{name}</th>" for name in columns)
     cells = "".join(
-        f'<td style="text-align:left">{"<br>".join(html.escape(titles[i]) for i in found) or "nothing yet"}</td>'
+        f"<td {look}>{'<br>'.join(html.escape(titles[i]) for i in found) or 'nothing yet'}</td>"
         for found in columns.values()
     )
     return f"<table><tr>{head}</tr><tr>{cells}</tr></table>"

@@ -70,6 +70,20 @@ def test_a_file_is_short_enough_to_read(path):
     assert lines <= (600 if path.name.startswith("checks_") else 330), "over about 300 lines: two rooms?"
 
 
+def test_model_servers_and_algorithms_know_nothing_of_the_service():
+    for folder in ("serving", "algorithms"):
+        for path in (ROOT / "helpers/cloud" / folder).rglob("*.py"):
+            assert "helpers.cloud.service" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize("room", ["cloud/service", "cloud/serving"])
+def test_a_room_names_all_its_files(room):
+    folder = ROOT / "helpers" / room
+    words = (folder / "__init__.py").read_text(encoding="utf-8")
+    missing = [p.stem for p in folder.glob("*.py") if p.stem != "__init__" and f"`{p.stem}`" not in words]
+    assert not missing, f"{room}/__init__.py should say what {missing} hold"
+
+
 def test_rooms_import_without_a_framework():
     rooms = [r for r in ORDER if (ROOT / "helpers" / r).is_dir() or (ROOT / f"helpers/{r}.py").exists()]
     code = "\n".join(

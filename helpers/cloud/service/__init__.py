@@ -14,11 +14,12 @@
 ``job``         one training job from start to end
 ``container``   the folders, settings and variables a training program finds
 ``images``      which local program stands in for which image
-``programs``    subprocesses that never outlive the service (``guard`` watches them)
+``programs``    subprocesses that never outlive the service (``helpers.cloud.guard`` watches them)
 ``streams``     what a program prints, on its way to CloudWatch Logs
 ``objects``     S3 to folders and back; archives that may not leave their folder
 ``models``      models and endpoint configurations
 ``endpoints``   endpoints and their requests
+``live``        the model server of one endpoint: start, ask, start again, replace
 ``transform``   batch transform
 ``tuning``      hyperparameter tuning, random and grid
 ``candidates``  the settings that a tuning job tries

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-_GUARD = Path(__file__).with_name("guard.py")
+_GUARD = Path(__file__).parents[1] / "guard.py"
 _TAIL = 400  # lines remembered for the reason of a failure
 
 

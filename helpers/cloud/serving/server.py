@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NoReturn
 
-from helpers.cloud.service.guard import end_with_input
+from helpers.cloud.guard import end_with_input
 from helpers.cloud.serving.loop import LARGEST_HEAD, Loop
 from helpers.cloud.serving.wire import body_length, header_lines, parse_head
 

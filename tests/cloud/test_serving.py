@@ -237,7 +237,7 @@ def test_it_ends_when_the_one_that_started_it_is_killed(tmp_path):
     )
     code = (
         "import sys, time; from pathlib import Path; from helpers.cloud.serving import ModelServer\n"
-        f"s = ModelServer('script', Path({str(tmp_path)!r}), environment={{}}, log=print)\n"
+        f"s = ModelServer('script', Path({str(tmp_path)!r}), environment={{}}, log=lambda line: None)\n"
         "s.start(); s.wait_ready(30); print('PID', s.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)

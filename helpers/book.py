@@ -45,6 +45,7 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 TIMING = "timing"
+_NO_START = "Kernel died before replying to kernel_info"  # jupyter_client's words
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -169,12 +170,19 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
         The same notebook, without widget state, random ids or versions of the builder.
     """
     with environment():
-        NotebookClient(
-            notebook,
-            timeout=seconds,
-            record_timing=False,
-            resources={"metadata": {"path": str(folder)}},
-        ).execute()
+        for more_tries in (2, 1, 0):
+            client = NotebookClient(
+                notebook,
+                timeout=seconds,
+                record_timing=False,
+                resources={"metadata": {"path": str(folder)}},
+            )
+            try:
+                client.execute()
+                break
+            except RuntimeError as error:  # another kernel took one of its ports first; no cell has run
+                if _NO_START not in str(error) or not more_tries:
+                    raise
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     for cell in notebook.cells:

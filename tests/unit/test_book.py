@@ -89,6 +89,34 @@ def test_seconds_stay_until_the_source_changes(toy, tmp_path, changed, kept):
     assert again.cells[1].outputs[0].text == ("1\n2\n" if changed else "1\n")
 
 
+@pytest.mark.parametrize(
+    "said, failures, tries",
+    [
+        ("Kernel died before replying to kernel_info", 2, 3),
+        ("Kernel died before replying to kernel_info", 9, 3),
+        ("Kernel died", 9, 1),  # in a cell: the notebook's own doing
+    ],
+)
+def test_a_kernel_that_does_not_start_is_tried_again(toy, tmp_path, monkeypatch, said, failures, tries):
+    tried = []
+
+    class Client:
+        def __init__(self, *_, **__):
+            tried.append(self)
+
+        def execute(self):
+            if len(tried) <= failures:
+                raise RuntimeError(said)
+
+    monkeypatch.setattr(book, "NotebookClient", Client)
+    if failures < tries:
+        book.execute(book.blank(book.read(toy)), tmp_path)
+    else:
+        with pytest.raises(RuntimeError, match=said):
+            book.execute(book.blank(book.read(toy)), tmp_path)
+    assert len(tried) == tries
+
+
 def test_same_source_notices_a_change(toy):
     one, other = book.solved(book.read(toy)), book.solved(book.read(toy))
     assert book.same_source(one, other)

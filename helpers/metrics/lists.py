@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers.metrics.pairs import as_pairs, check_ids
-from helpers.metrics.ranks import check_scores
+from helpers.metrics.ranks import check_scores, rows_of, seen_rows
 
 _CELLS = 1 << 20  # scores looked at at a time: copies of a whole matrix would be the peak of a chapter
 
@@ -49,8 +49,9 @@ def top_k(
     n_rows, n_items = matrix.shape
     if not 1 <= k <= n_items:
         raise ValueError(f"k is {k}; expected 1 to {n_items}, the number of items")
-    names = np.arange(n_rows) if users is None else np.asarray(users)
-    seen_row, seen_item = _seen_rows(seen, names, n_items)
+    seen_row = seen_item = np.empty(0, dtype=np.int64)
+    if seen is not None:
+        seen_row, seen_item = seen_rows(seen, rows_of(users, n_rows)[0], n_items, subset=True)
     shuffle = np.arange(n_items) if rng is None else rng.permutation(n_items)
     lists = np.empty((n_rows, k), dtype=np.int32)
     step = max(1, _CELLS // n_items)
@@ -62,20 +63,6 @@ def top_k(
             part = part[:, shuffle]
         lists[start : start + step] = shuffle[_best(part, k, start)]
     return lists
-
-
-def _seen_rows(
-    seen: Any, names: npt.NDArray[Any], n_items: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return row and item of what may not be recommended to the users of the rows, in order of rows."""
-    if seen is None:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    pairs = as_pairs(seen, "seen", n_items=n_items)
-    row_of = np.full(max(int(names.max()) + 1, pairs.n_users), -1, dtype=np.int64)
-    row_of[names] = np.arange(len(names))
-    row = row_of[pairs.users]
-    order = np.argsort(row, kind="stable")[np.count_nonzero(row < 0) :]
-    return row[order], pairs.items[order].astype(np.int64)
 
 
 def _best(matrix: npt.NDArray[Any], k: int, start: int) -> npt.NDArray[np.int64]:

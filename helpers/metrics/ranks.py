@@ -106,7 +106,7 @@ def rank_held_out(
     check_ties(ties)
     matrix = check_scores(scores)
     n_rows, n_items = matrix.shape
-    row_of, n_users = _rows_of(users, n_rows)
+    row_of, n_users = rows_of(users, n_rows)
     test = as_pairs(held_out, "held_out", n_users=None if users is not None else n_users, n_items=n_items)
     inside = test.users < len(row_of)
     row = np.where(inside, row_of[np.where(inside, test.users, 0)], -1)
@@ -129,7 +129,7 @@ def rank_held_out(
         lower[shared] = count_equal_before(matrix, row[shared], items[shared], value[shared])
     n_candidates = np.full(n_rows, n_items, dtype=np.int64)
     if seen is not None:
-        seen_row, seen_item = _seen_rows(seen, row_of, n_items, users is not None)
+        seen_row, seen_item = seen_rows(seen, row_of, n_items, users is not None)
         both = np.intersect1d(keys, seen_row * n_items + seen_item, assume_unique=True)
         if len(both):
             who = np.flatnonzero(np.isin(row_of, both // n_items))
@@ -215,7 +215,7 @@ def check_scores(scores: npt.ArrayLike) -> npt.NDArray[Any]:
     return matrix
 
 
-def _rows_of(users: npt.ArrayLike | None, n_rows: int) -> tuple[npt.NDArray[np.int64], int]:
+def rows_of(users: npt.ArrayLike | None, n_rows: int) -> tuple[npt.NDArray[np.int64], int]:
     """Return the row of each user, -1 for users without one, and the number of users."""
     if users is None:
         return np.arange(n_rows), n_rows
@@ -229,7 +229,7 @@ def _rows_of(users: npt.ArrayLike | None, n_rows: int) -> tuple[npt.NDArray[np.i
     return row_of, len(row_of)
 
 
-def _seen_rows(
+def seen_rows(
     seen: Any, row_of: npt.NDArray[np.int64], n_items: int, subset: bool
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return row and item of every seen pair, each once."""

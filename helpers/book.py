@@ -180,7 +180,7 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
             try:
                 client.execute()
                 break
-            except RuntimeError as error:  # another kernel took one of its ports first; no cell has run
+            except RuntimeError as error:  # as where another took its port; no cell has run
                 if _NO_START not in str(error) or not more_tries:
                     raise
     notebook.metadata.pop("widgets", None)

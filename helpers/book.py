@@ -19,6 +19,7 @@ import hashlib
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from helpers.exercises.source import REGION
 
@@ -45,7 +47,7 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 TIMING = "timing"
-_NO_START = "Kernel died before replying to kernel_info"  # jupyter_client's words
+_LONGEST_SOCKET = 95  # bytes of its path, less the number of the channel; macOS takes 103, Linux 107
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -169,20 +171,14 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
     NotebookNode
         The same notebook, without widget state, random ids or versions of the builder.
     """
-    with environment():
-        for more_tries in (2, 1, 0):
-            client = NotebookClient(
-                notebook,
-                timeout=seconds,
-                record_timing=False,
-                resources={"metadata": {"path": str(folder)}},
-            )
-            try:
-                client.execute()
-                break
-            except RuntimeError as error:  # as where another took its port; no cell has run
-                if _NO_START not in str(error) or not more_tries:
-                    raise
+    with environment(), _sockets() as config:
+        NotebookClient(
+            notebook,
+            timeout=seconds,
+            record_timing=False,
+            resources={"metadata": {"path": str(folder)}},
+            config=config,
+        ).execute()
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     for cell in notebook.cells:
@@ -191,6 +187,21 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
         if "outputs" in cell:
             cell.outputs = _joined(cell.outputs)
     return notebook
+
+
+@contextmanager
+def _sockets() -> Iterator[Config]:
+    """Have a kernel talk through sockets in a folder of its own, not through TCP.
+
+    A TCP port is chosen by the parent and bound by the kernel a second later: of two
+    builds at a time one could take the other's. Windows has no such sockets in ZeroMQ,
+    and a path of theirs may have a hundred characters; TCP it is where either is so.
+    """
+    with tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True) as folder:
+        path, config = str(Path(folder) / "k"), Config()
+        if os.name == "posix" and len(os.fsencode(path)) <= _LONGEST_SOCKET:
+            config.KernelManager.transport, config.KernelManager.ip = "ipc", path
+        yield config
 
 
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
 import nbformat
 import pytest
 
@@ -89,32 +93,18 @@ def test_seconds_stay_until_the_source_changes(toy, tmp_path, changed, kept):
     assert again.cells[1].outputs[0].text == ("1\n2\n" if changed else "1\n")
 
 
-@pytest.mark.parametrize(
-    "said, failures, tries",
-    [
-        ("Kernel died before replying to kernel_info", 2, 3),
-        ("Kernel died before replying to kernel_info", 9, 3),
-        ("Kernel died", 9, 1),  # in a cell: the notebook's own doing
-    ],
-)
-def test_a_kernel_that_does_not_start_is_tried_again(toy, tmp_path, monkeypatch, said, failures, tries):
-    tried = []
-
-    class Client:
-        def __init__(self, *_, **__):
-            tried.append(self)
-
-        def execute(self):
-            if len(tried) <= failures:
-                raise RuntimeError(said)
-
-    monkeypatch.setattr(book, "NotebookClient", Client)
-    if failures < tries:
-        book.execute(book.blank(book.read(toy)), tmp_path)
-    else:
-        with pytest.raises(RuntimeError, match=said):
-            book.execute(book.blank(book.read(toy)), tmp_path)
-    assert len(tried) == tries
+@pytest.mark.skipif(os.name != "posix", reason="ZeroMQ has no such sockets there")
+@pytest.mark.parametrize("folder, transport", [("short", "ipc"), ("a-long-name" * 12, "tcp")])
+def test_a_kernel_takes_no_port_where_it_can_do_without(toy, tmp_path, monkeypatch, folder, transport):
+    """A port that is chosen first and bound later can be taken in between."""
+    place = Path(tempfile.mkdtemp(prefix="t")) / folder  # pytest's own folder has a long name
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    asks = "from ipykernel.connect import get_connection_info\nget_connection_info(unpack=True)['transport']"
+    toy.write_text(f"# %%\n{asks}\n")
+    built = book.execute(book.solved(book.read(toy)), tmp_path)
+    assert built.cells[0].outputs[0].data["text/plain"] == repr(transport)
+    assert not list(place.glob("kernel-*")), "the folder of the sockets goes with the kernel"
 
 
 def test_same_source_notices_a_change(toy):

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,14 +51,13 @@ def test_reference_passes(chapter):
         assert q.grade(q.reference).outcome is Outcome.PASS, (q.id, repr(q.grade(q.reference)))
 
 
-def wrong_builds(chapter: str, rounds: Sequence[int], folder: Path) -> list[dict]:
-    """Run rounds in a program of their own; what it printed, a dictionary a round.
+def output_of(command: list[str], folder: Path) -> list[str]:
+    """Run a program to its end; the lines that it printed.
 
-    Its output goes to files: a pipe would stay open as long as any kernel of its lives.
-    Where it hangs (a cell can't: it has a limit) it is run once more, with a warning that
-    shows where its threads stood.
+    They go to a file: a pipe would stay open as long as any kernel of its lives. A program that
+    ended itself because it hung (`faulthandler`) is run once more, with a warning that shows where.
     """
-    command = [sys.executable, "-m", "tests.exercises.wrong", chapter, *map(str, rounds)]
+    folder.mkdir()
     for last in (False, True):
         with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
             done = subprocess.run(command, cwd=book.ROOT, stdout=out, stderr=err)
@@ -68,7 +66,35 @@ def wrong_builds(chapter: str, rounds: Sequence[int], folder: Path) -> list[dict
             break
         warnings.warn(f"{command} hung:\n{said}", stacklevel=1)
     assert done.returncode == 0, f"{command}:\n{said}"
-    return [json.loads(line) for line in (folder / "out").read_text().splitlines()]
+    return (folder / "out").read_text().splitlines()
+
+
+@pytest.mark.parametrize("hangs, fails", [(1, False), (2, True)])
+def test_a_program_that_hangs_is_run_once_more(tmp_path, hangs, fails):
+    code = (
+        "import faulthandler, pathlib, time\n"
+        f"tries = pathlib.Path({str(tmp_path / 'tries')!r})\n"
+        "with tries.open('a') as file:\n    file.write('x')\n"
+        "faulthandler.dump_traceback_later(2, exit=True)\n"
+        f"if len(tries.read_text()) <= {hangs}:\n    time.sleep(60)\n"
+        "print('done')\n"
+    )
+    command, folder = [sys.executable, "-c", code], tmp_path / "run"
+    with pytest.warns(UserWarning, match=r"hung:\nTimeout \((.|\n)*line 7"):
+        if fails:
+            with pytest.raises(AssertionError, match="Timeout"):
+                output_of(command, folder)
+        else:
+            assert output_of(command, folder) == ["done"]
+    assert (tmp_path / "tries").read_text() == "xx"
+
+
+def test_a_program_that_fails_is_not_run_again(tmp_path):
+    tries = tmp_path / "tries"
+    code = f"open({str(tries)!r}, 'a').write('x'); raise SystemExit('no such round')"
+    with pytest.raises(AssertionError, match="no such round"):
+        output_of([sys.executable, "-c", code], tmp_path / "run")
+    assert tries.read_text() == "x"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -79,13 +105,13 @@ def test_wrong_answers_fail_with_the_message_meant_for_them(chapter, tmp_path):
     assert set(mistakes) == ids
     assert all(len(m) >= 2 for m in mistakes.values()), "at least two typical mistakes an exercise"
     most = max(len(m) for m in mistakes.values())
-    halves, folders = [range(most)[::2], range(most)[1::2]], [tmp_path / "even", tmp_path / "odd"]
-    for folder in folders:
-        folder.mkdir()
+    program = [sys.executable, "-m", "tests.exercises.wrong", chapter]
+    halves = [[*program, *map(str, range(most)[start::2])] for start in (0, 1)]
     with ThreadPoolExecutor(2) as threads:
-        builds = list(threads.map(wrong_builds, [chapter] * 2, halves, folders))
-    assert sorted(build["round"] for half in builds for build in half) == list(range(most))
-    for build in itertools.chain(*builds):
+        lines = threads.map(output_of, halves, [tmp_path / "even", tmp_path / "odd"])
+    builds = [json.loads(line) for line in itertools.chain(*lines)]
+    assert sorted(build["round"] for build in builds) == list(range(most))
+    for build in builds:
         assert build["checks"] >= len(ids)
         for name, text in wrong.answers_of(chapter, build["round"]).items():
             (outcome, sentence), message = build["said"][name], mistakes[name][build["round"]][1]

@@ -97,14 +97,15 @@ def test_seconds_stay_until_the_source_changes(toy, tmp_path, changed, kept):
 @pytest.mark.parametrize("folder, transport", [("short", "ipc"), ("a-long-name" * 12, "tcp")])
 def test_a_kernel_takes_no_port_where_it_can_do_without(toy, tmp_path, monkeypatch, folder, transport):
     """A port that is chosen first and bound later can be taken in between."""
-    place = Path(tempfile.mkdtemp(prefix="t")) / folder  # pytest's own folder has a long name
-    place.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(place))
     asks = "from ipykernel.connect import get_connection_info\nget_connection_info(unpack=True)['transport']"
     toy.write_text(f"# %%\n{asks}\n")
-    built = book.execute(book.solved(book.read(toy)), tmp_path)
+    with tempfile.TemporaryDirectory(prefix="t") as short:  # pytest's own folder has a long name
+        place = Path(short) / folder
+        place.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        built = book.execute(book.solved(book.read(toy)), tmp_path)
+        assert not list(place.glob("kernel-*")), "the folder of the sockets goes with the kernel"
     assert built.cells[0].outputs[0].data["text/plain"] == repr(transport)
-    assert not list(place.glob("kernel-*")), "the folder of the sockets goes with the kernel"
 
 
 def test_same_source_notices_a_change(toy):

@@ -7,6 +7,8 @@ from helpers.book import ENVIRONMENT
 
 os.environ.update({k: v for k, v in ENVIRONMENT.items() if k != "PYTEST_CURRENT_TEST"})
 os.environ.setdefault("COURSE_LEDGER", tempfile.mkdtemp(prefix="ledger-"))
-os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="ipython-")  # not the reader's own start-up files
+os.environ["IPYTHONDIR"] = tempfile.mkdtemp(
+    prefix="ipython-"
+)  # not the reader's own start-up files
 
 pytest_plugins = ["tests.measure"]

@@ -35,7 +35,9 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
             continue  # not there: try the next name
     sys.stderr.write(
         "This is Python {}, and the course needs Python 3.10, 3.11 or 3.12 (TensorFlow or MXNet have no"
-        " wheels for others): {}.\n".format(".".join(str(_n) for _n in sys.version_info[:3]), _advice)
+        " wheels for others): {}.\n".format(
+            ".".join(str(_n) for _n in sys.version_info[:3]), _advice
+        )
     )
     sys.exit(2)
 

@@ -47,7 +47,9 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 TIMING = "timing"
-_LONGEST_SOCKET = 95  # bytes of its path, less the number of the channel; macOS takes 103, Linux 107
+_LONGEST_SOCKET = (
+    95  # bytes of its path, less the number of the channel; macOS takes 103, Linux 107
+)
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -84,7 +86,9 @@ def read(source: Path) -> NotebookNode:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
         seen[digest] = seen.get(digest, 0) + 1
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
@@ -108,7 +112,9 @@ def blank(notebook: NotebookNode) -> NotebookNode:
 
     def placeholder(match: re.Match[str]) -> str:
         indent = match[1]
-        return f"{indent}# YOUR CODE HERE\n" + (f"{indent}raise NotImplementedError\n" if indent else "")
+        return f"{indent}# YOUR CODE HERE\n" + (
+            f"{indent}raise NotImplementedError\n" if indent else ""
+        )
 
     return _with_regions(notebook, placeholder)
 
@@ -255,9 +261,15 @@ BUILDS: tuple[tuple[str, Callable[[NotebookNode], NotebookNode]], ...] = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Build, or check, the notebooks of some chapters or of all; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m helpers build", description=__doc__.split("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is stale")
-    parser.add_argument("only", nargs="*", metavar="NN", help="chapter numbers; all when none is given")
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers build", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 where one is stale"
+    )
+    parser.add_argument(
+        "only", nargs="*", metavar="NN", help="chapter numbers; all when none is given"
+    )
     options = parser.parse_args(arguments)
     stale = 0
     for source in sources(options.only):

@@ -290,15 +290,21 @@ def report() -> pd.DataFrame:
             else "the course needs Python 3.10, 3.11 or 3.12",
             "a version that every framework has wheels for",
         ),
-        "packages": (f"{', '.join(absent)} missing" if absent else "", "the environment is complete"),
+        "packages": (
+            f"{', '.join(absent)} missing" if absent else "",
+            "the environment is complete",
+        ),
         "memory": (
-            "" if psutil.virtual_memory().total >= 1.8 * 2**30 else "less than 2 GB: close other programs",
+            ""
+            if psutil.virtual_memory().total >= 1.8 * 2**30
+            else "less than 2 GB: close other programs",
             "2 GB or more: enough for one chapter at a time",
         ),
         "data": (damaged(), "the ratings are here and unchanged"),
     }
     rows = [
-        (name, "not ready" if wrong else "ready", wrong or fine) for name, (wrong, fine) in checks.items()
+        (name, "not ready" if wrong else "ready", wrong or fine)
+        for name, (wrong, fine) in checks.items()
     ]
     for gate in (gpu, mxnet, aws):
         rows.append((gate.name.removeprefix("A "), "here" if gate else "not here", gate.reason))

@@ -52,7 +52,9 @@ def show(figure: Figure, *, alt: str) -> None:
         If ``alt`` is empty.
     """
     if not alt.strip():
-        raise ValueError("show: alt is empty, expected one sentence that says what the figure shows")
+        raise ValueError(
+            "show: alt is empty, expected one sentence that says what the figure shows"
+        )
     data = base64.b64encode(_png(figure)).decode()
     display({"image/png": data, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
 

@@ -124,8 +124,14 @@ def record(
             raise ValueError(
                 f"ledger: {field} is {getattr(entry, field)!r}, expected a name; no number without protocol"
             )
-    if entry.low is not None and entry.high is not None and not entry.low <= entry.value <= entry.high:
-        raise ValueError(f"ledger: {metric} {value} of {model} is outside its interval [{low}, {high}]")
+    if (
+        entry.low is not None
+        and entry.high is not None
+        and not entry.low <= entry.value <= entry.high
+    ):
+        raise ValueError(
+            f"ledger: {metric} {value} of {model} is outside its interval [{low}, {high}]"
+        )
     _records[entry.key] = entry
     _write()
     return entry
@@ -155,7 +161,9 @@ def record_lists(
         As :func:`record`; no results at all.
     """
     if not results:
-        raise ValueError(f"ledger: {model} comes with no results, expected those of metrics.evaluate")
+        raise ValueError(
+            f"ledger: {model} comes with no results, expected those of metrics.evaluate"
+        )
     entries = []
     for result in results.values():
         interval = result.interval
@@ -231,7 +239,8 @@ def scoreboard(chapter: str, *, digits: int = 3) -> pd.DataFrame:
     if (board["candidates"] == "-").all():
         board = board.drop(columns="candidates")
     return board[
-        [c for c in board.columns if c not in PROTOCOL] + [c for c in PROTOCOL if c in board.columns]
+        [c for c in board.columns if c not in PROTOCOL]
+        + [c for c in PROTOCOL if c in board.columns]
     ]
 
 

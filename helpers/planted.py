@@ -141,7 +141,9 @@ def popularity_world(counts: tuple[int, ...] = (8, 4, 2, 1, 1)) -> Interactions:
         ``counts[0]`` users, ``len(counts)`` items.
     """
     if not counts or min(counts) < 1 or max(counts) != counts[0]:
-        raise ValueError(f"counts={counts}: expected whole numbers of at least 1, the first the largest")
+        raise ValueError(
+            f"counts={counts}: expected whole numbers of at least 1, the first the largest"
+        )
     items = np.repeat(np.arange(len(counts)), counts)
     users = np.concatenate([np.arange(count) for count in counts])
     return interactions(users, items, np.full(len(items), 4.0), name="planted popularity")

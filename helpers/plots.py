@@ -81,9 +81,16 @@ def long_tail(counts: np.ndarray, *, top: int, share: float) -> Figure:
     ordered = np.sort(np.asarray(counts))[::-1]
     rank = np.arange(1, len(ordered) + 1)
     fig, ax = plt.subplots()
-    ax.fill_between(rank[:top], ordered[:top], step="mid", color=PALETTE["blue"], label=f"top {top:,} items")
     ax.fill_between(
-        rank[top - 1 :], ordered[top - 1 :], step="mid", color=PALETTE["sky"], alpha=0.6, label="the tail"
+        rank[:top], ordered[:top], step="mid", color=PALETTE["blue"], label=f"top {top:,} items"
+    )
+    ax.fill_between(
+        rank[top - 1 :],
+        ordered[top - 1 :],
+        step="mid",
+        color=PALETTE["sky"],
+        alpha=0.6,
+        label="the tail",
     )
     ax.set_xlabel("items, most rated first")
     ax.set_ylabel("ratings of the item")
@@ -185,22 +192,37 @@ def network(symbol_json: str) -> Figure:
     row: dict[int, float] = {}
     for i in inner:  # MXNet lists a node after its inputs
         column[i] = 1 + max((column[j] for j in feeds[i]), default=-1)
-        row[i] = float(np.mean([row[j] for j in feeds[i]])) if feeds[i] else sum(not feeds[j] for j in row)
+        row[i] = (
+            float(np.mean([row[j] for j in feeds[i]]))
+            if feeds[i]
+            else sum(not feeds[j] for j in row)
+        )
     for i in inner:  # an input stands right before its first use
         used = [column[j] for j in inner if i in feeds[j]]
         if not feeds[i] and used:
             column[i] = min(used) - 1
-    fig, ax = plt.subplots(figsize=(1.5 * (max(column.values()) + 1), 1.1 * (max(row.values()) + 1.2)))
+    fig, ax = plt.subplots(
+        figsize=(1.5 * (max(column.values()) + 1), 1.1 * (max(row.values()) + 1.2))
+    )
     for i in inner:
         place = column[i], -row[i]
         color = "#FFFFFF" if nodes[i]["op"] == "null" else "#D6EAF5"
         text = ax.text(
-            *place, _label(nodes[i]), ha="center", va="center", fontsize=9, bbox={**_BOX, "fc": color}
+            *place,
+            _label(nodes[i]),
+            ha="center",
+            va="center",
+            fontsize=9,
+            bbox={**_BOX, "fc": color},
         )
         text.set_zorder(3)
         for j in feeds[i]:
             ax.plot(
-                [column[j], place[0]], [-row[j], place[1]], color=PALETTE["grey"], linewidth=1.5, zorder=1
+                [column[j], place[0]],
+                [-row[j], place[1]],
+                color=PALETTE["grey"],
+                linewidth=1.5,
+                zorder=1,
             )
     ax.set_xlim(-0.5, max(column.values()) + 0.7)
     ax.set_ylim(-max(row.values()) - 0.6, 0.6)
@@ -223,9 +245,10 @@ def _label(node: dict[str, Any]) -> str:
         "Dropout": "p = {p}",
         "sum": "axis {axis}",
     }.get(node["op"], "")
-    name = {"elemwise_mul": "product", "LinearRegressionOutput": "Linear-\nRegression-\nOutput"}.get(
-        node["op"], node["op"]
-    )
+    name = {
+        "elemwise_mul": "product",
+        "LinearRegressionOutput": "Linear-\nRegression-\nOutput",
+    }.get(node["op"], node["op"])
     return f"{name}\n{shown.format(**settings)}" if shown else name
 
 
@@ -252,7 +275,12 @@ def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
     taken: list[Bbox] = []
     for place, name in zip(places, names, strict=True):
         note = ax.annotate(
-            short(name, 32), place, xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8
+            short(name, 32),
+            place,
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
         )
         box = note.get_window_extent().expanded(1.05, 1.15)
         inside = area.x0 <= box.x0 and box.x1 <= area.x1 and area.y0 <= box.y0 and box.y1 <= area.y1

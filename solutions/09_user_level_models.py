@@ -48,7 +48,13 @@ from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import Popularity
 from helpers.models.linear import EASE
-from helpers.models.userlevel import event_sequences, first_weights, forward, multi_hot, pad_histories
+from helpers.models.userlevel import (
+    event_sequences,
+    first_weights,
+    forward,
+    multi_hot,
+    pad_histories,
+)
 from helpers.models.userlevel_training import UserLevel
 from helpers.models.vae import MultVAE, kl_to_standard_normal
 

@@ -69,7 +69,9 @@ def _share(process: psutil.Process) -> int:
     rollup = Path(f"/proc/{process.pid}/smaps_rollup")
     if not rollup.exists():
         return int(process.memory_info().rss)
-    return 1024 * next(int(s.split()[1]) for s in rollup.read_text().splitlines() if s.startswith("Pss:"))
+    return 1024 * next(
+        int(s.split()[1]) for s in rollup.read_text().splitlines() if s.startswith("Pss:")
+    )
 
 
 watch = Watch()

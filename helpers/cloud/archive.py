@@ -23,7 +23,9 @@ def inside(folder: Path, relative: str) -> Path:
     """
     pure = PurePosixPath(relative)
     if pure.is_absolute() or ".." in pure.parts or "\0" in relative or "\\" in relative:
-        raise ArchiveError(f"{relative!r} would be written outside of its folder, so it is refused.")
+        raise ArchiveError(
+            f"{relative!r} would be written outside of its folder, so it is refused."
+        )
     return folder.joinpath(*pure.parts)
 
 
@@ -93,5 +95,7 @@ def unpack(data: bytes, name: str, folder: Path) -> list[str]:
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive
-        raise ArchiveError(f"{name} is not a tar.gz archive that can be unpacked: {error}") from None
+        raise ArchiveError(
+            f"{name} is not a tar.gz archive that can be unpacked: {error}"
+        ) from None
     return [member.name for member in members]

@@ -128,14 +128,18 @@ def load_params(data: bytes) -> dict[str, np.ndarray]:
             raise ArtifactError(f"params: array {place} has type {kind} and shape {shape}")
         size = int(np.prod(shape, dtype=np.int64)) * _DTYPES[kind].itemsize
         if size > len(data):
-            raise ArtifactError(f"params: cut off: array {place} of shape {shape} takes {size} bytes")
+            raise ArtifactError(
+                f"params: cut off: array {place} of shape {shape} takes {size} bytes"
+            )
         arrays.append(np.frombuffer(stream.read(size), _DTYPES[kind]).reshape(shape))
     (names_count,) = take("<Q")
     names = []
     for _ in range(names_count):
         (length,) = take("<Q")
         names.append(stream.read(min(length, len(data))).decode())
-    return {name.partition(":")[2] or name: array for name, array in zip(names, arrays, strict=True)}
+    return {
+        name.partition(":")[2] or name: array for name, array in zip(names, arrays, strict=True)
+    }
 
 
 def write_model(folder: Path, model: FMArtifact) -> Path:
@@ -153,7 +157,11 @@ def write_model(folder: Path, model: FMArtifact) -> Path:
     Path
         The file.
     """
-    arrays = {"v": model.v, "w1_weight": np.reshape(model.w1, (-1, 1)), "w0_weight": np.full(1, model.w0)}
+    arrays = {
+        "v": model.v,
+        "w1_weight": np.reshape(model.w1, (-1, 1)),
+        "w0_weight": np.full(1, model.w0),
+    }
     settings = {name: str(value) for name, value in model.hyperparameters.items()}
     kind = settings.get("predictor_type", "regressor")
     path = Path(folder) / _MEMBER
@@ -195,7 +203,9 @@ def read_model(path: Path) -> FMArtifact:
             found = [name for name in names if PurePosixPath(name).name == _MEMBER]
             member = archive.extractfile(found[0]) if found else None
             if member is None:
-                raise ArtifactError(f"{path.name}: holds {', '.join(names[:5])}; expected {_MEMBER}")
+                raise ArtifactError(
+                    f"{path.name}: holds {', '.join(names[:5])}; expected {_MEMBER}"
+                )
             return _read_zip(io.BytesIO(member.read()), _MEMBER)
     return _read_zip(io.BytesIO(path.read_bytes()), path.name)
 
@@ -209,7 +219,9 @@ def _read_zip(stream: io.BytesIO, name: str) -> FMArtifact:
             arrays = load_params(archive.read("params"))
             meta = json.loads(archive.read("meta.json")) if "meta.json" in names else {}
     except zipfile.BadZipFile:
-        raise ArtifactError(f"{name}: not a zip file, as a factorization-machines job leaves it") from None
+        raise ArtifactError(
+            f"{name}: not a zip file, as a factorization-machines job leaves it"
+        ) from None
     missing = [key for key in ("v", "w1_weight", "w0_weight") if key not in arrays]
     if missing:
         have = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())

@@ -26,7 +26,11 @@ def symbol_json(predictor_type: str, feature_dim: int, num_factors: int) -> str:
     nodes: list[dict[str, Any]] = []
 
     def add(op: str, name: str, inputs: tuple[int, ...] = (), **attributes: object) -> int:
-        node: dict[str, Any] = {"op": op, "name": name, "inputs": [[place, 0, 0] for place in inputs]}
+        node: dict[str, Any] = {
+            "op": op,
+            "name": name,
+            "inputs": [[place, 0, 0] for place in inputs],
+        }
         if attributes:
             node["attrs"] = {key: str(value) for key, value in attributes.items()}
         nodes.append(node)
@@ -38,13 +42,19 @@ def symbol_json(predictor_type: str, feature_dim: int, num_factors: int) -> str:
     w0 = add("null", "w0_weight", __shape__=(1,))
     v = add("null", "v", __shape__=(feature_dim, num_factors))
     linear = add("broadcast_add", "linear", (add("dot", "x_w1", (x, w1)), w0))
-    square_of_sum = add("sum", "xv_sq_sum", (add("square", "xv_sq", (add("dot", "x_v", (x, v)),)),), **by_row)
+    square_of_sum = add(
+        "sum", "xv_sq_sum", (add("square", "xv_sq", (add("dot", "x_v", (x, v)),)),), **by_row
+    )
     v_squares = add("sum", "v_sq_sum", (add("square", "v_sq", (v,)),), **by_row)
     sum_of_squares = add("dot", "x2_v2", (add("square", "x_sq", (x,)), v_squares))
     difference = add("elemwise_sub", "diff", (square_of_sum, sum_of_squares))
     interactions = add("_mul_scalar", "interactions", (difference,), scalar=0.5)
     score = add("elemwise_add", "score", (linear, interactions))
-    loss = "LogisticRegressionOutput" if predictor_type == "binary_classifier" else "LinearRegressionOutput"
+    loss = (
+        "LogisticRegressionOutput"
+        if predictor_type == "binary_classifier"
+        else "LinearRegressionOutput"
+    )
     out = add(loss, "out", (score, add("null", "out_label")))
     graph = {
         "nodes": nodes,

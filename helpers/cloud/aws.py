@@ -37,7 +37,9 @@ def connection() -> Connection:
 
     region = boto3.session.Session().region_name
     if not region:
-        raise CloudError("COURSE_CLOUD=aws needs a region: set AWS_DEFAULT_REGION, such as us-west-2.")
+        raise CloudError(
+            "COURSE_CLOUD=aws needs a region: set AWS_DEFAULT_REGION, such as us-west-2."
+        )
     try:
         account = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
@@ -140,7 +142,9 @@ def costs(operation: str, request: dict[str, Any]) -> list[str]:
 def _job(request: dict[str, Any], jobs: int) -> str:
     group = request.get("ResourceConfig") or {}
     seconds = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86_400)
-    return _priced(group.get("InstanceType", ""), seconds / 3600, group.get("InstanceCount", 1) * jobs)
+    return _priced(
+        group.get("InstanceType", ""), seconds / 3600, group.get("InstanceCount", 1) * jobs
+    )
 
 
 def _priced(instance: str, hours: float, count: int) -> str:

@@ -45,7 +45,9 @@ class _Sort:
             for page in pages:
                 for row in page[self.rows]:
                     if row[f"{self.member}Name"].startswith(prefix):
-                        found.append((row[f"{self.member}Name"], row.get(f"{self.member}Status", "")))
+                        found.append(
+                            (row[f"{self.member}Name"], row.get(f"{self.member}Status", ""))
+                        )
         return sorted(found)
 
 
@@ -182,5 +184,9 @@ def leftovers(connection: Connection, prefix: str = "") -> pd.DataFrame:
     import pandas as pd
 
     client = connection.client("sagemaker")
-    rows = [(sort.name, name, state or "-") for sort in _SORTS for name, state in sort.find(client, prefix)]
+    rows = [
+        (sort.name, name, state or "-")
+        for sort in _SORTS
+        for name, state in sort.find(client, prefix)
+    ]
     return pd.DataFrame(rows, columns=["what", "name", "status"])

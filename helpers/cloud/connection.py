@@ -28,7 +28,9 @@ class Connection:
         What SDK objects take as ``sagemaker_session``; the SDK is imported where it was not.
     """
 
-    def __init__(self, *, local: bool, region: str, account: str, role: str, session: Any = None) -> None:
+    def __init__(
+        self, *, local: bool, region: str, account: str, role: str, session: Any = None
+    ) -> None:
         self.local, self.region, self.account, self.role = local, region, account, role
         self._session = session
         self._clients: dict[str, Any] = {}
@@ -114,7 +116,9 @@ def _connect_here(with_sdk: bool) -> Connection:
     _server = local.find()
     launched = local.launch() if _server is None else None
     try:
-        helper = kit.load(local=True) if with_sdk else None  # while the service imports what it needs
+        helper = (
+            kit.load(local=True) if with_sdk else None
+        )  # while the service imports what it needs
         if launched is not None:
             _server = launched.server()
             atexit.register(disconnect)

@@ -30,7 +30,9 @@ def failure(error: Exception) -> str:
     """Return what the ``FailureReason`` of a job says of the error that ended it."""
     if isinstance(error, ApiError):
         return str(error)
-    answered = getattr(error, "response", {}).get("ResponseMetadata", {})  # by S3, in a client's error
+    answered = getattr(error, "response", {}).get(
+        "ResponseMetadata", {}
+    )  # by S3, in a client's error
     if 400 <= answered.get("HTTPStatusCode", 500) < 500:
         return f"ClientError: {error}"
     if isinstance(error, OSError):  # a full disk, for one

@@ -74,7 +74,9 @@ def download(aws: Connection, uri: str, path: Path) -> Path:
     return Path(path)
 
 
-def finished_job(aws: Connection, hyperparameters: Mapping[str, Any], fingerprint: str) -> str | None:
+def finished_job(
+    aws: Connection, hyperparameters: Mapping[str, Any], fingerprint: str
+) -> str | None:
     """Find a completed training job with these settings on these bytes.
 
     A name proves nothing; the same settings on the same data end in the same model.

@@ -101,12 +101,16 @@ def work_folder() -> tuple[Path, int]:
         There is no room for it.
     """
     temporary = tempfile.gettempdir()
-    base = Path(temporary if " " not in temporary else "/tmp")  # the SDK's scripts do not quote paths
+    base = Path(
+        temporary if " " not in temporary else "/tmp"
+    )  # the SDK's scripts do not quote paths
     _sweep(base)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
     handle = hold(folder / f"{_LOCK}.new")
     assert handle is not None  # nobody else knows this name
-    (folder / f"{_LOCK}.new").rename(folder / _LOCK)  # it appears locked, so that no other sweep takes it
+    (folder / f"{_LOCK}.new").rename(
+        folder / _LOCK
+    )  # it appears locked, so that no other sweep takes it
     return folder, handle
 
 

@@ -21,7 +21,9 @@ from helpers.cloud.files import hold
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until Ctrl-C; 0, or 2 where it can't."""
-    parser = argparse.ArgumentParser(prog="python -m helpers cloud", description="SageMaker for a whole lab.")
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers cloud", description="SageMaker for a whole lab."
+    )
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (any free one)")
     parser.add_argument("--state", type=Path, default=None, help="folder for what is stored")
     options = parser.parse_args(arguments)
@@ -53,7 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{error}{hint}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"{folder} can't be used: {error.strerror}. Name another folder with --state.", file=sys.stderr)
+        print(
+            f"{folder} can't be used: {error.strerror}. Name another folder with --state.",
+            file=sys.stderr,
+        )
         return 2
 
 
@@ -70,7 +75,8 @@ def _serve(folder: Path, port: int, over: threading.Event) -> int:
         local.wait_until_ready(server)
         local.announce(server, folder)
         print(
-            f"SageMaker runs on this machine ({server.url}) and keeps what is stored in {folder}.", flush=True
+            f"SageMaker runs on this machine ({server.url}) and keeps what is stored in {folder}.",
+            flush=True,
         )
         print("Notebooks that call cloud.connect() use it. Ctrl-C ends it.", flush=True)
         assert server.process is not None

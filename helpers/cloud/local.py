@@ -65,10 +65,16 @@ class Server:
         """Whether the service answers and takes the token; with ``ready``, whether it has all it needs."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
-            connection.request("GET", "/course/health", headers={"Authorization": f"AWS {self.token}:-"})
+            connection.request(
+                "GET", "/course/health", headers={"Authorization": f"AWS {self.token}:-"}
+            )
             answer = connection.getresponse()
             said = json.loads(answer.read())
-            return answer.status == 200 and said.get("service") == "course" and (said["ready"] or not ready)
+            return (
+                answer.status == 200
+                and said.get("service") == "course"
+                and (said["ready"] or not ready)
+            )
         except (OSError, ValueError, http.client.HTTPException):
             return False
         finally:
@@ -135,7 +141,15 @@ def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) ->
     """
     token = "COURSE" + secrets.token_hex(_TOKEN_BYTES).upper()
     work, lock = work_folder()
-    command = [sys.executable, "-m", "helpers.cloud.service", "--work", str(work), "--region", region]
+    command = [
+        sys.executable,
+        "-m",
+        "helpers.cloud.service",
+        "--work",
+        str(work),
+        "--region",
+        region,
+    ]
     command += ["--port", str(port)] + (["--state", str(state)] if state is not None else [])
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     try:
@@ -148,7 +162,9 @@ def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) ->
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C in the kernel is not for the service
-                pass_fds=() if os.name == "nt" else (lock,),  # the folder is its own as long as it lives
+                pass_fds=()
+                if os.name == "nt"
+                else (lock,),  # the folder is its own as long as it lives
             )
     finally:
         os.close(lock)
@@ -259,5 +275,7 @@ def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:
     limit = time.monotonic() + seconds
     while not server.alive(ready=True):
         if time.monotonic() > limit:
-            raise CloudError(f"The SageMaker of this machine does not answer after {seconds:.0f} s.")
+            raise CloudError(
+                f"The SageMaker of this machine does not answer after {seconds:.0f} s."
+            )
         time.sleep(0.05)

@@ -45,7 +45,9 @@ def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) ->
     if strategy not in STRATEGIES:
         raise ValueError(f"BatchStrategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
     limit = int(max_payload_mb * (1 << 20)) or None
-    records = {"None": _whole, "Line": _lines, "RecordIO": _recordio, "TFRecord": _tfrecord}[split_type](data)
+    records = {"None": _whole, "Line": _lines, "RecordIO": _recordio, "TFRecord": _tfrecord}[
+        split_type
+    ](data)
     begin = end = 0
     for start, stop in records:
         if limit and stop - start > limit:
@@ -53,7 +55,9 @@ def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) ->
                 f"Too much data for max payload size: a record of {stop - start} bytes at byte {start}, "
                 f"MaxPayloadInMB allows {limit}; raise it, or split the object (SplitType)"
             )
-        together = strategy == "MultiRecord" and start == end and (not limit or stop - begin <= limit)
+        together = (
+            strategy == "MultiRecord" and start == end and (not limit or stop - begin <= limit)
+        )
         if end > begin and not together:
             yield data[begin:end]
             begin = start
@@ -117,7 +121,9 @@ def _recordio(data: bytes) -> Iterator[tuple[int, int]]:
             )
         stop = start + 8 + (size + 3) // 4 * 4
         if stop > len(data):
-            raise PayloadError(f"RecordIO: the record at byte {start} is cut off: {size} bytes announced")
+            raise PayloadError(
+                f"RecordIO: the record at byte {start} is cut off: {size} bytes announced"
+            )
         yield start, stop
         start = stop
 
@@ -130,6 +136,8 @@ def _tfrecord(data: bytes) -> Iterator[tuple[int, int]]:
         (size,) = struct.unpack_from("<Q", data, start)
         stop = start + 12 + size + 4  # length and its checksum; the record; its checksum
         if stop > len(data):
-            raise PayloadError(f"TFRecord: the record at byte {start} is cut off: {size} bytes announced")
+            raise PayloadError(
+                f"TFRecord: the record at byte {start} is cut off: {size} bytes announced"
+            )
         yield start, stop
         start = stop

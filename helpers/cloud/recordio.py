@@ -58,7 +58,9 @@ def write_spmatrix_to_sparse_tensor(
         Shapes do not fit.
     """
     if not sparse.issparse(array):
-        raise TypeError(f"Array must be sparse, got {type(array).__name__}: see write_numpy_to_dense_tensor")
+        raise TypeError(
+            f"Array must be sparse, got {type(array).__name__}: see write_numpy_to_dense_tensor"
+        )
     matrix = array.tocsr()
     _check(matrix.shape, labels)
     for begin in range(0, matrix.shape[0], _ROWS_AT_ONCE):
@@ -66,10 +68,14 @@ def write_spmatrix_to_sparse_tensor(
         part = matrix[rows]
         counts = np.diff(part.indptr).astype(np.int64)
         keys = part.indices.astype(np.int64)
-        _write(file, part.data, counts, keys, matrix.shape[1], None if labels is None else labels[rows])
+        _write(
+            file, part.data, counts, keys, matrix.shape[1], None if labels is None else labels[rows]
+        )
 
 
-def write_numpy_to_dense_tensor(file: BinaryIO, array: np.ndarray, labels: np.ndarray | None = None) -> None:
+def write_numpy_to_dense_tensor(
+    file: BinaryIO, array: np.ndarray, labels: np.ndarray | None = None
+) -> None:
     """Write the rows of an array as dense records: values only.
 
     Parameters
@@ -101,12 +107,16 @@ def _check(shape: tuple[int, ...], labels: np.ndarray | None) -> None:
     if len(shape) != 2:
         raise ValueError(f"Array must be a matrix, got shape {shape}")
     if labels is not None and np.shape(labels) != (shape[0],):
-        raise ValueError(f"labels of shape {np.shape(labels)} for {shape[0]} rows: expected ({shape[0]},)")
+        raise ValueError(
+            f"labels of shape {np.shape(labels)} for {shape[0]} rows: expected ({shape[0]},)"
+        )
 
 
 def _field_of(dtype: np.dtype, what: str) -> int:
     if dtype.name not in _FIELDS:
-        raise TypeError(f"{what} of dtype {dtype}: expected float32, float64 or int64 (astype(np.float32))")
+        raise TypeError(
+            f"{what} of dtype {dtype}: expected float32, float64 or int64 (astype(np.float32))"
+        )
     return _FIELDS[dtype.name]
 
 
@@ -184,7 +194,9 @@ def _write(
     n = len(counts)
     tag = bytes([_field_of(values.dtype, "array") << 3 | 2])
     data, data_size = _packed(values, counts)
-    key_data, key_size = _packed(keys, counts) if keys is not None else (None, np.zeros(n, np.int64))
+    key_data, key_size = (
+        _packed(keys, counts) if keys is not None else (None, np.zeros(n, np.int64))
+    )
     shape = np.full(n, -1 if width is None else width, dtype=np.int64)
     shape_size = np.zeros(n, np.int64) if width is None else varint_sizes(shape)
     tensor = _field_size(data_size) + _field_size(key_size) + _field_size(shape_size)

@@ -13,7 +13,12 @@ def _record_of(place: int, counts: np.ndarray) -> int:
 
 
 def width_of(
-    keys: np.ndarray, widths: np.ndarray, counts: np.ndarray, asked: int | None, dense: bool, name: str
+    keys: np.ndarray,
+    widths: np.ndarray,
+    counts: np.ndarray,
+    asked: int | None,
+    dense: bool,
+    name: str,
 ) -> int:
     """Return the features a record has: as many as asked for, or as the records say, or as they need."""
     said = widths[widths >= 0]
@@ -53,7 +58,9 @@ def check_keys(keys: np.ndarray, counts: np.ndarray, width: int, name: str) -> N
         )
 
 
-def check_finite(values: np.ndarray, counts: np.ndarray, labels: np.ndarray | None, name: str) -> None:
+def check_finite(
+    values: np.ndarray, counts: np.ndarray, labels: np.ndarray | None, name: str
+) -> None:
     """Refuse values and labels that are NaN or infinite."""
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
@@ -63,4 +70,6 @@ def check_finite(values: np.ndarray, counts: np.ndarray, labels: np.ndarray | No
         )
     if labels is not None and not np.isfinite(labels).all():
         place = int(np.flatnonzero(~np.isfinite(labels))[0])
-        raise RecordError(f"{name}: record {place} has the label {labels[place]}: expected a finite number")
+        raise RecordError(
+            f"{name}: record {place} has the label {labels[place]}: expected a finite number"
+        )

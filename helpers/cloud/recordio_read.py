@@ -54,7 +54,9 @@ def ragged(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.arange(counts.sum(), dtype=np.int64) + np.repeat(starts - before, counts)
 
 
-def read_records(source: BinaryIO | bytes, feature_dim: int | None = None, *, name: str = "data") -> Records:
+def read_records(
+    source: BinaryIO | bytes, feature_dim: int | None = None, *, name: str = "data"
+) -> Records:
     """Read a whole stream and check it.
 
     Parameters
@@ -197,7 +199,9 @@ def _all_at_once(data: bytes, starts: np.ndarray, sizes: np.ndarray) -> Found | 
             if np.any(reader.at != width_at + width_size):
                 return None
         if dense:
-            return Found(values, ragged(np.zeros_like(counts), counts), counts, widths, labels, True)
+            return Found(
+                values, ragged(np.zeros_like(counts), counts), counts, widths, labels, True
+            )
         if np.any((keys_size == 0) & (counts > 0)):
             return None
         keys, per_row = _packed_varints(reader.bytes[ragged(keys_at, keys_size)], keys_size)
@@ -234,7 +238,9 @@ def _packed_varints(stream: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, 
         raise _Layout
     number: np.ndarray = np.cumsum(last) - last  # which number a byte belongs to
     begins = (
-        np.flatnonzero(np.concatenate([[True], last[:-1]])) if len(stream) else np.zeros(0, dtype=np.int64)
+        np.flatnonzero(np.concatenate([[True], last[:-1]]))
+        if len(stream)
+        else np.zeros(0, dtype=np.int64)
     )
     digit = np.arange(len(stream)) - begins[number] if len(stream) else np.zeros(0, dtype=np.int64)
     if digit.max(initial=0) > 8:

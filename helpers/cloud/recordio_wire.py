@@ -40,7 +40,9 @@ def one_by_one(data: bytes, starts: np.ndarray, sizes: np.ndarray, name: str) ->
             raise RecordError(f"{name}: record {place} has no features under the name 'values'")
         row, row_keys, shape = record[1]
         if row_keys and len(row_keys) != len(row):
-            raise RecordError(f"{name}: record {place} has {len(row)} values and {len(row_keys)} keys")
+            raise RecordError(
+                f"{name}: record {place} has {len(row)} values and {len(row_keys)} keys"
+            )
         is_dense = not row_keys and not (shape and not row)
         dense = dense and is_dense
         values.append(np.array(row, dtype=np.float32))

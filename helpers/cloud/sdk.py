@@ -24,7 +24,13 @@ from typing import Any
 from helpers import gates
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
-_SILENCED = ("sagemaker", "sagemaker.config", "sagemaker.core", "sagemaker.core.helper", "sagemaker.serve")
+_SILENCED = (
+    "sagemaker",
+    "sagemaker.config",
+    "sagemaker.core",
+    "sagemaker.core.helper",
+    "sagemaker.serve",
+)
 _CONFIG_READERS = (
     "sagemaker.core.config.config",
     "sagemaker.core.config.config_manager",
@@ -32,7 +38,9 @@ _CONFIG_READERS = (
 )
 _DRIVER_STARTS = "Starting training script"
 _SCRIPT_STARTS = re.compile(r"(\+ )?(Running \w+( \w+)* [Dd]river|Executing command: )")
-_SCRIPT_ENDS = re.compile(r"\++ echo 'Training Container Execution Completed'|Command failed with exit code")
+_SCRIPT_ENDS = re.compile(
+    r"\++ echo 'Training Container Execution Completed'|Command failed with exit code"
+)
 
 
 def load(*, local: bool) -> Any:
@@ -50,7 +58,9 @@ def load(*, local: bool) -> Any:
     """
     opt_out()
     _quiet_loggers()
-    with gates.absent("rfc3987_syntax"):  # jsonschema's grammar of web addresses: two seconds for no use here
+    with gates.absent(
+        "rfc3987_syntax"
+    ):  # jsonschema's grammar of web addresses: two seconds for no use here
         helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
         resources: Any = importlib.import_module("sagemaker.core.resources")
         configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
@@ -69,7 +79,9 @@ def load(*, local: bool) -> Any:
 
 def opt_out() -> None:
     """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
-    os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", str(Path(__file__).with_name("sagemaker.yaml")))
+    os.environ.setdefault(
+        "SAGEMAKER_USER_CONFIG_OVERRIDE", str(Path(__file__).with_name("sagemaker.yaml"))
+    )
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 
 
@@ -194,7 +206,9 @@ class JobLines(logging.Handler):
         if line == _DRIVER_STARTS:
             self._shown[stream] = False
         elif not self._shown.get(stream, True):
-            self._shown[stream] = bool(_SCRIPT_STARTS.match(line)) and line.startswith("Executing command")
+            self._shown[stream] = bool(_SCRIPT_STARTS.match(line)) and line.startswith(
+                "Executing command"
+            )
         elif stream in self._shown and _SCRIPT_ENDS.match(line):
             self._shown[stream] = False
         else:

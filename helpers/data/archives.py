@@ -76,7 +76,9 @@ def check_members(archive: zipfile.ZipFile, file: str) -> None:
         elif info.file_size > LARGEST_MEMBER:
             problem = f"unpacks to {info.file_size:,} bytes, expected at most {LARGEST_MEMBER:,}"
         if problem:
-            raise DataError(f"{file}: member {name!r} {problem}; nothing was read; do not trust this archive")
+            raise DataError(
+                f"{file}: member {name!r} {problem}; nothing was read; do not trust this archive"
+            )
 
 
 def _read(archive: zipfile.ZipFile, member: str, file: str, advice: str) -> bytes:

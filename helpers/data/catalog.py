@@ -86,13 +86,17 @@ DATA_SETS = {
             (
                 TextFile("u.data", "u.data", U_DATA_SHA256),
                 TextFile(
-                    "u.item", "u.item", "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701"
+                    "u.item",
+                    "u.item",
+                    "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
                 ),
             ),
             (
                 TextFile("ml-100k.inter", "inter", U_DATA_SHA256, header=True),
                 TextFile(
-                    "ml-100k.item", "item", "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532"
+                    "ml-100k.item",
+                    "item",
+                    "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
                 ),
             ),
         ),

@@ -47,7 +47,9 @@ def check_ratings(
             f"{', '.join(RATING_COLUMNS)}; rename or add the columns"
         )
     if len(ratings) == 0:
-        raise DataError(f"{table}: empty, expected at least one rating; check that the right file was given")
+        raise DataError(
+            f"{table}: empty, expected at least one rating; check that the right file was given"
+        )
     for column in ("user_id", "item_id"):
         check_ids(ratings[column], column, where)
     _check_rating_values(ratings["rating"], where, rating_range)
@@ -81,7 +83,9 @@ def check_ids(ids: pd.Series, column: str, where: Where) -> None:
     if pd.api.types.is_object_dtype(ids.dtype) or pd.api.types.is_string_dtype(ids.dtype):
         strings = np.fromiter((isinstance(value, str) for value in ids), bool, len(ids))
         whole = np.fromiter(
-            (isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in ids), bool, len(ids)
+            (isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in ids),
+            bool,
+            len(ids),
         )
         _refuse(
             ~whole if whole[0] else ~strings,
@@ -98,11 +102,15 @@ def check_ids(ids: pd.Series, column: str, where: Where) -> None:
     )
 
 
-def _check_rating_values(rating: pd.Series, where: Where, rating_range: tuple[float, float] | None) -> None:
+def _check_rating_values(
+    rating: pd.Series, where: Where, rating_range: tuple[float, float] | None
+) -> None:
     if not pd.api.types.is_numeric_dtype(rating.dtype) or pd.api.types.is_bool_dtype(rating.dtype):
         as_number = pd.to_numeric(rating, errors="coerce")
         _refuse(
-            as_number.isna().to_numpy(), where, lambda i: f"rating is {rating.iloc[i]!r}, expected a number"
+            as_number.isna().to_numpy(),
+            where,
+            lambda i: f"rating is {rating.iloc[i]!r}, expected a number",
         )
         raise DataError(
             f"{where(-1)}: rating has dtype {rating.dtype}, expected numbers; convert it with "
@@ -112,7 +120,9 @@ def _check_rating_values(rating: pd.Series, where: Where, rating_range: tuple[fl
     _refuse(
         ~np.isfinite(values),
         where,
-        lambda i: f"rating is {values[i]}, expected a finite number; drop the row or fill the value in",
+        lambda i: (
+            f"rating is {values[i]}, expected a finite number; drop the row or fill the value in"
+        ),
     )
     if rating_range is not None:
         low, high = rating_range

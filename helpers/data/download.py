@@ -129,7 +129,12 @@ class _State:
             total = start + int(length) if length else None
             try:
                 self._copy(answer, out, start, total)
-            except (TimeoutError, ConnectionError, http.client.HTTPException, ssl.SSLError) as error:
+            except (
+                TimeoutError,
+                ConnectionError,
+                http.client.HTTPException,
+                ssl.SSLError,
+            ) as error:
                 raise _Transient(f"the connection broke off ({_reason(error)})") from error
 
     def _restart(self, out: BinaryIO) -> int:
@@ -137,7 +142,9 @@ class _State:
         out.truncate()
         return 0
 
-    def _copy(self, answer: http.client.HTTPResponse, out: BinaryIO, start: int, total: int | None) -> None:
+    def _copy(
+        self, answer: http.client.HTTPResponse, out: BinaryIO, start: int, total: int | None
+    ) -> None:
         done = start
         with Progress(Path(urlsplit(self.url).path).name, total or self.size) as bar:
             began = time.monotonic()
@@ -162,7 +169,9 @@ class _State:
             error.close()
             if error.code in (408, 425, 429) or error.code >= 500:
                 raise _Transient(f"it answered {error.code} {error.reason}") from error
-            raise DataUnavailable(f"{self.host}: it answered {error.code} {error.reason}") from error
+            raise DataUnavailable(
+                f"{self.host}: it answered {error.code} {error.reason}"
+            ) from error
         except urllib.error.URLError as error:
             reason = error.reason
             if isinstance(reason, ssl.SSLCertVerificationError) and self.context is None:
@@ -170,7 +179,9 @@ class _State:
                     f"The certificate of {self.host} is not valid today ({reason.verify_message}); "
                     "the download goes on, because its SHA-256 is checked."
                 )
-                self.context = ssl._create_unverified_context()  # the digest authenticates the bytes
+                self.context = (
+                    ssl._create_unverified_context()
+                )  # the digest authenticates the bytes
                 return self._open(request)
             if isinstance(reason, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
                 raise _Transient(f"the connection broke off ({_reason(reason)})") from error
@@ -229,7 +240,9 @@ class Progress:
             return
         self.last = now
         share = (
-            f"{done / self.total:4.0%} of {self.total / 1e6:.1f} MB" if self.total else f"{done / 1e6:.1f} MB"
+            f"{done / self.total:4.0%} of {self.total / 1e6:.1f} MB"
+            if self.total
+            else f"{done / 1e6:.1f} MB"
         )
         print(f"\r{self.label}: {share}", end="", flush=True)
 

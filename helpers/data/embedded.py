@@ -38,7 +38,9 @@ def load_embedded(folder: Path = FOLDER) -> Interactions:
     content = {name: gzip.decompress(_checked(folder / name)) for name in SHA256}
     ratings = parse_ratings(content["ratings.csv.gz"], "ratings.csv.gz", "own")
     items = parse_items(content["items.csv.gz"], "items.csv.gz", "own")
-    return Interactions.from_frame(ratings, items, "latest-small", where=line_names("ratings.csv.gz", "own"))
+    return Interactions.from_frame(
+        ratings, items, "latest-small", where=line_names("ratings.csv.gz", "own")
+    )
 
 
 def _checked(path: Path) -> bytes:

@@ -216,7 +216,8 @@ class Interactions:
 
         cells = (self.frame["user"].to_numpy(), self.frame["item"].to_numpy())
         return csr_matrix(
-            (self.frame["rating"].to_numpy().astype(dtype), cells), shape=(self.n_users, self.n_items)
+            (self.frame["rating"].to_numpy().astype(dtype), cells),
+            shape=(self.n_users, self.n_items),
         )
 
     def user_counts(self) -> np.ndarray:
@@ -261,4 +262,6 @@ class Interactions:
             )
         rows = self.frame[self.frame["user"] == user].sort_values("timestamp", kind="stable")
         titles = self.items["title"].to_numpy()[rows["item"].to_numpy()]
-        return rows.assign(title=titles)[["item", "title", "rating", "timestamp"]].reset_index(drop=True)
+        return rows.assign(title=titles)[["item", "title", "rating", "timestamp"]].reset_index(
+            drop=True
+        )

@@ -14,8 +14,27 @@ from .errors import DataError
 from .parsing import INTEGER, clean, to_text
 
 U_ITEM_GENRES = (  # the last 19 columns of u.item, in order
-    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary"),
-    *("Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller"),
+    *(
+        "unknown",
+        "Action",
+        "Adventure",
+        "Animation",
+        "Children's",
+        "Comedy",
+        "Crime",
+        "Documentary",
+    ),
+    *(
+        "Drama",
+        "Fantasy",
+        "Film-Noir",
+        "Horror",
+        "Musical",
+        "Mystery",
+        "Romance",
+        "Sci-Fi",
+        "Thriller",
+    ),
     *("War", "Western"),
 )
 NO_GENRE = {"unknown", "(no genres listed)"}
@@ -55,14 +74,18 @@ def parse_items(content: bytes, file: str, layout: str) -> pd.DataFrame:
             raise DataError(f"{file}: line {line}: item_id is {raw_id!r}, expected an integer")
         rows.append((raw_id, *_title_year(title, year), _genres(genres)))
     if not rows:
-        raise DataError(f"{file}: no items, expected at least one; check that the download is complete")
+        raise DataError(
+            f"{file}: no items, expected at least one; check that the download is complete"
+        )
     table = pd.DataFrame(rows, columns=["item_id", "title", "year", "genres"])
     if table["item_id"].map(lambda raw: INTEGER.fullmatch(raw) is not None).all():
         table["item_id"] = table["item_id"].astype("int64")
     return table
 
 
-def _item_fields(content: bytes, file: str, layout: str) -> Iterator[tuple[int, tuple[str, str, str, str]]]:
+def _item_fields(
+    content: bytes, file: str, layout: str
+) -> Iterator[tuple[int, tuple[str, str, str, str]]]:
     """Yield line number, raw id, title, year ("" where it stands in the title) and genres with | between."""
     if layout == "u.item":
         for line, fields in _lines(content, file, "|", 24, "latin-1"):
@@ -96,7 +119,9 @@ def _item_fields(content: bytes, file: str, layout: str) -> Iterator[tuple[int, 
                     yield line, (fields[0], fields[1], fields[2] if own else "", fields[-1])
                 line = reader.line_num + 1
         except csv.Error as error:
-            raise DataError(f"{file}: line {line} is not CSV ({error}); get a fresh copy") from error
+            raise DataError(
+                f"{file}: line {line} is not CSV ({error}); get a fresh copy"
+            ) from error
 
 
 def _lines(
@@ -115,7 +140,9 @@ def _check_own(raw_id: str, year: str, file: str, line: int) -> None:
     if not raw_id:
         raise DataError(f"{file}: line {line}: item_id is empty, expected an id")
     if year and not year.isdigit():
-        raise DataError(f"{file}: line {line}: year is {year!r}, expected a whole number or nothing")
+        raise DataError(
+            f"{file}: line {line}: year is {year!r}, expected a whole number or nothing"
+        )
 
 
 def _title_year(title: str, year: str) -> tuple[str, float]:
@@ -129,4 +156,6 @@ def _title_year(title: str, year: str) -> tuple[str, float]:
 
 @lru_cache(maxsize=4096)  # a data set has at most a few thousand combinations
 def _genres(genres: str) -> tuple[str, ...]:
-    return tuple(g for g in (genre.strip() for genre in genres.split("|")) if g and g not in NO_GENRE)
+    return tuple(
+        g for g in (genre.strip() for genre in genres.split("|")) if g and g not in NO_GENRE
+    )

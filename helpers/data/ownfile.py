@@ -46,7 +46,11 @@ def read_ratings(
     ratings = parse_ratings(_read(file), file.name, "own")
     table = None if items is None else parse_items(_read(Path(items)), Path(items).name, "own")
     return Interactions.from_frame(
-        ratings, table, file.name.split(".")[0], rating_range=rating_range, where=line_names(file.name, "own")
+        ratings,
+        table,
+        file.name.split(".")[0],
+        rating_range=rating_range,
+        where=line_names(file.name, "own"),
     )
 
 
@@ -60,4 +64,6 @@ def _read(path: Path) -> bytes:
     try:
         return gzip.decompress(content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path.name}: not a complete gzip file ({error}); get a fresh copy") from error
+        raise DataError(
+            f"{path.name}: not a complete gzip file ({error}); get a fresh copy"
+        ) from error

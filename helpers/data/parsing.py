@@ -97,7 +97,9 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
             raise ValueError("lines differ in their number of fields")
         table = pd.read_csv(
             io.BytesIO(
-                content if len(form.separator) == 1 else content.replace(form.separator.encode(), b"\t")
+                content
+                if len(form.separator) == 1
+                else content.replace(form.separator.encode(), b"\t")
             ),
             sep=form.separator if len(form.separator) == 1 else "\t",
             header=0 if form.header else None,
@@ -123,7 +125,9 @@ def parse_ratings(content: bytes, file: str, layout: str) -> pd.DataFrame:
 def clean(content: bytes, file: str, binary: bool = False) -> bytes:
     """Refuse what is not text, and bring line ends to one newline."""
     if not content.strip():
-        raise DataError(f"{file}: empty, expected lines of text; check that the download is complete")
+        raise DataError(
+            f"{file}: empty, expected lines of text; check that the download is complete"
+        )
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -154,7 +158,11 @@ def _check_header(columns: list[str], file: str) -> None:
     missing = [c for c in RATING_COLUMNS if c not in columns]
     repeated = sorted({c for c in columns if columns.count(c) > 1})
     if missing or repeated:
-        problem = f"has no column {', '.join(missing)}" if missing else f"names {', '.join(repeated)} twice"
+        problem = (
+            f"has no column {', '.join(missing)}"
+            if missing
+            else f"names {', '.join(repeated)} twice"
+        )
         raise DataError(
             f"{file}: line 1 {problem}; found {', '.join(columns)[:200]}, "
             f"expected {', '.join(RATING_COLUMNS)}"
@@ -176,9 +184,13 @@ def _diagnose(content: bytes, file: str, form: Layout, columns: list[str]) -> No
             )
         for column, value in zip(columns, fields, strict=True):
             if column in whole and not (INTEGER.fullmatch(value) and abs(int(value)) < 2**63):
-                raise DataError(f"{file}: line {line}: {column} is {value[:40]!r}, expected an integer")
+                raise DataError(
+                    f"{file}: line {line}: {column} is {value[:40]!r}, expected an integer"
+                )
             if column == "rating" and not _is_number(value):
-                raise DataError(f"{file}: line {line}: rating is {value[:40]!r}, expected a finite number")
+                raise DataError(
+                    f"{file}: line {line}: rating is {value[:40]!r}, expected a finite number"
+                )
 
 
 def _is_number(value: str) -> bool:

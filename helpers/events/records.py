@@ -34,7 +34,9 @@ class Parcel(NamedTuple):
     problem: str = ""
 
 
-def pack(source: str, first: int, lines: Sequence[bytes], events_per_record: int) -> Iterator[Record]:
+def pack(
+    source: str, first: int, lines: Sequence[bytes], events_per_record: int
+) -> Iterator[Record]:
     """Cut consecutive events into records for ``put_records``.
 
     Parameters
@@ -62,7 +64,12 @@ def pack(source: str, first: int, lines: Sequence[bytes], events_per_record: int
             if size > RECORD_BYTES and stop > start:
                 break
             stop += 1
-        header = {"format": _FORMAT, "source": source, "first": first + start, "count": stop - start}
+        header = {
+            "format": _FORMAT,
+            "source": source,
+            "first": first + start,
+            "count": stop - start,
+        }
         data = b"\n".join([json.dumps(header).encode(), *lines[start:stop]])
         yield {"Data": data, "PartitionKey": f"{source}-{first + start}"}
         start = stop

@@ -128,7 +128,9 @@ def response(
 def _from_version_1(event: Event) -> Event:
     """Version 1 counted slots from 1, called them ``slot``, and did not know the model."""
     if not _whole(event.get("slot")) or event["slot"] == 0:
-        raise BadEvent(f"slot is {_brief(event.get('slot'))} in version 1, expected a whole number from 1")
+        raise BadEvent(
+            f"slot is {_brief(event.get('slot'))} in version 1, expected a whole number from 1"
+        )
     newer = {k: v for k, v in event.items() if k != "slot"}
     return {**newer, "v": 2, "position": event["slot"] - 1, "model": event.get("model", "unknown")}
 
@@ -195,7 +197,13 @@ def judge(event: Event, items: Collection[int] | None = None) -> Row:
         With the field, what it was, and what it must be.
     """
     get = event.get
-    kind, request, time, user, model = get("kind"), get("request_id"), get("time"), get("user"), get("model")
+    kind, request, time, user, model = (
+        get("kind"),
+        get("request_id"),
+        get("time"),
+        get("user"),
+        get("model"),
+    )
     if kind not in KINDS:
         raise BadEvent(f"kind is {kind!r}, expected one of {', '.join(KINDS)}")
     if not is_name(request):
@@ -225,7 +233,9 @@ def judge(event: Event, items: Collection[int] | None = None) -> Row:
         if propensity is None:
             raise BadEvent("propensity is missing: without it the impression cannot be weighted")
         if not _number(propensity) or not 0 < propensity <= 1:
-            raise BadEvent(f"propensity is {_brief(propensity)}, expected a chance above 0 and up to 1")
+            raise BadEvent(
+                f"propensity is {_brief(propensity)}, expected a chance above 0 and up to 1"
+            )
         propensity = float(propensity)
     return (request, kind, position, time, user, item, propensity, model, None, None)
 

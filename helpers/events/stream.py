@@ -102,7 +102,9 @@ def patiently(call: Callable[[], T], what: str, patience: Patience) -> T:
             if not passes(error):
                 raise StreamError(f"{what}: {error_code(error)}: {error}") from error
             if failures == patience.attempts:
-                raise StreamError(f"{what}: {error_code(error)} after {failures} attempts") from error
+                raise StreamError(
+                    f"{what}: {error_code(error)} after {failures} attempts"
+                ) from error
             patience.wait(failures)
     raise AssertionError("unreachable: the last attempt returns or raises")
 

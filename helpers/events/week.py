@@ -69,7 +69,9 @@ def planted_week(
                 chance = float(np.round(weights[item] / weights.sum(), 4))
                 rows.append((name, "impression", slot, time, user, item, chance, model, None, None))
                 if rng.random() < 0.2 / (slot + 1):
-                    rows.append((name, "click", slot, time + 2000, user, item, None, model, None, None))
+                    rows.append(
+                        (name, "click", slot, time + 2000, user, item, None, model, None, None)
+                    )
     frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)  # None stays None
     return frame.sort_values("time", kind="stable", ignore_index=True)
 
@@ -96,6 +98,8 @@ def psi(before: Any, after: Any) -> float:
     """
     p, q = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if p.shape != q.shape or p.ndim != 1 or not len(p) or (p < 0).any() or (q < 0).any():
-        raise ValueError(f"psi: counts of {p.shape} and {q.shape} groups, expected the same, 0 or more")
+        raise ValueError(
+            f"psi: counts of {p.shape} and {q.shape} groups, expected the same, 0 or more"
+        )
     p, q = (p + 0.5) / (p + 0.5).sum(), (q + 0.5) / (q + 0.5).sum()
     return float(((q - p) * np.log(q / p)).sum())

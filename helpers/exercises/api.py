@@ -62,7 +62,9 @@ class Exercise:
         returns: bool = True,
     ) -> None:
         if not checks or len(hints) < 2:
-            raise ValueError(f"exercise {id}: {len(checks)} checks and {len(hints)} hints, expected 1 and 2")
+            raise ValueError(
+                f"exercise {id}: {len(checks)} checks and {len(hints)} hints, expected 1 and 2"
+            )
         self.id, self.name = id, name
         self.checks, self.hints = list(checks), list(hints)
         self.reference = reference
@@ -123,14 +125,18 @@ class Exercise:
         """Return the first hint, then the second; the last one is repeated."""
         number = min(self._hints_given, len(self.hints) - 1)
         self._hints_given += 1
-        return Message(Outcome.INFO, f"{self.id} hint {number + 1} of {len(self.hints)}", self.hints[number])
+        return Message(
+            Outcome.INFO, f"{self.id} hint {number + 1} of {len(self.hints)}", self.hints[number]
+        )
 
     def solution(self) -> Message:
         """Return the worked answer, read from the chapter's source."""
         code = solution_text(self.id)
         if code is None:
             return Message(
-                Outcome.INFO, f"{self.id} solution", "not found: this copy has no solutions/ folder."
+                Outcome.INFO,
+                f"{self.id} solution",
+                "not found: this copy has no solutions/ folder.",
             )
         return Message(Outcome.INFO, f"{self.id} solution", "one way to do it", code)
 
@@ -174,7 +180,12 @@ class Quiz(Exercise):
             f"It is not {wrong.split(', ')[0]}.",
         )
         super().__init__(id, "choice", [self._chosen], hints, answer, minutes=1)
-        self.question, self.options, self.answer, self.why = question, dict(options), answer, dict(why)
+        self.question, self.options, self.answer, self.why = (
+            question,
+            dict(options),
+            answer,
+            dict(why),
+        )
 
     def _chosen(self, choice: Any) -> None:
         letter = str(choice).strip().lower()

@@ -21,8 +21,13 @@ def density(n_ratings: int, n_users: int, n_items: int) -> float:
 
 
 def _density_of_toy_tables(f: Callable[..., Any]) -> None:
-    expect(not _close(f(6, 4, 3), 6), "`density` must be a share of all cells, not the number of ratings.")
-    expect(not _close(f(6, 4, 3), 50), "`density` must be a share between 0 and 1, not a percentage.")
+    expect(
+        not _close(f(6, 4, 3), 6),
+        "`density` must be a share of all cells, not the number of ratings.",
+    )
+    expect(
+        not _close(f(6, 4, 3), 50), "`density` must be a share between 0 and 1, not a percentage."
+    )
     expect(
         not _close(f(6, 4, 3), 6 / 7),
         "a table of 4 users and 3 items has more than 7 cells: how many does `density` divide by?",
@@ -46,15 +51,23 @@ def _head_of_toy_counts(f: Callable[..., Any]) -> None:
         not _close(f(counts, 2), 6 / 10),
         "the counts come in any order: `head_share` of 1, 5, 2, 2 with top=2 must take the two largest.",
     )
-    expect(not _close(f(counts, 2), 7), "`head_share` must be a share of all ratings, not their number.")
-    expect(not _close(f(counts, 2), 3 / 10), "`head_share` took the smallest counts, not the largest.")
+    expect(
+        not _close(f(counts, 2), 7),
+        "`head_share` must be a share of all ratings, not their number.",
+    )
+    expect(
+        not _close(f(counts, 2), 3 / 10), "`head_share` took the smallest counts, not the largest."
+    )
     expect(
         _close(f(counts, 2), 0.7),
         f"of the counts 1, 5, 2, 2 the two largest hold 7 of 10 ratings; `head_share` says {f(counts, 2)}.",
     )
     expect(_close(f(counts, 4), 1), "all items together must have `head_share` 1.")
     expect(_close(f([3, 1], 1), 0.75), "`head_share` must also take a plain list of counts.")
-    expect(list(counts) == [1, 5, 2, 2], "`head_share` must leave the counts it was given as they were.")
+    expect(
+        list(counts) == [1, 5, 2, 2],
+        "`head_share` must leave the counts it was given as they were.",
+    )
 
 
 def best_constant(stars: Any) -> float:
@@ -72,7 +85,9 @@ def _constant_of_toy_ratings(f: Callable[..., Any]) -> None:
         not _close(f(stars), 2.5),
         "the middle between the smallest and the largest rating forgets that two of three people said 1.",
     )
-    expect(_close(f(stars), 2.0), f"for 1, 1, 4 another constant has a smaller RMSE than {f(stars)}.")
+    expect(
+        _close(f(stars), 2.0), f"for 1, 1, 4 another constant has a smaller RMSE than {f(stars)}."
+    )
     expect(_close(f([3.0, 3.0]), 3.0), "if everyone says 3, the best constant is 3.")
 
 
@@ -86,7 +101,10 @@ def user_means(users: Any, stars: Any, n_users: int) -> np.ndarray:
 def _means_of_toy_users(f: Callable[..., Any]) -> None:
     users, stars = np.array([0, 2, 0, 2, 2]), np.array([5.0, 1.0, 3.0, 2.0, 3.0])
     got = np.asarray(f(users, stars, 4), dtype=float)
-    expect(got.shape == (4,), f"`user_means` for 4 users must have 4 entries, it has shape {got.shape}.")
+    expect(
+        got.shape == (4,),
+        f"`user_means` for 4 users must have 4 entries, it has shape {got.shape}.",
+    )
     expect(
         not np.isnan(got).any(),
         "`user_means` of a user without a rating must be the mean of all ratings, not NaN.",

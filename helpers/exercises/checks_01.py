@@ -42,10 +42,12 @@ def _starts_of_toy_triples(f: Answer) -> None:
     )
     expect(got != [2, 3, 5], "`row_starts` has the ends of the rows; the first row starts at 0.")
     expect(
-        got != [0, 2, 3], "`row_starts` needs one entry more than there are users: where the last row ends."
+        got != [0, 2, 3],
+        "`row_starts` needs one entry more than there are users: where the last row ends.",
     )
     expect(
-        got == [0, 2, 3, 5], f"users 0, 0, 1, 2, 2 start at 0, 2 and 3 and end at 5; `row_starts` says {got}."
+        got == [0, 2, 3, 5],
+        f"users 0, 0, 1, 2, 2 start at 0, 2 and 3 and end at 5; `row_starts` says {got}.",
     )
 
 
@@ -102,14 +104,18 @@ def break_even(value_bytes: float, place_bytes: float) -> float:
 
 def _break_even_of_toy_widths(f: Answer) -> None:
     got = f(1, 3)
-    expect(not _close(got, 1 / 3), "`break_even`: a stored rating pays for its value *and* for its place.")
+    expect(
+        not _close(got, 1 / 3),
+        "`break_even`: a stored rating pays for its value *and* for its place.",
+    )
     expect(
         not _close(got, 0.75),
         "`break_even`: at that share the sparse table is the larger one; compare d·(value + place) with value.",
     )
     expect(not _close(got, 25), "`break_even` must be a share between 0 and 1, not a percentage.")
     expect(
-        not _close(got, 4), "`break_even` must be a share of the cells; did you divide the other way round?"
+        not _close(got, 4),
+        "`break_even` must be a share of the cells; did you divide the other way round?",
     )
     expect(
         _close(got, 0.25),
@@ -190,11 +196,13 @@ def _pad_of_toy_lists(f: Answer) -> None:
         "3 lists with width 3 make a table of shape (3, 3): is `pad` ready for an empty list and for one of 4 entries?",
     )
     expect(
-        got.dtype != object and np.issubdtype(got.dtype, np.number), "`pad` must return numbers, not objects."
+        got.dtype != object and np.issubdtype(got.dtype, np.number),
+        "`pad` must return numbers, not objects.",
     )
     rows = got.tolist()
     expect(
-        rows[0] != [3, 1, 0], "0 is the index of an item: `pad` must fill with a number that no item has, -1."
+        rows[0] != [3, 1, 0],
+        "0 is the index of an item: `pad` must fill with a number that no item has, -1.",
     )
     expect(rows[0] != [-1, 3, 1], "`pad` must fill up at the end, not in front.")
     expect(rows[0] == [3, 1, -1], f"the list 3, 1 with width 3: `pad` says {rows[0]}.")
@@ -205,8 +213,12 @@ def _pad_of_toy_lists(f: Answer) -> None:
         np.issubdtype(got.dtype, np.integer),
         f"`pad` must hold integers, since they are indices; it holds {got.dtype}.",
     )
-    expect(lists == [[3, 1], [], [5, 2, 9, 4]], "`pad` must leave the lists it was given as they were.")
-    arrays = np.asarray(f([np.array([7, 8], dtype=np.int32), np.array([6], dtype=np.int32)], 2)).tolist()
+    expect(
+        lists == [[3, 1], [], [5, 2, 9, 4]], "`pad` must leave the lists it was given as they were."
+    )
+    arrays = np.asarray(
+        f([np.array([7, 8], dtype=np.int32), np.array([6], dtype=np.int32)], 2)
+    ).tolist()
     expect(
         arrays == [[7, 8], [6, -1]],
         f"`pad` must also take arrays; for 7, 8 and 6 with width 2 it says {arrays}.",

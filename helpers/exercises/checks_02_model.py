@@ -17,7 +17,8 @@ from .messages import expect
 def _rmse_perfect(rmse: Callable[..., float]) -> None:
     stars = np.array([4.0, 2.0, 5.0])
     expect(
-        abs(number(rmse(stars, stars), "rmse")) < 1e-9, "`rmse` of perfect predictions is not 0, expected 0."
+        abs(number(rmse(stars, stars), "rmse")) < 1e-9,
+        "`rmse` of perfect predictions is not 0, expected 0.",
     )
 
 
@@ -25,12 +26,18 @@ def _rmse_hand(rmse: Callable[..., float]) -> None:
     predicted, actual = np.array([3.0, 3.0, 3.0, 3.0]), np.array([3.0, 3.0, 3.0, 5.0])
     got = number(rmse(predicted, actual), "rmse")
     where = "on four ratings of which one is missed by 2 stars"
-    expect(abs(got - 0.5) > 1e-9, f"`rmse` {where} gave 0.5: that is the mean absolute error; square first.")
+    expect(
+        abs(got - 0.5) > 1e-9,
+        f"`rmse` {where} gave 0.5: that is the mean absolute error; square first.",
+    )
     expect(
         abs(got + 0.5) > 1e-9,
         f"`rmse` {where} gave -0.5: errors of both signs must not cancel; square first.",
     )
-    expect(abs(got - 2) > 1e-9, f"`rmse` {where} gave 2: is it the root of the sum instead of the mean?")
+    expect(
+        abs(got - 2) > 1e-9,
+        f"`rmse` {where} gave 2: is it the root of the sum instead of the mean?",
+    )
     expect(
         abs(got - 1) < 1e-6,
         f"`rmse` {where} gave {got:.4g}, expected the root of the mean of the squared errors.",
@@ -39,7 +46,9 @@ def _rmse_hand(rmse: Callable[..., float]) -> None:
 
 def _rmse_root(rmse: Callable[..., float]) -> None:
     got = number(rmse(np.zeros(3), np.full(3, 3.0)), "rmse")
-    expect(abs(got - 9) > 1e-9, "`rmse` of errors that are all 3 stars gave 9: the root is missing.")
+    expect(
+        abs(got - 9) > 1e-9, "`rmse` of errors that are all 3 stars gave 9: the root is missing."
+    )
     expect(
         abs(got - 3) < 1e-6,
         f"`rmse` of errors that are all 3 stars gave {got:.4g}, expected a value in stars.",
@@ -53,7 +62,9 @@ _USER_BIAS, _ITEM_BIAS = np.array([0.5, -1.0, 0.0]), np.array([0.25, -0.5, 1.0])
 
 def _bias_one(predict_bias: Callable[..., Any]) -> None:
     got = numbers(
-        predict_bias(3.0, _USER_BIAS, _ITEM_BIAS, np.array([0]), np.array([1])), "predict_bias", (1,)
+        predict_bias(3.0, _USER_BIAS, _ITEM_BIAS, np.array([0]), np.array([1])),
+        "predict_bias",
+        (1,),
     )
     where = "for mean 3, user bias 0.5 and item bias -0.5"
     expect(abs(got[0]) > 1e-9, f"`predict_bias` {where} gave 0: the mean is missing.")

@@ -130,7 +130,10 @@ def _stop_patience(best_epoch: Callable[..., Any]) -> None:
         got != 2,
         "`best_epoch` stops at the first epoch that is worse; patience 2 means two of them in a row without a new best.",
     )
-    expect(got == 4, f"`best_epoch` gave {got:g} for 1.00, 0.95, 0.97, 0.90, 0.92, 0.93 with patience 2.")
+    expect(
+        got == 4,
+        f"`best_epoch` gave {got:g} for 1.00, 0.95, 0.97, 0.90, 0.92, 0.93 with patience 2.",
+    )
 
 
 def _stop_never(best_epoch: Callable[..., Any]) -> None:
@@ -217,6 +220,8 @@ def best_epoch(errors: list[float], patience: int) -> int:
 
 def nearest(item: int, vectors: np.ndarray, n: int) -> np.ndarray:
     """Return the n items whose vectors have the largest cosine with the item's own."""
-    cosine = vectors @ vectors[item] / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[item]))
+    cosine = (
+        vectors @ vectors[item] / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[item]))
+    )
     order = np.argsort(-cosine, kind="stable")
     return order[order != item][:n]

@@ -30,7 +30,10 @@ def _layer_on_toy_rows(f: Callable[..., Any]) -> None:
     weight, bias = np.array([[1.0, -2.0, 0.0], [1.0, 1.0, -1.0]]), np.array([0.5, 0.0, 1.0])
     before = rows.copy()
     got = _array(f(rows, weight, bias))
-    expect(np.array_equal(rows, before), "`hidden_layer` must leave the rows it was given as they were.")
+    expect(
+        np.array_equal(rows, before),
+        "`hidden_layer` must leave the rows it was given as they were.",
+    )
     expect(
         got.shape == (3, 3),
         f"3 rows and 3 outputs: `hidden_layer` must return shape (3, 3), not {got.shape}.",
@@ -44,7 +47,10 @@ def _layer_on_toy_rows(f: Callable[..., Any]) -> None:
         not _close(got, np.maximum(rows @ weight + bias, 0)),
         "`hidden_layer` cuts after the product; the talk's symbolic network cuts the rows *before* it.",
     )
-    expect(not _close(got, right - bias), "`hidden_layer` lost the bias: a row of zeros must give the bias.")
+    expect(
+        not _close(got, right - bias),
+        "`hidden_layer` lost the bias: a row of zeros must give the bias.",
+    )
     expect(
         not _close(got, np.abs(rows) @ weight + bias),
         "ReLU makes negative numbers zero, not positive: the row (-1, -1) must become (0, 0).",
@@ -91,7 +97,10 @@ def _parameters_of_toy_networks(f: Callable[..., Any]) -> None:
         shared != 90 + 32,
         "a shared layer is *one* layer, used twice: `count_parameters` must count it once.",
     )
-    expect(shared == 90 + 16, f"`count_parameters` adds {shared - 90:g} for 'shared', expected one layer.")
+    expect(
+        shared == 90 + 16,
+        f"`count_parameters` adds {shared - 90:g} for 'shared', expected one layer.",
+    )
 
 
 def floor(table: Any, k: int) -> float:
@@ -130,7 +139,10 @@ def _floor_of_toy_tables(f: Callable[..., Any]) -> None:
     )
     expect(_close(f(table, 3), 0.0), "a table of rank 3 must have `floor` 0 at k=3.")
     wide = np.random.default_rng(0).normal(size=(3, 5))
-    expect(_close(f(wide, 2), floor(wide, 2)), "`floor` must take tables that are not square, such as 3 × 5.")
+    expect(
+        _close(f(wide, 2), floor(wide, 2)),
+        "`floor` must take tables that are not square, such as 3 × 5.",
+    )
 
 
 def relu_slope(rows: Any, slope: Any) -> np.ndarray:
@@ -141,7 +153,10 @@ def relu_slope(rows: Any, slope: Any) -> np.ndarray:
 def _slope_of_toy_rows(f: Callable[..., Any]) -> None:
     rows, slope = np.array([[2.0, -3.0], [-0.5, 0.1]]), np.array([[5.0, 7.0], [-4.0, -6.0]])
     got = _array(f(rows, slope))
-    expect(got.shape == (2, 2), f"`relu_slope` must have the shape of the rows, (2, 2), not {got.shape}.")
+    expect(
+        got.shape == (2, 2),
+        f"`relu_slope` must have the shape of the rows, (2, 2), not {got.shape}.",
+    )
     expect(
         not _close(got, slope),
         "`relu_slope` lets everything through; a number that ReLU has cut cannot change the output.",
@@ -173,14 +188,20 @@ def dropout(rows: Any, p: float, generator: np.random.Generator) -> np.ndarray:
 def _dropout_of_ones(f: Callable[..., Any]) -> None:
     rows = np.full((400, 50), 2.0)
     got = _array(f(rows, 0.2, np.random.default_rng(0)))
-    expect(got.shape == rows.shape, f"`dropout` must keep the shape (400, 50), it returned {got.shape}.")
+    expect(
+        got.shape == rows.shape,
+        f"`dropout` must keep the shape (400, 50), it returned {got.shape}.",
+    )
     expect(bool((rows == 2.0).all()), "`dropout` must leave the rows it was given as they were.")
     zero = float((got == 0).mean())
     expect(
         not 0.75 < zero < 0.85,
         f"with p=0.2 `dropout` set {zero:.0%} to zero: p is the share that is *lost*, not the share that is kept.",
     )
-    expect(0.15 < zero < 0.25, f"with p=0.2 about a fifth must be zero; `dropout` set {zero:.0%} to zero.")
+    expect(
+        0.15 < zero < 0.25,
+        f"with p=0.2 about a fifth must be zero; `dropout` set {zero:.0%} to zero.",
+    )
     kept = got[got != 0]
     expect(
         not _close(kept, np.full(len(kept), 2.0)),
@@ -203,7 +224,10 @@ def _dropout_of_ones(f: Callable[..., Any]) -> None:
         not np.isin((got == 0).mean(axis=1), (0.0, 1.0)).all(),
         "`dropout` drops whole rows; each number of each row needs a draw of its own.",
     )
-    expect(_close(f(rows, 0.0, np.random.default_rng(0)), rows), "with p=0 `dropout` must change nothing.")
+    expect(
+        _close(f(rows, 0.0, np.random.default_rng(0)), rows),
+        "with p=0 `dropout` must change nothing.",
+    )
 
 
 def dropout_penalty(a: Any, b: Any, p: float) -> float:
@@ -234,7 +258,8 @@ def _penalty_of_toy_rows(f: Callable[..., Any]) -> None:
         f"`dropout_penalty` says {got:g}.",
     )
     expect(
-        _close(f(a, b, 0.0), 0.0), "without dropout there is no penalty: `dropout_penalty` must be 0 at p=0."
+        _close(f(a, b, 0.0), 0.0),
+        "without dropout there is no penalty: `dropout_penalty` must be 0 at p=0.",
     )
     expect(
         _close(f(a, b, 0.2), dropout_penalty(a, b, 0.2)),
@@ -252,10 +277,14 @@ def paired_interval(first: Any, second: Any) -> tuple[float, float, float]:
 
 
 def _interval_of_toy_seeds(f: Callable[..., Any]) -> None:
-    first, second = np.array([0.90, 0.92, 0.94, 0.96, 0.98]), np.array([0.88, 0.91, 0.92, 0.95, 0.96])
+    first, second = (
+        np.array([0.90, 0.92, 0.94, 0.96, 0.98]),
+        np.array([0.88, 0.91, 0.92, 0.95, 0.96]),
+    )
     got = f(first, second)
     expect(
-        np.ndim(got) == 1 and len(got) == 3, "`paired_interval` must return three numbers: mean, low, high."
+        np.ndim(got) == 1 and len(got) == 3,
+        "`paired_interval` must return three numbers: mean, low, high.",
     )
     mean, low, high = (float(x) for x in got)
     gap = first - second
@@ -264,7 +293,8 @@ def _interval_of_toy_seeds(f: Callable[..., Any]) -> None:
         "`paired_interval` must take `first - second`, not the other way round.",
     )
     expect(
-        _close(mean, 0.016), f"the mean of the five differences is 0.016; `paired_interval` says {mean:g}."
+        _close(mean, 0.016),
+        f"the mean of the five differences is 0.016; `paired_interval` says {mean:g}.",
     )
     expect(_close(high - mean, mean - low), "`paired_interval` must lie evenly around the mean.")
     half, error = high - mean, gap.std(ddof=1) / np.sqrt(5)
@@ -286,11 +316,13 @@ def _interval_of_toy_seeds(f: Callable[..., Any]) -> None:
         "`paired_interval` has the spread of one difference; the mean of n of them is steadier by the root of n.",
     )
     expect(
-        _close(half, t * error), f"half the width must be t · s / √n = {t * error:.4f} here, not {half:.4f}."
+        _close(half, t * error),
+        f"half the width must be t · s / √n = {t * error:.4f} here, not {half:.4f}.",
     )
     three = paired_interval(first[:3], second[:3])
     expect(
-        _close(f(list(first[:3]), list(second[:3])), three), "with three seeds t has two degrees of freedom."
+        _close(f(list(first[:3]), list(second[:3])), three),
+        "with three seeds t has two degrees of freedom.",
     )
 
 

@@ -59,7 +59,8 @@ def _negatives_follow_the_generator(f: Callable[..., Any]) -> None:
     )
     got = numbers(f(list(range(9)), 10, 3, np.random.default_rng(0)), "draw_negatives", (3,))
     expect(
-        (got == 9).all(), "with items 0 to 8 taken of 10, `draw_negatives` must return item 9, three times."
+        (got == 9).all(),
+        "with items 0 to 8 taken of 10, `draw_negatives` must return item 9, three times.",
     )
 
 
@@ -82,7 +83,9 @@ def _odds_of_two_users(f: Callable[..., Any]) -> None:
         not _close(got, 1.0),
         "for counts 1 and 3 of 10 items `collision_odds` gave 1: that is the expected number of collisions, not their share.",
     )
-    expect(not _close(got, 25.0), "`collision_odds` must be a share between 0 and 1, not a percentage.")
+    expect(
+        not _close(got, 25.0), "`collision_odds` must be a share between 0 and 1, not a percentage."
+    )
     expect(
         _close(got, 0.25),
         f"counts 1 and 3 of 10 items: 1 draw collides with chance 1/10 and 3 draws with 3/10 each; `collision_odds` says {got:.4g}.",
@@ -230,7 +233,10 @@ def _undo_by_hand(f: Callable[..., Any]) -> None:
     )
     expect(_close(got, 1 / 11), f"even odds become 1 to 10 with keep 0.1; `{name}` says {got:.4g}.")
     got = number(f(0.3, 1.0), name)
-    expect(_close(got, 0.3), f"with keep 1 nothing was left out and 0.3 stays 0.3; `{name}` says {got:.4g}.")
+    expect(
+        _close(got, 0.3),
+        f"with keep 1 nothing was left out and 0.3 stays 0.3; `{name}` says {got:.4g}.",
+    )
 
 
 def _undo_arrays(f: Callable[..., Any]) -> None:
@@ -268,9 +274,12 @@ def _ndcg_of_one(f: Callable[..., Any]) -> None:
         "the only held-out item on place 3 must get 1/log2(4) in `ndcg`: do your places begin at 0?",
     )
     expect(not _close(got, 1 / np.log(4)), "`ndcg` takes the logarithm to base 2: `np.log2`.")
-    expect(_close(got, 0.5), f"the only held-out item on place 3 has `ndcg` 0.5, yours says {got:.4g}.")
     expect(
-        _close(number(f(ranked, {7}, 5), "ndcg"), 1), "the only held-out item on place 1 must have `ndcg` 1."
+        _close(got, 0.5), f"the only held-out item on place 3 has `ndcg` 0.5, yours says {got:.4g}."
+    )
+    expect(
+        _close(number(f(ranked, {7}, 5), "ndcg"), 1),
+        "the only held-out item on place 1 must have `ndcg` 1.",
     )
     expect(
         _close(number(f(ranked, {1}, 5), "ndcg"), 0),
@@ -320,7 +329,9 @@ def _hit_by_hand(f: Callable[..., Any]) -> None:
     name = "expected_hit"
     got = number(f(3, 5, 2, 1), name)  # 2 of 4 others above, 2 drawn: none of them with chance 1/6
     where = "place 3 of 5 items, 2 candidates, k=1: two of the four others stand above, and none of them may be drawn"
-    expect(not _close(got, 1 / 4), f"{where}. `{name}` gave 1/4: that is a draw *with* replacement.")
+    expect(
+        not _close(got, 1 / 4), f"{where}. `{name}` gave 1/4: that is a draw *with* replacement."
+    )
     expect(
         not _close(got, 5 / 6),
         f"{where}. `{name}` gave 5/6: fewer than `k` above the item, so at most `k - 1`.",
@@ -335,7 +346,10 @@ def _hit_by_hand(f: Callable[..., Any]) -> None:
 
 def _hit_at_the_ends(f: Callable[..., Any]) -> None:
     got = number(f(1, 100, 20, 1), "expected_hit")
-    expect(_close(got, 1), f"nothing stands above place 1, so its `expected_hit` is 1; yours says {got:.4g}.")
+    expect(
+        _close(got, 1),
+        f"nothing stands above place 1, so its `expected_hit` is 1; yours says {got:.4g}.",
+    )
     got = number(f(11, 100, 99, 10), "expected_hit")
     expect(
         _close(got, 0),

@@ -29,7 +29,10 @@ def _index_and_ids(f: Callable[..., Any], raw: np.ndarray) -> tuple[np.ndarray, 
         f"`contiguous` returned a {type(got).__name__}, expected two things: `index` and `ids`.",
     )
     index = numbers(got[0], "contiguous", (len(raw),))
-    expect((index == np.round(index)).all(), "`index` must hold whole numbers; `contiguous` gave fractions.")
+    expect(
+        (index == np.round(index)).all(),
+        "`index` must hold whole numbers; `contiguous` gave fractions.",
+    )
     return index.astype(np.int64), np.asarray(got[1])
 
 
@@ -109,7 +112,9 @@ def _gmf_by_hand(f: Callable[..., Any]) -> None:
 def request(users: Any, items: Any) -> str:
     """Return the text of a request body with one instance a pair."""
     pairs = zip(users, items, strict=True)
-    return json.dumps({"instances": [{"user": int(user), "item": int(item)} for user, item in pairs]})
+    return json.dumps(
+        {"instances": [{"user": int(user), "item": int(item)} for user, item in pairs]}
+    )
 
 
 def _body_of_two_pairs(f: Callable[..., Any]) -> None:
@@ -117,7 +122,8 @@ def _body_of_two_pairs(f: Callable[..., Any]) -> None:
         got = f(np.array([3, 4], dtype=np.int32), np.array([70, 80], dtype=np.int32))
     except TypeError as error:
         expect(
-            "JSON serializable" not in str(error), f"{error}: `int(…)` makes one of Python's numbers of it."
+            "JSON serializable" not in str(error),
+            f"{error}: `int(…)` makes one of Python's numbers of it.",
         )
         raise
     expect(
@@ -129,7 +135,9 @@ def _body_of_two_pairs(f: Callable[..., Any]) -> None:
     except json.JSONDecodeError as error:
         body = None
         expect(False, f"the text of `request` is not JSON: {error}.")
-    expect(isinstance(body, dict) and list(body) == ["instances"], "the body has one key, `instances`.")
+    expect(
+        isinstance(body, dict) and list(body) == ["instances"], "the body has one key, `instances`."
+    )
     rows = body["instances"]
     expect(
         isinstance(rows, list),
@@ -183,7 +191,9 @@ def _table_of_three_users(f: Callable[..., Any]) -> None:
 # 05.5
 
 
-def first_layer(users: np.ndarray, items: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def first_layer(
+    users: np.ndarray, items: np.ndarray, kernel: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
     """Return the first hidden layer for every pair, (n_users, n_items, width)."""
     k = users.shape[1]
     of_users, of_items = users @ kernel[:k] + bias, items @ kernel[k:]
@@ -198,19 +208,23 @@ def _layer_of_all_pairs(f: Callable[..., Any]) -> None:
     pairs = np.concatenate([np.repeat(users, 4, axis=0), np.tile(items, (3, 1))], axis=1)
     before = (pairs @ kernel + bias).reshape(3, 4, 5)
     expect(
-        not np.allclose(got, before), "a hidden layer ends in a ReLU: `first_layer` gives numbers below 0."
+        not np.allclose(got, before),
+        "a hidden layer ends in a ReLU: `first_layer` gives numbers below 0.",
     )
     expect(
         not np.allclose(got, np.maximum(before + bias, 0)),
         "`first_layer` adds the bias twice: once for the user's half and once for the item's.",
     )
-    halves = np.maximum(users @ kernel[:2] + bias, 0)[:, None] + np.maximum(items @ kernel[2:], 0)[None]
+    halves = (
+        np.maximum(users @ kernel[:2] + bias, 0)[:, None] + np.maximum(items @ kernel[2:], 0)[None]
+    )
     expect(
         not np.allclose(got, halves),
         "`first_layer` applies the ReLU to each half: only the sum of the halves is what the layer sees.",
     )
     expect(
-        not np.allclose(got, np.maximum(before - bias, 0)), "`first_layer` leaves out the bias of the layer."
+        not np.allclose(got, np.maximum(before - bias, 0)),
+        "`first_layer` leaves out the bias of the layer.",
     )
     swapped = np.maximum((users @ kernel[2:])[:, None] + (items @ kernel[:2])[None] + bias, 0)
     expect(
@@ -233,7 +247,8 @@ def _layer_without_pairs(f: Callable[..., Any]) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     expect(
-        np.allclose(got, 128), "64 ones beside 64 ones, weights of 1: every number of `first_layer` is 128."
+        np.allclose(got, 128),
+        "64 ones beside 64 ones, weights of 1: every number of `first_layer` is 128.",
     )
     expect(
         peak < 5e6,
@@ -279,7 +294,10 @@ def _cosines_of_nothing(f: Callable[..., Any]) -> None:
         np.isfinite(got).all(),
         "an end of all zeros has no length to divide by; `cosines` must give 0.000001 there, not nan.",
     )
-    expect(np.isclose(got[0, 0], 1e-6), f"an end of all zeros gets 0.000001; `cosines` says {got[0, 0]:.3g}.")
+    expect(
+        np.isclose(got[0, 0], 1e-6),
+        f"an end of all zeros gets 0.000001; `cosines` says {got[0, 0]:.3g}.",
+    )
 
 
 register(

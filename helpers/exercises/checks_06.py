@@ -40,7 +40,9 @@ _ZERO = np.zeros(3)
 def _linear_part(f: Callable[..., Any]) -> None:
     w = np.array([1.0, 10.0, -1.0])
     got = number(
-        f(np.array([1.0, 0.0, 2.0]), 0.5, w, np.zeros((3, 2))), "fm_naive", "add up over the factors, too"
+        f(np.array([1.0, 0.0, 2.0]), 0.5, w, np.zeros((3, 2))),
+        "fm_naive",
+        "add up over the factors, too",
     )
     expect(
         not _close(got, -1),
@@ -57,7 +59,9 @@ def _linear_part(f: Callable[..., Any]) -> None:
 
 
 def _pairs_part(f: Callable[..., Any]) -> None:
-    where = "x = (1, 2, 3), vectors (1, 0), (0, 1), (1, 1), no weights: the pairs give 0·2 + 1·3 + 1·6"
+    where = (
+        "x = (1, 2, 3), vectors (1, 0), (0, 1), (1, 1), no weights: the pairs give 0·2 + 1·3 + 1·6"
+    )
     got = number(f(_X, 0.0, _ZERO, _V), "fm_naive", "add up over the factors, too")
     expect(
         not _close(got, 18),
@@ -143,7 +147,10 @@ def frame(payload: bytes) -> bytes:
 
 def _frame_of_five(f: Callable[..., Any]) -> None:
     got = f(b"abcde")
-    expect(isinstance(got, bytes | bytearray), f"`frame` returned a {type(got).__name__}, expected bytes.")
+    expect(
+        isinstance(got, bytes | bytearray),
+        f"`frame` returned a {type(got).__name__}, expected bytes.",
+    )
     got = bytes(got)
     expect(
         got[:4] != bytes.fromhex("ced7230a"),
@@ -158,11 +165,17 @@ def _frame_of_five(f: Callable[..., Any]) -> None:
         length != 8,
         "the length of b'abcde' is 5: it counts the payload, not the padding `frame` puts after it.",
     )
-    expect(length != 13, "the length of b'abcde' is 5: it counts the payload, not the head `frame` writes.")
     expect(
-        length == 5, f"bytes 4 to 8 must hold the length 5, little-endian; `frame` has {got[4:8].hex(' ')}."
+        length != 13,
+        "the length of b'abcde' is 5: it counts the payload, not the head `frame` writes.",
     )
-    expect(got[8:13] == b"abcde", f"the payload must follow the head; `frame` has {got[8:13]!r} there.")
+    expect(
+        length == 5,
+        f"bytes 4 to 8 must hold the length 5, little-endian; `frame` has {got[4:8].hex(' ')}.",
+    )
+    expect(
+        got[8:13] == b"abcde", f"the payload must follow the head; `frame` has {got[8:13]!r} there."
+    )
     expect(
         len(got) == 16,
         f"8 + 5 bytes are padded to 16, a multiple of four; `frame` returned {len(got)} bytes.",
@@ -260,7 +273,8 @@ def _request_of_toy_rows(f: Callable[..., Any]) -> None:
         got = f(rows)
     except TypeError as error:
         expect(
-            "JSON serializable" not in str(error), f"{error}: `.tolist()` makes Python's numbers of an array."
+            "JSON serializable" not in str(error),
+            f"{error}: `.tolist()` makes Python's numbers of an array.",
         )
         raise
     expect(
@@ -284,7 +298,9 @@ def _request_of_toy_rows(f: Callable[..., Any]) -> None:
         found = [instance["data"]["features"] for instance in body["instances"]]
     except (KeyError, TypeError):
         found = []
-    expect(found, 'each instance must be {"data": {"features": …}}; `fm_request` nests it differently.')
+    expect(
+        found, 'each instance must be {"data": {"features": …}}; `fm_request` nests it differently.'
+    )
     for part in ("keys", "shape", "values"):
         expect(part in found[0], f'`fm_request` leaves out "{part}" in the features of a row.')
     expect(
@@ -316,7 +332,9 @@ def _request_of_toy_rows(f: Callable[..., Any]) -> None:
 # 06.6
 
 
-def weight_posterior(h: Any, rest: Any, alpha: float, mu: float, decay: float) -> tuple[float, float]:
+def weight_posterior(
+    h: Any, rest: Any, alpha: float, mu: float, decay: float
+) -> tuple[float, float]:
     """Return mean and variance of one weight, given all others."""
     h, rest = np.asarray(h, dtype=float), np.asarray(rest, dtype=float)
     precision = decay + alpha * (h @ h)
@@ -337,7 +355,10 @@ def _posterior_by_hand(f: Callable[..., Any]) -> None:
         f"{where}: `{name}` gave the mean 2, that of the data alone; the prior pulls towards mu as 2 more rows would.",
     )
     expect(_close(mean, 1), f"{where}: the mean is (2·0 + 1·4) / 4; `{name}` says {mean:.4g}.")
-    expect(not _close(variance, 4), f"{where}: `{name}` gave 4, the precision; the variance is its inverse.")
+    expect(
+        not _close(variance, 4),
+        f"{where}: `{name}` gave 4, the precision; the variance is its inverse.",
+    )
     expect(
         not _close(variance, 0.5),
         f"{where}: `{name}` gave the square root of the variance, expected the variance itself.",

@@ -17,7 +17,9 @@ def _matrix(value: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise NotYet(f"{what} is a {type(value).__name__}, expected numbers of the shape {shape}.") from None
+        raise NotYet(
+            f"{what} is a {type(value).__name__}, expected numbers of the shape {shape}."
+        ) from None
     expect(array.shape == shape, f"{what} has the shape {array.shape}, expected {shape}.")
     return array
 
@@ -90,7 +92,10 @@ def items_of(labels: Any, n_items: int) -> np.ndarray:
 
 def _labels_become_items(f: Callable[..., Any]) -> None:
     got = np.asarray(f([3.0, 1.0, 4.0], 4))
-    expect(got.shape == (3,), f"`items_of` of three labels returned the shape {got.shape}, expected (3,).")
+    expect(
+        got.shape == (3,),
+        f"`items_of` of three labels returned the shape {got.shape}, expected (3,).",
+    )
     expect(
         not np.array_equal(got, [3, 1, 4]),
         "`items_of` of the labels 3, 1, 4 returned 3, 1, 4: the first row of the item matrix has the label 1, "
@@ -132,7 +137,9 @@ def best_first(line: str) -> list[float]:
     return answer["labels"][::-1]
 
 
-_LINE = '{"predicted_label": 3.0, "labels": [3.0, 9.0, 1.0, 7.0], "distances": [0.5, 0.9, 1.25, 2.1]}'
+_LINE = (
+    '{"predicted_label": 3.0, "labels": [3.0, 9.0, 1.0, 7.0], "distances": [0.5, 0.9, 1.25, 2.1]}'
+)
 
 
 def _order_of_a_line(f: Callable[..., Any]) -> None:
@@ -159,7 +166,11 @@ def _order_of_a_line(f: Callable[..., Any]) -> None:
         "for labels 3, 9, 1, 7 with inner products .5, .9, 1.25, 2.1 `best_first` must begin with the label "
         f"of the largest and end with that of the smallest; it says {got}.",
     )
-    one = np.asarray(f('{"predicted_label": 2.0, "labels": [2.0], "distances": [-0.5]}')).ravel().tolist()
+    one = (
+        np.asarray(f('{"predicted_label": 2.0, "labels": [2.0], "distances": [-0.5]}'))
+        .ravel()
+        .tolist()
+    )
     expect(one == [2], f"a line with the single label 2 gives 2; `best_first` says {one}.")
 
 
@@ -170,7 +181,9 @@ def lengthen(items: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Return both with one more column, so that the nearest by L2 have the largest inner product."""
     squares = (items * items).sum(axis=1)
     column = np.sqrt(squares.max() - squares)
-    return np.hstack([items, column[:, None]]), np.hstack([users, np.zeros((len(users), 1), users.dtype)])
+    return np.hstack([items, column[:, None]]), np.hstack(
+        [users, np.zeros((len(users), 1), users.dtype)]
+    )
 
 
 def _longer_by_one(f: Callable[..., Any]) -> None:
@@ -211,7 +224,8 @@ def _longer_on_many(f: Callable[..., Any]) -> None:
     users = rng.normal(size=(20, 5)).astype(np.float32)
     more, asked = (np.asarray(m, dtype=np.float64) for m in _pair(f(items, users), "lengthen"))
     expect(
-        np.isfinite(more).all(), "`lengthen` returned numbers that are not finite for 200 items of float32."
+        np.isfinite(more).all(),
+        "`lengthen` returned numbers that are not finite for 200 items of float32.",
     )
     distances = ((asked[:, None] - more[None]) ** 2).sum(axis=2)
     inner = users.astype(np.float64) @ items.T.astype(np.float64)
@@ -255,7 +269,10 @@ def _side_features(f: Callable[..., Any]) -> None:
     )
     linear = x @ w1
     inside = np.array(
-        [sum(x[r, j] * x[r, m] * (v[j] @ v[m]) for j in range(4) for m in range(j)) for r in range(2)]
+        [
+            sum(x[r, j] * x[r, m] * (v[j] @ v[m]) for j in range(4) for m in range(j))
+            for r in range(2)
+        ]
     )
     expect(
         not np.allclose(got[:, 2], linear),
@@ -330,15 +347,17 @@ def _allowed_by_hand(f: Callable[..., Any]) -> None:
 def _allowed_at_the_ends(f: Callable[..., Any]) -> None:
     name = "first_allowed"
     found = np.array([[2, -1, 0, -1]])
-    got = _matrix(f(found, np.zeros((1, 3), dtype=bool), 3), f"`{name}` for 1 user and k=3", (1, 3)).astype(
-        int
-    )
+    got = _matrix(
+        f(found, np.zeros((1, 3), dtype=bool), 3), f"`{name}` for 1 user and k=3", (1, 3)
+    ).astype(int)
     expect(
         np.array_equal(got[0], [2, 0, -1]),
         f"an index that finds nothing answers -1, which is no item: 2, -1, 0, -1 gives 2, 0, -1; `{name}` says {got[0].tolist()}.",
     )
     got = _matrix(
-        f(np.array([[1, 0]]), np.zeros((1, 3), dtype=bool), 4), f"`{name}` for 2 found items and k=4", (1, 4)
+        f(np.array([[1, 0]]), np.zeros((1, 3), dtype=bool), 4),
+        f"`{name}` for 2 found items and k=4",
+        (1, 4),
     ).astype(int)
     expect(
         np.array_equal(got[0], [1, 0, -1, -1]),

@@ -56,7 +56,10 @@ def _trigrams_of_words(f: Callable[..., Any]) -> None:
         sorted(f("aaaa")) == sorted(trigrams("aaaa")),
         "'aaaa' has 'aaa' twice: `trigrams` must keep both, a bag counts.",
     )
-    expect(list(f("ж")) == ["#ж#"], "one letter of any script has one trigram: `trigrams('ж')` is '#ж#'.")
+    expect(
+        list(f("ж")) == ["#ж#"],
+        "one letter of any script has one trigram: `trigrams('ж')` is '#ж#'.",
+    )
 
 
 # 08.2

@@ -29,7 +29,10 @@ def _scores_of_toy_vectors(f: Callable[..., Any]) -> None:
         got.shape != (3, 4),
         "asked for the users 2 and 0 of three, `score_all` returned rows for all three: use `users` to pick rows.",
     )
-    expect(got.shape != (4, 2), "`score_all` returned items × users, (4, 2); expected users × items, (2, 4).")
+    expect(
+        got.shape != (4, 2),
+        "`score_all` returned items × users, (4, 2); expected users × items, (2, 4).",
+    )
     got = numbers(value, "score_all", (2, 4))
     expect(
         not np.allclose(got, want[::-1]),
@@ -60,7 +63,10 @@ def _pair(value: Any) -> tuple[list[int], list[int]]:
     lists = []
     for part, name in zip(value, ("inputs", "targets"), strict=True):
         array = np.asarray(part)
-        expect(array.ndim == 1, f"the {name} of `cut` have the shape {array.shape}, expected one dimension.")
+        expect(
+            array.ndim == 1,
+            f"the {name} of `cut` have the shape {array.shape}, expected one dimension.",
+        )
         lists.append([int(item) for item in array])
     return lists[0], lists[1]
 
@@ -69,19 +75,25 @@ def _cut_a_short_one(f: Callable[..., Any]) -> None:
     history = np.array([4, 0, 7, 2, 9])
     inputs, targets = _pair(f(history, 2, 5))
     where = "history 4 0 7 2 9, k=2, width=5"
-    expect(targets != [4, 0], f"{where}: `cut` took the first two as targets; the last two are the latest.")
+    expect(
+        targets != [4, 0],
+        f"{where}: `cut` took the first two as targets; the last two are the latest.",
+    )
     expect(targets == [2, 9], f"{where}: the targets must be 2 9, `cut` says {targets}.")
     expect(
         inputs[:3] != [-1, -1, 4],
         f"{where}: `cut` padded at the start of the inputs; the padding belongs at the end.",
     )
-    expect(len(inputs) == 5, f"{where}: `cut` returned {len(inputs)} inputs, expected `width` of them.")
+    expect(
+        len(inputs) == 5, f"{where}: `cut` returned {len(inputs)} inputs, expected `width` of them."
+    )
     expect(
         not set(targets) & set(inputs),
         f"{where}: a target stands among the inputs {inputs} of `cut`: the network would be told the answer.",
     )
     expect(
-        0 not in inputs[3:], f"{where}: `cut` padded with 0, but 0 is the index of an item; padding is −1."
+        0 not in inputs[3:],
+        f"{where}: `cut` padded with 0, but 0 is the index of an item; padding is −1.",
     )
     expect(inputs == [4, 0, 7, -1, -1], f"{where}: `cut` returned the inputs {inputs}.")
 
@@ -107,7 +119,8 @@ def _cut_at_the_ends(f: Callable[..., Any]) -> None:
         )
     inputs, targets = _pair(f([], 2, 3))
     expect(
-        (inputs, targets) == ([-1, -1, -1], []), "an empty history must give only padding, and no targets."
+        (inputs, targets) == ([-1, -1, -1], []),
+        "an empty history must give only padding, and no targets.",
     )
 
 
@@ -140,15 +153,21 @@ def _sum_of_toy_rows(f: Callable[..., Any]) -> None:
         not np.allclose(got[0], [2.5, 25]),
         "`masked_sum` must add the rows, not average them: 0, 2, −1 gives 5 in the first column.",
     )
-    expect(np.allclose(got[0], [5, 50]), f"the list 0, 2, −1 gives (5, 50); `masked_sum` says {got[0]}.")
     expect(
-        np.allclose(got[2], 0), f"a row of only −1 must give zeros, `masked_sum` says {got[2]}: what is left?"
+        np.allclose(got[0], [5, 50]),
+        f"the list 0, 2, −1 gives (5, 50); `masked_sum` says {got[0]}.",
+    )
+    expect(
+        np.allclose(got[2], 0),
+        f"a row of only −1 must give zeros, `masked_sum` says {got[2]}: what is left?",
     )
     expect(
         np.allclose(got[3], [5, 50]),
         "an item that stands twice in a list counts twice; `masked_sum` of 1, 1, 0 must be (5, 50).",
     )
-    expect(np.allclose(got, masked_sum(table, padded)), "`masked_sum` is off for the list 3, −1, −1.")
+    expect(
+        np.allclose(got, masked_sum(table, padded)), "`masked_sum` is off for the list 3, −1, −1."
+    )
 
 
 def _sum_at_the_ends(f: Callable[..., Any]) -> None:
@@ -176,11 +195,18 @@ def _loss_by_hand(f: Callable[..., Any]) -> None:
     scores, taken = np.log(np.array([[1.0, 2.0, 5.0]])), np.array([[1, 1, 0]])
     got = number(f(scores, taken), name)
     want = float(np.log(8) + np.log(4))
-    where = "one user, scores log 1, log 2, log 5, the first two taken: the shares are 1/8, 2/8, 5/8"
-    expect(not np.isclose(got, -want), f"{where}. `{name}` is negative: a loss is minus the logarithm.")
-    expect(not np.isclose(got, want / 3), f"{where}. `{name}` took the mean over items; add them up.")
+    where = (
+        "one user, scores log 1, log 2, log 5, the first two taken: the shares are 1/8, 2/8, 5/8"
+    )
     expect(
-        not np.isclose(got, want / 2), f"{where}. `{name}` took the mean over the taken items; add them up."
+        not np.isclose(got, -want), f"{where}. `{name}` is negative: a loss is minus the logarithm."
+    )
+    expect(
+        not np.isclose(got, want / 3), f"{where}. `{name}` took the mean over items; add them up."
+    )
+    expect(
+        not np.isclose(got, want / 2),
+        f"{where}. `{name}` took the mean over the taken items; add them up.",
     )
     expect(
         not np.isclose(got, np.log(2) + np.log(1.5) + np.log(6)),
@@ -221,7 +247,9 @@ def _loss_of_large_scores(f: Callable[..., Any]) -> None:
 
 def log_normalizer(drawn_scores: np.ndarray, drawn_chances: np.ndarray) -> float:
     """Return the log of the estimated sum of exponentials over the catalog."""
-    corrected = np.asarray(drawn_scores, float) - np.log(len(drawn_scores) * np.asarray(drawn_chances))
+    corrected = np.asarray(drawn_scores, float) - np.log(
+        len(drawn_scores) * np.asarray(drawn_chances)
+    )
     top = corrected.max()
     return float(top + np.log(np.exp(corrected - top).sum()))
 
@@ -235,13 +263,21 @@ def _normalizer_by_hand(f: Callable[..., Any]) -> None:
         not np.isclose(got, np.log(7)) and not np.isclose(got, np.log(3.5)),
         f"{where}. `{name}` left the chances out: that is the sum without the correction.",
     )
-    expect(not np.isclose(got, np.log(46)), f"{where}. `{name}` added the two; it is a mean over the draws.")
+    expect(
+        not np.isclose(got, np.log(46)),
+        f"{where}. `{name}` added the two; it is a mean over the draws.",
+    )
     expect(
         not np.isclose(got, np.log(0.95)),
         f"{where}. `{name}` multiplied by the chance: what is drawn often must count *less*.",
     )
-    expect(not np.isclose(got, 23), f"{where}. `{name}` returned the sum itself; take its logarithm.")
-    expect(np.isclose(got, np.log(23)), f"{where}. `{name}` must be log 23 = 3.135, yours says {got:.4g}.")
+    expect(
+        not np.isclose(got, 23), f"{where}. `{name}` returned the sum itself; take its logarithm."
+    )
+    expect(
+        np.isclose(got, np.log(23)),
+        f"{where}. `{name}` must be log 23 = 3.135, yours says {got:.4g}.",
+    )
 
 
 def _normalizer_of_large_scores(f: Callable[..., Any]) -> None:
@@ -253,7 +289,8 @@ def _normalizer_of_large_scores(f: Callable[..., Any]) -> None:
     )
     want = 1000 + np.log1p(np.exp(-1))
     expect(
-        np.isclose(got, want), f"scores 1,000 and 999, chances .5: expected {want:.3f}, yours says {got:.3f}."
+        np.isclose(got, want),
+        f"scores 1,000 and 999, chances .5: expected {want:.3f}, yours says {got:.3f}.",
     )
 
 
@@ -283,7 +320,8 @@ def _divergence_by_hand(f: Callable[..., Any]) -> None:
         "means 2, 0, 1 with variance 1 gave 5: does `divergence` have its factor ½?",
     )
     expect(
-        np.isclose(got[1], 2.5), f"means 2, 0, 1 with variance 1 have 2.5; `divergence` says {got[1]:.4g}."
+        np.isclose(got[1], 2.5),
+        f"means 2, 0, 1 with variance 1 have 2.5; `divergence` says {got[1]:.4g}.",
     )
     want = (4 - 1 - np.log(4)) / 2
     expect(

@@ -41,7 +41,9 @@ _REASONS = {
 
 
 def _every_row_is_decided(table: Any) -> None:
-    expect(isinstance(table, dict), f"`decision` is a {type(table).__name__}, expected a dictionary.")
+    expect(
+        isinstance(table, dict), f"`decision` is a {type(table).__name__}, expected a dictionary."
+    )
     if all(v is Ellipsis for v in table.values()):
         raise NotImplementedError
     missing = [k for k in DECISION if k not in table]
@@ -86,12 +88,17 @@ class _Stream:
         )
         refused = self.script[self.calls] if self.calls < len(self.script) else set()
         self.calls += 1
-        expect(self.calls < 20, "`put_all` keeps calling although the stream has taken every record.")
+        expect(
+            self.calls < 20, "`put_all` keeps calling although the stream has taken every record."
+        )
         results = []
         for place, record in enumerate(Records):
             if place in refused:
                 results.append(
-                    {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"}
+                    {
+                        "ErrorCode": "ProvisionedThroughputExceededException",
+                        "ErrorMessage": "slow down",
+                    }
                 )
             else:
                 self.held.append(record["PartitionKey"])
@@ -168,10 +175,12 @@ def _ips_by_hand(f: Callable[..., Any]) -> None:
         f"{story}: `ips` multiplied by the chance; the rarer, the *more* a click stands for.",
     )
     expect(
-        abs(got - 12.0) > 1e-9, f"{story}: `ips` returned the sum of the weights, expected a mean over `n`."
+        abs(got - 12.0) > 1e-9,
+        f"{story}: `ips` returned the sum of the weights, expected a mean over `n`.",
     )
     expect(
-        abs(got - 1.2) < 1e-9, f"{story}: weights 2 and 10 for the two clicks, over 10; `ips` says {got:.4g}."
+        abs(got - 1.2) < 1e-9,
+        f"{story}: weights 2 and 10 for the two clicks, over 10; `ips` says {got:.4g}.",
     )
     expect(
         abs(number(f([1, 1], [1.0, 1.0], 2), "ips") - 1) < 1e-9,
@@ -182,7 +191,8 @@ def _ips_by_hand(f: Callable[..., Any]) -> None:
 def _ips_is_clipped(f: Callable[..., Any]) -> None:
     got = number(f(np.array([1, 0, 1]), np.array([0.5, 0.5, 0.1]), 10, clip=4), "ips")
     expect(
-        abs(got - 1.2) > 1e-9, "`ips` with `clip=4` is the same as without: no weight may be above `clip`."
+        abs(got - 1.2) > 1e-9,
+        "`ips` with `clip=4` is the same as without: no weight may be above `clip`.",
     )
     expect(
         abs(got - 0.8) > 1e-9,
@@ -194,7 +204,8 @@ def _ips_is_clipped(f: Callable[..., Any]) -> None:
     )
     got = number(f(np.array([1]), np.array([0.5]), 2, clip=4), "ips")
     expect(
-        abs(got - 1.0) < 1e-9, f"a weight of 2 is below `clip=4` and stays; `ips` says {got:.4g}, expected 1."
+        abs(got - 1.0) < 1e-9,
+        f"a weight of 2 is below `clip=4` and stays; `ips` says {got:.4g}, expected 1.",
     )
 
 
@@ -361,7 +372,10 @@ def _drift_counts(sql: Any) -> None:
         f"`drift` gives the columns {columns}, expected item, before and after.",
     )
     found = {r[0]: (r[1], r[2]) for r in rows}
-    expect(None not in found, "`drift` has a row without an item: answers have none; count impressions.")
+    expect(
+        None not in found,
+        "`drift` has a row without an item: answers have none; count impressions.",
+    )
     expect(
         len(rows) == len(found),
         "`drift` has several rows for an item, expected one: group by the item alone.",
@@ -370,13 +384,18 @@ def _drift_counts(sql: Any) -> None:
         {0, 1} <= set(found),
         "items 0 and 1 were shown only before the cut, and `drift` lost them: both periods stand in one row.",
     )
-    expect({4, 5} <= set(found), "items 4 and 5 were shown only after the cut, and `drift` lost them.")
+    expect(
+        {4, 5} <= set(found), "items 4 and 5 were shown only after the cut, and `drift` lost them."
+    )
     n = {0: (37, 0), 1: (37, 0), 2: (37, 49), 3: (37, 49), 4: (0, 49), 5: (0, 49)}
     expect(
         found[0][0] != 37 + 37,
         "`drift` counted 74 events of item 0 before the cut, 37 of them clicks: count impressions only.",
     )
-    expect(all(v is not None for v in found[4]), "`drift` says NULL for item 4 before the cut, expected 0.")
+    expect(
+        all(v is not None for v in found[4]),
+        "`drift` says NULL for item 4 before the cut, expected 0.",
+    )
     expect(
         tuple(found[2]) != (86, 86),
         "`drift` counts all impressions in both columns: `count` counts rows, also where the comparison is 0.",

@@ -31,7 +31,9 @@ def _read(path: Path) -> set[str]:
     """Return the ids stored at ``path``; a damaged file is set aside under another name."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(stored, dict) or not all(isinstance(k, str) for k in stored.get("done", {})):
+        if not isinstance(stored, dict) or not all(
+            isinstance(k, str) for k in stored.get("done", {})
+        ):
             raise ValueError("not a progress file")
         return set(stored.get("done", []))
     except FileNotFoundError:
@@ -102,7 +104,9 @@ def mark_done(exercise_id: str) -> str | None:
                 raise
         _problem = None
     except OSError as error:
-        _problem = f"progress is kept until this kernel stops, but not on disk ({error.strerror or error})"
+        _problem = (
+            f"progress is kept until this kernel stops, but not on disk ({error.strerror or error})"
+        )
     return _problem
 
 
@@ -113,7 +117,9 @@ def reset(chapter: str | None = None) -> None:
     path = progress_file()
     if path is not None and path.exists():
         with _locked(path):
-            path.write_text(json.dumps({"version": 1, "done": sorted(keep)}, indent=1), encoding="utf-8")
+            path.write_text(
+                json.dumps({"version": 1, "done": sorted(keep)}, indent=1), encoding="utf-8"
+            )
 
 
 class Progress:
@@ -137,7 +143,9 @@ class Progress:
 
     def __repr__(self) -> str:
         """Return one line a chapter."""
-        return "\n".join(f"Chapter {name}: {n} of {total} exercises done" for name, n, total in self.rows)
+        return "\n".join(
+            f"Chapter {name}: {n} of {total} exercises done" for name, n, total in self.rows
+        )
 
     def _repr_html_(self) -> str:
         lines = []

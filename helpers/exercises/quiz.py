@@ -11,12 +11,18 @@ if TYPE_CHECKING:
 
 
 def _plain(quiz: Quiz, result: Message) -> str:
-    lines = [quiz.question, *(f"  {letter}) {text}" for letter, text in quiz.options.items()), repr(result)]
+    lines = [
+        quiz.question,
+        *(f"  {letter}) {text}" for letter, text in quiz.options.items()),
+        repr(result),
+    ]
     return "\n".join(lines)
 
 
 def _static(quiz: Quiz, result: Message) -> str:
-    items = "".join(f"<li>{letter}) {with_code(text)}</li>" for letter, text in quiz.options.items())
+    items = "".join(
+        f"<li>{letter}) {with_code(text)}</li>" for letter, text in quiz.options.items()
+    )
     question = with_code(quiz.question)
     return f'<p><strong>{question}</strong></p><ul style="list-style:none">{items}</ul>{result._repr_html_()}'
 
@@ -35,9 +41,14 @@ def show_quiz(quiz: Quiz, choice: Any = None) -> None:
     from IPython.display import display
 
     result = quiz.check(choice)
-    valid = result.outcome in (Outcome.PASS, Outcome.FAIL) and str(choice).strip().lower() in quiz.options
+    valid = (
+        result.outcome in (Outcome.PASS, Outcome.FAIL)
+        and str(choice).strip().lower() in quiz.options
+    )
     buttons = widgets.RadioButtons(  # their labels are text and nothing else
-        options=[(f"{letter}) {text.replace('`', '')}", letter) for letter, text in quiz.options.items()],
+        options=[
+            (f"{letter}) {text.replace('`', '')}", letter) for letter, text in quiz.options.items()
+        ],
         value=str(choice).strip().lower() if valid else None,
         layout=widgets.Layout(width="auto"),
         style={"description_width": "initial"},

@@ -47,7 +47,9 @@ class Seen:
         """
         users, items = np.asarray(users, dtype=np.int64), np.asarray(items, dtype=np.int64)
         if users.shape != items.shape or users.ndim != 1:
-            raise ValueError(f"users {users.shape} and items {items.shape}: expected as many of each")
+            raise ValueError(
+                f"users {users.shape} and items {items.shape}: expected as many of each"
+            )
         if len(users) and (users.min() < 0 or users.max() >= n_users or items.min() < 0):
             raise IndexError(
                 f"users must be in 0..{n_users - 1} and items from 0: contiguous indices, not ids"

@@ -46,7 +46,9 @@ def _vectors(array: np.ndarray, name: str, width: int | None = None) -> np.ndarr
             f"{name}: vectors of {array.shape[1]} numbers, but the index holds vectors of {width}"
         )
     if not np.isfinite(array).all():
-        raise ValueError(f"{name}: row {np.flatnonzero(~np.isfinite(array).all(axis=1))[0]} is not finite")
+        raise ValueError(
+            f"{name}: row {np.flatnonzero(~np.isfinite(array).all(axis=1))[0]} is not finite"
+        )
     return array
 
 
@@ -108,7 +110,9 @@ class VectorIndex:
         seed: int = 0,
     ) -> None:
         if kind not in KINDS or metric not in METRICS:
-            raise ValueError(f"kind={kind!r}, metric={metric!r}: expected one of {KINDS} and of {METRICS}")
+            raise ValueError(
+                f"kind={kind!r}, metric={metric!r}: expected one of {KINDS} and of {METRICS}"
+            )
         vectors = _vectors(vectors, "vectors")
         n, self.width = vectors.shape
         if not n:
@@ -130,7 +134,9 @@ class VectorIndex:
         self.effort = effort
         self.faiss = self._build(np.ascontiguousarray(vectors), codes, links, build_effort, seed)
 
-    def _build(self, vectors: np.ndarray, codes: int, links: int, build_effort: int, seed: int) -> Any:
+    def _build(
+        self, vectors: np.ndarray, codes: int, links: int, build_effort: int, seed: int
+    ) -> Any:
         faiss = import_faiss()
 
         width = vectors.shape[1]
@@ -148,7 +154,9 @@ class VectorIndex:
             else:
                 bits = min(8, max(1, int(math.log2(len(vectors)))))
                 index = faiss.IndexIVFPQ(coarse, width, self.cells, codes, bits, metric)
-                index.do_polysemous_training = False  # ten seconds for codes that search never compares
+                index.do_polysemous_training = (
+                    False  # ten seconds for codes that search never compares
+                )
                 codes_training = index.pq.cp
                 codes_training.seed = seed
                 codes_training.niter = 8  # 25 rounds find no more, in three times the time
@@ -197,10 +205,14 @@ class VectorIndex:
             ``k`` is not from 1 to the number of vectors, or shapes do not fit.
         """
         if not 1 <= k <= self.size:
-            raise ValueError(f"k={k}: expected 1 to {self.size}, the number of vectors in the index")
+            raise ValueError(
+                f"k={k}: expected 1 to {self.size}, the number of vectors in the index"
+            )
         queries = _vectors(queries, "queries", self.width)
         if seen is not None and len(seen) != len(queries):
-            raise ValueError(f"seen has {len(seen)} rows for {len(queries)} queries: expected one each")
+            raise ValueError(
+                f"seen has {len(seen)} rows for {len(queries)} queries: expected one each"
+            )
         if allowed is not None and np.shape(allowed) != (self.size,):
             raise ValueError(f"allowed has shape {np.shape(allowed)}: expected ({self.size},)")
         queries = self._prepared(queries)

@@ -30,7 +30,9 @@ def recall_at_k(found: np.ndarray, truth: np.ndarray) -> float:
     """
     found, truth = np.asarray(found), np.asarray(truth)
     if found.shape != truth.shape or not truth.size:
-        raise ValueError(f"found {found.shape} and truth {truth.shape}: expected equal shapes, not empty")
+        raise ValueError(
+            f"found {found.shape} and truth {truth.shape}: expected equal shapes, not empty"
+        )
     width = int(max(found.max(), truth.max())) + 2
     rows = np.arange(len(truth))[:, None] * width
     return float(np.isin(rows + truth + 1, np.where(found >= 0, rows + found + 1, -1)).mean())

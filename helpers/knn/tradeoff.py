@@ -39,7 +39,9 @@ def vectors_like(fitted: np.ndarray, n: int, rng: np.random.Generator) -> np.nda
     fitted = np.asarray(fitted, dtype=np.float64)
     variances, axes = np.linalg.eigh(np.cov(fitted.T))
     spread = axes * np.sqrt(np.maximum(variances, 0))
-    return (fitted.mean(axis=0) + rng.normal(size=(n, fitted.shape[1])) @ spread.T).astype(np.float32)
+    return (fitted.mean(axis=0) + rng.normal(size=(n, fitted.shape[1])) @ spread.T).astype(
+        np.float32
+    )
 
 
 def trade_off(
@@ -74,7 +76,9 @@ def trade_off(
             ("Flat", "-", recall_at_k(flat, truth), 1.0, seconds)
         ]
         for kind, (name, knob, settings) in LADDERS.items():
-            index = VectorIndex(vectors, kind, codes=12, links=16, build_effort=40, as_distance=as_distance)
+            index = VectorIndex(
+                vectors, kind, codes=12, links=16, build_effort=40, as_distance=as_distance
+            )
             counter = faiss.cvar.hnsw_stats if kind == "hnsw" else faiss.cvar.indexIVF_stats
             for setting in settings:
                 counter.reset()
@@ -106,7 +110,9 @@ def cheapest(table: pd.DataFrame, wanted: float) -> pd.DataFrame:
     return table[table["recall"] >= wanted].drop_duplicates("index").set_index("index")
 
 
-def _twice(index: VectorIndex, queries: np.ndarray, k: int, **settings: Any) -> tuple[np.ndarray, float]:
+def _twice(
+    index: VectorIndex, queries: np.ndarray, k: int, **settings: Any
+) -> tuple[np.ndarray, float]:
     """Search all queries two times; what was found, and the seconds of the faster one."""
     took = []
     for _ in range(2):

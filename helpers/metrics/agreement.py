@@ -39,7 +39,9 @@ def contradictions(one: npt.ArrayLike, other: npt.ArrayLike, atol: float = 1e-9)
     """
     a, b = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
     if a.ndim != 1 or a.shape != b.shape:
-        raise ValueError(f"scores of shapes {a.shape} and {b.shape}; expected two rows of equal length")
+        raise ValueError(
+            f"scores of shapes {a.shape} and {b.shape}; expected two rows of equal length"
+        )
     if np.isnan(a).any() or np.isnan(b).any():
         raise ValueError("a score is NaN; expected numbers")
     order = np.argsort(-b, kind="stable")

@@ -142,7 +142,9 @@ def rmse_gap(
     who = np.asarray(users)
     sizes = [part.size for part in (left, right, truth, who)]
     if len(set(sizes)) > 1:
-        raise ValueError(f"first, second, actual, users have {sizes} values: expected as many in each")
+        raise ValueError(
+            f"first, second, actual, users have {sizes} values: expected as many in each"
+        )
     _, unit = np.unique(who, return_inverse=True)
     rows = np.bincount(unit)
     ours, theirs = (np.bincount(unit, (part - truth) ** 2) for part in (left, right))
@@ -155,7 +157,9 @@ def rmse_gap(
     return bootstrap_interval(np.arange(len(rows)), difference, n, seed, level)
 
 
-def _resample(array: np.ndarray, statistic: Callable[..., np.ndarray], n: int, seed: int) -> np.ndarray:
+def _resample(
+    array: np.ndarray, statistic: Callable[..., np.ndarray], n: int, seed: int
+) -> np.ndarray:
     generator = np.random.default_rng(seed)
     rows = max(1, _BLOCK // array.size)
     blocks = []
@@ -168,7 +172,9 @@ def _resample(array: np.ndarray, statistic: Callable[..., np.ndarray], n: int, s
 def _checked(values: ArrayLike, name: str, n: int, level: float) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name}: expected one dimension and at least one value, got shape {array.shape}")
+        raise ValueError(
+            f"{name}: expected one dimension and at least one value, got shape {array.shape}"
+        )
     if not np.isfinite(array).all():
         where = int(np.flatnonzero(~np.isfinite(array))[0])
         raise ValueError(f"{name}: expected finite numbers, got {array[where]} at position {where}")

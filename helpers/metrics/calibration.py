@@ -80,7 +80,9 @@ def calibration(
     if not np.isin(y, (0.0, 1.0)).all():
         raise ValueError("outcomes hold other numbers than 0 and 1")
     if bins < 1 or strategy not in ("width", "quantile"):
-        raise ValueError(f"bins={bins}, strategy={strategy!r}; expected 1 or more, width or quantile")
+        raise ValueError(
+            f"bins={bins}, strategy={strategy!r}; expected 1 or more, width or quantile"
+        )
     if strategy == "width":
         which = np.minimum((p * bins).astype(np.int64), bins - 1)
     else:

@@ -10,7 +10,10 @@ import numpy.typing as npt
 from helpers.metrics.pairs import as_pairs, check_ids, user_name
 from helpers.metrics.ranks import Ranks, Ties, check_scores, check_ties, settle
 
-_EXACT, _PARTS = 256, 256  # places of a tied item that are listed one by one, and parts of the others
+_EXACT, _PARTS = (
+    256,
+    256,
+)  # places of a tied item that are listed one by one, and parts of the others
 PADDING = -1  # fills candidate rows that are shorter than the longest
 
 
@@ -124,7 +127,9 @@ def expected_sampled(
     Krichene and Rendle 2020, "On sampled metrics for item recommendation".
     """
     if len(ranks.row) != len(ranks.users):
-        raise ValueError(f"{len(ranks.row)} held-out items of {len(ranks.users)} users; expected one a user")
+        raise ValueError(
+            f"{len(ranks.row)} held-out items of {len(ranks.users)} users; expected one a user"
+        )
     if n_negatives < 1 or k < 1 or metric not in ("hit_rate", "ndcg"):
         raise ValueError(
             f"n_negatives={n_negatives}, k={k}, metric={metric!r}; "
@@ -137,7 +142,11 @@ def expected_sampled(
     value = np.zeros(len(owner))
     for j in range(k):  # j sampled negatives stand above the item
         gain = 1.0 if metric == "hit_rate" else 1.0 / np.log2(j + 2)
-        log_p = _log_choose(above, j) + _log_choose(others - above, drawn - j) - _log_choose(others, drawn)
+        log_p = (
+            _log_choose(above, j)
+            + _log_choose(others - above, drawn - j)
+            - _log_choose(others, drawn)
+        )
         value += gain * np.exp(log_p)
     return np.bincount(owner, weights=value * weight, minlength=len(ranks.users)) / ranks.tied
 
@@ -155,7 +164,9 @@ def _positions(
     rest = ranks.tied - single
     parts = np.minimum(rest, _PARTS)
     owner = np.repeat(np.arange(len(ranks.users)), single + parts)
-    turn = np.arange(len(owner)) - np.repeat(np.cumsum(single + parts) - single - parts, single + parts)
+    turn = np.arange(len(owner)) - np.repeat(
+        np.cumsum(single + parts) - single - parts, single + parts
+    )
     width = (rest / np.maximum(parts, 1))[owner]
     late = turn >= single[owner]
     place = np.where(late, single[owner] + (turn - single[owner] + 0.5) * width - 0.5, turn)
@@ -184,7 +195,10 @@ def _refuse_duplicates(items: npt.NDArray[Any], names: npt.NDArray[Any]) -> None
 
 
 def _relevant(
-    items: npt.NDArray[Any], names: npt.NDArray[Any], users: npt.NDArray[Any], held: npt.NDArray[Any]
+    items: npt.NDArray[Any],
+    names: npt.NDArray[Any],
+    users: npt.NDArray[Any],
+    held: npt.NDArray[Any],
 ) -> npt.NDArray[np.bool_]:
     """Mark the held-out candidates, after checking that every row has all of its own."""
     width = int(max(items.max(initial=0), held.max(initial=0))) + 1
@@ -200,5 +214,7 @@ def _relevant(
     relevant = np.isin(keys, pairs)
     empty = np.flatnonzero(~relevant.any(axis=1))
     if len(empty):
-        raise ValueError(f"user {names[empty[0]]} has candidates but no held-out item; expected at least one")
+        raise ValueError(
+            f"user {names[empty[0]]} has candidates but no held-out item; expected at least one"
+        )
     return relevant

@@ -113,7 +113,9 @@ def leave_out(
     seen_value = matrix[seen_row, seen_item]
     start, end = _spans(row)
     count = end - start
-    for turn in range(min(int(count.max()), _SORT_FROM - 1)):  # the first pair of every row, the second, ...
+    for turn in range(
+        min(int(count.max()), _SORT_FROM - 1)
+    ):  # the first pair of every row, the second, ...
         pairs = start[(count > turn) & (count < _SORT_FROM)] + turn
         pair_of = np.full(len(matrix), -1, dtype=np.int64)
         pair_of[row[pairs]] = pairs

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from helpers.metrics.pairs import as_pairs, check_ids
 from helpers.metrics.ranks import check_scores, rows_of, seen_rows
 
-_CELLS = 1 << 20  # scores looked at at a time: copies of a whole matrix would be the peak of a chapter
+_CELLS = (
+    1 << 20
+)  # scores looked at at a time: copies of a whole matrix would be the peak of a chapter
 
 
 def top_k(
@@ -70,7 +72,9 @@ def _best(matrix: npt.NDArray[Any], k: int, start: int) -> npt.NDArray[np.int64]
     limit = -np.partition(-matrix, k - 1, axis=1)[:, k - 1 : k]
     if np.isneginf(limit).any():
         short = start + int(np.flatnonzero(np.isneginf(limit[:, 0]))[0])
-        raise ValueError(f"row {short} has fewer than k={k} items left that are not seen; use a smaller k")
+        raise ValueError(
+            f"row {short} has fewer than k={k} items left that are not seen; use a smaller k"
+        )
     # all above the limit, then as many at the limit as still fit, in order of index
     above, at = matrix > limit, matrix == limit
     at &= np.cumsum(at, axis=1, dtype=np.int32) <= k - above.sum(axis=1, keepdims=True)
@@ -92,7 +96,9 @@ def coverage(lists: npt.ArrayLike, n_items: int) -> float:
     return len(np.unique(check_ids(lists, n_items, "item"))) / n_items
 
 
-def novelty(lists: npt.ArrayLike, train: Any, *, n_users: int | None = None) -> npt.NDArray[np.float64]:
+def novelty(
+    lists: npt.ArrayLike, train: Any, *, n_users: int | None = None
+) -> npt.NDArray[np.float64]:
     """Mean surprise of each user's list, in bits: how rarely its items were taken before.
 
     An item that `count` of `n_users` users took carries
@@ -179,7 +185,10 @@ def genre_calibration(
     items = check_ids(lists, len(shares), "item")
     pairs = as_pairs(history, "history", n_users=len(items), n_items=len(shares))
     taken = np.stack(
-        [np.bincount(pairs.users, weights=column[pairs.items], minlength=len(items)) for column in shares.T],
+        [
+            np.bincount(pairs.users, weights=column[pairs.items], minlength=len(items))
+            for column in shares.T
+        ],
         axis=1,
     )
     shown = shares[items].sum(axis=1)

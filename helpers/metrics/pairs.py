@@ -24,7 +24,9 @@ class Pairs(NamedTuple):
     n_items: int
 
 
-def as_pairs(source: Any, what: str, *, n_users: int | None = None, n_items: int | None = None) -> Pairs:
+def as_pairs(
+    source: Any, what: str, *, n_users: int | None = None, n_items: int | None = None
+) -> Pairs:
     """Return the pairs of `source`, checked against the size of the matrix.
 
     Parameters
@@ -64,7 +66,9 @@ def as_pairs(source: Any, what: str, *, n_users: int | None = None, n_items: int
         )
     n_users = int(users.max(initial=-1)) + 1 if n_users is None else n_users
     n_items = int(items.max(initial=-1)) + 1 if n_items is None else n_items
-    return Pairs(check_ids(users, n_users, "user"), check_ids(items, n_items, "item"), n_users, n_items)
+    return Pairs(
+        check_ids(users, n_users, "user"), check_ids(items, n_items, "item"), n_users, n_items
+    )
 
 
 def check_ids(ids: npt.ArrayLike, size: int, kind: str) -> npt.NDArray[np.int32]:

@@ -41,7 +41,9 @@ def hit_rate(ranks: Ranks, k: int = 10) -> FloatArray:
     # the group of the best held-out item has `places` of its `size` positions inside the top k
     places = np.clip(k - ranks.above[first], 0, size)
     missed = np.ones(len(first))
-    for j in range(int(relevant.max())):  # all `relevant` items fall outside: C(size-places, r) / C(size, r)
+    for j in range(
+        int(relevant.max())
+    ):  # all `relevant` items fall outside: C(size-places, r) / C(size, r)
         left = size - j
         missed *= np.where(j < relevant, np.maximum(left - places, 0) / np.maximum(left, 1), 1.0)
     return 1.0 - missed

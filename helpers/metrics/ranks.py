@@ -107,7 +107,9 @@ def rank_held_out(
     matrix = check_scores(scores)
     n_rows, n_items = matrix.shape
     row_of, n_users = rows_of(users, n_rows)
-    test = as_pairs(held_out, "held_out", n_users=None if users is not None else n_users, n_items=n_items)
+    test = as_pairs(
+        held_out, "held_out", n_users=None if users is not None else n_users, n_items=n_items
+    )
     inside = test.users < len(row_of)
     row = np.where(inside, row_of[np.where(inside, test.users, 0)], -1)
     keys = np.unique(row[row >= 0].astype(np.int64) * n_items + test.items[row >= 0])
@@ -186,7 +188,9 @@ def settle(
             assert lower is not None
             above = greater + lower[order]
         else:
-            new = np.flatnonzero((np.diff(row, prepend=-1) != 0) | (np.diff(greater, prepend=-1) != 0))
+            new = np.flatnonzero(
+                (np.diff(row, prepend=-1) != 0) | (np.diff(greater, prepend=-1) != 0)
+            )
             size = np.diff(np.append(new, len(row)))  # held-out items that share one score
             place = np.arange(len(row)) - np.repeat(new, size)
             above = greater + place + (equal - np.repeat(size, size) if ties == "worst" else 0)
@@ -203,7 +207,9 @@ def check_scores(scores: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return `scores` as a matrix of floats without NaN."""
     matrix = np.asarray(scores)
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"scores have shape {matrix.shape}; expected (n_users, n_items), one row a user")
+        raise ValueError(
+            f"scores have shape {matrix.shape}; expected (n_users, n_items), one row a user"
+        )
     if not np.issubdtype(matrix.dtype, np.floating):
         matrix = matrix.astype(np.float64)
     step = max(1, CELLS // matrix.shape[1])
@@ -211,7 +217,9 @@ def check_scores(scores: npt.ArrayLike) -> npt.NDArray[Any]:
         block = np.isnan(matrix[start : start + step])
         if block.any():
             row, item = np.argwhere(block)[0]
-            raise ValueError(f"scores hold NaN, first in row {start + row}, item {item}; expected numbers")
+            raise ValueError(
+                f"scores hold NaN, first in row {start + row}, item {item}; expected numbers"
+            )
     return matrix
 
 

@@ -64,7 +64,9 @@ def _numbers(values: ArrayLike, name: str) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         # (n, 1) minus (n,) would broadcast to (n, n) and return a plausible number
-        raise ValueError(f"{name}: expected one dimension, got shape {array.shape}; try {name}.ravel()")
+        raise ValueError(
+            f"{name}: expected one dimension, got shape {array.shape}; try {name}.ravel()"
+        )
     if array.size == 0:
         raise ValueError(f"{name}: expected at least one value, got none")
     finite = np.isfinite(array)

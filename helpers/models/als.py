@@ -90,7 +90,9 @@ class ImplicitALS:
         """
         shared = self.empty_weight * (other.T @ other)
         count = np.diff(taken.indptr)
-        penalty = (self.decay * (count + self.empty_weight * len(other))).astype(np.float32)[:, None]
+        penalty = (self.decay * (count + self.empty_weight * len(other))).astype(np.float32)[
+            :, None
+        ]
         owner = np.repeat(np.arange(len(rows)), count)
 
         def product(x: FloatArray) -> FloatArray:

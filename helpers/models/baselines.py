@@ -63,7 +63,9 @@ class BiasModel:
 
     def __init__(self, user_decay: float = 5.0, item_decay: float = 2.0, rounds: int = 20) -> None:
         if user_decay < 0 or item_decay < 0:
-            raise ValueError(f"user_decay={user_decay}, item_decay={item_decay}: expected 0 or more")
+            raise ValueError(
+                f"user_decay={user_decay}, item_decay={item_decay}: expected 0 or more"
+            )
         if rounds < 1:
             raise ValueError(f"rounds={rounds}: expected at least 1")
         self.user_decay = user_decay
@@ -83,8 +85,12 @@ class BiasModel:
         centered = ratings - self.mean
         self.user_bias = np.zeros(data.n_users)
         for _ in range(self.rounds):
-            self.item_bias = np.bincount(items, centered - self.user_bias[users], data.n_items) / item_weight
-            self.user_bias = np.bincount(users, centered - self.item_bias[items], data.n_users) / user_weight
+            self.item_bias = (
+                np.bincount(items, centered - self.user_bias[users], data.n_items) / item_weight
+            )
+            self.user_bias = (
+                np.bincount(users, centered - self.item_bias[items], data.n_users) / user_weight
+            )
         return self
 
     def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -75,5 +75,7 @@ def check_pairs(
     """
     users, items = check_indices(users, n_users, "users"), check_indices(items, n_items, "items")
     if len(users) != len(items):
-        raise ValueError(f"{len(users)} users and {len(items)} items: expected pairs, as many of each")
+        raise ValueError(
+            f"{len(users)} users and {len(items)} items: expected pairs, as many of each"
+        )
     return users, items

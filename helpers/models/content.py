@@ -38,7 +38,9 @@ def genre_rows(items: pd.DataFrame, names: Sequence[str] | None = None) -> spars
     """
     names = genre_names(items) if names is None else names
     column = {name: c for c, name in enumerate(names)}
-    cells = [(r, column[g]) for r, genres in enumerate(items["genres"]) for g in genres if g in column]
+    cells = [
+        (r, column[g]) for r, genres in enumerate(items["genres"]) for g in genres if g in column
+    ]
     row, col = np.array(cells, dtype=np.int64).reshape(-1, 2).T
     ones = np.ones(len(row), np.float32)
     return unit_rows(sparse.csr_matrix((ones, (row, col)), shape=(len(items), len(names))))
@@ -147,10 +149,14 @@ class ContentKNN:
     def fit(self, train: Interactions) -> ContentKNN:
         """Remember who took what, and which items training holds."""
         self.taken = binary_matrix(train)
-        self.warm = np.random.default_rng(self.seed).permutation(np.flatnonzero(train.item_counts()))
+        self.warm = np.random.default_rng(self.seed).permutation(
+            np.flatnonzero(train.item_counts())
+        )
         return self
 
-    def scores(self, users: npt.ArrayLike, items: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
+    def scores(
+        self, users: npt.ArrayLike, items: npt.ArrayLike | None = None
+    ) -> npt.NDArray[np.float32]:
         """Return the score of some items, by default of all, for some users: (len(users), len(items)).
 
         A vote is the cosine itself.
@@ -175,5 +181,7 @@ def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
     if not parts or min(weight for weight, _ in parts) < 0 or not total > 0:
         raise ValueError(f"weights {[w for w, _ in parts]}: expected 0 or more, and not all 0")
     return sparse.hstack(
-        [rows * np.float32(np.sqrt(weight / total)) for weight, rows in parts], format="csr", dtype=np.float32
+        [rows * np.float32(np.sqrt(weight / total)) for weight, rows in parts],
+        format="csr",
+        dtype=np.float32,
     )

@@ -73,7 +73,12 @@ class DeepMF:
             raise ValueError(
                 f"learning_rate={learning_rate}, values={values!r}: expected above 0, and 'stars' or 'clicks'"
             )
-        self.tower, self.epochs, self.ratio, self.batch_size = tuple(tower), epochs, ratio, batch_size
+        self.tower, self.epochs, self.ratio, self.batch_size = (
+            tuple(tower),
+            epochs,
+            ratio,
+            batch_size,
+        )
         self.learning_rate, self.values, self.seed = learning_rate, values, seed
 
     def fit(self, data: Interactions) -> DeepMF:
@@ -98,7 +103,9 @@ class DeepMF:
                 part = slice(start, tf.minimum(start + self.batch_size, n))
                 with tf.GradientTape() as tape:
                     p, q = _end(by_user, weights[:depth]), _end(by_item, weights[depth:])
-                    cosine = tf.reduce_sum(tf.gather(p, users[part]) * tf.gather(q, items[part]), axis=1)
+                    cosine = tf.reduce_sum(
+                        tf.gather(p, users[part]) * tf.gather(q, items[part]), axis=1
+                    )
                     loss = cross_entropy(labels[part], tf.maximum(cosine, LEAST))
                 optimizer.apply(tape.gradient(loss, [w.value for w in weights]), weights)
                 total += loss * tf.cast(part.stop - start, tf.float32)
@@ -110,7 +117,9 @@ class DeepMF:
         for number in range(self.epochs):
             rate = self.learning_rate * (1 - 0.9 * number / max(1, self.epochs - 1))
             optimizer.learning_rate = rate
-            examples = _epoch(sampler, stars, self.ratio, np.random.default_rng([self.seed, number]))
+            examples = _epoch(
+                sampler, stars, self.ratio, np.random.default_rng([self.seed, number])
+            )
             self.history.append(float(epoch(*(tf.constant(column) for column in examples))))
         self.user_ends = _end(by_user, weights[:depth]).numpy()
         self.item_ends = _end(by_item, weights[depth:]).numpy()
@@ -155,7 +164,9 @@ def _end(rows: Any, weights: list[Any]) -> Any:
     return tf.math.l2_normalize(x, axis=1)
 
 
-def _epoch(sampler: NegativeSampler, stars: FloatArray, ratio: int, rng: np.random.Generator) -> LabeledPairs:
+def _epoch(
+    sampler: NegativeSampler, stars: FloatArray, ratio: int, rng: np.random.Generator
+) -> LabeledPairs:
     """Positives with their stars as labels and fresh negatives with 0, shuffled."""
     examples = sampler.epoch(ratio, rng=rng, shuffle=False)
     labels = examples.labels.copy()

@@ -29,7 +29,9 @@ def layer_lines(model: keras.Model) -> str:
         shape = layer.output.shape[1:]
         size = " × ".join(map(str, shape)) if shape else "an index"
         feeds = _inputs_of(layer)
-        rows.append((layer.name, type(layer).__name__, size, f"from {', '.join(feeds)}" if feeds else ""))
+        rows.append(
+            (layer.name, type(layer).__name__, size, f"from {', '.join(feeds)}" if feeds else "")
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
     return "\n".join(lines)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 
-def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike = 1.0) -> npt.NDArray[np.float64]:
+def cosine_loss(
+    a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike = 1.0
+) -> npt.NDArray[np.float64]:
     """Return the cosine loss of each pair of rows.
 
     Parameters
@@ -55,13 +57,19 @@ def cosine_slopes(
     mark = np.broadcast_to(np.asarray(label, dtype=np.float64), left.shape[:-1])[..., None]
     push = (1 - mark) * (cosine > 0) - mark  # the loss's slope for the cosine
     push = push * (((left**2).sum(-1) > 0) & ((right**2).sum(-1) > 0))[..., None]
-    return push * (unit_b - cosine * unit_a) / length_a, push * (unit_a - cosine * unit_b) / length_b
+    return push * (unit_b - cosine * unit_a) / length_a, push * (
+        unit_a - cosine * unit_b
+    ) / length_b
 
 
-def _pair(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _pair(
+    a: npt.ArrayLike, b: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if left.shape != right.shape or left.ndim not in (1, 2):
-        raise ValueError(f"a has shape {left.shape} and b {right.shape}; expected the same (n, k) or (k,)")
+        raise ValueError(
+            f"a has shape {left.shape} and b {right.shape}; expected the same (n, k) or (k,)"
+        )
     return left, right
 
 
@@ -179,7 +187,9 @@ class TwoTowers:
         users, items = (train.frame[c].to_numpy() for c in ("user", "item"))
         size = min(self.batch_size, len(users))
         steps = len(users) // size
-        rates = np.linspace(self.learning_rate, 0, self.epochs * steps, endpoint=False, dtype=np.float32)
+        rates = np.linspace(
+            self.learning_rate, 0, self.epochs * steps, endpoint=False, dtype=np.float32
+        )
         level = np.zeros((size, size), np.float32)
 
         def batches() -> Iterator[tuple[Any, ...]]:
@@ -217,7 +227,9 @@ class TwoTowers:
             person = {"user": who, "profile": profile} if self._bags.shape[1] else {"user": who}
             a = scale * self.users(person, training=True)
             b = self.items(reader.look_up(what, entries), training=True)
-            logits = tf.matmul(a, b, transpose_b=True) + added  # (batch, batch), rows' own on the diagonal
+            logits = (
+                tf.matmul(a, b, transpose_b=True) + added
+            )  # (batch, batch), rows' own on the diagonal
             own = tf.reduce_sum(a * b, axis=1) + tf.linalg.diag_part(added)
             value = tf.reduce_mean(log_sum_exp(logits) - own)
             return value, tf.add_n([*self.users.losses, *self.items.losses, tf.zeros(())])
@@ -225,14 +237,18 @@ class TwoTowers:
         learned = [*self.users.trainable_variables, *self.items.trainable_variables]
         return adam_step(loss, [*(variable.value for variable in learned), scale])
 
-    def item_vectors(self, parts: Parts | None = None, block: int = 2048) -> npt.NDArray[np.float32]:
+    def item_vectors(
+        self, parts: Parts | None = None, block: int = 2048
+    ) -> npt.NDArray[np.float32]:
         """Return the vectors of items, (n, k) of length 1: of all known ones, or of new `parts`."""
         self._check_fitted()
         given = self.parts if parts is None else {**parts}
         if set(given) != set(self.parts):
             raise ValueError(f"parts {sorted(given)}; expected {sorted(self.parts)}, as in fit")
         n = next(iter(given.values())).shape[0]
-        weighed = {name: p * self.sparse_weight if sparse.issparse(p) else p for name, p in given.items()}
+        weighed = {
+            name: p * self.sparse_weight if sparse.issparse(p) else p for name, p in given.items()
+        }
         some = [np.arange(start, min(start + block, n)) for start in range(0, n, block)]
         reader = PartReader(weighed)
         return np.concatenate([self.items(reader.rows(rows)).numpy() for rows in some])
@@ -246,15 +262,22 @@ class TwoTowers:
         vectors = own + weights["shared_row"][0]
         if self._bags.shape[1]:
             vectors = vectors + self._profile(rows) @ weights["user_profile"][0]
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+        return np.asarray(
+            vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32
+        )
 
-    def scores(self, users: npt.ArrayLike, items: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
+    def scores(
+        self, users: npt.ArrayLike, items: npt.ArrayLike | None = None
+    ) -> npt.NDArray[np.float32]:
         """Return cosines of some users with some items, by default with all: (len(users), len(items))."""
         self._check_fitted()
         if items is None:
             return self.user_vectors(users) @ self.item_vectors().T
         rows = check_indices(np.asarray(items), next(iter(self.parts.values())).shape[0], "items")
-        return self.user_vectors(users) @ self.item_vectors({n: p[rows] for n, p in self.parts.items()}).T
+        return (
+            self.user_vectors(users)
+            @ self.item_vectors({n: p[rows] for n, p in self.parts.items()}).T
+        )
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "history"):

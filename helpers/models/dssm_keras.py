@@ -76,14 +76,18 @@ def _reader(name: str, part: Any, hidden: int, decay: float) -> tuple[Any, Any]:
     if kind == "id":
         given = keras.Input((), name=name, dtype="int32")
         n = int(np.max(part)) + 1
-        return given, layers.Embedding(n, hidden, embeddings_regularizer=small, name=f"{name}_rows")(given)
+        return given, layers.Embedding(
+            n, hidden, embeddings_regularizer=small, name=f"{name}_rows"
+        )(given)
     if kind == "bag":
         dense = _sparse_dense() if sparse.issparse(part) else layers.Dense
         given = keras.Input((part.shape[1],), name=name, sparse=sparse.issparse(part))
         return given, dense(hidden, kernel_regularizer=small, name=f"{name}_bag")(given)
     if kind == "words":
         given = keras.Input(part.shape[1:], name=name, dtype="int32")
-        rows = layers.Embedding(int(np.max(part)) + 1, 32, mask_zero=True, name=f"{name}_rows")(given)
+        rows = layers.Embedding(int(np.max(part)) + 1, 32, mask_zero=True, name=f"{name}_rows")(
+            given
+        )
         # rows have one length, so its steps can be laid out: a loop in the graph takes longer
         return given, layers.LSTM(hidden, unroll=True, name=f"{name}_lstm")(rows)
     given = keras.Input(part.shape[1:], name=name, dtype="uint8")
@@ -141,7 +145,9 @@ def user_tower(n_users: int, k: int, width: int = 0, decay: float = 0.0) -> kera
     layers = keras.layers
     given = {"user": keras.Input((), name="user", dtype="int32")}
     small = keras.initializers.RandomNormal(0, 0.1)
-    rows = layers.Embedding(n_users, k, embeddings_initializer=small, name="user_rows")(given["user"])
+    rows = layers.Embedding(n_users, k, embeddings_initializer=small, name="user_rows")(
+        given["user"]
+    )
     if decay:
         rows = layers.ActivityRegularization(l2=decay)(rows)
     shared = layers.Embedding(1, k, name="shared_row")(keras.ops.zeros_like(given["user"]))

@@ -120,9 +120,17 @@ def symbol_slopes(
     """
     mx = import_mxnet()
     symbol = dssm_symbol(rows.shape[1], len(rows), weight.shape[1])
-    given = {"user": users, "bag": bag, "label": label, "user_rows_weight": rows, "item_bag_weight": weight}
+    given = {
+        "user": users,
+        "bag": bag,
+        "label": label,
+        "user_rows_weight": rows,
+        "item_bag_weight": weight,
+    }
     arrays = {name: mx.nd.array(value, dtype="float32") for name, value in given.items()}
-    slopes = {name: mx.nd.zeros(arrays[name].shape) for name in ("user_rows_weight", "item_bag_weight")}
+    slopes = {
+        name: mx.nd.zeros(arrays[name].shape) for name in ("user_rows_weight", "item_bag_weight")
+    }
     executor = symbol.bind(mx.cpu(), arrays, args_grad=slopes)
     loss = executor.forward(is_train=True)[0].asnumpy()
     executor.backward()

@@ -51,7 +51,10 @@ class PartReader:
         self._tables = {name: tf.constant(p) for name, p in parts.items() if name not in self._bags}
 
     def entries(
-        self, rows: npt.NDArray[Any], generator: np.random.Generator | None = None, dropout: float = 0.0
+        self,
+        rows: npt.NDArray[Any],
+        generator: np.random.Generator | None = None,
+        dropout: float = 0.0,
     ) -> list[npt.NDArray[Any]]:
         """Return the entries of sparse bags, two arrays a bag: their places (n, 2) int64, their values (n,).
 

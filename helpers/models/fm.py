@@ -121,7 +121,9 @@ class FactorizationMachine:
         """Refuse settings that cannot train."""
         for name in ("num_factors", "epochs", "mini_batch_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
+                raise ValueError(
+                    f"{name}={getattr(self, name)}: expected a whole number of at least 1"
+                )
         for name in (f"{part}_{what}" for part in PARTS for what in ("lr", "wd", "init_sigma")):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
@@ -133,7 +135,9 @@ class FactorizationMachine:
             method = getattr(self, f"{part}_init_method")
             needs = {"normal": "sigma", "uniform": "scale", "constant": "value"}
             if method not in needs:
-                raise ValueError(f"{part}_init_method={method!r}: expected one of {', '.join(needs)}")
+                raise ValueError(
+                    f"{part}_init_method={method!r}: expected one of {', '.join(needs)}"
+                )
             if getattr(self, f"{part}_init_{needs[method]}") is None:
                 raise ValueError(f"{part}_init_method={method!r} needs {part}_init_{needs[method]}")
 
@@ -176,7 +180,11 @@ class FactorizationMachine:
 
         x, y = _checked(x, y, self.classifies)
         random = np.random.default_rng(self.seed)
-        shapes = {"bias": (1, 1), "linear": (x.shape[1], 1), "factors": (x.shape[1], self.num_factors)}
+        shapes = {
+            "bias": (1, 1),
+            "linear": (x.shape[1], 1),
+            "factors": (x.shape[1], self.num_factors),
+        }
         weights = tuple(self._initial(part, shapes[part], random) for part in PARTS)
         means = tuple(np.zeros_like(w) for w in weights)
         squares = tuple(np.zeros_like(w) for w in weights)
@@ -186,7 +194,10 @@ class FactorizationMachine:
         )
         scores = np.zeros(len(y), dtype=np.float32)
         self.seconds, self.samples, step = 0.0, 0, 0
-        clip, eps = np.float32(self.clip_gradient or 0), np.float32(1e-8 if self.eps is None else self.eps)
+        clip, eps = (
+            np.float32(self.clip_gradient or 0),
+            np.float32(1e-8 if self.eps is None else self.eps),
+        )
         settings = (clip, eps, float(self.rescale_grad or 0))
 
         def run(rows: sparse.csr_matrix, labels: np.ndarray, steps: int) -> int:
@@ -213,7 +224,9 @@ class FactorizationMachine:
                 on_epoch(epoch, quality(scores, labels, self.classifies))
         return self
 
-    def _initial(self, part: str, shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
+    def _initial(
+        self, part: str, shape: tuple[int, int], random: np.random.Generator
+    ) -> np.ndarray:
         method = getattr(self, f"{part}_init_method")
         if method == "constant":
             return np.full(shape, getattr(self, f"{part}_init_value"), dtype=np.float32)
@@ -243,7 +256,9 @@ class FactorizationMachine:
             Another number of features than it learned from.
         """
         if not hasattr(self, "v"):
-            raise NotFittedError("this factorization machine has not learned anything: call fit first")
+            raise NotFittedError(
+                "this factorization machine has not learned anything: call fit first"
+            )
         return fm_scores(x, self.w0, self.w1, self.v)
 
     def predict(self, x: sparse.csr_matrix) -> np.ndarray:
@@ -252,11 +267,15 @@ class FactorizationMachine:
         return 1 / (1 + np.exp(-scores)) if self.classifies else scores
 
 
-def _checked(x: sparse.csr_matrix, y: np.ndarray, classifies: bool) -> tuple[sparse.csr_matrix, np.ndarray]:
+def _checked(
+    x: sparse.csr_matrix, y: np.ndarray, classifies: bool
+) -> tuple[sparse.csr_matrix, np.ndarray]:
     x = sparse.csr_matrix(x, dtype=np.float32)
     y = np.ascontiguousarray(y, dtype=np.float32)
     if y.shape != (x.shape[0],):
-        raise ValueError(f"{x.shape[0]} rows and labels of shape {y.shape}: expected one label a row")
+        raise ValueError(
+            f"{x.shape[0]} rows and labels of shape {y.shape}: expected one label a row"
+        )
     if not len(y):
         raise ValueError("no rows to learn from")
     if not (np.isfinite(x.data).all() and np.isfinite(y).all()):

@@ -35,12 +35,17 @@ def one_hot(*columns: tuple[np.ndarray, int]) -> sparse.csr_matrix:
     """
     if not columns:
         raise ValueError("no columns: expected at least one pair of indices and width")
-    checked = [check_indices(codes, width, f"column {place}") for place, (codes, width) in enumerate(columns)]
+    checked = [
+        check_indices(codes, width, f"column {place}")
+        for place, (codes, width) in enumerate(columns)
+    ]
     lengths = {len(codes) for codes in checked}
     if len(lengths) > 1:
         raise ValueError(f"columns of lengths {sorted(lengths)}: expected equal ones")
     starts = np.cumsum([0, *(width for _, width in columns)])
-    keys = np.stack([codes + start for codes, start in zip(checked, starts[:-1], strict=True)], axis=1)
+    keys = np.stack(
+        [codes + start for codes, start in zip(checked, starts[:-1], strict=True)], axis=1
+    )
     n, blocks = keys.shape
     return sparse.csr_matrix(
         (
@@ -66,7 +71,9 @@ def rating_rows(data: Interactions) -> tuple[sparse.csr_matrix, np.ndarray]:
         (n, n_users + n_items) and (n,), float32.
     """
     frame = data.frame
-    rows = one_hot((frame["user"].to_numpy(), data.n_users), (frame["item"].to_numpy(), data.n_items))
+    rows = one_hot(
+        (frame["user"].to_numpy(), data.n_users), (frame["item"].to_numpy(), data.n_items)
+    )
     return rows, frame["rating"].to_numpy(dtype=np.float32)
 
 

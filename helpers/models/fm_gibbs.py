@@ -58,7 +58,9 @@ class GibbsFM:
                 f"num_factors={self.num_factors}, samples={self.samples}: expected at least 1 of each"
             )
         if not 0 <= self.burn_in < self.samples:
-            raise ValueError(f"burn_in={self.burn_in}: expected 0 to {self.samples - 1}, below samples")
+            raise ValueError(
+                f"burn_in={self.burn_in}: expected 0 to {self.samples - 1}, below samples"
+            )
 
     def fit_predict(
         self,
@@ -96,7 +98,9 @@ class GibbsFM:
         train, test, y = np.asarray(train), np.asarray(test), np.asarray(y, dtype=np.float64)
         _check(train, test, y, sizes)
         began = time.perf_counter()
-        chain = _Chain(train, y, sizes, self.num_factors, self.init_sigma, np.random.default_rng(self.seed))
+        chain = _Chain(
+            train, y, sizes, self.num_factors, self.init_sigma, np.random.default_rng(self.seed)
+        )
         total, self.history = np.zeros(len(test)), []
         for draw in range(self.samples):
             chain.draw()
@@ -130,7 +134,9 @@ class _Block:
         n = len(column)
         self.column = column
         self.counts = np.bincount(column, minlength=size).astype(np.float64)
-        self._sum = sparse.csr_matrix((np.ones(n), column, np.arange(n + 1)), shape=(n, size)).T.tocsr()
+        self._sum = sparse.csr_matrix(
+            (np.ones(n), column, np.arange(n + 1)), shape=(n, size)
+        ).T.tocsr()
 
     def sum(self, values: np.ndarray) -> np.ndarray:
         """Sum values of rows by feature: (n, …) to (size, …)."""
@@ -225,6 +231,8 @@ def _check(train: np.ndarray, test: np.ndarray, y: np.ndarray, sizes: tuple[int,
             if len(rows) and (rows[:, b].min() < 0 or rows[:, b].max() >= size):
                 raise IndexError(f"{name}, block {b}: features must be in 0..{size - 1}")
     if y.shape != (len(train),) or not len(y):
-        raise ValueError(f"{len(train)} rows, ratings of shape {y.shape}: expected one a row, at least one")
+        raise ValueError(
+            f"{len(train)} rows, ratings of shape {y.shape}: expected one a row, at least one"
+        )
     if not np.isfinite(y).all():
         raise ValueError("ratings hold NaN or infinity")

@@ -24,7 +24,11 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; NaN stays N
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on the first call, and keep the result on disk where there is a place for it."""
     njit: Callable[..., Callable[..., Any]] = numba.njit
-    options: dict[str, Any] = {"fastmath": _FAST, "nogil": True, "error_model": "numpy"}  # no checks for zero
+    options: dict[str, Any] = {
+        "fastmath": _FAST,
+        "nogil": True,
+        "error_model": "numpy",
+    }  # no checks for zero
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # neither this folder nor the user's can be written
@@ -76,7 +80,9 @@ def _forward(  # type: ignore[no-untyped-def]
             totals[place, f] = np.float32(0)
         for i in range(indptr[r], indptr[r + 1]):
             j, x = indices[i], data[i]
-            touched[count] = j  # the next overwrites it where this one was there already: no branch to guess
+            touched[count] = (
+                j  # the next overwrites it where this one was there already: no branch to guess
+            )
             count += head[j] < 0
             row[i - origin] = place
             following[i - origin] = head[j]

@@ -55,14 +55,18 @@ class Trained:
         return self.mean + scores(self.table, keys)
 
 
-def _checked(keys: np.ndarray, ratings: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray, float]:
+def _checked(
+    keys: np.ndarray, ratings: np.ndarray, n_features: int
+) -> tuple[np.ndarray, np.ndarray, float]:
     keys, ratings = np.asarray(keys), np.asarray(ratings, np.float32)
     if keys.ndim != 2 or len(keys) != len(ratings) or len(keys) == 0:
         raise ValueError(
             f"keys {keys.shape}, ratings {ratings.shape}: expected (n, m) feature numbers and n > 0 ratings"
         )
     if keys.min() < 0 or keys.max() >= n_features:
-        raise ValueError(f"keys run from {keys.min()} to {keys.max()}, expected 0 to {n_features - 1}")
+        raise ValueError(
+            f"keys run from {keys.min()} to {keys.max()}, expected 0 to {n_features - 1}"
+        )
     if not np.isfinite(ratings).all():
         raise ValueError("ratings: a value is not finite")
     mean = float(ratings.mean(dtype=np.float64))

@@ -30,7 +30,9 @@ def fm_scores(x: sparse.csr_matrix, w0: float, w1: np.ndarray, v: np.ndarray) ->
     """
     x = sparse.csr_matrix(x, dtype=np.float32)
     if x.shape[1] != len(v):
-        raise ValueError(f"rows of {x.shape[1]} features, but the machine has {len(v)}: they must be equal")
+        raise ValueError(
+            f"rows of {x.shape[1]} features, but the machine has {len(v)}: they must be equal"
+        )
     own = np.einsum("jf,jf->j", v, v)
     found = np.empty(x.shape[0], dtype=np.float32)
     for begin in range(0, x.shape[0], _ROWS_AT_ONCE):

@@ -50,7 +50,9 @@ class HistoryModel:
             As `helpers.models.checks.check_indices`.
         """
         taken = self._known()
-        return self.score_histories(taken[check_indices(np.asarray(users), taken.shape[0], "users")])
+        return self.score_histories(
+            taken[check_indices(np.asarray(users), taken.shape[0], "users")]
+        )
 
     def _known(self) -> sparse.csr_matrix:
         if not hasattr(self, "_taken"):
@@ -77,9 +79,13 @@ class HistoryModel:
             for _ in range(self.epochs):
                 order = generator.permutation(users)
                 for part in (order[at : at + self.batch_size] for at in starts):
-                    yield prepare(part, taken[part], hide_items(taken[part], self.dropout, generator))
+                    yield prepare(
+                        part, taken[part], hide_items(taken[part], self.dropout, generator)
+                    )
 
-        losses = np.reshape([float(step(*batch)) for batch in one_ahead(batches())], (self.epochs, -1))
+        losses = np.reshape(
+            [float(step(*batch)) for batch in one_ahead(batches())], (self.epochs, -1)
+        )
         sizes = [min(self.batch_size, len(users) - at) for at in starts]
         self.history = [float(np.average(epoch, weights=sizes)) for epoch in losses]
 

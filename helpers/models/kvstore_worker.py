@@ -56,7 +56,9 @@ class Settings:
         """Refuse settings that cannot train."""
         for name in ("k", "epochs", "batch_size"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
+                raise ValueError(
+                    f"{name}={getattr(self, name)}: expected a whole number of at least 1"
+                )
         if self.learning_rate <= 0 or self.decay < 0:
             raise ValueError(
                 f"learning_rate={self.learning_rate}, decay={self.decay}: expected above 0, and 0 or more"
@@ -115,7 +117,9 @@ def start(n_features: int, settings: Settings) -> np.ndarray:
 def batches(n: int, settings: Settings, epoch: int) -> list[np.ndarray]:
     """Return the row numbers of each step of one epoch, before workers share them."""
     order = np.random.default_rng([settings.seed, epoch]).permutation(n)
-    return [order[start : start + settings.batch_size] for start in range(0, n, settings.batch_size)]
+    return [
+        order[start : start + settings.batch_size] for start in range(0, n, settings.batch_size)
+    ]
 
 
 def _end_with(parent: int) -> None:
@@ -147,7 +151,9 @@ def _work(mx: Any, folder: Path) -> None:
             touched, places = np.unique(keys[mine], return_inverse=True)
             server.row_sparse_pull("rows", out=pulled, row_ids=mx.nd.array(touched, dtype="int64"))
             rows = pulled.data.asnumpy()
-            slope, errors = slopes(rows, places.reshape(keys[mine].shape), residuals[mine], settings.decay)
+            slope, errors = slopes(
+                rows, places.reshape(keys[mine].shape), residuals[mine], settings.decay
+            )
             server.push("rows", mx.nd.sparse.row_sparse_array((slope, touched), shape=shape))
             squares, seen = squares + float((errors**2).sum()), seen + len(mine)
         curve.append((squares / max(seen, 1)) ** 0.5)
@@ -166,7 +172,9 @@ def _keep_addresses() -> None:
     assert spec is not None and spec.origin is not None
     library = ctypes.CDLL(str(Path(spec.origin).with_name("libmxnet.so")))
     store = ctypes.c_void_p()
-    nothing = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda *_: None)
+    nothing = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(
+        lambda *_: None
+    )
     if library.MXKVStoreCreate(b"dist", ctypes.byref(store)):
         raise OSError("MXNet's scheduler did not start")
     library.MXKVStoreRunServer(store, nothing, None)
@@ -176,7 +184,10 @@ def _child() -> None:
     threading.Thread(target=_end_with, args=(int(sys.argv[2]),), daemon=True).start()
     if os.environ["DMLC_ROLE"] == "scheduler":
         return _keep_addresses()
-    for unneeded in ("sklearn", "scipy.stats"):  # MXNet does without; they cost a process more than its work
+    for unneeded in (
+        "sklearn",
+        "scipy.stats",
+    ):  # MXNet does without; they cost a process more than its work
         sys.modules[unneeded] = None  # type: ignore[assignment]
     from helpers.gates import import_mxnet
 

@@ -39,7 +39,9 @@ class EASE:
 
     def __init__(self, decay: float = 200.0, form: str = "auto") -> None:
         if decay <= 0 or form not in ("auto", "primal", "dual"):
-            raise ValueError(f"decay={decay}, form={form!r}: expected above 0, and auto, primal or dual")
+            raise ValueError(
+                f"decay={decay}, form={form!r}: expected above 0, and auto, primal or dual"
+            )
         self.decay, self.form = decay, form
 
     def fit(self, data: Interactions) -> EASE:

@@ -120,7 +120,9 @@ class LossMF:
         adam = Adam(self.learning_rate)
         for epoch in range(self.epochs):
             adam.learning_rate = self.learning_rate * (1 - 0.9 * epoch / max(1, self.epochs - 1))
-            for users in np.array_split(rng.permutation(n_users), max(1, n_users // self.batch_users)):
+            for users in np.array_split(
+                rng.permutation(n_users), max(1, n_users // self.batch_users)
+            ):
                 self._step(adam, users, self._slope(clicked[users], users, sampler, rng))
         return self
 
@@ -132,7 +134,11 @@ class LossMF:
         return float(-np.log(self.ratio))
 
     def _slope(
-        self, clicked: Any, users: IntArray, sampler: NegativeSampler | None, rng: np.random.Generator
+        self,
+        clicked: Any,
+        users: IntArray,
+        sampler: NegativeSampler | None,
+        rng: np.random.Generator,
     ) -> Any:
         """Return the slope of the loss by every score, (users, items): dense, or sparse where it samples."""
         if sampler is None:
@@ -141,7 +147,9 @@ class LossMF:
         rows, positives = clicked.nonzero()
         negatives = sampler.draw(users[rows], ratio=self.ratio, rng=rng, positives=positives)
         p = self._pairs(users[rows], positives)
-        n = self._pairs(np.repeat(users[rows], self.ratio), negatives.ravel()).reshape(negatives.shape)
+        n = self._pairs(np.repeat(users[rows], self.ratio), negatives.ravel()).reshape(
+            negatives.shape
+        )
         if self.loss == "pointwise":
             of_positive, of_negative = expit(p) - 1, expit(n)
         else:

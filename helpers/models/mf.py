@@ -105,18 +105,26 @@ class MatrixFactorization:
         """Refuse settings that cannot train."""
         for name in ("k", "epochs", "batch_size", "patience"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
+                raise ValueError(
+                    f"{name}={getattr(self, name)}: expected a whole number of at least 1"
+                )
         for name in ("weight_decay", "bias_decay"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
         if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share={self.validation_share}: expected a share from 0 to below 1")
+            raise ValueError(
+                f"validation_share={self.validation_share}: expected a share from 0 to below 1"
+            )
         if not self.track and self.validation_share:
-            raise ValueError(f"track=False with validation_share={self.validation_share}: expected 0")
+            raise ValueError(
+                f"track=False with validation_share={self.validation_share}: expected 0"
+            )
         if self.optimizer not in ("adam", "sgd"):
             raise ValueError(f"optimizer={self.optimizer!r}: expected 'adam' or 'sgd'")
 
-    def fit(self, data: Interactions, watch: Mapping[str, Interactions] | None = None) -> MatrixFactorization:
+    def fit(
+        self, data: Interactions, watch: Mapping[str, Interactions] | None = None
+    ) -> MatrixFactorization:
         """Learn from ``data``.
 
         Parameters
@@ -142,7 +150,9 @@ class MatrixFactorization:
             watched = {"validation": _select(triples, held_out), **watched}
         self.seconds, self.samples = 0.0, 0
         errors_of = watched if self.track else None
-        self.history = pd.DataFrame(self._train(data, _select(triples, ~held_out), errors_of, self.epochs))
+        self.history = pd.DataFrame(
+            self._train(data, _select(triples, ~held_out), errors_of, self.epochs)
+        )
         if self.refit and held_out.any():
             self._train(data, triples, None, self.best_epoch)
         return self
@@ -179,7 +189,9 @@ class MatrixFactorization:
                 break
         return history
 
-    def _run_epoch(self, weights: Weights, train: Triples, order: np.ndarray, optimizer: Optimizer) -> None:
+    def _run_epoch(
+        self, weights: Weights, train: Triples, order: np.ndarray, optimizer: Optimizer
+    ) -> None:
         """One pass over the training rows in the given order."""
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
@@ -200,7 +212,9 @@ class MatrixFactorization:
         """Predictions for pairs, (n,) float32."""
         return forward(weights, users, items, self.mean)
 
-    def _side(self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def _side(
+        self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
         """What rows of one side bring to the inner product."""
         return weights[f"{side}_factors"][index]
 
@@ -234,7 +248,9 @@ class MatrixFactorization:
             (n,) float32.
         """
         weights = self._fitted()
-        users, items = check_pairs(users, items, len(weights["user_factors"]), len(weights["item_factors"]))
+        users, items = check_pairs(
+            users, items, len(weights["user_factors"]), len(weights["item_factors"])
+        )
         return self._forward(weights, users, items)
 
     def scores(self, users: np.ndarray) -> np.ndarray:
@@ -252,7 +268,9 @@ class MatrixFactorization:
         """
         weights = self._fitted()
         users = check_indices(users, len(weights["user_factors"]), "users")
-        table = self._side(weights, "user", users) @ self._side(weights, "item").T + np.float32(self.mean)
+        table = self._side(weights, "user", users) @ self._side(weights, "item").T + np.float32(
+            self.mean
+        )
         if self.biases:
             table += weights["user_bias"][users, None] + weights["item_bias"]
         return table

@@ -66,7 +66,9 @@ def initial_weights(
     return weights
 
 
-def forward(weights: Weights, users: np.ndarray, items: np.ndarray, mean: float = 0.0) -> np.ndarray:
+def forward(
+    weights: Weights, users: np.ndarray, items: np.ndarray, mean: float = 0.0
+) -> np.ndarray:
     """Predict one rating for each pair.
 
     Parameters
@@ -83,7 +85,9 @@ def forward(weights: Weights, users: np.ndarray, items: np.ndarray, mean: float 
     numpy.ndarray
         (n,) float32, in stars.
     """
-    predicted = np.einsum("nk,nk->n", weights["user_factors"][users], weights["item_factors"][items])
+    predicted = np.einsum(
+        "nk,nk->n", weights["user_factors"][users], weights["item_factors"][items]
+    )
     if "user_bias" in weights:
         predicted += weights["user_bias"][users] + weights["item_bias"][items]
     return predicted + np.float32(mean)
@@ -119,7 +123,9 @@ class Lookup:
         place[self.rows] = np.arange(m, dtype=np.int32)
         position = place[index]
         self.one_hot: np.ndarray | sparse.csc_matrix
-        if n <= 128:  # so small that making a sparse matrix takes longer than multiplying a dense one
+        if (
+            n <= 128
+        ):  # so small that making a sparse matrix takes longer than multiplying a dense one
             self.one_hot = (position == np.arange(m)[:, None]).astype(np.float32)
         else:
             self.one_hot = sparse.csc_matrix(
@@ -176,7 +182,9 @@ def row_gradients(
         result[name] = lookup.one_hot @ by_rating[name]
         decay = weight_decay if name in FACTORS else bias_decay
         if decay:
-            shares = (np.float32(decay) / n * lookup.counts).reshape((-1,) + (1,) * (result[name].ndim - 1))
+            shares = (np.float32(decay) / n * lookup.counts).reshape(
+                (-1,) + (1,) * (result[name].ndim - 1)
+            )
             result[name] += shares * weights[name][lookup.rows]
     return result
 

@@ -69,11 +69,17 @@ class LogisticMF:
         seed: int = 0,
         **sampling: Any,
     ) -> None:
-        for name, value in {"n_factors": n_factors, "epochs": epochs, "batch_size": batch_size}.items():
+        for name, value in {
+            "n_factors": n_factors,
+            "epochs": epochs,
+            "batch_size": batch_size,
+        }.items():
             if value < 1:
                 raise ValueError(f"{name}={value}: expected at least 1")
         if learning_rate <= 0 or decay < 0:
-            raise ValueError(f"learning_rate={learning_rate}, decay={decay}: expected above 0, and 0 or more")
+            raise ValueError(
+                f"learning_rate={learning_rate}, decay={decay}: expected above 0, and 0 or more"
+            )
         self.n_factors, self.epochs, self.ratio = n_factors, epochs, ratio
         self.learning_rate, self.decay, self.batch_size = learning_rate, decay, batch_size
         self.resample, self.seed, self.sampling = resample, seed, sampling
@@ -112,7 +118,9 @@ class LogisticMF:
             slope = (expit(logit) - labels) / np.float32(len(labels))
             # as a sparse matrix, the slopes gather themselves by user and by item
             cells = sparse.csr_matrix(
-                (slope, (users, items)), shape=(len(self._users), len(self._items)), dtype=np.float32
+                (slope, (users, items)),
+                shape=(len(self._users), len(self._items)),
+                dtype=np.float32,
             )
             gradients = cells @ self._items, cells.T @ self._users
             self._steps += 1

@@ -50,7 +50,9 @@ def keras_mf(
     item = keras.Input((), name="item", dtype="int32")
 
     def lookup(index: Any, rows: int, width: int, name: str) -> Any:
-        start: Any = keras.initializers.Zeros() if width == 1 else keras.initializers.RandomNormal(0, 0.02)
+        start: Any = (
+            keras.initializers.Zeros() if width == 1 else keras.initializers.RandomNormal(0, 0.02)
+        )
         regularizer = penalty if weight_decay and width > 1 else None
         layer = keras.layers.Embedding(
             rows, width, embeddings_initializer=start, activity_regularizer=regularizer, name=name
@@ -60,7 +62,10 @@ def keras_mf(
     rows = [lookup(user, n_users, k, "user_factors"), lookup(item, n_items, k, "item_factors")]
     predicted = keras.layers.Dot(axes=1, name="inner_product")(rows)
     if biases:
-        of_user, of_item = lookup(user, n_users, 1, "user_bias"), lookup(item, n_items, 1, "item_bias")
+        of_user, of_item = (
+            lookup(user, n_users, 1, "user_bias"),
+            lookup(item, n_items, 1, "item_bias"),
+        )
         predicted = keras.layers.Add(name="with_biases")([predicted, of_user, of_item])
     if mean:
         predicted = keras.layers.Rescaling(1.0, offset=mean, name="mean")(predicted)
@@ -105,7 +110,9 @@ def keras_forward(model: keras.Model, users: np.ndarray, items: np.ndarray) -> n
     return np.asarray(model({"user": users, "item": items})).ravel()
 
 
-def keras_gradients(model: keras.Model, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> Weights:
+def keras_gradients(
+    model: keras.Model, users: np.ndarray, items: np.ndarray, ratings: np.ndarray
+) -> Weights:
     """Gradient of one batch's loss, as TensorFlow finds it.
 
     Parameters

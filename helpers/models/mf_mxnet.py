@@ -43,8 +43,12 @@ def plain_net(k: int, n_users: int, n_items: int, biases: bool = False) -> Any:
     of_item = mx.sym.Embedding(item, input_dim=n_items, output_dim=k, name="item_factors")
     predicted = mx.sym.sum(of_user * of_item, axis=1, keepdims=True)
     if biases:
-        predicted = predicted + mx.sym.Embedding(user, input_dim=n_users, output_dim=1, name="user_bias")
-        predicted = predicted + mx.sym.Embedding(item, input_dim=n_items, output_dim=1, name="item_bias")
+        predicted = predicted + mx.sym.Embedding(
+            user, input_dim=n_users, output_dim=1, name="user_bias"
+        )
+        predicted = predicted + mx.sym.Embedding(
+            item, input_dim=n_items, output_dim=1, name="item_bias"
+        )
     predicted = mx.sym.Flatten(predicted)
     return mx.sym.LinearRegressionOutput(predicted, label=score, name="rating")
 
@@ -119,7 +123,9 @@ def row_loader(data: Interactions, batch_size: int) -> Any:
 
     pairs = mx.nd.array(data.frame[["user", "item"]].to_numpy(), dtype="float32")
     ratings = mx.nd.array(data.frame["rating"].to_numpy(), dtype="float32")
-    return mx.gluon.data.DataLoader(SparseMatrixDataset(pairs, ratings), batch_size=batch_size, shuffle=True)
+    return mx.gluon.data.DataLoader(
+        SparseMatrixDataset(pairs, ratings), batch_size=batch_size, shuffle=True
+    )
 
 
 def batch_loader(
@@ -187,7 +193,11 @@ def train_block(
     started = time.perf_counter()
     for _ in range(epochs):
         for users, items, ratings in batches():
-            users, items, ratings = users.reshape((-1,)), items.reshape((-1,)), ratings.reshape((-1,))
+            users, items, ratings = (
+                users.reshape((-1,)),
+                items.reshape((-1,)),
+                ratings.reshape((-1,)),
+            )
             with mx.autograd.record():
                 loss = loss_function(net(users, items), ratings)
             loss.backward()
@@ -232,10 +242,13 @@ def block_gradients(
         loss = mx.gluon.loss.L2Loss()(predicted, mx.nd.array(ratings))
     loss.backward()  # of the sum over the batch: a trainer's step(batch_size) divides it
     names = [
-        name for name in ("user_factors", "item_factors", "user_bias", "item_bias") if hasattr(net, name)
+        name
+        for name in ("user_factors", "item_factors", "user_bias", "item_bias")
+        if hasattr(net, name)
     ]
     return predicted.asnumpy(), {
-        name: _as_table(name, getattr(net, name).weight.grad().asnumpy(), len(users)) for name in names
+        name: _as_table(name, getattr(net, name).weight.grad().asnumpy(), len(users))
+        for name in names
     }
 
 
@@ -266,11 +279,15 @@ def symbol_gradients(
     n = len(users)
     # (n, 1) for the label: LinearRegressionOutput divides its gradient by the numbers in one label
     # and the indices need none: an embedding has no slope in them
-    wanted = {name: "write" if name.endswith("_weight") else "null" for name in symbol.list_arguments()}
+    wanted = {
+        name: "write" if name.endswith("_weight") else "null" for name in symbol.list_arguments()
+    }
     network = symbol.simple_bind(mx.cpu(), user=(n,), item=(n,), score=(n, 1), grad_req=wanted)
     for name, table in weights.items():
         network.arg_dict[f"{name}_weight"][:] = table.reshape(len(table), -1)
-    predicted = network.forward(is_train=True, user=users, item=items, score=ratings.reshape(-1, 1))[0]
+    predicted = network.forward(
+        is_train=True, user=users, item=items, score=ratings.reshape(-1, 1)
+    )[0]
     network.backward()  # LinearRegressionOutput's slope is the error, summed over the batch
     return predicted.asnumpy().ravel(), {
         name: _as_table(name, network.grad_dict[f"{name}_weight"].asnumpy(), n) for name in weights

@@ -132,14 +132,18 @@ def neumf(
 class _Parts:
     """The inputs of one network and the branches over them; every layer gets a seed of its own."""
 
-    def __init__(self, n_users: int, n_items: int, k: int, activation: str, decay: float, seed: int) -> None:
+    def __init__(
+        self, n_users: int, n_items: int, k: int, activation: str, decay: float, seed: int
+    ) -> None:
         import keras
 
         for name, size in {"n_users": n_users, "n_items": n_items, "k": k}.items():
             if size < 1:
                 raise ValueError(f"{name}={size}: expected a whole number of at least 1")
         if activation not in _ACTIVATIONS:
-            raise ValueError(f"activation={activation!r}: expected one of {', '.join(_ACTIVATIONS)}")
+            raise ValueError(
+                f"activation={activation!r}: expected one of {', '.join(_ACTIVATIONS)}"
+            )
         if decay < 0:
             raise ValueError(f"decay={decay}: expected 0 or more")
         self.keras, self.k, self.activation, self.decay = keras, k, activation, decay
@@ -159,12 +163,16 @@ class _Parts:
             raise ValueError(f"tower={tuple(widths)}: expected widths of at least 1")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}: expected a share from 0 to below 1")
-        x = layers.Concatenate(name="side_by_side")([self._vectors(side, "mlp") for side in self.sizes])
+        x = layers.Concatenate(name="side_by_side")(
+            [self._vectors(side, "mlp") for side in self.sizes]
+        )
         for number, width in enumerate(widths, start=1):
             if dropout and number <= 3:
                 x = layers.Dropout(dropout, seed=self._next_seed(), name=f"dropout_{number}")(x)
             start = self.keras.initializers.GlorotUniform(self._next_seed())
-            x = layers.Dense(width, activation="relu", kernel_initializer=start, name=f"hidden_{number}")(x)
+            x = layers.Dense(
+                width, activation="relu", kernel_initializer=start, name=f"hidden_{number}"
+            )(x)
         return x
 
     def model(self, branches: list[Any], name: str) -> keras.Model:
@@ -192,7 +200,9 @@ class _Parts:
         if self.activation == "linear":
             return rows
         # a table of one row that everybody looks up: the bias of the post's dense layer
-        bias = keras.layers.Embedding(1, self.k, embeddings_initializer="zeros", name=f"{side}_{branch}_bias")
+        bias = keras.layers.Embedding(
+            1, self.k, embeddings_initializer="zeros", name=f"{side}_{branch}_bias"
+        )
         rows = keras.layers.Add(name=f"{side}_{branch}_sum")(
             [rows, bias(keras.ops.zeros_like(self.inputs[side]))]
         )

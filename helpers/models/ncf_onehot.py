@@ -57,17 +57,23 @@ def onehot_neumf(
         start = keras.initializers.GlorotUniform(int(generator.integers(2**31)))
         return layers.Dense(width, activation="relu", kernel_initializer=start, name=name)
 
-    rows = {(side, b): dense(k, f"{side}_{b}")(inputs[side]) for b in ("gmf", "mlp") for side in widths}
+    rows = {
+        (side, b): dense(k, f"{side}_{b}")(inputs[side]) for b in ("gmf", "mlp") for side in widths
+    }
     product = layers.Multiply(name="product")([rows["user", "gmf"], rows["item", "gmf"]])
     x = layers.Concatenate(name="side_by_side")([rows["user", "mlp"], rows["item", "mlp"]])
     for number, width in enumerate(TOWER, start=1):
         if dropout and number <= 3:
-            drop = layers.Dropout(dropout, seed=int(generator.integers(2**31)), name=f"dropout_{number}")
+            drop = layers.Dropout(
+                dropout, seed=int(generator.integers(2**31)), name=f"dropout_{number}"
+            )
             x = drop(x)
         x = dense(width, f"hidden_{number}")(x)
     start = keras.initializers.GlorotUniform(int(generator.integers(2**31)))
     last = layers.Dense(1, activation="sigmoid", kernel_initializer=start, name="chance")
-    return keras.Model(inputs, last(layers.Concatenate(name="both")([product, x])), name="onehot_neumf")
+    return keras.Model(
+        inputs, last(layers.Concatenate(name="both")([product, x])), name="onehot_neumf"
+    )
 
 
 def as_table(kernel: npt.ArrayLike, bias: npt.ArrayLike) -> FloatArray:
@@ -116,7 +122,9 @@ def copy_weights(onehot: keras.Model, model: keras.Model) -> None:
     """
     names = {layer.name for layer in model.layers}
     if "user_gmf_relu" not in names:
-        raise ValueError('model has no ReLU on its embeddings: build it with neumf(…, activation="relu")')
+        raise ValueError(
+            'model has no ReLU on its embeddings: build it with neumf(…, activation="relu")'
+        )
     for layer in onehot.layers:
         if layer.name.startswith("dropout_") and layer.name in names:
             model.get_layer(layer.name).seed_generator.state.assign(layer.seed_generator.state)

@@ -91,7 +91,9 @@ class NonlinearFactorization(MatrixFactorization):
         if self.order not in ORDERS:
             raise ValueError(f"order={self.order!r}: expected one of {', '.join(ORDERS)}")
         if self.hidden is not None and self.hidden < 1:
-            raise ValueError(f"hidden={self.hidden}: expected a whole number of at least 1, or None")
+            raise ValueError(
+                f"hidden={self.hidden}: expected a whole number of at least 1, or None"
+            )
         if self.layers == "user" and self.hidden not in (None, self.k):
             raise ValueError(
                 f"hidden={self.hidden} with k={self.k}: with a layer on the user side only, the product "
@@ -112,7 +114,9 @@ class NonlinearFactorization(MatrixFactorization):
         weights = self._fitted()
         return self._side(weights, "user"), self._side(weights, "item")
 
-    def _side(self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)) -> np.ndarray:
+    def _side(
+        self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
         return side_vectors(weights, side, self.layers, self.order, index)
 
     def _start(self, data: Interactions, generator: np.random.Generator) -> Weights:
@@ -153,7 +157,9 @@ class NonlinearFactorization(MatrixFactorization):
         lookups = {"user": Lookup(batch[0]), "item": Lookup(batch[1])}
         rows = {name: np.arange(len(array)) for name, array in weights.items() if "dense" in name}
         for side, lookup in lookups.items():
-            rows |= {name: lookup.rows for name in (f"{side}_factors", f"{side}_bias") if name in weights}
+            rows |= {
+                name: lookup.rows for name in (f"{side}_factors", f"{side}_bias") if name in weights
+            }
         optimizer.refresh(weights, rows)
         optimizer.step(weights, rows, self._slopes(weights, batch, lookups))
 
@@ -163,7 +169,9 @@ class NonlinearFactorization(MatrixFactorization):
         n = np.float32(len(ratings))
         index = {"user": users, "item": items}
         out = {side: self._side(weights, side, rows) for side, rows in index.items()}
-        mask = {side: self._mask(out[side].shape) if self.dropout else np.float32(1) for side in index}
+        mask = {
+            side: self._mask(out[side].shape) if self.dropout else np.float32(1) for side in index
+        }
         kept = {side: out[side] * mask[side] for side in index}
         product = np.einsum("nh,nh->n", kept["user"], kept["item"])
         error = (product + self._offset(weights, users, items) - ratings) / n
@@ -173,16 +181,23 @@ class NonlinearFactorization(MatrixFactorization):
             if "dense" in name
         }
         for side, other in (("user", "item"), ("item", "user")):
-            slope = error[:, None] * kept[other] * mask[side] + np.float32(self.output_decay) / n * out[side]
+            slope = (
+                error[:, None] * kept[other] * mask[side]
+                + np.float32(self.output_decay) / n * out[side]
+            )
             if name := dense_name(self.layers, side):
                 rows = weights[f"{side}_factors"][index[side]]
-                slope, weight, bias = tower_slopes(rows, out[side], weights[name], self.order, slope)
+                slope, weight, bias = tower_slopes(
+                    rows, out[side], weights[name], self.order, slope
+                )
                 result[name] += weight
                 result[f"{name}_bias"] += bias
             lookup = lookups[side]
             pull = lookup.counts / n
             table = weights[f"{side}_factors"][lookup.rows]
-            result[f"{side}_factors"] = lookup.one_hot @ slope + self.weight_decay * pull[:, None] * table
+            result[f"{side}_factors"] = (
+                lookup.one_hot @ slope + self.weight_decay * pull[:, None] * table
+            )
             if self.biases:
                 bias = weights[f"{side}_bias"][lookup.rows]
                 result[f"{side}_bias"] = lookup.one_hot @ error + self.bias_decay * pull * bias

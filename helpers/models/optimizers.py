@@ -66,7 +66,9 @@ class Momentum:
         """Take one step; the same rows must have been refreshed."""
         self._steps += 1
         for name, index in rows.items():
-            velocity = self.momentum * self._velocity[name][index] - self.learning_rate * gradients[name]
+            velocity = (
+                self.momentum * self._velocity[name][index] - self.learning_rate * gradients[name]
+            )
             weights[name][index] += velocity
             self._velocity[name][index] = velocity
             self._moved[name][index] = self._steps
@@ -89,7 +91,11 @@ class Adam:
     """
 
     def __init__(
-        self, learning_rate: float = 0.01, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8
+        self,
+        learning_rate: float = 0.01,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
     ) -> None:
         self.learning_rate = _positive(learning_rate)
         self.beta1 = beta1
@@ -105,7 +111,9 @@ class Adam:
     def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
         """Take one step."""
         self._steps += 1
-        of_mean = 1 - self.beta1**self._steps  # what the zeros at the start leave of each running mean
+        of_mean = (
+            1 - self.beta1**self._steps
+        )  # what the zeros at the start leave of each running mean
         of_square = 1 - self.beta2**self._steps
         rate = self.learning_rate / of_mean * of_square**0.5
         epsilon = self.epsilon * of_square**0.5

@@ -127,7 +127,9 @@ def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
     place = Path(given)
     if not place.is_dir():
         return Posters(
-            pictures, drawn, [f"poster folder {place}: there is no such folder; all posters are drawn"]
+            pictures,
+            drawn,
+            [f"poster folder {place}: there is no such folder; all posters are drawn"],
         )
     row_of = {str(item_id): row for row, item_id in enumerate(items["item_id"])}
     notes = []
@@ -167,7 +169,9 @@ def read_picture(file: str | Path) -> npt.NDArray[np.uint8]:
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             if image.width * image.height > _MOST_PIXELS:
-                raise ValueError(f"{image.width} × {image.height} pixels, more than {_MOST_PIXELS:,}")
+                raise ValueError(
+                    f"{image.width} × {image.height} pixels, more than {_MOST_PIXELS:,}"
+                )
             small = image.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).replace(str(path), path.name) or type(error).__name__

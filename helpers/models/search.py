@@ -37,8 +37,13 @@ class TitleSearch:
         if len(titles) != len(vectors):
             raise ValueError(f"{len(titles)} titles, but {len(vectors)} vectors; expected one each")
         self.vectors, self.n_buckets = vectors, n_buckets
-        self._postings = hashed_trigrams(titles, n_buckets).tocsc()  # by trigram: which titles hold it
-        self._last = ("", np.zeros(len(vectors), dtype=np.float32))  # a query is asked for more than once
+        self._postings = hashed_trigrams(
+            titles, n_buckets
+        ).tocsc()  # by trigram: which titles hold it
+        self._last = (
+            "",
+            np.zeros(len(vectors), dtype=np.float32),
+        )  # a query is asked for more than once
 
     def matches(self, query: str) -> npt.NDArray[np.float32]:
         """Return how well each title matches, (n_titles,) from 0 to 1; all 0 for an empty query."""

@@ -104,7 +104,9 @@ def hashed_trigrams(
     found = [[bucket(t, n_buckets) for t in split(text)] for text in texts]
     row = np.repeat(np.arange(len(found)), [len(f) for f in found])
     column = np.array([c for f in found for c in f], dtype=np.int64)
-    counts = sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(found), n_buckets))
+    counts = sparse.csr_matrix(
+        (np.ones(len(row), np.float32), (row, column)), shape=(len(found), n_buckets)
+    )
     return unit_rows(counts)
 
 
@@ -116,7 +118,9 @@ def unit_rows(matrix: Any) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(scale.astype(np.float32)) @ rows)
 
 
-def word_indices(texts: Sequence[Any], n_buckets: int = 4096, length: int = 8) -> npt.NDArray[np.int32]:
+def word_indices(
+    texts: Sequence[Any], n_buckets: int = 4096, length: int = 8
+) -> npt.NDArray[np.int32]:
     """Turn texts into rows of word indices, in reading order, for a recurrent layer.
 
     Parameters

@@ -39,7 +39,9 @@ class FusedAdam:
         """Take one step down the slopes, tensors or slices of tables, one for each variable."""
         import tensorflow as tf
 
-        powers = [p.assign(p * b) for p, b in zip(self._powers, (self.MEMORY, self.SQUARES), strict=True)]
+        powers = [
+            p.assign(p * b) for p, b in zip(self._powers, (self.MEMORY, self.SQUARES), strict=True)
+        ]
         arrays = zip(self._variables, self._means, self._squares, slopes, strict=True)
         for variable, mean, square, slope in arrays:
             tf.raw_ops.ResourceApplyAdam(
@@ -80,7 +82,9 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
 
     def compiled_once(learning_rate: Any, *batch: Any) -> Any:
         if not step.experimental_get_tracing_count():
-            step.get_concrete_function(*tf.nest.map_structure(_of_any_length, (learning_rate, *batch)))
+            step.get_concrete_function(
+                *tf.nest.map_structure(_of_any_length, (learning_rate, *batch))
+            )
         return step(learning_rate, *batch)
 
     return compiled_once

@@ -161,7 +161,9 @@ class FeatureTowers:
             raise ValueError(f"layers={self.layers!r}: expected 'none', 'user' or 'both'")
         for name in ("k", "hidden", "steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
+                raise ValueError(
+                    f"{name}={getattr(self, name)}: expected a whole number of at least 1"
+                )
 
     def fit(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> FeatureTowers:
         """Learn from a full table of ratings.
@@ -254,5 +256,7 @@ def _columns(features: np.ndarray) -> np.ndarray:
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or not np.isfinite(array).all():
-        raise ValueError(f"features of shape {array.shape}: expected one row each, of finite numbers")
+        raise ValueError(
+            f"features of shape {array.shape}: expected one row each, of finite numbers"
+        )
     return array

@@ -44,7 +44,9 @@ def event_sequences(data: Interactions, ties: int | None = 0) -> list[npt.NDArra
         One array of item indices a user, (n_events,); empty for a user without a row.
     """
     user, when = data.frame["user"].to_numpy(), data.frame["timestamp"].to_numpy()
-    decide = np.arange(len(data)) if ties is None else np.random.default_rng(ties).permutation(len(data))
+    decide = (
+        np.arange(len(data)) if ties is None else np.random.default_rng(ties).permutation(len(data))
+    )
     order = np.lexsort((decide, when, user))
     items = data.frame["item"].to_numpy(np.int32)[order]
     return np.split(items, np.cumsum(data.user_counts())[:-1])
@@ -150,7 +152,9 @@ def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((ones, table[real], starts), shape=(len(table), n_items))
 
 
-def hide_items(taken: sparse.csr_matrix, share: float, generator: np.random.Generator) -> sparse.csr_matrix:
+def hide_items(
+    taken: sparse.csr_matrix, share: float, generator: np.random.Generator
+) -> sparse.csr_matrix:
     """Hide a random part of every history, and count what is left for more, so that sums keep their size.
 
     Parameters
@@ -199,7 +203,9 @@ def masked_sum(table: npt.NDArray[np.floating], padded: npt.ArrayLike) -> npt.ND
     return np.einsum("ulk,ul->uk", rows, real.astype(table.dtype))
 
 
-def first_weights(n_items: int, hidden: int, counts: npt.ArrayLike, n_users: int, seed: int) -> Weights:
+def first_weights(
+    n_items: int, hidden: int, counts: npt.ArrayLike, n_users: int, seed: int
+) -> Weights:
     """Weights that training starts from: small tables, and item biases that already know popularity.
 
     Parameters
@@ -219,7 +225,9 @@ def first_weights(n_items: int, hidden: int, counts: npt.ArrayLike, n_users: int
         the logarithm of the share of users that took the item, with half a user added.
     """
     if n_items < 1 or hidden < 1 or n_users < 1:
-        raise ValueError(f"n_items={n_items}, hidden={hidden}, n_users={n_users}: expected at least 1 each")
+        raise ValueError(
+            f"n_items={n_items}, hidden={hidden}, n_users={n_users}: expected at least 1 each"
+        )
     generator = np.random.default_rng([seed, 9])
     scale = 0.3 / np.sqrt(hidden)
     share = (np.asarray(counts, np.float64) + 0.5) / n_users

@@ -40,7 +40,9 @@ def user_level_net(n_items: int, hidden: int) -> Any:
     """
     mx = import_mxnet()
     padded, taken = mx.sym.Variable("padded"), mx.sym.Variable("taken")
-    rows = mx.sym.Embedding(mx.sym.relu(padded), input_dim=n_items, output_dim=hidden, name="item_in")
+    rows = mx.sym.Embedding(
+        mx.sym.relu(padded), input_dim=n_items, output_dim=hidden, name="item_in"
+    )
     bias = mx.sym.Variable("hidden_bias", shape=(1, hidden))
     out = mx.sym.tanh(mx.sym.broadcast_add(_history_sum(mx.sym, padded, rows), bias))
     scores = mx.sym.FullyConnected(out, num_hidden=n_items, name="items")
@@ -67,8 +69,12 @@ def symbol_chances(symbol: Any, weights: Weights, padded: npt.ArrayLike) -> npt.
     n_items = len(weights["item_in"])
     lists = check_padded(padded, n_items)
     if 0 in lists.shape:
-        raise ValueError(f"padded histories have shape {lists.shape}: MXNet cannot bind an empty batch")
-    network = symbol.simple_bind(mx.cpu(), padded=lists.shape, taken=(len(lists), n_items), grad_req="null")
+        raise ValueError(
+            f"padded histories have shape {lists.shape}: MXNet cannot bind an empty batch"
+        )
+    network = symbol.simple_bind(
+        mx.cpu(), padded=lists.shape, taken=(len(lists), n_items), grad_req="null"
+    )
     network.arg_dict["item_in_weight"][:] = weights["item_in"]
     network.arg_dict["hidden_bias"][:] = weights["hidden_bias"][None]
     network.arg_dict["items_weight"][:] = weights["item_out"]
@@ -146,7 +152,9 @@ def block_step(
     target = mx.nd.array(taken)
     with mx.autograd.record():
         scores = block(mx.nd.array(lists))
-        loss = loss_of(scores, target) * target.shape[1]  # a sum over items, as in the other frameworks
+        loss = (
+            loss_of(scores, target) * target.shape[1]
+        )  # a sum over items, as in the other frameworks
     loss.backward()
     trainer.step(len(lists))
     return scores.asnumpy(), {

@@ -75,11 +75,21 @@ class UserLevel(HistoryModel):
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r}: expected one of {', '.join(LOSSES)}")
         check_settings(
-            learning_rate, dropout, hidden=hidden, epochs=epochs, batch_size=batch_size, n_drawn=n_drawn
+            learning_rate,
+            dropout,
+            hidden=hidden,
+            epochs=epochs,
+            batch_size=batch_size,
+            n_drawn=n_drawn,
         )
         if decay < 0:
             raise ValueError(f"decay={decay}: expected 0 or more")
-        self.loss, self.hidden, self.epochs, self.learning_rate = loss, hidden, epochs, learning_rate
+        self.loss, self.hidden, self.epochs, self.learning_rate = (
+            loss,
+            hidden,
+            epochs,
+            learning_rate,
+        )
         self.dropout, self.decay, self.batch_size, self.seed = dropout, decay, batch_size, seed
         self.n_drawn, self.alpha, self.corrected = n_drawn, alpha, corrected
 
@@ -124,7 +134,9 @@ class UserLevel(HistoryModel):
         tables = [model.get_layer(name).table for name in ("history", "items")]
 
         def loss(taken: Any, shown: Any, extra: Any) -> tuple[Any, Any]:
-            squares = [tf.reduce_sum(tf.square(t)) for t in tables] if self.decay else [tf.zeros(())]
+            squares = (
+                [tf.reduce_sum(tf.square(t)) for t in tables] if self.decay else [tf.zeros(())]
+            )
             return to_loss(taken, shown, extra), self.decay * tf.add_n(squares)
 
         rate = np.float32(self.learning_rate)
@@ -164,20 +176,28 @@ class UserLevel(HistoryModel):
         if self.loss == "pairwise":
             sampler = NegativeSampler(data, avoid="train")
 
-            def pairs(users: npt.NDArray[np.int64], rows: sparse.csr_matrix) -> dict[str, np.ndarray]:
+            def pairs(
+                users: npt.NDArray[np.int64], rows: sparse.csr_matrix
+            ) -> dict[str, np.ndarray]:
                 row = np.repeat(np.arange(len(users), dtype=np.int32), np.diff(rows.indptr))
                 negative = sampler.draw(users[row], ratio=1, rng=generator)[:, 0].astype(np.int32)
                 return {"row": row, "positive": rows.indices.astype(np.int32), "negative": negative}
 
             return pairs
         if self.loss == "sampled":
-            weight = np.maximum(data.item_counts(), 0.5) ** self.alpha  # never 0: all items can be drawn
+            weight = (
+                np.maximum(data.item_counts(), 0.5) ** self.alpha
+            )  # never 0: all items can be drawn
             chance = weight / weight.sum()
 
-            def sample(users: npt.NDArray[np.int64], rows: sparse.csr_matrix) -> dict[str, np.ndarray]:
+            def sample(
+                users: npt.NDArray[np.int64], rows: sparse.csr_matrix
+            ) -> dict[str, np.ndarray]:
                 drawn = generator.choice(data.n_items, self.n_drawn, p=chance).astype(np.int32)
                 log_expected = (
-                    np.log(self.n_drawn * chance[drawn]) if self.corrected else np.zeros(self.n_drawn)
+                    np.log(self.n_drawn * chance[drawn])
+                    if self.corrected
+                    else np.zeros(self.n_drawn)
                 )
                 return {
                     "row": np.repeat(np.arange(len(users), dtype=np.int32), np.diff(rows.indptr)),

@@ -62,12 +62,22 @@ class MultVAE(HistoryModel):
         seed: int = 0,
     ) -> None:
         check_settings(
-            learning_rate, dropout, hidden=hidden, latent=latent, epochs=epochs, batch_size=batch_size
+            learning_rate,
+            dropout,
+            hidden=hidden,
+            latent=latent,
+            epochs=epochs,
+            batch_size=batch_size,
         )
         if strength < 0:
             raise ValueError(f"strength={strength}: expected 0 or more")
         self.hidden, self.latent, self.epochs, self.batch_size = hidden, latent, epochs, batch_size
-        self.learning_rate, self.dropout, self.strength, self.seed = learning_rate, dropout, strength, seed
+        self.learning_rate, self.dropout, self.strength, self.seed = (
+            learning_rate,
+            dropout,
+            strength,
+            seed,
+        )
 
     def fit(self, data: Interactions) -> MultVAE:
         """Train on the users of ``data`` who have a history."""
@@ -106,7 +116,9 @@ class MultVAE(HistoryModel):
         """
         self._known()
         mean = hidden_layer(self.weights, histories) @ self.weights["to_mean"]
-        scores: npt.NDArray[np.float32] = mean @ self.weights["item_out"].T + self.weights["item_bias"]
+        scores: npt.NDArray[np.float32] = (
+            mean @ self.weights["item_out"].T + self.weights["item_bias"]
+        )
         return scores
 
     def _step(self, start: Weights, steps: int) -> tuple[Prepare, Step, dict[str, Any]]:
@@ -127,7 +139,9 @@ class MultVAE(HistoryModel):
             divergence = strength * tf.reduce_mean(kl_to_standard_normal(mean, log_variance))
             return multinomial(scores, taken) + divergence, 0.0
 
-        strengths = iter(self.strength * np.minimum(1, 2 * np.arange(1, steps + 1, dtype=np.float32) / steps))
+        strengths = iter(
+            self.strength * np.minimum(1, 2 * np.arange(1, steps + 1, dtype=np.float32) / steps)
+        )
         rate = np.float32(self.learning_rate)
 
         def prepare(

@@ -35,11 +35,15 @@ def doctor(environment: Environment, arguments: Sequence[str]) -> int:
     kind = f"{platform.system()} on {platform.machine()}"
     print(f"Machine      {kind}, {os.cpu_count()} processors, {_memory()}")
     print(f"Disk         {free / 1e9:.1f} GB free for {environment.folder}")
-    print(f"Packages     {' '.join(machine.missed()) or 'all have a wheel for this platform, MXNet too'}")
+    print(
+        f"Packages     {' '.join(machine.missed()) or 'all have a wheel for this platform, MXNet too'}"
+    )
     print(f"Environment  {_state(environment)}", flush=True)
     if environment.ready():
         told, code = _data(environment)
-        verdict = f"The course is installed here{'' if code == 0 else ', and its data is not whole'}."
+        verdict = (
+            f"The course is installed here{'' if code == 0 else ', and its data is not whole'}."
+        )
     else:
         told = "looked at once the environment is ready"
         try:
@@ -61,7 +65,9 @@ def _state(environment: Environment) -> str:
     if environment.ready():
         return f"ready, and installed from this requirements.lock: {environment.folder}"
     if environment.installed_hash():
-        return f"made from another requirements.lock; the next task updates it: {environment.folder}"
+        return (
+            f"made from another requirements.lock; the next task updates it: {environment.folder}"
+        )
     if environment.version() is not None:
         return f"begun but not finished; the next task finishes it: {environment.folder}"
     return f"not made yet: {environment.folder}"

@@ -118,7 +118,9 @@ class Environment:
         """
         variables = {name: value for name, value in os.environ.items() if name not in FOREIGN}
         variables["VIRTUAL_ENV"] = str(self.folder)
-        variables["PATH"] = os.pathsep.join([str(self.programs), *filter(None, [variables.get("PATH")])])
+        variables["PATH"] = os.pathsep.join(
+            [str(self.programs), *filter(None, [variables.get("PATH")])]
+        )
         variables["JUPYTER_PREFER_ENV_PATH"] = "1"
         variables["PYTHONHASHSEED"] = "0"
         variables["PYTHONNOUSERSITE"] = "1"

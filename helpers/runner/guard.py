@@ -49,7 +49,9 @@ def _ending_like_ctrl_c() -> Iterator[None]:
         yield
         return
     names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
+    before = {
+        name: signal.signal(getattr(signal, name), signal.default_int_handler) for name in names
+    }
     try:
         yield
     finally:

@@ -11,7 +11,13 @@ from helpers.runner.environment import Environment
 # a later section outranks an earlier one, as in pip
 SECTIONS = ("global", "install", ":env:")
 YES = ("1", "true", "yes", "on", "y", "t")
-INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+INDEX_VARIABLES = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "UV_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+)
 
 
 def pip_settings(environment: Environment) -> dict[str, str]:

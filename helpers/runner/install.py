@@ -64,7 +64,9 @@ def ensure_uv(environment: Environment) -> Path:
         with guarded(environment):
             prepare(environment)
             if not install_uv(environment):
-                raise CannotRun("uv could not be installed (its message is above), and the lock needs it.", 1)
+                raise CannotRun(
+                    "uv could not be installed (its message is above), and the lock needs it.", 1
+                )
     return environment.program("uv")
 
 
@@ -88,7 +90,9 @@ def preflight(environment: Environment) -> None:
 
 def _check_empty(environment: Environment) -> None:
     folder = environment.folder
-    if folder.exists() and (not folder.is_dir() or any(path.name != GUARD for path in folder.iterdir())):
+    if folder.exists() and (
+        not folder.is_dir() or any(path.name != GUARD for path in folder.iterdir())
+    ):
         raise CannotRun(
             f"{folder} is there already and is no Python environment, so nothing is written into it:"
             " name a new or empty folder with COURSE_VENV, or move it away."
@@ -97,7 +101,10 @@ def _check_empty(environment: Environment) -> None:
 
 def _announce(environment: Environment) -> None:
     if environment.installed_hash():
-        print("The packages of the course have changed; bringing the environment up to date.", flush=True)
+        print(
+            "The packages of the course have changed; bringing the environment up to date.",
+            flush=True,
+        )
     else:
         print(
             f"Making the course's environment in {environment.folder}: about 3.5 GB and a few minutes, once.",
@@ -127,7 +134,10 @@ def prepare(environment: Environment) -> None:
     """
     whole = environment.version() in SUPPORTED and environment.python.exists()
     whole = whole and not (environment.folder / UNFINISHED).exists()
-    if whole and _call(environment, [str(environment.python), "-m", "pip", "--version"], quiet=True) == 0:
+    if (
+        whole
+        and _call(environment, [str(environment.python), "-m", "pip", "--version"], quiet=True) == 0
+    ):
         return
     for path in environment.folder.iterdir():  # half made, or its Python is gone or too old
         if path.name == GUARD:
@@ -152,15 +162,28 @@ def install_packages(environment: Environment) -> None:
     with_uv = install_uv(environment)
     unfinished.touch()
     if with_uv:
-        command = [str(environment.program("uv")), "pip", "install", "--python", str(environment.python)]
+        command = [
+            str(environment.program("uv")),
+            "pip",
+            "install",
+            "--python",
+            str(environment.python),
+        ]
         command += ["--require-hashes", "-r", str(environment.lock)]
-        code = _call(environment, command, indexes.for_uv(indexes.pip_settings(environment), os.environ))
+        code = _call(
+            environment, command, indexes.for_uv(indexes.pip_settings(environment), os.environ)
+        )
         if code == 0:
             unfinished.unlink()
             return
-        print(f"uv ended with code {code}; trying again with pip, which takes 5 to 12 minutes.", flush=True)
+        print(
+            f"uv ended with code {code}; trying again with pip, which takes 5 to 12 minutes.",
+            flush=True,
+        )
     else:
-        print("uv could not be installed; going on with pip, which takes 5 to 12 minutes.", flush=True)
+        print(
+            "uv could not be installed; going on with pip, which takes 5 to 12 minutes.", flush=True
+        )
     code = _pip(environment, environment.lock)
     if code != 0:
         raise CannotRun(
@@ -219,11 +242,16 @@ def _pip(environment: Environment, wanted: Path, *options: str) -> int:
     """Install a file of hashed requirements with the environment's own pip."""
     command = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check"]
     command += [*options, "--require-hashes", "-r", str(wanted)]
-    return _call(environment, command, {"PIP_USER": "0"})  # --user and an environment exclude each other
+    return _call(
+        environment, command, {"PIP_USER": "0"}
+    )  # --user and an environment exclude each other
 
 
 def _call(
-    environment: Environment, command: Sequence[str], extra: dict[str, str] | None = None, quiet: bool = False
+    environment: Environment,
+    command: Sequence[str],
+    extra: dict[str, str] | None = None,
+    quiet: bool = False,
 ) -> int:
     """Run a command in the environment and wait; its exit code.
 

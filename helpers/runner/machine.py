@@ -161,7 +161,9 @@ def missed() -> list[str]:
             " skipped, and each has a Keras or NumPy twin."
         )
     if system == "Darwin" and processor == "x86_64":
-        sentences.append("TensorFlow ended Intel Macs with 2.16, so that is what is installed here.")
+        sentences.append(
+            "TensorFlow ended Intel Macs with 2.16, so that is what is installed here."
+        )
     if system == "Windows":
         sentences.append("The SageMaker chapters need bash and process groups: use WSL for them.")
     return sentences

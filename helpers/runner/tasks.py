@@ -34,7 +34,9 @@ def ask_nothing(environment: Environment) -> None:
     page = environment.folder / "etc" / "jupyter" / "labconfig" / "page_config.json"
     if not page.exists():
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}, indent=2), encoding="utf-8")
+        page.write_text(
+            json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}, indent=2), encoding="utf-8"
+        )
 
 
 def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]:
@@ -99,7 +101,13 @@ def lock(environment: Environment, arguments: Sequence[str]) -> int:
     """
     uv = install.ensure_uv(environment)
     command = [str(uv), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
-    command += ["--python-version", "3.10", "--no-python-downloads", "--python", str(environment.python)]
+    command += [
+        "--python-version",
+        "3.10",
+        "--no-python-downloads",
+        "--python",
+        str(environment.python),
+    ]
     command += ["--custom-compile-command", LOCK_COMMAND, "--output-file", environment.lock.name]
     command += [*arguments, "requirements.txt"]
     settings = indexes.for_uv(indexes.pip_settings(environment), os.environ, only_main=True)
@@ -115,7 +123,9 @@ def run(environment: Environment, module: Sequence[str]) -> int:
     """Run a module of the environment and wait for it; its exit code."""
     print(f"== {' '.join(module)}", flush=True)
     command = [str(environment.python), "-m", *module]
-    return subprocess.run(command, cwd=environment.root, env=environment.variables(), check=False).returncode
+    return subprocess.run(
+        command, cwd=environment.root, env=environment.variables(), check=False
+    ).returncode
 
 
 def hand_over(environment: Environment, module: Sequence[str]) -> int:

@@ -7,7 +7,13 @@ from helpers.sampling.checks import SamplingError
 from helpers.sampling.evaluation import Candidates, evaluation_candidates
 from helpers.sampling.inbatch import InBatchNegatives
 from helpers.sampling.mxnet_iterator import NegativeSamplingDataIter
-from helpers.sampling.odds import any_of, collision_rate, false_negative_rate, keep_rate, undo_sampling
+from helpers.sampling.odds import (
+    any_of,
+    collision_rate,
+    false_negative_rate,
+    keep_rate,
+    undo_sampling,
+)
 from helpers.sampling.sampler import LabeledPairs, NegativeSampler
 from helpers.sampling.tf_dataset import negative_sampling_dataset
 

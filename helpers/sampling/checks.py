@@ -23,7 +23,9 @@ class SamplingError(ValueError):
 def check_ratio(ratio: int, rng: Any) -> None:
     """Refuse a ratio that is not a whole number of negatives, and an rng that is no Generator."""
     if isinstance(ratio, bool) or not isinstance(ratio, (int, np.integer)) or ratio < 1:
-        raise SamplingError(f"ratio is {ratio!r}; expected a whole number of negatives a positive, 1 or more")
+        raise SamplingError(
+            f"ratio is {ratio!r}; expected a whole number of negatives a positive, 1 or more"
+        )
     if not isinstance(rng, np.random.Generator):
         raise SamplingError(
             f"rng is a {type(rng).__name__}; expected a Generator such as np.random.default_rng(0)"
@@ -41,15 +43,21 @@ def check_settings(
 ) -> None:
     """Refuse settings of a `NegativeSampler` that are out of range or contradict each other."""
     if strategy not in ("uniform", "popularity", "in-batch", "hard"):
-        raise SamplingError(f"strategy is {strategy!r}; expected uniform, popularity, in-batch or hard")
+        raise SamplingError(
+            f"strategy is {strategy!r}; expected uniform, popularity, in-batch or hard"
+        )
     if alpha is not None and not (np.isfinite(alpha) and alpha >= 0):
         raise SamplingError(f"alpha is {alpha}; expected 0 (uniform) or more (1: by popularity)")
     if alpha is not None and strategy in ("uniform", "in-batch"):
-        raise SamplingError(f'alpha is {alpha}, but strategy "{strategy}" has none; use "popularity"')
+        raise SamplingError(
+            f'alpha is {alpha}, but strategy "{strategy}" has none; use "popularity"'
+        )
     if avoid not in ("all", "train", "none"):
         raise SamplingError(f"avoid is {avoid!r}; expected all, train or none")
     if avoid == "all" and known is None:
-        raise SamplingError('avoid="all" needs every positive: pass known=data, the set before its split')
+        raise SamplingError(
+            'avoid="all" needs every positive: pass known=data, the set before its split'
+        )
     if avoid != "all" and known is not None:
         raise SamplingError(f'known is given, but avoid="{avoid}" does not use it; say avoid="all"')
     if strategy == "hard" and score is None:

@@ -46,7 +46,9 @@ class EpochSource:
             raise SamplingError(f"batch_size is {batch_size}; expected 1 or more")
         if isinstance(train_data, NegativeSampler):
             if options:
-                raise SamplingError(f"train_data is a sampler already; {', '.join(options)} would be ignored")
+                raise SamplingError(
+                    f"train_data is a sampler already; {', '.join(options)} would be ignored"
+                )
             self.sampler = train_data
         else:
             self.sampler = NegativeSampler(train_data, **options)

@@ -17,7 +17,9 @@ class Candidates(NamedTuple):
     """What `helpers.metrics.rank_candidates` ranks."""
 
     users: npt.NDArray[np.int32]  # (n_users,)
-    items: npt.NDArray[np.int32]  # (n_users, n_held_out + n_negatives), held-out items first, -1 fills
+    items: npt.NDArray[
+        np.int32
+    ]  # (n_users, n_held_out + n_negatives), held-out items first, -1 fills
 
 
 def evaluation_candidates(
@@ -83,6 +85,9 @@ def evaluation_candidates(
         order = np.argsort(np.take_along_axis(key, part, axis=1), axis=1)
         column = size[here][:, None] + np.arange(n_negatives)
         np.put_along_axis(
-            items[start : start + len(here)], column, np.take_along_axis(part, order, axis=1), axis=1
+            items[start : start + len(here)],
+            column,
+            np.take_along_axis(part, order, axis=1),
+            axis=1,
         )
     return Candidates(users.astype(np.int32), items)

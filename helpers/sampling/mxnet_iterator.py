@@ -63,10 +63,18 @@ def NegativeSamplingDataIter(
     Dirac 2016, "Using MXNet for recommendation modeling at scale" (AWS re:Invent MAC306).
     """
     source = EpochSource(
-        _positives(train_data, data_names), sample_ratio, batch_size, seed, resample, shuffle, **options
+        _positives(train_data, data_names),
+        sample_ratio,
+        batch_size,
+        seed,
+        resample,
+        shuffle,
+        **options,
     )
     if dtype == "float32" and max(source.sampler.n_users, source.sampler.n_items) > _FLOAT32_EXACT:
-        raise SamplingError(f"ids from {_FLOAT32_EXACT} on are not exact in float32; pass dtype='int32'")
+        raise SamplingError(
+            f"ids from {_FLOAT32_EXACT} on are not exact in float32; pass dtype='int32'"
+        )
     return _iterator_class()(source, data_names, label_name, dtype)
 
 

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from helpers.metrics.pairs import as_pairs
 
 
-def collision_rate(train: Any, against: Any = None, probabilities: npt.ArrayLike | None = None) -> float:
+def collision_rate(
+    train: Any, against: Any = None, probabilities: npt.ArrayLike | None = None
+) -> float:
     """Chance that one unchecked draw for a training row hits a known positive of its user.
 
     Every training row draws alike, so active users count as often as they have
@@ -47,7 +49,9 @@ def collision_rate(train: Any, against: Any = None, probabilities: npt.ArrayLike
     return float(mass[rows.users].mean())
 
 
-def false_negative_rate(train: Any, held_out: Any, probabilities: npt.ArrayLike | None = None) -> float:
+def false_negative_rate(
+    train: Any, held_out: Any, probabilities: npt.ArrayLike | None = None
+) -> float:
     """Chance that a negative drawn under ``avoid="train"`` is one of its user's held-out positives.
 
     Parameters

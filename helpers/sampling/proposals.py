@@ -113,7 +113,9 @@ class InBatch:
         batch = self.positives[first[0] : end[0]]
         return np.bincount(batch, minlength=self.n_items).astype(np.float64)
 
-    def _batch(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _batch(
+        self, rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return first and last-plus-one row of the batch of each row."""
         last = max(0, len(self.positives) // self.batch_size - 1)
         number = np.minimum(rows // self.batch_size, last)

@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers.metrics.pairs import PairSource, as_pairs, check_ids, name_some, user_name
-from helpers.sampling.checks import Avoid, SamplingError, ScoreFunction, Strategy, check_ratio, check_settings
+from helpers.sampling.checks import (
+    Avoid,
+    SamplingError,
+    ScoreFunction,
+    Strategy,
+    check_ratio,
+    check_settings,
+)
 from helpers.sampling.inbatch import InBatchNegatives
 from helpers.sampling.known import BitSet, SortedKeys, known_pairs
 from helpers.sampling.proposals import InBatch, Proposal, Uniform, Weighted
@@ -110,7 +117,9 @@ class NegativeSampler:
         self.known: BitSet | SortedKeys | None = None
         if avoid != "none":
             self.known = known_pairs(users, items, self.n_users, self.n_items)
-        self.counts = np.bincount(self.items, minlength=self.n_items)  # (n_items,) popularity in train
+        self.counts = np.bincount(
+            self.items, minlength=self.n_items
+        )  # (n_items,) popularity in train
         weights = self.counts.astype(np.float64) ** (1.0 if strategy == "in-batch" else self.alpha)
         #: Chance of each item in one draw, before any is refused, (n_items,).
         self.probabilities = weights / weights.sum()
@@ -153,17 +162,23 @@ class NegativeSampler:
         rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
         if self.strategy == "in-batch":
             if positives is None:
-                raise SamplingError('strategy "in-batch" draws from the batch\'s positives: pass positives')
+                raise SamplingError(
+                    'strategy "in-batch" draws from the batch\'s positives: pass positives'
+                )
             batch = np.atleast_1d(check_ids(positives, self.n_items, "item"))
             if batch.shape != rows.shape:
-                raise SamplingError(f"{len(rows)} users but {len(batch)} positives; expected one a row")
+                raise SamplingError(
+                    f"{len(rows)} users but {len(batch)} positives; expected one a row"
+                )
             return self._fill(rows, ratio, rng, InBatch(batch, self.n_items, self.batch_size))
         self._refuse_exhausted(rows)
         if self.strategy == "hard":
             return self._hardest(rows, ratio, rng)
         return self._fill(rows, ratio, rng, self._proposal)
 
-    def epoch(self, ratio: int = 5, *, rng: np.random.Generator, shuffle: bool = True) -> LabeledPairs:
+    def epoch(
+        self, ratio: int = 5, *, rng: np.random.Generator, shuffle: bool = True
+    ) -> LabeledPairs:
         """Return every positive of `train` with `ratio` fresh negatives each.
 
         Without `shuffle`, the positives stand first, in the order of `train`,
@@ -208,7 +223,9 @@ class NegativeSampler:
         rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
         batch = np.atleast_1d(check_ids(items, self.n_items, "item"))
         if rows.shape != batch.shape:
-            raise SamplingError(f"{len(rows)} users but {len(batch)} items; expected one positive a row")
+            raise SamplingError(
+                f"{len(rows)} users but {len(batch)} items; expected one positive a row"
+            )
         usable = batch[None, :] != batch[:, None]
         if self.known is not None:
             usable &= ~self.known.hits(rows[:, None], batch[None, :])
@@ -226,7 +243,9 @@ class NegativeSampler:
             here = users[start : start + step]
             items = proposal.draw(rng, np.arange(start, start + len(here)), ratio)
             if self.known is not None:
-                refused.append(start * ratio + np.flatnonzero(self.known.hits(here[:, None], items)))
+                refused.append(
+                    start * ratio + np.flatnonzero(self.known.hits(here[:, None], items))
+                )
             out[start : start + step] = items
         if self.known is None:
             return out
@@ -287,7 +306,9 @@ class NegativeSampler:
                 )
             best = scores.reshape(len(here), ratio, self.hard_draws).argmax(axis=2)
             candidates = drawn.reshape(len(here), ratio, self.hard_draws)
-            out[start : start + step] = np.take_along_axis(candidates, best[:, :, None], axis=2)[:, :, 0]
+            out[start : start + step] = np.take_along_axis(candidates, best[:, :, None], axis=2)[
+                :, :, 0
+            ]
         return out
 
     def _count_drawable(

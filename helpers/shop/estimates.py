@@ -115,7 +115,9 @@ def ips(
             "at least one, at most all"
         )
     if not ((p > 0) & (p <= 1)).all():
-        raise ValueError("ips: a propensity is missing, 0 or above 1: such an impression cannot be weighted")
+        raise ValueError(
+            "ips: a propensity is missing, 0 or above 1: such an impression cannot be weighted"
+        )
     if clip is not None and clip < 1:
         raise ValueError(f"ips: clip is {clip}, expected a largest weight of at least 1")
     weights = 1 / p if clip is None else np.minimum(1 / p, clip)
@@ -136,7 +138,11 @@ def ips_on_top(
     if not top.any():
         raise ValueError(f"item {item} was never on top: no weight can make up for that; explore")
     return ips(
-        traffic.clicks[top, 0], traffic.propensity[top, 0], len(traffic), clip=clip, normalize=normalize
+        traffic.clicks[top, 0],
+        traffic.propensity[top, 0],
+        len(traffic),
+        clip=clip,
+        normalize=normalize,
     )
 
 
@@ -199,15 +205,21 @@ def looks_from_swaps(traffic: Traffic, partner: npt.ArrayLike) -> Looks:
     slots = np.arange(traffic.clicks.shape[1])
     chosen = partner == slots[:, None]  # (n_slots, n_requests); the top is nobody's partner
     chosen[0] = True
-    here = np.array([traffic.clicks[rows, slot].sum() for slot, rows in zip(slots, chosen, strict=True)])
-    return _relative(here, np.array([traffic.clicks[rows, 0].sum() for rows in chosen]), chosen.sum(axis=1))
+    here = np.array(
+        [traffic.clicks[rows, slot].sum() for slot, rows in zip(slots, chosen, strict=True)]
+    )
+    return _relative(
+        here, np.array([traffic.clicks[rows, 0].sum() for rows in chosen]), chosen.sum(axis=1)
+    )
 
 
 def _relative(here: npt.ArrayLike, top: npt.ArrayLike, n: npt.ArrayLike) -> Looks:
     """Return clicks on each slot over clicks on top of the same n requests, with the delta method's error."""
     a, b, n = (np.asarray(x, dtype=np.float64) for x in (here, top, n))
     if not b.all():
-        raise ValueError("looks: the top was never clicked, so nothing can be compared with it; log more")
+        raise ValueError(
+            "looks: the top was never clicked, so nothing can be compared with it; log more"
+        )
     value = a / b
     error = np.sqrt(a * (1 - a / n) + value**2 * b * (1 - b / n)) / b
     error[0] = 0.0
@@ -217,6 +229,8 @@ def _relative(here: npt.ArrayLike, top: npt.ArrayLike, n: npt.ArrayLike) -> Look
 def clicks_per_look(traffic: Traffic, looks: npt.ArrayLike, n_items: int) -> FloatArray:
     """Return clicks over expected looks of each item, (n_items,); nan for an item never shown."""
     looks = np.asarray(looks, dtype=np.float64)
-    seen = np.bincount(traffic.items.ravel(), weights=np.tile(looks, len(traffic)), minlength=n_items)
+    seen = np.bincount(
+        traffic.items.ravel(), weights=np.tile(looks, len(traffic)), minlength=n_items
+    )
     _, clicks = traffic.counts(n_items)
     return np.divide(clicks, seen, out=np.full(n_items, np.nan), where=seen > 0)

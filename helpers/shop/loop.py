@@ -99,7 +99,9 @@ def feedback(
         traffic = visit(shop, Policy(orders, explore), n_requests, rng)
         shown_now, clicks_now = traffic.counts(n)
         clicks, shown = clicks + clicks_now, shown + shown_now
-        seen = seen + np.bincount(traffic.items.ravel(), weights=np.tile(looks, n_requests), minlength=n)
+        seen = seen + np.bincount(
+            traffic.items.ravel(), weights=np.tile(looks, n_requests), minlength=n
+        )
         earned = (1 - explore) * shop.clicks_per_request(orders) + explore * random_list
         regret[number], spread[number] = best - earned, gini(shown)
     return Rounds(regret, spread, shown)

@@ -60,7 +60,9 @@ class Policy:
         if self.orders.ndim != 2 or not (np.sort(self.orders, axis=1) == np.arange(n)).all():
             raise ValueError("orders: every row must hold each item once, best first")
 
-    def propensity(self, segment: npt.ArrayLike, item: npt.ArrayLike, position: npt.ArrayLike) -> FloatArray:
+    def propensity(
+        self, segment: npt.ArrayLike, item: npt.ArrayLike, position: npt.ArrayLike
+    ) -> FloatArray:
         """Return the chance that the policy puts an item into a slot for a segment."""
         own = self.orders[np.asarray(segment), np.asarray(position)] == np.asarray(item)
         return (1 - self.explore) * own + self.explore / self.orders.shape[1]
@@ -88,7 +90,12 @@ class Policy:
 
 
 def production_policy(
-    shop: Shop, *, explore: float = 0.0, skill: float = 0.5, overlooked: int | None = 0, seed: int = 0
+    shop: Shop,
+    *,
+    explore: float = 0.0,
+    skill: float = 0.5,
+    overlooked: int | None = 0,
+    seed: int = 0,
 ) -> Policy:
     """Return the policy of a model that is good, but not perfect.
 

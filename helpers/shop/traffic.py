@@ -62,9 +62,9 @@ class Traffic:
         """Return impressions and clicks of each item, (n_items,) each, in the first ``slots`` slots."""
         shown, clicked = self.items[:, :slots].ravel(), self.clicks[:, :slots].ravel()
         impressions = np.bincount(shown, minlength=n_items).astype(np.float64)
-        return impressions, np.bincount(shown, weights=clicked.astype(np.float64), minlength=n_items).astype(
-            np.float64
-        )
+        return impressions, np.bincount(
+            shown, weights=clicked.astype(np.float64), minlength=n_items
+        ).astype(np.float64)
 
 
 def visit(shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator) -> Traffic:
@@ -111,5 +111,8 @@ def swap_visit(
     partner = rng.integers(1, shop.n_slots, n_requests)
     rows = np.flatnonzero(rng.random(n_requests) < 0.5)
     items = shown.items.copy()
-    items[rows, 0], items[rows, partner[rows]] = shown.items[rows, partner[rows]], shown.items[rows, 0]
+    items[rows, 0], items[rows, partner[rows]] = (
+        shown.items[rows, partner[rows]],
+        shown.items[rows, 0],
+    )
     return answer(shop, segments, shown._replace(items=items), rng), partner

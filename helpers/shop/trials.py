@@ -70,7 +70,9 @@ def coverage(
     else:
         value = clicks @ weight / n_requests
         error = np.sqrt(np.maximum(clicks @ weight**2 / n_requests - value**2, 0) / n_requests)
-    return float((np.abs(value - shop.mean_appeal[item] * shop.examination[0]) <= Z95 * error).mean())
+    return float(
+        (np.abs(value - shop.mean_appeal[item] * shop.examination[0]) <= Z95 * error).mean()
+    )
 
 
 def peeking(
@@ -100,14 +102,18 @@ def peeking(
             "and at least one customer a look"
         )
     step = n_per_arm // n_looks
-    one, two = (np.cumsum(rng.binomial(step, rate, size=(n_tests, n_looks)), axis=1) for _ in range(2))
+    one, two = (
+        np.cumsum(rng.binomial(step, rate, size=(n_tests, n_looks)), axis=1) for _ in range(2)
+    )
     seen = step * np.arange(1, n_looks + 1)
     pooled = (one + two) / (2 * seen)
     error = np.sqrt(np.maximum(2 * seen * pooled * (1 - pooled), 1e-300))
     return np.asarray(np.abs(one - two) / error > Z95)
 
 
-def rush(function: Callable[[Any], object], arguments: Iterable[Any], callers: int = 4) -> FloatArray:
+def rush(
+    function: Callable[[Any], object], arguments: Iterable[Any], callers: int = 4
+) -> FloatArray:
     """Call a function from several threads at once and return what each call took.
 
     Parameters

@@ -67,7 +67,9 @@ class Shop:
         if abs(self.share.sum() - 1) > 1e-9:
             raise ValueError(f"share sums to {self.share.sum():g}, expected 1")
         if not 1 <= self.n_slots <= self.n_items:
-            raise ValueError(f"{self.n_slots} slots for {self.n_items} items: expected 1 to all of them")
+            raise ValueError(
+                f"{self.n_slots} slots for {self.n_items} items: expected 1 to all of them"
+            )
 
     @property
     def n_segments(self) -> int:

@@ -47,7 +47,8 @@ def _first_line(aws: Aws, name: str) -> float:
         logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{name}/"
     )
     events = logs.get_log_events(
-        logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=stream["logStreams"][0]["logStreamName"]
+        logGroupName="/aws/sagemaker/TrainingJobs",
+        logStreamName=stream["logStreams"][0]["logStreamName"],
     )["events"]
     return events[0]["timestamp"] / 1000 - found["CreationTime"].timestamp()
 
@@ -89,21 +90,31 @@ def _load(aws: Aws, name: str, body: dict) -> list[dict]:
         label = f"{name}: p{share} of a {PAIRS}-pair request, {CONNECTIONS} connections"
         rows.append(_row(label, float(value) * units[unit], "ms", target))
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    rows.append(_row(f"{name}: requests a second", float(rate[1]) if rate else float("nan"), "1/s", "-"))
+    rows.append(
+        _row(f"{name}: requests a second", float(rate[1]) if rate else float("nan"), "1/s", "-")
+    )
     return rows
 
 
 def run() -> list[dict]:
     """Measure on one service of its own."""
-    rows = [_row("cloud.connect(), a fresh kernel", float(_python(_CONNECT).split()[-1]), "s", "<= 5 s")]
+    rows = [
+        _row("cloud.connect(), a fresh kernel", float(_python(_CONNECT).split()[-1]), "s", "<= 5 s")
+    ]
     server = local.start()
     try:
         local.wait_until_ready(server)
         aws = Aws(server)
         lines = [_first_line(aws, f"first-{number}") for number in range(3)]
-        rows.append(_row("submit to first line, plain script, median of 3", sorted(lines)[1], "s", "<= 3 s"))
-        plain = aws.archive("plain.tar.gz", {"model.json": '{"w": 3}', "code/inference.py": INFERENCE})
-        rows.append(_row("plain endpoint ready", _ready(aws, "plain", plain, SKLEARN), "s", "<= 3 s"))
+        rows.append(
+            _row("submit to first line, plain script, median of 3", sorted(lines)[1], "s", "<= 3 s")
+        )
+        plain = aws.archive(
+            "plain.tar.gz", {"model.json": '{"w": 3}', "code/inference.py": INFERENCE}
+        )
+        rows.append(
+            _row("plain endpoint ready", _ready(aws, "plain", plain, SKLEARN), "s", "<= 3 s")
+        )
         rows += _load(aws, "plain", [1.0] * PAIRS)  # type: ignore[arg-type]
         aws.sm.delete_endpoint(EndpointName="plain")
         with tempfile.TemporaryDirectory() as folder:
@@ -114,7 +125,12 @@ def run() -> list[dict]:
         imported = float(_python(_IMPORT))
         ready = _ready(aws, "tensorflow", saved, TENSORFLOW_SERVING)
         rows.append(
-            _row("TensorFlow endpoint ready, less TensorFlow's import", ready - imported, "s", "<= 3 s")
+            _row(
+                "TensorFlow endpoint ready, less TensorFlow's import",
+                ready - imported,
+                "s",
+                "<= 3 s",
+            )
         )
         pairs = [{"user": [n], "item": [n]} for n in range(PAIRS)]
         rows += _load(aws, "tensorflow", {"instances": pairs})

@@ -29,7 +29,9 @@ def run() -> list[dict[str, Any]]:
         "cold items split": lambda: data.cold_item_split(small),
     }
     rows = [_row("load latest-small", _median_seconds(data.load), 0.5)]
-    return rows + [_row(f"{name}, latest-small", _median_seconds(call), 0.2) for name, call in splits.items()]
+    return rows + [
+        _row(f"{name}, latest-small", _median_seconds(call), 0.2) for name, call in splits.items()
+    ]
 
 
 def _median_seconds(call: Callable[[], Any]) -> float:

@@ -38,7 +38,9 @@ def hit_rate(scores: np.ndarray, split: data.Split) -> metrics.RankingResult:
     return metrics.summarize(metrics.rank_held_out(scores, held_out), k=10)["hit_rate"]
 
 
-def knn(split: data.Split, words: float, neighbors: int, year: float = 0.0) -> metrics.RankingResult:
+def knn(
+    split: data.Split, words: float, neighbors: int, year: float = 0.0
+) -> metrics.RankingResult:
     """Content k-NN with this weight of the year, and of the title's words in what is left; the rest for genres."""
     items = split.train.items
     rows = [
@@ -56,7 +58,10 @@ def one_list(split: data.Split, penalty: float) -> metrics.RankingResult:
     """The same ten for everybody: a ridge regression's guess of how often each film will be taken."""
     items, counts = split.train.items, split.train.item_counts()
     known, cold = counts > 0, np.flatnonzero(split.test.item_counts())
-    year, words = content.unit_rows(content.year_rows(items)), content.word_rows(items["title"].tolist())
+    year, words = (
+        content.unit_rows(content.year_rows(items)),
+        content.word_rows(items["title"].tolist()),
+    )
     everywhere = np.full((len(items), 1), 30.0)
     rows = sparse.hstack([content.genre_rows(items), year, words, everywhere]).tocsr()
     weights = lsqr(rows[known], np.log1p(counts[known]), damp=np.sqrt(penalty))[0]
@@ -64,7 +69,9 @@ def one_list(split: data.Split, penalty: float) -> metrics.RankingResult:
     return hit_rate(np.tile(guess, (split.train.n_users, 1)), split)
 
 
-def towers(split: data.Split, seed: int, **settings: object) -> tuple[TwoTowers, metrics.RankingResult]:
+def towers(
+    split: data.Split, seed: int, **settings: object
+) -> tuple[TwoTowers, metrics.RankingResult]:
     """The chapter's model on one split."""
     items = split.train.items
     parts = {
@@ -94,8 +101,12 @@ def run() -> list[dict]:
         grid, dated, penalties = [(0.65, 5)], [(0.9, 100, 0.1)], [3.0]
     rows, found = [], {g: np.mean([knn(s, *g).mean for s in inner]) for g in [*grid, *dated]}
     best, best_dated = (max(some, key=lambda g: found[g]) for some in (grid, dated))
-    guesses = {a: np.mean([one_list(s, a).mean for s in inner]) for a in penalties}  # 3 to 100 hardly differ
-    rows.append(row(f"k-NN, validation: words {best[0]:g}, {best[1]} neighbors", found[best], "HR@10"))
+    guesses = {
+        a: np.mean([one_list(s, a).mean for s in inner]) for a in penalties
+    }  # 3 to 100 hardly differ
+    rows.append(
+        row(f"k-NN, validation: words {best[0]:g}, {best[1]} neighbors", found[best], "HR@10")
+    )
     name = "k-NN with the year, validation: {:g} of the rest words, {} neighbors, year {:g}".format(
         *best_dated
     )

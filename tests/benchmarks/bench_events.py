@@ -88,7 +88,9 @@ def _pipeline(folder: str) -> tuple[dict, dict, float]:
     try:
         assert server.stdout
         url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        boto3.client("kinesis", endpoint_url=url, **_KEY).create_stream(StreamName="bench", ShardCount=4)
+        boto3.client("kinesis", endpoint_url=url, **_KEY).create_stream(
+            StreamName="bench", ShardCount=4
+        )
         arguments = (url, "bench", folder, str(_EVENTS), json.dumps(_KEY))
         begin = time.perf_counter()
         workers = [_start(code, *arguments) for code in (_PRODUCER, _CONSUMER)]
@@ -129,9 +131,15 @@ def run() -> list[dict]:
         return {"name": name, "value": value, "unit": unit, "target": target}
 
     rows = [
-        row(f"{what}, producer → stream → SQLite", sent["events"] / seconds, "events/s", ">= 10000"),
+        row(
+            f"{what}, producer → stream → SQLite", sent["events"] / seconds, "events/s", ">= 10000"
+        ),
         row("  lost", float(sent["events"] - read["new"]), "events", "0"),
-        row("  the producer alone, while the others work", sent["events"] / sent["seconds"], "events/s"),
+        row(
+            "  the producer alone, while the others work",
+            sent["events"] / sent["seconds"],
+            "events/s",
+        ),
         row("  size of the log", bytes_ / sent["events"], "bytes/event"),
     ]
     for who, marks in (("producer", sent["marks"]), ("consumer", read["marks"])):

@@ -47,7 +47,12 @@ def run() -> list[dict[str, Any]]:
     data = load_or_none("100k") or load()
     split = random_split(data, seed=0)
     x, y = rating_rows(split.train)
-    return [*_speeds(x, y), *_errors(split, f"{data.name}, random 80/20"), *_records(x, y), *_job(x, y)]
+    return [
+        *_speeds(x, y),
+        *_errors(split, f"{data.name}, random 80/20"),
+        *_records(x, y),
+        *_job(x, y),
+    ]
 
 
 def _row(name: str, value: float | str, unit: str, target: str = "-") -> dict[str, Any]:
@@ -94,7 +99,9 @@ def _speeds(x: sparse.csr_matrix, y: np.ndarray) -> list[dict[str, Any]]:
         for _ in range(_ROUNDS):
             for name, peer in contestants.items():
                 rounds[name].append((_ours(x, y), peer()))
-    mine = [ours for found in rounds.values() for ours, _ in found] or [_ours(x, y) for _ in range(_ROUNDS)]
+    mine = [ours for found in rounds.values() for ours, _ in found] or [
+        _ours(x, y) for _ in range(_ROUNDS)
+    ]
     wall, cpu = len(y) / np.median(mine, axis=0)
     what = f"k={_K}, batches of {_BATCH:,}, 1 thread"
     rows = [
@@ -112,7 +119,9 @@ def _speeds(x: sparse.csr_matrix, y: np.ndarray) -> list[dict[str, Any]]:
             _row(f"  ours beside {name}: CPU", ratios[1], "x", ">= 1"),
         ]
     absent = [name for name in ("xlearn", "lightfm", "myfm") if not importlib.util.find_spec(name)]
-    return rows + [_row(f"{name}, k={_K}", "not installed", "samples/s", "<= ours") for name in absent]
+    return rows + [
+        _row(f"{name}, k={_K}", "not installed", "samples/s", "<= ours") for name in absent
+    ]
 
 
 def _ours(x: sparse.csr_matrix, y: np.ndarray, lazy: bool = True) -> Clocks:
@@ -200,14 +209,21 @@ def _errors(split: Split, what: str) -> list[dict[str, Any]]:
     rows.append(_row("sampled by Gibbs, rank 8: test RMSE", error, "stars"))
     rows.append(_row("  200 draws", gibbs.seconds, "s", "<= 20"))
     if importlib.util.find_spec("myfm") is None:
-        return [*rows, _row("myFM, rank 8: test RMSE", "not installed", "stars", "the mark to beat")]
+        return [
+            *rows,
+            _row("myFM, rank 8: test RMSE", "not installed", "stars", "the mark to beat"),
+        ]
     import myfm
 
     began = time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):
-        peer = myfm.MyFMRegressor(8).fit(x, y, n_iter=200, n_kept_samples=190, group_shapes=list(sizes))
+        peer = myfm.MyFMRegressor(8).fit(
+            x, y, n_iter=200, n_kept_samples=190, group_shapes=list(sizes)
+        )
     seconds = time.perf_counter() - began
-    rows.append(_row("myFM, rank 8: test RMSE", rmse(peer.predict(tx), ty), "stars", "the mark to beat"))
+    rows.append(
+        _row("myFM, rank 8: test RMSE", rmse(peer.predict(tx), ty), "stars", "the mark to beat")
+    )
     return [*rows, _row("  200 draws", seconds, "s")]
 
 
@@ -252,5 +268,7 @@ def _job(x: sparse.csr_matrix, y: np.ndarray) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     for row in run():
-        value = f"{row['value']:12,.4g}" if isinstance(row["value"], float) else f"{row['value']:>12}"
+        value = (
+            f"{row['value']:12,.4g}" if isinstance(row["value"], float) else f"{row['value']:>12}"
+        )
         print(f"{row['name']:66} {value} {row['unit']:10} {row['target']}", flush=True)

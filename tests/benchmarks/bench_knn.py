@@ -73,8 +73,17 @@ def _batch(users: np.ndarray, items: np.ndarray) -> list[dict[str, Any]]:
         for _ in range(5)
     ]
     return [
-        _row(f"top {_K} of {len(users)} users x {len(items):,} items, exact", min(a for a, _ in pairs), "s"),
-        _row("  times faiss called directly", float(np.median([a / b for a, b in pairs])), "x", "<= 1.2"),
+        _row(
+            f"top {_K} of {len(users)} users x {len(items):,} items, exact",
+            min(a for a, _ in pairs),
+            "s",
+        ),
+        _row(
+            "  times faiss called directly",
+            float(np.median([a / b for a, b in pairs])),
+            "x",
+            "<= 1.2",
+        ),
     ]
 
 
@@ -128,7 +137,9 @@ def like(fitted: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     mean = fitted.mean(axis=0)
     _, values, directions = np.linalg.svd(fitted - mean, full_matrices=False)
     spread = (values / np.sqrt(len(fitted)))[:, None] * directions
-    drawn = [rng.normal(size=(min(100_000, n - i), len(mean))) @ spread for i in range(0, n, 100_000)]
+    drawn = [
+        rng.normal(size=(min(100_000, n - i), len(mean))) @ spread for i in range(0, n, 100_000)
+    ]
     return (np.concatenate(drawn) + mean).astype(np.float32)
 
 
@@ -157,7 +168,10 @@ def _million(users: np.ndarray, items: np.ndarray) -> list[dict[str, Any]]:
     rows = [
         _row(
             "spectrum of the fitted machine: directions for 50, 90, 99 %",
-            ", ".join(str(int(np.searchsorted(shares / shares[-1], part)) + 1) for part in (0.5, 0.9, 0.99)),
+            ", ".join(
+                str(int(np.searchsorted(shares / shares[-1], part)) + 1)
+                for part in (0.5, 0.9, 0.99)
+            ),
             f"of {items.shape[1]}",
         )
     ]
@@ -169,7 +183,9 @@ def _million(users: np.ndarray, items: np.ndarray) -> list[dict[str, Any]]:
         ("hnsw", {"links": 16, "build_effort": 40}, "effort", (100, 200, 300, 400, 500, 700, 1000)),
     ):
         if kind == "hnsw" and (minutes := _minutes(vectors, build)) > limit:
-            rows.append(_row(f"hnsw: left out, it would take over {limit:g} minutes", minutes, "min"))
+            rows.append(
+                _row(f"hnsw: left out, it would take over {limit:g} minutes", minutes, "min")
+            )
             continue
         began, cpu = time.perf_counter(), time.process_time()
         index = VectorIndex(vectors, kind, as_distance=True, **build)  # type: ignore[arg-type]
@@ -178,7 +194,9 @@ def _million(users: np.ndarray, items: np.ndarray) -> list[dict[str, Any]]:
         for value in tried:
             found: list[np.ndarray] = []
             setting = {name: value}
-            seconds = _cpu(lambda i=index, s=setting, f=found: f.append(i.search(queries, _K, **s).items))
+            seconds = _cpu(
+                lambda i=index, s=setting, f=found: f.append(i.search(queries, _K, **s).items)
+            )
             recall = recall_at_k(found[0], truth)
             if recall >= _WANTED:
                 break
@@ -216,5 +234,7 @@ def _peak() -> float:
 
 if __name__ == "__main__":
     for row in run():
-        value = f"{row['value']:12,.4g}" if isinstance(row["value"], float) else f"{row['value']:>12}"
+        value = (
+            f"{row['value']:12,.4g}" if isinstance(row["value"], float) else f"{row['value']:>12}"
+        )
         print(f"{row['name']:66} {value} {row['unit']:10} {row['target']}", flush=True)

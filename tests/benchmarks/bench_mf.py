@@ -79,7 +79,9 @@ def _speeds(train: Interactions, model: MatrixFactorization) -> list[dict[str, A
     """Samples a second of whole training loops, loading included."""
     rows = []
     slow = (
-        _gluon(train.replace(train.frame.head(_ROWS_FOR_THE_TALK)), 50, per_row=True) if gates.mxnet else None
+        _gluon(train.replace(train.frame.head(_ROWS_FOR_THE_TALK)), 50, per_row=True)
+        if gates.mxnet
+        else None
     )
     for name, fast, target in [
         *(
@@ -89,13 +91,19 @@ def _speeds(train: Interactions, model: MatrixFactorization) -> list[dict[str, A
         ),
         ("Keras fit, batches of 2,000", _keras(train, 2000), "-"),
         ("NumPy, the talk's model, batches of 50", _numpy(TalkModel(epochs=2), train), "-"),
-        (f"NumPy, as trained above, batches of {model.batch_size:,}", model.samples / model.seconds, ">= 20"),
+        (
+            f"NumPy, as trained above, batches of {model.batch_size:,}",
+            model.samples / model.seconds,
+            ">= 20",
+        ),
     ]:
         rows.append(_row(f"{name}", fast, "samples/s"))
         if slow:
             rows.append(_row("  times the talk's loader", fast / slow, "x", target))
     if slow:
-        rows.insert(0, _row("the talk's per-row loader and training loop, batches of 50", slow, "samples/s"))
+        rows.insert(
+            0, _row("the talk's per-row loader and training loop, batches of 50", slow, "samples/s")
+        )
     return rows
 
 
@@ -116,7 +124,9 @@ def _gluon(train: Interactions, batch_size: int, per_row: bool = False) -> float
     net.hybridize()
     generator = np.random.default_rng(0)
     first = train.replace(train.frame.head(batch_size))
-    train_block(net, lambda: batch_loader(first, batch_size, generator), epochs=1)  # compiles the network
+    train_block(
+        net, lambda: batch_loader(first, batch_size, generator), epochs=1
+    )  # compiles the network
     return train_block(net, lambda: batch_loader(train, batch_size, generator), epochs=1)
 
 

@@ -63,7 +63,9 @@ def one_hot_input(ratings: data.Interactions, epochs: int) -> list[dict]:
     """Train the post's network both ways; compare seconds, bytes and hits."""
     split = data.leave_one_out(ratings, ties="random", seed=0)
     sizes = ratings.n_users, ratings.n_items
-    examples = NegativeSampler(split.train).epoch(5, rng=np.random.default_rng(0))  # once, as the post does
+    examples = NegativeSampler(split.train).epoch(
+        5, rng=np.random.default_rng(0)
+    )  # once, as the post does
     posts = ncf_onehot.onehot_neumf(*sizes, seed=0)
     ours = ncf.neumf(*sizes, activation="relu", dropout=0.25)
     ncf_onehot.copy_weights(posts, ours)
@@ -71,7 +73,10 @@ def one_hot_input(ratings: data.Interactions, epochs: int) -> list[dict]:
     step = epoch_runner(ours, BATCH)
     warm = LabeledPairs(*(column[:BATCH] for column in examples))
     spent = {"one-hot": 0.0, "making one-hot rows": 0.0, "embeddings": 0.0}
-    work = {"one-hot": 0.0, "embeddings": 0.0}  # of the processors, which a busy machine does not stretch
+    work = {
+        "one-hot": 0.0,
+        "embeddings": 0.0,
+    }  # of the processors, which a busy machine does not stretch
     _fit(posts, warm, sizes, {"one-hot": 0.0, "making one-hot rows": 0.0})
     step(warm, 0.001)
     for _ in range(epochs):
@@ -95,9 +100,13 @@ def one_hot_input(ratings: data.Interactions, epochs: int) -> list[dict]:
     rows = [row(f"{name}, an epoch, {where}", s / epochs, "s") for name, s in spent.items()]
     return rows + [
         row(f"embeddings faster an epoch, {where}", ratio, "times", ">= 6"),
-        row(f"the same in processor seconds, {where}", work["one-hot"] / work["embeddings"], "times"),
+        row(
+            f"the same in processor seconds, {where}", work["one-hot"] / work["embeddings"], "times"
+        ),
         row(f"one-hot rows of an epoch, {where}", memory["one-hot"] / 1e9, "GB"),
-        row(f"smaller as indices, {where}", memory["one-hot"] / memory["indices"], "times", ">= 100"),
+        row(
+            f"smaller as indices, {where}", memory["one-hot"] / memory["indices"], "times", ">= 100"
+        ),
         *(
             row(f"HR@10 after {epochs} epochs, {name}, {where}", str(hit.interval), "")
             for name, hit in hits.items()
@@ -130,7 +139,9 @@ def _fit(model: Any, part: LabeledPairs, sizes: tuple[int, int], spent: dict[str
 class _Factors:
     """Scores of a library's fitted vectors."""
 
-    def __init__(self, users: np.ndarray, items: np.ndarray, bias: np.ndarray | float = 0.0) -> None:
+    def __init__(
+        self, users: np.ndarray, items: np.ndarray, bias: np.ndarray | float = 0.0
+    ) -> None:
         self.users, self.items, self.bias = users, items, bias
 
     def scores(self, users: np.ndarray) -> np.ndarray:
@@ -142,7 +153,12 @@ def implicit_als(train_part: data.Interactions, factors: int, alpha: float) -> _
     from implicit.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(
-        factors=factors, regularization=0.05, alpha=alpha, iterations=15, random_state=0, num_threads=1
+        factors=factors,
+        regularization=0.05,
+        alpha=alpha,
+        iterations=15,
+        random_state=0,
+        num_threads=1,
     )
     model.fit(binary_matrix(train_part), show_progress=False)
     return _Factors(np.asarray(model.user_factors), np.asarray(model.item_factors))
@@ -188,7 +204,9 @@ TUNED: dict[str, tuple[Callable[..., Any], list[dict[str, Any]]]] = {
         lightfm_warp,
         [{"components": k, "epochs": e} for k in (32, 64) for e in (20, 50)],
     ),
-    **{name: (network(build), [{"epochs": e} for e in (8, 20)]) for name, build in NETWORKS.items()},
+    **{
+        name: (network(build), [{"epochs": e} for e in (8, 20)]) for name, build in NETWORKS.items()
+    },
 }
 OWN = ("MF with negatives", *NETWORKS)
 PEERS = {"implicit's ALS": "implicit", "LightFM, WARP": "lightfm"}
@@ -214,7 +232,9 @@ def lists(ratings: data.Interactions, seeds: int) -> list[dict]:
         found[model] = _mean(
             [judge(fit(split.train, **best, **({} if s is None else {"seed": s}))) for s in runs]
         )
-        rows.append(row(f"{model}, {name}, chosen", " ".join(f"{k}={v}" for k, v in best.items()), ""))
+        rows.append(
+            row(f"{model}, {name}, chosen", " ".join(f"{k}={v}" for k, v in best.items()), "")
+        )
     for model, result in found.items():
         rows.append(row(f"HR@10, {model}, {name}", str(result["hit_rate"].interval), ""))
         rows.append(row(f"NDCG@10, {model}, {name}", str(result["ndcg"].interval), ""))
@@ -234,6 +254,8 @@ def _mean(runs: list[dict[str, RankingResult]]) -> dict[str, RankingResult]:
     from dataclasses import replace
 
     return {
-        metric: replace(runs[0][metric], values=np.mean([run[metric].values for run in runs], axis=0))
+        metric: replace(
+            runs[0][metric], values=np.mean([run[metric].values for run in runs], axis=0)
+        )
         for metric in runs[0]
     }

@@ -33,7 +33,11 @@ def draw(layers: str, generator: np.random.Generator) -> dict[str, object]:
         "dropout": float(generator.choice([0.0, 0.0, 0.1, 0.3])),
     }
     order = str(generator.choice(["relu-dense", "dense-relu"]))
-    wider, dense, output = int(generator.choice([1, 2, 1])), between(1e-6, 1e-2), between(0.003, 0.3)
+    wider, dense, output = (
+        int(generator.choice([1, 2, 1])),
+        between(1e-6, 1e-2),
+        between(0.003, 0.3),
+    )
     if layers != "none":
         settings |= {"order": order, "dense_decay": dense, "output_decay": output}
     if layers in ("both", "shared"):
@@ -41,7 +45,9 @@ def draw(layers: str, generator: np.random.Generator) -> dict[str, object]:
     return settings
 
 
-def search(train: data.Interactions, layers: str, tries: int, batch_size: int = 2000) -> list[tuple]:
+def search(
+    train: data.Interactions, layers: str, tries: int, batch_size: int = 2000
+) -> list[tuple]:
     """Validation RMSE, best epoch and settings of every try, best first.
 
     The same generator seed for every model: what they share, they draw alike.
@@ -58,11 +64,15 @@ def search(train: data.Interactions, layers: str, tries: int, batch_size: int = 
     return sorted(found, key=lambda entry: entry[0])
 
 
-def five_seeds(split: data.Split, layers: str, epochs: int, settings: dict[str, object]) -> list[float]:
+def five_seeds(
+    split: data.Split, layers: str, epochs: int, settings: dict[str, object]
+) -> list[float]:
     """Test RMSE of a winner, trained on all training rows with five seeds."""
     users, items, stars = (split.test.frame[name].to_numpy() for name in ("user", "item", "rating"))
     fixed = {"layers": layers, "epochs": epochs, "batch_size": 2000, "validation_share": 0}
-    models = (NonlinearFactorization(seed=seed, **fixed, **settings).fit(split.train) for seed in range(5))
+    models = (
+        NonlinearFactorization(seed=seed, **fixed, **settings).fit(split.train) for seed in range(5)
+    )
     return [metrics.rmse(model.predict(users, items), stars) for model in models]
 
 
@@ -76,8 +86,12 @@ def run() -> list[dict]:
         found = search(split.train, layers, tries)
         best, epochs, settings = found[0]
         middle = float(np.median([entry[0] for entry in found]))
-        text = f"layers={layers} epochs={epochs} " + " ".join(f"{k}={v}" for k, v in settings.items())
-        rows.append({"name": text, "value": best, "unit": f"median {middle:.4f}", "target": "chapter 03"})
+        text = f"layers={layers} epochs={epochs} " + " ".join(
+            f"{k}={v}" for k, v in settings.items()
+        )
+        rows.append(
+            {"name": text, "value": best, "unit": f"median {middle:.4f}", "target": "chapter 03"}
+        )
         errors = five_seeds(split, layers, epochs, settings)
         spread = f"{min(errors):.4f}..{max(errors):.4f}"
         rows.append(

@@ -48,7 +48,9 @@ def run() -> list[dict]:
         ),
         ("top 10 of every user", lambda: top_k(scores, 10, seen=one.train), "-"),
     ):
-        rows.append({"name": f"{name}, {size}", "value": _fastest(function), "unit": "s", "target": target})
+        rows.append(
+            {"name": f"{name}, {size}", "value": _fastest(function), "unit": "s", "target": target}
+        )
     for model in (ItemKNN(), EASE(), ImplicitALS(), LogisticMF()):
         begin = time.perf_counter()
         model.fit(one.train)

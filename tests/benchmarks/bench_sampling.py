@@ -16,7 +16,9 @@ from helpers.sampling import NegativeSampler
 _LOOP_NEGATIVES = 30_000  # the whole of ML-100K would take the loop 10 to 20 seconds
 
 
-def python_loop(users: np.ndarray, items: np.ndarray, catalog: np.ndarray, ratio: int, stop: int) -> int:
+def python_loop(
+    users: np.ndarray, items: np.ndarray, catalog: np.ndarray, ratio: int, stop: int
+) -> int:
     """Draw as in the post, which checks a set of tuples and calls ``np.random.choice`` once a draw."""
     negatives = []
     records = set(zip(users, items, strict=True))
@@ -99,15 +101,28 @@ def run() -> list[dict]:
         )
         target = ">= 500" if strategy == "uniform" else "-"
         rows.append(
-            {"name": f"  times the loop, {strategy}", "value": fast / slow, "unit": "x", "target": target}
+            {
+                "name": f"  times the loop, {strategy}",
+                "value": fast / slow,
+                "unit": "x",
+                "target": target,
+            }
         )
     done = subprocess.run(
-        [sys.executable, "-c", _TWENTY_MILLION], cwd=ROOT, check=True, capture_output=True, text=True
+        [sys.executable, "-c", _TWENTY_MILLION],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     big = json.loads(done.stdout)
     what = "20,000,263 interactions x 5 negatives"
-    rows.append({"name": f"{what}: peak memory", "value": big["peak"], "unit": "GiB", "target": "<= 4"})
+    rows.append(
+        {"name": f"{what}: peak memory", "value": big["peak"], "unit": "GiB", "target": "<= 4"}
+    )
     rows.append({"name": f"{what}: set up", "value": big["built"], "unit": "s", "target": "-"})
     rows.append({"name": f"{what}: draw", "value": big["seconds"], "unit": "s", "target": "-"})
-    rows.append({"name": f"{what}: rate", "value": big["rate"], "unit": "M negatives/s", "target": "-"})
+    rows.append(
+        {"name": f"{what}: rate", "value": big["rate"], "unit": "M negatives/s", "target": "-"}
+    )
     return rows

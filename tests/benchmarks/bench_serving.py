@@ -46,7 +46,10 @@ def run() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         subprocess.run(
-            [sys.executable, "-c", _EXPORT, folder], env=environment, check=True, capture_output=True
+            [sys.executable, "-c", _EXPORT, folder],
+            env=environment,
+            check=True,
+            capture_output=True,
         )
         server = ModelServer(
             "tensorflow", Path(folder), environment={"COURSE_TFS": "python"}, log=lambda line: None
@@ -56,7 +59,12 @@ def run() -> list[dict[str, Any]]:
             server.start()
             server.wait_ready(300)
             rows = [
-                _row("TensorFlow endpoint: start to ready", time.perf_counter() - began, "s", "import + 3")
+                _row(
+                    "TensorFlow endpoint: start to ready",
+                    time.perf_counter() - began,
+                    "s",
+                    "import + 3",
+                )
             ]
             return rows + _measure(server)
         finally:
@@ -70,9 +78,13 @@ def _row(name: str, value: float | str, unit: str, target: str = "-") -> dict[st
 def _measure(server: ModelServer) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     pairs = zip(
-        rng.integers(0, _USERS, _PAIRS).tolist(), rng.integers(0, _ITEMS, _PAIRS).tolist(), strict=True
+        rng.integers(0, _USERS, _PAIRS).tolist(),
+        rng.integers(0, _ITEMS, _PAIRS).tolist(),
+        strict=True,
     )
-    body = json.dumps({"instances": [{"user": user, "item": item} for user, item in pairs]}).encode()
+    body = json.dumps(
+        {"instances": [{"user": user, "item": item} for user, item in pairs]}
+    ).encode()
     rows = []
     for connections in (1, _CONNECTIONS):
         _load(server, body, connections, 20)
@@ -82,7 +94,12 @@ def _measure(server: ModelServer) -> list[dict[str, Any]]:
         cpu = (sum(process.cpu_times()[:2]) - before) / len(milliseconds) * 1000
         what = f"{_PAIRS} pairs, {connections} connections"
         rows += [
-            _row(f"{what}: p50", float(np.median(milliseconds)), "ms", "<= 15" if connections > 1 else "-"),
+            _row(
+                f"{what}: p50",
+                float(np.median(milliseconds)),
+                "ms",
+                "<= 15" if connections > 1 else "-",
+            ),
             _row(
                 f"{what}: p99",
                 float(np.percentile(milliseconds, 99)),
@@ -139,5 +156,7 @@ def _wrk(server: ModelServer, body: bytes) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     for row in run():
-        value = f"{row['value']:12,.4g}" if isinstance(row["value"], float) else f"{row['value']:>12}"
+        value = (
+            f"{row['value']:12,.4g}" if isinstance(row["value"], float) else f"{row['value']:>12}"
+        )
         print(f"{row['name']:66} {value} {row['unit']:10} {row['target']}", flush=True)

@@ -99,11 +99,15 @@ def _wrk(url: str, folder: Path) -> list[float] | None:
 
 def _look_ups(folder: Path) -> np.ndarray:
     table = sqlite3.connect(folder / "shelf.sqlite", check_same_thread=False)
-    table.execute("CREATE TABLE shelf (user INTEGER, rank INTEGER, item INTEGER, PRIMARY KEY (user, rank))")
+    table.execute(
+        "CREATE TABLE shelf (user INTEGER, rank INTEGER, item INTEGER, PRIMARY KEY (user, rank))"
+    )
     rows = ((u, r, (u * 31 + r) % _ITEMS) for u in range(_USERS) for r in range(50))
     table.executemany("INSERT INTO shelf VALUES (?, ?, ?)", rows)
     ask = "SELECT item FROM shelf WHERE user = ? ORDER BY rank"
-    return rush(lambda user: table.execute(ask, (user,)).fetchall(), [n % _USERS for n in range(5000)], 1)
+    return rush(
+        lambda user: table.execute(ask, (user,)).fetchall(), [n % _USERS for n in range(5000)], 1
+    )
 
 
 def run() -> list[dict]:
@@ -121,7 +125,9 @@ def run() -> list[dict]:
 
         with cloud.cleanup(aws, _NAME):
             _deploy(aws)
-            took["endpoint through boto3, four callers"] = rush(call, [n % _USERS for n in range(1000)], 4)
+            took["endpoint through boto3, four callers"] = rush(
+                call, [n % _USERS for n in range(1000)], 4
+            )
             address = f"{runtime.meta.endpoint_url}/endpoints/{_NAME}/invocations"
             under_wrk = _wrk(address, folder)
     finally:
@@ -132,7 +138,9 @@ def run() -> list[dict]:
             value = float(np.percentile(values, share))
             rows.append({"name": f"{name}: p{share}", "value": value, "unit": "ms", "target": "-"})
     if under_wrk is None:
-        rows.append({"name": "endpoint, wrk: not installed here", "value": 0.0, "unit": "-", "target": "-"})
+        rows.append(
+            {"name": "endpoint, wrk: not installed here", "value": 0.0, "unit": "-", "target": "-"}
+        )
     else:
         names = ("p50", "p99", "requests", "errors")
         for name, value, unit in zip(names, under_wrk, ("ms", "ms", "1/s", "-"), strict=True):

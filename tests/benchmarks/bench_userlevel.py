@@ -55,15 +55,23 @@ def search() -> list[dict]:
     ]
     for loss, epochs, decay in itertools.product(CHOSEN, (10, 20, 30), (0.0, 0.002)):
         model = UserLevel(loss, epochs=epochs, decay=decay).fit(inner.train)
-        rows.append(row(f"search: {loss} epochs={epochs} decay={decay}", ndcg_of(model, inner).mean, "NDCG"))
+        rows.append(
+            row(f"search: {loss} epochs={epochs} decay={decay}", ndcg_of(model, inner).mean, "NDCG")
+        )
         print(rows[-1], flush=True)
     for loss, (found, shorter) in SHORTENED.items():
-        long, short = (ndcg_of(UserLevel(loss, **some).fit(inner.train), inner) for some in (found, shorter))
+        long, short = (
+            ndcg_of(UserLevel(loss, **some).fit(inner.train), inner) for some in (found, shorter)
+        )
         rows.append(row(f"search: {loss} {shorter}: {short.compare(long)}", short.mean, "NDCG"))
     for epochs, strength in itertools.product((10, 20, 30), (0.1, 0.3)):
         model = MultVAE(epochs=epochs, strength=strength).fit(inner.train)
         rows.append(
-            row(f"search: VAE epochs={epochs} strength={strength}", ndcg_of(model, inner).mean, "NDCG")
+            row(
+                f"search: VAE epochs={epochs} strength={strength}",
+                ndcg_of(model, inner).mean,
+                "NDCG",
+            )
         )
     return rows
 
@@ -127,7 +135,9 @@ def quality(ratings: data.Interactions, decay: float) -> list[dict]:
                 target = "high >= 0" if name == "binary" else "-"
                 gap = found.compare(ease)
                 rows.append(row(f"{what}: {name}, seed {seed}", found.mean, "NDCG@10"))
-                rows.append(row("  minus EASE, high end of the interval", gap.high, f"{gap}", target))
+                rows.append(
+                    row("  minus EASE, high end of the interval", gap.high, f"{gap}", target)
+                )
     return rows
 
 

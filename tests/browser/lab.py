@@ -102,7 +102,9 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
                 server.kill()
 
 
-def _wait_until_it_answers(server: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 90) -> None:
+def _wait_until_it_answers(
+    server: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 90
+) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:

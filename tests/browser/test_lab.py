@@ -16,7 +16,9 @@ from .lab import CHROME_ARGUMENTS, chromium, lab_server, run_all
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not chromium(), reason="no Chromium on this machine (CHROMIUM=/path names one)"),
+    pytest.mark.skipif(
+        not chromium(), reason="no Chromium on this machine (CHROMIUM=/path names one)"
+    ),
 ]
 BAD_OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells
   .flatMap(cell => cell.outputs || [])
@@ -114,14 +116,17 @@ CHAPTERS = [s.stem for s in sources() if s.name[:2] in ("00", "10")]  # 10 uses 
 def test_all_cells_run_and_a_slider_moves(open_chapter, name):
     page = open_chapter(name)
     run_all(page)
-    assert page.evaluate(BAD_OUTPUTS) == []  # of all cells: the page itself holds only those in view
+    assert (
+        page.evaluate(BAD_OUTPUTS) == []
+    )  # of all cells: the page itself holds only those in view
     assert page.evaluate(NOT_RUN) == 0
     move_first_slider(page, name)
 
 
 def source_of(page, index):
     return page.evaluate(
-        "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.sharedModel.getSource()", index
+        "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.sharedModel.getSource()",
+        index,
     )
 
 
@@ -143,7 +148,9 @@ def write_and_run(page, index, text):
 
 def cell_of(page, index):
     """Scroll to a cell and return it; JupyterLab keeps only the cells in view in the page."""
-    page.evaluate("i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", index)
+    page.evaluate(
+        "i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", index
+    )
     cell = page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{index}"]')
     cell.wait_for(timeout=20_000)
     return cell

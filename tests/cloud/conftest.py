@@ -86,7 +86,10 @@ class Aws:
         """Return a script-mode job: a script and its hyperparameters."""
         self.put("in/train/x.csv", "1,2\n")
         submitted = self.archive(f"code/{name}.tar.gz", {"train.py": code})
-        own = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": json.dumps(submitted)}
+        own = {
+            "sagemaker_program": '"train.py"',
+            "sagemaker_submit_directory": json.dumps(submitted),
+        }
         source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/train"}}
         return {
             "TrainingJobName": name,
@@ -95,7 +98,11 @@ class Aws:
             "AlgorithmSpecification": {"TrainingImage": TENSORFLOW, "TrainingInputMode": "File"},
             "InputDataConfig": [{"ChannelName": "train", "DataSource": source}],
             "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
-            "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": count, "VolumeSizeInGB": 1},
+            "ResourceConfig": {
+                "InstanceType": "ml.c5.xlarge",
+                "InstanceCount": count,
+                "VolumeSizeInGB": 1,
+            },
             "StoppingCondition": {"MaxRuntimeInSeconds": 60},
         }
 
@@ -142,13 +149,18 @@ class Aws:
 
     def deployed(self, name: str) -> dict:
         return wait(
-            lambda: self.sm.describe_endpoint(EndpointName=name), "EndpointStatus", "Creating", "Updating"
+            lambda: self.sm.describe_endpoint(EndpointName=name),
+            "EndpointStatus",
+            "Creating",
+            "Updating",
         )
 
     def ask(self, name: str, value: object, **more):
         more = {"ContentType": "application/json"} | more
         body = value if isinstance(value, bytes) else json.dumps(value)
-        return json.loads(self.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)["Body"].read())
+        return json.loads(
+            self.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)["Body"].read()
+        )
 
     def log_with(self, line: str, group: str, prefix: str, seconds: float = 30) -> list[str]:
         """Read a log until a line that begins so is in it: lines get there a moment after they are written."""
@@ -163,7 +175,9 @@ class Aws:
 
     def log(self, group: str, prefix: str) -> list[str]:
         logs = self.client("logs")
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
+        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)[
+            "logStreams"
+        ]
         lines = []
         for stream in streams:
             name = stream["logStreamName"]
@@ -222,4 +236,6 @@ def aws():
 @pytest.fixture(scope="session")
 def model(aws) -> str:
     """A model that multiplies by three, with its own inference code."""
-    return aws.archive("models/three.tar.gz", {"model.json": '{"w": 3}', "code/inference.py": INFERENCE})
+    return aws.archive(
+        "models/three.tar.gz", {"model.json": '{"w": 3}', "code/inference.py": INFERENCE}
+    )

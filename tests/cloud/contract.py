@@ -67,7 +67,11 @@ def judge(client):
             if code in declared and code == "ModelError":
                 assert set(decoded) - {"Code"} <= set(declared[code].members)
             return
-        found = list(faults(operation_model.output_shape, decoded)) if operation_model.output_shape else []
+        found = (
+            list(faults(operation_model.output_shape, decoded))
+            if operation_model.output_shape
+            else []
+        )
         assert not found, f"{operation_model.name}: {found}"
 
     client.meta.events.register("before-parse", before_parse)

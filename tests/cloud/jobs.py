@@ -40,15 +40,21 @@ class Job:
     model: Path
 
 
-def run(root: Path, name: str, settings: dict, channels: dict[str, dict[str, bytes]], **types: str) -> Job:
+def run(
+    root: Path, name: str, settings: dict, channels: dict[str, dict[str, bytes]], **types: str
+) -> Job:
     """Train; ``types`` are the channels' content types."""
     config = root / "input" / "config"
     config.mkdir(parents=True)
-    (config / "hyperparameters.json").write_text(json.dumps({k: str(v) for k, v in settings.items()}))
+    (config / "hyperparameters.json").write_text(
+        json.dumps({k: str(v) for k, v in settings.items()})
+    )
     (config / "inputdataconfig.json").write_text(
         json.dumps({c: {"ContentType": t} for c, t in types.items()})
     )
-    (config / "resourceconfig.json").write_text(json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]}))
+    (config / "resourceconfig.json").write_text(
+        json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]})
+    )
     for channel, files in channels.items():
         (root / "input" / "data" / channel).mkdir(parents=True)
         for file, content in files.items():

@@ -50,7 +50,11 @@ def test_round_trip_through_the_archive(model, tmp_path):
 def test_params_are_byte_for_byte_mxnets(model, tmp_path):
     mx = gates.import_mxnet()
     path = str(tmp_path / "x.params")
-    arrays = {"v": model.v, "w1_weight": model.w1[:, None], "w0_weight": np.array([model.w0], np.float32)}
+    arrays = {
+        "v": model.v,
+        "w1_weight": model.w1[:, None],
+        "w0_weight": np.array([model.w0], np.float32),
+    }
     mx.nd.save(path, {f"arg:{name}": mx.nd.array(array) for name, array in arrays.items()})
     data = (tmp_path / "x.params").read_bytes()
     assert artifact.dump_params(arrays) == data
@@ -62,7 +66,9 @@ def test_params_are_byte_for_byte_mxnets(model, tmp_path):
 @pytest.mark.parametrize("kind", ["regressor", "binary_classifier"])
 def test_mxnet_loads_and_scores_it(model, tmp_path, kind):
     mx = gates.import_mxnet()
-    path = artifact.write_model(tmp_path, FMArtifact(model.w0, model.w1, model.v, {"predictor_type": kind}))
+    path = artifact.write_model(
+        tmp_path, FMArtifact(model.w0, model.w1, model.v, {"predictor_type": kind})
+    )
     with zipfile.ZipFile(path) as archive:
         (tmp_path / "model-symbol.json").write_bytes(archive.read("symbol.json"))
         (tmp_path / "model-0000.params").write_bytes(archive.read("params"))
@@ -75,7 +81,9 @@ def test_mxnet_loads_and_scores_it(model, tmp_path, kind):
     wanted = scores(model, x)
     if kind == "binary_classifier":
         wanted = 1 / (1 + np.exp(-wanted))
-    np.testing.assert_allclose(module.get_outputs()[0].asnumpy()[:, 0], wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        module.get_outputs()[0].asnumpy()[:, 0], wanted, rtol=1e-5, atol=1e-6
+    )
 
 
 def tar_of(path, *members: tuple[tarfile.TarInfo, bytes]):
@@ -91,7 +99,9 @@ def test_a_model_without_factors_says_so(tmp_path):
         zipped.writestr(
             "params", artifact.dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
         )
-    with pytest.raises(ArtifactError, match=r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"):
+    with pytest.raises(
+        ArtifactError, match=r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"
+    ):
         artifact.read_model(tmp_path)
 
 

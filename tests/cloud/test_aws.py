@@ -65,7 +65,9 @@ def test_cleanup_deletes_when_a_cell_raises_and_the_cells_error_comes_through(ac
     for call in calls[:4]:
         asked = {"MaxResults": 100, "NameContains": "course-05"}
         asked |= {"StatusEquals": "InProgress"} if "jobs" in call else {}
-        rows = [endpoint("course-05-a"), endpoint("not-course-05")] if call == "list_endpoints" else []
+        rows = (
+            [endpoint("course-05-a"), endpoint("not-course-05")] if call == "list_endpoints" else []
+        )
         stub.add_response(call, {EMPTY[call]: rows}, asked)
     stub.add_response("delete_endpoint", {}, {"EndpointName": "course-05-a"})
     stub.add_client_error("list_endpoint_configs", "AccessDeniedException", "no")
@@ -74,7 +76,9 @@ def test_cleanup_deletes_when_a_cell_raises_and_the_cells_error_comes_through(ac
         "ModelArn": "arn:aws:sagemaker:us-west-2:1:model/x",
         "CreationTime": 1,
     }
-    stub.add_response("list_models", {"Models": [model]}, {"MaxResults": 100, "NameContains": "course-05"})
+    stub.add_response(
+        "list_models", {"Models": [model]}, {"MaxResults": 100, "NameContains": "course-05"}
+    )
     stub.add_response("delete_model", {}, {"ModelName": "course-05-m"})
     with pytest.raises(ZeroDivisionError), cloud.cleanup(made, prefix="course-05"):
         1 / 0  # noqa: B018
@@ -97,9 +101,13 @@ def test_what_could_not_be_deleted_is_an_error_where_the_cell_had_none(account, 
         )
     stub.add_client_error("delete_endpoint", "ThrottlingException", "slow down")
     for call in calls[4:]:
-        stub.add_response(call, {EMPTY[call]: []}, ANY and {"MaxResults": 100, "NameContains": "course-05"})
+        stub.add_response(
+            call, {EMPTY[call]: []}, ANY and {"MaxResults": 100, "NameContains": "course-05"}
+        )
     with (
-        pytest.raises(cloud.CloudError, match="The endpoint course-05-a is still there: .*slow down"),
+        pytest.raises(
+            cloud.CloudError, match="The endpoint course-05-a is still there: .*slow down"
+        ),
         cloud.cleanup(made, prefix="course-05"),
     ):
         pass
@@ -113,7 +121,9 @@ def test_an_endpoint_still_being_created_is_waited_for(account, monkeypatch):
         rows = [endpoint("course-05-a", "Creating")] if call == "list_endpoints" else []
         asked = {"MaxResults": 100, "NameContains": "course-05"}
         stub.add_response(
-            call, {EMPTY[call]: rows}, asked | ({"StatusEquals": "InProgress"} if "jobs" in call else {})
+            call,
+            {EMPTY[call]: rows},
+            asked | ({"StatusEquals": "InProgress"} if "jobs" in call else {}),
         )
     for status in ("Creating", "InService"):
         stub.add_response(
@@ -135,7 +145,9 @@ def test_leftovers_lists_what_is_still_there(account):
     made, stub = account
     expect(stub, list_endpoints=[endpoint("course-05-a", "Failed"), endpoint("other-course-05")])
     found = cloud.leftovers(made, "course-05")
-    assert found.to_dict("records") == [{"what": "endpoint", "name": "course-05-a", "status": "Failed"}]
+    assert found.to_dict("records") == [
+        {"what": "endpoint", "name": "course-05-a", "status": "Failed"}
+    ]
 
 
 @pytest.mark.parametrize("prefix", ["", "c", "co"])
@@ -161,7 +173,9 @@ def test_the_price_is_printed_before_a_job_starts(account, capsys):
     made, stub = account
     real.watch(made.client("sagemaker"))
     stub.add_response(
-        "create_training_job", {"TrainingJobArn": "arn:aws:sagemaker:us-west-2:1:training-job/x"}, ANY_JOB
+        "create_training_job",
+        {"TrainingJobArn": "arn:aws:sagemaker:us-west-2:1:training-job/x"},
+        ANY_JOB,
     )
     made.client("sagemaker").create_training_job(**job("course-05-x"))
     said = capsys.readouterr().out
@@ -246,7 +260,8 @@ def test_a_connection_says_account_and_region(monkeypatch, aws, capsys):
         )
         said = capsys.readouterr().out
         assert (
-            said == "Connected to AWS (account 123456789012, region us-west-2): what you start costs money.\n"
+            said
+            == "Connected to AWS (account 123456789012, region us-west-2): what you start costs money.\n"
         )
         with pytest.raises(cloud.CloudError, match="is named course-…"):
             made.client("sagemaker").create_model(ModelName="mine", ExecutionRoleArn=ROLE)
@@ -275,6 +290,11 @@ def test_the_sdk_sends_nothing_home():
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAGEMAKER_"))}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.stdout == "True None\n", done.stderr[-2000:]

@@ -17,7 +17,11 @@ IMAGE = f"{ECR}/factorization-machines:1"
 
 def request(name: str, uri: str, **settings: object) -> dict:
     source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}
-    channel = {"ChannelName": "train", "DataSource": source, "ContentType": "application/x-recordio-protobuf"}
+    channel = {
+        "ChannelName": "train",
+        "DataSource": source,
+        "ContentType": "application/x-recordio-protobuf",
+    }
     return {
         "TrainingJobName": name,
         "RoleArn": ROLE,
@@ -99,18 +103,28 @@ def test_a_wrong_setting_is_the_callers_fault(aws, data):
     )
     found = aws.trained("fm-bad")
     assert found["TrainingJobStatus"] == "Failed"
-    assert found["FailureReason"].startswith("ClientError: ") and "num_factors" in found["FailureReason"]
+    assert (
+        found["FailureReason"].startswith("ClientError: ")
+        and "num_factors" in found["FailureReason"]
+    )
 
 
 def test_its_metrics_can_not_be_replaced(aws, data):
     asked = request("fm-metrics", data, feature_dim=30, num_factors=2, predictor_type="regressor")
     asked["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "m", "Regex": "m=(.*)"}]
-    with pytest.raises(aws.sm.exceptions.ClientError, match="can't override the metric definitions"):
+    with pytest.raises(
+        aws.sm.exceptions.ClientError, match="can't override the metric definitions"
+    ):
         aws.sm.create_training_job(**asked)
 
 
 def test_it_is_tuned_by_its_own_metrics(aws, data):
-    settings = {"feature_dim": 30, "num_factors": 2, "predictor_type": "regressor", "mini_batch_size": 50}
+    settings = {
+        "feature_dim": 30,
+        "num_factors": 2,
+        "predictor_type": "regressor",
+        "mini_batch_size": 50,
+    }
     definition = {k: v for k, v in request("x", data, **settings).items() if k != "TrainingJobName"}
     definition["StaticHyperParameters"] = definition.pop("HyperParameters")
     ranges = {"CategoricalParameterRanges": [{"Name": "epochs", "Values": ["1", "4"]}]}

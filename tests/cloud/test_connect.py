@@ -197,7 +197,11 @@ def test_nothing_is_left_of_a_kernel_that_is_gone(how):
     ending = "time.sleep(99)" if how == "killed" else "sys.exit(0)"
     environment = os.environ | {"COURSE_CLOUD_STATE": "", "PYTHONPATH": str(ROOT)}
     kernel = subprocess.Popen(
-        [sys.executable, "-c", KERNEL % ending], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KERNEL % ending],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert kernel.stdout is not None
     kernel.stdout.readline()

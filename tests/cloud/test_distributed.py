@@ -37,5 +37,7 @@ def test_tensorflow_trains_on_two_instances(aws):
     assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
     log = aws.log("/aws/sagemaker/TrainingJobs", "distributed/")
     assert {"worker 0 of 2 found 3.00", "worker 1 of 2 found 3.00"} <= set(log)
-    with tarfile.open(fileobj=io.BytesIO(aws.get("out/distributed/output/model.tar.gz"))) as archive:
+    with tarfile.open(
+        fileobj=io.BytesIO(aws.get("out/distributed/output/model.tar.gz"))
+    ) as archive:
         assert abs(json.load(archive.extractfile("w.json")) - 3) < 0.01

@@ -27,7 +27,11 @@ def ask(server, method="GET", path="/", body=None, **headers):
 
 def test_it_listens_on_this_machine_only(aws):
     lines = [line.split() for line in open("/proc/net/tcp", encoding="utf-8").readlines()[1:]]  # noqa: SIM115, PTH123
-    here = [row[1] for row in lines if row[3] == "0A" and int(row[1].split(":")[1], 16) == aws.server.port]
+    here = [
+        row[1]
+        for row in lines
+        if row[3] == "0A" and int(row[1].split(":")[1], 16) == aws.server.port
+    ]
     assert here == [f"0100007F:{aws.server.port:04X}"]
     with open("/proc/net/tcp6", encoding="utf-8") as file:  # noqa: PTH123
         assert f":{aws.server.port:04X} " not in "".join(line for line in file if " 0A " in line)
@@ -84,7 +88,9 @@ def test_moto_can_not_be_reset(aws):
 )
 def test_requests_that_are_none_get_an_answer(aws, text, status):
     server = aws.server
-    text = text.replace(b"{port}", str(server.port).encode()).replace(b"{token}", server.token.encode())
+    text = text.replace(b"{port}", str(server.port).encode()).replace(
+        b"{token}", server.token.encode()
+    )
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(text)
         assert connection.recv(100).split()[1] == status
@@ -92,9 +98,7 @@ def test_requests_that_are_none_get_an_answer(aws, text, status):
 
 
 def test_a_caller_that_hangs_up_harms_no_one(aws):
-    head = (
-        f"PUT /x HTTP/1.1\r\nHost: 127.0.0.1:{aws.server.port}\r\nAuthorization: AWS {aws.server.token}:-\r\n"
-    )
+    head = f"PUT /x HTTP/1.1\r\nHost: 127.0.0.1:{aws.server.port}\r\nAuthorization: AWS {aws.server.token}:-\r\n"
     with socket.create_connection(("127.0.0.1", aws.server.port), timeout=10) as connection:
         connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\nhalf")
     assert aws.server.alive()
@@ -134,7 +138,9 @@ def test_a_control_request_that_is_no_json_is_refused(aws, body):
     ],
 )
 def test_requests_are_checked_without_a_client_that_does(aws, operation, request_, sentence):
-    status, answer = ask(aws.server, "POST", "/", json.dumps(request_), X_Amz_Target=f"SageMaker.{operation}")
+    status, answer = ask(
+        aws.server, "POST", "/", json.dumps(request_), X_Amz_Target=f"SageMaker.{operation}"
+    )
     assert status in (400, 404) and sentence in json.loads(answer)["message"]
 
 
@@ -160,5 +166,7 @@ def test_other_services_are_here(aws):
     kinesis.create_stream(StreamName="events", ShardCount=1)
     kinesis.put_record(StreamName="events", Data=b"hi", PartitionKey="a")
     shard = kinesis.list_shards(StreamName="events")["Shards"][0]["ShardId"]
-    start = kinesis.get_shard_iterator(StreamName="events", ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    start = kinesis.get_shard_iterator(
+        StreamName="events", ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+    )
     assert kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"][0]["Data"] == b"hi"

@@ -48,7 +48,10 @@ def test_what_a_model_refuses_is_a_model_error(aws, endpoint, body, kind, status
     said = refused.value.response
     assert said["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert status is None or said["OriginalStatusCode"] == status
-    assert f"error ({said['OriginalStatusCode']}) from AllTraffic with message" in said["Error"]["Message"]
+    assert (
+        f"error ({said['OriginalStatusCode']}) from AllTraffic with message"
+        in said["Error"]["Message"]
+    )
     assert aws.ask(endpoint, [1]) == [3]
 
 
@@ -57,7 +60,9 @@ def test_not_a_number_goes_through_as_the_model_writes_it(aws, endpoint):
 
 
 def test_a_body_of_fifty_megabytes_is_refused_and_the_connection_lives(aws, endpoint):
-    with pytest.raises(aws.runtime.exceptions.ValidationError, match="less than or equal to 6291456"):
+    with pytest.raises(
+        aws.runtime.exceptions.ValidationError, match="less than or equal to 6291456"
+    ):
         aws.runtime.invoke_endpoint(
             EndpointName=endpoint, Body=b" " * 50_000_000, ContentType="application/json"
         )
@@ -89,7 +94,10 @@ def test_many_at_once(aws, endpoint):
 
 def test_an_update_takes_over_without_a_gap(aws, endpoint):
     aws.model(
-        "four", aws.archive("models/four.tar.gz", {"model.json": '{"w": 4}', "code/inference.py": INFERENCE})
+        "four",
+        aws.archive(
+            "models/four.tar.gz", {"model.json": '{"w": 4}', "code/inference.py": INFERENCE}
+        ),
     )
     aws.config("four", "four")
     aws.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName="four")
@@ -103,10 +111,18 @@ def test_an_update_takes_over_without_a_gap(aws, endpoint):
 
 
 def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
-    slow = INFERENCE.replace("    if x == 'die'", "    time.sleep(m.get('pause', 0))\n    if x == 'die'")
-    for name, numbers in (("overtaken-slow", '{"w": 5, "pause": 8}'), ("overtaken-quick", '{"w": 6}')):
+    slow = INFERENCE.replace(
+        "    if x == 'die'", "    time.sleep(m.get('pause', 0))\n    if x == 'die'"
+    )
+    for name, numbers in (
+        ("overtaken-slow", '{"w": 5, "pause": 8}'),
+        ("overtaken-quick", '{"w": 6}'),
+    ):
         aws.model(
-            name, aws.archive(f"models/{name}.tar.gz", {"model.json": numbers, "code/inference.py": slow})
+            name,
+            aws.archive(
+                f"models/{name}.tar.gz", {"model.json": numbers, "code/inference.py": slow}
+            ),
         )
         aws.config(name, name)
     aws.sm.create_endpoint(EndpointName="overtaken", EndpointConfigName="overtaken-slow")
@@ -139,7 +155,8 @@ def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
 def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
     before = aws.ask(endpoint, [1])
     aws.model(
-        "worse", aws.archive("models/worse.tar.gz", {"code/inference.py": "import nowhere_to_be_found"})
+        "worse",
+        aws.archive("models/worse.tar.gz", {"code/inference.py": "import nowhere_to_be_found"}),
     )
     aws.config("worse", "worse")
     config = aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
@@ -153,7 +170,11 @@ def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
 @pytest.mark.parametrize(
     ("name", "files", "sentence"),
     [
-        ("empty", {"readme.txt": "-"}, "holds neither a TensorFlow SavedModel nor code/inference.py"),
+        (
+            "empty",
+            {"readme.txt": "-"},
+            "holds neither a TensorFlow SavedModel nor code/inference.py",
+        ),
         ("broken", {"code/inference.py": "import nowhere_to_be_found"}, "nowhere_to_be_found"),
         ("no-model", {"code/inference.py": INFERENCE}, "model.json"),
         ("outside", {"../code/inference.py": INFERENCE}, "outside of its folder"),
@@ -171,7 +192,8 @@ def test_missing_things_are_missing(aws, endpoint):
     found = aws.deploy("no-data", "s3://sagemaker-us-west-2-123456789012/models/nowhere.tar.gz")
     assert found["EndpointStatus"] == "Failed" and "there is no S3 object" in found["FailureReason"]
     with pytest.raises(
-        aws.runtime.exceptions.ValidationError, match="Endpoint never of account 123456789012 not found"
+        aws.runtime.exceptions.ValidationError,
+        match="Endpoint never of account 123456789012 not found",
     ):
         aws.ask("never", [1])
     for call, name in (("describe_endpoint", "EndpointName"), ("delete_model", "ModelName")):
@@ -179,7 +201,9 @@ def test_missing_things_are_missing(aws, endpoint):
             getattr(aws.sm, call)(**{name: "never"})
     with pytest.raises(aws.sm.exceptions.ClientError, match="Could not find model"):
         aws.config("config-of-none", "none")
-    with pytest.raises(aws.sm.exceptions.ClientError, match="Cannot create already existing endpoint"):
+    with pytest.raises(
+        aws.sm.exceptions.ClientError, match="Cannot create already existing endpoint"
+    ):
         aws.sm.create_endpoint(EndpointName=endpoint, EndpointConfigName="three")
 
 
@@ -209,7 +233,9 @@ def test_models_configurations_and_endpoints_are_listed_and_deleted(aws, model):
     assert aws.sm.list_endpoints(StatusEquals="Failed", NameContains="listed")["Endpoints"] == []
     assert aws.sm.describe_model(ModelName="listed")["PrimaryContainer"]["ModelDataUrl"] == model
     assert (
-        aws.sm.describe_endpoint_config(EndpointConfigName="listed")["ProductionVariants"][0]["ModelName"]
+        aws.sm.describe_endpoint_config(EndpointConfigName="listed")["ProductionVariants"][0][
+            "ModelName"
+        ]
         == "listed"
     )
     aws.sm.delete_endpoint(EndpointName="listed")

@@ -87,7 +87,9 @@ def weights(job) -> tuple[float, np.ndarray, np.ndarray]:
 
 
 def instance(row: int) -> dict:
-    return {"data": {"features": {"keys": X[row].indices.tolist(), "shape": [30], "values": [1.0, 1.0]}}}
+    return {
+        "data": {"features": {"keys": X[row].indices.tolist(), "shape": [30], "values": [1.0, 1.0]}}
+    }
 
 
 def test_an_endpoint_takes_all_its_formats(job):
@@ -99,11 +101,15 @@ def test_an_endpoint_takes_all_its_formats(job):
         body = json.dumps({"instances": [instance(row) for row in range(3)]}).encode()
         status, headers, answer = server.invoke(body, {"Content-Type": "application/json"})
         assert status == 200 and headers["content-type"] == "application/json"
-        assert json.loads(answer) == {"predictions": [{"score": pytest.approx(s, rel=1e-6)} for s in wanted]}
+        assert json.loads(answer) == {
+            "predictions": [{"score": pytest.approx(s, rel=1e-6)} for s in wanted]
+        }
         lines = "\n".join(json.dumps(instance(row)) for row in range(3)).encode()
         kinds = {"Content-Type": "application/jsonlines", "Accept": "application/jsonlines"}
         answer = server.invoke(lines, kinds)[2]
-        assert [json.loads(line)["score"] for line in answer.splitlines()] == pytest.approx(wanted, rel=1e-6)
+        assert [json.loads(line)["score"] for line in answer.splitlines()] == pytest.approx(
+            wanted, rel=1e-6
+        )
         status, _, answer = server.invoke(records(X[:3]), RECORDIO)
         assert status == 200 and len(json.loads(answer)["predictions"]) == 3
         assert server.invoke(b"1,2", {"Content-Type": "text/csv"})[0] == 415
@@ -152,7 +158,9 @@ def test_a_classifier_adds_the_label():
 
 def test_answers_in_recordio():
     answer = ask(
-        {"instances": [DENSE, DENSE]}, accept="application/x-recordio-protobuf", kind="binary_classifier"
+        {"instances": [DENSE, DENSE]},
+        accept="application/x-recordio-protobuf",
+        kind="binary_classifier",
     )
     assert answer.content_type == "application/x-recordio-protobuf"
     assert struct.unpack_from("<I", answer.body)[0] == MAGIC
@@ -213,8 +221,19 @@ def test_hyperparameters_out_of_range(change, message):
 
 def test_defaults_are_awss():
     found = FM.settings({**NEEDED, "_tuning_objective_metric": "test:rmse", "epochs": '"5"'})
-    wanted = {"epochs": 5, "mini_batch_size": 1000, "bias_lr": 0.1, "linear_lr": 0.001, "factors_lr": 0.0001}
-    wanted |= {"bias_wd": 0.01, "linear_wd": 0.001, "factors_wd": 0.00001, "bias_init_method": "normal"}
+    wanted = {
+        "epochs": 5,
+        "mini_batch_size": 1000,
+        "bias_lr": 0.1,
+        "linear_lr": 0.001,
+        "factors_lr": 0.0001,
+    }
+    wanted |= {
+        "bias_wd": 0.01,
+        "linear_wd": 0.001,
+        "factors_wd": 0.00001,
+        "bias_init_method": "normal",
+    }
     wanted |= {"bias_init_sigma": 0.01, "linear_init_sigma": 0.01, "factors_init_sigma": 0.001}
     assert {name: found[name] for name in wanted} == wanted and "clip_gradient" not in found
 
@@ -232,7 +251,9 @@ def container(tmp_path, files: dict[str, bytes] | None, **settings) -> Container
 
 
 def row(keys, values=(1.0, 1.0), width=30):
-    return sparse.csr_matrix((np.array(values, "f4"), np.array(keys), np.array([0, 2])), shape=(1, width))
+    return sparse.csr_matrix(
+        (np.array(values, "f4"), np.array(keys), np.array([0, 2])), shape=(1, width)
+    )
 
 
 ONE = np.ones(1, np.float32)
@@ -245,7 +266,11 @@ GOOD = records(X[:3], Y[:3])
         (None, {}, "Missing required channel: 'train'"),
         ({}, {}, "No data found in the channel 'train': 0 files"),
         ({"a": b""}, {}, "No data found in the channel 'train': 1 files, all of them empty"),
-        ({"a": GOOD}, {"feature_dim": 31}, "file a: record 0 has 30 features, but feature_dim is 31"),
+        (
+            {"a": GOOD},
+            {"feature_dim": 31},
+            "file a: record 0 has 30 features, but feature_dim is 31",
+        ),
         ({"a": records(row([3, 40], width=30), ONE)}, {}, "key 40, out of range: keys are 0 to 29"),
         ({"a": records(row([9, 3]), ONE)}, {}, "key 3 after 9, unsorted"),
         ({"a": records(row([3, 3]), ONE)}, {}, "key 3 twice"),
@@ -255,7 +280,11 @@ GOOD = records(X[:3], Y[:3])
         ({"a": b"user,item,rating\n1,2,3"}, {}, "expected the magic number"),
         ({"a": records(X[:3])}, {}, "the records have no labels"),
         ({"a": GOOD, "b": records(X[:3])}, {}, "some files have labels and some have none"),
-        ({"a": GOOD}, {"predictor_type": "binary_classifier"}, "for a binary_classifier: expected 0 or 1"),
+        (
+            {"a": GOOD},
+            {"predictor_type": "binary_classifier"},
+            "for a binary_classifier: expected 0 or 1",
+        ),
         ({"a": GOOD}, {"epochs": 0}, "'epochs'"),
         ({"a": GOOD}, {"factors_lr": 1e30, "linear_lr": 1e30, "epochs": 50}, "diverged in epoch"),
     ],
@@ -298,7 +327,8 @@ def test_the_rows_are_taken_in_the_order_of_the_file(tmp_path):
         if epoch == 40:
             scores, labels = machine.progress
             so_far.extend(
-                np.sqrt(np.mean((scores[:n] - labels[:n]) ** 2)) for n in range(11_000, 72_000, 10_000)
+                np.sqrt(np.mean((scores[:n] - labels[:n]) ** 2))
+                for n in range(11_000, 72_000, 10_000)
             )
 
     machine = FactorizationMachine(num_factors=64, epochs=50, shuffle=False)
@@ -339,7 +369,9 @@ def test_the_curve_is_that_of_the_real_container(tmp_path):
     if ratings is None:
         pytest.skip("ML-100K is not to be had here")
     x, y = rating_rows(ratings)
-    chosen = np.random.default_rng(1).permutation(len(y))[:90_570]  # as many rows as the published job had
+    chosen = np.random.default_rng(1).permutation(len(y))[
+        :90_570
+    ]  # as many rows as the published job had
     seen: list[float] = []
     settings = FM.settings(
         {**NEEDED, "num_factors": "64", "predictor_type": "binary_classifier", "epochs": "100"}
@@ -361,7 +393,9 @@ def test_a_model_without_factors_does_not_serve(tmp_path):
     from helpers.cloud.serving import ServerDied
 
     with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as archive:
-        archive.writestr("params", dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))}))
+        archive.writestr(
+            "params", dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
+        )
     server = ModelServer(FM.name, tmp_path, environment={}, log=lambda line: None)
     server.start()
     with pytest.raises(ServerDied, match="no array v"):

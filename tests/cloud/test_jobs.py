@@ -19,7 +19,12 @@ def batch(aws, model) -> str:
 
 
 def transform(
-    aws, name, source=f"s3://{BUCKET}/batch/in", model="batch", busy=("InProgress", "Stopping"), **more
+    aws,
+    name,
+    source=f"s3://{BUCKET}/batch/in",
+    model="batch",
+    busy=("InProgress", "Stopping"),
+    **more,
 ):
     given = {
         "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}},
@@ -39,7 +44,9 @@ def transform(
         TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
         **more,
     )
-    return wait(lambda: aws.sm.describe_transform_job(TransformJobName=name), "TransformJobStatus", *busy)
+    return wait(
+        lambda: aws.sm.describe_transform_job(TransformJobName=name), "TransformJobStatus", *busy
+    )
 
 
 @pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
@@ -52,7 +59,9 @@ def test_every_object_gets_its_answers(aws, batch, strategy):
 
 
 def test_a_manifest_names_the_objects(aws, batch):
-    listed = aws.put("batch/manifest", json.dumps([{"prefix": f"s3://{BUCKET}/batch/in/"}, "b.jsonl"]))
+    listed = aws.put(
+        "batch/manifest", json.dumps([{"prefix": f"s3://{BUCKET}/batch/in/"}, "b.jsonl"])
+    )
     source = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": listed}}
     found = transform(aws, "manifest", TransformInput={"DataSource": source})
     assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
@@ -87,7 +96,8 @@ def test_csv_is_split_and_assembled(aws):
     )
     assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
     rows = [
-        [float(v) for v in line.split(",")] for line in aws.get("batch/csv/numbers.csv.out").decode().split()
+        [float(v) for v in line.split(",")]
+        for line in aws.get("batch/csv/numbers.csv.out").decode().split()
     ]
     assert rows == [[3 * n, 3 * n / 2] for n in range(5)]
 
@@ -95,17 +105,24 @@ def test_csv_is_split_and_assembled(aws):
 def test_answers_without_a_place_fail_the_job(aws, batch):
     found = transform(aws, "nowhere", TransformOutput={"S3OutputPath": "s3://never-made/out"})
     assert found["TransformJobStatus"] == "Failed"
-    assert found["FailureReason"].startswith("ClientError: ") and "NoSuchBucket" in found["FailureReason"]
+    assert (
+        found["FailureReason"].startswith("ClientError: ")
+        and "NoSuchBucket" in found["FailureReason"]
+    )
 
 
 def test_nothing_to_do_is_a_failure(aws, batch):
     found = transform(aws, "nothing", f"s3://{BUCKET}/batch/nowhere")
-    assert found["TransformJobStatus"] == "Failed" and "No S3 objects found" in found["FailureReason"]
+    assert (
+        found["TransformJobStatus"] == "Failed" and "No S3 objects found" in found["FailureReason"]
+    )
 
 
 def test_a_transform_can_be_stopped(aws, batch):
     slow = INFERENCE + "\ndef predict_fn(x, m):\n    time.sleep(50)\n    return x\n"
-    aws.model("slow", aws.archive("models/slow.tar.gz", {"model.json": "{}", "code/inference.py": slow}))
+    aws.model(
+        "slow", aws.archive("models/slow.tar.gz", {"model.json": "{}", "code/inference.py": slow})
+    )
     begin = time.monotonic()
     assert transform(aws, "stopped", model="slow", busy=())["TransformJobStatus"] == "InProgress"
     while "TransformStartTime" not in aws.sm.describe_transform_job(TransformJobName="stopped"):
@@ -149,8 +166,12 @@ print("score=%f" % (a.rate + {"a": 0, "b": 10}[a.kind]))
 
 def tuning_request(aws, name, strategy, ranges, jobs=4, **more):
     request = aws.train_request(name, SCORE)
-    definition = {k: v for k, v in request.items() if k not in ("TrainingJobName", "HyperParameters")}
-    definition["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "score", "Regex": r"score=(\S+)"}]
+    definition = {
+        k: v for k, v in request.items() if k not in ("TrainingJobName", "HyperParameters")
+    }
+    definition["AlgorithmSpecification"]["MetricDefinitions"] = [
+        {"Name": "score", "Regex": r"score=(\S+)"}
+    ]
     definition["StaticHyperParameters"] = request["HyperParameters"] | {"fixed": '"yes"'}
     return {
         "HyperParameterTuningJobName": name,
@@ -190,14 +211,20 @@ def test_a_grid_is_tried_and_the_best_is_named(aws):
     assert (counts["Completed"], counts["NonRetryableError"], counts["InProgress"]) == (2, 1, 0)
     assert found["ObjectiveStatusCounters"] == {"Succeeded": 2, "Pending": 0, "Failed": 1}
     rows = aws.sm.list_training_jobs_for_hyper_parameter_tuning_job(
-        HyperParameterTuningJobName="grid", SortBy="FinalObjectiveMetricValue", SortOrder="Descending"
+        HyperParameterTuningJobName="grid",
+        SortBy="FinalObjectiveMetricValue",
+        SortOrder="Descending",
     )["TrainingJobSummaries"]
     assert [r["TunedHyperParameters"]["kind"] for r in rows] == ["b", "a"]
-    assert aws.sm.describe_training_job(TrainingJobName=best["TrainingJobName"])["TuningJobArn"].endswith(
-        "/grid"
-    )
-    listed = aws.sm.list_hyper_parameter_tuning_jobs(NameContains="grid")["HyperParameterTuningJobSummaries"]
-    statuses = {r["HyperParameterTuningJobName"]: r["HyperParameterTuningJobStatus"] for r in listed}
+    assert aws.sm.describe_training_job(TrainingJobName=best["TrainingJobName"])[
+        "TuningJobArn"
+    ].endswith("/grid")
+    listed = aws.sm.list_hyper_parameter_tuning_jobs(NameContains="grid")[
+        "HyperParameterTuningJobSummaries"
+    ]
+    statuses = {
+        r["HyperParameterTuningJobName"]: r["HyperParameterTuningJobStatus"] for r in listed
+    }
     assert statuses["grid"] == "Completed"  # other tests' jobs have names that contain it too
     aws.sm.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="grid")
     with pytest.raises(aws.sm.exceptions.ResourceNotFound):
@@ -215,7 +242,9 @@ def test_random_search_draws_from_its_ranges(aws):
     )
     found = tuned(aws, "random")
     assert found["HyperParameterTuningJobStatus"] == "Completed", found.get("FailureReason")
-    rows = aws.sm.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName="random")
+    rows = aws.sm.list_training_jobs_for_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="random"
+    )
     rates = [float(r["TunedHyperParameters"]["rate"]) for r in rows["TrainingJobSummaries"]]
     assert len(set(rates)) == 2 and all(0.5 <= r <= 2 for r in rates)
     best = found["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"]
@@ -226,8 +255,8 @@ def test_a_tuning_job_can_be_stopped(aws):
     ranges = {"CategoricalParameterRanges": [{"Name": "kind", "Values": ["a", "b"]}]}
     request = tuning_request(aws, "halted", "Grid", ranges, jobs=2)
     submitted = aws.archive("code/sleeps.tar.gz", {"train.py": "import time; time.sleep(60)"})
-    request["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_submit_directory"] = json.dumps(
-        submitted
+    request["TrainingJobDefinition"]["StaticHyperParameters"]["sagemaker_submit_directory"] = (
+        json.dumps(submitted)
     )
     aws.sm.create_hyper_parameter_tuning_job(**request)
     aws.sm.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="halted")
@@ -268,4 +297,6 @@ def test_a_tuning_job_can_be_stopped(aws):
 )
 def test_a_tuning_job_that_can_not_run_is_refused(aws, strategy, ranges, more, sentence):
     with pytest.raises(aws.sm.exceptions.ClientError, match=sentence):
-        aws.sm.create_hyper_parameter_tuning_job(**tuning_request(aws, "refused", strategy, ranges, **more))
+        aws.sm.create_hyper_parameter_tuning_job(
+            **tuning_request(aws, "refused", strategy, ranges, **more)
+        )

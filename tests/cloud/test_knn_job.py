@@ -33,7 +33,9 @@ def make(tmp_path, files=None, test=None, content_type="", **settings) -> Contai
     config.mkdir(parents=True)
     given = {**NEEDED, **settings}
     (config / "hyperparameters.json").write_text(json.dumps({k: str(v) for k, v in given.items()}))
-    (config / "inputdataconfig.json").write_text(json.dumps({"train": {"ContentType": content_type}}))
+    (config / "inputdataconfig.json").write_text(
+        json.dumps({"train": {"ContentType": content_type}})
+    )
     files = {"data": records(VECTORS, LABELS)} if files is None else files
     for channel, contents in {"train": files, **({"test": test} if test else {})}.items():
         (tmp_path / "input" / "data" / channel).mkdir(parents=True)
@@ -47,7 +49,9 @@ def trained(tmp_path, **settings) -> KNNModel:
     return KNNModel.load(tmp_path / "model")
 
 
-def ask(model: KNNModel, queries: np.ndarray, accept="application/jsonlines; verbose=true") -> list[dict]:
+def ask(
+    model: KNNModel, queries: np.ndarray, accept="application/jsonlines; verbose=true"
+) -> list[dict]:
     headers = {"content-type": "application/x-recordio-protobuf", "accept": accept}
     answer = Neighborhood(model).invoke(Request("POST", "/invocations", headers, records(queries)))
     return [json.loads(line) for line in answer.body.splitlines()]
@@ -58,7 +62,8 @@ def truth(metric: str, queries: np.ndarray) -> np.ndarray:
     if metric == "L2":
         return ((queries[:, None] - VECTORS[None]) ** 2).sum(2)
     scale = [
-        np.linalg.norm(a, axis=1, keepdims=True) if metric == "COSINE" else 1 for a in (queries, VECTORS)
+        np.linalg.norm(a, axis=1, keepdims=True) if metric == "COSINE" else 1
+        for a in (queries, VECTORS)
     ]
     return -(queries / scale[0]) @ (VECTORS / scale[1]).T
 
@@ -115,7 +120,8 @@ def test_reduction_keeps_what_is_near(tmp_path, kind):
 def test_reduction_keeps_distances_on_average(kind, width, target):
     pairs = RNG.normal(size=(200, width)).astype(np.float32)
     ratios = [
-        np.linalg.norm(Reduction(kind, width, target, seed).apply(pairs), axis=1) ** 2 / (pairs**2).sum(1)
+        np.linalg.norm(Reduction(kind, width, target, seed).apply(pairs), axis=1) ** 2
+        / (pairs**2).sum(1)
         for seed in range(30)
     ]
     assert np.mean(ratios) == pytest.approx(1, abs=0.15)
@@ -127,7 +133,11 @@ def test_hadamard():
 
 
 def test_votes_and_means(tmp_path):
-    files = {"data": records(np.array([[0.0], [1], [2], [10], [11]]), np.array([7, 7, 3, 3, 5], np.float32))}
+    files = {
+        "data": records(
+            np.array([[0.0], [1], [2], [10], [11]]), np.array([7, 7, 3, 3, 5], np.float32)
+        )
+    }
     model = trained(tmp_path / "c", files=files, feature_dim=1, sample_size=5, k=3)
     assert [row["predicted_label"] for row in ask(model, np.array([[0.5], [9.0]]))] == [7, 3]
     model = trained(
@@ -151,7 +161,9 @@ def test_plain_answers_and_other_formats(tmp_path):
     service = Neighborhood(model)
 
     def send(body: bytes, kind: str, accept: str = "*/*"):
-        return service.invoke(Request("POST", "/invocations", {"content-type": kind, "accept": accept}, body))
+        return service.invoke(
+            Request("POST", "/invocations", {"content-type": kind, "accept": accept}, body)
+        )
 
     csv = ",".join(map(str, VECTORS[3])).encode()
     assert json.loads(send(csv, "text/csv").body) == {"predictions": [{"predicted_label": 3.0}]}
@@ -159,7 +171,8 @@ def test_plain_answers_and_other_formats(tmp_path):
     answer = json.loads(send(body, "application/json", "application/json; verbose=true").body)
     assert answer["predictions"][0]["labels"][0] == 4
     assert (
-        b"distances" in send(body, "application/json", "application/x-recordio-protobuf; verbose=true").body
+        b"distances"
+        in send(body, "application/json", "application/x-recordio-protobuf; verbose=true").body
     )
     for wrong, kind, message in (
         (b"1,2", "text/csv", "rows of 2 values, but feature_dim is 6"),
@@ -179,10 +192,14 @@ def test_a_sample_of_the_data_is_kept(tmp_path):
 def test_csv_training_and_the_test_channel(tmp_path, capsys):
     rows = np.column_stack([LABELS % 2, VECTORS * 0.01 + (LABELS % 2)[:, None]])
     files = {"data.csv": "\n".join(",".join(map(str, row)) for row in rows).encode()}
-    train(make(tmp_path, files, {"t": records(rows[:50, 1:], rows[:50, 0].astype("f4"))}, "text/csv"))
+    train(
+        make(tmp_path, files, {"t": records(rows[:50, 1:], rows[:50, 0].astype("f4"))}, "text/csv")
+    )
     log = capsys.readouterr().out
     regex = next(d["Regex"] for d in KNN.metric_definitions if d["Name"] == "test:accuracy")
-    assert float(re.search(regex, log)[1]) == 1.0 and "#test_score (algo-1) : ('accuracy', 1.0)" in log
+    assert (
+        float(re.search(regex, log)[1]) == 1.0 and "#test_score (algo-1) : ('accuracy', 1.0)" in log
+    )
 
 
 def test_sparse_records_are_vectors_too(tmp_path):

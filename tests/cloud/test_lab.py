@@ -46,7 +46,9 @@ class Writers:
         self.lab = lab
         self.told: dict[str, bytes] = {}
         self.tried: dict[str, bytes] = {}
-        self.threads = [threading.Thread(target=self.write, args=(n,), daemon=True) for n in range(4)]
+        self.threads = [
+            threading.Thread(target=self.write, args=(n,), daemon=True) for n in range(4)
+        ]
         for thread in self.threads:
             thread.start()
 
@@ -105,7 +107,8 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     data = lab.put("three.tar.gz", aws.get("models/three.tar.gz"))
     assert lab.deploy("kept", data)["EndpointStatus"] == "InService"
     lab.sm.add_tags(
-        ResourceArn=lab.sm.describe_model(ModelName="kept")["ModelArn"], Tags=[{"Key": "k", "Value": "v"}]
+        ResourceArn=lab.sm.describe_model(ModelName="kept")["ModelArn"],
+        Tags=[{"Key": "k", "Value": "v"}],
     )
     lab.sm.create_training_job(**lab.train_request("cut", "import time; time.sleep(60)"))
     writers = Writers(lab)
@@ -121,7 +124,9 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
         "text/x",
         {"who": "me"},
     )
-    assert s3.get_object_tagging(Bucket="own", Key="a/ü +%.txt")["TagSet"] == [{"Key": "t", "Value": "1"}]
+    assert s3.get_object_tagging(Bucket="own", Key="a/ü +%.txt")["TagSet"] == [
+        {"Key": "t", "Value": "1"}
+    ]
     assert s3.get_object(Bucket="own", Key="twice")["Body"].read() == b"second"
     assert s3.get_object(Bucket="own", Key="copy")["Body"].read() == b"second"
     after = s3.get_object(Bucket="own", Key="big")
@@ -136,18 +141,24 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     arn = lab.sm.describe_model(ModelName="kept")["ModelArn"]
     assert lab.sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
     cut = lab.sm.describe_training_job(TrainingJobName="cut")
-    assert cut["TrainingJobStatus"] == "Failed" and "ended while the job ran" in cut["FailureReason"]
+    assert (
+        cut["TrainingJobStatus"] == "Failed" and "ended while the job ran" in cut["FailureReason"]
+    )
     lab.server.stop()
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system sets no limits of another process")
+@pytest.mark.skipif(
+    not hasattr(resource, "prlimit"), reason="this system sets no limits of another process"
+)
 def test_a_disk_that_is_full_under_the_service(tmp_path):
     """No file may grow beyond a megabyte: the system itself refuses, wherever the service and its jobs write."""
     lab = opened(tmp_path)
     assert lab.server.process is not None
 
     def limit(size: int) -> None:
-        resource.prlimit(lab.server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        resource.prlimit(
+            lab.server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY)
+        )
 
     big = os.urandom(2 << 20)
     large = lab.put("full/large", big)
@@ -244,7 +255,9 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
 def test_a_bucket_can_not_name_another_folder(tmp_path, bucket):
     disk = Disk(tmp_path / "s3")
     assert disk.call("PUT", f"/{bucket}").status >= 400
-    assert list((tmp_path / "s3").iterdir()) == [] and [p.name for p in tmp_path.iterdir()] == ["s3"]
+    assert list((tmp_path / "s3").iterdir()) == [] and [p.name for p in tmp_path.iterdir()] == [
+        "s3"
+    ]
 
 
 CONNECT = """
@@ -270,7 +283,11 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
         assert second.returncode == 2 and "already uses" in second.stderr
         kernels = [
             subprocess.Popen(
-                [sys.executable, "-c", CONNECT], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+                [sys.executable, "-c", CONNECT],
+                env=environment,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
             )
             for _ in range(2)
         ]
@@ -290,8 +307,14 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
         (["--port", "70000"], "'70000' is no port"),
         (["--port=-1"], "'-1' is no port"),
         (["--stat", "x", "y"], "unrecognized arguments: y"),
-        (["--state", "{file}/x"], "can't be used: Not a directory. Name another folder with --state."),
-        (["--port", "{taken}"], "Address already in use. Name another --port than {taken}, or none."),
+        (
+            ["--state", "{file}/x"],
+            "can't be used: Not a directory. Name another folder with --state.",
+        ),
+        (
+            ["--port", "{taken}"],
+            "Address already in use. Name another --port than {taken}, or none.",
+        ),
     ],
 )
 def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, arguments, sentence):

@@ -56,14 +56,20 @@ def test_without_a_limit_all_records_go_at_once():
 
 @pytest.mark.parametrize("kind, strategy", [("None", "MultiRecord"), ("Line", "SingleRecord")])
 def test_a_record_over_the_limit_is_refused(kind, strategy):
-    with pytest.raises(payload.PayloadError, match=r"Too much data for max payload size.*MaxPayloadInMB"):
+    with pytest.raises(
+        payload.PayloadError, match=r"Too much data for max payload size.*MaxPayloadInMB"
+    ):
         list(payload.split(b"x" * 2_000_000, kind, strategy, 1))
 
 
 @pytest.mark.parametrize(
     "data, kind, message",
     [
-        (b"not a record at all", "RecordIO", r"magic number 0x20746f6e at byte 0, expected 0xced7230a"),
+        (
+            b"not a record at all",
+            "RecordIO",
+            r"magic number 0x20746f6e at byte 0, expected 0xced7230a",
+        ),
         (records(2)[:-4], "RecordIO", r"cut off"),
         (records(1) + b"abc", "RecordIO", r"within a record's head"),
         (tf_records(b"abc")[:-1], "TFRecord", r"cut off"),

@@ -80,7 +80,8 @@ def test_other_layouts_are_read_one_by_one():
     tensor = b"\x10\x02\x10\x05" + nested(0x0A, struct.pack("<2f", 1.5, -2)) + b"\x18\x09"
     features = nested(0x0A, nested(0x0A, b"values") + nested(0x12, nested(0x12, tensor)))
     label = nested(
-        0x12, nested(0x0A, b"values") + nested(0x12, nested(0x1A, nested(0x0A, struct.pack("<d", 4))))
+        0x12,
+        nested(0x0A, b"values") + nested(0x12, nested(0x1A, nested(0x0A, struct.pack("<d", 4)))),
     )
     message = label + features
     found = read_records(
@@ -150,9 +151,21 @@ def test_an_error_names_its_record():
 @pytest.mark.parametrize(
     "write, error, message",
     [
-        (lambda f: recordio.write_spmatrix_to_sparse_tensor(f, np.ones((2, 2))), TypeError, "must be sparse"),
-        (lambda f: recordio.write_numpy_to_dense_tensor(f, np.ones(3)), ValueError, "must be a matrix"),
-        (lambda f: recordio.write_numpy_to_dense_tensor(f, np.ones((2, 2), bool)), TypeError, "dtype bool"),
+        (
+            lambda f: recordio.write_spmatrix_to_sparse_tensor(f, np.ones((2, 2))),
+            TypeError,
+            "must be sparse",
+        ),
+        (
+            lambda f: recordio.write_numpy_to_dense_tensor(f, np.ones(3)),
+            ValueError,
+            "must be a matrix",
+        ),
+        (
+            lambda f: recordio.write_numpy_to_dense_tensor(f, np.ones((2, 2), bool)),
+            TypeError,
+            "dtype bool",
+        ),
         (
             lambda f: recordio.write_numpy_to_dense_tensor(f, np.ones((2, 2)), np.ones(3)),
             ValueError,

@@ -61,7 +61,10 @@ def test_the_users_functions_answer(server):
     assert (status, json.loads(body)) == (200, [2, 5])
     assert headers["content-type"] == "application/json"
     assert time.monotonic() - began < 10  # on a machine that does other things too
-    assert server.invoke(b"1,2", {"Content-Type": "text/csv", "Accept": "text/csv"})[2] == b"2.0\n4.0\n"
+    assert (
+        server.invoke(b"1,2", {"Content-Type": "text/csv", "Accept": "text/csv"})[2]
+        == b"2.0\n4.0\n"
+    )
     assert any("granted" in line for line in server.lines)
     assert server.backend == "the functions of the model's own inference.py, in Python"
 
@@ -146,7 +149,9 @@ def test_stop_ends_it_and_says_so(server):
 
 
 def test_it_listens_on_the_loopback_interface_only(server):
-    addresses = {c.laddr.ip for c in psutil.Process(server.pid).net_connections() if c.status == "LISTEN"}
+    addresses = {
+        c.laddr.ip for c in psutil.Process(server.pid).net_connections() if c.status == "LISTEN"
+    }
     assert addresses == {"127.0.0.1"}
 
 
@@ -240,7 +245,9 @@ def test_it_ends_when_the_one_that_started_it_is_killed(tmp_path):
         f"s = ModelServer('script', Path({str(tmp_path)!r}), environment={{}}, log=lambda line: None)\n"
         "s.start(); s.wait_ready(30); print('PID', s.pid, flush=True); time.sleep(60)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     pid = next(int(line.split()[1]) for line in parent.stdout if line.startswith("PID"))
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     assert len(family) == 2

@@ -65,7 +65,13 @@ def test_requests_that_wait_share_one_run():
 
 
 def test_other_shapes_and_types_do_not_share():
-    requests = [np.ones(2), np.ones((2, 3)), np.ones(3), np.ones((1, 3)), np.ones(2, dtype=np.int32)]
+    requests = [
+        np.ones(2),
+        np.ones((2, 3)),
+        np.ones(3),
+        np.ones((1, 3)),
+        np.ones(2, dtype=np.int32),
+    ]
     model, answers = gathered(requests)
     for request, answer in zip(requests, answers, strict=True):
         found = answer.result(10)["y"]

@@ -78,7 +78,9 @@ def test_a_caller_that_does_not_read_stops_nobody(served):
     with socket.create_connection(("127.0.0.1", port), 10) as slow:
         request = b"POST /invocations HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body
         wanted = 40
-        threading.Thread(target=lambda: [slow.sendall(request) for _ in range(wanted)], daemon=True).start()
+        threading.Thread(
+            target=lambda: [slow.sendall(request) for _ in range(wanted)], daemon=True
+        ).start()
         time.sleep(0.3)
         assert ask(pool, b"quick") == (200, b"quick")
         got = 0
@@ -109,7 +111,10 @@ def test_slow_answers_get_threads_in_which_others_pass_them(served):
     [
         (b"POST /invocations HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"HTTP/1.1 411"),
         (b"POST /invocations HTTP/1.1\r\nContent-Length: 1x\r\n\r\n", b"HTTP/1.1 411"),
-        (b"POST /invocations HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", b"HTTP/1.1 411"),
+        (
+            b"POST /invocations HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            b"HTTP/1.1 411",
+        ),
         (b"\r\n\r\n", b"HTTP/1.1 404"),
         (b"x" * (loop.LARGEST_HEAD + 1000), b""),
         (b"POST /invocations HTTP/1.1\r\nContent-Length: 4\r\n\r\nline", b""),
@@ -132,6 +137,8 @@ def test_callers_that_leave_early_do_no_harm(served):
         with socket.create_connection(("127.0.0.1", port), 10) as caller:
             caller.sendall(piece)
     with socket.create_connection(("127.0.0.1", port), 10) as caller:
-        caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset, not an end
+        caller.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+        )  # a reset, not an end
         caller.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: 3\r\n\r\none")
     assert ask(pool, b"on") == (200, b"on")

@@ -83,23 +83,43 @@ def test_bodies_that_are_no_request(body, message):
     "request_, spec, message",
     [
         ({}, PAIR, "Missing 'inputs' or 'instances' key"),
-        ({"instances": [1], "inputs": [1]}, PAIR, "expecting only one of 'inputs' or 'instances' keys"),
+        (
+            {"instances": [1], "inputs": [1]},
+            PAIR,
+            "expecting only one of 'inputs' or 'instances' keys",
+        ),
         ({"instances": 5}, PAIR, "Excepting 'instances' to be an list/array"),
         ({"instances": []}, PAIR, "No values in 'instances' array"),
         ({"instances": [1]}, PAIR, "instances is a plain list, but expecting list of objects"),
         ({"inputs": [1]}, PAIR, "inputs is a plain value/list, but expecting an object"),
         ({"inputs": {"user": [1]}}, PAIR, "Missing named input: item in 'inputs' object."),
-        ({"instances": [{"user": 1}]}, PAIR, 'JSON object: {"user": 1} keys must be equal to: item,user'),
+        (
+            {"instances": [{"user": 1}]},
+            PAIR,
+            'JSON object: {"user": 1} keys must be equal to: item,user',
+        ),
         ({"instances": [{"user": 1, "film": 1}]}, PAIR, "does not have named input: film"),
-        ({"instances": [{"user": 1, "item": 1}, 5]}, PAIR, "Expecting object but got list at item 1"),
-        ({"instances": [[1], {"x": 1}]}, {"x": INT}, "Expecting value/list but got object at item 1"),
+        (
+            {"instances": [{"user": 1, "item": 1}, 5]},
+            PAIR,
+            "Expecting object but got list at item 1",
+        ),
+        (
+            {"instances": [[1], {"x": 1}]},
+            {"x": INT},
+            "Expecting value/list but got object at item 1",
+        ),
         (
             {"instances": [{"user": 1, "item": "2"}]},
             PAIR,
             "Failed to process element: 0 key: item of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: \"2\" "
             "Type: String is not of expected type: int32",
         ),
-        ({"instances": [{"user": 1, "item": 2.0}]}, PAIR, "Type: Number is not of expected type: int32"),
+        (
+            {"instances": [{"user": 1, "item": 2.0}]},
+            PAIR,
+            "Type: Number is not of expected type: int32",
+        ),
         ({"instances": [1, True]}, {"x": FLOAT}, "Type: True is not of expected type: float"),
         ({"instances": [None]}, {"x": FLOAT}, "Type: Null is not of expected type: float"),
         ({"instances": [5_000_000_000]}, {"x": INT}, "is not of expected type: int32"),
@@ -108,9 +128,17 @@ def test_bodies_that_are_no_request(body, message):
         ({"instances": [10**400]}, {"x": FLOAT}, "to float without loss of precision"),
         ({"instances": [[1, 2], [3]]}, {"x": FLOAT}, "Expecting tensor size: 2 but got: 1"),
         ({"instances": [[1, 2], [[3, 4]]]}, {"x": FLOAT}, "Expecting shape [2] but got: [1,2]"),
-        ({"inputs": [[1, 2], [3]]}, {"x": FLOAT}, "unexpected size: 1 at level: 1 expected size: 2"),
+        (
+            {"inputs": [[1, 2], [3]]},
+            {"x": FLOAT},
+            "unexpected size: 1 at level: 1 expected size: 2",
+        ),
         ({"inputs": [[1], 2]}, {"x": FLOAT}, "found at incorrect level: 2"),
-        ({"inputs": [1, [2]]}, {"x": FLOAT}, "Encountered list at unexpected level: 1 expected < 1"),
+        (
+            {"inputs": [1, [2]]},
+            {"x": FLOAT},
+            "Encountered list at unexpected level: 1 expected < 1",
+        ),
         ({"instances": [{"b64": "???"}]}, {"x": TEXT}, "Unable to base64 decode"),
     ],
 )
@@ -121,8 +149,20 @@ def test_requests_that_do_not_fit(request_, spec, message):
 
 
 def test_numbers_are_written_as_short_as_they_are_exact():
-    values = np.array([0.2, 1, 1 / 3, 1e-7, 123456789, np.nan, np.inf, -np.inf, 0], dtype=np.float32)
-    wanted = ["0.2", "1.0", "0.333333343", "1e-07", "123456792.0", "NaN", "Infinity", "-Infinity", "0.0"]
+    values = np.array(
+        [0.2, 1, 1 / 3, 1e-7, 123456789, np.nan, np.inf, -np.inf, 0], dtype=np.float32
+    )
+    wanted = [
+        "0.2",
+        "1.0",
+        "0.333333343",
+        "1e-07",
+        "123456792.0",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "0.0",
+    ]
     assert tfs_write.decimals(values) == wanted
     random = np.random.default_rng(0).normal(size=1000).astype(np.float32)
     np.testing.assert_array_equal(np.array(tfs_write.decimals(random), dtype=np.float32), random)
@@ -137,7 +177,9 @@ def test_answers_by_row_and_by_column():
         "predictions": [{"a": 1, "b": "x"}, {"a": 2, "b": {"b64": "/w=="}}]
     }
     assert json.loads(tfs_write.columns(two))["outputs"]["a"] == [1, 2]
-    assert json.loads(tfs_write.rows({"y": np.zeros((2, 0), np.float32)})) == {"predictions": [[], []]}
+    assert json.loads(tfs_write.rows({"y": np.zeros((2, 0), np.float32)})) == {
+        "predictions": [[], []]
+    }
     with pytest.raises(ValueError, match="inconsistent batch size"):
         tfs_write.rows({"a": np.zeros(2), "b": np.zeros(3)})
 
@@ -148,7 +190,11 @@ def test_answers_by_row_and_by_column():
         (b'{"instances": [1]}', "application/json", {"instances": [1]}),
         (b"[[1, 2], [3, 4]]", "application/json", {"instances": [[1, 2], [3, 4]]}),
         (b"[1, 2]", "application/json", {"instances": [[1, 2]]}),
-        (b'{"user": 1}\n{"user": 2}\n', "application/jsonlines", {"instances": [{"user": 1}, {"user": 2}]}),
+        (
+            b'{"user": 1}\n{"user": 2}\n',
+            "application/jsonlines",
+            {"instances": [{"user": 1}, {"user": 2}]},
+        ),
         (b"1,2\n3,4\n", "text/csv", {"instances": [[1, 2], [3, 4]]}),
         (b"1\n2", "text/csv", {"instances": [1, 2]}),
         (b"abc,d", "text/csv", {"instances": [["abc", "d"]]}),
@@ -169,7 +215,9 @@ def test_the_newest_version_is_served(tmp_path):
         (tmp_path / "export" / version).mkdir(parents=True)
         (tmp_path / "export" / version / "saved_model.pb").touch()
     assert find_model(tmp_path) == (tmp_path / "export", 12)
-    with pytest.raises(FileNotFoundError, match="no SavedModel bundles found! Expected a numbered folder"):
+    with pytest.raises(
+        FileNotFoundError, match="no SavedModel bundles found! Expected a numbered folder"
+    ):
         find_model(tmp_path / "export" / "x")
 
 
@@ -231,7 +279,9 @@ class Endpoint:
 
     def log(self) -> list[str]:
         """Return its log, once it says what answers."""
-        return self.aws.log_with("serving on", f"/aws/sagemaker/Endpoints/{self.name}", "AllTraffic/")
+        return self.aws.log_with(
+            "serving on", f"/aws/sagemaker/Endpoints/{self.name}", "AllTraffic/"
+        )
 
 
 def deployed(aws, name: str, folder, **environment: str) -> Endpoint:
@@ -253,7 +303,9 @@ def server(aws, exported):
 
 
 def test_a_saved_model_answers(server):
-    sentence = "the course's own TensorFlow Serving REST interface in Python, version 1 of the model"
+    sentence = (
+        "the course's own TensorFlow Serving REST interface in Python, version 1 of the model"
+    )
     assert f"serving on 127.0.0.1:8080: {sentence}" in server.log()
     status, headers, body = server.invoke(
         b'{"instances": [{"user": 1, "item": 2}, {"user": 3, "item": 0}]}', JSON
@@ -307,7 +359,10 @@ def test_the_other_paths_of_tensorflow_serving(server):
         "serving_default"
     ]
     assert inputs["inputs"]["user"]["dtype"] == "DT_INT32"
-    assert get("/v1/models/other") == (404, {"error": "Servable not found for request: Latest(other)"})
+    assert get("/v1/models/other") == (
+        404,
+        {"error": "Servable not found for request: Latest(other)"},
+    )
     assert get("/v1/models/model/versions/7")[1]["error"].endswith("Specific(model, 7)")
     assert get("/v1/nothing") == (404, {"error": "Malformed request: GET /v1/nothing"})
     assert get("/nowhere")[0] == 404
@@ -315,7 +370,9 @@ def test_the_other_paths_of_tensorflow_serving(server):
 
 def test_many_callers_get_their_own_answers(server):
     def ask(user: int) -> float:
-        status, _, body = server.invoke(json.dumps({"inputs": {"user": [user], "item": [0]}}).encode(), JSON)
+        status, _, body = server.invoke(
+            json.dumps({"inputs": {"user": [user], "item": [0]}}).encode(), JSON
+        )
         return json.loads(body)["outputs"][0] if status == 200 else -1
 
     with ThreadPoolExecutor(8) as pool:
@@ -360,12 +417,18 @@ def test_the_real_program_is_used_where_it_is(aws, binary, tmp_path):
     program = tmp_path / "bin" / "tensorflow_model_server"
     log = endpoint.log()
     assert "loaded True" in log
-    assert f"serving on 127.0.0.1:8080: TensorFlow Serving itself ({program}), version 1 of the model" in log
+    assert (
+        f"serving on 127.0.0.1:8080: TensorFlow Serving itself ({program}), version 1 of the model"
+        in log
+    )
     for sent in ({"instances": [{"user": 1, "item": 2}]}, {"inputs": {"user": [1], "item": [2]}}):
         status, _, body = endpoint.invoke(json.dumps(sent).encode(), JSON)
         said = json.loads(body)
         assert (status, said["path"], said["sent"]) == (200, "/v1/models/model:predict", sent)
-    assert endpoint.invoke(b'{"inputs": [1], "bad": 1}', JSON)[::2] == (400, b'{"error": "as it words it"}')
+    assert endpoint.invoke(b'{"inputs": [1], "bad": 1}', JSON)[::2] == (
+        400,
+        b'{"error": "as it words it"}',
+    )
     aws.sm.delete_endpoint(EndpointName="tf-binary")
 
 

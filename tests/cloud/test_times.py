@@ -16,7 +16,9 @@ def moments() -> list[int]:
     """Nanoseconds since 1970 that are awkward as floating-point seconds."""
     draw = random.Random(0)
     first = 1_763_802_831_000_000_000
-    edges = [first + n for n in (0, 1, 499, 500, 501, 999_499, 999_500, 999_999, 1_000_000, 999_999_999)]
+    edges = [
+        first + n for n in (0, 1, 499, 500, 501, 999_499, 999_500, 999_999, 1_000_000, 999_999_999)
+    ]
     return edges + [first + draw.randrange(10**17) for _ in range(500)]
 
 
@@ -43,7 +45,15 @@ def test_times_of_the_wire_may_be_text():
     records = store.Store("us-west-2")
     records.add(store.MODEL, {"ModelName": "m"}, CreationTime=1_763_802_831.123)
     found = {
-        text: len(usual.listed(SimpleNamespace(store=records), store.MODEL, {"CreationTimeAfter": text})[0])
-        for text in ("2025-11-22T09:13:51.122Z", "2025-11-22T09:13:51.123Z", "2025-11-22T10:13:51.123+01:00")
+        text: len(
+            usual.listed(SimpleNamespace(store=records), store.MODEL, {"CreationTimeAfter": text})[
+                0
+            ]
+        )
+        for text in (
+            "2025-11-22T09:13:51.122Z",
+            "2025-11-22T09:13:51.123Z",
+            "2025-11-22T10:13:51.123+01:00",
+        )
     }
     assert list(found.values()) == [1, 0, 0]

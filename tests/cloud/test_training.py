@@ -31,7 +31,9 @@ def members(data: bytes) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def done(aws):
     def metrics(request):
-        request["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "loss", "Regex": r"loss=(\S+)"}]
+        request["AlgorithmSpecification"]["MetricDefinitions"] = [
+            {"Name": "loss", "Regex": r"loss=(\S+)"}
+        ]
         request["Tags"] = [{"Key": "chapter", "Value": "05"}]
 
     return aws.train("contract", CONTRACT, change=metrics, epochs=3, title="plain")
@@ -39,20 +41,33 @@ def done(aws):
 
 def test_a_script_finds_the_container_it_expects(aws, done):
     assert done["TrainingJobStatus"] == "Completed", done.get("FailureReason")
-    assert done["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/out/contract/output/model.tar.gz"
+    assert (
+        done["ModelArtifacts"]["S3ModelArtifacts"]
+        == f"s3://{BUCKET}/out/contract/output/model.tar.gz"
+    )
     found = json.loads(members(aws.get("out/contract/output/model.tar.gz"))["m.json"])
     assert found["arguments"] == ["--epochs", "3", "--title", "plain"]
     assert found["files"] == ["x.csv"]
     assert json.loads(found["SM_HPS"]) == {"epochs": 3, "title": "plain"}
     assert (found["SM_HOSTS"], found["SM_CURRENT_HOST"]) == ('["algo-1"]', "algo-1")
-    assert found["config"] == ["hyperparameters.json", "inputdataconfig.json", "resourceconfig.json"]
+    assert found["config"] == [
+        "hyperparameters.json",
+        "inputdataconfig.json",
+        "resourceconfig.json",
+    ]
     assert found["secrets"] == []
     assert members(aws.get("out/contract/output/output.tar.gz")) == {"report.txt": b"done"}
 
 
 def test_describe_tells_the_truth(done):
     steps = done["SecondaryStatusTransitions"]
-    assert [s["Status"] for s in steps] == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert [s["Status"] for s in steps] == [
+        "Starting",
+        "Downloading",
+        "Training",
+        "Uploading",
+        "Completed",
+    ]
     assert all(a["EndTime"] == b["StartTime"] for a, b in zip(steps, steps[1:], strict=False))
     assert done["SecondaryStatus"] == "Completed"
     assert done["CreationTime"] <= done["TrainingStartTime"] < done["TrainingEndTime"]
@@ -63,7 +78,11 @@ def test_describe_tells_the_truth(done):
 
 
 def test_the_log_is_in_cloudwatch(aws, done):
-    assert aws.log("/aws/sagemaker/TrainingJobs", "contract/") == ["loss=0.5", "loss=0.25", "loss=nothing"]
+    assert aws.log("/aws/sagemaker/TrainingJobs", "contract/") == [
+        "loss=0.5",
+        "loss=0.25",
+        "loss=nothing",
+    ]
 
 
 def test_nothing_is_left_of_it_on_this_machine(aws, done):
@@ -85,7 +104,10 @@ def test_an_output_without_a_place_fails_the_job(aws):
 
     found = aws.train("nowhere", "pass", change=nowhere)
     assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Failed"
-    assert found["FailureReason"].startswith("ClientError: ") and "NoSuchBucket" in found["FailureReason"]
+    assert (
+        found["FailureReason"].startswith("ClientError: ")
+        and "NoSuchBucket" in found["FailureReason"]
+    )
 
 
 def test_tags_are_added_listed_and_deleted(aws, done):
@@ -135,7 +157,10 @@ def test_a_job_that_takes_too_long_is_ended(aws):
         request["StoppingCondition"]["MaxRuntimeInSeconds"] = 1
 
     found = aws.train("too-long", "import time; time.sleep(60)", change=short)
-    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == (
+        "Stopped",
+        "MaxRuntimeExceeded",
+    )
 
 
 ALL_REDUCE = """
@@ -205,7 +230,9 @@ def test_jobs_are_listed_filtered_sorted_and_paged(aws):
 
 def test_missing_data_names_the_place(aws):
     def elsewhere(request):
-        request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{BUCKET}/nowhere"
+        request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = (
+            f"s3://{BUCKET}/nowhere"
+        )
 
     found = aws.train("no-data", "pass", change=elsewhere)
     assert found["TrainingJobStatus"] == "Failed"
@@ -232,9 +259,15 @@ def change(path, value):
             "VpcConfig is not supported",
         ),
         (change(["AlgorithmSpecification", "TrainingInputMode"], "Pipe"), "input mode File"),
-        (change(["ResourceConfig", "InstanceType"], "ml.c99.huge"), "Member must satisfy enum value set"),
+        (
+            change(["ResourceConfig", "InstanceType"], "ml.c99.huge"),
+            "Member must satisfy enum value set",
+        ),
         (change(["TrainingJobName"], "not a name"), "regular expression pattern"),
-        (change(["HyperParameters"], {}), "No program of this machine stands in for the training image"),
+        (
+            change(["HyperParameters"], {}),
+            "No program of this machine stands in for the training image",
+        ),
         (
             change(["AlgorithmSpecification", "MetricDefinitions"], [{"Name": "m", "Regex": "("}]),
             "regular expression of the metric 'm'",
@@ -282,17 +315,23 @@ def test_source_code_can_not_leave_its_folder(aws, member):
 
     name = "tar-" + "".join(c if c.isalnum() else "-" for c in member).strip("-")
     found = aws.train(name, "pass", change=point)
-    assert found["TrainingJobStatus"] == "Failed" and "outside of its folder" in found["FailureReason"]
+    assert (
+        found["TrainingJobStatus"] == "Failed" and "outside of its folder" in found["FailureReason"]
+    )
 
 
 def test_a_key_can_not_leave_its_channel(aws):
     aws.put("in/sly/../../../../../tmp/sly.txt", "x")
 
     def point(request):
-        request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{BUCKET}/in/sly/"
+        request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = (
+            f"s3://{BUCKET}/in/sly/"
+        )
 
     found = aws.train("sly", "pass", change=point)
-    assert found["TrainingJobStatus"] == "Failed" and "outside of its folder" in found["FailureReason"]
+    assert (
+        found["TrainingJobStatus"] == "Failed" and "outside of its folder" in found["FailureReason"]
+    )
 
 
 def test_links_in_archives_are_refused(aws):
@@ -303,9 +342,14 @@ def test_links_in_archives_are_refused(aws):
         archive.addfile(link)
     bad = aws.put("code/bad-link.tar.gz", buffer.getvalue())
     found = aws.train(
-        "link", "pass", change=change(["HyperParameters", "sagemaker_submit_directory"], json.dumps(bad))
+        "link",
+        "pass",
+        change=change(["HyperParameters", "sagemaker_submit_directory"], json.dumps(bad)),
     )
-    assert found["TrainingJobStatus"] == "Failed" and "neither a file nor a folder" in found["FailureReason"]
+    assert (
+        found["TrainingJobStatus"] == "Failed"
+        and "neither a file nor a folder" in found["FailureReason"]
+    )
 
 
 def test_a_built_in_image_needs_no_code(aws):

@@ -43,7 +43,10 @@ class Cloud:
         said = [line for part in self.parts[: self.looks] for line in part]
         place = int(nextToken)
         page = said[place : place + 2]
-        return {"events": [{"message": m} for m in page], "nextForwardToken": str(place + len(page))}
+        return {
+            "events": [{"message": m} for m in page],
+            "nextForwardToken": str(place + len(page)),
+        }
 
 
 @pytest.fixture(autouse=True)
@@ -53,14 +56,21 @@ def no_pause(monkeypatch):
 
 def test_follow_yields_each_line_once_and_ends_with_the_job():
     cloud = Cloud([[], ["a", "b", "c"], [], ["d"]])
-    assert list(watching.follow(cloud, "job")) == [[], ["a", "b", "c"], ["a", "b", "c"], ["a", "b", "c", "d"]]
+    assert list(watching.follow(cloud, "job")) == [
+        [],
+        ["a", "b", "c"],
+        ["a", "b", "c"],
+        ["a", "b", "c", "d"],
+    ]
 
 
 @pytest.mark.parametrize("end, reason", [("Failed", "ClientError: no labels"), ("Stopped", None)])
 def test_a_job_that_did_not_complete_says_why(end, reason):
     cloud = Cloud([["a"], ["b"]], end, reason)
     seen = []
-    with pytest.raises(CloudError, match=f"training job mine: {end}: {reason or 'no reason given'}"):
+    with pytest.raises(
+        CloudError, match=f"training job mine: {end}: {reason or 'no reason given'}"
+    ):
         seen.extend(watching.follow(cloud, "mine"))
     with pytest.raises(CloudError):
         list(watching.follow(Cloud([["a"]], end), "mine"))
@@ -74,7 +84,9 @@ def test_watch_redraws_with_every_new_line_and_returns_the_logs(monkeypatch):
     )
     clouds = {"one": Cloud([["a"], ["b"], []]), "two": Cloud([["x", "y", "z"]])}
     both = SimpleNamespace(local=True)
-    monkeypatch.setattr(watching, "follow", lambda aws, job, real=watching.follow: real(clouds[job], job))
+    monkeypatch.setattr(
+        watching, "follow", lambda aws, job, real=watching.follow: real(clouds[job], job)
+    )
 
     def tell(logs):
         return "; ".join(f"{title}: {''.join(lines)}" for title, lines in logs.items())

@@ -8,7 +8,11 @@ import pytest
 
 from helpers.events import Consumer, EventLog, Patience, Producer, click, impression, response
 
-ACCESS = {"region_name": "us-west-2", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+ACCESS = {
+    "region_name": "us-west-2",
+    "aws_access_key_id": "local",
+    "aws_secret_access_key": "local",
+}
 _numbers = itertools.count()
 
 

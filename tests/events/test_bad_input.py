@@ -7,7 +7,16 @@ import sqlite3
 
 import pytest
 
-from helpers.events import Consumer, EventError, LogBusy, LogFull, OutboxFull, Producer, click, impression
+from helpers.events import (
+    Consumer,
+    EventError,
+    LogBusy,
+    LogFull,
+    OutboxFull,
+    Producer,
+    click,
+    impression,
+)
 
 from .conftest import request
 
@@ -24,7 +33,9 @@ def test_a_clock_that_goes_back_does_not_turn_the_order(kinesis, stream, consume
         for number in range(2, 4):
             second.log(request(number))
     consumer.drain()
-    frame = log.query("SELECT min(time) AS low, max(time) AS high FROM events GROUP BY request_id ORDER BY 1")
+    frame = log.query(
+        "SELECT min(time) AS low, max(time) AS high FROM events GROUP BY request_id ORDER BY 1"
+    )
     assert frame["low"].tolist() == frame["high"].tolist() == [100_000, 100_000, 100_000, 101_000]
 
 
@@ -43,7 +54,9 @@ def test_what_a_loss_of_power_left_at_the_end_does_not_stop_the_next_producer(
 def test_a_time_of_the_shop_s_own_is_kept_also_if_a_click_comes_before_its_impression(
     producer, consumer, log
 ):
-    producer.log([impression("r", 1, 1, 0, 1.0, "m", time=2000), click("r", 1, 1, 0, "m", time=1000)])
+    producer.log(
+        [impression("r", 1, 1, 0, 1.0, "m", time=2000), click("r", 1, 1, 0, "m", time=1000)]
+    )
     producer.flush()
     consumer.drain()
     assert log.query("SELECT time FROM events ORDER BY number")["time"].tolist() == [2000, 1000]
@@ -58,7 +71,9 @@ def test_the_same_request_again_changes_nothing(producer, consumer, log):
     assert (read.new, read.repeated, read.dead, log.count()) == (5, 5, 0, 5)
 
 
-def test_a_second_click_on_the_same_slot_leaves_the_first_and_is_no_conflict(producer, consumer, log):
+def test_a_second_click_on_the_same_slot_leaves_the_first_and_is_no_conflict(
+    producer, consumer, log
+):
     for time in (1000, 2500):
         producer.log(click("r", 1, 7, 0, "m", time=time))
     producer.flush()
@@ -69,19 +84,32 @@ def test_a_second_click_on_the_same_slot_leaves_the_first_and_is_no_conflict(pro
 
 @pytest.mark.parametrize(
     "other",
-    [click("r", 2, 7, 0, "m", time=9), click("r", 1, 8, 0, "m", time=1), click("r", 1, 7, 0, "n", time=9)],
+    [
+        click("r", 2, 7, 0, "m", time=9),
+        click("r", 1, 8, 0, "m", time=1),
+        click("r", 1, 7, 0, "n", time=9),
+    ],
 )
-def test_a_click_of_somebody_else_on_another_item_or_model_is_a_conflict(producer, consumer, log, other):
+def test_a_click_of_somebody_else_on_another_item_or_model_is_a_conflict(
+    producer, consumer, log, other
+):
     producer.log([click("r", 1, 7, 0, "m", time=1), other])
     producer.flush()
     read = consumer.drain()
     assert (read.new, read.repeated, read.dead) == (1, 0, 1)
-    assert "the log has this click with" in log.query("SELECT reason FROM dead_letters")["reason"][0]
+    assert (
+        "the log has this click with" in log.query("SELECT reason FROM dead_letters")["reason"][0]
+    )
 
 
-def test_a_request_id_used_twice_is_a_conflict_and_both_are_kept(kinesis, stream, producer, consumer, log):
+def test_a_request_id_used_twice_is_a_conflict_and_both_are_kept(
+    kinesis, stream, producer, consumer, log
+):
     producer.log(
-        [impression("same", 1, 10, 0, 0.5, "m", time=1), impression("same", 2, 11, 0, 0.5, "m", time=2)]
+        [
+            impression("same", 1, 10, 0, 0.5, "m", time=1),
+            impression("same", 2, 11, 0, 0.5, "m", time=2),
+        ]
     )
     producer.flush()
     read = consumer.drain()
@@ -104,14 +132,22 @@ BAD = {
         {k: v for k, v in impression("b", 1, 1, 0, 0.5, "m").items() if k != "propensity"},
         "missing",
     ),
-    "propensity 0": (impression("c", 1, 1, 0, 0, "m"), "propensity is 0, expected a chance above 0"),
-    "unknown version": ({**impression("d", 1, 1, 0, 0.5, "m"), "v": 9}, "schema version 9 is unknown"),
+    "propensity 0": (
+        impression("c", 1, 1, 0, 0, "m"),
+        "propensity is 0, expected a chance above 0",
+    ),
+    "unknown version": (
+        {**impression("d", 1, 1, 0, 0.5, "m"), "v": 9},
+        "schema version 9 is unknown",
+    ),
     "no version": ({"kind": "click"}, "schema version None"),
     "strange kind": ({**click("e", 1, 1, 0, "m"), "kind": "hover"}, "kind is 'hover'"),
 }
 
 
-def test_bad_events_go_to_the_dead_letters_with_the_reason_and_the_good_ones_pass(producer, consumer, log):
+def test_bad_events_go_to_the_dead_letters_with_the_reason_and_the_good_ones_pass(
+    producer, consumer, log
+):
     producer.log([event for event, _ in BAD.values()] + request(0))
     producer.flush()
     read = consumer.drain()
@@ -209,11 +245,15 @@ def test_a_locked_log_writes_nothing_and_skips_nothing(producer, consumer, log):
     assert consumer.drain().new == 5
 
 
-def test_a_failure_between_events_and_checkpoint_keeps_neither(producer, consumer, log, monkeypatch):
+def test_a_failure_between_events_and_checkpoint_keeps_neither(
+    producer, consumer, log, monkeypatch
+):
     producer.log(request(0))
     producer.flush()
     monkeypatch.setattr(
-        log, "checkpoint", lambda *_: (_ for _ in ()).throw(MemoryError()) if log._db.in_transaction else None
+        log,
+        "checkpoint",
+        lambda *_: (_ for _ in ()).throw(MemoryError()) if log._db.in_transaction else None,
     )
     with pytest.raises(MemoryError):
         consumer.drain()

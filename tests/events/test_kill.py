@@ -51,7 +51,15 @@ def check(folder, events, dead):
 
 
 def test_killed_fifty_times_at_any_line(kinesis, kinesis_url, stream, tmp_path):
-    command = [sys.executable, "-m", "tests.events.mortal", kinesis_url, stream, str(tmp_path), "25"]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.events.mortal",
+        kinesis_url,
+        stream,
+        str(tmp_path),
+        "25",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout)

@@ -97,7 +97,11 @@ def test_a_shard_that_is_split_is_read_to_its_end_and_so_are_its_children(
     first = consumer.drain()
     shard = kinesis.list_shards(StreamName=stream)["Shards"][0]
     middle = str(
-        (int(shard["HashKeyRange"]["StartingHashKey"]) + int(shard["HashKeyRange"]["EndingHashKey"])) // 2
+        (
+            int(shard["HashKeyRange"]["StartingHashKey"])
+            + int(shard["HashKeyRange"]["EndingHashKey"])
+        )
+        // 2
     )
     producer.log([e for n in range(1, 9) for e in request(n)])
     producer.flush()
@@ -159,7 +163,9 @@ def filled(producer, consumer, log):
 
 
 def everything(folder):
-    return pd.concat([pd.read_parquet(p) for p in sorted(folder.rglob("*.parquet"))]).sort_values("id")
+    return pd.concat([pd.read_parquet(p) for p in sorted(folder.rglob("*.parquet"))]).sort_values(
+        "id"
+    )
 
 
 def test_parquet_holds_what_the_log_holds_by_day(filled, tmp_path):
@@ -167,7 +173,9 @@ def test_parquet_holds_what_the_log_holds_by_day(filled, tmp_path):
     assert {f.parent.name for f in files} == {"day=1970-01-02", "day=1970-01-03", "day=1970-01-04"}
     both = [everything(tmp_path / "lake"), filled.query("SELECT * FROM events ORDER BY id")]
     for column in ("id", "request_id", "kind", "item", "propensity", "latency_ms"):
-        left, right = (f[column].astype(object).where(f[column].notna(), None).tolist() for f in both)
+        left, right = (
+            f[column].astype(object).where(f[column].notna(), None).tolist() for f in both
+        )
         assert left == right, column
     assert export(filled, tmp_path / "lake") == [], "nothing new, nothing written"
 
@@ -216,14 +224,18 @@ def test_a_consumer_can_wait_for_what_must_come(kinesis, stream, producer, log):
             self.calls += 1
             answer = kinesis.get_records(**arguments)
             if self.calls <= 4:  # put, and not to be seen yet
-                answer.update(Records=[], NextShardIterator=arguments["ShardIterator"], MillisBehindLatest=0)
+                answer.update(
+                    Records=[], NextShardIterator=arguments["ShardIterator"], MillisBehindLatest=0
+                )
             return answer
 
     producer.log(request(0))
     producer.flush()
     assert Consumer(Slow(), stream, log, interval=0).drain().events == 0
     assert Consumer(Slow(), stream, log, interval=0).drain(at_least=5).events == 5
-    assert Consumer(kinesis, stream, log, interval=0).drain(0.05, at_least=1).events == 0, "time is over"
+    assert Consumer(kinesis, stream, log, interval=0).drain(0.05, at_least=1).events == 0, (
+        "time is over"
+    )
 
 
 def test_a_closed_producer_says_so(producer):

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.events import BadEvent, EventLog, click, decode, impression, judge, new_request_id, response
+from helpers.events import (
+    BadEvent,
+    EventLog,
+    click,
+    decode,
+    impression,
+    judge,
+    new_request_id,
+    response,
+)
 from helpers.events.records import EVENT_BYTES, RECORD_BYTES, pack, unpack
 from helpers.events.schema import COLUMNS
 
@@ -111,12 +120,16 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # a busy machine
 @given(
     st.sampled_from([SHOWN, response("r", 1, "m", 3.0, time=1), {**SHOWN, "kind": "click"}]),
     st.dictionaries(st.sampled_from([*COLUMNS, "v", "slot", "more"]), json_values, max_size=3),
 )
-def test_whatever_comes_is_a_row_that_the_log_takes_or_has_a_reason(tmp_path_factory, event, change):
+def test_whatever_comes_is_a_row_that_the_log_takes_or_has_a_reason(
+    tmp_path_factory, event, change
+):
     """One event that neither fits nor is refused would stop the consumer for good."""
     log = _log_of(tmp_path_factory)
     try:
@@ -138,7 +151,9 @@ def _log_of(factory) -> EventLog:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.binary(min_size=1, max_size=400).map(lambda b: b.replace(b"\n", b" ")), max_size=60))
+@given(
+    st.lists(st.binary(min_size=1, max_size=400).map(lambda b: b.replace(b"\n", b" ")), max_size=60)
+)
 def test_records_hold_what_was_packed(lines):
     records = list(pack("box", 40, lines, events_per_record=7))
     parcels = [unpack(r["Data"], "shard/1") for r in records]
@@ -161,7 +176,10 @@ def test_a_record_keeps_within_the_limit_of_the_api():
         (b"", "no header"),
         (b"[1,2]\nx", "no header"),
         (b'{"format":9,"source":"a","first":0,"count":1}\nx', "format 9"),
-        (b'{"format":1,"source":"a","first":0,"count":2}\nx', "promises 2 events, the record has 1"),
+        (
+            b'{"format":1,"source":"a","first":0,"count":2}\nx',
+            "promises 2 events, the record has 1",
+        ),
         (b'{"format":1,"source":"\\ud800","first":0,"count":1}\nx', "names no outbox"),
         (b'{"format":1,"source":"a","first":-1,"count":1}\nx', "names no outbox"),
     ],

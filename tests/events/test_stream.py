@@ -49,7 +49,9 @@ def test_only_refused_records_are_sent_again(stubbed, hasty):
         {"StreamName": "s", "Records": first},
     )
     stub.add_response(
-        "put_records", answer([THROTTLED, None]), {"StreamName": "s", "Records": [first[1], first[3]]}
+        "put_records",
+        answer([THROTTLED, None]),
+        {"StreamName": "s", "Records": [first[1], first[3]]},
     )
     stub.add_response("put_records", answer([None]), {"StreamName": "s", "Records": [first[1]]})
     assert put_all(client, "s", first, hasty) == 3
@@ -60,7 +62,9 @@ def test_only_refused_records_are_sent_again(stubbed, hasty):
 def test_it_gives_up_after_so_many_calls_without_progress(stubbed, hasty):
     client, stub = stubbed
     for _ in range(4):
-        stub.add_response("put_records", answer([THROTTLED] * 2), {"StreamName": "s", "Records": ANY})
+        stub.add_response(
+            "put_records", answer([THROTTLED] * 2), {"StreamName": "s", "Records": ANY}
+        )
     with pytest.raises(StreamError, match=f"2 records refused 4 times: {THROTTLED}"):
         put_all(client, "s", records(2), hasty)
 
@@ -103,7 +107,11 @@ class Broken:
 
 @pytest.mark.parametrize(
     "error",
-    [EndpointConnectionError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x"), ConnectionResetError()],
+    [
+        EndpointConnectionError(endpoint_url="x"),
+        ReadTimeoutError(endpoint_url="x"),
+        ConnectionResetError(),
+    ],
 )
 def test_a_lost_connection_is_tried_again(hasty, error):
     assert put_all(Broken([error] * 3), "s", records(2), hasty) == 0
@@ -116,7 +124,9 @@ def test_calls_keep_within_the_limits(hasty):
 
     class Counting:
         def put_records(self, StreamName, Records):
-            sizes.append((len(Records), sum(len(r["Data"]) + len(r["PartitionKey"]) for r in Records)))
+            sizes.append(
+                (len(Records), sum(len(r["Data"]) + len(r["PartitionKey"]) for r in Records))
+            )
             return answer([None] * len(Records))
 
     put_all(Counting(), "s", records(1201), hasty)

@@ -25,7 +25,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return 3.0", "smaller RMSE"),
     ],
     "00.4": [
-        ("import pandas as pd\nreturn pd.Series(stars).groupby(users).mean().to_numpy()", "4 entries"),
+        (
+            "import pandas as pd\nreturn pd.Series(stars).groupby(users).mean().to_numpy()",
+            "4 entries",
+        ),
         (
             "return np.array([stars[users == u].mean() if (users == u).any() else 0 for u in range(n_users)])",
             "not 0",

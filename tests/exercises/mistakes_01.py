@@ -1,7 +1,10 @@
 """Typical wrong answers of chapter 01, each with a part of the message meant for it."""
 
 MISTAKES: dict[str, list[tuple[str, str]]] = {
-    "01.q1": [('choice = "a"', "not which cells are stored"), ('choice = "c"', "Nothing here writes NaN")],
+    "01.q1": [
+        ('choice = "a"', "not which cells are stored"),
+        ('choice = "c"', "Nothing here writes NaN"),
+    ],
     "01.q2": [('choice = "a"', "twice as many cells"), ('choice = "c"', "one direction only")],
     "01.1": [
         ("return np.bincount(users, minlength=n_users)", "how many ratings each user has"),
@@ -53,12 +56,18 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "return np.array([list(entries[:width]) + [0] * (width - len(entries)) for entries in lists])",
             "no item has",
         ),
-        ("return np.array([[-1] * (width - len(e)) + list(e[:width]) for e in lists])", "not in front"),
+        (
+            "return np.array([[-1] * (width - len(e)) + list(e[:width]) for e in lists])",
+            "not in front",
+        ),
         (
             "return np.array([list(e[-width:]) + [-1] * (width - len(e)) for e in lists])",
             "cut off its beginning",
         ),
-        ("return np.array([list(e) + [-1] * (width - len(e)) for e in lists])", "ready for an empty list"),
+        (
+            "return np.array([list(e) + [-1] * (width - len(e)) for e in lists])",
+            "ready for an empty list",
+        ),
         (
             "table = np.full((len(lists), width), -1.0)\nfor row, e in zip(table, lists):\n"
             "    row[: len(e[:width])] = e[:width]\nreturn table",
@@ -68,7 +77,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "01.6": [
         ("c = np.asarray(popularity)\nreturn np.sum(c**2) / n_users**2", "with themselves"),
         ("return (np.sum(popularity) / n_users) ** 2 / len(popularity)", "drawn at random"),
-        ("c = np.asarray(popularity)\nreturn np.sum(c * (c - 1)) / 2", "divide by the number of pairs"),
+        (
+            "c = np.asarray(popularity)\nreturn np.sum(c * (c - 1)) / 2",
+            "divide by the number of pairs",
+        ),
     ],
     "01.q3": [('choice = "a"', "break_even(4, 4)"), ('choice = "b"', "even earlier")],
 }

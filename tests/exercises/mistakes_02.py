@@ -11,12 +11,21 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return user_bias[users] + item_bias[items]", "the mean is missing"),
         ("return mean + user_bias + item_bias[items[0]]", "returned the shape"),
         ("return mean + user_bias[items] + item_bias[users]", "expected the sum of the three"),
-        ("return mean + user_bias[users[0]] + item_bias[items[0]] + 0 * users", "right for one pair"),
+        (
+            "return mean + user_bias[users[0]] + item_bias[items[0]] + 0 * users",
+            "right for one pair",
+        ),
     ],
     "02.3": [
         ("one_hot = np.eye(len(table))[indices]\nreturn one_hot @ table", "two things"),
-        ("one_hot = np.eye(len(table))[indices - 1]\nreturn one_hot, one_hot @ table", "wrong column"),
-        ("one_hot = np.eye(len(table))[indices]\nreturn one_hot, one_hot @ (2 * table)", "not made of rows"),
+        (
+            "one_hot = np.eye(len(table))[indices - 1]\nreturn one_hot, one_hot @ table",
+            "wrong column",
+        ),
+        (
+            "one_hot = np.eye(len(table))[indices]\nreturn one_hot, one_hot @ (2 * table)",
+            "not made of rows",
+        ),
     ],
     "02.4": [
         ("return n_users * n_items * k", "multiplies users by items"),

@@ -4,7 +4,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "04.1": [
         ("return rng.integers(0, n_items, n)", "no negative"),
         ("return np.setdiff1d(np.arange(n_items), taken)[:n]", "expected (4000,)"),
-        ("return rng.choice(np.setdiff1d(np.arange(n_items - 1), taken), size=n)", "leave out an end"),
+        (
+            "return rng.choice(np.setdiff1d(np.arange(n_items - 1), taken), size=n)",
+            "leave out an end",
+        ),
         (
             "free = np.setdiff1d(np.arange(n_items), taken)\nreturn np.random.default_rng(0).choice(free, n)",
             "it is given",

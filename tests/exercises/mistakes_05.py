@@ -5,7 +5,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return raw - raw.min(), np.unique(raw)", "gaps stay"),
         ("ids = np.unique(raw)\nreturn np.searchsorted(ids, raw) + 1, ids", "count from 0"),
         ("return np.unique(raw)", "expected two things"),
-        ("ids, index = np.unique(raw, return_inverse=True)\nreturn index, raw", "each different id once"),
+        (
+            "ids, index = np.unique(raw, return_inverse=True)\nreturn index, raw",
+            "each different id once",
+        ),
         (
             "ids, index = np.unique(raw, return_inverse=True)\nreturn index, ids[::-1]",
             "must give `raw` back",

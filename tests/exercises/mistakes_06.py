@@ -56,7 +56,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             'import struct\npayload += b"\\0" * (-len(payload) % 4)\nreturn struct.pack("<II", 0xCED7230A, len(payload)) + payload',
             "not the padding",
         ),
-        ('import struct\nreturn struct.pack("<II", 0xCED7230A, len(payload)) + payload', "multiple of four"),
+        (
+            'import struct\nreturn struct.pack("<II", 0xCED7230A, len(payload)) + payload',
+            "multiple of four",
+        ),
     ],
     "06.q2": [('choice = "a"', "does not get shorter"), ('choice = "b"', "the other 191")],
     "06.4": [
@@ -98,7 +101,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "06.6": [
-        ("precision = alpha * (h @ h)\nreturn alpha * (h @ rest) / precision, 1 / precision", "data alone"),
+        (
+            "precision = alpha * (h @ h)\nreturn alpha * (h @ rest) / precision, 1 / precision",
+            "data alone",
+        ),
         (
             "h, rest = np.asarray(h), np.asarray(rest)\nprecision = decay + alpha * (h @ h)\n"
             "return (decay * mu + alpha * (h @ rest)) / precision, precision",
@@ -115,5 +121,8 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "the precision is 5 + 4",
         ),
     ],
-    "06.q3": [('choice = "a"', "every film of this user alike"), ('choice = "c"', "the same number")],
+    "06.q3": [
+        ('choice = "a"', "every film of this user alike"),
+        ('choice = "c"', "the same number"),
+    ],
 }

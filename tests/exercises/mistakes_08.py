@@ -1,7 +1,10 @@
 """Typical wrong answers of chapter 08, each with a part of the message meant for it."""
 
 MISTAKES: dict[str, list[tuple[str, str]]] = {
-    "08.q1": [('choice = "a"', "somebody would have to write it"), ('choice = "c"', "Numbers are names")],
+    "08.q1": [
+        ('choice = "a"', "somebody would have to write it"),
+        ('choice = "c"', "Numbers are names"),
+    ],
     "08.1": [
         ("return [word[i : i + 3] for i in range(len(word) - 2)]", "only the word itself"),
         (

@@ -13,11 +13,20 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "09.q1": [('choice = "a"', "one row a user"), ('choice = "b"', "no step of training")],
     "09.2": [
         ("h = list(history)\nreturn (h[k:] + [-1] * width)[:width], h[:k]", "first two as targets"),
-        ("h = list(history)\nx = h[:-k]\nreturn [-1] * (width - len(x)) + x, h[-k:]", "at the start"),
+        (
+            "h = list(history)\nx = h[:-k]\nreturn [-1] * (width - len(x)) + x, h[-k:]",
+            "at the start",
+        ),
         ("h = list(history)\nreturn h[:-k], h[-k:]", "expected `width`"),
         ("h = list(history)\nreturn (h + [-1] * width)[:width], h[-k:]", "told the answer"),
-        ("h = list(history)\nx = h[:-k]\nreturn x + [0] * (width - len(x)), h[-k:]", "index of an item"),
-        ("h = list(history)\nx = h[:-k][:width]\nreturn x + [-1] * (width - len(x)), h[-k:]", "earliest"),
+        (
+            "h = list(history)\nx = h[:-k]\nreturn x + [0] * (width - len(x)), h[-k:]",
+            "index of an item",
+        ),
+        (
+            "h = list(history)\nx = h[:-k][:width]\nreturn x + [-1] * (width - len(x)), h[-k:]",
+            "earliest",
+        ),
         (
             "h = list(history)\nx = h[:-k][-width:]\nreturn x + [-1] * (width - len(x)), h[-k:]",
             "stays whole",
@@ -32,7 +41,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "return rows.sum(axis=1) / np.maximum(real.sum(axis=1), 1)[:, None]",
             "not average",
         ),
-        ("return np.array([table[np.unique(row[row >= 0])].sum(axis=0) for row in padded])", "twice"),
+        (
+            "return np.array([table[np.unique(row[row >= 0])].sum(axis=0) for row in padded])",
+            "twice",
+        ),
         ("table[-1] = 0\nreturn table[padded].sum(axis=1)", "as they were"),
         (
             "real = padded > 0\nreturn (table[padded] * real[:, :, None]).sum(axis=1)",

@@ -64,7 +64,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return float(np.mean(clicks / propensity))", "divided by the 3"),
         ("return float((clicks * propensity).sum() / n)", "multiplied by the chance"),
         ("return float(np.sum(clicks) / n)", "counted each click once"),
-        ("return float((np.asarray(clicks) / propensity).sum() / n)", "`clip=4` is the same as without"),
+        (
+            "return float((np.asarray(clicks) / propensity).sum() / n)",
+            "`clip=4` is the same as without",
+        ),
         (
             "weights = 1 / np.asarray(propensity)\n"
             "if clip is not None:\n    weights = np.maximum(weights, clip)\n"
@@ -121,7 +124,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "divide by answers",
         ),
         ('alarm = "SELEKT hour FROM events"', "begins with SELECT"),
-        ('alarm = "SELECT hour, error_rate FROM answers"', "SQLite does not take `alarm`: no such table"),
+        (
+            'alarm = "SELECT hour, error_rate FROM answers"',
+            "SQLite does not take `alarm`: no such table",
+        ),
     ],
     "10.6": [
         (

@@ -58,7 +58,11 @@ def exercise_slice(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type != "code" or not cell.source.strip():
             continue
         bound, used = names(cell.source)
-        if CHECK.search(cell.source) or bound & needed or re.search(r"sys\.path|environ", cell.source):
+        if (
+            CHECK.search(cell.source)
+            or bound & needed
+            or re.search(r"sys\.path|environ", cell.source)
+        ):
             needed |= used | bound
             kept.append(cell)
     notebook.cells = kept[::-1]

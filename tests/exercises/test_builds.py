@@ -23,7 +23,9 @@ CHAPTERS = [s.name[:2] for s in book.sources()]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-@pytest.mark.parametrize("folder, wanted", [("chapters", Outcome.NOT_ATTEMPTED), ("solutions", Outcome.PASS)])
+@pytest.mark.parametrize(
+    "folder, wanted", [("chapters", Outcome.NOT_ATTEMPTED), ("solutions", Outcome.PASS)]
+)
 def test_blank_is_not_attempted_and_solved_passes(chapter, folder, wanted):
     """nbval shows that the stored outputs are what a run gives; this reads what they say."""
     source = book.sources([chapter])[0]
@@ -34,7 +36,9 @@ def test_blank_is_not_attempted_and_solved_passes(chapter, folder, wanted):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapter_has_its_exercises(chapter):
-    answers = {m[2] for m in REGION.finditer(book.sources([chapter])[0].read_text(encoding="utf-8"))}
+    answers = {
+        m[2] for m in REGION.finditer(book.sources([chapter])[0].read_text(encoding="utf-8"))
+    }
     known = {q.id: q for q in exercises_of(chapter)}
     assert answers == set(known), "every exercise has its worked answer, every answer its exercise"
     quizzes = [i for i in known if ".q" in i]
@@ -115,5 +119,7 @@ def test_wrong_answers_fail_with_the_message_meant_for_them(chapter, tmp_path):
         assert build["checks"] >= len(ids)
         for name, text in wrong.answers_of(chapter, build["round"]).items():
             (outcome, sentence), message = build["said"][name], mistakes[name][build["round"]][1]
-            assert outcome == Outcome.FAIL.value, f"{name} accepts a wrong answer ({outcome}):\n{text}"
+            assert outcome == Outcome.FAIL.value, (
+                f"{name} accepts a wrong answer ({outcome}):\n{text}"
+            )
             assert message in sentence, f"{name}: {sentence!r} does not say {message!r}"

@@ -15,7 +15,20 @@ SECRET = re.compile(
 )
 #: folders of the machine a file was written on; patterns that search for them are the exception
 PATHS = re.compile(r"(?<![\w.\"'|(~])/(?:home|root|Users)/[\w.-]+")
-TEXT = {".py", ".md", ".ipynb", ".txt", ".cfg", ".toml", ".yml", ".yaml", ".sh", ".lock", ".json", ""}
+TEXT = {
+    ".py",
+    ".md",
+    ".ipynb",
+    ".txt",
+    ".cfg",
+    ".toml",
+    ".yml",
+    ".yaml",
+    ".sh",
+    ".lock",
+    ".json",
+    "",
+}
 BRITISH = re.compile(
     r"\b(colour|behaviour|favour|normalis|optimis|regularis|vectoris|labell|modell|centre\b|catalogue|neighbour)",
     re.I,
@@ -65,7 +78,9 @@ def test_links_headings_and_alt_text(name, path, text):
         assert re.search(r"""alt=(["']).+?\1""", tag), f"{tag[:60]} has no alt text"
     levels = [len(h) for h in re.findall(r"^(#+) ", plain, re.MULTILINE)]
     assert levels and levels[0] == 1
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), f"a level is skipped: {levels}"
+    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), (
+        f"a level is skipped: {levels}"
+    )
     assert not re.search(r"[^\n]\n\$\$[^$]", plain), "leave a blank line before $$"
 
 

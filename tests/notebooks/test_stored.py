@@ -20,7 +20,9 @@ IDS = [f"{folder}/{s.stem}" for s, folder, _ in PAIRS]
 NOTEBOOKS = pytest.mark.parametrize("source, folder, make", PAIRS, ids=IDS)
 CHAPTERS = pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.stem)
 #: folders of some machine, this one's checkout among them
-MACHINE = re.compile(rf"/home/|/root/|/Users/|/tmp/|{re.escape(str(book.ROOT))}|[A-Z]:\\\\|ipykernel_\d")
+MACHINE = re.compile(
+    rf"/home/|/root/|/Users/|/tmp/|{re.escape(str(book.ROOT))}|[A-Z]:\\\\|ipykernel_\d"
+)
 ALLOWED = {"text/plain", "text/html", "text/markdown", "text/latex", "image/png"}
 
 
@@ -64,7 +66,9 @@ def test_outputs_are_plain_and_of_no_machine(source, folder, make):
     found = MACHINE.search(text)
     assert not found, text[max(0, found.start() - 80) : found.end() + 80]
     assert len(text) < 3_000_000, "a notebook of more than 3 MB is slow to open"
-    assert "catalogue" not in text, "an output that is not compared is from before a change of words"
+    assert "catalogue" not in text, (
+        "an output that is not compared is from before a change of words"
+    )
     for cell in code_of(notebook):
         for output in cell.outputs:
             kinds = set(output.get("data", {}))
@@ -72,7 +76,9 @@ def test_outputs_are_plain_and_of_no_machine(source, folder, make):
             assert "<script" not in str(output.get("data", {}).get("text/html", ""))
             if "image/png" in kinds:
                 alt = output["data"].get("text/plain", "")
-                assert alt and not alt.startswith("<"), f"a figure without words: {cell.source[:80]}"
+                assert alt and not alt.startswith("<"), (
+                    f"a figure without words: {cell.source[:80]}"
+                )
 
 
 @CHAPTERS
@@ -89,10 +95,14 @@ def test_size_and_rhythm(source):
     cells = book.read(source).cells
     code = [c for c in cells if c.cell_type == "code" and c.source.strip()]
     lines = sorted(len([s for s in c.source.splitlines() if s.strip()]) for c in code)
-    most = 80 if source.name[:2] in {"01", "02", "03", "04"} else 60  # four older chapters are longer
+    most = (
+        80 if source.name[:2] in {"01", "02", "03", "04"} else 60
+    )  # four older chapters are longer
     assert 30 <= len(cells) <= most, f"{len(cells)} cells"
     assert statistics.median(lines) <= 6, f"median {statistics.median(lines)} lines of code"
-    assert lines[int(0.9 * (len(lines) - 1))] <= 20, f"the longest tenth: {lines[-len(lines) // 10 :]}"
+    assert lines[int(0.9 * (len(lines) - 1))] <= 20, (
+        f"the longest tenth: {lines[-len(lines) // 10 :]}"
+    )
 
 
 @CHAPTERS
@@ -108,7 +118,9 @@ def test_cells_suit_a_strict_comparison(source):
     for cell in code_of(book.read(source)):
         last = cell.source.rstrip().splitlines()[-1]
         assert not last.endswith(";"), f"nbval shows what ';' hides: {last}"
-        bad = re.search(r"tqdm|clear_output|\binteract\(|interactive_output|widgets\.Output", cell.source)
+        bad = re.search(
+            r"tqdm|clear_output|\binteract\(|interactive_output|widgets\.Output", cell.source
+        )
         assert not bad, f"{bad[0]} does not survive a strict comparison: {cell.source[:80]}"
 
 
@@ -163,7 +175,10 @@ def run_nbval(folder):
 def test_nbval_notices_one_changed_fact(tmp_path, change):
     notebook = stored(book.sources(["00"])[0], "chapters")
     facts = [
-        o for c in notebook.cells for o in c.get("outputs", []) if "100,004 ratings" in o.get("text", "")
+        o
+        for c in notebook.cells
+        for o in c.get("outputs", [])
+        if "100,004 ratings" in o.get("text", "")
     ]
     assert len(facts) == 1
     if change:

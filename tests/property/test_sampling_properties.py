@@ -34,7 +34,9 @@ def worlds(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     st.integers(1, 40),
     st.integers(0, 2**32 - 1),
 )
-def test_no_negative_is_a_positive_under_a_strict_policy(world, strategy, avoid, ratio, seed) -> None:
+def test_no_negative_is_a_positive_under_a_strict_policy(
+    world, strategy, avoid, ratio, seed
+) -> None:
     train, held = world
     refused = train | held if avoid == "all" else train
     options = {"known": np.nonzero(refused)} if avoid == "all" else {}
@@ -69,7 +71,9 @@ def test_no_negative_is_a_positive_under_a_strict_policy(world, strategy, avoid,
 )
 def test_same_seed_same_draw(world, strategy, ratio, seed) -> None:
     train, _ = world
-    sampler = NegativeSampler(np.nonzero(train), strategy=strategy, avoid="none", n_items=train.shape[1])
+    sampler = NegativeSampler(
+        np.nonzero(train), strategy=strategy, avoid="none", n_items=train.shape[1]
+    )
     first, second = (sampler.epoch(ratio, rng=np.random.default_rng(seed)) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         assert (a == b).all()
@@ -81,7 +85,9 @@ def test_same_seed_same_draw(world, strategy, ratio, seed) -> None:
 def test_the_distribution_is_popularity_to_the_power_alpha(alpha, n_items, seed) -> None:
     """Chi-square of 20,000 draws for a user with some positives, below the 1 - 1e-6 quantile."""
     world = np.random.default_rng(seed)
-    items = np.concatenate([np.arange(n_items), world.integers(0, n_items, 5 * n_items) ** 2 % n_items])
+    items = np.concatenate(
+        [np.arange(n_items), world.integers(0, n_items, 5 * n_items) ** 2 % n_items]
+    )
     users = np.arange(len(items)) + 1  # user 0 has other positives, which must be refused
     own = world.choice(n_items, size=max(1, n_items // 4), replace=False)
     sampler = NegativeSampler(

@@ -44,7 +44,9 @@ def test_ties_and_constants_do_not_contradict():
     assert contradictions([], []) == 0
 
 
-@pytest.mark.parametrize("one, other, words", [([1, 2], [1], "equal length"), ([1, np.nan], [1, 2], "NaN")])
+@pytest.mark.parametrize(
+    "one, other, words", [([1, 2], [1], "equal length"), ([1, np.nan], [1, 2], "NaN")]
+)
 def test_contradictions_refuse_what_has_no_order(one, other, words):
     with pytest.raises(ValueError, match=words):
         contradictions(one, other)
@@ -85,7 +87,10 @@ def test_vectors_like_have_the_mean_and_the_spectrum():
     assert np.abs(drawn.mean(axis=0) - fitted.mean(axis=0)).max() < 0.1
     assert np.allclose(np.cov(drawn.T), np.cov(fitted.T), atol=0.05 * 25)
     assert np.allclose(
-        np.linalg.eigvalsh(np.cov(drawn.T)), np.linalg.eigvalsh(np.cov(fitted.T)), rtol=0.05, atol=1e-4
+        np.linalg.eigvalsh(np.cov(drawn.T)),
+        np.linalg.eigvalsh(np.cov(fitted.T)),
+        rtol=0.05,
+        atol=1e-4,
     )
 
 
@@ -105,7 +110,9 @@ def test_more_effort_finds_more_and_compares_more(measured):
         rows = table[table["index"] == name]
         assert rows["recall"].is_monotonic_increasing and rows["compared"].is_monotonic_increasing
         assert 0 < rows["compared"].iloc[0] < 0.2 and rows["recall"].iloc[-1] > 0.9
-    assert table.drop(columns="ms").equals(again.drop(columns="ms")), "counts do not depend on the clock"
+    assert table.drop(columns="ms").equals(again.drop(columns="ms")), (
+        "counts do not depend on the clock"
+    )
 
 
 def test_cheapest_takes_the_first_that_reaches_it(measured):
@@ -137,7 +144,9 @@ class Store:
         Path(path).write_bytes(self.objects[bucket, key])
 
     def list_objects_v2(self, Bucket, Prefix):
-        found = [{"ETag": self.etag(b)} for (_, k), b in self.objects.items() if k.startswith(Prefix)]
+        found = [
+            {"ETag": self.etag(b)} for (_, k), b in self.objects.items() if k.startswith(Prefix)
+        ]
         return {"Contents": found} if found else {}
 
     def get_paginator(self, name):
@@ -184,4 +193,7 @@ def test_a_finished_job_is_known_by_settings_and_bytes():
     store.done("deleted-data", "s3://bucket/gone/data.pbr", k=3)
     assert exchange.finished_job(store, {"k": 3}, mine) is None
     store.done("course-06-anything", uri, k=3)
-    assert exchange.finished_job(store, {"k": 3}, mine) == "s3://bucket/course-06-anything/model.tar.gz"
+    assert (
+        exchange.finished_job(store, {"k": 3}, mine)
+        == "s3://bucket/course-06-anything/model.tar.gz"
+    )

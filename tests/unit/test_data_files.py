@@ -63,8 +63,16 @@ def damaged(layout, line, old, new):
             "u.data",
             r"^u.data: line 2 has 3 fields, expected 4 \(user",
         ),
-        (damaged("u.data", 3, b"22", b"22\t22"), "u.data", r"^u.data: line 3 has 5 fields, expected 4"),
-        (damaged("u.data", 1, b"196", b"196\t1"), "u.data", r"^u.data: line 1 has 5 fields, expected 4"),
+        (
+            damaged("u.data", 3, b"22", b"22\t22"),
+            "u.data",
+            r"^u.data: line 3 has 5 fields, expected 4",
+        ),
+        (
+            damaged("u.data", 1, b"196", b"196\t1"),
+            "u.data",
+            r"^u.data: line 1 has 5 fields, expected 4",
+        ),
         (
             damaged("u.data", 2, b"186\t302\t3\t891717742", b""),
             "u.data",
@@ -81,7 +89,11 @@ def damaged(layout, line, old, new):
             "u.data",
             r"^u.data: line 3: user_id is '22.5', expected an int",
         ),
-        (damaged("u.data", 3, b"22", b""), "u.data", r"^u.data: line 3: user_id is '', expected an integer"),
+        (
+            damaged("u.data", 3, b"22", b""),
+            "u.data",
+            r"^u.data: line 3: user_id is '', expected an integer",
+        ),
         (
             damaged("u.data", 2, b"\t3\t", b"\tgood\t"),
             "u.data",
@@ -92,7 +104,11 @@ def damaged(layout, line, old, new):
             "u.data",
             r"^u.data: line 3: timestamp is '87888711x'",
         ),
-        (damaged("u.data", 3, b"878887116", b"9" * 25), "u.data", r"^u.data: line 3: timestamp is '9999"),
+        (
+            damaged("u.data", 3, b"878887116", b"9" * 25),
+            "u.data",
+            r"^u.data: line 3: timestamp is '9999",
+        ),
         (
             damaged("u.data", 2, b"186", b"9" * 25),
             "u.data",
@@ -107,7 +123,11 @@ def damaged(layout, line, old, new):
             "csv",
             r"^u.data: line 1 has no column item_id; found user_id, f",
         ),
-        (damaged("csv", 1, b"timestamp", b"rating"), "csv", r"^u.data: line 1 has no column timestamp"),
+        (
+            damaged("csv", 1, b"timestamp", b"rating"),
+            "csv",
+            r"^u.data: line 1 has no column timestamp",
+        ),
         (damaged("own", 1, b"note", b"rating"), "own", r"^u.data: line 1 names rating twice"),
         (
             damaged("csv", 3, b"186", b"\xff86"),
@@ -173,7 +193,9 @@ def test_both_forms_of_the_100k_items_give_the_same_table():
 @pytest.mark.parametrize("last", ["", "\n"])
 def test_items_of_the_larger_sets(last):
     dat = parse_items(
-        b"1::Toy Story (1995)::Animation|Comedy\n2::Caf\xe9 (1942)::Drama" + last.encode(), "m", "dat"
+        b"1::Toy Story (1995)::Animation|Comedy\n2::Caf\xe9 (1942)::Drama" + last.encode(),
+        "m",
+        "dat",
     )
     assert dat["title"].tolist() == ["Toy Story", "Café"]
     text = 'movieId,title,genres\n1,"American President, The (1995)",Comedy|Drama\n'
@@ -192,7 +214,11 @@ def test_items_of_the_larger_sets(last):
             "u.item",
             r"^i: line 2 has 23 fields, expected 24",
         ),
-        (U_ITEM.replace(b"543|", b"x543|"), "u.item", r"^i: line 3: item_id is 'x543', expected an integer"),
+        (
+            U_ITEM.replace(b"543|", b"x543|"),
+            "u.item",
+            r"^i: line 3: item_id is 'x543', expected an integer",
+        ),
         (RECBOLE_ITEM.replace(b"\t1971", b""), "item", r"^i: line 5 has 3 fields, expected 4"),
         (
             RECBOLE_ITEM.replace("é".encode(), b"\xe9"),

@@ -74,7 +74,9 @@ def test_ids_both_ways():
 @pytest.mark.parametrize("wrong", [4, -1, 1000, [7, 4]])
 def test_unknown_ids_are_named(wrong):
     d = Interactions.from_frame(raw(), name="mine")
-    with pytest.raises(UnknownIdError, match=r"^mine: no user_id (4|-1|1000); its 3 ids run from 3 to 90"):
+    with pytest.raises(
+        UnknownIdError, match=r"^mine: no user_id (4|-1|1000); its 3 ids run from 3 to 90"
+    ):
         d.user_of(wrong)
     with pytest.raises(KeyError):
         d.user_of(wrong)
@@ -90,21 +92,36 @@ def test_ids_of_another_type_are_refused(wrong):
     ("changes", "message"),
     [
         ({"rating": [4, 0.5, 5.5, 3]}, r"your data: row 2: rating is 5.5, expected 0.5 to 5"),
-        ({"rating": [4, 0, 5, 0]}, r"row 1: rating is 0, expected 0.5 to 5.*\(1 more row like it\)"),
+        (
+            {"rating": [4, 0, 5, 0]},
+            r"row 1: rating is 0, expected 0.5 to 5.*\(1 more row like it\)",
+        ),
         ({"rating": [4, np.nan, 5, 3]}, r"row 1: rating is nan, expected a finite number"),
         ({"rating": [4, np.inf, 5, 3]}, r"row 1: rating is inf, expected a finite number"),
         ({"rating": [4, "good", 5, 3]}, r"row 1: rating is 'good', expected a number"),
         ({"rating": ["4", "1", "5", "3"]}, r"rating has dtype object, expected numbers"),
         ({"rating": [True, False, True, True]}, r"rating has dtype bool, expected numbers"),
         ({"user_id": [7, np.nan, 7, 90]}, r"row 1: user_id is missing"),
-        ({"user_id": [7.0, 3.0, 7.0, 90.0]}, r"user_id has dtype float64, expected integers or strings"),
+        (
+            {"user_id": [7.0, 3.0, 7.0, 90.0]},
+            r"user_id has dtype float64, expected integers or strings",
+        ),
         ({"user_id": [7, "x", 7, 90]}, r"row 1: user_id is 'x' \(str\), expected only integers"),
-        ({"user_id": ["x", 3, "y", "z"]}, r"row 1: user_id is 3 \(int\), expected only integers or only str"),
-        ({"item_id": [True, False, True, True]}, r"item_id has dtype bool, expected integers or strings"),
+        (
+            {"user_id": ["x", 3, "y", "z"]},
+            r"row 1: user_id is 3 \(int\), expected only integers or only str",
+        ),
+        (
+            {"item_id": [True, False, True, True]},
+            r"item_id has dtype bool, expected integers or strings",
+        ),
         ({"timestamp": [1, 2, np.nan, 4]}, r"row 2: timestamp is missing"),
         ({"timestamp": [1.5, 2, 3, 4]}, r"timestamp has dtype float64, expected whole seconds"),
         ({"timestamp": [1, -2, 3, 4]}, r"row 1: timestamp is -2, expected seconds since 1970"),
-        ({"timestamp": [1, 2, 3, 1260759144000]}, r"row 3: timestamp is 1260759144000.*divide milliseconds"),
+        (
+            {"timestamp": [1, 2, 3, 1260759144000]},
+            r"row 3: timestamp is 1260759144000.*divide milliseconds",
+        ),
         (
             {"user_id": [7, 3, 7, 7], "item_id": [20, 20, 5, 20]},
             r"row 3: user_id 7 rated item_id 20 before \(at your data: row 0\).*keep='last'",
@@ -123,7 +140,9 @@ def test_rows_are_named_by_their_label():
 
 
 def test_missing_columns_are_named():
-    with pytest.raises(DataError, match=r"no column item_id, rating; found user_id, movieId, timestamp"):
+    with pytest.raises(
+        DataError, match=r"no column item_id, rating; found user_id, movieId, timestamp"
+    ):
         Interactions.from_frame(raw().rename(columns={"item_id": "movieId"}).drop(columns="rating"))
 
 
@@ -144,7 +163,10 @@ def test_other_scales_are_allowed_when_asked_for():
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        (ITEMS.drop(index=1), r"your data: row 2: item_id 5 is not in the items' table \(3 items\)"),
+        (
+            ITEMS.drop(index=1),
+            r"your data: row 2: item_id 5 is not in the items' table \(3 items\)",
+        ),
         (ITEMS.drop(columns="item_id"), r"items' table has no column item_id; found title"),
         (
             pd.concat([ITEMS, ITEMS.iloc[:1]], ignore_index=True),

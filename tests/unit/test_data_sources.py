@@ -67,7 +67,9 @@ def world(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sources, "fetch", no_fetch)
     monkeypatch.setattr(sources, "read_from_wheel", no_wheel)
-    return type("World", (), {"folder": tmp_path, "cache": cache, "archive": archive, "calls": calls})
+    return type(
+        "World", (), {"folder": tmp_path, "cache": cache, "archive": archive, "calls": calls}
+    )
 
 
 def put(folder, files):
@@ -120,9 +122,15 @@ def test_the_named_folder_comes_before_the_cache(world, monkeypatch):
             {"u.data": RATINGS.replace(b"\t3\t", b"\t4\t", 1), "u.item": U_ITEM},
             r"u.data: u.data has SHA-256 \w{12}…, expected \w{12}…: it is not the published file",
         ),
-        ({"u.data": RATINGS.replace(b"\t891717742", b""), "u.item": U_ITEM}, r"^u.data: line 2 has 3 fields"),
+        (
+            {"u.data": RATINGS.replace(b"\t891717742", b""), "u.item": U_ITEM},
+            r"^u.data: line 2 has 3 fields",
+        ),
         ({"u.data": b"", "u.item": U_ITEM}, r"^u.data: empty"),
-        ({"u.data": RATINGS, "u.item": U_ITEM.replace(b"302|", b"302")}, r"^u.item: line 2 has 23 fields"),
+        (
+            {"u.data": RATINGS, "u.item": U_ITEM.replace(b"302|", b"302")},
+            r"^u.item: line 2 has 23 fields",
+        ),
         ({"u.data": RATINGS}, r"^u.item: cannot be read \(No such file.*beside the other"),
         ({"ml-100k.zip": b"PK\x03\x04 cut short"}, r"^ml-100k.zip: not a complete zip file"),
     ],
@@ -176,7 +184,9 @@ def test_cache_then_grouplens_then_wheel(world, monkeypatch):
 
 def test_from_grouplens_into_the_cache(world, monkeypatch):
     monkeypatch.setattr(
-        sources, "fetch", lambda url, target, sha256, size: target.write_bytes(world.archive.read_bytes())
+        sources,
+        "fetch",
+        lambda url, target, sha256, size: target.write_bytes(world.archive.read_bytes()),
     )
     assert_is_the_set(data.load("100k"))
     assert [p.name for p in world.cache.iterdir()] == ["ml-100k.zip"]
@@ -185,13 +195,18 @@ def test_from_grouplens_into_the_cache(world, monkeypatch):
 def test_from_the_wheel_into_the_cache(world, monkeypatch):
     monkeypatch.setattr(sources, "read_from_wheel", lambda requirement, members: [INTER, ITEM])
     assert_is_the_set(data.load("100k"))
-    assert sorted(p.name for p in (world.cache / "ml-100k").iterdir()) == ["ml-100k.inter", "ml-100k.item"]
+    assert sorted(p.name for p in (world.cache / "ml-100k").iterdir()) == [
+        "ml-100k.inter",
+        "ml-100k.item",
+    ]
     monkeypatch.setattr(sources, "read_from_wheel", lambda *_: pytest.fail("the cache has it"))
     assert_is_the_set(data.load("100k"))
 
 
 def test_a_changed_wheel_is_refused_and_leaves_nothing(world, monkeypatch):
-    monkeypatch.setattr(sources, "read_from_wheel", lambda *_: [INTER.replace(b"\t3\t", b"\t5\t"), ITEM])
+    monkeypatch.setattr(
+        sources, "read_from_wheel", lambda *_: [INTER.replace(b"\t3\t", b"\t5\t"), ITEM]
+    )
     with pytest.raises(DataUnavailable, match=r"PyPI recbole==1.2.1: ml-100k.inter has SHA-256"):
         data.load("100k")
     assert list(world.cache.iterdir()) == []
@@ -272,12 +287,21 @@ def mini_archive(path, folder, ratings, items):
         (
             "1m",
             ("ratings.dat", b"1::1193::5::978300760\n2::661::3::978302109\n"),
-            ("movies.dat", b"661::James (1996)::Children's\n1193::Cuckoo (1975)::Drama\n7::X (1990)::War\n"),
+            (
+                "movies.dat",
+                b"661::James (1996)::Children's\n1193::Cuckoo (1975)::Drama\n7::X (1990)::War\n",
+            ),
         ),
         (
             "20m",
-            ("ratings.csv", b"userId,movieId,rating,timestamp\n1,1193,3.5,978300760\n2,661,4.0,978302109\n"),
-            ("movies.csv", b"movieId,title,genres\n661,James (1996),Children\n1193,Cuckoo (1975),Drama\n"),
+            (
+                "ratings.csv",
+                b"userId,movieId,rating,timestamp\n1,1193,3.5,978300760\n2,661,4.0,978302109\n",
+            ),
+            (
+                "movies.csv",
+                b"movieId,title,genres\n661,James (1996),Children\n1193,Cuckoo (1975),Drama\n",
+            ),
         ),
     ],
 )
@@ -298,7 +322,9 @@ def test_the_larger_sets_from_a_server(world, monkeypatch, name, ratings, items)
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread = threading.Thread(
+            target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         thread.start()
         monkeypatch.setenv("COURSE_GROUPLENS_URL", f"http://127.0.0.1:{httpd.server_port}/")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -313,7 +339,9 @@ def test_the_larger_sets_from_a_server(world, monkeypatch, name, ratings, items)
 
 
 def test_single_files_without_a_published_digest(world, monkeypatch):
-    monkeypatch.setenv("MOVIELENS_DIR", str(put(world.folder / "mine", {"ratings.dat": b"1::2::3::4\n"})))
+    monkeypatch.setenv(
+        "MOVIELENS_DIR", str(put(world.folder / "mine", {"ratings.dat": b"1::2::3::4\n"}))
+    )
     with pytest.raises(
         DataError, match=r"ratings.dat: no digest of this single file is published; put.*ml-1m.zip"
     ):
@@ -326,7 +354,9 @@ def test_single_files_without_a_published_digest(world, monkeypatch):
 def fake_installer(tmp_path, body):
     """A command that runs ``body`` with ``folder`` and ``requirement`` set."""
     script = tmp_path / f"installer{len(list(tmp_path.iterdir()))}.py"
-    script.write_text(f"import sys, pathlib, zipfile\nfolder, requirement = sys.argv[-2:]\n{body}\n")
+    script.write_text(
+        f"import sys, pathlib, zipfile\nfolder, requirement = sys.argv[-2:]\n{body}\n"
+    )
     return [sys.executable, str(script)]
 
 
@@ -384,7 +414,9 @@ def test_the_commands_only_fetch(monkeypatch):
     for command in wheels.installers():
         assert "--no-deps" in command
         assert command[-1] in ("--dest", "--target")
-    done = subprocess.run([*wheels.installers()[0][:3], "--version"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*wheels.installers()[0][:3], "--version"], capture_output=True, text=True
+    )
     assert done.returncode in (0, 1)
 
 

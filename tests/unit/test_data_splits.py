@@ -131,7 +131,10 @@ def test_names_and_notes_on_the_default_set(small):
     assert last.note == "165 of 671 users have equal timestamps at the cut"
     assert data.leave_one_out(small, seed=1).name == "leave last one out, random ties, seed 1"
     assert data.leave_one_out(small, ties="item").name == "leave last one out, ties by item"
-    assert "125 users with 30 interactions or fewer stay in train" in data.leave_last_out(small, 30).note
+    assert (
+        "125 users with 30 interactions or fewer stay in train"
+        in data.leave_last_out(small, 30).note
+    )
     time = data.time_split(small)
     assert time.name == "by time 80/20"
     assert time.note == "test from 2012-06-09 07:32 UTC on; 124 of its 147 users are not in train"
@@ -143,7 +146,12 @@ def test_names_and_notes_on_the_default_set(small):
 
 def test_seed_decides_ties_and_only_ties():
     frame = pd.DataFrame(
-        {"user_id": [1] * 6, "item_id": range(6), "rating": [3.0] * 6, "timestamp": [1, 5, 5, 5, 5, 2]}
+        {
+            "user_id": [1] * 6,
+            "item_id": range(6),
+            "rating": [3.0] * 6,
+            "timestamp": [1, 5, 5, 5, 5, 2],
+        }
     )
     world = Interactions.from_frame(frame)
     held = {int(data.leave_one_out(world, seed).test.frame["item"].iloc[0]) for seed in range(60)}
@@ -153,7 +161,9 @@ def test_seed_decides_ties_and_only_ties():
 
 
 def test_u1_refuses_other_data(small):
-    with pytest.raises(DataError, match=r"u1 belongs to MovieLens 100k.*got latest-small.*load\('100k'\)"):
+    with pytest.raises(
+        DataError, match=r"u1 belongs to MovieLens 100k.*got latest-small.*load\('100k'\)"
+    ):
         data.predefined_u1(small)
     with pytest.raises(DataError, match="u1"):
         data.predefined_u1(small.replace(small.frame.iloc[:0]))
@@ -168,7 +178,10 @@ def test_u1_refuses_other_data(small):
         (lambda d: data.random_split(d, float("nan")), r"test_share is nan"),
         (lambda d: data.random_split(d, "20%"), r"test_share is '20%'"),
         (lambda d: data.random_split(d, True), r"test_share is True"),
-        (lambda d: data.random_split(d, 1e-9), r"leaves the test empty: there are 100004 interactions"),
+        (
+            lambda d: data.random_split(d, 1e-9),
+            r"leaves the test empty: there are 100004 interactions",
+        ),
         (lambda d: data.random_split(d, seed=-1), r"seed is -1, expected a whole number"),
         (lambda d: data.random_split(d, seed=1.5), r"seed is 1\.5"),
         (lambda d: data.random_split(d, seed=None), r"seed is None"),
@@ -179,7 +192,10 @@ def test_u1_refuses_other_data(small):
             lambda d: data.leave_last_out(d, 5000),
             r"k is 5000, but no user of latest-small has more than 2391",
         ),
-        (lambda d: data.leave_last_out(d, ties="file"), r"ties is 'file', expected 'random' or 'item'"),
+        (
+            lambda d: data.leave_last_out(d, ties="file"),
+            r"ties is 'file', expected 'random' or 'item'",
+        ),
         (lambda d: data.time_split(d, 2), r"test_share is 2"),
         (lambda d: data.cold_item_split(d, 1e-9), r"leaves the test empty: there are 9066 items"),
         (lambda d: data.random_split(d.replace(d.frame.iloc[:0])), r"there are 0 interactions"),
@@ -195,6 +211,8 @@ def test_bad_arguments(small, call, message):
 
 
 def test_one_moment_cannot_be_divided():
-    frame = pd.DataFrame({"user_id": [1, 2], "item_id": [1, 1], "rating": [3.0, 3.0], "timestamp": [9, 9]})
+    frame = pd.DataFrame(
+        {"user_id": [1, 2], "item_id": [1, 1], "rating": [3.0, 3.0], "timestamp": [9, 9]}
+    )
     with pytest.raises(DataError, match="leaves nothing to train on"):
         data.time_split(Interactions.from_frame(frame), 0.5)

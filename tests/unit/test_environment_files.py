@@ -17,11 +17,36 @@ from helpers.runner.install import locked_block
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 BINDER = ROOT / "binder"
 PLATFORMS = [
-    {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"},
-    {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "aarch64", "os_name": "posix"},
-    {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "x86_64", "os_name": "posix"},
-    {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64", "os_name": "posix"},
-    {"sys_platform": "win32", "platform_system": "Windows", "platform_machine": "AMD64", "os_name": "nt"},
+    {
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+        "os_name": "posix",
+    },
+    {
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "aarch64",
+        "os_name": "posix",
+    },
+    {
+        "sys_platform": "darwin",
+        "platform_system": "Darwin",
+        "platform_machine": "x86_64",
+        "os_name": "posix",
+    },
+    {
+        "sys_platform": "darwin",
+        "platform_system": "Darwin",
+        "platform_machine": "arm64",
+        "os_name": "posix",
+    },
+    {
+        "sys_platform": "win32",
+        "platform_system": "Windows",
+        "platform_machine": "AMD64",
+        "os_name": "nt",
+    },
 ]
 MACHINES = [
     {
@@ -65,7 +90,9 @@ def test_every_direct_dependency_says_what_it_is_for():
 
 
 @pytest.mark.parametrize(
-    "machine", MACHINES, ids=lambda m: f"{m['python_version']}-{m['platform_machine']}-{m['sys_platform']}"
+    "machine",
+    MACHINES,
+    ids=lambda m: f"{m['python_version']}-{m['platform_machine']}-{m['sys_platform']}",
 )
 def test_the_lock_holds_every_pin_on_every_machine(machine):
     direct, locked = chosen(DIRECT, machine), chosen(LOCKED, machine)
@@ -73,7 +100,9 @@ def test_the_lock_holds_every_pin_on_every_machine(machine):
 
 
 def test_mxnet_is_installed_where_it_has_a_wheel():
-    have = {(m["sys_platform"], m["platform_machine"]) for m in MACHINES if "mxnet" in chosen(LOCKED, m)}
+    have = {
+        (m["sys_platform"], m["platform_machine"]) for m in MACHINES if "mxnet" in chosen(LOCKED, m)
+    }
     assert have == {("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "x86_64")}
     assert all({"tensorflow", "tensorflow-cpu"} & set(chosen(LOCKED, m)) for m in MACHINES)
 
@@ -86,7 +115,9 @@ def test_every_package_of_the_lock_has_hashes():
 
 def test_the_lock_names_no_machine_and_no_index():
     assert "python -m helpers lock" in LOCK[:200]
-    assert not re.search(r"://|--(extra-)?index-url|--find-links|file:|@ |(?<![\w.])/\w+/|[A-Z]:\\\\", LOCK)
+    assert not re.search(
+        r"://|--(extra-)?index-url|--find-links|file:|@ |(?<![\w.])/\w+/|[A-Z]:\\\\", LOCK
+    )
 
 
 def test_binder_installs_the_lock_on_a_supported_python():
@@ -99,14 +130,23 @@ def test_binder_installs_the_lock_on_a_supported_python():
     assert (BINDER / "requirements.txt").parent.joinpath(
         "../requirements.lock"
     ).resolve() == ROOT / "requirements.lock"
-    found = re.fullmatch(r"python-(\d)\.(\d+)\n", (BINDER / "runtime.txt").read_text(encoding="ascii"))
+    found = re.fullmatch(
+        r"python-(\d)\.(\d+)\n", (BINDER / "runtime.txt").read_text(encoding="ascii")
+    )
     assert found and (int(found[1]), int(found[2])) in SUPPORTED
 
 
 def test_nothing_hides_binders_requirements_from_it():
     """repo2docker takes a folder of these, and a file of these before requirements.txt."""
     assert not (ROOT / ".binder").exists()
-    hiding = ["environment.yml", "environment.yaml", "Dockerfile", "Pipfile", "Pipfile.lock", "default.nix"]
+    hiding = [
+        "environment.yml",
+        "environment.yaml",
+        "Dockerfile",
+        "Pipfile",
+        "Pipfile.lock",
+        "default.nix",
+    ]
     assert [name for name in hiding if (BINDER / name).exists()] == []
 
 
@@ -128,7 +168,12 @@ def test_scripts_are_executable_and_parse(name):
 @pytest.mark.skipif(os.name == "nt", reason="bash scripts")
 def test_binders_start_caps_threads_and_hands_over(tmp_path: Path):
     told = subprocess.run(
-        [str(BINDER / "start"), "sh", "-c", "echo $OMP_NUM_THREADS $TF_NUM_INTRAOP_THREADS; exit 7"],
+        [
+            str(BINDER / "start"),
+            "sh",
+            "-c",
+            "echo $OMP_NUM_THREADS $TF_NUM_INTRAOP_THREADS; exit 7",
+        ],
         capture_output=True,
         text=True,
         check=False,

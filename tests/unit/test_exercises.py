@@ -132,7 +132,9 @@ def test_exercise_needs_checks_and_two_hints():
 
 
 def test_quiz():
-    quiz = Quiz("99.q1", "Which?", {"a": "this", "b": "that"}, "b", {"a": "this is not it", "b": "it is"})
+    quiz = Quiz(
+        "99.q1", "Which?", {"a": "this", "b": "that"}, "b", {"a": "this is not it", "b": "it is"}
+    )
     assert quiz.grade("B ").outcome is Outcome.PASS
     assert quiz.grade("B ").text == "it is"
     assert quiz.grade("a").text == "this is not it"
@@ -169,7 +171,9 @@ def test_code_in_a_quiz_is_shown_as_code(home, monkeypatch):
     monkeypatch.setattr("IPython.display.display", lambda data, **k: shown.append(data))
     real = widgets.HTML
     monkeypatch.setattr(widgets, "HTML", lambda **k: made.append(real(**k)) or made[-1])
-    show_quiz(Quiz("99.q1", "Is `a < b`?", {"a": "`True`", "b": "no"}, "a", {"a": "yes", "b": "no"}), ...)
+    show_quiz(
+        Quiz("99.q1", "Is `a < b`?", {"a": "`True`", "b": "no"}, "a", {"a": "yes", "b": "no"}), ...
+    )
     assert "<strong>Is <code>a &lt; b</code>?</strong>" in shown[0]["text/html"]
     assert "<li>a) <code>True</code></li>" in shown[0]["text/html"]
     assert any(w.value == "<strong>Is <code>a &lt; b</code>?</strong>" for w in made)
@@ -201,7 +205,9 @@ def test_progress_is_written_and_read_by_the_next_kernel(home, q):
     assert not home.exists(), "a wrong answer writes nothing"
     q.check(twice)
     assert json.loads(home.read_text())["done"] == ["99.1"]
-    assert [p.name for p in home.parent.iterdir()] == ["progress.json"], "no temporary or lock file stays"
+    assert [p.name for p in home.parent.iterdir()] == ["progress.json"], (
+        "no temporary or lock file stays"
+    )
     progress_module._session.clear()
     assert "99.1" in progress_module.done()
     q.check(lambda x: x)
@@ -291,5 +297,7 @@ def test_progress_bar_and_reset(home):
 def test_importing_helpers_loads_no_framework():
     code = "import helpers, helpers.exercises, sys; print([m for m in ('tensorflow', 'mxnet', 'faiss', 'sklearn', 'pandas') if m in sys.modules])"
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"

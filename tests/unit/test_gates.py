@@ -74,16 +74,16 @@ def test_without_mxnet_the_reason_names_the_platform_and_import_fails(monkeypatc
     monkeypatch.setattr(gates.platform, "system", lambda: "Darwin")
     monkeypatch.setattr(gates.platform, "machine", lambda: "arm64")
     assert not gates.mxnet
-    assert gates.mxnet.reason.startswith("MXNet has no wheel for Darwin on arm64; the NumPy and Keras")
+    assert gates.mxnet.reason.startswith(
+        "MXNet has no wheel for Darwin on arm64; the NumPy and Keras"
+    )
     with pytest.raises(ImportError, match="no wheel for Darwin"):
         gates.import_mxnet()
 
 
 @pytest.mark.skipif(not gates.mxnet, reason="MXNet has no wheel here")
 def test_mxnet_imports_silently():
-    code = (
-        "from helpers import gates; mx = gates.import_mxnet(); print(float(mx.nd.ones(2).sum().asscalar()))"
-    )
+    code = "from helpers import gates; mx = gates.import_mxnet(); print(float(mx.nd.ones(2).sum().asscalar()))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "2.0" and shown.stderr == ""
 
@@ -111,7 +111,9 @@ def test_a_hidden_gpu_is_no_gpu(monkeypatch):
 
 def test_a_loaded_tensorflow_is_asked(monkeypatch):
     def pretend(devices):
-        config = SimpleNamespace(list_physical_devices=lambda kind: devices if kind == "GPU" else [])
+        config = SimpleNamespace(
+            list_physical_devices=lambda kind: devices if kind == "GPU" else []
+        )
         return SimpleNamespace(config=config)
 
     monkeypatch.setitem(sys.modules, "tensorflow", pretend(["GPU:0"]))
@@ -127,7 +129,10 @@ def test_nvidia_smi_is_asked_and_may_hang_or_fail(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gates.has_gpu() is False
     program = tmp_path / "nvidia-smi"
-    for text, answer in (("echo 'GPU 0: planted'", True), ("echo 'No devices were found'; exit 6", False)):
+    for text, answer in (
+        ("echo 'GPU 0: planted'", True),
+        ("echo 'No devices were found'; exit 6", False),
+    ):
         program.write_text(f"#!/bin/sh\n{text}\n")
         program.chmod(0o755)
         assert gates.has_gpu() is answer
@@ -182,7 +187,10 @@ assert "sklearn" not in sys.modules and keras.layers.Dense(1)
 import sklearn.linear_model
 """
     subprocess.run(
-        [sys.executable, "-c", code], check=True, cwd=ROOT, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        [sys.executable, "-c", code],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
 
 

@@ -50,7 +50,10 @@ def test_moving_the_slider_changes_picture_and_words(shown):
     slider = widgets.IntSlider(value=1, min=0, max=4)
     boxes = []
     real = widgets.VBox
-    interactive.widgets.VBox, saved = (lambda children: boxes.append(real(children)) or boxes[-1]), real
+    interactive.widgets.VBox, saved = (
+        (lambda children: boxes.append(real(children)) or boxes[-1]),
+        real,
+    )
     try:
         interactive.explore(draw, alt=alt, k=slider)
     finally:

@@ -30,8 +30,12 @@ def test_flat_is_exact(metric):
     found = VectorIndex(VECTORS, metric=metric).search(QUERIES, 10)
     truth = scores_of(metric)
     best = np.sort(truth, axis=1)[:, ::-1][:, :10]
-    np.testing.assert_allclose(np.take_along_axis(truth, found.items, 1), best, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.scores, -best if metric == "l2" else best, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        np.take_along_axis(truth, found.items, 1), best, rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        found.scores, -best if metric == "l2" else best, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_exact_search_needs_no_index():
@@ -58,7 +62,9 @@ def test_approximate_kinds_come_near(kind, metric, settings, least):
 def test_more_effort_finds_more():
     truth = exact_search(VECTORS, QUERIES, 20).items
     cells = VectorIndex(VECTORS, "ivfflat", cells=44)
-    few, many, all_ = (recall_at_k(cells.search(QUERIES, 20, probes=p).items, truth) for p in (1, 8, 44))
+    few, many, all_ = (
+        recall_at_k(cells.search(QUERIES, 20, probes=p).items, truth) for p in (1, 8, 44)
+    )
     assert few < many < all_ == 1
     graph = VectorIndex(VECTORS, "hnsw")
     low, high = (recall_at_k(graph.search(QUERIES, 20, effort=e).items, truth) for e in (20, 500))
@@ -129,7 +135,9 @@ def test_both_filters_at_once():
 def test_a_user_without_history_gets_the_plain_list():
     seen = Seen.of_pairs(np.array([], dtype=int), np.array([], dtype=int), len(QUERIES))
     index = VectorIndex(VECTORS)
-    np.testing.assert_array_equal(index.search(QUERIES, 7, seen=seen).items, index.search(QUERIES, 7).items)
+    np.testing.assert_array_equal(
+        index.search(QUERIES, 7, seen=seen).items, index.search(QUERIES, 7).items
+    )
 
 
 def test_seen_pairs():
@@ -167,9 +175,18 @@ def test_an_index_can_be_written(tmp_path):
         (lambda: VectorIndex(VECTORS[:5], "ivfflat", cells=6), "cells=6 for 5 vectors"),
         (lambda: VectorIndex(VECTORS).search(QUERIES, 2001), "k=2001: expected 1 to 2000"),
         (lambda: VectorIndex(VECTORS).search(QUERIES, 0), "k=0: expected 1 to 2000"),
-        (lambda: VectorIndex(VECTORS).search(QUERIES[:, :5], 3), "vectors of 5 numbers, but the index holds"),
-        (lambda: VectorIndex(VECTORS).search(QUERIES, 3, seen=seen_by([1])[0]), "1 rows for 50 queries"),
-        (lambda: VectorIndex(VECTORS).search(QUERIES, 3, allowed=np.ones(3, bool)), r"expected \(2000,\)"),
+        (
+            lambda: VectorIndex(VECTORS).search(QUERIES[:, :5], 3),
+            "vectors of 5 numbers, but the index holds",
+        ),
+        (
+            lambda: VectorIndex(VECTORS).search(QUERIES, 3, seen=seen_by([1])[0]),
+            "1 rows for 50 queries",
+        ),
+        (
+            lambda: VectorIndex(VECTORS).search(QUERIES, 3, allowed=np.ones(3, bool)),
+            r"expected \(2000,\)",
+        ),
         (lambda: exact_search(VECTORS, QUERIES, 3000), "k=3000"),
         (lambda: recall_at_k(np.zeros((2, 3)), np.zeros((2, 2))), "expected equal shapes"),
     ],

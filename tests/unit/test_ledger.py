@@ -8,7 +8,13 @@ import pytest
 from helpers import ledger
 from helpers.metrics import RankingResult
 
-ROW = {"chapter": "98", "model": "mean", "metric": "RMSE", "dataset": "toy", "split": "random 80/20, seed 0"}
+ROW = {
+    "chapter": "98",
+    "model": "mean",
+    "metric": "RMSE",
+    "dataset": "toy",
+    "split": "random 80/20, seed 0",
+}
 
 
 @pytest.fixture(autouse=True)

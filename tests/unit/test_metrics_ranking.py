@@ -78,7 +78,9 @@ def test_ndcg_equals_scikit_learn_on_1000_cases_with_ties() -> None:
     truth[np.arange(1000), rng.integers(0, 60, 1000)] = 1
     for k, cases in ((10, 1000), (1, 50), (5, 50), (60, 50)):
         ours = ndcg(rank_held_out(scores, np.nonzero(truth)), k)[:cases]
-        theirs = [ndcg_score(t[None], s[None], k=k) for t, s in zip(truth[:cases], scores, strict=False)]
+        theirs = [
+            ndcg_score(t[None], s[None], k=k) for t, s in zip(truth[:cases], scores, strict=False)
+        ]
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
@@ -160,7 +162,9 @@ def test_one_held_out_item_bounds() -> None:
 def test_a_constant_model_has_the_hit_rate_of_chance() -> None:
     ranks = rank_held_out(np.ones((3, 200)), (np.arange(3), [5, 0, 199]))
     np.testing.assert_allclose(hit_rate(ranks, 10), 0.05)
-    np.testing.assert_allclose(hit_rate(rank_held_out(np.ones((1, 200)), ([0], [150]), ties="best")), 1.0)
+    np.testing.assert_allclose(
+        hit_rate(rank_held_out(np.ones((1, 200)), ([0], [150]), ties="best")), 1.0
+    )
 
 
 def test_users_name_the_rows() -> None:
@@ -220,7 +224,9 @@ def test_all_items_as_candidates_equal_the_full_catalog() -> None:
     full = rank_held_out(scores, held)
     for ranks in (
         rank_candidates(scores, shuffled, held),
-        rank_candidates(np.take_along_axis(scores, shuffled, axis=1), shuffled, held, gathered=True),
+        rank_candidates(
+            np.take_along_axis(scores, shuffled, axis=1), shuffled, held, gathered=True
+        ),
     ):
         for name, metric in METRICS.items():
             np.testing.assert_allclose(metric(ranks, 5), metric(full, 5), atol=1e-12, err_msg=name)
@@ -252,11 +258,15 @@ def test_expected_sampled_is_the_mean_over_samples() -> None:
     others = np.delete(np.arange(60), 11)
     ranks = rank_held_out(scores, held)
     drawn = np.stack([np.append(rng.choice(others, 20, replace=False), 11) for _ in range(4_000)])
-    many = rank_candidates(np.repeat(scores, 4_000, axis=0), drawn, (np.arange(4_000), np.full(4_000, 11)))
+    many = rank_candidates(
+        np.repeat(scores, 4_000, axis=0), drawn, (np.arange(4_000), np.full(4_000, 11))
+    )
     for name, k in (("hit_rate", 5), ("ndcg", 5)):
         simulated = METRICS[name](many, k)
         error = simulated.std() / np.sqrt(len(simulated))
-        assert expected_sampled(ranks, 20, k, name)[0] == pytest.approx(simulated.mean(), abs=4 * error)
+        assert expected_sampled(ranks, 20, k, name)[0] == pytest.approx(
+            simulated.mean(), abs=4 * error
+        )
 
 
 def test_expected_sampled_with_every_negative_is_the_full_metric() -> None:
@@ -268,7 +278,9 @@ def test_expected_sampled_with_every_negative_is_the_full_metric() -> None:
     np.testing.assert_allclose(expected_sampled(ranks, 999, 10, "ndcg"), ndcg(ranks, 10), atol=1e-9)
 
 
-def test_expected_sampled_in_a_large_group_of_equals_is_nearly_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expected_sampled_in_a_large_group_of_equals_is_nearly_exact(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ranks = rank_held_out(np.ones((1, 3000)), ([0], [5]))
     short = [expected_sampled(ranks, m, 10)[0] for m in (20, 100, 1000)]
     monkeypatch.setattr("helpers.metrics.candidates._EXACT", 3000)
@@ -394,7 +406,9 @@ def test_a_model_in_blocks_equals_its_matrix() -> None:
     whole = evaluate(table, held, k=5, metrics=("hit_rate", "mrr"))
     blocks = evaluate(Fixed(table), held, k=5, metrics=("hit_rate", "mrr"), block=7)
     for name, result in whole.items():
-        assert (result.values == blocks[name].values).all() and (result.users == blocks[name].users).all()
+        assert (result.values == blocks[name].values).all() and (
+            result.users == blocks[name].users
+        ).all()
 
 
 def test_results_carry_intervals_and_compare_in_pairs() -> None:
@@ -402,7 +416,10 @@ def test_results_carry_intervals_and_compare_in_pairs() -> None:
     held = (np.arange(400), rng.integers(0, 50, 400))
     good = rng.random((400, 50))
     good[held] += 0.3
-    better, worse = evaluate(good, held)["hit_rate"], evaluate(rng.random((400, 50)), held)["hit_rate"]
+    better, worse = (
+        evaluate(good, held)["hit_rate"],
+        evaluate(rng.random((400, 50)), held)["hit_rate"],
+    )
     assert better.interval.low < better.mean < better.interval.high
     assert better.compare(worse).low > 0
     assert str(worse).startswith("HR@10 0.")

@@ -35,7 +35,11 @@ def test_float32_is_added_up_in_float64():
     [
         ([1, 2], [1, 2, 3], "predicted has 2 values and actual has 3"),
         ([], [], "predicted: expected at least one value"),
-        ([1, np.nan, 3], [1, 2, 3], "predicted: expected finite numbers, got nan at position 1 \\(1 of 3"),
+        (
+            [1, np.nan, 3],
+            [1, 2, 3],
+            "predicted: expected finite numbers, got nan at position 1 \\(1 of 3",
+        ),
         ([1, 2], [1, np.inf], "actual: expected finite numbers, got inf"),
         ([[1], [2]], [1, 2], "predicted: expected one dimension, got shape \\(2, 1\\)"),
         (3.0, [3.0], "expected one dimension"),

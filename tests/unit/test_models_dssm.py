@@ -16,13 +16,25 @@ from helpers.models.search import TitleSearch
 
 
 def test_trigrams_by_hand():
-    assert text.letter_trigrams("Star Wars") == ["#st", "sta", "tar", "ar#", "#wa", "war", "ars", "rs#"]
+    assert text.letter_trigrams("Star Wars") == [
+        "#st",
+        "sta",
+        "tar",
+        "ar#",
+        "#wa",
+        "war",
+        "ars",
+        "rs#",
+    ]
     assert text.letter_trigrams("M") == ["#m#"]
-    assert text.letter_trigrams("ＣＡＴ") == text.letter_trigrams("cat"), "full-width letters are letters"
+    assert text.letter_trigrams("ＣＡＴ") == text.letter_trigrams("cat"), (
+        "full-width letters are letters"
+    )
 
 
 @pytest.mark.parametrize(
-    "title", ["卧虎藏龙", "Солярис", "千と千尋の神隠し", "Amélie", "नमस्ते", "$", "…?", "🎬", "\ud800"]
+    "title",
+    ["卧虎藏龙", "Солярис", "千と千尋の神隠し", "Amélie", "नमस्ते", "$", "…?", "🎬", "\ud800"],
 )
 def test_any_script_and_any_character_is_hashed(title):
     row = text.hashed_trigrams([title])
@@ -164,7 +176,12 @@ def test_a_poster_is_a_function_of_the_metadata():
 
 @pytest.mark.parametrize(
     "bare",
-    [("", pd.NA, ()), (None, None, ()), ("卧虎藏龙", 1, ("A new genre",)), ("x" * 99, 9999, ("War",) * 9)],
+    [
+        ("", pd.NA, ()),
+        (None, None, ()),
+        ("卧虎藏龙", 1, ("A new genre",)),
+        ("x" * 99, 9999, ("War",) * 9),
+    ],
 )
 def test_a_poster_of_poor_metadata_is_still_one(bare):
     assert posters.draw_poster(*bare).std() > 0
@@ -217,7 +234,9 @@ def test_cosine_loss_by_hand():
     assert dssm.cosine_loss([3, 4], [4, 3]) == pytest.approx(1 - 24 / 25)
     rows = dssm.cosine_loss([[1, 0]] * 4, [[2, 0], [0, 3], [-1, 0], [0, 0]])
     assert rows.tolist() == pytest.approx([0, 1, 2, 1])
-    assert dssm.cosine_loss([[1, 0]] * 3, [[2, 0], [0, 3], [-1, 0]], 0).tolist() == pytest.approx([1, 0, 0])
+    assert dssm.cosine_loss([[1, 0]] * 3, [[2, 0], [0, 3], [-1, 0]], 0).tolist() == pytest.approx(
+        [1, 0, 0]
+    )
     with pytest.raises(ValueError, match="expected the same"):
         dssm.cosine_loss([[1, 0]], [[1, 0, 0]])
 
@@ -262,7 +281,9 @@ def test_mxnet_computes_the_same_loss_and_slopes_both_ways():
     summed = np.zeros_like(rows)
     np.add.at(summed, users, slope_a)
     assert loss == pytest.approx(dssm.cosine_loss(a, b, LABEL), abs=1e-5)
-    assert np.allclose(of_rows, summed, atol=1e-5) and np.allclose(of_weight, slope_b.T @ bag, atol=1e-5)
+    assert np.allclose(of_rows, summed, atol=1e-5) and np.allclose(
+        of_weight, slope_b.T @ bag, atol=1e-5
+    )
 
 
 def test_batch_softmax():
@@ -281,7 +302,9 @@ def world(n_users=40, n_items=30):
     genres = np.arange(n_items) % 2
     users, items = np.meshgrid(np.arange(n_users), np.arange(2, n_items), indexing="ij")
     keep = (users % 2 == genres[items]) & ((users + items // 2) % 3 > 0) & (users < n_users - 1)
-    train = planted.interactions(users[keep], items[keep], np.full(keep.sum(), 4.0), n_users, n_items)
+    train = planted.interactions(
+        users[keep], items[keep], np.full(keep.sum(), 4.0), n_users, n_items
+    )
     return train, np.eye(2, dtype=np.float32)[genres]
 
 
@@ -359,7 +382,9 @@ def test_every_kind_of_part_trains_and_scores():
     train, _ = world()
     model = dssm.TwoTowers(epochs=1, **{**SMALL, "entry_dropout": 0.3}, part_dropout=0.2)
     tower = dssm_keras.item_tower(EVERY_KIND, 8, 8)
-    assert {v.path.split("/")[0].split("_")[0] for v in tower.trainable_variables} >= EVERY_KIND.keys()
+    assert {
+        v.path.split("/")[0].split("_")[0] for v in tower.trainable_variables
+    } >= EVERY_KIND.keys()
     scores = model.fit(train, EVERY_KIND).scores([0, 1])
     assert scores.shape == (2, 30) and np.isfinite(scores).all()
     assert all(np.isfinite(v.numpy()).all() for v in model.items.trainable_variables)
@@ -406,7 +431,9 @@ def test_a_layer_for_sparse_rows_is_a_dense_layer():
     theirs = dssm_keras.item_tower({"title": bags["title"].toarray()}, 8, 8, decay=0.1)
     theirs.set_weights(ours.get_weights())
     given = {"title": bags["title"].toarray()}
-    np.testing.assert_allclose(ours(dssm_parts.PartReader(bags).rows(np.arange(3))), theirs(given), atol=1e-6)
+    np.testing.assert_allclose(
+        ours(dssm_parts.PartReader(bags).rows(np.arange(3))), theirs(given), atol=1e-6
+    )
     kernel = ours.get_layer("title_bag").kernel
     with tf.GradientTape(persistent=True) as tape:
         penalty, whole = ours.losses[0], keras.regularizers.L2(0.1)(kernel)
@@ -444,7 +471,8 @@ def test_a_part_of_an_unknown_kind_is_named():
 def test_same_seed_same_model():
     train, genres = world()
     one, two = (
-        dssm.TwoTowers(epochs=1, **SMALL).fit(train, {"genres": genres}).scores([0]) for _ in range(2)
+        dssm.TwoTowers(epochs=1, **SMALL).fit(train, {"genres": genres}).scores([0])
+        for _ in range(2)
     )
     assert np.array_equal(one, two)
 
@@ -552,7 +580,9 @@ def test_an_answering_box_answers_and_survives_an_error():
         interactive.display = display
     assert shown[0]["text/html"] == "<b>one</b>" and shown[0]["text/plain"] == "asked one"
     html = next(
-        w for w in widgets.Widget.widgets.values() if isinstance(w, widgets.HTML) and "one" in w.value
+        w
+        for w in widgets.Widget.widgets.values()
+        if isinstance(w, widgets.HTML) and "one" in w.value
     )
     text_box.value = "bad"
     assert html.value == "<p>ValueError: &lt;no&gt;</p>"

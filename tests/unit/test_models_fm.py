@@ -54,13 +54,16 @@ def test_one_step_of_adam_goes_down_the_numerical_gradient(random_rows, kind):
     machine = FactorizationMachine(3, kind, 1, 30, **settings, **decays, **sigmas)
     random = np.random.default_rng(0)
     w0, w1, v = (
-        random.normal(0, 0.5, shape).astype(np.float32).astype(np.float64) for shape in ((1,), (12,), (12, 3))
+        random.normal(0, 0.5, shape).astype(np.float32).astype(np.float64)
+        for shape in ((1,), (12,), (12, 3))
     )
     machine.fit(x, y)
 
     def loss(w0, w1, v):
         z = brute_force(x.toarray(), w0[0], w1, v)
-        return np.mean(np.logaddexp(0, z) - y * z if kind == "binary_classifier" else (z - y) ** 2 / 2)
+        return np.mean(
+            np.logaddexp(0, z) - y * z if kind == "binary_classifier" else (z - y) ** 2 / 2
+        )
 
     for place, (weight, after) in enumerate(((w0, [machine.w0]), (w1, machine.w1), (v, machine.v))):
         for index in np.ndindex(weight.shape):
@@ -73,7 +76,9 @@ def test_one_step_of_adam_goes_down_the_numerical_gradient(random_rows, kind):
                 assert moved == pytest.approx(-1e-3 * np.sign(slope), rel=0.02)
 
 
-def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> tuple[np.ndarray, np.ndarray]:
+def plain_adam(
+    x: np.ndarray, y: np.ndarray, machine: FactorizationMachine
+) -> tuple[np.ndarray, np.ndarray]:
     """Linear weights and factors after training as the equations say it, in double precision."""
     random = np.random.default_rng(machine.seed)
     shapes = ((1, 1), (x.shape[1], 1), (x.shape[1], machine.num_factors))
@@ -90,7 +95,12 @@ def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> t
             w0, w1, v = weights
             total = rows @ v
             pairs = (total**2 - rows**2 @ v**2).sum(axis=1)
-            error = w0[0, 0] + rows @ w1[:, 0] + pairs / 2 - y[order[begin : begin + machine.mini_batch_size]]
+            error = (
+                w0[0, 0]
+                + rows @ w1[:, 0]
+                + pairs / 2
+                - y[order[begin : begin + machine.mini_batch_size]]
+            )
             error /= len(rows)
             own = (error @ rows**2)[:, None] * v
             gradients = (
@@ -100,7 +110,9 @@ def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> t
             )
             step += 1
             correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-            touched = np.flatnonzero((rows != 0).any(axis=0)) if machine.lazy else np.arange(x.shape[1])
+            touched = (
+                np.flatnonzero((rows != 0).any(axis=0)) if machine.lazy else np.arange(x.shape[1])
+            )
             for part, at in enumerate((np.array([0]), touched, touched)):
                 w, m, s = weights[part], means[part], squares[part]
                 g = gradients[part][at] + decays[part] * w[at]
@@ -192,7 +204,9 @@ def test_lazy_updates_leave_absent_features_alone():
 def test_each_epoch_is_reported():
     x, y = planted(1000)
     seen = []
-    FactorizationMachine(epochs=4, **FAST).fit(x, y, lambda epoch, found: seen.append((epoch, found["rmse"])))
+    FactorizationMachine(epochs=4, **FAST).fit(
+        x, y, lambda epoch, found: seen.append((epoch, found["rmse"]))
+    )
     assert [epoch for epoch, _ in seen] == [0, 1, 2, 3] and seen[-1][1] < seen[0][1]
 
 
@@ -249,7 +263,9 @@ def test_other_misuse():
         FactorizationMachine().scores(x)
     with pytest.raises(ValueError, match="rows of 50 features, but the machine has 100"):
         FactorizationMachine(2).fit(x, y).scores(x[:, :50])
-    with pytest.raises(FloatingPointError, match=r"diverged in epoch \d+: .*lower the learning rates"):
+    with pytest.raises(
+        FloatingPointError, match=r"diverged in epoch \d+: .*lower the learning rates"
+    ):
         FactorizationMachine(2, epochs=300, factors_lr=1e15, linear_lr=1e15).fit(x, y)
 
 

@@ -37,8 +37,16 @@ def test_planted_interactions_are_found():
     [
         (lambda r, y: GibbsFM(num_factors=0), ValueError, "num_factors=0"),
         (lambda r, y: GibbsFM(samples=5, burn_in=5), ValueError, "burn_in=5: expected 0 to 4"),
-        (lambda r, y: GibbsFM().fit_predict(r, y[:-1], r, (40, 30)), ValueError, "expected one a row"),
-        (lambda r, y: GibbsFM().fit_predict(r, y, r, (40,)), ValueError, "a column for each of 1 blocks"),
+        (
+            lambda r, y: GibbsFM().fit_predict(r, y[:-1], r, (40, 30)),
+            ValueError,
+            "expected one a row",
+        ),
+        (
+            lambda r, y: GibbsFM().fit_predict(r, y, r, (40,)),
+            ValueError,
+            "a column for each of 1 blocks",
+        ),
         (
             lambda r, y: GibbsFM().fit_predict(r, y, r, (40, 29)),
             IndexError,

@@ -26,7 +26,9 @@ def world():
     users, items = rng.integers(0, 40, 3000), rng.integers(0, 30, 3000)
     bias, factor = rng.normal(0, 0.5, 70), rng.normal(0, 1, 70)
     items = items + 40
-    ratings = 3.5 + bias[users] + bias[items] + factor[users] * factor[items] + rng.normal(0, 0.2, 3000)
+    ratings = (
+        3.5 + bias[users] + bias[items] + factor[users] * factor[items] + rng.normal(0, 0.2, 3000)
+    )
     return np.stack([users, items], axis=1), ratings.astype(np.float32), 70
 
 

@@ -60,7 +60,9 @@ def test_sampled_slope_is_that_of_its_loss(blocks, loss):
     model = LossMF(loss, n_factors=3, epochs=1, ratio=2).fit(blocks)
     clicked = (blocks.matrix() > 0).astype(np.float32).tocsr()
     users = np.array([3, 7, 0])
-    slope = model._slope(clicked[users], users, NegativeSampler(blocks), np.random.default_rng(4)).toarray()
+    slope = model._slope(
+        clicked[users], users, NegativeSampler(blocks), np.random.default_rng(4)
+    ).toarray()
     scores = model.scores(users).astype(float)
     rows, positives = clicked[users].nonzero()
     drawn = NegativeSampler(blocks).draw(
@@ -87,7 +89,9 @@ def test_each_loss_learns_the_two_kinds_of_users(blocks, loss):
 
 
 def test_a_seed_gives_the_same_model(blocks):
-    one, same, other = (LossMF("pairwise", 4, 2, seed=s).fit(blocks).scores([0, 5]) for s in (0, 0, 1))
+    one, same, other = (
+        LossMF("pairwise", 4, 2, seed=s).fit(blocks).scores([0, 5]) for s in (0, 0, 1)
+    )
     assert np.array_equal(one, same) and not np.array_equal(one, other)
 
 

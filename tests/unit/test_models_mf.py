@@ -9,7 +9,14 @@ import pytest
 from helpers import gates, planted
 from helpers.data import random_split
 from helpers.metrics import rmse
-from helpers.models import BiasModel, GlobalMean, MatrixFactorization, NotFittedError, Popularity, TalkModel
+from helpers.models import (
+    BiasModel,
+    GlobalMean,
+    MatrixFactorization,
+    NotFittedError,
+    Popularity,
+    TalkModel,
+)
 from helpers.models.mf_arithmetic import Lookup, forward, gradients, initial_weights
 from helpers.models.optimizers import Adam, Momentum
 
@@ -46,7 +53,9 @@ def batch(biases, n=40, seed=0):
 
 def test_the_mean_scores_the_standard_deviation(split):
     model = GlobalMean().fit(split.train)
-    assert score(model, split.train) == pytest.approx(split.train.frame["rating"].std(ddof=0), rel=1e-5)
+    assert score(model, split.train) == pytest.approx(
+        split.train.frame["rating"].std(ddof=0), rel=1e-5
+    )
 
 
 def test_biases_by_hand():
@@ -62,14 +71,18 @@ def test_biases_are_the_least_squares_solution(split):
     data, decay = split.train, (5.0, 2.0)
     model = BiasModel(*decay, rounds=200).fit(data)
     users, items = data.frame["user"].to_numpy(), data.frame["item"].to_numpy()
-    error = data.frame["rating"].to_numpy() - (model.mean + model.user_bias[users] + model.item_bias[items])
+    error = data.frame["rating"].to_numpy() - (
+        model.mean + model.user_bias[users] + model.item_bias[items]
+    )
     of_user = np.bincount(users, error, data.n_users) - decay[0] * model.user_bias
     of_item = np.bincount(items, error, data.n_items) - decay[1] * model.item_bias
     assert np.abs(of_user).max() < 1e-3 and np.abs(of_item).max() < 1e-3
 
 
 def test_decay_shrinks_those_with_few_ratings_most():
-    data = planted.interactions([0, 1, 1, 1, 1, 2], [0, 0, 1, 2, 3, 1], [5, 5, 5, 5, 5, 1], n_items=5)
+    data = planted.interactions(
+        [0, 1, 1, 1, 1, 2], [0, 0, 1, 2, 3, 1], [5, 5, 5, 5, 5, 1], n_items=5
+    )
     free, shrunk = BiasModel(0, 0).fit(data), BiasModel(5, 2).fit(data)
     assert abs(shrunk.user_bias[2]) < abs(free.user_bias[2])
     assert free.item_bias[4] == shrunk.item_bias[4] == 0  # never rated
@@ -135,7 +148,10 @@ def test_settings_of_the_parts_are_checked():
 def test_a_lookup_is_a_one_hot_product():
     for n in (10, 500):  # below and above the size at which the matrix becomes sparse
         generator = np.random.default_rng(n)
-        index, table = generator.integers(0, 30, n), generator.normal(size=(30, 4)).astype(np.float32)
+        index, table = (
+            generator.integers(0, 30, n),
+            generator.normal(size=(30, 4)).astype(np.float32),
+        )
         lookup = Lookup(index)
         np.testing.assert_array_equal(lookup.one_hot.T @ table[lookup.rows], table[index])
         values = generator.normal(size=(n, 4)).astype(np.float32)
@@ -153,7 +169,9 @@ def test_gradients_are_the_slopes_of_the_loss(biases):
 
     def loss():
         error = forward(exact, users, items, settings["mean"]) - ratings
-        squares = (exact["user_factors"][users] ** 2 + exact["item_factors"][items] ** 2).sum(axis=1)
+        squares = (exact["user_factors"][users] ** 2 + exact["item_factors"][items] ** 2).sum(
+            axis=1
+        )
         total = error**2 + settings["weight_decay"] * squares
         if biases:
             total += settings["bias_decay"] * (
@@ -170,12 +188,18 @@ def test_gradients_are_the_slopes_of_the_loss(biases):
             table[place] = kept - step
             below = loss()
             table[place] = kept
-            assert found[name][place] == pytest.approx((above - below) / (2 * step), abs=1e-4), (name, place)
+            assert found[name][place] == pytest.approx((above - below) / (2 * step), abs=1e-4), (
+                name,
+                place,
+            )
 
 
 def test_momentum_by_rows_is_dense_momentum():
     generator = np.random.default_rng(0)
-    sparse = {"table": generator.normal(size=(20, 3)).astype(np.float32), "bias": np.zeros(20, np.float32)}
+    sparse = {
+        "table": generator.normal(size=(20, 3)).astype(np.float32),
+        "bias": np.zeros(20, np.float32),
+    }
     dense = {name: table.astype(np.float64) for name, table in sparse.items()}
     velocity = {name: np.zeros_like(table) for name, table in dense.items()}
     optimizer = Momentum(0.1, 0.9)
@@ -206,13 +230,17 @@ def test_adam_takes_first_steps_of_the_learning_rate():
 def test_xavier_is_mxnets():
     weights = initial_weights(943, 1682, 64, np.random.default_rng(0), init="xavier", scale=2.24)
     for name, rows in (("user_factors", 943), ("item_factors", 1682)):
-        assert np.abs(weights[name]).max() == pytest.approx(np.sqrt(2.24 * 2 / (rows + 64)), rel=0.01)
+        assert np.abs(weights[name]).max() == pytest.approx(
+            np.sqrt(2.24 * 2 / (rows + 64)), rel=0.01
+        )
 
 
 # --- learning
 
 
-@pytest.mark.parametrize("optimizer", [{"learning_rate": 0.02}, {"optimizer": "sgd", "learning_rate": 0.5}])
+@pytest.mark.parametrize(
+    "optimizer", [{"learning_rate": 0.02}, {"optimizer": "sgd", "learning_rate": 0.5}]
+)
 def test_it_finds_what_is_planted(world, split, optimizer):
     model = MatrixFactorization(
         k=2, init_scale=0.3, weight_decay=0.01, epochs=40, batch_size=500, **optimizer
@@ -232,7 +260,9 @@ def test_predict_and_scores_agree(split):
 
 
 def test_same_seed_same_result_and_another_seed_another(split):
-    first, second, other = (MatrixFactorization(epochs=3, seed=seed).fit(split.train) for seed in (1, 1, 2))
+    first, second, other = (
+        MatrixFactorization(epochs=3, seed=seed).fit(split.train) for seed in (1, 1, 2)
+    )
     for name in first.weights:
         np.testing.assert_array_equal(first.weights[name], second.weights[name])
     assert first.history.equals(second.history)
@@ -320,7 +350,10 @@ def test_one_step_of_gluons_sgd_is_ours():
     copy_to_block(weights, net)
     batches = [tuple(mx.nd.array(column) for column in (users, items, ratings))]
     train_block(net, lambda: batches, epochs=3, learning_rate=0.1, momentum=0.9)
-    optimizer, rows = Momentum(0.1, 0.9), {"user_factors": np.arange(7), "item_factors": np.arange(9)}
+    optimizer, rows = (
+        Momentum(0.1, 0.9),
+        {"user_factors": np.arange(7), "item_factors": np.arange(9)},
+    )
     for _ in range(3):
         optimizer.refresh(weights, rows)
         optimizer.step(weights, rows, gradients(weights, users, items, ratings))
@@ -338,7 +371,9 @@ def test_both_loaders_hand_out_every_rating_once():
     names = ["user", "item", "rating"]
     wanted = data.frame.sort_values(["user", "item"])[names].to_numpy(np.float32)
     for loader in (row_loader(data, 8), batch_loader(data, 8, np.random.default_rng(0))):
-        rows = np.concatenate([np.stack([c.asnumpy().ravel() for c in batch], axis=1) for batch in loader])
+        rows = np.concatenate(
+            [np.stack([c.asnumpy().ravel() for c in batch], axis=1) for batch in loader]
+        )
         found = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
         np.testing.assert_allclose(found, wanted)
 
@@ -372,7 +407,10 @@ def test_the_keras_model_is_the_same_function(biases, settings):
         forward(weights, users, items, settings.get("mean", 0.0)),
         atol=TOLERANCE,
     )
-    same(gradients(weights, users, items, ratings, **settings), keras_gradients(model, users, items, ratings))
+    same(
+        gradients(weights, users, items, ratings, **settings),
+        keras_gradients(model, users, items, ratings),
+    )
 
 
 def test_the_keras_model_trains_by_its_own_fit():

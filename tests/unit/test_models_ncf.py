@@ -79,7 +79,10 @@ def test_neumf_has_four_tables_and_both_branches():
         "user_gmf", "item_gmf", "user_mlp", "item_mlp",
     }  # fmt: skip
     assert w["chance"][0].shape == (3 + 8, 1)
-    assert model.count_params() == 6 * (N_USERS + N_ITEMS) + (6 + 1) * 64 + 65 * 32 + 33 * 16 + 17 * 8 + 12
+    assert (
+        model.count_params()
+        == 6 * (N_USERS + N_ITEMS) + (6 + 1) * 64 + 65 * 32 + 33 * 16 + 17 * 8 + 12
+    )
 
 
 @pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
@@ -183,19 +186,25 @@ def test_the_two_learn_alike():
     again = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
     ncf_onehot.copy_weights(posts, again)
     moved = max(np.abs(a - b).max() for a, b in zip(before, ours.get_weights(), strict=True))
-    apart = max(np.abs(a - b).max() for a, b in zip(again.get_weights(), ours.get_weights(), strict=True))
+    apart = max(
+        np.abs(a - b).max() for a, b in zip(again.get_weights(), ours.get_weights(), strict=True)
+    )
     assert moved > 0.005 and apart < 0.05 * moved
 
 
 def test_copying_needs_the_relu():
     with pytest.raises(ValueError, match="relu"):
-        ncf_onehot.copy_weights(ncf_onehot.onehot_neumf(N_USERS, N_ITEMS, 4), ncf.neumf(N_USERS, N_ITEMS, 4))
+        ncf_onehot.copy_weights(
+            ncf_onehot.onehot_neumf(N_USERS, N_ITEMS, 4), ncf.neumf(N_USERS, N_ITEMS, 4)
+        )
 
 
 def test_one_hot_refuses_what_tensorflow_turns_into_zeros():
     import tensorflow as tf
 
-    assert not tf.one_hot([N_ITEMS], N_ITEMS).numpy().any(), "the silent zeros of the published sample"
+    assert not tf.one_hot([N_ITEMS], N_ITEMS).numpy().any(), (
+        "the silent zeros of the published sample"
+    )
     with pytest.raises(IndexError, match=str(N_ITEMS)):
         ncf_onehot.one_hot([0, N_ITEMS], N_ITEMS)
     np.testing.assert_array_equal(ncf_onehot.one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])
@@ -240,7 +249,10 @@ def test_adam_in_one_operation_steps_as_keras_does():
     adam, kerass = FusedAdam([one.value]), keras.optimizers.Adam(0.01)
     rng = np.random.default_rng(1)
     for _ in range(20):
-        rows, slopes = rng.integers(0, 4, 6), rng.standard_normal((6, 3)).astype(np.float32)  # rows repeat
+        rows, slopes = (
+            rng.integers(0, 4, 6),
+            rng.standard_normal((6, 3)).astype(np.float32),
+        )  # rows repeat
         whole = np.zeros((5, 3), np.float32)
         np.add.at(whole, rows, slopes)
         adam.apply([tf.IndexedSlices(slopes, rows, (5, 3))], 0.01)
@@ -358,7 +370,9 @@ def test_the_program_draws_no_click_as_a_negative(program):
     clicked = np.zeros((3, 5), dtype=bool)
     users, items = np.array([0, 0, 1, 2], np.int32), np.array([0, 1, 4, 2], np.int32)
     clicked[users, items] = True
-    drawn_users, drawn_items, labels = program.draw_epoch(users, items, clicked, 50, np.random.default_rng(0))
+    drawn_users, drawn_items, labels = program.draw_epoch(
+        users, items, clicked, 50, np.random.default_rng(0)
+    )
     assert len(labels) == 4 * 51 and labels.sum() == 4
     assert not clicked[drawn_users, drawn_items][labels == 0].any()
     assert clicked[drawn_users, drawn_items][labels == 1].all()
@@ -374,7 +388,9 @@ def test_the_program_refuses_raw_ids_and_ready_made_negatives(program, tmp_path,
         program.read_clicks(tmp_path, 671, 9066)
 
 
-def test_the_program_trains_alone_and_saves_for_tensorflow_serving(program, tmp_path, monkeypatch, capsys):
+def test_the_program_trains_alone_and_saves_for_tensorflow_serving(
+    program, tmp_path, monkeypatch, capsys
+):
     import keras
     import tensorflow as tf
 
@@ -389,7 +405,11 @@ def test_the_program_trains_alone_and_saves_for_tensorflow_serving(program, tmp_
         "--learning_rate", "0.02", "--training", str(tmp_path), "--model_folder", str(tmp_path / "model"),
     ]  # fmt: skip
     program.main(words)
-    losses = [float(line.split("=")[1]) for line in capsys.readouterr().out.splitlines() if "loss=" in line]
+    losses = [
+        float(line.split("=")[1])
+        for line in capsys.readouterr().out.splitlines()
+        if "loss=" in line
+    ]
     assert len(losses) == 3 and losses[-1] < losses[0]
     kept = keras.models.load_model(tmp_path / "model" / "ncf.keras")
     served = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures["serving_default"]

@@ -12,13 +12,17 @@ from helpers.models.nonlinear import NonlinearFactorization
 from helpers.models.towers import FeatureTowers, dense_name, parameter_count, tower, tower_slopes
 
 SHAPES = [
-    (layers, order) for layers in ("none", "user", "both", "shared") for order in ("relu-dense", "dense-relu")
+    (layers, order)
+    for layers in ("none", "user", "both", "shared")
+    for order in ("relu-dense", "dense-relu")
 ]
 
 
 @pytest.fixture(scope="module")
 def split():
-    return random_split(planted.low_rank_ratings(200, 120, rank=2, density=0.3, noise=0.3, bias=0.4).data)
+    return random_split(
+        planted.low_rank_ratings(200, 120, rank=2, density=0.3, noise=0.3, bias=0.4).data
+    )
 
 
 def network(layers, order, **settings):
@@ -40,7 +44,11 @@ def numeric_slope(loss, array, place, step=1e-4):
 
 
 def test_towers_by_hand():
-    rows, weight, bias = np.array([[2.0, -3.0]]), np.array([[1.0, 0.5], [-1.0, 2.0]]), np.array([0.0, 1.0])
+    rows, weight, bias = (
+        np.array([[2.0, -3.0]]),
+        np.array([[1.0, 0.5], [-1.0, 2.0]]),
+        np.array([0.0, 1.0]),
+    )
     np.testing.assert_allclose(tower(rows, weight, bias, "relu-dense"), [[2, 2]])
     np.testing.assert_allclose(tower(rows, weight, bias, "dense-relu"), [[5, 0]])
     with pytest.raises(ValueError, match="order='relu'"):
@@ -87,7 +95,13 @@ def test_slopes_are_the_numeric_ones(layers, order, split):
     small = split.train.replace(split.train.frame.iloc[:60])
     users, items, ratings = (small.frame[c].to_numpy() for c in ("user", "item", "rating"))
     model = network(
-        layers, order, weight_decay=0.1, bias_decay=0.05, dense_decay=0.02, output_decay=0.03, init_scale=0.5
+        layers,
+        order,
+        weight_decay=0.1,
+        bias_decay=0.05,
+        dense_decay=0.02,
+        output_decay=0.03,
+        init_scale=0.5,
     )
     model.mean = 0.0  # so that the reference below needs no constant
     generator = np.random.default_rng(1)
@@ -117,7 +131,9 @@ def test_slopes_are_the_numeric_ones(layers, order, split):
         rows = np.arange(len(array)) if "dense" in name else lookups[name[:4]].rows
         for place in list(np.ndindex(slopes[name].shape))[:12]:
             where = (rows[place[0]], *place[1:])
-            assert slopes[name][place] == pytest.approx(numeric_slope(loss, array, where), abs=2e-6), name
+            assert slopes[name][place] == pytest.approx(
+                numeric_slope(loss, array, where), abs=2e-6
+            ), name
 
 
 def test_without_a_layer_it_is_matrix_factorization(split):
@@ -130,7 +146,9 @@ def test_without_a_layer_it_is_matrix_factorization(split):
 
 @pytest.mark.parametrize("layers, order", SHAPES[2:])
 def test_it_learns_more_than_biases(layers, order, split):
-    model = network(layers, order, batch_size=200, weight_decay=0.02, init_scale=0.3).fit(split.train)
+    model = network(layers, order, batch_size=200, weight_decay=0.02, init_scale=0.3).fit(
+        split.train
+    )
     frame = split.test.frame
     users, items, stars = (frame[c].to_numpy() for c in ("user", "item", "rating"))
     assert rmse(model.predict(users, items), stars) < 0.9 * stars.std()
@@ -149,7 +167,9 @@ def test_an_untracked_training_is_the_same(split):
 
 
 def test_same_seed_same_weights_with_dropout(split):
-    first, second = (network("both", "relu-dense", dropout=0.3, epochs=2).fit(split.train) for _ in range(2))
+    first, second = (
+        network("both", "relu-dense", dropout=0.3, epochs=2).fit(split.train) for _ in range(2)
+    )
     assert all(np.array_equal(first.weights[name], second.weights[name]) for name in first.weights)
 
 
@@ -205,7 +225,9 @@ def test_the_taste_world_needs_a_layer_on_both_sides():
     truth = world.stars(axis, axis)
     off = {}
     for layers in ("none", "user", "both"):
-        model = FeatureTowers(k=32, layers=layers).fit(world.user_taste, world.item_place, world.ratings)
+        model = FeatureTowers(k=32, layers=layers).fit(
+            world.user_taste, world.item_place, world.ratings
+        )
         off[layers] = rmse(model.predict(axis, axis).ravel(), truth.ravel())
     assert off["both"] < 0.3 < 0.8 < off["user"] < off["none"] < truth.std()
 
@@ -216,7 +238,9 @@ def test_without_a_layer_it_finds_the_best_bilinear_score():
     terms = np.stack([np.ones_like(x), x, y, x * y], axis=-1).reshape(-1, 4)
     best = terms @ np.linalg.lstsq(terms, world.ratings.ravel(), rcond=None)[0]
     model = FeatureTowers(layers="none", k=3).fit(world.user_taste, world.item_place, world.ratings)
-    np.testing.assert_allclose(model.predict(world.user_taste, world.item_place).ravel(), best, atol=1e-3)
+    np.testing.assert_allclose(
+        model.predict(world.user_taste, world.item_place).ravel(), best, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize(

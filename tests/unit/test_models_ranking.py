@@ -18,7 +18,9 @@ def from_cells(cells: np.ndarray, rng: np.random.Generator) -> Interactions:
     user, item = np.nonzero(cells)
     rating = rng.integers(1, 6, len(user)).astype(float)
     return Interactions.from_frame(
-        pd.DataFrame({"user_id": user, "item_id": item, "rating": rating, "timestamp": np.arange(len(user))})
+        pd.DataFrame(
+            {"user_id": user, "item_id": item, "rating": rating, "timestamp": np.arange(len(user))}
+        )
     )
 
 
@@ -58,7 +60,9 @@ def test_scores_have_one_row_a_user_in_float32(model: type) -> None:
     assert table.shape == (3, data.n_items) and table.dtype == np.float32
     assert np.isfinite(table).all()
     np.testing.assert_allclose(table[0], table[2], rtol=1e-6)
-    np.testing.assert_allclose(table[1], fitted.scores(np.arange(data.n_users))[3], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        table[1], fitted.scores(np.arange(data.n_users))[3], rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -154,7 +158,9 @@ def test_logistic_mf_learns_and_repeats() -> None:
     data, _ = two_tastes()
     first, second, other = (LogisticMF(epochs=4, seed=seed).fit(data) for seed in (1, 1, 2))
     assert first.history == second.history and first.history[-1] < first.history[0]
-    assert (first.scores([0]) == second.scores([0])).all() and (first.scores([0]) != other.scores([0])).any()
+    assert (first.scores([0]) == second.scores([0])).all() and (
+        first.scores([0]) != other.scores([0])
+    ).any()
     assert LogisticMF(epochs=2, resample=False, seed=1).fit(data).history != first.history[:2]
 
 

@@ -95,7 +95,9 @@ def test_masked_sum_is_the_sparse_product(weights):
     assert not found[7].any(), "a row of only -1 sums to zero"
     unmasked = weights["item_in"][padded].sum(axis=1)
     extra = (padded == -1).sum(axis=1)[:, None] * weights["item_in"][-1]
-    np.testing.assert_allclose(unmasked, expected + extra, atol=1e-4, err_msg="-1 reads the last row")
+    np.testing.assert_allclose(
+        unmasked, expected + extra, atol=1e-4, err_msg="-1 reads the last row"
+    )
 
 
 def test_event_sequences_are_in_order_and_empty_for_a_user_without_a_row():
@@ -200,8 +202,13 @@ def test_mxnet_is_the_same_function_and_takes_the_same_step(weights):
 def test_losses_by_hand():
     from helpers.models import userlevel_losses as losses
 
-    scores, taken = np.log([[1.0, 2.0, 5.0]]).astype(np.float32), np.array([[1.0, 1.0, 0.0]], np.float32)
-    assert float(losses.multinomial(scores, taken)) == pytest.approx(-np.log(1 / 8) - np.log(2 / 8), abs=1e-5)
+    scores, taken = (
+        np.log([[1.0, 2.0, 5.0]]).astype(np.float32),
+        np.array([[1.0, 1.0, 0.0]], np.float32),
+    )
+    assert float(losses.multinomial(scores, taken)) == pytest.approx(
+        -np.log(1 / 8) - np.log(2 / 8), abs=1e-5
+    )
     by_item = np.log(2) + np.log(3 / 2) + np.log(6)  # chances 1/2, 2/3, 5/6
     assert float(losses.binary_cross_entropy(scores, taken)) == pytest.approx(by_item, abs=1e-5)
     import tensorflow as tf
@@ -263,7 +270,9 @@ def test_divergence_by_hand():
 
 @pytest.mark.parametrize("loss", ["binary", "multinomial", "pairwise", "sampled"])
 def test_each_loss_learns_two_kinds(world, loss):
-    model = UserLevel(loss, hidden=8, epochs=15, learning_rate=0.05, batch_size=16, n_drawn=20).fit(world)
+    model = UserLevel(loss, hidden=8, epochs=15, learning_rate=0.05, batch_size=16, n_drawn=20).fit(
+        world
+    )
     scores = model.score_histories([[0, 1, 2], [39, 38, 37]])
     assert scores[0, 3:20].mean() > scores[0, 20:37].mean() + 0.5
     assert scores[1, 20:37].mean() > scores[1, 3:20].mean() + 0.5
@@ -320,7 +329,9 @@ def test_a_split_by_events_matches_the_sequences():
     """The last events of a sequence are what leave-last-out holds out, where no times tie."""
     ratings = data.load()
     frame = ratings.frame.sort_values("timestamp", kind="stable")
-    unique = ratings.replace(frame[~frame.duplicated(["user", "timestamp"], keep=False)].sort_index())
+    unique = ratings.replace(
+        frame[~frame.duplicated(["user", "timestamp"], keep=False)].sort_index()
+    )
     split = data.leave_last_out(unique, k=3, seed=0)
     sequences = event_sequences(unique)
     for user in np.unique(split.test.frame["user"])[:50]:
@@ -361,7 +372,9 @@ def test_batches_of_any_length_are_compiled_once():
 
     step = adam_step(loss, [table])
     for n in (4, 3, 1, 0):
-        assert np.isfinite(step(np.float32(0.1), np.arange(n), {"weight": np.ones((n, 2), np.float32)}))
+        assert np.isfinite(
+            step(np.float32(0.1), np.arange(n), {"weight": np.ones((n, 2), np.float32)})
+        )
     assert [tuple(shape) for shape in compiled] == [(None,)]
 
 
@@ -373,7 +386,9 @@ def test_what_is_added_to_a_loss_is_descended_and_not_reported():
     weight = tf.Variable([2.0])
     step = adam_step(lambda: (tf.constant(7.0), tf.reduce_sum(weight**2)), [weight])
     assert float(step(np.float32(0.5))) == 7
-    assert weight.numpy() == pytest.approx([1.5], abs=1e-4), "Adam's first step is as long as the rate"
+    assert weight.numpy() == pytest.approx([1.5], abs=1e-4), (
+        "Adam's first step is as long as the rate"
+    )
 
 
 def test_a_training_leaves_no_variables_behind(world):

@@ -86,7 +86,9 @@ def test_everyone_likes_what_is_near():
 
 def test_a_narrower_taste_has_a_higher_rank():
     def rank(width):
-        return int((np.linalg.svd(planted.taste_world(width=width).ratings, compute_uv=False) > 0.1).sum())
+        return int(
+            (np.linalg.svd(planted.taste_world(width=width).ratings, compute_uv=False) > 0.1).sum()
+        )
 
     assert rank(2.0) < rank(0.5) < rank(0.2)
 

@@ -40,7 +40,11 @@ def test_network_shows_layers_and_inputs_and_folds_parameters_in():
     figure = plots.network(json.dumps({"nodes": NODES}))
     assert words(figure) == ["user", "Embedding\n671 × 64", "score", "Linear-\nRegression-\nOutput"]
     places = {t.get_text(): t.get_position() for t in figure.axes[0].texts}
-    assert places["user"][0] < places["Embedding\n671 × 64"][0] < places["Linear-\nRegression-\nOutput"][0]
+    assert (
+        places["user"][0]
+        < places["Embedding\n671 × 64"][0]
+        < places["Linear-\nRegression-\nOutput"][0]
+    )
     assert places["score"][0] == places["Embedding\n671 × 64"][0], (
         "an input stands right before its first use"
     )
@@ -64,7 +68,9 @@ def test_short_never_exceeds_its_width(width):
 
 
 def test_lines_are_told_apart_without_color():
-    fig = plots.lines({"a": ([1, 2], [3, 4]), "b": ([1, 2], [5, 6])}, title="two", xlabel="x", ylim=(0, 9))
+    fig = plots.lines(
+        {"a": ([1, 2], [3, 4]), "b": ([1, 2], [5, 6])}, title="two", xlabel="x", ylim=(0, 9)
+    )
     (ax,) = fig.axes
     assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["a", "b"]

@@ -67,7 +67,9 @@ def test_a_room_imports_only_rooms_above_it(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT / "helpers").as_posix())
 def test_a_file_is_short_enough_to_read(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= (600 if path.name.startswith("checks_") else 330), "over about 300 lines: two rooms?"
+    assert lines <= (600 if path.name.startswith("checks_") else 330), (
+        "over about 300 lines: two rooms?"
+    )
 
 
 def test_model_servers_and_algorithms_know_nothing_of_the_service():
@@ -80,12 +82,16 @@ def test_model_servers_and_algorithms_know_nothing_of_the_service():
 def test_a_room_names_all_its_files(room):
     folder = ROOT / "helpers" / room
     words = (folder / "__init__.py").read_text(encoding="utf-8")
-    missing = [p.stem for p in folder.glob("*.py") if p.stem != "__init__" and f"`{p.stem}`" not in words]
+    missing = [
+        p.stem for p in folder.glob("*.py") if p.stem != "__init__" and f"`{p.stem}`" not in words
+    ]
     assert not missing, f"{room}/__init__.py should say what {missing} hold"
 
 
 def test_rooms_import_without_a_framework():
-    rooms = [r for r in ORDER if (ROOT / "helpers" / r).is_dir() or (ROOT / f"helpers/{r}.py").exists()]
+    rooms = [
+        r for r in ORDER if (ROOT / "helpers" / r).is_dir() or (ROOT / f"helpers/{r}.py").exists()
+    ]
     code = "\n".join(
         [
             "import importlib, sys",
@@ -94,5 +100,7 @@ def test_rooms_import_without_a_framework():
             "print([m for m in heavy if m in sys.modules])",
         ]
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]", "frameworks load where they are first used"

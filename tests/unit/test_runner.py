@@ -36,7 +36,9 @@ def environment(tmp_path, monkeypatch):
     root = tmp_path / "course"
     root.mkdir()
     (root / "requirements.lock").write_text(LOCK)
-    monkeypatch.setattr(Environment, "here", classmethod(lambda cls: Environment(root, root / ".venv")))
+    monkeypatch.setattr(
+        Environment, "here", classmethod(lambda cls: Environment(root, root / ".venv"))
+    )
     return Environment(root, root / ".venv")
 
 
@@ -171,7 +173,9 @@ def test_an_interrupted_update_does_not_keep_the_old_stamp(environment, fakes):
     fakes.codes = {"uv": 1, "pip": 1}
     with pytest.raises(CannotRun):
         install.ensure(environment)
-    environment.lock.write_text(LOCK)  # the lock that was installed before: its packages may be gone
+    environment.lock.write_text(
+        LOCK
+    )  # the lock that was installed before: its packages may be gone
     assert not environment.ready()
 
 
@@ -269,14 +273,23 @@ global.default-timeout='180'
 
 
 def test_what_is_set_for_uv_outranks_pips_settings():
-    settings = {"index-url": "https://pip.example/simple", "extra-index-url": "https://more.example/simple"}
+    settings = {
+        "index-url": "https://pip.example/simple",
+        "extra-index-url": "https://more.example/simple",
+    }
     assert indexes.for_uv(settings, {"UV_DEFAULT_INDEX": "https://uv.example/simple"}) == {}
     assert indexes.for_uv({"cert": "a.pem"}, {"SSL_CERT_FILE": "b.pem"}) == {}
 
 
 def test_the_lock_is_made_from_the_main_index_only():
-    settings = {"index-url": "https://pip.example/simple", "extra-index-url": "x", "find-links": "y"}
-    assert indexes.for_uv(settings, {}, only_main=True) == {"UV_DEFAULT_INDEX": "https://pip.example/simple"}
+    settings = {
+        "index-url": "https://pip.example/simple",
+        "extra-index-url": "x",
+        "find-links": "y",
+    }
+    assert indexes.for_uv(settings, {}, only_main=True) == {
+        "UV_DEFAULT_INDEX": "https://pip.example/simple"
+    }
 
 
 def test_no_settings_no_variables():
@@ -296,7 +309,9 @@ def refused(environment, fakes, capsys) -> str:
 
 
 def test_too_little_disk(environment, fakes, capsys, monkeypatch):
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_234_000_000))
+    monkeypatch.setattr(
+        machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_234_000_000)
+    )
     told = refused(environment, fakes, capsys)
     assert "1.2 GB free" in told and "5.5 GB" in told and "COURSE_VENV" in told
 
@@ -304,14 +319,20 @@ def test_too_little_disk(environment, fakes, capsys, monkeypatch):
 def test_an_update_needs_less_disk(environment, fakes, monkeypatch):
     install.ensure(environment)
     environment.stamp.unlink()
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000_000))
+    monkeypatch.setattr(
+        machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000_000)
+    )
     install.ensure(environment)
     assert environment.ready()
 
 
 def test_no_ensurepip(environment, fakes, capsys, monkeypatch):
-    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else 1)
-    assert f"sudo apt install python3.{sys.version_info[1]}-venv" in refused(environment, fakes, capsys)
+    monkeypatch.setattr(
+        machine.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else 1
+    )
+    assert f"sudo apt install python3.{sys.version_info[1]}-venv" in refused(
+        environment, fakes, capsys
+    )
 
 
 def test_a_folder_that_cannot_be_written(environment, fakes, capsys, monkeypatch):
@@ -327,7 +348,9 @@ def test_a_folder_that_cannot_be_written(environment, fakes, capsys, monkeypatch
         ("FreeBSD", "amd64", "FreeBSD on amd64"),
     ],
 )
-def test_a_platform_without_wheels(environment, fakes, capsys, monkeypatch, system, processor, says):
+def test_a_platform_without_wheels(
+    environment, fakes, capsys, monkeypatch, system, processor, says
+):
     monkeypatch.setattr(machine.platform, "system", lambda: system)
     monkeypatch.setattr(machine.platform, "machine", lambda: processor)
     assert says in refused(environment, fakes, capsys)
@@ -386,7 +409,11 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
         told = subprocess.run(
             [str(python), "-m", "helpers", "lab"],
             cwd=ROOT,
-            env={**os.environ, "COURSE_VENV": str(tmp_path / "venv"), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={
+                **os.environ,
+                "COURSE_VENV": str(tmp_path / "venv"),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -395,7 +422,8 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
             continue  # not an interpreter that starts
         assert told.returncode == 2 and told.stdout == "", python
         assert re.fullmatch(
-            r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12 .*\.\n", told.stderr
+            r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12 .*\.\n",
+            told.stderr,
         )
         assert not (tmp_path / "venv").exists()
         tried.append(python.name)
@@ -418,9 +446,13 @@ def handed(environment, fakes, monkeypatch):
     """What would have replaced this process."""
     handed: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.chdir(environment.root)
-    monkeypatch.setattr(tasks.os, "execve", lambda path, command, env: handed.append((command, env)))
     monkeypatch.setattr(
-        subprocess, "Popen", lambda *a, **k: pytest.fail("a process in between") if os.name != "nt" else None
+        tasks.os, "execve", lambda path, command, env: handed.append((command, env))
+    )
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda *a, **k: pytest.fail("a process in between") if os.name != "nt" else None,
     )
     return handed
 
@@ -461,7 +493,9 @@ def test_lab_opens_the_first_chapter_on_this_machine_only(environment, handed):
 def test_lab_does_not_ask_about_news(environment):
     tasks.ask_nothing(environment)
     page = next(environment.folder.rglob("page_config.json"))
-    assert page.relative_to(environment.folder).as_posix() == "etc/jupyter/labconfig/page_config.json"
+    assert (
+        page.relative_to(environment.folder).as_posix() == "etc/jupyter/labconfig/page_config.json"
+    )
     assert tasks.ANNOUNCEMENTS in page.read_text()
     page.write_text("{}")
     tasks.ask_nothing(environment)
@@ -473,8 +507,12 @@ def test_lab_lets_the_reader_decide(environment, monkeypatch):
     chapter = environment.root / tasks.FIRST_CHAPTER
     chapter.parent.mkdir()
     chapter.touch()
-    options = tasks.lab_options(environment, ["--ip=0.0.0.0", "chapters/02_matrix_factorization.ipynb"])
-    assert not any(option.startswith(("--ServerApp.ip", "--LabApp.default_url")) for option in options)
+    options = tasks.lab_options(
+        environment, ["--ip=0.0.0.0", "chapters/02_matrix_factorization.ipynb"]
+    )
+    assert not any(
+        option.startswith(("--ServerApp.ip", "--LabApp.default_url")) for option in options
+    )
     assert options[-1] == "--allow-root"
     monkeypatch.setattr(tasks.os, "geteuid", lambda: 1000, raising=False)
     assert "--allow-root" not in tasks.lab_options(environment, [])
@@ -500,7 +538,10 @@ def test_threads_share_heaps_unless_told_otherwise(environment, monkeypatch):
 
 def test_windows_has_other_paths(environment, monkeypatch):
     monkeypatch.setattr("helpers.runner.environment.os.name", "nt")
-    python, uv = environment.folder / "Scripts" / "python.exe", environment.folder / "Scripts" / "uv.exe"
+    python, uv = (
+        environment.folder / "Scripts" / "python.exe",
+        environment.folder / "Scripts" / "uv.exe",
+    )
     found = environment.python, environment.program("uv")
     monkeypatch.undo()
     assert found == (python, uv)
@@ -518,7 +559,9 @@ def test_test_runs_everything_and_fails_if_anything_does(
     environment, fakes, monkeypatch, capsys, codes, expected, says
 ):
     asked = []
-    monkeypatch.setattr(tasks, "run", lambda env, module: asked.append(module) or codes.get(module[0], 0))
+    monkeypatch.setattr(
+        tasks, "run", lambda env, module: asked.append(module) or codes.get(module[0], 0)
+    )
     assert runner.main(["test"]) == expected
     assert [module[0] for module in asked] == ["ruff", "mypy", "pytest"]
     assert says in capsys.readouterr().err
@@ -580,6 +623,8 @@ def test_doctor_reports_damaged_data_and_a_full_disk(environment, fakes, capsys,
 
 
 def test_doctor_checks_the_embedded_data():
-    environment = SimpleNamespace(python=sys.executable, root=ROOT, variables=lambda: dict(os.environ))
+    environment = SimpleNamespace(
+        python=sys.executable, root=ROOT, variables=lambda: dict(os.environ)
+    )
     told, code = doctor._data(environment)
     assert (told, code) == ("latest-small: 100,004 ratings, checksum as published", 0)

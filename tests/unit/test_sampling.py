@@ -60,7 +60,10 @@ def pair_set(data: object) -> set[tuple[int, int]]:
 def test_membership_equals_a_matrix(kind: type, n_items: int) -> None:
     truth = rng(n_items).random((13, n_items)) < 0.4
     users, items = np.nonzero(truth)
-    twice = np.concatenate([users, users]), np.concatenate([items, items])  # repeated pairs count once
+    twice = (
+        np.concatenate([users, users]),
+        np.concatenate([items, items]),
+    )  # repeated pairs count once
     known = kind(*twice, 13, n_items)
     grid = np.indices(truth.shape)
     assert (known.hits(grid[0], grid[1]) == truth).all()
@@ -85,7 +88,9 @@ def test_both_memberships_give_the_same_draw(monkeypatch: pytest.MonkeyPatch) ->
     assert (bits == keys).all()
 
 
-@pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0, 4.0], [0.0, 1.0], [5.0], [1e-9, 1.0, 0.0, 7.5]])
+@pytest.mark.parametrize(
+    "weights", [[1.0, 2.0, 3.0, 4.0], [0.0, 1.0], [5.0], [1e-9, 1.0, 0.0, 7.5]]
+)
 def test_the_alias_table_keeps_the_weights(weights: list[float]) -> None:
     table = Weighted(np.array(weights))
     chance = np.zeros(len(weights))
@@ -148,7 +153,9 @@ def test_one_hard_draw_is_the_base_distribution() -> None:
         return items
 
     once = NegativeSampler(TRAIN, strategy="hard", hard_draws=1, score=score)
-    assert (once.draw([0, 1], 4, rng=rng()) == NegativeSampler(TRAIN).draw([0, 1], 4, rng=rng())).all()
+    assert (
+        once.draw([0, 1], 4, rng=rng()) == NegativeSampler(TRAIN).draw([0, 1], 4, rng=rng())
+    ).all()
 
 
 def test_in_batch_negatives_come_from_the_same_batch() -> None:
@@ -172,7 +179,11 @@ def test_rows_left_over_join_the_last_whole_batch() -> None:
 def test_in_batch_logits_by_hand() -> None:
     sampler = NegativeSampler((np.array([0, 1, 2, 2]), np.array([0, 0, 0, 1])), n_items=3)
     batch = sampler.in_batch([0, 2, 1], [0, 1, 0])
-    assert batch.usable.tolist() == [[False, True, False], [False, False, False], [False, True, False]]
+    assert batch.usable.tolist() == [
+        [False, True, False],
+        [False, False, False],
+        [False, True, False],
+    ]
     np.testing.assert_allclose(np.exp(batch.log_q), [0.75, 0.25, 0.75], rtol=1e-6)
     logits = batch.logits(np.zeros((3, 3)))
     np.testing.assert_allclose(logits[0], [-np.log(0.75), -np.log(0.25), -np.inf], rtol=1e-6)
@@ -200,10 +211,17 @@ def test_users_with_almost_everything_are_drawn_exactly() -> None:
 
 def test_a_user_who_rated_everything_is_named() -> None:
     frame = pd.DataFrame(
-        {"user_id": [17, 17, 17, 23], "item_id": [5, 6, 7, 5], "rating": 3.0, "timestamp": [1, 2, 3, 4]}
+        {
+            "user_id": [17, 17, 17, 23],
+            "item_id": [5, 6, 7, 5],
+            "rating": 3.0,
+            "timestamp": [1, 2, 3, 4],
+        }
     )
     sampler = NegativeSampler(Interactions.from_frame(frame))
-    with pytest.raises(SamplingError, match=r"no negative exists for user 0 \(user_id 17\).*3 is a known"):
+    with pytest.raises(
+        SamplingError, match=r"no negative exists for user 0 \(user_id 17\).*3 is a known"
+    ):
         sampler.draw([0, 1], 2, rng=rng())
     with pytest.raises(SamplingError, match="user_id 17"):
         sampler.epoch(1, rng=rng())
@@ -213,7 +231,9 @@ def test_a_user_who_rated_everything_is_named() -> None:
 def test_a_user_who_rated_everything_that_can_be_drawn_is_named() -> None:
     pairs = (np.array([0, 0, 1]), np.array([0, 1, 1]))
     assert NegativeSampler(pairs, n_items=3).draw([0], 1, rng=rng())[0, 0] == 2
-    with pytest.raises(SamplingError, match="user 0: every item of the 3 that has a training interaction"):
+    with pytest.raises(
+        SamplingError, match="user 0: every item of the 3 that has a training interaction"
+    ):
         NegativeSampler(pairs, n_items=3, strategy="popularity").draw([0], 1, rng=rng())
 
 
@@ -281,10 +301,14 @@ def test_expected_rates_are_what_is_observed(strategy: str) -> None:
     drawn = free.draw(free.users, 60, rng=rng())
     known = known_pairs(free.users, free.items, 200, 150)
     observed = known.hits(free.users[:, None], drawn).mean()
-    assert collision_rate(split.train, probabilities=free.probabilities) == pytest.approx(observed, rel=0.02)
+    assert collision_rate(split.train, probabilities=free.probabilities) == pytest.approx(
+        observed, rel=0.02
+    )
     careful = NegativeSampler(split.train, strategy=strategy)
     drawn = careful.draw(free.users, 60, rng=rng())
-    held = known_pairs(split.test.frame["user"].to_numpy(), split.test.frame["item"].to_numpy(), 200, 150)
+    held = known_pairs(
+        split.test.frame["user"].to_numpy(), split.test.frame["item"].to_numpy(), 200, 150
+    )
     observed = held.hits(free.users[:, None], drawn).mean()
     expected = false_negative_rate(split.train, split.test, free.probabilities)
     assert expected == pytest.approx(observed, rel=0.03)
@@ -325,7 +349,10 @@ def test_candidates_are_different_unknown_and_nested() -> None:
         assert not any((user, item) in taken for item in row[2:])
     assert (many.items[:, :7] == few.items).all()
     scores = rng().random((data.n_users, data.n_items))
-    assert len(rank_candidates(scores[many.users], many.items, split.test, users=many.users).users) == 60
+    assert (
+        len(rank_candidates(scores[many.users], many.items, split.test, users=many.users).users)
+        == 60
+    )
 
 
 def test_candidates_with_unequal_held_out_counts_are_filled() -> None:
@@ -351,10 +378,14 @@ def test_same_seed_same_epoch(strategy: str) -> None:
 
 def negatives(users: np.ndarray, items: np.ndarray, labels: np.ndarray) -> list[tuple[int, int]]:
     drawn = labels == 0
-    return sorted(zip(users[drawn].astype(int).tolist(), items[drawn].astype(int).tolist(), strict=True))
+    return sorted(
+        zip(users[drawn].astype(int).tolist(), items[drawn].astype(int).tolist(), strict=True)
+    )
 
 
-needs_mxnet = pytest.mark.skipif(importlib.util.find_spec("mxnet") is None, reason="MXNet is not here")
+needs_mxnet = pytest.mark.skipif(
+    importlib.util.find_spec("mxnet") is None, reason="MXNet is not here"
+)
 
 
 def collect(iterator: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -405,7 +436,9 @@ def test_the_mxnet_iterator_wraps_an_iterator_as_in_the_talk() -> None:
     wrapped = NegativeSamplingDataIter(train_data, sample_ratio=5, batch_size=64)
     direct = negatives(*collect(NegativeSamplingDataIter(data, sample_ratio=5, batch_size=64)))
     assert negatives(*collect(wrapped)) == direct
-    reversed_names = mx.io.NDArrayIter({"item": columns["item"], "user": columns["user"]}, batch_size=50)
+    reversed_names = mx.io.NDArrayIter(
+        {"item": columns["item"], "user": columns["user"]}, batch_size=50
+    )
     swapped = NegativeSamplingDataIter(reversed_names, sample_ratio=5, batch_size=64)
     assert negatives(*collect(swapped)) == direct
     with pytest.raises(SamplingError, match=r"provides \['user'\]; expected"):
@@ -451,7 +484,10 @@ def test_keras_fits_on_the_pipeline() -> None:
     data = toy()
     user, item = keras.Input((), dtype="int32"), keras.Input((), dtype="int32")
     dot = keras.layers.Dot(1)(
-        [keras.layers.Embedding(data.n_users, 4)(user), keras.layers.Embedding(data.n_items, 4)(item)]
+        [
+            keras.layers.Embedding(data.n_users, 4)(user),
+            keras.layers.Embedding(data.n_items, 4)(item),
+        ]
     )
     model = keras.Model([user, item], keras.layers.Activation("sigmoid")(dot))
     model.compile("adam", "binary_crossentropy")
@@ -475,6 +511,9 @@ def test_the_default_set_end_to_end() -> None:
     users, items, labels = NegativeSampler(split.train).epoch(5, rng=rng())
     assert len(labels) == 6 * len(split.train)
     known = known_pairs(
-        split.train.frame["user"].to_numpy(), split.train.frame["item"].to_numpy(), data.n_users, data.n_items
+        split.train.frame["user"].to_numpy(),
+        split.train.frame["item"].to_numpy(),
+        data.n_users,
+        data.n_items,
     )
     assert (known.hits(users, items) == (labels == 1)).all()

@@ -32,7 +32,9 @@ def test_examination_falls_by_a_power_of_the_slot():
 
 
 def test_clicks_per_request_by_hand():
-    shop = sh.Shop(np.array([[0.5, 0.2, 0.1], [0.1, 0.2, 0.5]]), np.array([0.75, 0.25]), np.array([1.0, 0.5]))
+    shop = sh.Shop(
+        np.array([[0.5, 0.2, 0.1], [0.1, 0.2, 0.5]]), np.array([0.75, 0.25]), np.array([1.0, 0.5])
+    )
     assert shop.mean_appeal == pytest.approx([0.4, 0.2, 0.2])
     same = [[0, 1, 2], [0, 1, 2]]
     assert shop.clicks_per_request(same) == pytest.approx(0.75 * 0.6 + 0.25 * 0.2)
@@ -44,7 +46,9 @@ def test_clicks_per_request_by_hand():
 
 def test_the_planted_shop_is_the_same_for_a_seed_and_has_its_best_item_first(shop):
     again, other = sh.plant_shop(seed=0), sh.plant_shop(seed=1)
-    assert np.array_equal(shop.appeal, again.appeal) and not np.array_equal(shop.appeal, other.appeal)
+    assert np.array_equal(shop.appeal, again.appeal) and not np.array_equal(
+        shop.appeal, other.appeal
+    )
     assert (np.diff(shop.mean_appeal) <= 0).all() and shop.appeal.max() < 1
 
 
@@ -76,7 +80,9 @@ def test_logged_propensities_are_the_frequencies(shop):
             said = policy.propensity(segment, np.arange(shop.n_items), slot)
             assert said.sum() == pytest.approx(1)
             assert np.abs(seen - said).max() < 4 * np.sqrt(0.25 / n)
-    assert (np.sort(shown.items, axis=1)[:, 1:] > np.sort(shown.items, axis=1)[:, :-1]).all(), "none twice"
+    assert (np.sort(shown.items, axis=1)[:, 1:] > np.sort(shown.items, axis=1)[:, :-1]).all(), (
+        "none twice"
+    )
     assert shown.explored.mean() == pytest.approx(0.3, abs=0.01)
 
 
@@ -92,13 +98,17 @@ def test_skill_orders_the_policies_and_the_overlooked_item_is_last(shop):
     worth = [
         np.mean(
             [
-                shop.clicks_per_request(sh.production_policy(shop, skill=s, overlooked=None, seed=i).orders)
+                shop.clicks_per_request(
+                    sh.production_policy(shop, skill=s, overlooked=None, seed=i).orders
+                )
                 for i in range(20)
             ]
         )
         for s in (0, 0.5, 1)
     ]
-    assert worth[0] < worth[1] < worth[2] == pytest.approx(shop.clicks_per_request(shop.best_orders()))
+    assert (
+        worth[0] < worth[1] < worth[2] == pytest.approx(shop.clicks_per_request(shop.best_orders()))
+    )
     assert (sh.production_policy(shop).orders[:, shop.n_slots - 1] == 0).all()
     with pytest.raises(ValueError, match="skill is 2"):
         sh.production_policy(shop, skill=2)
@@ -126,9 +136,9 @@ def test_clicks_follow_looks_times_appeal(shop, traffic):
 def test_counts_are_those_of_the_frame(shop, traffic):
     impressions, clicks = traffic.counts(shop.n_items)
     table = traffic.frame().groupby("item")["click"].agg(["size", "sum"])
-    assert impressions[table.index] == pytest.approx(table["size"]) and clicks[table.index] == pytest.approx(
-        table["sum"]
-    )
+    assert impressions[table.index] == pytest.approx(table["size"]) and clicks[
+        table.index
+    ] == pytest.approx(table["sum"])
     assert traffic.counts(shop.n_items, slots=1)[0].sum() == len(traffic)
 
 
@@ -182,7 +192,9 @@ def test_ips_refuses_what_does_not_fit(shop, traffic):
 def test_the_95_percent_interval_covers_the_truth_in_93_to_97_of_100(shop, item, normalize):
     """2,000 shops on the top slot alone: item 2 leads in one segment, item 0 is shown by exploration only."""
     policy = sh.production_policy(shop, explore=0.2)
-    covered = sh.coverage(shop, policy, item, 20_000, 2000, np.random.default_rng(item), normalize=normalize)
+    covered = sh.coverage(
+        shop, policy, item, 20_000, 2000, np.random.default_rng(item), normalize=normalize
+    )
     assert 0.93 <= covered <= 0.97
 
 
@@ -240,8 +252,12 @@ def test_the_value_of_another_policy_is_estimated_from_this_ones_log(shop, traff
 @pytest.mark.parametrize("bias", [0.0, 0.5, 1.0])
 def test_looks_are_found_from_random_lists_and_from_swaps(shop, bias):
     there = shop.with_bias(bias)
-    explored = sh.visit(there, sh.production_policy(there, explore=1.0), 40_000, np.random.default_rng(1))
-    swapped, partner = sh.swap_visit(there, sh.production_policy(there), 120_000, np.random.default_rng(2))
+    explored = sh.visit(
+        there, sh.production_policy(there, explore=1.0), 40_000, np.random.default_rng(1)
+    )
+    swapped, partner = sh.swap_visit(
+        there, sh.production_policy(there), 120_000, np.random.default_rng(2)
+    )
     lists, swaps = sh.looks_from_random_lists(explored), sh.looks_from_swaps(swapped, partner)
     for found in (lists, swaps):
         assert np.abs(found.value - there.examination).max() < 0.08
@@ -265,10 +281,17 @@ def test_the_errors_of_looks_are_those_of_many_experiments(shop):
 def test_looks_by_hand():
     nobody = np.zeros((4, 2))
     clicks = np.array([[1, 0], [1, 1], [1, 0], [1, 0]], dtype=bool)
-    traffic = sh.Traffic(np.zeros(4, int), np.tile([0, 1], (4, 1)), nobody, np.ones(4, bool), clicks)
-    for found in (sh.looks_from_random_lists(traffic), sh.looks_from_swaps(traffic, np.ones(4, int))):
+    traffic = sh.Traffic(
+        np.zeros(4, int), np.tile([0, 1], (4, 1)), nobody, np.ones(4, bool), clicks
+    )
+    for found in (
+        sh.looks_from_random_lists(traffic),
+        sh.looks_from_swaps(traffic, np.ones(4, int)),
+    ):
         assert found.value.tolist() == [1, 0.25]
-        assert found.error[1] == pytest.approx(np.sqrt(0.75) / 4), "four sure clicks on top add no error"
+        assert found.error[1] == pytest.approx(np.sqrt(0.75) / 4), (
+            "four sure clicks on top add no error"
+        )
     silent = sh.Traffic(
         traffic.segments, traffic.items, nobody, traffic.explored, np.zeros((4, 2), dtype=bool)
     )
@@ -278,7 +301,9 @@ def test_looks_by_hand():
 
 def test_clicks_per_look_takes_out_the_slots(shop):
     there = sh.Shop(shop.appeal[:1], np.ones(1), shop.examination)
-    traffic = sh.visit(there, sh.production_policy(there, explore=0.3), 60_000, np.random.default_rng(0))
+    traffic = sh.visit(
+        there, sh.production_policy(there, explore=0.3), 60_000, np.random.default_rng(0)
+    )
     rates = sh.clicks_per_look(traffic, there.examination, there.n_items)
     assert np.abs(rates - there.mean_appeal).max() < 0.03
     greedy = sh.visit(there, sh.production_policy(there), 10, np.random.default_rng(0))
@@ -302,7 +327,9 @@ def test_gini_by_hand():
 def test_bestsellers_feed_on_themselves_and_exploration_helps():
     shop = sh.plant_shop(100, 10, 1, seed=3)
     runs = {
-        (learn, explore): [sh.feedback(shop, 20, 300, explore=explore, learn=learn, seed=s) for s in range(6)]
+        (learn, explore): [
+            sh.feedback(shop, 20, 300, explore=explore, learn=learn, seed=s) for s in range(6)
+        ]
         for learn, explore in (
             ("clicks", 0.0),
             ("clicks", 0.1),
@@ -318,6 +345,8 @@ def test_bestsellers_feed_on_themselves_and_exploration_helps():
     run = runs["clicks", 0.0][0]
     assert run.shown.sum() == 20 * 300 * 10 and (run.shown > 0).sum() < 40
     assert last["clicks", 0.0] > 1.5 * last["rate", 0.0] > 3 * last["looks", 0.0], "each step helps"
-    assert np.array_equal(sh.feedback(shop, 5, 50, seed=1).regret, sh.feedback(shop, 5, 50, seed=1).regret)
+    assert np.array_equal(
+        sh.feedback(shop, 5, 50, seed=1).regret, sh.feedback(shop, 5, 50, seed=1).regret
+    )
     with pytest.raises(ValueError, match="learn is 'all'"):
         sh.feedback(shop, learn="all")

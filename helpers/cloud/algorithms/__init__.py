@@ -64,7 +64,10 @@ class Algorithm:
 def _metric(name: str, mark: str, epochs: bool = True) -> list[dict[str, str]]:
     shown = name.removesuffix(".000")
     number = r"(-?[0-9.]+(?:e[-+]?\d+)?)"
-    test = {"Name": f"test:{shown}", "Regex": rf"#quality_metric: host=\S+, test {name} <{mark}>={number}"}
+    test = {
+        "Name": f"test:{shown}",
+        "Regex": rf"#quality_metric: host=\S+, test {name} <{mark}>={number}",
+    }
     train = {
         "Name": f"train:{shown}",
         "Regex": rf"#quality_metric: host=\S+, epoch=\d+, train {name} <{mark}>={number}",

@@ -110,8 +110,14 @@ class Container:
                 raise CustomerError(f"Unable to read data {wrong}") from None
         if len({part.labels is None for part in parts}) > 1:
             raise CustomerError(f"channel '{name}': some files have labels and some have none")
-        labels = None if parts[0].labels is None else np.concatenate([part.labels for part in parts])
-        features = parts[0].features if len(parts) == 1 else sparse.vstack([part.features for part in parts])
+        labels = (
+            None if parts[0].labels is None else np.concatenate([part.labels for part in parts])
+        )
+        features = (
+            parts[0].features
+            if len(parts) == 1
+            else sparse.vstack([part.features for part in parts])
+        )
         return Records(features.tocsr(), labels, all(part.dense for part in parts))
 
 
@@ -144,7 +150,10 @@ def run(train: Callable[[Container], None]) -> None:
     except (CustomerError, ValueError, FloatingPointError) as wrong:
         text = str(wrong)
         code, reason = 2, text if text.startswith("Customer Error: ") else f"Customer Error: {text}"
-        print(f"[{time.strftime('%m/%d/%Y %H:%M:%S')} ERROR {threading.get_ident()}] {reason}", flush=True)
+        print(
+            f"[{time.strftime('%m/%d/%Y %H:%M:%S')} ERROR {threading.get_ident()}] {reason}",
+            flush=True,
+        )
     except Exception as failure:
         traceback.print_exc()
         code, reason = 1, f"{type(failure).__name__}: {failure}"

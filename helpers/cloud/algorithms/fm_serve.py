@@ -28,7 +28,9 @@ class Machine:
         rows: list[dict[str, Any]]
         if self._classifies:
             probabilities = 1 / (1 + np.exp(-scores.astype(np.float64)))
-            rows = [{"score": p, "predicted_label": float(p >= 0.5)} for p in probabilities.tolist()]
+            rows = [
+                {"score": p, "predicted_label": float(p >= 0.5)} for p in probabilities.tolist()
+            ]
         else:
             rows = [{"score": score} for score in scores.tolist()]
         return Response(*encode(rows, request.accept))

@@ -46,7 +46,9 @@ def train(container: Container) -> None:
     machine = FactorizationMachine(**settings, shuffle=False)
     period = int(container.hyperparameters.get("_speedometer_period", 0))
     x, y, host = records.features, records.labels, container.host
-    container.log(f"Number of GPUs being used: 0; {len(y)} records of {width} features, {x.nnz} non-zeros")
+    container.log(
+        f"Number of GPUs being used: 0; {len(y)} records of {width} features, {x.nnz} non-zeros"
+    )
     before = 0.0
 
     def after(epoch: int, found: dict[str, float]) -> None:
@@ -56,18 +58,30 @@ def train(container: Container) -> None:
         scores, labels = machine.progress
         for last in [*(range(period, batches - 1, period) if period else ()), batches - 1]:
             rows = slice((last + 1) * machine.mini_batch_size)
-            so_far = found if last == batches - 1 else quality(scores[rows], labels[rows], machine.classifies)
+            so_far = (
+                found
+                if last == batches - 1
+                else quality(scores[rows], labels[rows], machine.classifies)
+            )
             shown = "#011".join(f"{name}={value:f}" for name, value in so_far.items())
-            container.log(f"Epoch[{epoch}] Batch [{last}]#011Speed: {speed:.2f} samples/sec#011{shown}")
+            container.log(
+                f"Epoch[{epoch}] Batch [{last}]#011Speed: {speed:.2f} samples/sec#011{shown}"
+            )
         for name, value in found.items():
             mark = "loss" if name in _LOSSES else "score"
-            container.log(f"#quality_metric: host={host}, epoch={epoch}, train {name} <{mark}>={value:.10g}")
-        container.log(f"#throughput_metric: host={host}, train throughput={speed:.6f} records/second")
+            container.log(
+                f"#quality_metric: host={host}, epoch={epoch}, train {name} <{mark}>={value:.10g}"
+            )
+        container.log(
+            f"#throughput_metric: host={host}, train throughput={speed:.6f} records/second"
+        )
         before = machine.seconds
 
     machine.fit(x, y, after)
     if test is not None and test.labels is not None:
-        for name, value in quality(machine.scores(test.features), test.labels, machine.classifies).items():
+        for name, value in quality(
+            machine.scores(test.features), test.labels, machine.classifies
+        ).items():
             mark = "loss" if name in _LOSSES else "score"
             container.log(f"#test_score ({host}) : ('{name}', {value!r})")
             container.log(f"#quality_metric: host={host}, test {name} <{mark}>={value:.10g}")

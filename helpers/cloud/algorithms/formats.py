@@ -54,17 +54,23 @@ def decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matri
         if kind == "application/json":
             document = json.loads(request.body)
             if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
-                raise ClientError('unable to evaluate payload provided: expected {"instances": […]}')
+                raise ClientError(
+                    'unable to evaluate payload provided: expected {"instances": […]}'
+                )
             return _rows(document["instances"], feature_dim)
         if kind in LINES:
             return _rows(
-                [json.loads(line) for line in request.body.splitlines() if line.strip()], feature_dim
+                [json.loads(line) for line in request.body.splitlines() if line.strip()],
+                feature_dim,
             )
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        raise ClientError(f"unable to evaluate payload provided: malformed {kind}: {wrong}") from None
+        raise ClientError(
+            f"unable to evaluate payload provided: malformed {kind}: {wrong}"
+        ) from None
     takes = ["application/json", LINES[0], RECORDIO, *(["text/csv"] if csv else [])]
     raise ClientError(
-        f"content type {kind or 'missing'} is not supported: expected one of {', '.join(takes)}", 415
+        f"content type {kind or 'missing'} is not supported: expected one of {', '.join(takes)}",
+        415,
     )
 
 
@@ -72,7 +78,9 @@ def _csv(body: bytes, feature_dim: int) -> sparse.csr_matrix:
     try:
         table = np.loadtxt(body.decode().splitlines(), delimiter=",", ndmin=2, dtype=np.float32)
     except ValueError as wrong:
-        raise ClientError(f"unable to evaluate payload provided: not CSV of numbers: {wrong}") from None
+        raise ClientError(
+            f"unable to evaluate payload provided: not CSV of numbers: {wrong}"
+        ) from None
     if table.shape[1] != feature_dim:
         raise ClientError(
             f"rows of {table.shape[1]} values, but feature_dim is {feature_dim}: they must be equal"
@@ -114,7 +122,9 @@ def _rows(instances: Sequence[Any], feature_dim: int) -> sparse.csr_matrix:
 def _instance(instance: Any, place: int, feature_dim: int) -> tuple[list[int], list[float]]:
     where = f"unable to evaluate payload provided: instance {place}"
     if not isinstance(instance, dict):
-        raise ClientError(f'{where} is {type(instance).__name__}: expected an object with "features"')
+        raise ClientError(
+            f'{where} is {type(instance).__name__}: expected an object with "features"'
+        )
     holder = instance.get("data", instance)
     features = holder.get("features") if isinstance(holder, dict) else None
     if isinstance(features, dict):
@@ -126,7 +136,9 @@ def _instance(instance: Any, place: int, feature_dim: int) -> tuple[list[int], l
             f'{where} has no "features": expected a list, or an object with "values" and "keys"'
         )
     if shape and shape[0] != feature_dim:
-        raise ClientError(f"{where} has shape {shape}, but feature_dim is {feature_dim}: they must be equal")
+        raise ClientError(
+            f"{where} has shape {shape}, but feature_dim is {feature_dim}: they must be equal"
+        )
     if keys is None:
         if len(row) != feature_dim:
             raise ClientError(

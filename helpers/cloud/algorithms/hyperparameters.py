@@ -69,7 +69,12 @@ class Hyperparameter:
             except ValueError:
                 value = None
         low = -math.inf if self.low is None else self.low
-        if value is None or not math.isfinite(value) or value < low or (self.above and value == low):
+        if (
+            value is None
+            or not math.isfinite(value)
+            or value < low
+            or (self.above and value == low)
+        ):
             raise ValueError(
                 f"Customer Error: The value '{text}' is not valid for the '{self.name}' hyperparameter, "
                 "which "
@@ -136,7 +141,9 @@ def _fm_part(part: str, rate: float, decay: float, sigma: float) -> list[Hyperpa
 FM = (
     _whole("feature_dim", required=True),
     _whole("num_factors", required=True),
-    Hyperparameter("predictor_type", "choice", required=True, choices=("binary_classifier", "regressor")),
+    Hyperparameter(
+        "predictor_type", "choice", required=True, choices=("binary_classifier", "regressor")
+    ),
     _whole("epochs", 1),
     _whole("mini_batch_size", 1000),
     *_fm_part("bias", 0.1, 0.01, 0.01),

@@ -54,7 +54,9 @@ class KNNModel:
             Distances and labels, (m, k), float32.
         """
         vectors = prepared(queries, self.settings)
-        vectors = np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, self._index.d - vectors.shape[1]))))
+        vectors = np.ascontiguousarray(
+            np.pad(vectors, ((0, 0), (0, self._index.d - vectors.shape[1])))
+        )
         distances, found = self._index.search(vectors, int(self.settings["k"]))
         if self.settings["index_metric"] != "L2":
             distances, found = distances[:, ::-1], found[:, ::-1]
@@ -94,7 +96,11 @@ class KNNModel:
         for label, near, far in zip(predicted, labels, distances, strict=True):
             have = ~np.isnan(near)
             rows.append(
-                {"labels": near[have].tolist(), "distances": far[have].tolist(), "predicted_label": label}
+                {
+                    "labels": near[have].tolist(),
+                    "distances": far[have].tolist(),
+                    "predicted_label": label,
+                }
             )
         return rows
 
@@ -131,7 +137,9 @@ class KNNModel:
                 raise ValueError(
                     f"{path.name}: lacks {', '.join(sorted(missing))}: not the model of a k-NN job"
                 )
-            index = faiss.deserialize_index(np.frombuffer(archive.read("index.faiss"), dtype=np.uint8))
+            index = faiss.deserialize_index(
+                np.frombuffer(archive.read("index.faiss"), dtype=np.uint8)
+            )
             labels = np.load(io.BytesIO(archive.read("labels.npy")), allow_pickle=False)
             settings = json.loads(archive.read("meta.json"))["training_parameters"]
         if "_probes" in settings:

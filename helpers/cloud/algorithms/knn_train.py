@@ -31,7 +31,9 @@ def train(container: Container) -> None:
     """
     settings = BUILTIN["knn"].settings(container.hyperparameters)
     if len(container.hosts) > 1:
-        raise CustomerError(f"instance_count {len(container.hosts)}: this machine trains knn on one instance")
+        raise CustomerError(
+            f"instance_count {len(container.hosts)}: this machine trains knn on one instance"
+        )
     width = settings["feature_dim"]
     records = container.channel("train", width, csv=True)
     if records is None:

@@ -43,12 +43,16 @@ class Reduction:
         """
         random = np.random.default_rng(self.seed)
         if self.kind == "sign":
-            signs = random.choice(np.array([-1, 1], dtype=np.float32), size=(self.width, self.target))
+            signs = random.choice(
+                np.array([-1, 1], dtype=np.float32), size=(self.width, self.target)
+            )
             return vectors @ signs / np.float32(math.sqrt(self.target))
         padded = 1 << max(self.width - 1, self.target - 1, 1).bit_length()
         flips = random.choice(np.array([-1, 1], dtype=np.float32), size=self.width)
         kept = random.choice(padded, size=self.target, replace=False)
-        mixed = hadamard(np.pad(vectors * flips, ((0, 0), (0, padded - self.width))).astype(np.float32))
+        mixed = hadamard(
+            np.pad(vectors * flips, ((0, 0), (0, padded - self.width))).astype(np.float32)
+        )
         return np.ascontiguousarray(mixed[:, kept]) / np.float32(math.sqrt(self.target))
 
 
@@ -69,8 +73,8 @@ def hadamard(rows: np.ndarray) -> np.ndarray:
     half = 1
     while half < d:
         pairs = rows.reshape(n, d // (2 * half), 2, half)
-        rows = np.stack([pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], axis=2).reshape(
-            n, d
-        )
+        rows = np.stack(
+            [pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]], axis=2
+        ).reshape(n, d)
         half *= 2
     return rows

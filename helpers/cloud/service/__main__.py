@@ -44,13 +44,17 @@ def main(arguments: list[str] | None = None) -> int:
         front = Front(options.port, token)
     except OSError as error:
         print(
-            json.dumps({"error": f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"}),
+            json.dumps(
+                {"error": f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"}
+            ),
             flush=True,
         )
         return 3
     over = threading.Event()
     _end_with(parent, over)
-    plane = Plane(f"http://127.0.0.1:{front.port}", token, options.work, options.state, options.region)
+    plane = Plane(
+        f"http://127.0.0.1:{front.port}", token, options.work, options.state, options.region
+    )
     moto = Moto(front.port)
     front.plane = plane
     if options.state is None:
@@ -99,9 +103,13 @@ def prepare(plane: Plane) -> None:
     plane.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))
     bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
     if bucket not in {found["Name"] for found in plane.s3.list_buckets()["Buckets"]}:
-        plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": plane.region})
+        plane.s3.create_bucket(
+            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": plane.region}
+        )
     try:
-        plane.logs.create_log_group(logGroupName=GROUP)  # the first job does not wait for moto's Logs to load
+        plane.logs.create_log_group(
+            logGroupName=GROUP
+        )  # the first job does not wait for moto's Logs to load
     except plane.logs.exceptions.ResourceAlreadyExistsException:
         return
 

@@ -43,10 +43,14 @@ def candidates(name: str, config: Mapping[str, Any]) -> list[dict[str, str]]:
         raise ApiError("ParameterRanges names no hyperparameter to tune.")
     if config["Strategy"] == "Grid":
         if numbers:
-            raise ApiError("The Grid strategy takes categorical parameters only: list the values to try.")
+            raise ApiError(
+                "The Grid strategy takes categorical parameters only: list the values to try."
+            )
         points = list(itertools.product(*(r["Values"] for r in categories)))
         if len(points) > MOST_JOBS:
-            raise ApiError(f"The grid has {len(points)} points; a tuning job here has at most {MOST_JOBS}.")
+            raise ApiError(
+                f"The grid has {len(points)} points; a tuning job here has at most {MOST_JOBS}."
+            )
         return [dict(zip((r["Name"] for r in categories), point, strict=True)) for point in points]
     chance = random.Random(config.get("RandomSeed", zlib.crc32(name.encode())))
     count = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", MOST_JOBS)
@@ -54,7 +58,9 @@ def candidates(name: str, config: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _drawn(
-    chance: random.Random, categories: list[Mapping[str, Any]], numbers: list[tuple[Mapping[str, Any], bool]]
+    chance: random.Random,
+    categories: list[Mapping[str, Any]],
+    numbers: list[tuple[Mapping[str, Any], bool]],
 ) -> Iterator[tuple[str, str]]:
     for one in categories:
         yield one["Name"], chance.choice(one["Values"])
@@ -67,7 +73,9 @@ def _drawn(
         if scale == "Logarithmic":
             value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
         elif scale == "ReverseLogarithmic":
-            value = 1 - math.exp(math.log(1 - high) + share * (math.log(1 - low) - math.log(1 - high)))
+            value = 1 - math.exp(
+                math.log(1 - high) + share * (math.log(1 - low) - math.log(1 - high))
+            )
         else:
             value = low + share * (high - low)
         yield one["Name"], str(round(value)) if whole else repr(value)
@@ -84,5 +92,7 @@ def _limits(one: Mapping[str, Any]) -> tuple[float, float]:
             f"The range of {one['Name']!r}, {low:g} to {high:g}, can't be used with scaling {scale}."
         )
     if scale == "ReverseLogarithmic" and not (low >= 0 and high < 1):
-        raise ApiError(f"The range of {one['Name']!r} must lie in [0, 1) for ReverseLogarithmic scaling.")
+        raise ApiError(
+            f"The range of {one['Name']!r} must lie in [0, 1) for ReverseLogarithmic scaling."
+        )
     return low, high

@@ -99,7 +99,11 @@ def fill(plane: Plane, record: Record, host: Host) -> None:
             "ContentType": channel.get("ContentType", ""),
         }
     instance = record["ResourceConfig"].get("InstanceType", "ml.m5.xlarge")
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": host.names}
+    group = {
+        "instance_group_name": "homogeneousCluster",
+        "instance_type": instance,
+        "hosts": host.names,
+    }
     settings: dict[str, Any] = {
         "hyperparameters": record.get("HyperParameters") or {},
         "inputdataconfig": channels,
@@ -113,14 +117,18 @@ def fill(plane: Plane, record: Record, host: Host) -> None:
         },
     }
     for name, value in settings.items():
-        (host.ml / "input" / "config" / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+        (host.ml / "input" / "config" / f"{name}.json").write_text(
+            json.dumps(value), encoding="utf-8"
+        )
 
 
 def variables(plane: Plane, record: Record, host: Host) -> dict[str, str]:
     """Return the environment of a training program, except what script mode adds."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in host.ports[: len(host.names)]]}
     task = {"type": "worker", "index": host.rank}
-    several = {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} if len(host.names) > 1 else {}
+    several = (
+        {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} if len(host.names) > 1 else {}
+    )
     return (
         plane.environment()
         | {
@@ -171,7 +179,9 @@ def _move_drivers(host: Host) -> None:
                 path.write_text(changed, encoding="utf-8")
 
 
-def _toolkit(plane: Plane, settings: Mapping[str, str], host: Host) -> tuple[list[str], Path, dict[str, str]]:
+def _toolkit(
+    plane: Plane, settings: Mapping[str, str], host: Host
+) -> tuple[list[str], Path, dict[str, str]]:
     """Do what the framework images' toolkit does for a script of SDK version 2."""
     values = {name: decoded(value) for name, value in settings.items()}
     code = host.ml / "code"
@@ -194,8 +204,12 @@ def _toolkit(plane: Plane, settings: Mapping[str, str], host: Host) -> tuple[lis
         "SM_MODULE_DIR": values["sagemaker_submit_directory"],
         "SM_NETWORK_INTERFACE_NAME": "lo",
     }
-    more |= {f"SM_CHANNEL_{name.upper()}": str(host.ml / "input" / "data" / name) for name in channels}
-    more |= {f"SM_HP_{name.upper().replace('-', '_')}": _encoded(value) for name, value in own.items()}
+    more |= {
+        f"SM_CHANNEL_{name.upper()}": str(host.ml / "input" / "data" / name) for name in channels
+    }
+    more |= {
+        f"SM_HP_{name.upper().replace('-', '_')}": _encoded(value) for name, value in own.items()
+    }
     return [sys.executable, str(script.relative_to(code)), *_arguments(own)], code, more
 
 

@@ -83,7 +83,9 @@ def answer(operation: str, record: Mapping[str, Any]) -> dict[str, Any]:
 def _project(shape: Any, value: Any) -> Any:
     if shape.type_name == "structure":
         return {
-            k: _project(shape.members[k], v) for k, v in value.items() if k in shape.members and v is not None
+            k: _project(shape.members[k], v)
+            for k, v in value.items()
+            if k in shape.members and v is not None
         }
     if shape.type_name == "list":
         return [_project(shape.member, v) for v in value]
@@ -151,7 +153,9 @@ def _text(shape: Any, value: str, where: str) -> Iterator[str]:
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     """Return a Java pattern for Python, or None where Python cannot read it."""
     try:
-        return re.compile(pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]").replace(r"\z", r"\Z"), re.DOTALL)
+        return re.compile(
+            pattern.replace(r"\p{ASCII}", r"[\x00-\x7f]").replace(r"\z", r"\Z"), re.DOTALL
+        )
     except re.error:
         return None
 

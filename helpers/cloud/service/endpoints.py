@@ -31,7 +31,9 @@ def invoke(plane: Plane, name: str, body: bytes, headers: Mapping[str, str]) -> 
     while True:
         live = _live(plane, name)
         if live is asked:
-            raise ApiError(f"Endpoint {name} of account {ACCOUNT} is being deleted.", "ValidationError")
+            raise ApiError(
+                f"Endpoint {name} of account {ACCOUNT} is being deleted.", "ValidationError"
+            )
         try:
             return live.invoke(body, headers)
         except Stopped:  # an update replaced it: the next one answers
@@ -51,11 +53,15 @@ def _live(plane: Plane, name: str) -> Live:
             f"Endpoint {name} of account {ACCOUNT} is in status {record['EndpointStatus']}, not InService.",
             "ValidationError",
         )
-    with plane.lock:  # a lab's endpoint of an earlier server: its model server starts with its first request
+    with (
+        plane.lock
+    ):  # a lab's endpoint of an earlier server: its model server starts with its first request
         live = plane.running.get(f"endpoint/{name}")
         if live is None:
             config = plane.store.get(CONFIG, record["EndpointConfigName"])
-            live = plane.running[f"endpoint/{name}"] = Live(plane, name, config["ProductionVariants"][0])
+            live = plane.running[f"endpoint/{name}"] = Live(
+                plane, name, config["ProductionVariants"][0]
+            )
     assert isinstance(live, Live)
     return live
 

@@ -126,7 +126,9 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
             return Reply(200, [("Content-Type", "application/json")], said)
         assert self.plane is not None and self.rest is not None
         target = request.headers.get("x-amz-target", "")
-        invoked = _ENDPOINT.fullmatch(request.path) if request.path.startswith("/endpoints/") else None
+        invoked = (
+            _ENDPOINT.fullmatch(request.path) if request.path.startswith("/endpoints/") else None
+        )
         try:
             if invoked is None and not target.startswith("SageMaker."):
                 return self.rest(request)
@@ -154,7 +156,9 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
             return _error(error.status, code, str(error))
         except OSError as error:
             _log.exception("%s %s", request.method, target or request.path)
-            return _error(500, "InternalFailure", f"This machine could not do it: {error.strerror or error}")
+            return _error(
+                500, "InternalFailure", f"This machine could not do it: {error.strerror or error}"
+            )
         except Exception as error:  # the caller hears of it, the service goes on
             _log.exception("%s %s", request.method, target or request.path)
             return _error(500, "InternalFailure", f"{type(error).__name__}: {error}")
@@ -173,7 +177,9 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 def _error(status: int, code: str, message: str) -> Reply:
     body = json.dumps({"__type": code, "message": message, "Message": message}).encode()
-    return Reply(status, [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)], body)
+    return Reply(
+        status, [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)], body
+    )
 
 
 class _Connection(socketserver.StreamRequestHandler):
@@ -240,7 +246,9 @@ class _Connection(socketserver.StreamRequestHandler):
         found = re.search(r"(?:Credential=|AWS |AWSAccessKeyId=)([A-Za-z0-9]+)", given)
         if found is None or not hmac.compare_digest(found[1], self.server.token):
             xml = "x-amz-target" not in headers and not path.startswith("/endpoints/")
-            raise _Refused(403, "The access key is not this service's: call cloud.connect() first.", xml=xml)
+            raise _Refused(
+                403, "The access key is not this service's: call cloud.connect() first.", xml=xml
+            )
         if path.startswith("/moto-api"):
             raise _Refused(404, "There is nothing here.")
 
@@ -249,7 +257,9 @@ class _Connection(socketserver.StreamRequestHandler):
             return self._chunks()
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > _BODY:
-            raise _Refused(413, f"A body of {length} bytes is more than {_BODY} bytes: send it in parts.")
+            raise _Refused(
+                413, f"A body of {length} bytes is more than {_BODY} bytes: send it in parts."
+            )
         body = self.rfile.read(int(length))
         if len(body) != int(length):
             raise ConnectionError("the caller hung up in the middle of a body")

@@ -70,7 +70,9 @@ class TrainingJob:
                 raise ApiError(self._reason(code, hosts))
             self._phase("Uploading", "Uploading generated training model")
             self._upload(hosts[0])
-            self._finish(begin, "Stopped" if self._ended else "Completed", self._ended or "Completed", "")
+            self._finish(
+                begin, "Stopped" if self._ended else "Completed", self._ended or "Completed", ""
+            )
         except Exception as error:
             self._fail(begin, failure(error))
             if not isinstance(error, ApiError):
@@ -95,7 +97,9 @@ class TrainingJob:
                 if self._ended:
                     return 0
                 self._programs.append(
-                    Program(words, variables, folder, self._on_line(stream), {str(host.ml): "/opt/ml"})
+                    Program(
+                        words, variables, folder, self._on_line(stream), {str(host.ml): "/opt/ml"}
+                    )
                 )
         limit = (self.record.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86_400)
         timer = threading.Timer(limit, self.stop, args=("MaxRuntimeExceeded",))
@@ -111,7 +115,8 @@ class TrainingJob:
                         other.stop(1)
 
         waiting = [
-            threading.Thread(target=wait, args=pair, daemon=True) for pair in enumerate(self._programs)
+            threading.Thread(target=wait, args=pair, daemon=True)
+            for pair in enumerate(self._programs)
         ]
         for thread in waiting:
             thread.start()
@@ -119,7 +124,9 @@ class TrainingJob:
             thread.join()
         timer.cancel()
         killed_by_us = -signal.SIGTERM
-        return next((c for c in codes if c not in (0, killed_by_us)), next((c for c in codes if c), 0))
+        return next(
+            (c for c in codes if c not in (0, killed_by_us)), next((c for c in codes if c), 0)
+        )
 
     def _on_line(self, stream: Stream) -> Any:
         def on_line(line: str) -> None:
@@ -128,7 +135,10 @@ class TrainingJob:
                 found = pattern.search(line)
                 if found:
                     try:
-                        self._metrics[name] = (float(found[1] if pattern.groups else found[0]), now())
+                        self._metrics[name] = (
+                            float(found[1] if pattern.groups else found[0]),
+                            now(),
+                        )
                     except ValueError:
                         continue  # what the expression found is no number
 
@@ -144,12 +154,16 @@ class TrainingJob:
             )
         lines = [line for program in self._programs for line in program.tail]
         written = _failure(hosts)
-        if built_in(self.record):  # it says itself what is wrong, and by its exit code whose fault it is
+        if built_in(
+            self.record
+        ):  # it says itself what is wrong, and by its exit code whose fault it is
             blame = "ClientError" if code == 2 else "AlgorithmError"
             text = written or _traceback(lines)
         else:
             blame = "AlgorithmError"
-            text = _traceback(lines) or written  # the SDK's driver writes down its own traceback only
+            text = (
+                _traceback(lines) or written
+            )  # the SDK's driver writes down its own traceback only
         if not text:
             text = "\n".join(lines[-15:]).strip() or "the program wrote nothing"
         return reason(f"{blame}: {text}", f", exit code: {code}")
@@ -158,7 +172,9 @@ class TrainingJob:
         base = self.record["OutputDataConfig"]["S3OutputPath"].rstrip("/")
         if any((host.ml / "output" / "data").iterdir()):
             objects.pack(
-                self.plane.s3, host.ml / "output" / "data", f"{base}/{self.name}/output/output.tar.gz"
+                self.plane.s3,
+                host.ml / "output" / "data",
+                f"{base}/{self.name}/output/output.tar.gz",
             )
         artifact = f"{base}/{self.name}/output/model.tar.gz"
         objects.pack(self.plane.s3, host.ml / "model", artifact)
@@ -207,7 +223,9 @@ def definitions(record: Record) -> list[dict[str, str]]:
 def built_in(record: Record) -> Algorithm | None:
     """Return the built-in algorithm that a job runs, or None where it runs a script."""
     algorithm = record["AlgorithmSpecification"]
-    if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in (record.get("HyperParameters") or {}):
+    if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in (
+        record.get("HyperParameters") or {}
+    ):
         return None
     return images.algorithm(algorithm.get("TrainingImage") or "")
 
@@ -225,7 +243,12 @@ def _failure(hosts: list[container.Host]) -> str:
 def _traceback(lines: list[str]) -> str:
     """Return the last traceback of a script, without that of the SDK's driver around it."""
     end = next(
-        (i for i, line in enumerate(lines) if line.startswith("Command failed with exit code")), len(lines)
+        (i for i, line in enumerate(lines) if line.startswith("Command failed with exit code")),
+        len(lines),
     )
-    starts = [i for i, line in enumerate(lines[:end]) if line.startswith("Traceback (most recent call last)")]
+    starts = [
+        i
+        for i, line in enumerate(lines[:end])
+        if line.startswith("Traceback (most recent call last)")
+    ]
     return "\n".join(lines[starts[-1] : end]).strip() if starts else ""

@@ -90,7 +90,9 @@ class Journal:
                 _log.warning("%s/%s is not kept: %s", bucket, key, error)
                 self._take_back(bucket, changed)
                 return _error(
-                    500, "InternalError", f"This machine could not keep it: {error.strerror or error}."
+                    500,
+                    "InternalError",
+                    f"This machine could not keep it: {error.strerror or error}.",
                 )
             return reply
 
@@ -100,12 +102,16 @@ class Journal:
         if found is None:
             if place.exists():
                 gone = self.folder / f".gone-{uuid.uuid4().hex}"
-                place.rename(gone)  # at once, where removing file by file could be cut in the middle
+                place.rename(
+                    gone
+                )  # at once, where removing file by file could be cut in the middle
                 sync_folder(self.folder)
                 shutil.rmtree(gone, ignore_errors=True)
             return
         if not (place / "bucket.json").exists():
-            write_atomically(place / "bucket.json", json.dumps({"region": found.region_name}).encode())
+            write_atomically(
+                place / "bucket.json", json.dumps({"region": found.region_name}).encode()
+            )
             sync_folder(self.folder)
         for key in changed:
             held = found.keys.get(key)
@@ -229,7 +235,9 @@ def _is_s3(request: Request) -> bool:
     )
     if scope is not None:
         return scope[1] == "s3"
-    return "AWSAccessKeyId=" in request.query or request.headers.get("authorization", "").startswith("AWS ")
+    return "AWSAccessKeyId=" in request.query or request.headers.get(
+        "authorization", ""
+    ).startswith("AWS ")
 
 
 def _unkept(request: Request, key: str, query: dict[str, list[str]]) -> str:

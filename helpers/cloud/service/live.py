@@ -64,7 +64,9 @@ class Live:
         folder = self.plane.folder(*self._folder) / "model"
         try:
             kind = models.unpack(self.plane, self._model, folder, self._environment)
-            server = ModelServer(kind, folder, environment=self._variables(), log=self._stream.served(folder))
+            server = ModelServer(
+                kind, folder, environment=self._variables(), log=self._stream.served(folder)
+            )
             server.start()
             try:
                 server.wait_ready(READY_SECONDS)
@@ -180,6 +182,11 @@ def model_error(variant: str, status: int, message: str) -> Sent:
     """Return the answer to a request that the model refused or could not do."""
     side = "client" if status < 500 else "server"
     text = f'Received {side} error ({status}) from {variant} with message "{message}".'
-    body = {"Code": "ModelError", "Message": text, "OriginalMessage": message, "OriginalStatusCode": status}
+    body = {
+        "Code": "ModelError",
+        "Message": text,
+        "OriginalMessage": message,
+        "OriginalStatusCode": status,
+    }
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", "ModelError")]
     return 424, headers, json.dumps(body).encode()

@@ -71,7 +71,9 @@ def _create_model(plane: Plane, request: Mapping[str, Any]) -> Answer:
     if not containers[0].get("Image"):
         raise ApiError("Name the container's Image; model packages are not on this machine.")
     if containers[0].get("Mode", "SingleModel") != "SingleModel":
-        raise ApiError("Multi-model containers are not supported by the SageMaker that runs on this machine.")
+        raise ApiError(
+            "Multi-model containers are not supported by the SageMaker that runs on this machine."
+        )
     return {"ModelArn": plane.store.add(MODEL, request)["ModelArn"]}
 
 
@@ -88,7 +90,9 @@ def _create_config(plane: Plane, request: Mapping[str, Any]) -> Answer:
     refuse(variant, {"ServerlessConfig": "there are no serverless endpoints"})
     refuse(variant, {"ManagedInstanceScaling": "an endpoint is one process"})
     if not variant.get("ModelName"):
-        raise ApiError("Name the ModelName of the production variant; inference components are not here.")
+        raise ApiError(
+            "Name the ModelName of the production variant; inference components are not here."
+        )
     plane.store.get(MODEL, variant["ModelName"])
     variant.setdefault("InitialVariantWeight", 1.0)
     record = plane.store.add(CONFIG, {**request, "ProductionVariants": [variant]})

@@ -67,9 +67,13 @@ class Moto:
             if hasattr(parts, "close"):
                 parts.close()
         # what a WSGI server would do: lengths are the front door's business, except in answers to HEAD
-        kept = [(k, v) for k, v in headers if request.method == "HEAD" or k.lower() != "content-length"]
+        kept = [
+            (k, v) for k, v in headers if request.method == "HEAD" or k.lower() != "content-length"
+        ]
         return Reply(
-            int(status[0].split()[0]), [(k, v) for k, v in kept if k.lower() != "transfer-encoding"], body
+            int(status[0].split()[0]),
+            [(k, v) for k, v in kept if k.lower() != "transfer-encoding"],
+            body,
         )
 
     def _environ(self, request: Request) -> dict[str, Any]:
@@ -120,7 +124,9 @@ def _answered_here(body: bytes) -> Reply | None:
             for name in names
         )
         return _xml(
-            action, _IAM, f"<IsTruncated>false</IsTruncated><EvaluationResults>{rows}</EvaluationResults>"
+            action,
+            _IAM,
+            f"<IsTruncated>false</IsTruncated><EvaluationResults>{rows}</EvaluationResults>",
         )
     return None
 

@@ -82,7 +82,9 @@ def relative_key(prefix: str, key: str) -> str:
     folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
     if key.startswith(folder):
         return key[len(folder) :]
-    return key[len(prefix.rpartition("/")[0]) :].lstrip("/")  # the prefix is a key, or a part of a name
+    return key[len(prefix.rpartition("/")[0]) :].lstrip(
+        "/"
+    )  # the prefix is a key, or a part of a name
 
 
 def download(s3: Any, uri: str, folder: Path, share: tuple[int, int] = (0, 1)) -> int:

@@ -81,4 +81,6 @@ def refuse(request: Mapping[str, Any], unsupported: Mapping[str, str]) -> None:
     """
     for member, reason in unsupported.items():
         if request.get(member):
-            raise ApiError(f"{member} is not supported by the SageMaker that runs on this machine: {reason}.")
+            raise ApiError(
+                f"{member} is not supported by the SageMaker that runs on this machine: {reason}."
+            )

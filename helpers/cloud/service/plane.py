@@ -130,7 +130,11 @@ class Plane:
         return endpoints.invoke(self, name, body, headers)
 
     def submit(
-        self, kind: Kind, request: Mapping[str, Any], make: Callable[[Plane, Record], Job], **more: Any
+        self,
+        kind: Kind,
+        request: Mapping[str, Any],
+        make: Callable[[Plane, Record], Job],
+        **more: Any,
     ) -> Record:
         """Keep the description of a job and run it; nobody finds the one without the other.
 
@@ -171,7 +175,9 @@ class Plane:
                 job.run()
             except Exception as error:
                 _log.exception("%s", key)
-                self._fail(kind, name, failure(error))  # where its description says that it still runs
+                self._fail(
+                    kind, name, failure(error)
+                )  # where its description says that it still runs
             finally:
                 with self.lock:
                     if self.running.get(key) is job:  # and not one of the same name, made since
@@ -222,7 +228,9 @@ class Plane:
                 for name in ("python", "python3", "pip", "pip3"):
                     module = " -m pip" if name.startswith("pip") else ""
                     path = folder / name
-                    path.write_text(f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n', encoding="utf-8")
+                    path.write_text(
+                        f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n', encoding="utf-8"
+                    )
                     path.chmod(0o755)
         return folder
 
@@ -239,7 +247,9 @@ class Plane:
         with self.store.lock:
             if self.store.has(kind, name) and self.store.get(kind, name)[member] in _UNDER_WAY:
                 more = {"SecondaryStatus": "Failed"} if kind is TRAINING else {}
-                self.store.update(kind, name, **{member: "Failed", "FailureReason": reason(why)}, **more)
+                self.store.update(
+                    kind, name, **{member: "Failed", "FailureReason": reason(why)}, **more
+                )
 
     def close(self) -> None:
         """End everything that runs, and remove the work folder."""

@@ -78,7 +78,10 @@ TUNING = Kind(
     "ResourceInUse",
 )
 MODEL = Kind(
-    "model", "Model", 'Could not find model "{arn}".', 'Cannot create already existing model "{arn}".'
+    "model",
+    "Model",
+    'Could not find model "{arn}".',
+    'Cannot create already existing model "{arn}".',
 )
 CONFIG = Kind(
     "endpoint-config",
@@ -144,7 +147,12 @@ class Store:
                 raise ApiError(kind.exists.format(arn=arn, name=name), kind.exists_code)
             moment = now()
             record = {k: copy.deepcopy(v) for k, v in request.items() if k != "Tags"}
-            record |= {f"{kind.prefix}Arn": arn, "CreationTime": moment, "LastModifiedTime": moment, **more}
+            record |= {
+                f"{kind.prefix}Arn": arn,
+                "CreationTime": moment,
+                "LastModifiedTime": moment,
+                **more,
+            }
             tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
             self._write(kind, name, record, tags)
             self._records[kind.label][name] = record
@@ -162,7 +170,9 @@ class Store:
         with self.lock:
             found = self._records[kind.label].get(name)
             if found is None:
-                raise ApiError(kind.missing.format(arn=self.arn(kind, name), name=name), kind.missing_code)
+                raise ApiError(
+                    kind.missing.format(arn=self.arn(kind, name), name=name), kind.missing_code
+                )
             return copy.deepcopy(found)
 
     def has(self, kind: Kind, name: str) -> bool:
@@ -205,7 +215,8 @@ class Store:
         """Copies of all descriptions of a kind, oldest first."""
         with self.lock:
             return sorted(
-                copy.deepcopy(list(self._records[kind.label].values())), key=lambda r: r["CreationTime"]
+                copy.deepcopy(list(self._records[kind.label].values())),
+                key=lambda r: r["CreationTime"],
             )
 
     def tags(self, arn: str) -> dict[str, str]:
@@ -233,14 +244,17 @@ class Store:
     # ---- on disk
 
     def _path(self, folder: Path, kind: Kind, name: str) -> Path:
-        encoded = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")  # names cannot name a folder
+        encoded = (
+            base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+        )  # names cannot name a folder
         return folder / kind.label / f"{encoded}.json"
 
     def _write(self, kind: Kind, name: str, record: Record, tags: dict[str, str]) -> None:
         if self.folder is None:
             return
         write_atomically(
-            self._path(self.folder, kind, name), json.dumps({"record": record, "tags": tags}).encode()
+            self._path(self.folder, kind, name),
+            json.dumps({"record": record, "tags": tags}).encode(),
         )
 
     def _read(self, folder: Path) -> None:

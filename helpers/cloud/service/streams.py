@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_GATHER = 0.05  # seconds that lines are gathered, so that a chatty job is a few calls and not thousands
+_GATHER = (
+    0.05  # seconds that lines are gathered, so that a chatty job is a few calls and not thousands
+)
 _PORT = re.compile(r"127\.0\.0\.1:\d+")
 _LONGEST = 200_000  # characters of one line that are kept; CloudWatch takes 256 kB
 
@@ -32,7 +34,9 @@ class Stream:
         self.group, self.name = group, name
         self._lines: queue.Queue[tuple[int, str] | None] = queue.Queue()
         self._last = 0
-        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):  # all but the first job's
+        with contextlib.suppress(
+            logs.exceptions.ResourceAlreadyExistsException
+        ):  # all but the first job's
             logs.create_log_group(logGroupName=group)
         # a job deleted and made again within the second has the same stream
         with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
@@ -75,4 +79,6 @@ class Stream:
         for moment, text in lines:
             self._last = max(self._last, moment)  # CloudWatch refuses events out of order
             events.append({"timestamp": self._last, "message": text or " "})  # and empty ones
-        self._logs.put_log_events(logGroupName=self.group, logStreamName=self.name, logEvents=events)
+        self._logs.put_log_events(
+            logGroupName=self.group, logStreamName=self.name, logEvents=events
+        )

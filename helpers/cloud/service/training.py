@@ -53,14 +53,18 @@ def check(request: Mapping[str, Any]) -> None:
     for channel in request.get("InputDataConfig") or []:
         modes.append(channel.get("InputMode", "File"))
         if "S3DataSource" not in channel["DataSource"]:
-            raise ApiError(f"Channel {channel['ChannelName']}: only S3 is a data source on this machine.")
+            raise ApiError(
+                f"Channel {channel['ChannelName']}: only S3 is a data source on this machine."
+            )
         if channel["DataSource"]["S3DataSource"]["S3DataType"] not in ("S3Prefix", "ManifestFile"):
             raise ApiError(
                 f"Channel {channel['ChannelName']}: S3DataType must be S3Prefix or ManifestFile on this"
                 " machine."
             )
         if channel.get("CompressionType", "None") != "None":
-            raise ApiError(f"Channel {channel['ChannelName']}: CompressionType must be None on this machine.")
+            raise ApiError(
+                f"Channel {channel['ChannelName']}: CompressionType must be None on this machine."
+            )
     if set(modes) != {"File"}:
         raise ApiError(
             "The SageMaker that runs on this machine has the input mode File, not Pipe or FastFile."
@@ -70,7 +74,9 @@ def check(request: Mapping[str, Any]) -> None:
 
 def _check_resources(resources: Mapping[str, Any]) -> None:
     if resources.get("InstanceGroups"):
-        raise ApiError("InstanceGroups are not supported by the SageMaker that runs on this machine.")
+        raise ApiError(
+            "InstanceGroups are not supported by the SageMaker that runs on this machine."
+        )
     count = resources.get("InstanceCount", 1)
     if count > MOST_INSTANCES:
         raise ApiError(
@@ -100,7 +106,9 @@ def _check_settings(request: Mapping[str, Any]) -> None:
 def _check_algorithm(request: Mapping[str, Any]) -> None:
     algorithm, settings = request["AlgorithmSpecification"], request.get("HyperParameters") or {}
     if algorithm.get("AlgorithmName") or not algorithm.get("TrainingImage"):
-        raise ApiError("Name a TrainingImage; algorithms of the marketplace are not on this machine.")
+        raise ApiError(
+            "Name a TrainingImage; algorithms of the marketplace are not on this machine."
+        )
     if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings:
         return
     built_in = images.algorithm(algorithm["TrainingImage"])
@@ -121,7 +129,10 @@ def start(plane: Plane, request: Mapping[str, Any]) -> Record:
         "StartTime": now(),
         "StatusMessage": "Preparing the instances for training",
     }
-    defaults = {"StoppingCondition": {"MaxRuntimeInSeconds": 86_400}, "EnableNetworkIsolation": False}
+    defaults = {
+        "StoppingCondition": {"MaxRuntimeInSeconds": 86_400},
+        "EnableNetworkIsolation": False,
+    }
     return plane.submit(
         TRAINING,
         {**defaults, **request},
@@ -142,7 +153,11 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
 @operation("ListTrainingJobs")
 def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
     refuse(
-        request, {m: "there is no such thing here" for m in ("WarmPoolStatusEquals", "TrainingPlanArnEquals")}
+        request,
+        {
+            m: "there is no such thing here"
+            for m in ("WarmPoolStatusEquals", "TrainingPlanArnEquals")
+        },
     )
     found, more = listed(plane, TRAINING, request, descending=False, status="TrainingJobStatus")
     return {"TrainingJobSummaries": found, **more}

@@ -43,7 +43,9 @@ class TransformJob:
 
     def run(self) -> None:
         """Run it to its end."""
-        stream = Stream(self.plane.logs, _GROUP, f"{self.name}/i-local{time.time_ns() // 1_000_000}")
+        stream = Stream(
+            self.plane.logs, _GROUP, f"{self.name}/i-local{time.time_ns() // 1_000_000}"
+        )
         try:
             self._start(stream)
             self.plane.store.update(TRANSFORM, self.name, TransformStartTime=now())

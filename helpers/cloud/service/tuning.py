@@ -70,7 +70,9 @@ class TuningJob:
             why = "No training job succeeded and reported the objective metric."
         status = "Stopped" if self._stopped.is_set() else "Failed" if why else "Completed"
         more = {"FailureReason": reason(why)} if why else {}
-        self._update(HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=now(), **more)
+        self._update(
+            HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=now(), **more
+        )
 
     def _search(self) -> None:
         limits = self.config["ResourceLimits"]
@@ -131,7 +133,9 @@ class TuningJob:
         objectives = {
             "Succeeded": sum(value is not None for value in values),
             "Pending": sum(not over for over in ended),
-            "Failed": sum(over and value is None for over, value in zip(ended, values, strict=True)),
+            "Failed": sum(
+                over and value is None for over, value in zip(ended, values, strict=True)
+            ),
         }
         best = best_of(self.plane, self.record)
         more = {"BestTrainingJob": _summary(best, self.record)} if best is not None else {}
@@ -153,13 +157,17 @@ _NOT_A_JOBS = {
 def children(plane: Plane, record: Record) -> list[Record]:
     """Return the training jobs of a tuning job, oldest first."""
     return [
-        r for r in plane.store.all(TRAINING) if r.get("TuningJobArn") == record["HyperParameterTuningJobArn"]
+        r
+        for r in plane.store.all(TRAINING)
+        if r.get("TuningJobArn") == record["HyperParameterTuningJobArn"]
     ]
 
 
 def objective(job: Record, tuning: Record) -> float | None:
     """Return what a training job reached, or None where it reported nothing or failed."""
-    wanted = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
+    wanted = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"][
+        "MetricName"
+    ]
     if job["TrainingJobStatus"] in (*RUNNING, "Failed"):
         return None
     for metric in job.get("FinalMetricDataList") or []:
@@ -172,7 +180,9 @@ def best_of(plane: Plane, tuning: Record) -> Record | None:
     """Return the training job with the best objective so far."""
     sign = 1 if _objective_config(tuning)["Type"] == "Minimize" else -1
     reached = [(objective(job, tuning), job) for job in children(plane, tuning)]
-    ranked = sorted(((sign * v, job) for v, job in reached if v is not None), key=lambda pair: pair[0])
+    ranked = sorted(
+        ((sign * v, job) for v, job in reached if v is not None), key=lambda pair: pair[0]
+    )
     return ranked[0][1] if ranked else None
 
 
@@ -185,18 +195,33 @@ def _summary(job: Record, tuning: Record) -> dict[str, Any]:
     wanted = _objective_config(tuning)
     reached = {"Type": wanted["Type"], "MetricName": wanted["MetricName"], "Value": value}
     status = (
-        "Succeeded" if value is not None else "Pending" if job["TrainingJobStatus"] in RUNNING else "Failed"
+        "Succeeded"
+        if value is not None
+        else "Pending"
+        if job["TrainingJobStatus"] in RUNNING
+        else "Failed"
     )
-    members = ["TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingStartTime", "TrainingEndTime"]
+    members = [
+        "TrainingJobName",
+        "TrainingJobArn",
+        "CreationTime",
+        "TrainingStartTime",
+        "TrainingEndTime",
+    ]
     members += ["TrainingJobStatus", "TunedHyperParameters", "FailureReason"]
     summary = {name: job[name] for name in members if name in job} | {"ObjectiveStatus": status}
-    return summary | ({"FinalHyperParameterTuningJobObjectiveMetric": reached} if value is not None else {})
+    return summary | (
+        {"FinalHyperParameterTuningJobObjectiveMetric": reached} if value is not None else {}
+    )
 
 
 @operation("CreateHyperParameterTuningJob")
 def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     refuse(request, _UNSUPPORTED)
-    config, definition = request["HyperParameterTuningJobConfig"], request.get("TrainingJobDefinition")
+    config, definition = (
+        request["HyperParameterTuningJobConfig"],
+        request.get("TrainingJobDefinition"),
+    )
     if not definition:
         raise ApiError("Name a TrainingJobDefinition.")
     if config["Strategy"] not in STRATEGIES:
@@ -220,7 +245,13 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
         )
     training.check({"HyperParameters": definition.get("StaticHyperParameters") or {}, **definition})
     candidates(request["HyperParameterTuningJobName"], config)
-    nothing = {"Completed": 0, "InProgress": 0, "RetryableError": 0, "NonRetryableError": 0, "Stopped": 0}
+    nothing = {
+        "Completed": 0,
+        "InProgress": 0,
+        "RetryableError": 0,
+        "NonRetryableError": 0,
+        "Stopped": 0,
+    }
     record = plane.submit(
         TUNING,
         request,
@@ -244,7 +275,12 @@ def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
 @operation("ListHyperParameterTuningJobs")
 def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
     found, more = listed(
-        plane, TUNING, request, descending=False, sort_by="Name", status="HyperParameterTuningJobStatus"
+        plane,
+        TUNING,
+        request,
+        descending=False,
+        sort_by="Name",
+        status="HyperParameterTuningJobStatus",
     )
     rows = [
         record

@@ -100,7 +100,9 @@ class Loop:
         began = time.perf_counter()
         try:
             answer = self._answer(first, headers, buffer[end + 4 : whole])
-        except Exception:  # a connection's own thread may end of it, and says why; this one serves the others
+        except (
+            Exception
+        ):  # a connection's own thread may end of it, and says why; this one serves the others
             self._hand_over(connection)
             return False
         took = time.perf_counter() - began

@@ -54,7 +54,12 @@ class ModelServer:
     """
 
     def __init__(
-        self, kind: str, model_dir: Path, *, environment: Mapping[str, str], log: Callable[[str], None]
+        self,
+        kind: str,
+        model_dir: Path,
+        *,
+        environment: Mapping[str, str],
+        log: Callable[[str], None],
     ) -> None:
         if kind not in _MODULES:
             raise ValueError(f"model server {kind!r}: expected one of {', '.join(KINDS)}")
@@ -80,9 +85,13 @@ class ModelServer:
             It was started before.
         """
         if self._process is not None:
-            raise RuntimeError(f"this server of {self.model_dir} was started before: make a new ModelServer")
+            raise RuntimeError(
+                f"this server of {self.model_dir} was started before: make a new ModelServer"
+            )
         token = f"announce-{secrets.token_hex(8)}"
-        search = os.pathsep.join(filter(None, [str(_ROOT), self._environment.get("PYTHONPATH", "")]))
+        search = os.pathsep.join(
+            filter(None, [str(_ROOT), self._environment.get("PYTHONPATH", "")])
+        )
         environment = {
             **os.environ,
             **self._environment,
@@ -220,11 +229,15 @@ class ModelServer:
         if self._reader is not None:
             self._reader.join(1)  # its last lines
         code = self._process.returncode
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        how = (
+            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        )
         return ServerDied(f"{self._name} {how} {when}{self._tail()}")
 
     def _tail(self) -> str:
-        return "; its last lines:\n" + "\n".join(self._last) if self._last else "; it printed nothing"
+        return (
+            "; its last lines:\n" + "\n".join(self._last) if self._last else "; it printed nothing"
+        )
 
     def stop(self) -> None:
         """End the process and everything it started; twice does no harm."""

@@ -94,7 +94,9 @@ class UserModel:
         folder = model_dir / "code"
         self._user = load((folder if (folder / program).exists() else model_dir) / program)
         self._lock = threading.Lock()  # a container's worker takes one request at a time
-        self._context = SimpleNamespace(system_properties={"model_dir": str(model_dir), "gpu_id": None})
+        self._context = SimpleNamespace(
+            system_properties={"model_dir": str(model_dir), "gpu_id": None}
+        )
         if not hasattr(self._user, "model_fn"):
             raise NotImplementedError(f"Please provide a model_fn implementation in {program}.")
         if not hasattr(self._user, "predict_fn") and not hasattr(self._user, "transform_fn"):
@@ -111,15 +113,26 @@ class UserModel:
         with self._lock:
             if hasattr(user, "transform_fn"):
                 result = call(
-                    user.transform_fn, self._model, request.body, content_type, accept, context=context
+                    user.transform_fn,
+                    self._model,
+                    request.body,
+                    content_type,
+                    accept,
+                    context=context,
                 )
             else:
                 data = call(
-                    getattr(user, "input_fn", default_input_fn), request.body, content_type, context=context
+                    getattr(user, "input_fn", default_input_fn),
+                    request.body,
+                    content_type,
+                    context=context,
                 )
                 prediction = call(user.predict_fn, data, self._model, context=context)
                 result = call(
-                    getattr(user, "output_fn", default_output_fn), prediction, accept, context=context
+                    getattr(user, "output_fn", default_output_fn),
+                    prediction,
+                    accept,
+                    context=context,
                 )
         body, kind = result if isinstance(result, tuple) else (result, accept)
         return Response(body.encode() if isinstance(body, str) else bytes(body), kind)

@@ -111,8 +111,12 @@ class ModelHTTPServer:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._in_a_thread(connection)
 
-    def _in_a_thread(self, connection: socket.socket, buffer: bytes = b"", unsent: bytes = b"") -> None:
-        threading.Thread(target=self._converse, args=(connection, buffer, unsent), daemon=True).start()
+    def _in_a_thread(
+        self, connection: socket.socket, buffer: bytes = b"", unsent: bytes = b""
+    ) -> None:
+        threading.Thread(
+            target=self._converse, args=(connection, buffer, unsent), daemon=True
+        ).start()
 
     def _reply(self, first: str, headers: dict[str, str], body: bytes) -> bytes:
         method, path, *_ = [*first.split(" "), "", ""]
@@ -151,7 +155,11 @@ class ModelHTTPServer:
             if request.path == "/ping":
                 return Response(b"")
             if request.path == "/execution-parameters":
-                wishes = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
+                wishes = {
+                    "MaxConcurrentTransforms": 1,
+                    "BatchStrategy": "MULTI_RECORD",
+                    "MaxPayloadInMB": 6,
+                }
                 return Response(json.dumps(wishes).encode())
             if request.path == "/invocations" and request.method == "POST":
                 return self._invoke(request)

@@ -155,14 +155,22 @@ class Front:
         if self._user is not None:
             return self._through_user(self._user, request)
         path, _ = self._path(request)
-        status, body = self._backend.rest("POST", path, to_serving(request.body, request.content_type))
+        status, body = self._backend.rest(
+            "POST", path, to_serving(request.body, request.content_type)
+        )
         wanted = [part.strip() for part in request.accept.split(",")]
         kind = wanted[0] if {"application/jsonlines", JSON} & set(wanted) else JSON
         return Response(body.replace(b"\n", b"") if status == 200 else body, kind, status)
 
     def _path(self, request: Request) -> tuple[str, dict[str, str]]:
-        attributes = dict(re.findall(r"(tfs-[a-z\-]+)=([^,]+)", request.headers.get(_ATTRIBUTES, "")))
-        version = f"/versions/{attributes['tfs-model-version']}" if "tfs-model-version" in attributes else ""
+        attributes = dict(
+            re.findall(r"(tfs-[a-z\-]+)=([^,]+)", request.headers.get(_ATTRIBUTES, ""))
+        )
+        version = (
+            f"/versions/{attributes['tfs-model-version']}"
+            if "tfs-model-version" in attributes
+            else ""
+        )
         name = attributes.get("tfs-model-name", self._name)
         return f"/v1/models/{name}{version}:{attributes.get('tfs-method', 'predict')}", attributes
 
@@ -210,9 +218,7 @@ def main() -> NoReturn:
 
         backend = servable = Servable(base, name, version)
         quick = not servable.batches
-        sentence = (
-            f"the course's own TensorFlow Serving REST interface in Python, version {version} of the model"
-        )
+        sentence = f"the course's own TensorFlow Serving REST interface in Python, version {version} of the model"
     code = model_dir / "code" / (os.environ.get("SAGEMAKER_PROGRAM") or "inference.py")
     user = load(code) if code.exists() else None
     front = Front(backend, name, user)
@@ -223,7 +229,9 @@ def main() -> NoReturn:
 
     os.chdir(model_dir)
     quick = quick and user is None  # a user's code may wait for something
-    serve(front.invoke, backend=sentence, routes={"/v1/": rest}, on_port=front.listens_on, quick=quick)
+    serve(
+        front.invoke, backend=sentence, routes={"/v1/": rest}, on_port=front.listens_on, quick=quick
+    )
 
 
 if __name__ == "__main__":

@@ -104,7 +104,9 @@ class Together:
 
     def _run(self, jobs: list[_Job]) -> None:
         if len(jobs) == 1 or not self._run_as_one(jobs):
-            for job in jobs:  # each by itself, so that the one that is wrong hears of it and no other
+            for (
+                job
+            ) in jobs:  # each by itself, so that the one that is wrong hears of it and no other
                 try:
                     job.answer = self._call(job.arrays)
                 except Exception as failure:

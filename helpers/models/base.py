@@ -1,0 +1,100 @@
+"""Base class of all models: what fitting means, checks of indices, and scores of every item."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from helpers.data import Interactions
+
+
+class NotFittedError(RuntimeError):
+    """A model was asked before it was fitted."""
+
+
+class Recommender:
+    """What every model shares: `fit` returns the model, `scores` rates every item for some users.
+
+    A subclass calls `_learn_from` first in its ``fit``, and `_users` or `_pairs` first in whatever
+    answers questions.
+
+    Attributes
+    ----------
+    n_users, n_items : int
+        Size of the matrix it was fitted on.
+    """
+
+    n_users: int
+    n_items: int
+
+    def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Return the score of every item for some users, (len(users), n_items) float32."""
+        raise NotImplementedError(f"{type(self).__name__} has no scores")
+
+    def _learn_from(self, data: Interactions) -> None:
+        """Remember the size of the matrix; refuse one without interactions."""
+        if len(data) == 0:
+            raise ValueError(f"{data.name}: no interactions to learn from")
+        self.n_users, self.n_items = data.n_users, data.n_items
+
+    def _fitted(self) -> None:
+        """Raise `NotFittedError` unless the model has been fitted."""
+        if not hasattr(self, "n_items"):
+            raise NotFittedError(f"{type(self).__name__}: call fit(data) before asking it")
+
+    def _users(self, users: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return checked user indices, (n,)."""
+        self._fitted()
+        return check_indices(users, self.n_users, "users")
+
+    def _pairs(
+        self, users: npt.ArrayLike, items: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return checked user and item indices of one length, both (n,)."""
+        users, items = self._users(users), check_indices(items, self.n_items, "items")
+        if len(users) != len(items):
+            raise ValueError(
+                f"{len(users)} users and {len(items)} items: expected pairs, as many of each"
+            )
+        return users, items
+
+
+def check_indices(indices: npt.ArrayLike, size: int, name: str) -> npt.NDArray[np.int64]:
+    """Return ``indices`` as a one-dimensional integer array.
+
+    Raises
+    ------
+    TypeError
+        They are not whole numbers.
+    ValueError
+        They are not one-dimensional.
+    IndexError
+        One is below 0 or not below ``size``: often a raw id where an index belongs.
+    """
+    array = np.atleast_1d(np.asarray(indices))
+    if array.size == 0:
+        return array.astype(np.int64)
+    if not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"{name}: expected whole numbers, got {array.dtype}")
+    if array.ndim != 1:
+        raise ValueError(f"{name}: expected one dimension, got shape {array.shape}")
+    if array.min() < 0 or array.max() >= size:
+        wrong = array[(array < 0) | (array >= size)][0]
+        raise IndexError(
+            f"{name}: index {wrong} is not in 0..{size - 1}; "
+            "models take contiguous indices, not raw ids (see Interactions.user_of and item_of)"
+        )
+    return array
+
+
+def binary_matrix(data: Interactions) -> sparse.csr_matrix:
+    """Return who took what, whatever the rating: (n_users, n_items) of float32 ones."""
+    if len(data) == 0:
+        raise ValueError(f"{data.name}: no interactions to learn from")
+    matrix = data.matrix(np.float32)
+    matrix.data[:] = 1.0
+    return matrix

@@ -18,12 +18,12 @@ points boto3 and the SageMaker SDK at it. Cells use the real SDK and the real bo
 from helpers.cloud.belongings import cleanup, leftovers
 from helpers.cloud.connection import Connection, connect, disconnect
 from helpers.cloud.errors import CloudError
-from helpers.cloud.prices import Estimate, estimate
+from helpers.cloud.prices import CostEstimate, estimate
 
 __all__ = [
     "CloudError",
     "Connection",
-    "Estimate",
+    "CostEstimate",
     "cleanup",
     "connect",
     "disconnect",

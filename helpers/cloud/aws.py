@@ -8,7 +8,7 @@ from typing import Any
 from helpers.cloud import sdk
 from helpers.cloud.connection import Connection
 from helpers.cloud.errors import CloudError
-from helpers.cloud.prices import PRICE_LIST, PRICES, Estimate, estimate
+from helpers.cloud.prices import PRICE_LIST, PRICES, CostEstimate, estimate
 
 #: How the name of everything that costs money begins, so that it can be found and deleted.
 PREFIX = "course-"
@@ -154,4 +154,4 @@ def _priced(instance: str, hours: float, count: int) -> str:
     return str(estimate(instance, hours, count))
 
 
-__all__ = ["Estimate", "before", "connection", "costs", "watch", "watch_clients"]
+__all__ = ["CostEstimate", "before", "connection", "costs", "watch", "watch_clients"]

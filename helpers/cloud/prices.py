@@ -33,7 +33,7 @@ PRICES = {
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """What something would cost.
 
     Attributes
@@ -65,7 +65,7 @@ class Estimate:
     __repr__ = __str__
 
 
-def estimate(instance_type: str, hours: float, count: int = 1) -> Estimate:
+def estimate(instance_type: str, hours: float, count: int = 1) -> CostEstimate:
     """Estimate what instances cost on AWS, from approximate prices: check the price list.
 
     Parameters
@@ -79,7 +79,7 @@ def estimate(instance_type: str, hours: float, count: int = 1) -> Estimate:
 
     Returns
     -------
-    Estimate
+    CostEstimate
         Its text is a sentence; ``dollars`` is the number.
 
     Raises
@@ -96,4 +96,4 @@ def estimate(instance_type: str, hours: float, count: int = 1) -> Estimate:
         raise CloudError(
             f"{hours} hours of {count} instances can't be priced: expected 0 or more, and 1 or more."
         )
-    return Estimate(instance_type, hours, count, PRICES[instance_type] * hours * count)
+    return CostEstimate(instance_type, hours, count, PRICES[instance_type] * hours * count)

@@ -18,7 +18,7 @@ from helpers.cloud.algorithms.fm_train import train
 from helpers.cloud.artifact import FMArtifact, read_model
 from helpers.cloud.recordio import MAGIC, read_records
 from helpers.cloud.serving import ModelServer
-from helpers.cloud.serving.server import ClientError, Request
+from helpers.cloud.serving.server import ClientError, Invocation
 from helpers.models.fm_features import one_hot
 from helpers.models.fm_scoring import fm_scores
 from tests.cloud.jobs import RECORDIO, records, run
@@ -136,7 +136,7 @@ def serving(kind: str = "regressor") -> Machine:
 def ask(body, content_type="application/json", accept="*/*", kind="regressor"):
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
     return serving(kind).invoke(
-        Request("POST", "/invocations", {"content-type": content_type, "accept": accept}, body)
+        Invocation("POST", "/invocations", {"content-type": content_type, "accept": accept}, body)
     )
 
 

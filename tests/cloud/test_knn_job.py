@@ -18,7 +18,7 @@ from helpers.cloud.algorithms.knn_serve import Neighborhood
 from helpers.cloud.algorithms.knn_train import train
 from helpers.cloud.algorithms.reduction import Reduction, hadamard
 from helpers.cloud.serving import ModelServer
-from helpers.cloud.serving.server import ClientError, Request
+from helpers.cloud.serving.server import ClientError, Invocation
 from tests.cloud.jobs import RECORDIO, records, run
 
 KNN = BUILTIN["knn"]
@@ -53,7 +53,9 @@ def ask(
     model: KNNModel, queries: np.ndarray, accept="application/jsonlines; verbose=true"
 ) -> list[dict]:
     headers = {"content-type": "application/x-recordio-protobuf", "accept": accept}
-    answer = Neighborhood(model).invoke(Request("POST", "/invocations", headers, records(queries)))
+    answer = Neighborhood(model).invoke(
+        Invocation("POST", "/invocations", headers, records(queries))
+    )
     return [json.loads(line) for line in answer.body.splitlines()]
 
 
@@ -162,7 +164,7 @@ def test_plain_answers_and_other_formats(tmp_path):
 
     def send(body: bytes, kind: str, accept: str = "*/*"):
         return service.invoke(
-            Request("POST", "/invocations", {"content-type": kind, "accept": accept}, body)
+            Invocation("POST", "/invocations", {"content-type": kind, "accept": accept}, body)
         )
 
     csv = ",".join(map(str, VECTORS[3])).encode()

@@ -16,7 +16,7 @@ import pytest
 
 from helpers.book import ROOT
 from helpers.cloud.serving import ModelServer, ServerDied
-from helpers.cloud.serving.wire import Connection
+from helpers.cloud.serving.wire import ServerConnection
 
 JSON = {"Content-Type": "application/json"}
 _PROGRAM = """
@@ -185,7 +185,7 @@ def test_raw_requests(server, raw, begin):
 def test_a_caller_that_leaves_early_does_no_harm(server):
     with socket.create_connection(("127.0.0.1", server.port), 5) as client:
         client.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: 1000\r\n\r\nhalf")
-    connection = Connection(server.port, 5)
+    connection = ServerConnection(server.port, 5)
     connection.close()
     assert server.invoke(b"[1]", JSON)[0] == 200
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from helpers.cloud.serving import loop
-from helpers.cloud.serving.server import ClientError, ModelHTTPServer, Request, Response
+from helpers.cloud.serving.server import ClientError, Invocation, ModelHTTPServer, Response
 from helpers.cloud.serving.wire import Pool
 
 
@@ -21,7 +21,7 @@ class Model:
         self.threads: list[str] = []
         self.pause = 0.0
 
-    def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Invocation) -> Response:
         self.threads.append(threading.current_thread().name)
         time.sleep(self.pause)
         if request.body == b"wrong":

@@ -10,7 +10,7 @@ import numpy as np
 
 from helpers.cloud.algorithms.formats import decode, encode
 from helpers.cloud.artifact import FMArtifact, read_model
-from helpers.cloud.serving.server import Request, Response, serve
+from helpers.cloud.serving.server import Invocation, Response, serve
 from helpers.models.fm_scoring import fm_scores
 
 
@@ -21,7 +21,7 @@ class Machine:
         self._model = model
         self._classifies = model.hyperparameters.get("predictor_type") == "binary_classifier"
 
-    def invoke(self, request: Request) -> Response:
+    def invoke(self, request: Invocation) -> Response:
         """Score the rows of a request: ``{"predictions": [{"score": …}]}``; a classifier adds the label."""
         model = self._model
         scores = fm_scores(decode(request, len(model.v), csv=False), model.w0, model.w1, model.v)

@@ -14,18 +14,18 @@ import numpy as np
 from scipy import sparse
 
 from helpers.cloud.recordio import MAGIC, RecordError, read_records
-from helpers.cloud.serving.server import ClientError, Request
+from helpers.cloud.serving.server import ClientError, Invocation
 
 RECORDIO = "application/x-recordio-protobuf"
 LINES = ("application/jsonlines", "application/x-jsonlines")
 
 
-def decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
+def decode(request: Invocation, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
     """Turn the body of a request into rows.
 
     Parameters
     ----------
-    request : Request
+    request : Invocation
         With its content type.
     feature_dim : int
         How many features the model has.

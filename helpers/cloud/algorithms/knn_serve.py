@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from helpers.cloud.algorithms.formats import decode, encode
 from helpers.cloud.algorithms.knn_model import KNNModel
-from helpers.cloud.serving.server import Request, Response, serve
+from helpers.cloud.serving.server import Invocation, Response, serve
 
 
 class Neighborhood:
@@ -17,7 +17,7 @@ class Neighborhood:
     def __init__(self, model: KNNModel) -> None:
         self._model = model
 
-    def invoke(self, request: Request) -> Response:
+    def invoke(self, request: Invocation) -> Response:
         """Answer labels; with ``verbose=true`` in ``Accept`` also the neighbors'."""
         queries = decode(request, self._model.feature_dim, csv=True).toarray()
         verbose = "verbose=true" in request.accept.replace(" ", "").lower()

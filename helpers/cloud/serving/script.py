@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from helpers.cloud.serving.server import ClientError, Request, Response, serve
+from helpers.cloud.serving.server import ClientError, Invocation, Response, serve
 from helpers.cloud.serving.usercode import call, load
 
 _NPY = "application/x-npy"
@@ -105,7 +105,7 @@ class UserModel:
             )
         self._model = call(self._user.model_fn, str(model_dir), context=self._context)
 
-    def invoke(self, request: Request) -> Response:
+    def invoke(self, request: Invocation) -> Response:
         """Answer one request."""
         user, context = self._user, self._context
         content_type = request.headers.get("content-type") or "application/json"

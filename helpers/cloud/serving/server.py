@@ -37,7 +37,7 @@ class ClientError(Exception):
 
 
 @dataclass(frozen=True)
-class Request:
+class Invocation:
     """A request: ``method``, ``path``, ``headers`` (names in lower case) and ``body``."""
 
     method: str
@@ -71,7 +71,7 @@ def error(message: str, status: int) -> Response:
     return Response(json.dumps({"error": message}).encode(), JSON, status)
 
 
-Handler = Callable[[Request], Response]
+Handler = Callable[[Invocation], Response]
 
 
 class ModelHTTPServer:
@@ -120,7 +120,7 @@ class ModelHTTPServer:
 
     def _reply(self, first: str, headers: dict[str, str], body: bytes) -> bytes:
         method, path, *_ = [*first.split(" "), "", ""]
-        return _bytes(self.answer(Request(method, path, headers, body)))
+        return _bytes(self.answer(Invocation(method, path, headers, body)))
 
     def _converse(self, connection: socket.socket, buffer: bytes, unsent: bytes) -> None:
         with connection:
@@ -146,7 +146,7 @@ class ModelHTTPServer:
             except OSError:
                 return  # the caller went away: nobody is left to tell
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: Invocation) -> Response:
         """Answer one request; whatever goes wrong, the server stays."""
         try:
             for prefix, handler in self._routes.items():

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn, Protocol
 
-from helpers.cloud.serving.server import JSON, ClientError, Request, Response, serve
+from helpers.cloud.serving.server import JSON, ClientError, Invocation, Response, serve
 from helpers.cloud.serving.usercode import call, load
 
 _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
@@ -40,7 +40,7 @@ class Backend(Protocol):
         """Answer one request with a status and a body."""
 
 
-class Reply:
+class HandlerReply:
     """An answer of TensorFlow Serving, with what an ``output_handler`` reads of a ``requests.Response``."""
 
     def __init__(self, status: int, content: bytes) -> None:
@@ -120,7 +120,7 @@ def _csv(text: str) -> bytes:
     return f'{{"instances":[{",".join(rows)}]}}'.encode()
 
 
-class Front:
+class RestFront:
     """What stands behind ``/invocations``.
 
     Parameters
@@ -150,7 +150,7 @@ class Front:
         """Remember the port, which a user's ``handler`` reads from its context."""
         self._port = port
 
-    def invoke(self, request: Request) -> Response:
+    def invoke(self, request: Invocation) -> Response:
         """Answer one request."""
         if self._user is not None:
             return self._through_user(self._user, request)
@@ -162,7 +162,7 @@ class Front:
         kind = wanted[0] if {"application/jsonlines", JSON} & set(wanted) else JSON
         return Response(body.replace(b"\n", b"") if status == 200 else body, kind, status)
 
-    def _path(self, request: Request) -> tuple[str, dict[str, str]]:
+    def _path(self, request: Invocation) -> tuple[str, dict[str, str]]:
         attributes = dict(
             re.findall(r"(tfs-[a-z\-]+)=([^,]+)", request.headers.get(_ATTRIBUTES, ""))
         )
@@ -174,7 +174,7 @@ class Front:
         name = attributes.get("tfs-model-name", self._name)
         return f"/v1/models/{name}{version}:{attributes.get('tfs-method', 'predict')}", attributes
 
-    def _through_user(self, user: ModuleType, request: Request) -> Response:
+    def _through_user(self, user: ModuleType, request: Invocation) -> Response:
         path, attributes = self._path(request)
         context = Context(
             attributes.get("tfs-model-name", self._name),
@@ -195,7 +195,7 @@ class Front:
             status, answer = self._backend.rest(
                 "POST", path, data.encode() if isinstance(data, str) else data
             )
-            result = user.output_handler(Reply(status, answer), context)
+            result = user.output_handler(HandlerReply(status, answer), context)
         body, kind = result if isinstance(result, tuple) else (result, JSON)
         return Response(body.encode() if isinstance(body, str) else bytes(body), kind)
 
@@ -221,9 +221,9 @@ def main() -> NoReturn:
         sentence = f"the course's own TensorFlow Serving REST interface in Python, version {version} of the model"
     code = model_dir / "code" / (os.environ.get("SAGEMAKER_PROGRAM") or "inference.py")
     user = load(code) if code.exists() else None
-    front = Front(backend, name, user)
+    front = RestFront(backend, name, user)
 
-    def rest(request: Request) -> Response:
+    def rest(request: Invocation) -> Response:
         status, body = backend.rest(request.method, request.path, request.body)
         return Response(body, JSON, status)
 

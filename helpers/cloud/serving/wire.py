@@ -43,7 +43,7 @@ def body_length(headers: Mapping[str, str]) -> int | None:
     return int(size) if plain else None
 
 
-class Connection:
+class ServerConnection:
     """One open connection; used by one thread at a time."""
 
     def __init__(self, port: int, timeout: float) -> None:
@@ -103,7 +103,7 @@ class Pool:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self._idle: list[Connection] = []
+        self._idle: list[ServerConnection] = []
         self._lock = threading.Lock()
 
     def request(
@@ -114,10 +114,10 @@ class Pool:
         body: bytes = b"",
         timeout: float = 60,
     ) -> tuple[int, dict[str, str], bytes]:
-        """Send a request over an idle connection, or a new one; see `Connection.request`."""
+        """Send a request over an idle connection, or a new one; see `ServerConnection.request`."""
         with self._lock:
             connection = self._idle.pop() if self._idle else None
-        connection = connection or Connection(self.port, timeout)
+        connection = connection or ServerConnection(self.port, timeout)
         try:
             answer = connection.request(method, path, headers, body, timeout)
         except BaseException:

@@ -216,8 +216,7 @@ def main() -> NoReturn:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         from helpers.cloud.serving.tfs_model import Servable
 
-        backend = servable = Servable(base, name, version)
-        quick = not servable.batches
+        backend, quick = Servable(base, name, version), True
         sentence = f"the course's own TensorFlow Serving REST interface in Python, version {version} of the model"
     code = model_dir / "code" / (os.environ.get("SAGEMAKER_PROGRAM") or "inference.py")
     user = load(code) if code.exists() else None

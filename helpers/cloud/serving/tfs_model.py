@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ import numpy as np
 
 from helpers import gates
 from helpers.cloud.serving import tfs_json, tfs_write
-from helpers.cloud.serving.tfs_batch import Tensors, Together, is_by_row
 from helpers.cloud.serving.tfs_session import Run, prepared
 
 _PATH = re.compile(
@@ -58,16 +55,8 @@ class Servable:
             }
             for key, signature in self._signatures.items()
         }
-        self._together: dict[str, Together] = {}
         self._runs = self._prepared(base / str(version))
         self._warm_up()
-        if os.environ.get("SAGEMAKER_TFS_ENABLE_BATCHING", "false").lower() == "true":
-            self._find_batchable()
-
-    @property
-    def batches(self) -> bool:
-        """Whether requests of several threads may share a run."""
-        return bool(self._together)
 
     def _prepared(self, folder: Path) -> dict[str, Run]:
         """Signatures as runs of a session; none where the model can only be called from Python."""
@@ -99,36 +88,7 @@ class Servable:
                         flush=True,
                     )
 
-    def _find_batchable(self) -> None:
-        """Let requests share a run where rows are free in number and, by trial, do not touch one another."""
-        random = np.random.default_rng(0)
-        for key, signature in self._signatures.items():
-            inputs = signature.structured_input_signature[1]
-            outputs = signature.structured_outputs
-            if not all(
-                s.shape.rank and s.shape[0] is None for s in [*inputs.values(), *outputs.values()]
-            ):
-                continue
-            if not inputs or self._tf.string in {spec.dtype for spec in inputs.values()}:
-                continue
-            call = partial(self._call, key)
-            trial: list[dict[str, np.ndarray]] = [{}, {}]
-            for name, spec in inputs.items():
-                for place, rows in enumerate((1, 2)):
-                    shape = (rows, *(size or 1 for size in spec.shape.as_list()[1:]))
-                    values = (
-                        random.normal(size=shape)
-                        if spec.dtype.is_floating
-                        else np.full(shape, place)
-                    )
-                    trial[place][name] = values.astype(self._specs[key][name])
-            try:
-                if is_by_row(call, *trial):
-                    self._together[key] = Together(call)
-            except (self._tf.errors.OpError, ValueError, TypeError) as failed:
-                print(f"requests to {key} run one by one: a trial failed, {failed}", flush=True)
-
-    def _call(self, key: str, arrays: Tensors) -> dict[str, np.ndarray]:
+    def _call(self, key: str, arrays: tfs_json.Tensors) -> dict[str, np.ndarray]:
         run = self._runs.get(key)
         if run is not None:
             with contextlib.suppress(self._tf.errors.OpError, ValueError, TypeError, KeyError):
@@ -155,8 +115,7 @@ class Servable:
             raise ValueError(f'Serving signature name: "{key}" not found in signature def')
         arrays, by_row = tfs_json.tensors(document, self._specs[key])
         try:
-            together = self._together.get(key)
-            outputs = together(arrays) if together else self._call(key, arrays)
+            outputs = self._call(key, arrays)
         except (self._tf.errors.InvalidArgumentError, ValueError, TypeError) as wrong:
             raise ValueError(_serving_text(getattr(wrong, "message", str(wrong)))) from wrong
         return tfs_write.rows(outputs) if by_row else tfs_write.columns(outputs)

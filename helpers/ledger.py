@@ -1,8 +1,7 @@
 """The scoreboard: every number the course reports, with the protocol it was measured under.
 
-A chapter records what it measured; the records of this kernel make its scoreboard. Where
-``COURSE_LEDGER`` names a folder they are also written there, one JSON file per notebook and
-chapter, which the tests read.
+A chapter records what it measured; the records of this kernel make its scoreboard. If
+``COURSE_LEDGER`` names a folder, they are also written there as JSON, which the tests read.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Record(Protocol):
     k : int or None
         Cut-off of a ranking metric.
     low, high : float or None
-        95 % interval, where one was computed.
+        95 % interval, if one was computed.
     seconds, peak_mb : float or None
         Time and memory of training on the machine that ran it; never part of a stored output.
     """
@@ -196,7 +195,7 @@ def scoreboard(chapter: str) -> pd.DataFrame:
 
 
 def _write(chapter: str) -> None:
-    """Write a chapter's records to this notebook's file, where there is a folder for them."""
+    """Write a chapter's records to this notebook's file, if there is a folder for them."""
     if folder := os.environ.get("COURSE_LEDGER"):
         path = Path(folder) / f"{Path.cwd().name}-{chapter}.json"
         files.write(path, json.dumps([asdict(r) for r in records(chapter)], indent=1))

@@ -93,7 +93,7 @@ class House:
         return (f"{module}.{name}", "") if f"{module}.{name}" in self.modules else None
 
     def import_graph(self) -> dict[str, set[str]]:
-        """Which files each file imports, inside functions too, but not for type checking alone."""
+        """Which files each file imports: inside functions, and for type checking, too."""
         graph = {}
         for module in self.modules.values():
             found = {self.file_of(source, name) for _, source, name in module.imports()}
@@ -157,7 +157,9 @@ class House:
                 return True
         return False
 
-    def used(self, callers: list[Path], words: str, roots: set[str]) -> set[Symbol]:
+    def used(
+        self, callers: list[Path], words: str, roots: set[str], awaited: set[Symbol]
+    ) -> set[Symbol]:
         """Every symbol that callers, or something that they use, refer to.
 
         ``words`` is text in which a dotted name or a call counts; ``roots`` are modules of the
@@ -165,7 +167,7 @@ class House:
         """
         live: set[Symbol] = set()
         asked: set[str] = set()
-        queue: list[Symbol] = []
+        queue: list[Symbol] = sorted(awaited)
 
         def add(found: tuple[set[Symbol], set[str]]) -> None:
             queue.extend(found[0])

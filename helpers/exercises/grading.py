@@ -213,7 +213,8 @@ class Quiz(Exercise):
             A letter chosen in code; it is checked and preselected.
         """
         import ipywidgets as widgets
-        from IPython.display import display
+
+        from helpers.interactive import show_widget
 
         result = self.check(choice)
         buttons = widgets.RadioButtons(  # their labels are text and nothing else
@@ -232,19 +233,8 @@ class Quiz(Exercise):
         box = widgets.VBox([widgets.HTML(value=question), buttons, feedback])
         items = "".join(f"<li>{o}) {with_code(text)}</li>" for o, text in self.options.items())
         plain = [self.question, *(f"  {o}) {text}" for o, text in self.options.items())]
-        display(
-            {
-                "application/vnd.jupyter.widget-view+json": {
-                    "version_major": 2,
-                    "version_minor": 0,
-                    "model_id": box.model_id,
-                },
-                "text/html": f'<p>{question}</p><ul style="list-style:none">{items}</ul>'
-                + result._repr_html_(),
-                "text/plain": "\n".join([*plain, repr(result)]),
-            },
-            raw=True,
-        )
+        static = f'<p>{question}</p><ul style="list-style:none">{items}</ul>'
+        show_widget(box, html=static + result._repr_html_(), text="\n".join([*plain, repr(result)]))
 
 
 def _letter(choice: Any) -> str:

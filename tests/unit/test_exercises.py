@@ -13,6 +13,7 @@ from pathlib import Path
 import ipywidgets as widgets
 import pytest
 
+from helpers import interactive
 from helpers.book import ROOT
 from helpers.exercises import (
     Exercise,
@@ -192,7 +193,7 @@ def test_quiz(quiz):
 def test_quiz_buttons_check_and_remember_and_code_is_shown_as_code(home, monkeypatch, quiz):
     shown, buttons, texts = [], [], []
     radio, text = widgets.RadioButtons, widgets.HTML
-    monkeypatch.setattr("IPython.display.display", lambda data, **k: shown.append(data))
+    monkeypatch.setattr(interactive, "display", lambda data, **k: shown.append(data))
     monkeypatch.setattr(
         widgets, "RadioButtons", lambda **k: buttons.append(radio(**k)) or buttons[-1]
     )

@@ -51,10 +51,11 @@ def show_widget(box: widgets.Widget, **instead: str) -> None:
         Shown elsewhere: ``text``, which nbval compares, and ``html`` or ``png`` (in base 64).
     """
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    kinds = {"text": "text/plain", "html": "text/html", "png": "image/png"}
-    data = {kinds[name]: content for name, content in instead.items()}
+    data: dict[str, Any] = {"application/vnd.jupyter.widget-view+json": view}
+    for name, kind in {"text": "text/plain", "html": "text/html", "png": "image/png"}.items():
+        if name in instead:
+            data[kind] = instead[name]
     details = {"image/png": {"alt": instead["text"]}} if "png" in instead else {}
-    data = {"application/vnd.jupyter.widget-view+json": view, **data}
     display(data, metadata=details, raw=True)
 
 

@@ -174,13 +174,11 @@ def scoreboard(chapter: str) -> pd.DataFrame:
     LookupError
         The chapter recorded nothing yet.
     """
-    rows: dict[tuple[object, ...], dict[str, object]] = {}
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
     for r in records(chapter):
-        seed = "-" if r.seed is None else str(r.seed)
-        protocol = {"dataset": r.dataset, "split": r.split, "candidates": r.candidates}
-        row = rows.setdefault(
-            (r.model, *protocol.values(), seed), {"model": r.model, **protocol, "seed": seed}
-        )
+        place = {"model": r.model, "dataset": r.dataset, "split": r.split}
+        place |= {"candidates": r.candidates, "seed": "-" if r.seed is None else str(r.seed)}
+        row = rows.setdefault(tuple(place.values()), place)
         text = f"{r.value:.3f}"
         if r.low is not None and r.high is not None:
             text += f" [{r.low:.3f}, {r.high:.3f}]"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
-import ipywidgets as widgets
+import numpy as np
 import pytest
 
 from helpers import interactive
@@ -127,31 +126,32 @@ def test_time_limit_in_another_thread():
     thread.start()
     thread.join(20)
     assert caught == ["ended"]
-    with pytest.raises(ValueError, match="positive"), time_limit(0):
-        pass
 
 
-def test_numbers_in_an_answer_or_a_sentence_that_says_what_it_is():
-    assert number([[2]], "f") == 2.0
+class Silent(float):
+    @property
+    def shape(self):
+        raise AssertionError("asked only to describe a failure")
+
+
+def test_numbers_in_an_answer():
+    assert number([[2]], "f") == number(Silent(2), "f") == 2.0
     assert numbers([1, 2], "f", (2,)).tolist() == [1.0, 2.0]
-    for call, words in (
-        (lambda: number("x", "f", "stars"), "`f` returned a str, expected one number: stars."),
-        (lambda: number(numbers([1, 2], "f", (2,)), "f"), "an array of shape (2,)"),
-        (lambda: numbers([1, 2], "f", (3,)), "the shape (2,), expected (3,)"),
-        (lambda: numbers("x", "f", ()), "returned a str, expected numbers"),
-    ):
-        with pytest.raises(NotYet) as error:
-            call()
-        assert words in str(error.value)
 
 
-def test_a_right_number_costs_no_failure_text():
-    class Silent(float):
-        @property
-        def shape(self):
-            raise AssertionError("asked only to describe a failure")
-
-    assert number(Silent(2), "f") == 2.0
+@pytest.mark.parametrize(
+    "read, value, words",
+    [
+        (lambda v: number(v, "f", "stars"), "x", "`f` returned a str, expected one number: stars."),
+        (lambda v: number(v, "f"), np.ones(2), "an array of shape (2,), expected one number."),
+        (lambda v: numbers(v, "f", (3,)), [1, 2], "`f` returned the shape (2,), expected (3,)."),
+        (lambda v: numbers(v, "f", ()), "x", "`f` returned a str, expected numbers."),
+    ],
+)
+def test_what_is_not_the_number_asked_for_is_described(read, value, words):
+    with pytest.raises(NotYet) as error:
+        read(value)
+    assert words in str(error.value)
 
 
 def test_messages_are_escaped_html_and_plain_text(q):
@@ -161,12 +161,9 @@ def test_messages_are_escaped_html_and_plain_text(q):
     assert repr(result).startswith("99.1 EXCEPTION:")
 
 
-def test_hints_come_in_order_and_stay(q):
+def test_hints_come_in_order_and_the_course_goes_on(q, capsys):
     assert [q.hint().text for _ in range(3)] == ["double it", "2 * x", "2 * x"]
-    assert "hint 1 of 2" not in repr(q.hint())
-
-
-def test_use_goes_on_with_the_right_one(q, capsys):
+    assert "hint 2 of 2" in repr(q.hint())
     assert q.use(twice) is twice
     assert capsys.readouterr().out == ""
     assert q.use(lambda x: x) is q.reference
@@ -191,23 +188,21 @@ def test_quiz(quiz):
 
 
 def test_quiz_buttons_check_and_remember_and_code_is_shown_as_code(home, monkeypatch, quiz):
-    shown, buttons, texts = [], [], []
-    radio, text = widgets.RadioButtons, widgets.HTML
-    monkeypatch.setattr(interactive, "display", lambda data, **k: shown.append(data))
-    monkeypatch.setattr(
-        widgets, "RadioButtons", lambda **k: buttons.append(radio(**k)) or buttons[-1]
-    )
-    monkeypatch.setattr(widgets, "HTML", lambda **k: texts.append(text(**k)) or texts[-1])
+    shown = []
+    monkeypatch.setattr(interactive, "show_widget", lambda box, **k: shown.append((box, k)))
     quiz.ask(...)
-    question = "<strong>Is <code>a &lt; b</code>?</strong>"
-    assert question in shown[0]["text/html"]
-    assert "<li>a) <code>True</code></li>" in shown[0]["text/html"]
-    assert any(w.value == question for w in texts)
-    assert buttons[0].value is None
-    buttons[0].value = "a"
+    (box, instead), *_ = shown
+    title, buttons, feedback = box.children
+    assert title.value == "<strong>Is <code>a &lt; b</code>?</strong>"
+    assert title.value in instead["html"]
+    assert "<li>a) <code>True</code></li>" in instead["html"]
+    assert instead["text"].startswith("Is `a < b`?\n  a) `True`\n  b) no\n99.q1 NOT ATTEMPTED: ")
+    assert buttons.value is None
+    buttons.value = "a"
     assert not home.exists()
-    buttons[0].value = "b"
-    assert "99.q1" in stored(home)
+    assert "this is not it" in feedback.value
+    buttons.value = "b"
+    assert stored(home) == ["99.q1"]
 
 
 def test_unknown_exercise_names_those_that_exist():
@@ -259,13 +254,6 @@ def test_read_only_home_loses_progress_not_the_lesson(home, q, monkeypatch):
     assert result.outcome is Outcome.PASS
     assert "not on disk" in result.text
     assert "99.1" in done(), "this kernel still knows"
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root writes everywhere")
-def test_read_only_folder(home, q):
-    home.parent.mkdir()
-    home.parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    assert q.check(twice).outcome is Outcome.PASS
 
 
 def test_empty_variable_keeps_nothing(home, monkeypatch, q):

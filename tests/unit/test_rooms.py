@@ -6,6 +6,9 @@ Lines of at most 100 characters are ruff's to check (E501).
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -16,22 +19,11 @@ import pytest
 from helpers.book import ROOT
 from tests.house import FUNCTION, House
 
-#: Rooms and the lines they may have together. A room imports only those above it.
+MAP = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+#: the rows of the table of rooms: their names, and the lines they may have together ("–": any)
 ROOMS = [
-    (["files"], 150),
-    (["data"], 1_000),
-    (["gates"], 250),
-    (["metrics"], 600),
-    (["sampling"], 500),
-    (["models"], 3_850),
-    (["knn"], 300),
-    (["planted", "shop"], 600),
-    (["plots", "interactive"], 700),
-    (["exercises"], 650),  # without the checks
-    (["ledger"], 200),
-    (["events"], 650),
-    (["cloud"], None),  # until its own issue
-    (["book", "runner", "__main__"], 1_350),
+    (re.findall(r"`(\w+)(?:\.py|/)`", rooms), int(lines.replace(",", "").replace("–", "99999")))
+    for rooms, lines in re.findall(r"^\| (`.*?`) \|.*\| ([\d,]+|–) \|$", MAP, re.MULTILINE)
 ]
 ORDER = [room for rooms, _ in ROOMS for room in rooms]
 #: names that later issues will use
@@ -89,7 +81,14 @@ def test_no_files_import_each_other_in_a_circle():
         pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
 
 
+def test_the_map_names_files_that_exist():
+    named = re.findall(r"`(helpers/[\w/]+(?:\.py)?)`", MAP)
+    assert len(named) > 5
+    none_of(name for name in named if not (ROOT / name).exists())
+
+
 def test_rooms_keep_their_budgets():
+    assert len(ROOMS) > 10 and {r for r in map(room_of, HOUSE.modules) if r} == set(ORDER)
     lines = Counter()
     for module in HOUSE.modules.values():
         if not is_checks(module.name):
@@ -97,7 +96,7 @@ def test_rooms_keep_their_budgets():
     none_of(
         f"{' and '.join(rooms)}: {found} lines, {budget} at most"
         for rooms, budget in ROOMS
-        if budget is not None and (found := sum(lines[room] for room in rooms)) > budget
+        if (found := sum(lines[room] for room in rooms)) > budget
     )
 
 
@@ -140,9 +139,7 @@ def test_every_public_name_is_used():
     Tests alone keep nothing alive, nor does a re-export.
     """
     callers = [p for folder in CALLERS for p in (ROOT / folder).rglob("*.py")]
-    words = "".join(
-        (ROOT / f"{n}.md").read_text(encoding="utf-8") for n in ("README", "CONTRIBUTING")
-    )
+    words = MAP + (ROOT / "README.md").read_text(encoding="utf-8")
     roots = {m for m in HOUSE.modules if is_cloud(m) or is_checks(m) or m == "helpers.__main__"}
     public = {s for m in HOUSE.modules.values() if m.name not in roots for s in HOUSE.public(m)}
     awaited = {s for s in public if s[1] in AWAITED}
@@ -153,6 +150,24 @@ def test_every_public_name_is_used():
         for module, name in sorted(unused)
         if "." not in name or (module, name.split(".")[0]) not in unused
     )
+
+
+def test_names_used_by_nothing_but_tests_and_each_other_are_found(tmp_path):
+    for name, text in {
+        "helpers/__init__.py": "",
+        "helpers/room/__init__.py": "from .file import dead, used",
+        "helpers/room/file.py": "def used(): return _own()\ndef _own(): return needed()\n"
+        "def needed(): ...\ndef dead(): return dead_too()\ndef dead_too(): ...\n"
+        "class Kept:\n    def asked(self): ...\n    def never(self): ...\n",
+        "solutions/01.py": "from helpers import room\nfrom helpers.room.file import Kept\n"
+        "room.used()\nKept().asked()\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    house = House(tmp_path)
+    public = {s for m in house.modules.values() for s in house.public(m)}
+    used = house.used([tmp_path / "solutions/01.py"], "", set(), set())
+    assert {name for _, name in public - used} == {"dead", "dead_too", "Kept.never"}
 
 
 def test_model_servers_and_algorithms_know_nothing_of_the_service():
@@ -169,6 +184,17 @@ def test_a_room_names_all_its_files(room):
         p.stem for p in folder.glob("*.py") if p.stem != "__init__" and f"`{p.stem}`" not in words
     ]
     assert not missing, f"{room}/__init__.py should say what {missing} hold"
+
+
+def test_examples_in_docstrings_are_true():
+    examples, failed = 0, []
+    for name, module in HOUSE.modules.items():
+        if ">>>" in module.path.read_text(encoding="utf-8"):
+            result = doctest.testmod(importlib.import_module(name))
+            examples += result.attempted
+            failed += [name] * bool(result.failed)
+    assert examples
+    none_of(failed)
 
 
 def run(code):

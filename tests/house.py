@@ -25,34 +25,44 @@ def targets_of(statement: ast.stmt) -> list[str]:
 
 
 class Module:
-    """One parsed file, with what its names mean."""
+    """One parsed file: what it defines, what it imports, and what runs on import."""
 
     def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name, self.package = path, name, path.name == "__init__.py"
+        self.path, self.name = path, name
         self.tree = ast.parse(path.read_text(encoding="utf-8"))
-        self.definitions: dict[str, list[ast.AST]] = defaultdict(list)
-        self.top: list[ast.stmt] = []  # runs on import, defines nothing
+        self.definitions: dict[str, list[ast.AST]] = defaultdict(list)  # "Class.method", too
+        self.bases: dict[str, list[ast.expr]] = {}  # of each class
+        self.top: list[ast.AST] = []  # runs on import, defines nothing
         for statement in self.tree.body:
-            if isinstance(statement, FUNCTION | ast.ClassDef):
+            if isinstance(statement, ast.ClassDef):
+                self._add_class(statement)
+            elif isinstance(statement, FUNCTION):
                 self.definitions[statement.name].append(statement)
-            elif targets_of(statement):
-                for name in targets_of(statement):
-                    self.definitions[name].append(statement)
+            elif names := targets_of(statement):
+                for target in names:
+                    self.definitions[target].append(statement)
             elif not isinstance(statement, ast.Import | ast.ImportFrom):
                 self.top.append(statement)
 
-    def imports(self, tree: ast.AST | None = None) -> Iterator[tuple[str, str, str | None]]:
+    def _add_class(self, node: ast.ClassDef) -> None:
+        self.bases[node.name] = node.bases
+        self.definitions[node.name] += [*node.bases, *node.keywords, *node.decorator_list]
+        for part in node.body:
+            method = isinstance(part, FUNCTION) and not part.name.startswith("_")
+            self.definitions[f"{node.name}.{part.name}" if method else node.name].append(part)
+
+    def imports(self) -> Iterator[tuple[str, str, str | None]]:
         """Yield (local name, module, name in it or None) of every import, nested ones included."""
-        for node in ast.walk(tree or self.tree):
+        for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    whole = alias.asname or alias.name.split(".")[0]
-                    yield whole, alias.name if alias.asname else alias.name.split(".")[0], None
-                    if not alias.asname:
-                        yield "", alias.name, None
+                    first = alias.name.split(".")[0]
+                    yield (alias.asname, alias.name, None) if alias.asname else (first, first, None)
+                    yield "", alias.name, None
             elif isinstance(node, ast.ImportFrom):
                 parts = self.name.split(".")
-                base = parts[: len(parts) - node.level + self.package] if node.level else []
+                keep = len(parts) - node.level + (self.path.name == "__init__.py")
+                base = parts[:keep] if node.level else []
                 module = ".".join([*base, *([node.module] if node.module else [])])
                 for alias in node.names:
                     yield alias.asname or alias.name, module, alias.name
@@ -128,32 +138,17 @@ class House:
                     symbols.add((str(node.value), ""))  # python -m helpers.room.file
         return symbols, attributes
 
-    def public(self, module: Module) -> Iterator[Symbol]:
-        """Yield the public names a file defines, methods among them."""
-        for name, nodes in module.definitions.items():
-            if name.startswith("_"):
-                continue
-            yield module.name, name
-            for node in nodes:
-                if isinstance(node, ast.ClassDef) and not self._foreign(module, node):
-                    for part in node.body:
-                        if isinstance(part, FUNCTION) and not part.name.startswith("_"):
-                            yield module.name, f"{name}.{part.name}"
+    def public(self, module: Module) -> set[Symbol]:
+        """The public names that a file defines, methods among them."""
+        return {(module.name, name) for name in module.definitions if not name.startswith("_")}
 
-    def _foreign(self, module: Module, node: ast.ClassDef) -> bool:
+    def _foreign(self, place: str, name: str) -> bool:
         """Whether a class inherits from one of another package, which may call its methods."""
-        for base in node.bases:
-            if isinstance(base, ast.Name) and base.id in {"Protocol", "ABC", "object"}:
-                continue
+        module = self.modules[place]
+        for base in module.bases.get(name, []):
             symbols, _ = self.references(module, [base])
-            for place, name in symbols:
-                parents = self.modules[place].definitions.get(name, []) if name else []
-                if any(
-                    isinstance(p, ast.ClassDef) and self._foreign(self.modules[place], p)
-                    for p in parents
-                ):
-                    return True
-            if not symbols:
+            ours = isinstance(base, ast.Name) and base.id in {"Protocol", "ABC"}
+            if not ours and (not symbols or any(self._foreign(*symbol) for symbol in symbols)):
                 return True
         return False
 
@@ -169,64 +164,34 @@ class House:
         asked: set[str] = set()
         queue: list[Symbol] = sorted(awaited)
 
-        def add(found: tuple[set[Symbol], set[str]]) -> None:
-            queue.extend(found[0])
-            asked.update(found[1])
+        def add(module: Module, trees: list[ast.AST]) -> None:
+            symbols, attributes = self.references(module, trees)
+            queue.extend(symbols)
+            asked.update(attributes)
 
         for path in callers:
-            outside = Module(path, path.relative_to(self.root).with_suffix("").as_posix())
-            add(self.references(outside, [outside.tree]))
-        for name in roots:
-            add(self.references(self.modules[name], [self.modules[name].tree]))
+            outside = Module(path, path.stem)
+            add(outside, [outside.tree])
         for module in self.modules.values():
-            add(self.references(module, module.top))
-        for name in re.findall(r"\.(\w+)`|(\w+)\(", words):
-            mentioned = name[0] or name[1]
+            add(module, [module.tree] if module.name in roots else module.top)
+        for mentioned in {a or b for a, b in re.findall(r"\.(\w+)`|(\w+)\(", words)}:
             asked.add(mentioned)
-            queue.extend(
+            queue += [
                 (m.name, mentioned) for m in self.modules.values() if mentioned in m.definitions
-            )
-        while True:
-            while queue:
-                symbol = queue.pop()
-                if symbol in live:
-                    continue
+            ]
+        while queue:
+            symbol = queue.pop()
+            if symbol not in live:
                 live.add(symbol)
                 module = self.modules[symbol[0]]
-                add(self.references(module, self._body(module, symbol[1])))
-            waiting = [
-                s
-                for m in self.modules.values()
-                for s in self._methods(m)
-                if s not in live and (s[0], s[1].split(".")[0]) in live
-                if s[1].split(".")[1] in asked
-            ]
-            if not waiting:
-                return live
-            queue.extend(waiting)
+                add(module, module.definitions.get(symbol[1], []))
+            if not queue:  # methods that something asks for, of classes that something uses
+                queue += [s for s in self._methods() - live if self._asked(s, live, asked)]
+        return live
 
-    def _methods(self, module: Module) -> Iterator[Symbol]:
-        return (s for s in self.public(module) if "." in s[1])
+    def _methods(self) -> set[Symbol]:
+        return {s for m in self.modules.values() for s in self.public(m) if "." in s[1]}
 
-    def _body(self, module: Module, name: str) -> list[ast.AST]:
-        """The code that using a symbol uses: a class without its public methods, a method alone."""
-        if not name:
-            return []
-        outer, _, inner = name.partition(".")
-        methods = {s[1] for s in self._methods(module)}
-        found: list[ast.AST] = []
-        for node in module.definitions[outer]:
-            if isinstance(node, ast.ClassDef):
-                parts = [p for p in node.body if isinstance(p, FUNCTION)]
-                if inner:
-                    found += [p for p in parts if p.name == inner]
-                else:
-                    found += [*node.bases, *node.keywords, *node.decorator_list]
-                    found += [
-                        p
-                        for p in node.body
-                        if not (isinstance(p, FUNCTION) and f"{outer}.{p.name}" in methods)
-                    ]
-            elif not inner:
-                found.append(node)
-        return found
+    def _asked(self, method: Symbol, live: set[Symbol], asked: set[str]) -> bool:
+        owner, _, name = method[1].partition(".")
+        return (method[0], owner) in live and (name in asked or self._foreign(method[0], owner))

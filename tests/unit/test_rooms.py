@@ -28,6 +28,12 @@ ROOMS = [
 ORDER = [room for rooms, _ in ROOMS for room in rooms]
 #: names that later issues will use
 AWAITED = {"time_split", "clicks_per_look", "policy_value", "read_ratings"}
+#: files in a circle until the issue of `cloud`
+CIRCLES = {
+    *(f"helpers.cloud.{name}" for name in ("aws", "connection")),
+    *(f"helpers.cloud.service.{name}" for name in ("endpoints", "live", "models")),
+    *(f"helpers.cloud.service.{name}" for name in ("operations", "plane", "usual")),
+}
 CALLERS = ("solutions", "chapters", "tests/benchmarks")
 HOUSE = House(ROOT)
 
@@ -69,12 +75,9 @@ def test_a_room_imports_only_rooms_above_it():
 
 
 def test_no_files_import_each_other_in_a_circle():
-    """Imports inside functions count. The files of `cloud` are left out until their own issue."""
-    graph = {
-        file: {other for other in others if not is_cloud(other)}
-        for file, others in HOUSE.import_graph().items()
-        if not is_cloud(file)
-    }
+    """Imports inside functions count."""
+    graph = HOUSE.import_graph()
+    graph = {file: others - CIRCLES for file, others in graph.items() if file not in CIRCLES}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

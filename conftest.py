@@ -1,14 +1,23 @@
 """Settings of every test run; the kernels that nbval starts inherit the environment set here."""
 
+import atexit
 import os
+import shutil
+import sys
 import tempfile
 
 from helpers.book import ENVIRONMENT
 
+scratch = tempfile.mkdtemp(prefix="course-tests-")
+atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 os.environ.update({k: v for k, v in ENVIRONMENT.items() if k != "PYTEST_CURRENT_TEST"})
-os.environ.setdefault("COURSE_LEDGER", tempfile.mkdtemp(prefix="ledger-"))
-os.environ["IPYTHONDIR"] = tempfile.mkdtemp(
-    prefix="ipython-"
-)  # not the reader's own start-up files
+os.environ.setdefault("COURSE_LEDGER", f"{scratch}/ledger")
+os.environ["IPYTHONDIR"] = f"{scratch}/ipython"  # not the reader's own start-up files
 
 pytest_plugins = ["tests.measure"]
+
+
+def pytest_configure(config):
+    """Show deprecations instead of failing where Python is not the reference's 3.11."""
+    if sys.version_info[:2] != (3, 11):
+        config.addinivalue_line("filterwarnings", "default::DeprecationWarning")

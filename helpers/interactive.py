@@ -1,38 +1,21 @@
-"""Sliders that redraw the figure of a plain function.
+"""Sliders that redraw the figure of a plain function, and figures with a text.
 
-No output widget and no JavaScript of ours: the picture is an image whose bytes
-the kernel sends, so it has a text for screen readers, survives nbval, and a
-reader without a kernel sees its first state.
+There is no output widget and no JavaScript: the kernel sends the bytes of an image. So it has a
+text for screen readers, nbval can compare it, and a reader without a kernel sees its first state.
 """
 
 from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
-import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
 
-_DPI = 80
-
-
-def _png(figure: Figure) -> bytes:
-    """Return a figure as PNG bytes that do not name the library that wrote them."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
-    return buffer.getvalue()
-
-
-def _img(data: bytes, text: str) -> str:
-    source = base64.b64encode(data).decode()
-    alt = html.escape(text)
-    return f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{source}">'
+from helpers.plots import png
 
 
 def show(figure: Figure, *, alt: str) -> None:
@@ -41,22 +24,39 @@ def show(figure: Figure, *, alt: str) -> None:
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        It is closed afterwards, so it is not shown twice.
+        It is closed afterwards, so that it is not shown twice.
     alt : str
-        What a reader who cannot see the picture should know: the finding, not the decoration.
-        It is stored as the figure's plain text, where nbval compares it.
+        The finding, for a reader who cannot see the picture. It is stored as the figure's plain
+        text, which nbval compares.
 
     Raises
     ------
     ValueError
-        If ``alt`` is empty.
+        ``alt`` is empty.
     """
     if not alt.strip():
-        raise ValueError(
-            "show: alt is empty, expected one sentence that says what the figure shows"
-        )
-    data = base64.b64encode(_png(figure)).decode()
+        raise ValueError("show: alt is empty, expected a sentence that says what the figure shows")
+    data = base64.b64encode(png(figure)).decode()
     display({"image/png": data, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+
+
+def show_widget(box: widgets.Widget, **instead: str) -> None:
+    """Display a widget.
+
+    Parameters
+    ----------
+    box : ipywidgets widget
+        Shown where there is a kernel.
+    **instead
+        Shown elsewhere: ``text``, which nbval compares, and ``html`` or ``png`` (in base 64).
+    """
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    data: dict[str, Any] = {"application/vnd.jupyter.widget-view+json": view}
+    for name, kind in {"text": "text/plain", "html": "text/html", "png": "image/png"}.items():
+        if name in instead:
+            data[kind] = instead[name]
+    details = {"image/png": {"alt": instead["text"]}} if "png" in instead else {}
+    display(data, metadata=details, raw=True)
 
 
 def explore(
@@ -75,25 +75,24 @@ def explore(
     alt : callable
         Takes the same values and returns the text for a screen reader.
     live : bool
-        Redraw while a slider is dragged; for figures that take well under 100 ms.
+        Redraw while a slider is dragged; for figures that take less than 100 ms.
     **controls : ipywidgets widget
         One for each argument of ``draw``; a control without a description gets its name.
 
     Raises
     ------
     TypeError
-        If a control is not a widget with a value.
+        A control is not a widget with a value.
 
     Notes
     -----
-    A value for which ``draw`` raises leaves the last picture and shows the
-    error's sentence in its place under it: moving on mends it.
+    If ``draw`` raises for a value, the last picture stays and the error's sentence is shown under
+    it until the control moves again.
     """
     for name, control in controls.items():
         if not hasattr(control, "value") or not hasattr(control, "observe"):
-            raise TypeError(
-                f"explore: {name} is a {type(control).__name__}, expected a widget such as IntSlider"
-            )
+            given = f"{name} is a {type(control).__name__}"
+            raise TypeError(f"explore: {given}, expected a widget such as IntSlider")
         if not control.description:
             control.description = name
         if hasattr(control, "continuous_update"):
@@ -104,58 +103,41 @@ def explore(
             control.layout.width = "min(32em, 95%)"
     picture, problem = widgets.HTML(), widgets.HTML()
 
-    def values() -> dict[str, Any]:
-        return {name: control.value for name, control in controls.items()}
-
-    def redraw() -> bytes:
-        now = values()
-        data = _png(draw(**now))
-        picture.value = _img(data, alt(**now))
+    def redraw() -> tuple[str, str]:
+        now = {name: control.value for name, control in controls.items()}
+        data, text = base64.b64encode(png(draw(**now))).decode(), alt(**now)
+        source = f'src="data:image/png;base64,{data}"'
+        picture.value = f'<img alt="{html.escape(text)}" style="max-width:100%" {source}>'
         problem.value = ""
-        return data
+        return data, text
 
     def on_change(change: dict[str, Any]) -> None:
         try:
             redraw()
         except Exception as error:  # shown to the learner, who can move on
-            problem.value = f"<p>{html.escape(f'{type(error).__name__}: {error}')}</p>"
+            problem.value = _sentence(error)
 
-    first, text = redraw(), alt(**values())
+    first, text = redraw()
     for control in controls.values():
         control.observe(on_change, "value")
-    box = widgets.VBox([*controls.values(), picture, problem])
-    display(
-        {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": box.model_id,
-            },
-            "image/png": base64.b64encode(first).decode(),
-            "text/plain": text,
-        },
-        metadata={"image/png": {"alt": text}},
-        raw=True,
-    )
+    show_widget(widgets.VBox([*controls.values(), picture, problem]), png=first, text=text)
 
 
 def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widgets.Text) -> None:
-    """Answer below a text box at every key, with a piece of HTML.
-
-    For answers that must come as fast as somebody types: no figure is drawn.
+    """Answer below a text box at every key, with HTML: fast enough for somebody who types.
 
     Parameters
     ----------
     reply : callable
-        Takes the text typed so far and returns HTML; what came from outside must be escaped in it.
+        Takes the text typed so far and returns HTML, in which foreign text must be escaped.
     alt : callable
         Takes the same text and returns the answer as plain text, which nbval compares.
     box : ipywidgets.Text
-        What is typed into; its value gives the first answer.
+        The text box; its value gives the first answer.
 
     Notes
     -----
-    A text for which ``reply`` raises shows the error's sentence; typing on mends it.
+    If ``reply`` raises for a text, the error's sentence is shown until the text changes.
     """
     shown = widgets.HTML(reply(box.value))
 
@@ -163,20 +145,12 @@ def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widge
         try:
             shown.value = reply(change["new"])
         except Exception as error:  # shown to the learner, who can type on
-            shown.value = f"<p>{html.escape(f'{type(error).__name__}: {error}')}</p>"
+            shown.value = _sentence(error)
 
     box.continuous_update = True
     box.observe(on_change, "value")
-    view = widgets.VBox([box, shown])
-    display(
-        {
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": view.model_id,
-            },
-            "text/html": shown.value,
-            "text/plain": alt(box.value),
-        },
-        raw=True,
-    )
+    show_widget(widgets.VBox([box, shown]), html=shown.value, text=alt(box.value))
+
+
+def _sentence(error: Exception) -> str:
+    return f"<p>{html.escape(f'{type(error).__name__}: {error}')}</p>"

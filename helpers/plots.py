@@ -1,7 +1,8 @@
-"""Figures that are used twice or more, and the look they share."""
+"""Figures that chapters share, their common look, and a figure as PNG bytes."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
-#: Okabe and Ito's palette: apart for every common kind of color vision
+#: Okabe and Ito's palette: told apart with every common kind of color vision
 PALETTE = {
     "blue": "#0072B2",
     "orange": "#E69F00",
@@ -30,7 +31,7 @@ PALETTE = {
 
 
 def style() -> None:
-    """Set the look of figures and tables: readable at half size, safe for color-blind readers, uncut."""
+    """Set the look of figures and tables: readable at half size, safe for color-blind readers."""
     pd.set_option("display.max_colwidth", 120)
     pd.set_option("display.width", 110)
     mpl.rcParams.update(
@@ -52,6 +53,14 @@ def style() -> None:
             ),
         }
     )
+
+
+def png(figure: Figure) -> bytes:
+    """Close a figure and return it as PNG bytes, which do not name the library that wrote them."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
 
 
 def short(title: str, width: int = 24) -> str:
@@ -107,11 +116,11 @@ def tables(values: Mapping[str, np.ndarray], title: str, *, top: float) -> Figur
     Parameters
     ----------
     values : mapping of str to numpy.ndarray
-        Title to a table of (users, films) numbers; nan becomes a question mark.
+        Title of a table to its numbers, shape (users, films); nan becomes a question mark.
     title : str
-        Over all of them.
+        Title of the figure.
     top : float
-        The number that gets the brightest color; 0 gets the darkest.
+        The number with the brightest color; 0 has the darkest.
 
     Returns
     -------
@@ -136,7 +145,7 @@ def tables(values: Mapping[str, np.ndarray], title: str, *, top: float) -> Figur
 
 
 def loss_curves(histories: Mapping[str, pd.DataFrame], *, level: float, level_name: str) -> Figure:
-    """Draw training and test RMSE by epoch, a panel a model, on one logarithmic scale.
+    """Draw training and test RMSE by epoch, one panel per model, on one logarithmic scale.
 
     Parameters
     ----------
@@ -145,7 +154,7 @@ def loss_curves(histories: Mapping[str, pd.DataFrame], *, level: float, level_na
     level : float
         RMSE of the model to beat, drawn as a line.
     level_name : str
-        What the legend calls it.
+        Its name in the legend.
 
     Returns
     -------
@@ -173,13 +182,13 @@ _BOX = {"boxstyle": "round,pad=0.4", "edgecolor": PALETTE["grey"]}
 def network(symbol_json: str) -> Figure:
     """Draw an MXNet symbol from left to right; the same symbol always gives the same picture.
 
-    What ``mx.viz.plot_network`` draws with Graphviz. Parameters have no box of their own, as there: they
+    As in ``mx.viz.plot_network``, which needs Graphviz, parameters have no box of their own: they
     belong to the layer that uses them.
 
     Parameters
     ----------
     symbol_json : str
-        What ``symbol.tojson()`` returns.
+        The symbol, from ``symbol.tojson()``.
 
     Returns
     -------
@@ -259,7 +268,7 @@ def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
     ----------
     places : numpy.ndarray, shape (n, 2)
     names : numpy.ndarray of str, shape (n,)
-        The first are the likeliest to be written out.
+        A name is left out if it would touch one before it.
     title : str
 
     Returns
@@ -292,14 +301,14 @@ def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
 
 
 def lines(series: Mapping[str, tuple[Any, Any]], **labels: Any) -> Figure:
-    """Draw named curves, each with a dash of its own, so that color is not needed to tell them apart.
+    """Draw named curves, each with its own dash, so that they are told apart without color.
 
     Parameters
     ----------
     series : mapping of str to tuple
         Name of a curve to its places on both axes.
     **labels
-        What ``Axes.set`` takes: ``title``, ``xlabel``, ``ylabel``, ``ylim``, ``xscale`` and so on.
+        Arguments of ``Axes.set``, such as ``title``, ``xlabel``, ``ylim`` and ``xscale``.
 
     Returns
     -------

@@ -296,9 +296,9 @@ print(f"everyone their own mean: RMSE {metrics.rmse(predicted_by_user, stars):.3
 # each chapter is made from it. A number without its protocol is refused.
 
 # %%
-protocol = {"chapter": "00", "metric": "RMSE", "dataset": ratings.name, "split": split.name}
-ledger.record(model="global mean", value=metrics.rmse(predicted, stars), **protocol)
-ledger.record(model="user mean", value=metrics.rmse(predicted_by_user, stars), **protocol)
+protocol = ledger.Protocol(chapter="00", dataset=ratings.name, split=split.name)
+for name, guess in (("global mean", predicted), ("user mean", predicted_by_user)):
+    ledger.record(protocol, model=name, metric="RMSE", value=metrics.rmse(guess, stars))
 ledger.scoreboard("00")
 
 # %%

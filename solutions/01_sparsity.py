@@ -784,9 +784,9 @@ for seed in errors.index:
     test = split.test.frame
     for name, fit in models.items():
         errors.loc[seed, name] = metrics.rmse(fit(split.train)[test["item"]], test["rating"])
-protocol = {"chapter": "01", "metric": "RMSE", "dataset": ratings.name, "split": "random 80/20, seed 0"}
+protocol = ledger.Protocol(chapter="01", dataset=ratings.name, split="random 80/20, seed 0")
 for name in models:
-    ledger.record(model=name, value=errors.loc[0, name], **protocol)
+    ledger.record(protocol, model=name, metric="RMSE", value=errors.loc[0, name])
 print(
     "each better than the one before, in every split:", (errors.diff(axis=1).iloc[:, 1:] < 0).all(axis=None)
 )

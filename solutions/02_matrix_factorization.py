@@ -126,9 +126,9 @@ biases = BiasModel().fit(split.train)
 guess = predict_bias(biases.mean, biases.user_bias, biases.item_bias, test_users, test_items)
 rmse_of_biases = rmse(guess, test_stars)
 print(f"user + item bias: {rmse_of_biases:.3f} stars on the test set")
-protocol = {"chapter": "02", "dataset": ratings.name, "split": split.name}
+protocol = ledger.Protocol(chapter="02", dataset=ratings.name, split=split.name)
 for name, value in (("global mean", on_test), ("user + item bias", rmse_of_biases)):
-    ledger.record(model=name, metric="RMSE", value=value, **protocol)
+    ledger.record(protocol, model=name, metric="RMSE", value=value)
 
 # %% [markdown]
 # Biases know nothing of taste: they rank all films alike for everyone. That is what the product is for.
@@ -639,7 +639,7 @@ assert min(gains) > 0.003 and max(gains) < 0.01
 for name, model in (("talk's MF, 10 epochs", talk), ("biased MF, no decay", loose), ("biased MF", biased)):
     guess = model.predict(test_users, test_items)
     for metric, measure in (("RMSE", rmse), ("MAE", metrics.mae)):
-        ledger.record(model=name, metric=metric, value=measure(guess, test_stars), seed=0, **protocol)
+        ledger.record(protocol, model=name, metric=metric, value=measure(guess, test_stars), seed=0)
 
 # %% [markdown]
 # ## On the talks' own data
@@ -659,8 +659,8 @@ if hundred is not None:
     ):
         value = rmse(model.fit(theirs.train).predict(users, items), stars)
         print(f"ML-100K, {theirs.name}: {name} {value:.3f}")
-        where = {"chapter": "02", "dataset": "100k", "split": theirs.name, "seed": seed}
-        ledger.record(model=name, metric="RMSE", value=value, **where)
+        where = ledger.Protocol(chapter="02", dataset="100k", split=theirs.name, seed=seed)
+        ledger.record(where, model=name, metric="RMSE", value=value)
     assert value < 0.925
 
 # %% [markdown]
@@ -801,9 +801,9 @@ if hundred is not None:
         absolute, root = metrics.mae(guess, stars), rmse(guess, stars)
         print(f"{name:5} the talk printed {printed:.3f}, mean absolute error {absolute:.3f}, RMSE {root:.3f}")
         assert abs(absolute - printed) < 0.01 < abs(root - printed)
-    where = {"chapter": "02", "model": "talk's MF, 10 epochs", "dataset": "100k", "split": u1.name, "seed": 0}
-    ledger.record(metric="RMSE", value=root, **where)
-    ledger.record(metric="MAE", value=absolute, **where)
+    where = ledger.Protocol(chapter="02", dataset="100k", split=u1.name, seed=0)
+    ledger.record(where, model="talk's MF, 10 epochs", metric="RMSE", value=root)
+    ledger.record(where, model="talk's MF, 10 epochs", metric="MAE", value=absolute)
 
 # %% [markdown]
 # **"RMSE 0.4899"** (MXNet's last published matrix factorization notebook). It averages `L2Loss`, which is half the *squared* error. Its

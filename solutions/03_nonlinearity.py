@@ -765,14 +765,16 @@ if hundred is not None:
 # ## Scoreboard
 
 # %% tags=["nbval-ignore-output"]
-protocol = {"chapter": "03", "metric": "RMSE", "dataset": ratings.name, "split": split.name}
-ledger.record(model="user + item bias", value=baseline, **protocol)
+protocol = ledger.Protocol(chapter="03", dataset=ratings.name, split=split.name)
+ledger.record(protocol, model="user + item bias", metric="RMSE", value=baseline)
 for name, values in scores.items():
     mean, low, high = paired_interval(values, np.zeros(5))
-    ledger.record(model=f"biased MF, {name}, 5 seeds", value=mean, low=low, high=high, **protocol)
+    model = f"biased MF, {name}, 5 seeds"
+    ledger.record(protocol, model=model, metric="RMSE", value=mean, low=low, high=high)
 for (layers, biases), value in grid.items():
     if not biases:
-        ledger.record(model=f"no biases, layer: {layers}", value=value, seed=0, **protocol)
+        model = f"no biases, layer: {layers}"
+        ledger.record(protocol, model=model, metric="RMSE", value=value, seed=0)
 ledger.scoreboard("03")
 
 # %% [markdown]

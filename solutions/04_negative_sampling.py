@@ -881,11 +881,10 @@ for name, order in (("in random order", rng.permutation(n)), ("in the file's ord
 # users, intervals by bootstrap.
 
 # %% tags=["nbval-ignore-output"]
+protocol = ledger.Protocol(chapter="04", dataset=ratings.name, split=last_one.name)
 for name, result in results.items():
     seed = 0 if name.startswith("MF") else None
-    ledger.record_lists(
-        result, chapter="04", model=name, dataset=ratings.name, split=last_one.name, seed=seed
-    )
+    ledger.record_lists(protocol, result.values(), model=name, seed=seed)
 ledger.scoreboard("04")
 
 # %% [markdown]

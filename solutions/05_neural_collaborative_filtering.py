@@ -679,11 +679,10 @@ print(f"no to everything, five others each: accuracy {shares(1.01, 'with five ot
 # One protocol for all; the networks and the factorization with one seed each. The benchmark has three.
 
 # %% tags=["nbval-ignore-output"]
+protocol = ledger.Protocol(chapter="05", dataset=ratings.name, split=split.name)
 for name, result in results.items():
     seed = None if name in ("popularity", "EASE") else 0
-    ledger.record_lists(
-        result, chapter="05", model=name, dataset=ratings.name, split=split.name, seed=seed
-    )
+    ledger.record_lists(protocol, result.values(), model=name, seed=seed)
 ledger.scoreboard("05")
 
 # %% [markdown]

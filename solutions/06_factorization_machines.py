@@ -780,8 +780,9 @@ print("the talk's keys:", np.argwhere(row == np.amax(row)).flatten().tolist(), "
 found = {(name, ratings.name, split.name): value for name, value in board.items()}
 found |= {(name, "100k", how): value for (name, how), value in board_100k.items()}
 for (name, where, how), value in found.items():
+    protocol = ledger.Protocol(chapter="06", dataset=where, split=how)
     seed = None if name in baselines else 0
-    ledger.record(chapter="06", model=name, metric="RMSE", value=value, dataset=where, split=how, seed=seed)
+    ledger.record(protocol, model=name, metric="RMSE", value=value, seed=seed)
 ledger.scoreboard("06")
 
 # %% [markdown]

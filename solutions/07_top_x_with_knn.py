@@ -656,10 +656,9 @@ if gates.mxnet.ready("The post's way, an MXNet Module,"):
 # ## Scoreboard
 
 # %% tags=["nbval-ignore-output"]
-protocol = dict(chapter="07", dataset=ratings.name, split=split.name)
-for name, m in ((name, m) for name, found in results.items() for m in found.values()):
-    value, seed = dict(value=m.mean, low=m.interval.low, high=m.interval.high), 0 if "FM" in name else None
-    ledger.record(model=name, metric=m.metric, k=m.k, candidates=m.candidates, seed=seed, **value, **protocol)
+protocol = ledger.Protocol(chapter="07", dataset=ratings.name, split=split.name)
+for name, found in results.items():
+    ledger.record_lists(protocol, found.values(), model=name, seed=0 if "FM" in name else None)
 ledger.scoreboard("07")
 
 # %% [markdown]

@@ -708,15 +708,11 @@ print("nine answers in ten take at most 50 ms:", bool(np.quantile(seconds, 0.9) 
 # HR@10 among the held-out films of each split, for users who took one of them; intervals by bootstrap over users.
 
 # %% tags=["nbval-ignore-output"]
-learned = ("factorization", "towers")
 for name, runs in {**results, "towers, without log Q": [first["without log Q"]]}.items():
     for seed, run in enumerate(runs):
-        interval = run.interval
-        ledger.record(
-            chapter="08", model=name, metric=run.metric, k=run.k, value=run.mean, low=interval.low,
-            high=interval.high, dataset=ratings.name, split=splits[seed].name, candidates="held-out items",
-            seed=seed if name.startswith("towers") else 0 if name == "factorization" else None,
-        )  # fmt: skip
+        protocol = ledger.Protocol(chapter="08", dataset=ratings.name, split=splits[seed].name)
+        trained = seed if name.startswith("towers") else 0 if name == "factorization" else None
+        ledger.record_lists(protocol, [run], model=name, candidates="held-out items", seed=trained)
 ledger.scoreboard("08")
 
 # %% [markdown]

@@ -659,11 +659,10 @@ print(f"sparse rows, indices only: {(histories.indices.nbytes + histories.indptr
 # %% tags=["nbval-ignore-output"]
 boards = [(split, results), (last_one, single)]
 for part, found in boards:
+    protocol = ledger.Protocol(chapter="09", dataset=ratings.name, split=part.name)
     for name, by_metric in found.items():
         seed = 0 if name.startswith(("net", "Mult")) else None
-        ledger.record_lists(
-            by_metric, chapter="09", model=name, dataset=ratings.name, split=part.name, seed=seed
-        )
+        ledger.record_lists(protocol, by_metric.values(), model=name, seed=seed)
 ledger.scoreboard("09")
 
 # %% [markdown]

@@ -708,19 +708,18 @@ for day in range(3, 7):
 # Rankings: last film held out, full catalog, intervals by bootstrap. The estimates of item 0 are for the planted shop.
 
 # %% tags=["nbval-ignore-output"]
+protocol = ledger.Protocol(chapter="10", dataset="latest-small", split=split.name)
 for name, result in results.items():
-    for m in result.values():
-        ends = {"low": m.interval.low, "high": m.interval.high}
-        protocol = {"dataset": "latest-small", "split": split.name, "candidates": m.candidates}
-        seed = None if name == "popularity" else 0
-        ledger.record(
-            chapter="10", model=name, metric=m.metric, k=m.k, value=m.mean, seed=seed, **ends, **protocol
-        )
-place = {"dataset": "planted shop, seed 0", "split": "40,000 requests, 20 % explored"}
+    seed = None if name == "popularity" else 0
+    ledger.record_lists(protocol, result.values(), model=name, seed=seed)
+shop_log = ledger.Protocol(
+    chapter="10", dataset="planted shop, seed 0", split="40,000 requests, 20 % explored"
+)
 for name in ("clicks / impressions", "IPS", "IPS, self-normalized"):
     e = estimates[name]
-    ends = {"low": e.low, "high": e.high}
-    ledger.record(chapter="10", model=name, metric="click rate on top", value=e.value, **ends, **place)
+    ledger.record(
+        shop_log, model=name, metric="click rate on top", value=e.value, low=e.low, high=e.high
+    )
 ledger.scoreboard("10")
 
 # %% [markdown]

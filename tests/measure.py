@@ -45,9 +45,8 @@ class Watch:
         try:
             others = kernel.children(recursive=True)
             used = kernel.memory_info().rss
-            if (
-                used + sum(p.memory_info().rss for p in others) > row.peak_mb * 2**20
-            ):  # shares take time to add
+            most = used + sum(p.memory_info().rss for p in others)
+            if most > row.peak_mb * 2**20:  # shares take time to add
                 used += sum(map(_share, others))
             status = Path(f"/proc/{kernel.pid}/status")
             if status.exists():  # Linux keeps the kernel's own peak, between two samples too
@@ -65,7 +64,7 @@ class Watch:
 
 
 def _share(process: psutil.Process) -> int:
-    """Bytes of a process, a page that n of them have in common as an n-th: libraries are in memory once."""
+    """Return the proportional set size: shared pages divided by the processes that map them."""
     rollup = Path(f"/proc/{process.pid}/smaps_rollup")
     if not rollup.exists():
         return int(process.memory_info().rss)

@@ -12,25 +12,26 @@ In a notebook::
 
     exercise("02.q1").ask(choice)   # a quiz: buttons, or choice = "b"
     progress("02")                  # a bar for one chapter; progress() for all
+    reset("02")                     # start a chapter over
 
-The checks of chapter NN stand in ``checks_NN.py``; they see planted data only,
-never a trained model.
+The checks of chapter NN are in ``checks_NN.py``; they see planted data only, never a trained model.
 """
 
-from .api import Exercise, Quiz, exercise, exercises_of, register
-from .messages import Message, NotYet, Outcome, expect
-from .progress import Progress, progress
+from .checking import expect
+from .grading import REGION, Exercise, Quiz
+from .messages import Outcome
+from .progress_file import reset
+from .registry import exercise, exercises_of, progress, register
 
 __all__ = [
+    "REGION",
     "Exercise",
-    "Message",
-    "NotYet",
     "Outcome",
-    "Progress",
     "Quiz",
     "exercise",
     "exercises_of",
     "expect",
     "progress",
     "register",
+    "reset",
 ]

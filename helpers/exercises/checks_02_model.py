@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .answers import number, numbers
-from .api import Check
-from .messages import expect
+from .checking import expect, number, numbers
+from .grading import Check
 
 # 02.1
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .api import Exercise, Quiz, register
-from .messages import expect
+from .checking import expect
+from .grading import Exercise, Quiz
+from .registry import register
 
 
 def _array(value: Any) -> np.ndarray:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .answers import number, numbers
-from .api import Exercise, Quiz, register
-from .messages import expect
+from .checking import expect, number, numbers
+from .grading import Exercise, Quiz
+from .registry import register
 
 
 def _close(a: float, b: float) -> bool:

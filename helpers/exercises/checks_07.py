@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .api import Exercise, Quiz, register
-from .messages import NotYet, expect
+from .checking import NotYet, expect
+from .grading import Exercise, Quiz
+from .registry import register
 
 
 def _matrix(value: Any, what: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .answers import number, numbers
-from .api import Exercise, Quiz, register
-from .messages import expect
+from .checking import expect, number, numbers
+from .grading import Exercise, Quiz
+from .registry import register
 
 # 09.1
 

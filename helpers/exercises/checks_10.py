@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .answers import number
-from .api import Exercise, Quiz, register
-from .messages import expect
+from .checking import expect, number
+from .grading import Exercise, Quiz
+from .registry import register
 
 # 10.1
 

@@ -1,4 +1,4 @@
-"""What a check says: one outcome, one sentence, readable without color, trust or a screen."""
+"""Feedback of a check: one outcome and one sentence, as plain text and as escaped HTML."""
 
 from __future__ import annotations
 
@@ -27,35 +27,12 @@ _COLOR = {
 }
 
 
-class NotYet(AssertionError):
-    """Raised by a check whose expectation does not hold; the text is shown to the learner."""
-
-
-def expect(condition: object, message: str) -> None:
-    """Raise :class:`NotYet` with ``message`` unless ``condition`` holds.
-
-    Parameters
-    ----------
-    condition : object
-        What must be true. An array must be reduced to one truth value first.
-    message : str
-        What was expected of which name, without giving the answer away.
-
-    Raises
-    ------
-    NotYet
-        If the condition is false.
-    """
-    if not bool(condition):
-        raise NotYet(message)
-
-
 @dataclass(frozen=True)
 class Message:
     """One line of feedback, with an optional block of code under it.
 
-    Plain text for a terminal, a screen reader and nbval; escaped HTML with
-    inline style only (it survives an untrusted notebook) for Jupyter.
+    The plain text is for a terminal, a screen reader and nbval. The HTML has inline style only, so
+    that it survives an untrusted notebook.
     """
 
     outcome: Outcome
@@ -70,19 +47,14 @@ class Message:
 
     def _repr_html_(self) -> str:
         color = _COLOR[self.outcome]
-        text = with_code(self.text)
         code = f"<pre>{html.escape(self.code, quote=False)}</pre>" if self.code else ""
         return (
             f'<div style="border-left:4px solid {color};padding:.3em .8em">'
-            f'<strong style="color:{color}">{html.escape(self.title)}</strong> {text}{code}</div>'
+            f'<strong style="color:{color}">{html.escape(self.title)}</strong> '
+            f"{with_code(self.text)}{code}</div>"
         )
 
 
 def with_code(text: str) -> str:
-    """Return a sentence as HTML: escaped, and what stands between backticks as code."""
+    """Return a sentence as escaped HTML, with the words between backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
-
-
-def outcome_message(exercise_id: str, outcome: Outcome, text: str) -> Message:
-    """Return the message of one check: the exercise, the outcome's word, the sentence."""
-    return Message(outcome, f"{exercise_id} {outcome.value}", text)

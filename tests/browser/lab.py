@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from helpers.files import free_port
 
 CHROME_ARGUMENTS = [
     "--no-sandbox",
@@ -52,9 +53,7 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
     Settings, workspaces and history go to ``home``, so that nothing of the
     reader's own JupyterLab is seen or changed.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     token = secrets.token_hex(8)
     env = {
         **os.environ,

@@ -13,6 +13,9 @@ from helpers.cloud.serving import loop
 from helpers.cloud.serving.server import ClientError, Invocation, ModelHTTPServer, Response
 from helpers.cloud.serving.wire import Pool
 
+# a model that breaks its own header ends its connection's thread, maybe after its test has ended
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
 
 class Model:
     """Echoes; `wait` takes its time, `wrong` is refused, `line` breaks its own header."""
@@ -105,7 +108,6 @@ def test_slow_answers_get_threads_in_which_others_pass_them(served):
     assert time.perf_counter() - began < 4 * model.pause, "side by side"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize(
     ("raw", "begin"),
     [

@@ -14,8 +14,7 @@ import nbformat
 import pytest
 
 from helpers import book
-from helpers.exercises import Outcome, exercises_of
-from helpers.exercises.source import REGION
+from helpers.exercises import REGION, Outcome, exercises_of
 
 from . import wrong
 

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 
 from helpers import book
-from helpers.exercises.source import REGION
+from helpers.exercises import REGION
 
 SOURCES = book.sources()
 PAIRS = [(s, folder, make) for s in SOURCES for folder, make in book.BUILDS]

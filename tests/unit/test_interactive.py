@@ -14,7 +14,14 @@ from helpers import interactive
 @pytest.fixture
 def shown(monkeypatch):
     seen = []
-    monkeypatch.setattr(interactive, "display", lambda data, **k: seen.append(data))
+    monkeypatch.setattr(interactive, "display", lambda data, **k: seen.append((data, k)))
+    return seen
+
+
+@pytest.fixture
+def boxes(monkeypatch):
+    seen = []
+    monkeypatch.setattr(interactive, "show_widget", lambda box, **k: seen.append((box, k)))
     return seen
 
 
@@ -32,8 +39,9 @@ def alt(k):
 
 def test_show_needs_words(shown):
     interactive.show(draw(1), alt="a line")
-    assert shown[0]["text/plain"] == "a line"
-    assert base64.b64decode(shown[0]["image/png"]).startswith(b"\x89PNG")
+    data, details = shown[0]
+    assert data["text/plain"] == details["metadata"]["image/png"]["alt"] == "a line"
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert not plt.get_fignums(), "closed, so it is not shown twice"
     with pytest.raises(ValueError, match="alt is empty"):
         interactive.show(draw(1), alt=" ")
@@ -46,22 +54,24 @@ def test_same_figure_same_bytes(shown):
     assert shown[0] == shown[1]
 
 
-def test_moving_the_slider_changes_picture_and_words(shown):
+def test_a_widget_is_shown_with_what_stands_in_for_it(shown):
+    box = widgets.Text()
+    interactive.show_widget(box, text="words", png="00")
+    data, details = shown[0]
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id
+    assert data["text/plain"] == details["metadata"]["image/png"]["alt"] == "words"
+    assert data["image/png"] == "00" and "text/html" not in data
+
+
+def test_moving_the_slider_changes_picture_and_words(boxes):
     slider = widgets.IntSlider(value=1, min=0, max=4)
-    boxes = []
-    real = widgets.VBox
-    interactive.widgets.VBox, saved = (
-        (lambda children: boxes.append(real(children)) or boxes[-1]),
-        real,
-    )
-    try:
-        interactive.explore(draw, alt=alt, k=slider)
-    finally:
-        interactive.widgets.VBox = saved
-    _, picture, problem = boxes[0].children
+    interactive.explore(draw, alt=alt, k=slider)
+    (box, instead), *_ = boxes
+    _, picture, problem = box.children
     assert slider.description == "k"
-    assert shown[0]["text/plain"] == "a line up to 1"
+    assert instead["text"] == "a line up to 1"
     before = picture.value
+    assert instead["png"] in before
     slider.value = 2
     assert picture.value != before
     assert 'alt="a line up to 2"' in picture.value
@@ -74,3 +84,20 @@ def test_moving_the_slider_changes_picture_and_words(shown):
 def test_a_number_is_not_a_control():
     with pytest.raises(TypeError, match="k is a int"):
         interactive.explore(draw, alt=alt, k=3)
+
+
+def test_an_answering_box_answers_and_survives_an_error(boxes):
+    def reply(query):
+        if query == "bad":
+            raise ValueError("<no>")
+        return f"<b>{query}</b>"
+
+    typed = widgets.Text(value="one")
+    interactive.answer(reply, alt=lambda query: f"asked {query}", box=typed)
+    (box, instead), *_ = boxes
+    assert instead == {"html": "<b>one</b>", "text": "asked one"}
+    _, answer = box.children
+    typed.value = "bad"
+    assert answer.value == "<p>ValueError: &lt;no&gt;</p>"
+    typed.value = "two"
+    assert answer.value == "<b>two</b>"

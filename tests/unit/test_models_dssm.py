@@ -558,33 +558,3 @@ def test_search_refuses_what_does_not_fit(box):
         TitleSearch(TITLES, np.ones((2, 4), np.float32))
     with pytest.raises(ValueError, match="at least 1"):
         box.by_letters("star", 0)
-
-
-def test_an_answering_box_answers_and_survives_an_error():
-    import ipywidgets as widgets
-
-    from helpers import interactive
-
-    text_box = widgets.Text(value="one")
-
-    def reply(query):
-        if query == "bad":
-            raise ValueError("<no>")
-        return f"<b>{query}</b>"
-
-    shown = []
-    display, interactive.display = interactive.display, lambda data, **_: shown.append(data)
-    try:
-        interactive.answer(reply, alt=lambda query: f"asked {query}", box=text_box)
-    finally:
-        interactive.display = display
-    assert shown[0]["text/html"] == "<b>one</b>" and shown[0]["text/plain"] == "asked one"
-    html = next(
-        w
-        for w in widgets.Widget.widgets.values()
-        if isinstance(w, widgets.HTML) and "one" in w.value
-    )
-    text_box.value = "bad"
-    assert html.value == "<p>ValueError: &lt;no&gt;</p>"
-    text_box.value = "two"
-    assert html.value == "<b>two</b>"

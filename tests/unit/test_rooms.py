@@ -1,75 +1,176 @@
-"""The house: a room imports only rooms above it, stays light, and is of a size to read."""
+"""The house: rooms in order, without circles, within their budgets, and nothing in them unused.
+
+Lines of at most 100 characters are ruff's to check (E501).
+"""
 
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
+import re
 import subprocess
 import sys
-from pathlib import Path
+from collections import Counter, defaultdict
+from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
 from helpers.book import ROOT
+from tests.house import FUNCTION, House
 
-ORDER = [
-    "data",
-    "planted",
-    "gates",
-    "metrics",
-    "sampling",
-    "models",
-    "knn",
-    "shop",
-    "plots",
-    "interactive",
-    "exercises",
-    "ledger",
-    "cloud",
-    "events",
-    "book",
-    "runner",
-    "__main__",
+MAP = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+#: the rows of the table of rooms: their names, and the lines they may have together ("–": any)
+ROOMS = [
+    (re.findall(r"`(\w+)(?:\.py|/)`", rooms), int(lines.replace(",", "").replace("–", "99999")))
+    for rooms, lines in re.findall(r"^\| (`.*?`) \|.*\| ([\d,]+|–) \|$", MAP, re.MULTILINE)
 ]
-FILES = sorted(p for p in (ROOT / "helpers").rglob("*.py") if "__pycache__" not in p.parts)
+ORDER = [room for rooms, _ in ROOMS for room in rooms]
+#: names that later issues will use
+AWAITED = {"time_split", "clicks_per_look", "policy_value", "read_ratings"}
+#: files in a circle until the issue of `cloud`
+CIRCLES = {
+    *(f"helpers.cloud.{name}" for name in ("aws", "connection")),
+    *(f"helpers.cloud.service.{name}" for name in ("endpoints", "live", "models")),
+    *(f"helpers.cloud.service.{name}" for name in ("operations", "plane", "usual")),
+}
+CALLERS = ("solutions", "chapters", "tests/benchmarks")
+HOUSE = House(ROOT)
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(ROOT / "helpers").parts[0].removesuffix(".py")
+def room_of(module):
+    return module.split(".")[1] if "." in module else ""
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms of helpers that a file imports, at the top or inside a function."""
-    inside = path.relative_to(ROOT / "helpers").parent.parts
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            modules = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = ["helpers", *inside][: len(inside) + 2 - node.level] if node.level else []
-            whole = ".".join([*base, *([node.module] if node.module else [])])
-            modules = [f"{whole}.{a.name}" for a in node.names] if whole == "helpers" else [whole]
-        else:
-            continue
-        found |= {m.split(".")[1] for m in modules if m.startswith("helpers.")}
-    return found
+def is_checks(module):
+    return ".checks_" in module
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT / "helpers").as_posix())
-def test_a_room_imports_only_rooms_above_it(path):
-    room = room_of(path)
-    if room == "__init__":
-        assert not imported_rooms(path)
-        return
-    allowed = set(ORDER[: ORDER.index(room) + 1])
-    assert imported_rooms(path) <= allowed, f"{room} stands above what it imports"
+def is_cloud(module):
+    return room_of(module) == "cloud"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT / "helpers").as_posix())
-def test_a_file_is_short_enough_to_read(path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= (600 if path.name.startswith("checks_") else 330), (
-        "over about 300 lines: two rooms?"
+def trees(*folders):
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def lines_of(paths):
+    return sum(len(p.read_text(encoding="utf-8").splitlines()) for p in paths)
+
+
+def none_of(offenders):
+    found = list(offenders)
+    assert not found, "\n".join(found)
+
+
+def test_a_room_imports_only_rooms_above_it():
+    none_of(
+        f"{file} imports {other}"
+        for file, others in HOUSE.import_graph().items()
+        for other in sorted(others)
+        if not room_of(file) or ORDER.index(room_of(other)) > ORDER.index(room_of(file))
     )
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Imports inside functions count."""
+    graph = HOUSE.import_graph()
+    graph = {file: others - CIRCLES for file, others in graph.items() if file not in CIRCLES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+
+
+def test_the_map_names_files_that_exist():
+    named = re.findall(r"`(helpers/[\w/]+(?:\.py)?)`", MAP)
+    assert len(named) > 5
+    none_of(name for name in named if not (ROOT / name).exists())
+
+
+def test_rooms_keep_their_budgets():
+    assert len(ROOMS) > 10 and {r for r in map(room_of, HOUSE.modules) if r} == set(ORDER)
+    lines = Counter()
+    for module in HOUSE.modules.values():
+        if not is_checks(module.name):
+            lines[room_of(module.name)] += lines_of([module.path])
+    none_of(
+        f"{' and '.join(rooms)}: {found} lines, {budget} at most"
+        for rooms, budget in ROOMS
+        if (found := sum(lines[room] for room in rooms)) > budget
+    )
+
+
+def test_the_house_and_its_tests_keep_their_budgets():
+    rooms = [m.path for m in HOUSE.modules.values() if not (is_cloud(m.name) or is_checks(m.name))]
+    tests = [p for p in (ROOT / "tests").rglob("*.py") if "benchmarks" not in p.parts]
+    assert len(rooms) <= 80
+    assert lines_of(rooms) <= 10_800
+    assert lines_of(tests) <= 13_500
+
+
+def test_a_class_of_helpers_has_a_name_of_its_own():
+    places = defaultdict(set)
+    for path, tree in trees("helpers", "solutions", "chapters", "tests"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].add(path)
+    none_of(
+        f"{name}: {', '.join(sorted(paths))}"
+        for name, paths in places.items()
+        if len(paths) > 1 and any(p.startswith("helpers/") for p in paths)
+        if not any(p.startswith("helpers/cloud/") for p in paths)  # until its own issue
+    )
+
+
+def test_no_function_takes_more_than_eight_arguments():
+    none_of(
+        f"{path}: {node.name}"
+        for path, tree in trees("helpers", "solutions", "tests")
+        if not path.startswith("helpers/cloud/")  # until its own issue
+        for node in ast.walk(tree)
+        if isinstance(node, FUNCTION)
+        and len({a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)} - {"self"}) > 8
+    )
+
+
+def test_every_public_name_is_used():
+    """By a chapter, the runner, README, a benchmark that it names, `cloud`, or a used name.
+
+    Tests alone keep nothing alive, nor does a re-export.
+    """
+    callers = [p for folder in CALLERS for p in (ROOT / folder).rglob("*.py")]
+    words = MAP + (ROOT / "README.md").read_text(encoding="utf-8")
+    roots = {m for m in HOUSE.modules if is_cloud(m) or is_checks(m) or m == "helpers.__main__"}
+    public = {s for m in HOUSE.modules.values() if m.name not in roots for s in HOUSE.public(m)}
+    awaited = {s for s in public if s[1] in AWAITED}
+    assert {name for _, name in awaited} == AWAITED
+    unused = public - HOUSE.used(callers, words, roots, awaited)
+    none_of(
+        f"{module}.{name} is used by nothing but tests"
+        for module, name in sorted(unused)
+        if "." not in name or (module, name.split(".")[0]) not in unused
+    )
+
+
+def test_names_used_by_nothing_but_tests_and_each_other_are_found(tmp_path):
+    for name, text in {
+        "helpers/__init__.py": "",
+        "helpers/room/__init__.py": "from .file import dead, used",
+        "helpers/room/file.py": "def used(): return _own()\ndef _own(): return needed()\n"
+        "def needed(): ...\ndef dead(): return dead_too()\ndef dead_too(): ...\n"
+        "class Kept:\n    def asked(self): ...\n    def never(self): ...\n",
+        "solutions/01.py": "from helpers import room\nfrom helpers.room.file import Kept\n"
+        "room.used()\nKept().asked()\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    house = House(tmp_path)
+    public = {s for m in house.modules.values() for s in house.public(m)}
+    used = house.used([tmp_path / "solutions/01.py"], "", set(), set())
+    assert {name for _, name in public - used} == {"dead", "dead_too", "Kept.never"}
 
 
 def test_model_servers_and_algorithms_know_nothing_of_the_service():
@@ -88,19 +189,33 @@ def test_a_room_names_all_its_files(room):
     assert not missing, f"{room}/__init__.py should say what {missing} hold"
 
 
+def test_examples_in_docstrings_are_true():
+    examples, failed = 0, []
+    for name, module in HOUSE.modules.items():
+        if ">>>" in module.path.read_text(encoding="utf-8"):
+            result = doctest.testmod(importlib.import_module(name))
+            examples += result.attempted
+            failed += [name] * bool(result.failed)
+    assert examples
+    none_of(failed)
+
+
+def run(code):
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_rooms_import_without_a_framework():
-    rooms = [
-        r for r in ORDER if (ROOT / "helpers" / r).is_dir() or (ROOT / f"helpers/{r}.py").exists()
-    ]
-    code = "\n".join(
-        [
-            "import importlib, sys",
-            *(f"importlib.import_module('helpers.{r}')" for r in rooms if r != "__main__"),
-            "heavy = ('tensorflow', 'keras', 'mxnet', 'faiss', 'sklearn', 'sagemaker', 'torch')",
-            "print([m for m in heavy if m in sys.modules])",
-        ]
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[]", "frameworks load where they are first used"
+    rooms = sorted({room_of(m) for m in HOUSE.modules} - {"", "__main__"})
+    heavy = ("tensorflow", "keras", "mxnet", "faiss", "sklearn", "sagemaker", "torch")
+    imports = "\n".join(f"import helpers.{room}" for room in rooms)
+    code = f"import sys\n{imports}\nprint([m for m in {heavy} if m in sys.modules])"
+    assert run(code) == "[]", "frameworks load where they are first used"
+
+
+def test_helpers_and_the_runner_need_the_standard_library_only():
+    code = "import sys, helpers.runner, helpers.files\nprint(sorted({m.split('.')[0] for m in sys.modules}))"
+    alone = "import site, sys\nprint(sorted({m.split('.')[0] for m in sys.modules}))"
+    more = set(ast.literal_eval(run(code))) - set(ast.literal_eval(run(alone)))
+    assert more - set(sys.stdlib_module_names) == {"helpers"}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from helpers.metrics.pairs import as_pairs, check_ids, user_name
+from helpers.data.pairs import as_pairs, check_ids, user_name
 from helpers.metrics.ranks import Ranks, Ties, check_scores, check_ties, settle
 
 _EXACT, _PARTS = (

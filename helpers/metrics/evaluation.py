@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from helpers.data.pairs import as_pairs
 from helpers.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstrap
-from helpers.metrics.pairs import as_pairs
 from helpers.metrics.ranking import hit_rate, mrr, ndcg, precision, recall
 from helpers.metrics.ranks import Ranks, Ties, rank_held_out
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from helpers.metrics.pairs import as_pairs, check_ids
+from helpers.data.pairs import as_pairs, check_ids
 from helpers.metrics.ranks import check_scores, rows_of, seen_rows
 
 _CELLS = (
@@ -63,24 +63,48 @@ def top_k(
         part[seen_row[first:last] - start, seen_item[first:last]] = -np.inf
         if rng is not None:
             part = part[:, shuffle]
-        lists[start : start + step] = shuffle[_best(part, k, start)]
+        found = best(part, k)
+        short = np.isneginf(np.take_along_axis(part, found[:, -1:], axis=1)).ravel()
+        if short.any():
+            raise ValueError(
+                f"row {start + short.argmax()} has fewer than k={k} items left that are not seen; "
+                "use a smaller k"
+            )
+        lists[start : start + step] = shuffle[found]
     return lists
 
 
-def _best(matrix: npt.NDArray[Any], k: int, start: int) -> npt.NDArray[np.int64]:
-    """Return the columns of the k best of every row, best first; of equal ones the first in order."""
-    limit = -np.partition(-matrix, k - 1, axis=1)[:, k - 1 : k]
-    if np.isneginf(limit).any():
-        short = start + int(np.flatnonzero(np.isneginf(limit[:, 0]))[0])
-        raise ValueError(
-            f"row {short} has fewer than k={k} items left that are not seen; use a smaller k"
-        )
-    # all above the limit, then as many at the limit as still fit, in order of index
-    above, at = matrix > limit, matrix == limit
-    at &= np.cumsum(at, axis=1, dtype=np.int32) <= k - above.sum(axis=1, keepdims=True)
-    items = np.nonzero(above | at)[1].reshape(len(matrix), k)
-    order = np.argsort(-np.take_along_axis(matrix, items, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(items, order, axis=1)
+def best(scores: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
+    """Return the places of the k largest scores, largest first; equal ones in order of place.
+
+    Parameters
+    ----------
+    scores : ndarray of float, (..., n)
+        Minus infinity is allowed and comes last; a caller may mask what must not be found.
+    k : int
+        From 1 to n.
+
+    Returns
+    -------
+    ndarray of int64, (..., k)
+
+    Raises
+    ------
+    ValueError
+        ``k`` out of range, or a NaN among the scores.
+    """
+    n = scores.shape[-1]
+    if not 1 <= k <= n:
+        raise ValueError(f"k is {k}; expected 1 to {n}, the number of items")
+    rows = scores.reshape(-1, n)
+    places = np.empty((len(rows), k), dtype=np.int64)
+    for place, row in zip(places, rows, strict=True):
+        top = np.partition(row, n - k)[n - k :]  # the k-th largest comes first, a NaN would be here
+        if np.isnan(top.max()):
+            raise ValueError(f"scores hold NaN at place {np.isnan(row).argmax()}; expected numbers")
+        pool = np.flatnonzero(row >= top[0])
+        place[:] = pool[np.argsort(-row[pool], kind="stable")][:k]
+    return places.reshape(*scores.shape[:-1], k)
 
 
 def coverage(lists: npt.ArrayLike, n_items: int) -> float:

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from helpers.data.pairs import as_pairs, name_some
 from helpers.metrics.counting import CELLS, count_above_and_equal, count_equal_before, leave_out
-from helpers.metrics.pairs import as_pairs, name_some
 
 #: What happens to items with the same score. ``expected``: they stand in random
 #: order and every metric is its mean over those orders, computed exactly.

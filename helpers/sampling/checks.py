@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from helpers.metrics.pairs import PairSource
+from helpers.data.pairs import PairSource
 
 Strategy = Literal["uniform", "popularity", "in-batch", "hard"]
 Avoid = Literal["all", "train", "none"]

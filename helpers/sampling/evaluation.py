@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from helpers.metrics.pairs import as_pairs, name_some
+from helpers.data.pairs import as_pairs, name_some
 from helpers.sampling.checks import SamplingError, check_ratio
 
 _CELLS = 1 << 22  # random keys at a time

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from helpers.metrics.pairs import as_pairs
+from helpers.data.pairs import as_pairs
 
 
 def collision_rate(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from helpers.metrics.pairs import PairSource, as_pairs, check_ids, name_some, user_name
+from helpers.data.pairs import PairSource, as_pairs, check_ids, name_some, user_name
 from helpers.sampling.checks import (
     Avoid,
     SamplingError,

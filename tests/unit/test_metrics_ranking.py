@@ -187,7 +187,7 @@ def test_integers_and_lists_are_scores_too() -> None:
         ({"held_out": ([0], [-1])}, "unknown item -1"),
         ({"held_out": ([1], [0])}, "unknown user 1"),
         ({"held_out": ([], [])}, "no item of the users"),
-        ({"held_out": ([0.0], [1.0])}, "float64; expected integers"),
+        ({"held_out": ([0.0], [1.0])}, "float64; expected whole numbers"),
         ({"held_out": ([0, 0], [1])}, "two 1-d arrays"),
         ({"held_out": "u1.test"}, "is a str; expected Interactions"),
         ({"seen": ([0], [1])}, "1 held-out items are also in seen, the first of user 0, item 1"),

@@ -1,4 +1,4 @@
-"""Read (user, item) pairs from whatever holds them, and check them once."""
+"""Pairs of user and item: read from any source, checked once, and looked up by sorted keys."""
 
 from __future__ import annotations
 
@@ -10,40 +10,42 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
-#: What the ranking rooms accept as a set of pairs: an ``Interactions``, two
-#: arrays ``(users, items)``, or a scipy sparse matrix (its stored cells).
+#: ``Interactions``, two arrays ``(users, items)``, or a scipy sparse matrix with its stored cells.
 PairSource: TypeAlias = "Interactions | tuple[npt.ArrayLike, npt.ArrayLike] | Any"
 
 
 class Pairs(NamedTuple):
-    """Pairs as two aligned arrays and the size of the matrix they live in."""
+    """Two aligned arrays of contiguous ids, (n_pairs,) int32 each, and the size of their matrix."""
 
-    users: npt.NDArray[np.int32]  # (n_pairs,)
-    items: npt.NDArray[np.int32]  # (n_pairs,)
+    users: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
     n_users: int
     n_items: int
 
 
+class PairSet:
+    """Tell whether a user has an item: sorted keys, eight bytes per pair, searched by bisection."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.n_items = pairs.n_items
+        self.keys = np.unique(pairs.users.astype(np.int64) * self.n_items + pairs.items)
+        self.counts = np.bincount(self.keys // max(1, self.n_items), minlength=pairs.n_users)
+
+    def has(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return which pairs are in the set; ids broadcast and must be inside the matrix."""
+        wanted = users.astype(np.int64) * self.n_items + items
+        if not len(self.keys):
+            return np.zeros(wanted.shape, dtype=np.bool_)
+        return self.keys.take(np.searchsorted(self.keys, wanted), mode="clip") == wanted
+
+
 def as_pairs(
-    source: Any, what: str, *, n_users: int | None = None, n_items: int | None = None
+    source: PairSource, what: str, *, n_users: int | None = None, n_items: int | None = None
 ) -> Pairs:
-    """Return the pairs of `source`, checked against the size of the matrix.
+    """Return the pairs of ``source``, called ``what`` in errors, checked against the matrix's size.
 
-    Parameters
-    ----------
-    source : PairSource
-        Contiguous zero-based ids.
-    what : str
-        Name of the argument, for error messages.
-    n_users, n_items : int, optional
-        Size of the matrix. Taken from the source where it knows it, else one
-        more than the largest id.
-
-    Raises
-    ------
-    ValueError
-        For arrays of different length, ids that are not integers, negative
-        ids, and ids beyond `n_users` or `n_items`.
+    A size that is not given is the source's own, else one more than the largest id. Raise
+    ``ValueError`` for arrays of different length and for ids that are no indices of the matrix.
     """
     if hasattr(source, "frame") and hasattr(source, "n_items"):
         users, items = source.frame["user"].to_numpy(), source.frame["item"].to_numpy()
@@ -66,27 +68,16 @@ def as_pairs(
         )
     n_users = int(users.max(initial=-1)) + 1 if n_users is None else n_users
     n_items = int(items.max(initial=-1)) + 1 if n_items is None else n_items
-    return Pairs(
-        check_ids(users, n_users, "user"), check_ids(items, n_items, "item"), n_users, n_items
-    )
+    users, items = check_ids(users, n_users, "user"), check_ids(items, n_items, "item")
+    return Pairs(users, items, n_users, n_items)
 
 
 def check_ids(ids: npt.ArrayLike, size: int, kind: str) -> npt.NDArray[np.int32]:
-    """Return `ids` as int32 after checking that each lies in 0..size-1.
-
-    Raises
-    ------
-    ValueError
-        Naming the first id that does not, and where it stands.
-    """
+    """Return ``ids`` as int32; raise ``ValueError`` unless all are whole numbers in 0..size-1."""
     array = np.asarray(ids)
-    if array.size == 0:
-        return array.astype(np.int32)
-    if not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(
-            f"{kind} ids have dtype {array.dtype}; expected integers, contiguous from 0 (not raw ids)"
-        )
-    if array.min() < 0 or array.max() >= size:
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{kind} ids have dtype {array.dtype}; expected whole numbers from 0")
+    if array.size and (array.min() < 0 or array.max() >= size):
         flat = array.ravel()
         where = int(np.flatnonzero((flat < 0) | (flat >= size))[0])
         raise ValueError(

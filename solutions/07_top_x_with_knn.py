@@ -51,7 +51,7 @@ from helpers.exercises import exercise, progress
 from helpers.interactive import explore
 from helpers.knn import Seen, VectorIndex, recall_at_k
 from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
-from helpers.metrics.agreement import contradictions
+from helpers.metrics import contradictions
 from helpers.models.baselines import Popularity
 from helpers.models.fm import TUNED
 from helpers.models.fm_features import one_hot, rating_rows

@@ -24,7 +24,7 @@ class Pairs(NamedTuple):
 
 
 class PairSet:
-    """Tell whether a user has an item: sorted keys, eight bytes per pair, searched by bisection."""
+    """Tell which items a user has: sorted keys ``user * n_items + item``, eight bytes per pair."""
 
     def __init__(self, pairs: Pairs) -> None:
         self.n_items = pairs.n_items
@@ -36,7 +36,12 @@ class PairSet:
         wanted = users.astype(np.int64) * self.n_items + items
         if not len(self.keys):
             return np.zeros(wanted.shape, dtype=np.bool_)
-        return self.keys.take(np.searchsorted(self.keys, wanted), mode="clip") == wanted
+        return self.keys.take(self.keys.searchsorted(wanted), mode="clip") == wanted
+
+    def items_of(self, user: int) -> npt.NDArray[np.int64]:
+        """Return the items of one user, ascending, each once."""
+        first, last = self.keys.searchsorted((user * self.n_items, (user + 1) * self.n_items))
+        return self.keys[first:last] - user * self.n_items
 
 
 def as_pairs(
@@ -85,15 +90,3 @@ def check_ids(ids: npt.ArrayLike, size: int, kind: str) -> npt.NDArray[np.int32]
             f"from 0 to {size - 1}; map raw ids through Interactions.{kind}_of first"
         )
     return array.astype(np.int32, copy=False)
-
-
-def user_name(user: int, source: Any = None) -> str:
-    """Name a user in an error message, with the raw id where it is known."""
-    raw = getattr(source, "user_ids", None)
-    return f"user {user}" if raw is None else f"user {user} (user_id {raw[user]})"
-
-
-def name_some(users: npt.NDArray[Any], source: Any = None, limit: int = 5) -> str:
-    """Name the first few users of a list and count the rest."""
-    names = ", ".join(user_name(int(u), source) for u in users[:limit])
-    return names if len(users) <= limit else f"{names} and {len(users) - limit} more"

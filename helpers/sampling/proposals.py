@@ -1,14 +1,50 @@
-"""Where candidates for a negative come from, before known positives are refused."""
+"""Where candidates for negatives come from, and the bit set that refuses known positives."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from helpers.data.pairs import Pairs
+
 ItemArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+class BitSet:
+    """One bit per cell of the user-item matrix: 472 MB for ML-20M's 3.8 billion cells.
+
+    A look-up reads one byte. A set of 20 million pairs would take several times the memory.
+    """
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.n_items, self.row_bytes = pairs.n_items, (pairs.n_items + 7) // 8
+        self.bits = np.zeros(pairs.n_users * self.row_bytes, dtype=np.uint8)
+        for start in range(0, len(pairs.users), 1 << 20):  # blocks keep temporary arrays small
+            users, items = (ids[start : start + (1 << 20)] for ids in pairs[:2])
+            bit = np.left_shift(1, items & 7).astype(np.uint8)
+            np.bitwise_or.at(self.bits, self._byte(users, items), bit)
+
+    def _byte(self, users: IntArray, items: IntArray) -> npt.NDArray[Any]:
+        """Return the place of each cell's byte; 32 bits suffice below 2 GiB and are faster."""
+        index = np.dtype(np.int32 if self.bits.size < 1 << 31 else np.int64)
+        first: npt.NDArray[Any] = users.astype(index)
+        return first * self.row_bytes + (items >> 3)
+
+    def has(self, users: IntArray, items: IntArray) -> npt.NDArray[np.bool_]:
+        """Return which pairs are in the set; ids broadcast and must be inside the matrix."""
+        found = self.bits.take(self._byte(users, items), mode="clip")
+        found >>= (items & 7).astype(np.uint8)
+        found &= 1
+        return found.view(np.bool_)
+
+    def items_of(self, user: int) -> npt.NDArray[np.int64]:
+        """Return the items of one user, ascending."""
+        row = self.bits[user * self.row_bytes : (user + 1) * self.row_bytes]
+        return np.flatnonzero(np.unpackbits(row, count=self.n_items, bitorder="little"))
 
 
 class Proposal(Protocol):
@@ -19,7 +55,7 @@ class Proposal(Protocol):
         ...
 
     def weights(self, row: int) -> FloatArray:
-        """Return the weight of every item for one row, (n_items,); any scale."""
+        """Return the weight of every item for one row, (n_items,), at any scale, as a new array."""
         ...
 
 
@@ -39,15 +75,10 @@ class Uniform:
 
 
 class Weighted:
-    """Items in proportion to given weights, by Walker's alias method.
+    """Items in proportion to weights, (n_items,), by Walker's alias method.
 
-    The table costs one pass over the items; a draw costs one random number and
-    two look-ups, whatever the size of the catalog.
-
-    Parameters
-    ----------
-    weights : ndarray of float, (n_items,)
-        Not negative, at least one positive; any scale.
+    The table takes one pass over the items. A draw takes one random number and two look-ups,
+    whatever the size of the catalog.
     """
 
     def __init__(self, weights: FloatArray) -> None:
@@ -57,16 +88,15 @@ class Weighted:
         self._alias = np.arange(n, dtype=np.int32)
         small = list(np.flatnonzero(self._keep < 1.0))
         large = list(np.flatnonzero(self._keep >= 1.0))
-        heaviest = int(np.argmax(self._weights))
         while small and large:
             s, g = small.pop(), large[-1]
             self._alias[s] = g
             self._keep[g] -= 1.0 - self._keep[s]
             if self._keep[g] < 1.0:
                 small.append(large.pop())
-        for s in small:  # left over by rounding: a fair share, or nothing where nothing is due
-            self._keep[s] = 1.0 if self._weights[s] > 0 else 0.0
-            self._alias[s] = s if self._weights[s] > 0 else heaviest
+        # rounding leaves some over: a fair share for each, and nothing for a weight of zero
+        self._keep[small] = self._weights[small] > 0
+        self._alias[small] = np.where(self._weights[small] > 0, small, self._weights.argmax())
 
     def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
         """Draw `width` items for each row, (len(rows), width)."""
@@ -78,23 +108,13 @@ class Weighted:
 
     def weights(self, row: int) -> FloatArray:
         """Return the weight of every item, (n_items,); the same for every row."""
-        return self._weights
+        return self._weights.copy()
 
 
 class InBatch:
-    """The positives of the other rows of the same batch.
+    """The positives of the other rows of the same batch of `batch_size` rows.
 
-    Rows 0..batch_size-1 are the first batch, and so on. Rows left over at the end
-    join the last whole batch: a batch of a few rows may hold one user only.
-
-    Parameters
-    ----------
-    positives : ndarray of int32, (n_rows,)
-        The positive item of every row, in the order of training.
-    n_items : int
-        Size of the catalog.
-    batch_size : int
-        Rows in a batch.
+    Rows left over at the end join the last whole batch: a batch of a few rows may hold one user.
     """
 
     def __init__(self, positives: ItemArray, n_items: int, batch_size: int) -> None:
@@ -103,12 +123,11 @@ class InBatch:
     def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
         """Draw `width` items for each row, (len(rows), width)."""
         first, end = self._batch(rows)
-        size = end - first
-        place = (rng.random((len(rows), width)) * size[:, None]).astype(np.int64)
+        place = (rng.random((len(rows), width)) * (end - first)[:, None]).astype(np.int64)
         return self.positives.take(place + first[:, None])
 
     def weights(self, row: int) -> FloatArray:
-        """Return how often each item stands in the batch of `row`, (n_items,)."""
+        """Return how often each item is in the batch of `row`, (n_items,)."""
         first, end = self._batch(np.array([row]))
         batch = self.positives[first[0] : end[0]]
         return np.bincount(batch, minlength=self.n_items).astype(np.float64)

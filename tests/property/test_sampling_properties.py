@@ -46,8 +46,7 @@ def test_no_negative_is_a_positive_under_a_strict_policy(
         np.nonzero(train),
         strategy=strategy,
         avoid=avoid,
-        n_users=len(train),
-        n_items=train.shape[1],
+        shape=train.shape,
         **options,
     )
     drawable = ~refused & (train.any(axis=0) if strategy == "popularity" else True)
@@ -71,9 +70,7 @@ def test_no_negative_is_a_positive_under_a_strict_policy(
 )
 def test_same_seed_same_draw(world, strategy, ratio, seed) -> None:
     train, _ = world
-    sampler = NegativeSampler(
-        np.nonzero(train), strategy=strategy, avoid="none", n_items=train.shape[1]
-    )
+    sampler = NegativeSampler(np.nonzero(train), strategy=strategy, avoid="none", shape=train.shape)
     first, second = (sampler.epoch(ratio, rng=np.random.default_rng(seed)) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         assert (a == b).all()
@@ -127,4 +124,4 @@ def test_ranking_invariants(world, levels, seed) -> None:
         assert (gain <= hit + 1e-12).all() and (hit >= lower - 1e-12).all()
         lower = hit
     assert np.allclose(lower, 1.0)
-    assert (mrr(ranks) <= 1.0).all() and (mrr(ranks) > 0).all()
+    assert (mrr(ranks, k) <= 1.0).all() and (mrr(ranks, k) > 0).all()

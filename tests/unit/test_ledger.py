@@ -56,8 +56,8 @@ def test_bad_records(change, message):
 def test_all_numbers_of_a_models_lists_come_with_their_protocol():
     users, hits = np.arange(4, dtype=np.int32), np.array([0.0, 1.0, 1.0, 0.0])
     results = {
-        "hit_rate": RankingResult("HR", 10, users, hits, "all items", "expected"),
-        "ndcg": RankingResult("NDCG", 10, users, hits / 2, "all items", "expected"),
+        "hit_rate": RankingResult("HR", 10, users, hits, "all items"),
+        "ndcg": RankingResult("NDCG", 10, users, hits / 2, "all items"),
     }
     entries = ledger.record_lists(
         results, chapter="05", model="GMF", dataset="latest-small", split="last one", seed=0

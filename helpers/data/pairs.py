@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from helpers.data import Interactions
-
 #: ``Interactions``, two arrays ``(users, items)``, or a scipy sparse matrix with its stored cells.
-PairSource: TypeAlias = "Interactions | tuple[npt.ArrayLike, npt.ArrayLike] | Any"
+PairSource: TypeAlias = Any
 
 
 class Pairs(NamedTuple):

@@ -1,7 +1,7 @@
 """Rating errors, ranking metrics that are exact under ties, recommended lists, and intervals."""
 
 from helpers.metrics.bootstrap import paired_bootstrap, rmse_gap
-from helpers.metrics.lists import contradictions, coverage, genre_matrix, top_k
+from helpers.metrics.lists import contradictions, coverage, top_k
 from helpers.metrics.ranking import (
     RankingResult,
     evaluate,
@@ -19,7 +19,6 @@ __all__ = [
     "coverage",
     "evaluate",
     "expected_sampled",
-    "genre_matrix",
     "hit_rate",
     "mae",
     "mrr",

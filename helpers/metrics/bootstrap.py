@@ -87,12 +87,7 @@ def rmse_gap(
     Returns
     -------
     Interval
-        Below 0 where ``first`` is better.
-
-    Raises
-    ------
-    ValueError
-        As `paired_bootstrap`.
+        Below 0 where ``first`` is better. Errors are those of `paired_bootstrap`.
     """
     left, right, truth, owner = finite(first=first, second=second, actual=actual, users=users)
     _, unit = np.unique(owner, return_inverse=True)

@@ -55,47 +55,24 @@ def top_k(
         NaN or infinite scores, unknown ids, or a user with fewer than k items left.
     """
     matrix = check_scores(scores)
-    n_users, n_items = matrix.shape
-    if seen is None:
-        return best(matrix, k).astype(np.int32)
-    taken = PairSet(as_pairs(seen, "seen", n_users=n_users, n_items=n_items))
-    lists = np.empty((n_users, k), dtype=np.int32)
+    size = {"n_users": len(matrix), "n_items": matrix.shape[1]}
+    taken = PairSet(as_pairs(([], []) if seen is None else seen, "seen", **size))
+    short = np.flatnonzero(size["n_items"] - taken.counts < k)
+    if len(short):
+        raise ValueError(
+            f"user {short[0]} has fewer than k={k} items left that are not seen; use a smaller k"
+        )
+    lists = np.empty((len(matrix), k), dtype=np.int32)
     for user, row in enumerate(matrix):  # a masked copy of the whole matrix would be a peak
         left = row.copy()
         left[taken.items_of(user)] = -np.inf
         lists[user] = best(left, k)
-        if n_items - taken.counts[user] < k:
-            raise ValueError(
-                f"user {user} has fewer than k={k} items left that are not seen; use a smaller k"
-            )
     return lists
 
 
 def coverage(lists: npt.ArrayLike, n_items: int) -> float:
     """Return the share of the catalog's ``n_items`` that is in at least one list, 0 to 1."""
     return len(np.unique(check_ids(lists, n_items, "item"))) / n_items
-
-
-def genre_matrix(data: Any) -> tuple[npt.NDArray[np.float32], list[str]]:
-    """Return each item's genres as shares that sum to 1, and the names of the columns.
-
-    Parameters
-    ----------
-    data : Interactions
-        Its table of items has a column ``genres`` of tuples.
-
-    Returns
-    -------
-    ndarray of float32, (n_items, n_genres)
-        A row of zeros for an item without genres.
-    list of str
-        Genres in alphabetical order.
-    """
-    names = sorted({genre for genres in data.items["genres"] for genre in genres})
-    matrix = np.zeros((data.n_items, len(names)), dtype=np.float32)
-    for row, genres in zip(matrix, data.items["genres"], strict=True):
-        row[[names.index(genre) for genre in genres]] = 1 / max(1, len(genres))
-    return matrix, names
 
 
 def contradictions(one: npt.ArrayLike, other: npt.ArrayLike, atol: float = 1e-9) -> int:
@@ -112,16 +89,6 @@ def contradictions(one: npt.ArrayLike, other: npt.ArrayLike, atol: float = 1e-9)
     -------
     int
         0 where the orders agree, at most n.
-
-    Raises
-    ------
-    ValueError
-        Different lengths, NaN or infinity.
-
-    Examples
-    --------
-    >>> contradictions([3, 1, 2], [0.3, 0.2, 0.1])
-    1
     """
     a, b = finite(one=one, other=other)
     order = np.argsort(-b, kind="stable")
@@ -144,6 +111,6 @@ def check_scores(scores: npt.ArrayLike, n_items: int = 1) -> npt.NDArray[Any]:
         row, item = np.argwhere(~np.isfinite(matrix))[0]
         raise ValueError(
             f"scores hold {matrix[row, item]}, first in row {row}, item {item}; "
-            "expected finite numbers (to leave items out, pass seen)"
+            "expected finite numbers"
         )
     return matrix

@@ -34,7 +34,7 @@ class Ranks(NamedTuple):
     def per_user(self, values: npt.NDArray[Any]) -> FloatArray:
         """Return the sum of one value per held-out item over each user, (n_evaluated,)."""
         row = np.repeat(np.arange(len(self.users)), self.n_held_out)
-        return np.bincount(row, weights=values, minlength=len(self.users))
+        return np.bincount(row, weights=values).astype(np.float64)
 
 
 def rank_held_out(
@@ -62,11 +62,6 @@ def rank_held_out(
     ------
     ValueError
         NaN or infinite scores, unknown ids, no held-out item, or one that is also seen.
-
-    Examples
-    --------
-    >>> rank_held_out([[0.9, 0.1, 0.5]], ([0], [2])).above
-    array([1])
     """
     test = as_pairs(held_out, "held_out")
     known = as_pairs(([], []) if seen is None else seen, "seen")
@@ -80,9 +75,7 @@ def rank_held_out(
             f"{len(both)} held-out items are also in seen, the first of user {both[0] // n_items}, "
             f"item {both[0] % n_items}; expected a test set that shares no pair with train"
         )
-    n_candidates: list[int] = []
-    above: list[int] = []
-    tied: list[int] = []
+    n_candidates, above, tied = [], [], []
     for user, row in zip(users.tolist(), _score_rows(model, users, n_items, block), strict=True):
         hidden, candidates = taken.items_of(user), row.copy()
         candidates[hidden] = -np.inf
@@ -127,11 +120,6 @@ def hit_rate(ranks: Ranks, k: int = 10) -> FloatArray:
     -------
     ndarray of float64, (n_evaluated,)
         The mean over users is the hit rate HR@k.
-
-    Raises
-    ------
-    ValueError
-        ``k`` is not a whole number from 1.
     """
     return _first_hit(ranks, np.ones_like, k)
 
@@ -196,18 +184,13 @@ def expected_sampled(ranks: Ranks, n_negatives: int, k: int = 10) -> FloatArray:
     ranks : Ranks
         Full ranking, one held-out item per user.
     n_negatives : int
-        Negatives drawn without replacement; users with fewer get their full ranking.
+        Drawn without replacement; users with fewer get their full ranking.
     k : int
         Length of the list.
 
     Returns
     -------
     ndarray of float64, (n_evaluated,)
-
-    Raises
-    ------
-    ValueError
-        Several held-out items of a user, or a number below 1.
 
     References
     ----------
@@ -227,7 +210,7 @@ def expected_sampled(ranks: Ranks, n_negatives: int, k: int = 10) -> FloatArray:
         return np.where(r == some, factorial[n] - factorial[some] - factorial[n - some], -np.inf)
 
     def listed(places: IntArray) -> FloatArray:
-        """Return how many of the best `places` of all are in a sample's top k, on average."""
+        """Return how many of the best `places` are in a sample's top k, on average."""
         chance = choose(places, turn) + choose(size - places, drawn - turn) - choose(size, drawn)
         return np.asarray(k - ((k - turn) * np.exp(chance)).sum(axis=0), dtype=np.float64)
 
@@ -260,12 +243,9 @@ class RankingResult:
 
         Raise ``ValueError`` where metric, k, candidates or users differ: two protocols.
         """
-        for name in ("metric", "k", "candidates"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs:
-                raise ValueError(
-                    f"{name} is {mine!r} here and {theirs!r} there; compare results of one protocol"
-                )
+        mine, theirs = ((r.metric, r.k, r.candidates) for r in (self, other))
+        if mine != theirs:
+            raise ValueError(f"{mine} here and {theirs} there; compare results of one protocol")
         if not np.array_equal(self.users, other.users):
             raise ValueError(
                 f"{len(self.users)} users here and {len(other.users)} there are not the same; "

@@ -1,8 +1,8 @@
-"""Where candidates for negatives come from, and the bit set that refuses known positives."""
+"""Distributions that candidates for negatives come from, and the bit set that refuses positives."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +15,13 @@ IntArray = npt.NDArray[np.integer[Any]]
 
 
 class BitSet:
-    """One bit per cell of the user-item matrix: 472 MB for ML-20M's 3.8 billion cells.
-
-    A look-up reads one byte. A set of 20 million pairs would take several times the memory.
-    """
+    """One bit per cell of the user-item matrix: 472 MB for ML-20M's 3.8 billion cells."""
 
     def __init__(self, pairs: Pairs) -> None:
         self.n_items, self.row_bytes = pairs.n_items, (pairs.n_items + 7) // 8
         self.bits = np.zeros(pairs.n_users * self.row_bytes, dtype=np.uint8)
         for start in range(0, len(pairs.users), 1 << 20):  # blocks keep temporary arrays small
-            users, items = (ids[start : start + (1 << 20)] for ids in pairs[:2])
+            users, items = (ids[start : start + (1 << 20)] for ids in (pairs.users, pairs.items))
             bit = np.left_shift(1, items & 7).astype(np.uint8)
             np.bitwise_or.at(self.bits, self._byte(users, items), bit)
 
@@ -47,34 +44,22 @@ class BitSet:
         return np.flatnonzero(np.unpackbits(row, count=self.n_items, bitorder="little"))
 
 
-class Proposal(Protocol):
-    """A distribution over items, possibly another one for every row of a batch."""
-
-    def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
-        """Draw `width` items for each row, (len(rows), width)."""
-        ...
-
-    def weights(self, row: int) -> FloatArray:
-        """Return the weight of every item for one row, (n_items,), at any scale, as a new array."""
-        ...
-
-
 class Uniform:
-    """Every item of the catalog with the same probability."""
+    """Every item of the catalog with the same probability; the base of the other distributions."""
 
     def __init__(self, n_items: int) -> None:
         self.n_items = n_items
 
-    def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
+    def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
         """Draw `width` items for each row, (len(rows), width)."""
         return rng.integers(0, self.n_items, (len(rows), width), dtype=np.int32)
 
     def weights(self, row: int) -> FloatArray:
-        """Return the weight of every item, (n_items,); the same for every row."""
+        """Return the weight of every item for one row, (n_items,), as a new array."""
         return np.ones(self.n_items)
 
 
-class Weighted:
+class Weighted(Uniform):
     """Items in proportion to weights, (n_items,), by Walker's alias method.
 
     The table takes one pass over the items. A draw takes one random number and two look-ups,
@@ -82,10 +67,10 @@ class Weighted:
     """
 
     def __init__(self, weights: FloatArray) -> None:
-        self._weights = np.asarray(weights, dtype=np.float64)
-        n = len(self._weights)
-        self._keep = self._weights / self._weights.sum() * n  # 1.0 is a fair share
-        self._alias = np.arange(n, dtype=np.int32)
+        super().__init__(len(weights))
+        self._weights = weights
+        self._keep = weights / weights.sum() * len(weights)  # 1.0 is a fair share
+        self._alias = np.arange(len(weights), dtype=np.int32)
         small = list(np.flatnonzero(self._keep < 1.0))
         large = list(np.flatnonzero(self._keep >= 1.0))
         while small and large:
@@ -95,48 +80,37 @@ class Weighted:
             if self._keep[g] < 1.0:
                 small.append(large.pop())
         # rounding leaves some over: a fair share for each, and nothing for a weight of zero
-        self._keep[small] = self._weights[small] > 0
-        self._alias[small] = np.where(self._weights[small] > 0, small, self._weights.argmax())
+        self._keep[small] = weights[small] > 0
+        self._alias[small] = np.where(weights[small] > 0, small, weights.argmax())
 
-    def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
-        """Draw `width` items for each row, (len(rows), width)."""
+    def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
         place = rng.random((len(rows), width))
-        place *= len(self._keep)
+        place *= self.n_items
         column = place.astype(np.int32)
         place -= column
         return np.where(place < self._keep.take(column), column, self._alias.take(column))
 
     def weights(self, row: int) -> FloatArray:
-        """Return the weight of every item, (n_items,); the same for every row."""
         return self._weights.copy()
 
 
-class InBatch:
-    """The positives of the other rows of the same batch of `batch_size` rows.
+class InBatch(Uniform):
+    """The positives of the other rows of the same batch.
 
     Rows left over at the end join the last whole batch: a batch of a few rows may hold one user.
     """
 
     def __init__(self, positives: ItemArray, n_items: int, batch_size: int) -> None:
-        self.positives, self.n_items, self.batch_size = positives, n_items, batch_size
+        super().__init__(n_items)
+        self.positives = positives
+        n_batches = max(1, len(positives) // batch_size)
+        number = np.minimum(np.arange(len(positives)) // batch_size, n_batches - 1)
+        self.first, self.size = number * batch_size, np.bincount(number)[number]
 
-    def draw(self, rng: np.random.Generator, rows: npt.NDArray[np.int64], width: int) -> ItemArray:
-        """Draw `width` items for each row, (len(rows), width)."""
-        first, end = self._batch(rows)
-        place = (rng.random((len(rows), width)) * (end - first)[:, None]).astype(np.int64)
-        return self.positives.take(place + first[:, None])
+    def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
+        place = (rng.random((len(rows), width)) * self.size[rows, None]).astype(np.int64)
+        return self.positives.take(place + self.first[rows, None])
 
     def weights(self, row: int) -> FloatArray:
-        """Return how often each item is in the batch of `row`, (n_items,)."""
-        first, end = self._batch(np.array([row]))
-        batch = self.positives[first[0] : end[0]]
+        batch = self.positives[self.first[row] :][: self.size[row]]
         return np.bincount(batch, minlength=self.n_items).astype(np.float64)
-
-    def _batch(
-        self, rows: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return first and last-plus-one row of the batch of each row."""
-        last = max(0, len(self.positives) // self.batch_size - 1)
-        number = np.minimum(rows // self.batch_size, last)
-        end = np.where(number == last, len(self.positives), (number + 1) * self.batch_size)
-        return number * self.batch_size, end

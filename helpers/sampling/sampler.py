@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers.data.pairs import Pairs, PairSet, PairSource, as_pairs, check_ids
-from helpers.sampling.proposals import BitSet, InBatch, Proposal, Uniform, Weighted
+from helpers.metrics.lists import check_scores
+from helpers.sampling.proposals import BitSet, InBatch, Uniform, Weighted
 
 ItemArray = npt.NDArray[np.int32]
 
@@ -38,43 +39,21 @@ class InBatchNegatives:
     Popular items are in many batches. A softmax over the batch therefore learns
     log p(item | user) - log Q(item); subtracting log Q from the logits undoes it (Yi et al. 2019,
     "Sampling-bias-corrected neural modeling for large corpus item recommendations").
-
-    Attributes
-    ----------
-    items : ndarray of int32, (batch,)
-        The positive of each row; column c of a score matrix belongs to ``items[c]``.
-    usable : ndarray of bool, (batch, batch)
-        Whether item c may be a negative of row r: neither the row's own positive nor a copy of it,
-        nor a known positive of the row's user.
-    log_q : ndarray of float32, (batch,)
-        Natural logarithm of each item's share of the training interactions.
     """
 
-    items: npt.NDArray[np.int32]
-    usable: npt.NDArray[np.bool_]
-    log_q: npt.NDArray[np.float32]
+    items: npt.NDArray[np.int32]  # (batch,) the positive of each row, and of each column of scores
+    usable: npt.NDArray[np.bool_]  # (batch, batch) whether item c may be a negative of row r
+    log_q: npt.NDArray[np.float32]  # (batch,) logarithm of each item's share of train
 
     def logits(self, scores: npt.ArrayLike, *, correct: bool = True) -> npt.NDArray[np.float32]:
-        """Return the logits of the batch softmax, (batch, batch).
+        """Return the logits of the batch softmax, (batch, batch), from scores of that shape.
 
-        Parameters
-        ----------
-        scores : array of float, (batch, batch)
-            Score of every row's user for every column's item.
-        correct : bool
-            Subtract log Q.
-
-        Returns
-        -------
-        ndarray of float32, (batch, batch)
-            Minus infinity where item c is neither row r's positive nor a usable negative.
+        `correct` subtracts log Q. The logit is minus infinity where item c is neither row r's
+        positive nor a usable negative.
         """
-        matrix = np.asarray(scores, dtype=np.float32)
+        matrix = check_scores(np.asarray(scores, dtype=np.float32))
         if matrix.shape != self.usable.shape:
-            raise ValueError(
-                f"scores have shape {matrix.shape}; expected {self.usable.shape}, "
-                "one row and one column per pair"
-            )
+            raise ValueError(f"scores have shape {matrix.shape}; expected {self.usable.shape}")
         if correct:
             matrix = matrix - self.log_q[None, :]
         return np.where(self.usable | np.eye(len(matrix), dtype=bool), matrix, np.float32(-np.inf))
@@ -83,26 +62,23 @@ class InBatchNegatives:
 class NegativeSampler:
     """Draw items that a user is not known to have taken, to stand as negatives.
 
-    Draws are independent and with replacement: two negatives of one row may
-    be the same item.
+    Draws are with replacement: two negatives of one row may be the same item.
 
     Parameters
     ----------
     train : Interactions or (users, items)
         The positives. Every stored pair is one, whatever its rating.
     strategy : {"uniform", "popularity", "in-batch", "hard"}
-        ``uniform``: every item alike. ``popularity``: in proportion to the
-        item's count in `train` to the power `alpha`. ``in-batch``: the
-        positives of other rows of the same batch. ``hard``: of `hard_draws`
-        candidates, the one that `score` puts highest.
+        ``uniform``: every item alike. ``popularity``: in proportion to the item's count in `train`
+        to the power `alpha`. ``in-batch``: the positives of other rows of the same batch.
+        ``hard``: of `hard_draws` candidates, the one that `score` puts highest.
     alpha : float, optional
-        Power of popularity: 0 is uniform, 1 in proportion to the count. Default
-        0.75 for "popularity" (word2vec's choice), 0 for the candidates of "hard".
+        Power of popularity: 0 is uniform, 1 in proportion to the count. Default 0.75 for
+        "popularity" (word2vec's choice), 0 for the candidates of "hard".
     avoid : {"train", "all", "none"}
-        What a negative may not be. ``train``: a training positive of the same
-        user; a held-out positive can then be drawn, as in production, where
-        nobody knows tomorrow's clicks. ``all``: any positive in `known` or
-        `train`; right for evaluation candidates, but in training it tells the
+        What a negative may not be. ``train``: a training positive of the same user; a held-out
+        positive can be drawn, as in production, where nobody knows tomorrow's clicks. ``all``: any
+        positive in `known` or `train`. This is right for evaluation; in training it tells the
         model which items were held out. ``none``: nothing is refused.
     known : Interactions or (users, items), optional
         All known positives; needed by ``avoid="all"``, refused otherwise.
@@ -111,31 +87,16 @@ class NegativeSampler:
     shape : (int, int), optional
         Numbers of users and items, where `train` is a pair of arrays.
 
-    Attributes
-    ----------
-    users, items : ndarray of int32, (n_positives,)
-        The positives, in the order of `train`.
-    n_users, n_items : int
-        Size of the matrix.
-    hard_draws, batch_size : int
-        Candidates per negative of strategy "hard"; rows per batch of strategy "in-batch".
-
     Raises
     ------
     SamplingError
         For empty positives and settings outside their range.
     ValueError
         For ids outside the matrix.
-
-    Examples
-    --------
-    >>> sampler = NegativeSampler(([0, 0, 1], [0, 1, 2]), shape=(2, 4))
-    >>> sampler.draw([0, 1], ratio=3, rng=np.random.default_rng(0)).shape
-    (2, 3)
     """
 
-    hard_draws = 8
-    batch_size = 256
+    hard_draws = 8  # candidates per negative of strategy "hard"
+    batch_size = 256  # rows per batch of strategy "in-batch"
 
     def __init__(
         self,
@@ -154,15 +115,14 @@ class NegativeSampler:
         if not len(pairs.users):
             raise SamplingError("train holds no positives; expected at least one (user, item) pair")
         refused = pairs
-        if known is not None:
-            # two arrays without a shape may have fewer users and items than `known`
-            n_users, n_items = (
-                getattr(train, "n_users", n_users),
-                getattr(train, "n_items", n_items),
-            )
+        if known is not None:  # it may have more users and items than two arrays of train
             more = as_pairs(known, "known", n_users=n_users, n_items=n_items)
-            both = [np.concatenate(ids) for ids in zip(pairs[:2], more[:2], strict=True)]
-            refused = Pairs(*both, *map(max, pairs[2:], more[2:]))
+            refused = Pairs(
+                np.concatenate([pairs.users, more.users]),
+                np.concatenate([pairs.items, more.items]),
+                max(pairs.n_users, more.n_users),
+                max(pairs.n_items, more.n_items),
+            )
         self.users, self.items = pairs.users, pairs.items
         self.n_users, self.n_items = refused.n_users, refused.n_items
         self.strategy, self.avoid, self.score = strategy, avoid, score
@@ -173,7 +133,7 @@ class NegativeSampler:
             fits = self.n_users * self.n_items <= _BITS
             self.known = BitSet(refused) if fits else PairSet(refused)
         self._counts = np.bincount(self.items, minlength=self.n_items)  # popularity in train
-        self._proposal: Proposal = Uniform(self.n_items)
+        self._proposal: Uniform = Uniform(self.n_items)
         if self.alpha != 0:
             self._proposal = Weighted(self._counts.astype(np.float64) ** self.alpha)
 
@@ -185,7 +145,7 @@ class NegativeSampler:
         rng: np.random.Generator,
         positives: npt.ArrayLike | None = None,
     ) -> ItemArray:
-        """Return `ratio` negatives for every row.
+        """Return `ratio` negatives for every row, (n_rows, ratio) int32.
 
         Parameters
         ----------
@@ -194,44 +154,32 @@ class NegativeSampler:
         ratio : int
             Negatives per row, at least 1.
         rng : numpy.random.Generator
-            The same state gives the same draw.
         positives : array of int, (n_rows,), optional
             The positive item of each row; strategy "in-batch" draws from them.
-
-        Returns
-        -------
-        ndarray of int32, (n_rows, ratio)
 
         Raises
         ------
         SamplingError
-            For a ratio below 1, and for users who have no negative left: they are named.
-        ValueError
-            For unknown users.
+            A ratio below 1, or users who have no negative left: they are named.
         """
         check_request(ratio, rng)
         rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
-        if self.strategy == "in-batch":
-            if positives is None:
-                raise SamplingError(
-                    'strategy "in-batch" draws from the batch\'s positives: pass positives'
-                )
-            batch = self._aligned(rows, positives)
-            return self._fill(rows, ratio, rng, InBatch(batch, self.n_items, self.batch_size))
         if self.strategy == "hard":
             return self._hardest(rows, ratio, rng)
-        return self._fill(rows, ratio, rng, self._proposal)
+        proposal = self._proposal
+        if self.strategy == "in-batch":
+            if positives is None:
+                raise SamplingError('strategy "in-batch" draws from the batch: pass positives')
+            proposal = InBatch(self._aligned(rows, positives), self.n_items, self.batch_size)
+        return self._fill(rows, ratio, rng, proposal)
 
     def epoch(
         self, ratio: int = 5, *, rng: np.random.Generator, shuffle: bool = True
     ) -> LabeledPairs:
-        """Return every positive of `train` with `ratio` fresh negatives each.
+        """Return every positive of `train` with `ratio` fresh negatives each, in random order.
 
-        Returns
-        -------
-        LabeledPairs
-            ``len(train) * (1 + ratio)`` examples. Without `shuffle`, the positives come first, in
-            the order of `train`, then their negatives, row by row.
+        Without `shuffle`, the positives come first, in the order of `train`, then their negatives,
+        row by row.
         """
         check_request(ratio, rng)
         users, items = self.users, self.items
@@ -239,30 +187,21 @@ class NegativeSampler:
             order = rng.permutation(len(users))
             users, items = users[order], items[order]
         negatives = self.draw(users, ratio, rng=rng, positives=items)
-        labels = np.zeros(len(users) * (1 + ratio), dtype=np.float32)
-        labels[: len(users)] = 1.0
         examples = LabeledPairs(
             np.concatenate([users, np.repeat(users, ratio)]),
             np.concatenate([items, negatives.ravel()]),
-            labels,
+            np.repeat(np.array([1, 0], dtype=np.float32), (len(users), negatives.size)),
         )
         if not shuffle:
             return examples
-        order = rng.permutation(len(labels))
+        order = rng.permutation(len(examples.labels))
         return LabeledPairs(*(column[order] for column in examples))
 
     def in_batch(self, users: npt.ArrayLike, items: npt.ArrayLike) -> InBatchNegatives:
         """Return what an in-batch softmax needs: the mask of usable negatives and log Q.
 
-        Parameters
-        ----------
-        users, items : array of int, (batch,)
-            The positives of one batch; row r's positive is ``items[r]``.
-
-        Returns
-        -------
-        InBatchNegatives
-            Of the sampler's settings, only `avoid` matters.
+        ``users`` and ``items`` are the positives of one batch, (batch,) each. Of the sampler's
+        settings, only `avoid` matters.
         """
         rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
         batch = self._aligned(rows, items)
@@ -282,7 +221,7 @@ class NegativeSampler:
         return batch
 
     def _fill(
-        self, users: ItemArray, ratio: int, rng: np.random.Generator, proposal: Proposal
+        self, users: ItemArray, ratio: int, rng: np.random.Generator, proposal: Uniform
     ) -> ItemArray:
         """Draw, refuse known positives, draw again; the stubborn rest exactly."""
         out = np.empty((len(users), ratio), dtype=np.int32)
@@ -302,7 +241,8 @@ class NegativeSampler:
             again = proposal.draw(rng, rows, 1)[:, 0]
             flat[bad] = again
             bad = bad[self.known.has(users[rows], again)]
-        self._fill_exactly(out, bad, users, rng, proposal)
+        if len(bad):
+            self._fill_exactly(out, bad, users, rng, proposal)
         return out
 
     def _fill_exactly(
@@ -311,7 +251,7 @@ class NegativeSampler:
         places: npt.NDArray[np.int64],
         users: ItemArray,
         rng: np.random.Generator,
-        proposal: Proposal,
+        proposal: Uniform,
     ) -> None:
         """Fill the flat `places` of `out` from the list of what each user has left."""
         assert self.known is not None
@@ -320,9 +260,10 @@ class NegativeSampler:
         order = np.argsort(group, kind="stable")
         starts = np.flatnonzero(np.diff(group[order], prepend=-1))
         exhausted = []
-        for block in np.split(order, starts[1:]) if len(order) else []:
+        for block in np.split(order, starts[1:]):
             row = int(rows[block[0]])
             weights = proposal.weights(row)
+            n_drawable = np.count_nonzero(weights)
             weights[self.known.items_of(int(users[row]))] = 0.0
             total = np.cumsum(weights)
             if total[-1] <= 0:
@@ -331,14 +272,9 @@ class NegativeSampler:
             picked = np.searchsorted(total, rng.random(len(block)) * total[-1], side="right")
             out.reshape(-1)[places[block]] = picked
         if exhausted:
-            among = {
-                InBatch: "of the batch",
-                Weighted: f"of the {self.n_items} that has a training interaction",
-                Uniform: f"of the {self.n_items}",
-            }[type(proposal)]
             raise SamplingError(
                 f"no negative exists for {_name(sorted(set(exhausted)), self._names)}: every item "
-                f'{among} is a known positive (avoid="{self.avoid}"); '
+                f'of the {n_drawable} is a known positive (avoid="{self.avoid}"); '
                 "leave these users out of the request"
             )
 
@@ -366,15 +302,8 @@ class NegativeSampler:
 def false_negative_rate(train: PairSource, held_out: PairSource) -> float:
     """Return the chance that a uniform negative of a training row is held out for the row's user.
 
-    Parameters
-    ----------
-    train, held_out : Interactions or (users, items)
-        The two parts of a split. Negatives are drawn under ``avoid="train"``.
-
-    Returns
-    -------
-    float
-        Between 0 and 1, the mean over training rows.
+    ``train`` and ``held_out`` are the two parts of a split; negatives are drawn with
+    ``avoid="train"``. The chance is the mean over training rows, between 0 and 1.
     """
     rows, targets = as_pairs(train, "train"), as_pairs(held_out, "held_out")
     n_users, n_items = max(rows.n_users, targets.n_users), max(rows.n_items, targets.n_items)
@@ -405,22 +334,19 @@ def _check_settings(
 ) -> None:
     """Refuse settings that are out of range or contradict each other."""
     if strategy not in ("uniform", "popularity", "in-batch", "hard"):
-        raise SamplingError(
-            f"strategy is {strategy!r}; expected uniform, popularity, in-batch or hard"
-        )
-    if alpha is not None and not (np.isfinite(alpha) and alpha >= 0):
-        raise SamplingError(f"alpha is {alpha}; expected 0 (uniform) or more (1: by popularity)")
-    if alpha is not None and strategy in ("uniform", "in-batch"):
-        raise SamplingError(
-            f'alpha is {alpha}, but strategy "{strategy}" has none; use "popularity"'
-        )
-    if avoid not in ("all", "train", "none"):
-        raise SamplingError(f"avoid is {avoid!r}; expected all, train or none")
-    if avoid == "all" and not known:
-        raise SamplingError(
-            'avoid="all" needs every positive: pass known=data, the set before its split'
-        )
-    if avoid != "all" and known:
-        raise SamplingError(f'known is given, but avoid="{avoid}" does not use it; say avoid="all"')
-    if strategy == "hard" and not score:
-        raise SamplingError('strategy "hard" needs score, a function of (users, items)')
+        problem = f"strategy is {strategy!r}; expected uniform, popularity, in-batch or hard"
+    elif alpha is not None and not (np.isfinite(alpha) and alpha >= 0):
+        problem = f"alpha is {alpha}; expected 0 (uniform) or more (1: by popularity)"
+    elif alpha is not None and strategy in ("uniform", "in-batch"):
+        problem = f'alpha is {alpha}, but strategy "{strategy}" has none; use "popularity"'
+    elif avoid not in ("all", "train", "none"):
+        problem = f"avoid is {avoid!r}; expected all, train or none"
+    elif avoid == "all" and not known:
+        problem = 'avoid="all" needs every positive: pass known=data, the set before its split'
+    elif avoid != "all" and known:
+        problem = f'known is given, but avoid="{avoid}" does not use it; say avoid="all"'
+    elif strategy == "hard" and not score:
+        problem = 'strategy "hard" needs score, a function of (users, items)'
+    else:
+        return
+    raise SamplingError(problem)

@@ -190,10 +190,10 @@ def test_users_without_a_negative_that_can_be_drawn_are_named() -> None:
     pairs = (np.array([0, 0, 1]), np.array([0, 1, 1]))
     assert NegativeSampler(pairs, shape=(2, 3)).draw([0], 1, rng=rng())[0, 0] == 2
     popular = NegativeSampler(pairs, shape=(2, 3), strategy="popularity")
-    with pytest.raises(SamplingError, match="item of the 3 that has a training interaction"):
+    with pytest.raises(SamplingError, match="every item of the 2 is a known"):
         popular.draw([0], 1, rng=rng())
     sampler = NegativeSampler(([3, 3, 4], [0, 1, 2]), strategy="in-batch")
-    with pytest.raises(SamplingError, match="user 3: every item of the batch"):
+    with pytest.raises(SamplingError, match="user 3: every item of the 2"):
         sampler.draw([3, 3], 1, rng=rng(), positives=[0, 1])
 
 
@@ -296,14 +296,12 @@ def test_a_pipeline_brings_fresh_negatives_each_epoch(framework: str, make, epoc
         drawn.append(negatives(users, items, labels))
         assert not set(drawn[-1]) & pair_set(data)
     assert drawn[0] != drawn[1]
-    again = epoch(make(NegativeSampler(data), sample_ratio=5, batch_size=64))
+    again = epoch(make(data, sample_ratio=5, batch_size=64))
     assert negatives(*again) == drawn[0]
     with pytest.raises(SamplingError, match="ratio is 0"):
         make(TRAIN, 0)
     with pytest.raises(SamplingError, match="batch_size is 0"):
         make(TRAIN, 5, 0)
-    with pytest.raises(SamplingError, match="is a sampler already; strategy would"):
-        make(NegativeSampler(TRAIN), strategy="popularity")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mxnet") is None, reason="MXNet is not here")

@@ -233,50 +233,33 @@ class NegativeSampler:
             if self.known is not None:
                 refused.append(start * ratio + np.flatnonzero(self.known.has(here[:, None], items)))
             out[start : start + step] = items
+        if self.known is None:
+            return out
         bad, flat = np.concatenate(refused), out.reshape(-1)
         for _ in range(_ROUNDS):
-            if self.known is None or not len(bad):
-                return out
             rows = bad // ratio
-            again = proposal.draw(rng, rows, 1)[:, 0]
-            flat[bad] = again
+            flat[bad] = again = proposal.draw(rng, rows, 1)[:, 0]
             bad = bad[self.known.has(users[rows], again)]
-        if len(bad):
-            self._fill_exactly(out, bad, users, rng, proposal)
-        return out
-
-    def _fill_exactly(
-        self,
-        out: ItemArray,
-        places: npt.NDArray[np.int64],
-        users: ItemArray,
-        rng: np.random.Generator,
-        proposal: Uniform,
-    ) -> None:
-        """Fill the flat `places` of `out` from the list of what each user has left."""
-        assert self.known is not None
-        rows = places // out.shape[1]
-        group = rows if isinstance(proposal, InBatch) else users[rows]
-        order = np.argsort(group, kind="stable")
-        starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-        exhausted = []
-        for block in np.split(order, starts[1:]):
-            row = int(rows[block[0]])
-            weights = proposal.weights(row)
-            n_drawable = np.count_nonzero(weights)
-            weights[self.known.items_of(int(users[row]))] = 0.0
-            total = np.cumsum(weights)
-            if total[-1] <= 0:
-                exhausted.append(int(users[row]))
-                continue
-            picked = np.searchsorted(total, rng.random(len(block)) * total[-1], side="right")
-            out.reshape(-1)[places[block]] = picked
+            if not len(bad):
+                return out
+        exhausted = set()
+        for place in bad:  # few, of users who have nearly every item: draw from what is left
+            user, row = int(users[place // ratio]), place // ratio
+            if user not in exhausted:
+                weights = proposal.weights(row)
+                n_drawable = np.count_nonzero(weights)
+                weights[self.known.items_of(user)] = 0.0
+                total = np.cumsum(weights)
+                flat[place] = np.searchsorted(total, rng.random() * total[-1], side="right")
+                if total[-1] == 0:
+                    exhausted.add(user)
         if exhausted:
             raise SamplingError(
-                f"no negative exists for {_name(sorted(set(exhausted)), self._names)}: every item "
+                f"no negative exists for {_name(sorted(exhausted), self._names)}: every item "
                 f'of the {n_drawable} is a known positive (avoid="{self.avoid}"); '
                 "leave these users out of the request"
             )
+        return out
 
     def _hardest(self, users: ItemArray, ratio: int, rng: np.random.Generator) -> ItemArray:
         """Keep the highest scored of `hard_draws` candidates, for every negative."""

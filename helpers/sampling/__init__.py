@@ -2,7 +2,6 @@
 
 from helpers.sampling.frameworks import NegativeSamplingDataIter, negative_sampling_dataset
 from helpers.sampling.sampler import (
-    InBatchNegatives,
     LabeledPairs,
     NegativeSampler,
     SamplingError,
@@ -10,7 +9,6 @@ from helpers.sampling.sampler import (
 )
 
 __all__ = [
-    "InBatchNegatives",
     "LabeledPairs",
     "NegativeSampler",
     "NegativeSamplingDataIter",

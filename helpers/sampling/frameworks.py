@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.sampling.sampler import NegativeSampler, SamplingError, check_request
+from helpers.sampling.sampler import LabeledPairs, NegativeSampler, SamplingError, check_request
 
 
 def negative_sampling_dataset(
@@ -39,28 +39,27 @@ def negative_sampling_dataset(
     """
     import tensorflow as tf
 
-    sampler, epochs = _sampler(train_data, sample_ratio, batch_size, options), count()
+    n_examples, epochs = _epochs(train_data, sample_ratio, batch_size, seed, options)
 
     def batches() -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
-        rng = np.random.default_rng([seed, next(epochs)])
-        users, items, labels = sampler.epoch(sample_ratio, rng=rng)
+        users, items, labels = next(epochs)
         for start in range(0, len(labels), batch_size):
             part = slice(start, start + batch_size)
             yield (users[part], items[part]), labels[part]
 
     ids, label = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
     dataset = tf.data.Dataset.from_generator(batches, output_signature=((ids, ids), label))
-    n_batches = -(-len(sampler.users) * (1 + sample_ratio) // batch_size)
+    n_batches = -(-n_examples // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
 
 
 class NegativeSamplingDataIter:
     """Iterate over MXNet batches of positives with sampled negatives, as in the 2016 talk.
 
-    Every ``reset()`` begins an epoch with fresh negatives; ``Module.fit`` calls it each time. Data
-    are "user" and "item", the label is "score": (batch,) each, float32 as in MXNet's own iterators.
-    A short last batch is filled from the epoch's beginning; ``batch.pad`` says how many were added.
-    Parameters and errors are those of `negative_sampling_dataset`.
+    Data are "user" and "item", the label is "score": (batch,) each, float32 as in MXNet's own
+    iterators. Every ``reset()``, which ``Module.fit`` calls after each epoch, brings fresh
+    negatives. A short last batch is filled from the epoch's beginning; ``batch.pad`` says how many
+    examples were added. Parameters and errors are those of `negative_sampling_dataset`.
 
     References
     ----------
@@ -76,29 +75,20 @@ class NegativeSamplingDataIter:
         seed: int = 0,
         **options: Any,
     ) -> None:
-        self._sampler = _sampler(train_data, sample_ratio, batch_size, options)
-        self.sample_ratio, self.batch_size, self.seed, self.epoch = (
-            sample_ratio,
-            batch_size,
-            seed,
-            -1,
-        )
+        _, self._epochs = _epochs(train_data, sample_ratio, batch_size, seed, options)
+        self.batch_size = batch_size
         self.reset()
 
     def reset(self) -> None:
         """Draw the next epoch."""
         from helpers.gates import import_mxnet
 
-        self.epoch += 1
-        rng = np.random.default_rng([self.seed, self.epoch])
-        # mx.nd.array would warn: it looks for scipy matrices where SciPy keeps them no more
         mx: Any = import_mxnet()
+        # mx.nd.array would warn: it looks for scipy matrices where SciPy keeps them no more
         array = mx.nd.ndarray.array
-        columns = self._sampler.epoch(self.sample_ratio, rng=rng)
-        user, item, score = (array(column, dtype=np.float32) for column in columns)
-        self._batches = mx.io.NDArrayIter(
-            {"user": user, "item": item}, {"score": score}, self.batch_size
-        )
+        user, item, score = (array(column, dtype=np.float32) for column in next(self._epochs))
+        inputs = {"user": user, "item": item}
+        self._batches = mx.io.NDArrayIter(inputs, {"score": score}, self.batch_size)
         self.provide_data = self._batches.provide_data[::-1]  # it sorts by name: item, user
         self.provide_label = self._batches.provide_label
 
@@ -111,10 +101,14 @@ class NegativeSamplingDataIter:
         return batch
 
 
-def _sampler(
-    train_data: Any, sample_ratio: int, batch_size: int, options: dict[str, Any]
-) -> NegativeSampler:
+def _epochs(
+    train_data: Any, sample_ratio: int, batch_size: int, seed: int, options: dict[str, Any]
+) -> tuple[int, Iterator[LabeledPairs]]:
+    """Return how many examples an epoch has, and the epochs, one after the other."""
     check_request(sample_ratio, np.random.default_rng(0))
     if batch_size < 1:
         raise SamplingError(f"batch_size is {batch_size}; expected 1 or more")
-    return NegativeSampler(train_data, **options)
+    sampler = NegativeSampler(train_data, **options)
+    rngs = (np.random.default_rng([seed, epoch]) for epoch in count())
+    epochs = (sampler.epoch(sample_ratio, rng=rng) for rng in rngs)
+    return len(sampler.users) * (1 + sample_ratio), epochs

@@ -60,11 +60,7 @@ class Uniform:
 
 
 class Weighted(Uniform):
-    """Items in proportion to weights, (n_items,), by Walker's alias method.
-
-    The table takes one pass over the items. A draw takes one random number and two look-ups,
-    whatever the size of the catalog.
-    """
+    """Items in proportion to weights, (n_items,), by Walker's alias method: two look-ups a draw."""
 
     def __init__(self, weights: FloatArray) -> None:
         super().__init__(len(weights))
@@ -95,10 +91,7 @@ class Weighted(Uniform):
 
 
 class InBatch(Uniform):
-    """The positives of the other rows of the same batch.
-
-    Rows left over at the end join the last whole batch: a batch of a few rows may hold one user.
-    """
+    """The positives of the other rows of the same batch; rows left over join the last batch."""
 
     def __init__(self, positives: ItemArray, n_items: int, batch_size: int) -> None:
         super().__init__(n_items)

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from helpers.data.pairs import Pairs, PairSet, PairSource, as_pairs, check_ids
+from helpers.data.pairs import Pairs, PairSource, as_pairs, check_ids
 from helpers.metrics.lists import check_scores
 from helpers.sampling.proposals import BitSet, InBatch, Uniform, Weighted
 
@@ -17,7 +17,6 @@ ItemArray = npt.NDArray[np.int32]
 
 _CHUNK = 1 << 16  # draws at a time: the working arrays stay in cache
 _ROUNDS = 16  # refusals before a row's negatives are drawn from the list of what is left
-_BITS = 1 << 33  # cells of a bit set of 1 GiB; a larger matrix is searched by sorted keys
 
 
 class SamplingError(ValueError):
@@ -76,23 +75,22 @@ class NegativeSampler:
         Power of popularity: 0 is uniform, 1 in proportion to the count. Default 0.75 for
         "popularity" (word2vec's choice), 0 for the candidates of "hard".
     avoid : {"train", "all", "none"}
-        What a negative may not be. ``train``: a training positive of the same user; a held-out
-        positive can be drawn, as in production, where nobody knows tomorrow's clicks. ``all``: any
-        positive in `known` or `train`. This is right for evaluation; in training it tells the
-        model which items were held out. ``none``: nothing is refused.
+        What a negative may not be. ``train``: a training positive of the same user; a held-out one
+        can be drawn, as in production, where nobody knows tomorrow's clicks. ``all``: any positive
+        in `train` or `known`; in training this tells the model which items were held out.
     known : Interactions or (users, items), optional
-        All known positives; needed by ``avoid="all"``, refused otherwise.
+        All known positives, for ``avoid="all"`` only.
     score : callable, optional
-        ``score(users, items)`` returns one number per pair; for strategy "hard".
+        ``score(users, items)`` returns one number per pair, for strategy "hard".
     shape : (int, int), optional
         Numbers of users and items, where `train` is a pair of arrays.
 
     Raises
     ------
     SamplingError
-        For empty positives and settings outside their range.
+        No positives, or settings that are out of range or contradict each other.
     ValueError
-        For ids outside the matrix.
+        Ids outside the matrix.
     """
 
     hard_draws = 8  # candidates per negative of strategy "hard"
@@ -128,10 +126,7 @@ class NegativeSampler:
         self.strategy, self.avoid, self.score = strategy, avoid, score
         self.alpha = alpha if alpha is not None else (0.75 if strategy == "popularity" else 0.0)
         self._names = known if known is not None else train
-        self.known: BitSet | PairSet | None = None
-        if avoid != "none":
-            fits = self.n_users * self.n_items <= _BITS
-            self.known = BitSet(refused) if fits else PairSet(refused)
+        self.known = None if avoid == "none" else BitSet(refused)
         self._counts = np.bincount(self.items, minlength=self.n_items)  # popularity in train
         self._proposal: Uniform = Uniform(self.n_items)
         if self.alpha != 0:
@@ -160,7 +155,7 @@ class NegativeSampler:
         Raises
         ------
         SamplingError
-            A ratio below 1, or users who have no negative left: they are named.
+            Users who have no negative left: they are named.
         """
         check_request(ratio, rng)
         rows = np.atleast_1d(check_ids(users, self.n_users, "user"))

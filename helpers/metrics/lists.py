@@ -76,7 +76,7 @@ def coverage(lists: npt.ArrayLike, n_items: int) -> float:
 
 
 def contradictions(one: npt.ArrayLike, other: npt.ArrayLike, atol: float = 1e-9) -> int:
-    """Count the items that are above some other item by one score and below it by the other.
+    """Count the items, 0 to n, that are above some other item by one score and below by the other.
 
     Parameters
     ----------
@@ -84,11 +84,6 @@ def contradictions(one: npt.ArrayLike, other: npt.ArrayLike, atol: float = 1e-9)
         Scores of the same items, higher is better. They may differ by a constant.
     atol : float
         Differences up to this are ties, which may be broken either way.
-
-    Returns
-    -------
-    int
-        0 where the orders agree, at most n.
     """
     a, b = finite(one=one, other=other)
     order = np.argsort(-b, kind="stable")

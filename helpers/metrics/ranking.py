@@ -83,14 +83,9 @@ def rank_held_out(
         own = np.sort(row[relevant.items_of(user)])[::-1]
         above += [np.count_nonzero(candidates > score) for score in own]
         tied += [np.count_nonzero(candidates == score) for score in own]
-    return Ranks(
-        users,
-        relevant.counts[users],
-        np.array(n_candidates),
-        np.array(above),
-        np.array(tied),
-        "full catalog" if seen is None else "full catalog, seen removed",
-    )
+    lengths, higher, equal = (np.array(column) for column in (n_candidates, above, tied))
+    name = "full catalog" if seen is None else "full catalog, seen removed"
+    return Ranks(users, relevant.counts[users], lengths, higher, equal, name)
 
 
 def _score_rows(
@@ -200,7 +195,7 @@ def expected_sampled(ranks: Ranks, n_negatives: int, k: int = 10) -> FloatArray:
         raise ValueError("some users have several held-out items; expected one per user")
     size, turn = ranks.n_candidates, np.arange(_checked(k))[:, None]
     drawn = np.minimum(_checked(n_negatives) + 1, size)  # the item is one of them
-    # a table is exact to 1e-9 here; scipy's hypergeom.logpmf is not, and its pmf is 200 times slower
+    # exact to 1e-9, as scipy's hypergeom.logpmf is not; its pmf takes 200 times as long
     logs = np.log(np.arange(1, size.max() + 1, dtype=np.longdouble))
     factorial = np.concatenate([[0], np.cumsum(logs)])  # logarithms
 

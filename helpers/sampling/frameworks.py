@@ -23,10 +23,8 @@ def negative_sampling_dataset(
     ----------
     train_data : Interactions or (users, items)
         The positives.
-    sample_ratio : int
-        Negatives per positive.
-    batch_size : int
-        Examples per batch; the last one may be short.
+    sample_ratio, batch_size : int
+        Negatives per positive, and examples per batch; the last batch may be short.
     seed : int
         Epoch e draws from ``default_rng([seed, e])``.
     **options
@@ -54,16 +52,13 @@ def negative_sampling_dataset(
 
 
 class NegativeSamplingDataIter:
-    """Iterate over MXNet batches of positives with sampled negatives, as in the 2016 talk.
+    """Iterate over MXNet batches of positives with sampled negatives.
 
     Data are "user" and "item", the label is "score": (batch,) each, float32 as in MXNet's own
     iterators. Every ``reset()``, which ``Module.fit`` calls after each epoch, brings fresh
     negatives. A short last batch is filled from the epoch's beginning; ``batch.pad`` says how many
     examples were added. Parameters and errors are those of `negative_sampling_dataset`.
-
-    References
-    ----------
-    Dirac 2016, "Using MXNet for recommendation modeling at scale" (AWS re:Invent MAC306).
+    Named in Dirac 2016, "Using MXNet for recommendation modeling at scale" (re:Invent MAC306).
     """
 
     def __init__(

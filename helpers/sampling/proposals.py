@@ -13,17 +13,21 @@ ItemArray = npt.NDArray[np.int32]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.integer[Any]]
 
+_BLOCK = 1 << 20  # pairs at a time: the temporary arrays stay small
+
 
 class BitSet:
     """One bit per cell of the user-item matrix: 472 MB for ML-20M's 3.8 billion cells."""
 
-    def __init__(self, pairs: Pairs) -> None:
-        self.n_items, self.row_bytes = pairs.n_items, (pairs.n_items + 7) // 8
-        self.bits = np.zeros(pairs.n_users * self.row_bytes, dtype=np.uint8)
-        for start in range(0, len(pairs.users), 1 << 20):  # blocks keep temporary arrays small
-            users, items = (ids[start : start + (1 << 20)] for ids in (pairs.users, pairs.items))
-            bit = np.left_shift(1, items & 7).astype(np.uint8)
-            np.bitwise_or.at(self.bits, self._byte(users, items), bit)
+    def __init__(self, n_users: int, n_items: int, *sources: Pairs) -> None:
+        self.n_items, self.row_bytes = n_items, (n_items + 7) // 8
+        self.bits = np.zeros(n_users * self.row_bytes, dtype=np.uint8)
+        for pairs in sources:
+            for start in range(0, len(pairs.users), _BLOCK):
+                block = slice(start, start + _BLOCK)
+                users, items = pairs.users[block], pairs.items[block]
+                bit = np.left_shift(1, items & 7).astype(np.uint8)
+                np.bitwise_or.at(self.bits, self._byte(users, items), bit)
 
     def _byte(self, users: IntArray, items: IntArray) -> npt.NDArray[Any]:
         """Return the place of each cell's byte; 32 bits suffice below 2 GiB and are faster."""
@@ -45,26 +49,25 @@ class BitSet:
 
 
 class Uniform:
-    """Every item of the catalog with the same probability; the base of the other distributions."""
+    """Every item of the catalog alike: weights of ones, (n_items,). Base of other distributions."""
 
-    def __init__(self, n_items: int) -> None:
-        self.n_items = n_items
-
-    def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
-        """Draw `width` items for each row, (len(rows), width)."""
-        return rng.integers(0, self.n_items, (len(rows), width), dtype=np.int32)
+    def __init__(self, weights: FloatArray) -> None:
+        self._weights = weights
 
     def weights(self, row: int) -> FloatArray:
         """Return the weight of every item for one row, (n_items,), as a new array."""
-        return np.ones(self.n_items)
+        return self._weights.copy()
+
+    def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
+        """Draw `width` items for each row, (len(rows), width)."""
+        return rng.integers(0, len(self._weights), (len(rows), width), dtype=np.int32)
 
 
 class Weighted(Uniform):
     """Items in proportion to weights, (n_items,), by Walker's alias method: two look-ups a draw."""
 
     def __init__(self, weights: FloatArray) -> None:
-        super().__init__(len(weights))
-        self._weights = weights
+        super().__init__(weights)
         self._keep = weights / weights.sum() * len(weights)  # 1.0 is a fair share
         self._alias = np.arange(len(weights), dtype=np.int32)
         small = list(np.flatnonzero(self._keep < 1.0))
@@ -81,29 +84,25 @@ class Weighted(Uniform):
 
     def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
         place = rng.random((len(rows), width))
-        place *= self.n_items
+        place *= len(self._keep)
         column = place.astype(np.int32)
         place -= column
         return np.where(place < self._keep.take(column), column, self._alias.take(column))
-
-    def weights(self, row: int) -> FloatArray:
-        return self._weights.copy()
 
 
 class InBatch(Uniform):
     """The positives of the other rows of the same batch; rows left over join the last batch."""
 
     def __init__(self, positives: ItemArray, n_items: int, batch_size: int) -> None:
-        super().__init__(n_items)
-        self.positives = positives
+        self.positives, self.n_items = positives, n_items
         n_batches = max(1, len(positives) // batch_size)
         number = np.minimum(np.arange(len(positives)) // batch_size, n_batches - 1)
         self.first, self.size = number * batch_size, np.bincount(number)[number]
 
-    def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
-        place = (rng.random((len(rows), width)) * self.size[rows, None]).astype(np.int64)
-        return self.positives.take(place + self.first[rows, None])
-
     def weights(self, row: int) -> FloatArray:
         batch = self.positives[self.first[row] :][: self.size[row]]
         return np.bincount(batch, minlength=self.n_items).astype(np.float64)
+
+    def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
+        place = (rng.random((len(rows), width)) * self.size[rows, None]).astype(np.int64)
+        return self.positives.take(place + self.first[rows, None])

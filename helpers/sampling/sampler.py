@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from helpers.data.pairs import Pairs, PairSource, as_pairs, check_ids
+from helpers.data.pairs import PairSource, as_pairs, check_ids
 from helpers.metrics.lists import check_scores
 from helpers.sampling.proposals import BitSet, InBatch, Uniform, Weighted
 
@@ -35,9 +35,8 @@ class LabeledPairs(NamedTuple):
 class InBatchNegatives:
     """One batch of positives, each the negative of the other rows.
 
-    Popular items are in many batches. A softmax over the batch therefore learns
-    log p(item | user) - log Q(item); subtracting log Q from the logits undoes it (Yi et al. 2019,
-    "Sampling-bias-corrected neural modeling for large corpus item recommendations").
+    Popular items are in many batches, so a softmax over the batch learns log p(item | user) minus
+    log Q(item). Subtracting log Q from the logits undoes it (Yi et al. 2019, RecSys).
     """
 
     items: npt.NDArray[np.int32]  # (batch,) the positive of each row, and of each column of scores
@@ -85,12 +84,7 @@ class NegativeSampler:
     shape : (int, int), optional
         Numbers of users and items, where `train` is a pair of arrays.
 
-    Raises
-    ------
-    SamplingError
-        No positives, or settings that are out of range or contradict each other.
-    ValueError
-        Ids outside the matrix.
+    A `SamplingError` says which settings are out of range or contradict each other.
     """
 
     hard_draws = 8  # candidates per negative of strategy "hard"
@@ -107,30 +101,24 @@ class NegativeSampler:
         score: Callable[[ItemArray, ItemArray], npt.ArrayLike] | None = None,
         shape: tuple[int, int] | None = None,
     ) -> None:
-        _check_settings(strategy, alpha, avoid, known is not None, score is not None)
+        _refuse(strategy, alpha, avoid, known is not None, score is not None)
         n_users, n_items = shape or (None, None)
         pairs = as_pairs(train, "train", n_users=n_users, n_items=n_items)
         if not len(pairs.users):
             raise SamplingError("train holds no positives; expected at least one (user, item) pair")
-        refused = pairs
+        sources = [pairs]
         if known is not None:  # it may have more users and items than two arrays of train
-            more = as_pairs(known, "known", n_users=n_users, n_items=n_items)
-            refused = Pairs(
-                np.concatenate([pairs.users, more.users]),
-                np.concatenate([pairs.items, more.items]),
-                max(pairs.n_users, more.n_users),
-                max(pairs.n_items, more.n_items),
-            )
+            sources.append(as_pairs(known, "known", n_users=n_users, n_items=n_items))
         self.users, self.items = pairs.users, pairs.items
-        self.n_users, self.n_items = refused.n_users, refused.n_items
+        self.n_users = max(source.n_users for source in sources)
+        self.n_items = max(source.n_items for source in sources)
         self.strategy, self.avoid, self.score = strategy, avoid, score
         self.alpha = alpha if alpha is not None else (0.75 if strategy == "popularity" else 0.0)
         self._names = known if known is not None else train
-        self.known = None if avoid == "none" else BitSet(refused)
+        self.known = None if avoid == "none" else BitSet(self.n_users, self.n_items, *sources)
         self._counts = np.bincount(self.items, minlength=self.n_items)  # popularity in train
-        self._proposal: Uniform = Uniform(self.n_items)
-        if self.alpha != 0:
-            self._proposal = Weighted(self._counts.astype(np.float64) ** self.alpha)
+        kind = Weighted if self.alpha else Uniform
+        self._proposal: Uniform = kind(self._counts.astype(np.float64) ** self.alpha)
 
     def draw(
         self,
@@ -152,10 +140,7 @@ class NegativeSampler:
         positives : array of int, (n_rows,), optional
             The positive item of each row; strategy "in-batch" draws from them.
 
-        Raises
-        ------
-        SamplingError
-            Users who have no negative left: they are named.
+        Users who have no negative left are named in a `SamplingError`.
         """
         check_request(ratio, rng)
         rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
@@ -210,9 +195,7 @@ class NegativeSampler:
         """Return the checked positive item of each row."""
         batch = np.atleast_1d(check_ids(items, self.n_items, "item"))
         if batch.shape != users.shape:
-            raise SamplingError(
-                f"{len(users)} users but {len(batch)} items; expected one positive per row"
-            )
+            raise SamplingError(f"{len(users)} users, {len(batch)} items; expected as many of each")
         return batch
 
     def _fill(
@@ -239,7 +222,8 @@ class NegativeSampler:
                 return out
         exhausted = set()
         for place in bad:  # few, of users who have nearly every item: draw from what is left
-            user, row = int(users[place // ratio]), place // ratio
+            row = place // ratio
+            user = int(users[row])
             if user not in exhausted:
                 weights = proposal.weights(row)
                 n_drawable = np.count_nonzero(weights)
@@ -268,12 +252,11 @@ class NegativeSampler:
             scores = np.asarray(self.score(np.repeat(here, width), drawn.ravel()))
             if scores.size != drawn.size or not np.isfinite(scores).all():
                 raise SamplingError(
-                    f"score returned shape {scores.shape} for {drawn.size} pairs; "
-                    "expected one finite number per pair"
+                    f"score returned shape {scores.shape}; expected {drawn.size} finite numbers"
                 )
-            drawn = drawn.reshape(-1, self.hard_draws)
-            best = scores.reshape(drawn.shape).argmax(axis=1)
-            out[start : start + step] = drawn[np.arange(len(drawn)), best].reshape(-1, ratio)
+            drawn, scores = (a.reshape(-1, self.hard_draws) for a in (drawn, scores))
+            hardest = drawn[np.arange(len(drawn)), scores.argmax(axis=1)]
+            out[start : start + step] = hardest.reshape(-1, ratio)
         return out
 
 
@@ -297,32 +280,23 @@ def _name(users: list[int], source: Any) -> str:
 
 
 def check_request(ratio: int, rng: Any) -> None:
+    """Refuse a ratio that is not a whole number from 1, and an rng that is no Generator."""
     if isinstance(ratio, bool) or not isinstance(ratio, (int, np.integer)) or ratio < 1:
-        raise SamplingError(
-            f"ratio is {ratio!r}; expected a whole number of negatives per positive, 1 or more"
-        )
+        raise SamplingError(f"ratio is {ratio!r}; expected a whole number of negatives, 1 or more")
     if not isinstance(rng, np.random.Generator):
-        raise SamplingError(
-            f"rng is a {type(rng).__name__}; expected a Generator such as np.random.default_rng(0)"
-        )
+        raise SamplingError(f"rng is a {type(rng).__name__}; expected np.random.default_rng(seed)")
 
 
-def _check_settings(
-    strategy: str, alpha: float | None, avoid: str, known: bool, score: bool
-) -> None:
+def _refuse(strategy: str, alpha: float | None, avoid: str, known: bool, score: bool) -> None:
     """Refuse settings that are out of range or contradict each other."""
     if strategy not in ("uniform", "popularity", "in-batch", "hard"):
         problem = f"strategy is {strategy!r}; expected uniform, popularity, in-batch or hard"
-    elif alpha is not None and not (np.isfinite(alpha) and alpha >= 0):
-        problem = f"alpha is {alpha}; expected 0 (uniform) or more (1: by popularity)"
-    elif alpha is not None and strategy in ("uniform", "in-batch"):
-        problem = f'alpha is {alpha}, but strategy "{strategy}" has none; use "popularity"'
+    elif alpha is not None and (strategy in ("uniform", "in-batch") or not 0 <= alpha < np.inf):
+        problem = f'alpha is {alpha}; expected 0 or more, for strategy "popularity" or "hard"'
     elif avoid not in ("all", "train", "none"):
         problem = f"avoid is {avoid!r}; expected all, train or none"
-    elif avoid == "all" and not known:
-        problem = 'avoid="all" needs every positive: pass known=data, the set before its split'
-    elif avoid != "all" and known:
-        problem = f'known is given, but avoid="{avoid}" does not use it; say avoid="all"'
+    elif (avoid == "all") != known:
+        problem = 'avoid="all" and known=data, the set before its split, belong together'
     elif strategy == "hard" and not score:
         problem = 'strategy "hard" needs score, a function of (users, items)'
     else:

@@ -60,7 +60,8 @@ class InBatchNegatives:
 class NegativeSampler:
     """Draw items that a user is not known to have taken, to stand as negatives.
 
-    Draws are with replacement: two negatives of one row may be the same item.
+    Draws are with replacement: two negatives of one row may be the same item. A `SamplingError`
+    says which settings are out of range or contradict each other.
 
     Parameters
     ----------
@@ -77,14 +78,13 @@ class NegativeSampler:
         What a negative may not be. ``train``: a training positive of the same user; a held-out one
         can be drawn, as in production, where nobody knows tomorrow's clicks. ``all``: any positive
         in `train` or `known`; in training this tells the model which items were held out.
+        ``none``: nothing is refused.
     known : Interactions or (users, items), optional
         All known positives, for ``avoid="all"`` only.
     score : callable, optional
         ``score(users, items)`` returns one number per pair, for strategy "hard".
     shape : (int, int), optional
         Numbers of users and items, where `train` is a pair of arrays.
-
-    A `SamplingError` says which settings are out of range or contradict each other.
     """
 
     hard_draws = 8  # candidates per negative of strategy "hard"
@@ -130,6 +130,8 @@ class NegativeSampler:
     ) -> ItemArray:
         """Return `ratio` negatives for every row, (n_rows, ratio) int32.
 
+        Users who have no negative left are named in a `SamplingError`.
+
         Parameters
         ----------
         users : array of int, (n_rows,)
@@ -139,8 +141,6 @@ class NegativeSampler:
         rng : numpy.random.Generator
         positives : array of int, (n_rows,), optional
             The positive item of each row; strategy "in-batch" draws from them.
-
-        Users who have no negative left are named in a `SamplingError`.
         """
         check_request(ratio, rng)
         rows = np.atleast_1d(check_ids(users, self.n_users, "user"))

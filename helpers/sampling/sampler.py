@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
+from numpy.typing import ArrayLike
 
 from helpers.data.pairs import PairSource, as_pairs, check_ids
 from helpers.metrics.lists import check_scores
-from helpers.sampling.proposals import BitSet, InBatch, Uniform, Weighted
-
-ItemArray = npt.NDArray[np.int32]
+from helpers.sampling.proposals import BitSet, InBatch, ItemArray, Uniform, Weighted
 
 _CHUNK = 1 << 16  # draws at a time: the working arrays stay in cache
 _ROUNDS = 16  # refusals before a row's negatives are drawn from the list of what is left
@@ -31,8 +30,7 @@ class LabeledPairs(NamedTuple):
     labels: npt.NDArray[np.float32]  # (n_examples,)
 
 
-@dataclass(frozen=True)
-class InBatchNegatives:
+class InBatchNegatives(NamedTuple):
     """One batch of positives, each the negative of the other rows.
 
     Popular items are in many batches, so a softmax over the batch learns log p(item | user) minus
@@ -43,7 +41,7 @@ class InBatchNegatives:
     usable: npt.NDArray[np.bool_]  # (batch, batch) whether item c may be a negative of row r
     log_q: npt.NDArray[np.float32]  # (batch,) logarithm of each item's share of train
 
-    def logits(self, scores: npt.ArrayLike, *, correct: bool = True) -> npt.NDArray[np.float32]:
+    def logits(self, scores: ArrayLike, *, correct: bool = True) -> npt.NDArray[np.float32]:
         """Return the logits of the batch softmax, (batch, batch), from scores of that shape.
 
         `correct` subtracts log Q. The logit is minus infinity where item c is neither row r's
@@ -98,7 +96,7 @@ class NegativeSampler:
         alpha: float | None = None,
         avoid: Literal["train", "all", "none"] = "train",
         known: PairSource | None = None,
-        score: Callable[[ItemArray, ItemArray], npt.ArrayLike] | None = None,
+        score: Callable[[ItemArray, ItemArray], ArrayLike] | None = None,
         shape: tuple[int, int] | None = None,
     ) -> None:
         _refuse(strategy, alpha, avoid, known is not None, score is not None)
@@ -122,11 +120,11 @@ class NegativeSampler:
 
     def draw(
         self,
-        users: npt.ArrayLike,
+        users: ArrayLike,
         ratio: int = 5,
         *,
-        rng: np.random.Generator,
-        positives: npt.ArrayLike | None = None,
+        rng: Generator,
+        positives: ArrayLike | None = None,
     ) -> ItemArray:
         """Return `ratio` negatives for every row, (n_rows, ratio) int32.
 
@@ -153,9 +151,7 @@ class NegativeSampler:
             proposal = InBatch(self._aligned(rows, positives), self.n_items, self.batch_size)
         return self._fill(rows, ratio, rng, proposal)
 
-    def epoch(
-        self, ratio: int = 5, *, rng: np.random.Generator, shuffle: bool = True
-    ) -> LabeledPairs:
+    def epoch(self, ratio: int = 5, *, rng: Generator, shuffle: bool = True) -> LabeledPairs:
         """Return every positive of `train` with `ratio` fresh negatives each, in random order.
 
         Without `shuffle`, the positives come first, in the order of `train`, then their negatives,
@@ -177,7 +173,7 @@ class NegativeSampler:
         order = rng.permutation(len(examples.labels))
         return LabeledPairs(*(column[order] for column in examples))
 
-    def in_batch(self, users: npt.ArrayLike, items: npt.ArrayLike) -> InBatchNegatives:
+    def in_batch(self, users: ArrayLike, items: ArrayLike) -> InBatchNegatives:
         """Return what an in-batch softmax needs: the mask of usable negatives and log Q.
 
         ``users`` and ``items`` are the positives of one batch, (batch,) each. Of the sampler's
@@ -191,16 +187,14 @@ class NegativeSampler:
         share = np.maximum(self._counts[batch], 1) / len(self.items)
         return InBatchNegatives(batch, usable, np.log(share).astype(np.float32))
 
-    def _aligned(self, users: ItemArray, items: npt.ArrayLike) -> ItemArray:
+    def _aligned(self, users: ItemArray, items: ArrayLike) -> ItemArray:
         """Return the checked positive item of each row."""
         batch = np.atleast_1d(check_ids(items, self.n_items, "item"))
         if batch.shape != users.shape:
             raise SamplingError(f"{len(users)} users, {len(batch)} items; expected as many of each")
         return batch
 
-    def _fill(
-        self, users: ItemArray, ratio: int, rng: np.random.Generator, proposal: Uniform
-    ) -> ItemArray:
+    def _fill(self, users: ItemArray, ratio: int, rng: Generator, proposal: Uniform) -> ItemArray:
         """Draw, refuse known positives, draw again; the stubborn rest exactly."""
         out = np.empty((len(users), ratio), dtype=np.int32)
         step = max(1, _CHUNK // ratio)
@@ -240,7 +234,7 @@ class NegativeSampler:
             )
         return out
 
-    def _hardest(self, users: ItemArray, ratio: int, rng: np.random.Generator) -> ItemArray:
+    def _hardest(self, users: ItemArray, ratio: int, rng: Generator) -> ItemArray:
         """Keep the highest scored of `hard_draws` candidates, for every negative."""
         assert self.score is not None
         out = np.empty((len(users), ratio), dtype=np.int32)
@@ -263,8 +257,7 @@ class NegativeSampler:
 def false_negative_rate(train: PairSource, held_out: PairSource) -> float:
     """Return the chance that a uniform negative of a training row is held out for the row's user.
 
-    ``train`` and ``held_out`` are the two parts of a split; negatives are drawn with
-    ``avoid="train"``. The chance is the mean over training rows, between 0 and 1.
+    The mean over training rows, from the two parts of a split and ``avoid="train"``.
     """
     rows, targets = as_pairs(train, "train"), as_pairs(held_out, "held_out")
     n_users, n_items = max(rows.n_users, targets.n_users), max(rows.n_items, targets.n_items)
@@ -283,7 +276,7 @@ def check_request(ratio: int, rng: Any) -> None:
     """Refuse a ratio that is not a whole number from 1, and an rng that is no Generator."""
     if isinstance(ratio, bool) or not isinstance(ratio, (int, np.integer)) or ratio < 1:
         raise SamplingError(f"ratio is {ratio!r}; expected a whole number of negatives, 1 or more")
-    if not isinstance(rng, np.random.Generator):
+    if not isinstance(rng, Generator):
         raise SamplingError(f"rng is a {type(rng).__name__}; expected np.random.default_rng(seed)")
 
 

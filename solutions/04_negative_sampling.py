@@ -431,7 +431,7 @@ activity = np.repeat([0.05, 0.15, 0.5], [300, 200, 100])  # (600 users,)
 appeal = np.repeat([0.02, 0.05, 0.1, 0.2, 0.4], 100)  # (500 items,)
 chance = np.outer(activity, appeal)
 clicked = np.random.default_rng(1).random(chance.shape) < chance
-world = sampling.NegativeSampler(np.nonzero(clicked), n_users=600, n_items=500)
+world = sampling.NegativeSampler(np.nonzero(clicked), shape=clicked.shape)
 print(
     f"{clicked.sum():,} clicks in {clicked.size:,} cells; a click has chance {chance.mean():.2%} on average"
 )

@@ -51,7 +51,8 @@ from helpers.exercises import exercise, progress
 from helpers.interactive import explore
 from helpers.knn import Seen, VectorIndex, recall_at_k
 from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
-from helpers.metrics.agreement import contradictions
+from helpers.metrics import contradictions
+from helpers.models import content
 from helpers.models.baselines import Popularity
 from helpers.models.fm import TUNED
 from helpers.models.fm_features import one_hot, rating_rows
@@ -421,7 +422,7 @@ q5.check(item_vectors)
 
 # %%
 item_vectors = q5.use(item_vectors)
-genres, names = metrics.genre_matrix(ratings)
+names, genres = content.genre_names(ratings.items), content.genre_rows(ratings.items).toarray()
 rng, n = np.random.default_rng(0), len(names) + 3  # three features of users, then the genres
 factors, weights = rng.normal(size=(n, 8)), rng.normal(size=n)
 described = np.pad(genres, ((0, 0), (3, 0)))

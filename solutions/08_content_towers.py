@@ -361,7 +361,7 @@ def judge(scores, seed):
     place[strangers[seed]] = np.arange(len(strangers[seed]))
     test = splits[seed].test.frame
     held_out = test["user"].to_numpy(), place[test["item"].to_numpy()]
-    return metrics.summarize(metrics.rank_held_out(scores, held_out), k=10)["hit_rate"]
+    return metrics.evaluate(scores, held_out)["hit_rate"]
 
 
 print("users:", [len(np.unique(s.test.frame["user"])) for s in splits], "films:", [len(c) for c in strangers])

@@ -35,7 +35,7 @@ def hit_rate(scores: np.ndarray, split: data.Split) -> metrics.RankingResult:
     cold = np.flatnonzero(split.test.item_counts())
     test = split.test.frame
     held_out = test["user"].to_numpy(), np.searchsorted(cold, test["item"].to_numpy())
-    return metrics.summarize(metrics.rank_held_out(scores, held_out), k=10)["hit_rate"]
+    return metrics.evaluate(scores, held_out)["hit_rate"]
 
 
 def knn(

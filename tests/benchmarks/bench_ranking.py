@@ -7,9 +7,8 @@ import time
 import numpy as np
 
 from helpers.data import leave_last_out, leave_one_out, load
-from helpers.metrics import evaluate, rank_candidates, top_k
+from helpers.metrics import evaluate, top_k
 from helpers.models import EASE, ImplicitALS, ItemKNN, LogisticMF
-from helpers.sampling import evaluation_candidates
 
 
 def _fastest(function: object, repeats: int = 5) -> float:
@@ -28,7 +27,6 @@ def run() -> list[dict]:
     rng = np.random.default_rng(0)
     scores = rng.random((data.n_users, data.n_items), dtype=np.float32)
     size = f"{data.n_users} x {data.n_items}"
-    drawn = evaluation_candidates(one.test, data, 100, rng=rng)
     rows = []
     for name, function, target in (
         (
@@ -40,11 +38,6 @@ def run() -> list[dict]:
             "HR and NDCG@10, full catalog, ten held out",
             lambda: evaluate(scores, ten.test, seen=ten.train),
             "<= 0.2",
-        ),
-        (
-            "ranks among 100 sampled negatives",
-            lambda: rank_candidates(scores[drawn.users], drawn.items, one.test, users=drawn.users),
-            "-",
         ),
         ("top 10 of every user", lambda: top_k(scores, 10, seen=one.train), "-"),
     ):

@@ -52,13 +52,13 @@ n, n_users, n_items = 20_000_263, 138_493, 27_278
 activity = np.sort(rng.integers(0, n_users, n, dtype=np.int32))
 taste = (rng.random(n) ** 3 * n_items).astype(np.int32)  # a long tail, with repeats
 begin = time.perf_counter()
-sampler = NegativeSampler((activity, taste), n_users=n_users, n_items=n_items)
+sampler = NegativeSampler((activity, taste), shape=(n_users, n_items))
 built = time.perf_counter() - begin
 begin = time.perf_counter()
 negatives = sampler.draw(activity, 5, rng=rng)
 seconds = time.perf_counter() - begin
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-assert negatives.shape == (n, 5) and not sampler.known.hits(activity[:10**6, None], negatives[:10**6]).any()
+assert negatives.shape == (n, 5) and not sampler.known.has(activity[:10**6, None], negatives[:10**6]).any()
 print(json.dumps({"built": built, "seconds": seconds, "rate": negatives.size / seconds / 1e6, "peak": peak}))
 """
 

@@ -8,7 +8,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from helpers.metrics import hit_rate, mrr, ndcg, rank_held_out
 from helpers.sampling import NegativeSampler, SamplingError
 
 # derandomize: examples follow from the test's own text, so a run cannot fail by bad luck
@@ -46,8 +45,7 @@ def test_no_negative_is_a_positive_under_a_strict_policy(
         np.nonzero(train),
         strategy=strategy,
         avoid=avoid,
-        n_users=len(train),
-        n_items=train.shape[1],
+        shape=train.shape,
         **options,
     )
     drawable = ~refused & (train.any(axis=0) if strategy == "popularity" else True)
@@ -60,24 +58,6 @@ def test_no_negative_is_a_positive_under_a_strict_policy(
     drawn = sampler.draw(users, ratio, rng=np.random.default_rng(seed))
     assert drawn.shape == (len(users), ratio) and drawn.dtype == np.int32
     assert drawable[users[:, None], drawn].all()
-
-
-@STEADY
-@given(
-    worlds(),
-    st.sampled_from(["uniform", "popularity", "in-batch"]),
-    st.integers(1, 5),
-    st.integers(0, 2**32 - 1),
-)
-def test_same_seed_same_draw(world, strategy, ratio, seed) -> None:
-    train, _ = world
-    sampler = NegativeSampler(
-        np.nonzero(train), strategy=strategy, avoid="none", n_items=train.shape[1]
-    )
-    first, second = (sampler.epoch(ratio, rng=np.random.default_rng(seed)) for _ in range(2))
-    for a, b in zip(first, second, strict=True):
-        assert (a == b).all()
-    assert first.labels.sum() == train.sum() and len(first.labels) == (1 + ratio) * train.sum()
 
 
 @STEADY
@@ -110,21 +90,3 @@ def test_the_distribution_is_popularity_to_the_power_alpha(alpha, n_items, seed)
             exp = np.append(exp, expected[~common].sum())
         statistic = ((obs - exp) ** 2 / exp).sum()
         assert statistic < chi2.ppf(1 - 1e-6, max(1, len(exp) - 1))
-
-
-@STEADY
-@given(worlds(), st.integers(1, 6), st.integers(0, 2**32 - 1))
-def test_ranking_invariants(world, levels, seed) -> None:
-    train, _ = world
-    rows = np.flatnonzero((~train).any(axis=1))
-    assume(len(rows))
-    held = np.array([np.flatnonzero(~train[row])[-1] for row in rows])
-    scores = np.random.default_rng(seed).integers(0, levels, train.shape).astype(float)
-    ranks = rank_held_out(scores, (rows, held), seen=np.nonzero(train))
-    lower = np.zeros(len(rows))
-    for k in range(1, train.shape[1] + 1):
-        hit, gain = hit_rate(ranks, k), ndcg(ranks, k)
-        assert (gain <= hit + 1e-12).all() and (hit >= lower - 1e-12).all()
-        lower = hit
-    assert np.allclose(lower, 1.0)
-    assert (mrr(ranks) <= 1.0).all() and (mrr(ranks) > 0).all()

@@ -55,8 +55,8 @@ def test_bad_records(change, message):
 def test_all_numbers_of_a_models_lists_come_with_their_protocol():
     users, hits = np.arange(4, dtype=np.int32), np.array([0.0, 1.0, 1.0, 0.0])
     results = [
-        RankingResult("HR", 10, users, hits, "all items", "expected"),
-        RankingResult("NDCG", 10, users, hits / 2, "all items", "expected"),
+        RankingResult("HR", 10, users, hits, "all items"),
+        RankingResult("NDCG", 10, users, hits / 2, "all items"),
     ]
     entries = ledger.record_lists(TOY, results, model="GMF", seed=0)
     assert entries == ledger.records("98")

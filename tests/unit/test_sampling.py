@@ -1,4 +1,4 @@
-"""The sampler: what it may draw, how it says no, and the shells over it."""
+"""The sampler: what it may draw, how it says no, and the pipelines over it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ import pandas as pd
 import pytest
 
 from helpers.data import Interactions, leave_last_out, load
-from helpers.metrics import rank_candidates
+from helpers.data.pairs import PairSet, as_pairs
 from helpers.sampling import (
     NegativeSampler,
     NegativeSamplingDataIter,
     SamplingError,
-    any_of,
-    collision_rate,
-    evaluation_candidates,
     false_negative_rate,
-    keep_rate,
     negative_sampling_dataset,
-    undo_sampling,
 )
-from helpers.sampling.known import BitSet, SortedKeys, known_pairs
-from helpers.sampling.proposals import Weighted
+from helpers.sampling.proposals import BitSet, Weighted
 
 TRAIN = (np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 2, 0, 1, 3]))
 
@@ -37,55 +31,42 @@ def toy(n_users: int = 60, n_items: int = 40, share: float = 0.2, seed: int = 0)
     cells = rng(seed).random((n_users, n_items)) < share
     cells[np.arange(n_users), np.arange(n_users) % n_items] = True
     user, item = np.nonzero(cells)
-    frame = pd.DataFrame(
-        {
-            "user_id": 100 + 7 * user,
-            "item_id": 1000 + 3 * item,
-            "rating": 4.0,
-            "timestamp": np.arange(len(user)),
-        }
+    columns = {"user_id": 100 + 7 * user, "item_id": 1000 + 3 * item, "rating": 4.0}
+    return Interactions.from_frame(
+        pd.DataFrame(columns | {"timestamp": np.arange(len(user))}), name="toy"
     )
-    return Interactions.from_frame(frame, name="toy")
 
 
 def pair_set(data: object) -> set[tuple[int, int]]:
     return set(zip(data.frame["user"], data.frame["item"], strict=True))
 
 
-# --- membership --------------------------------------------------------------------------------
+def negatives(users: np.ndarray, items: np.ndarray, labels: np.ndarray) -> list[tuple[int, int]]:
+    drawn = labels == 0
+    return sorted(
+        zip(users[drawn].astype(int).tolist(), items[drawn].astype(int).tolist(), strict=True)
+    )
+
+
+# --- membership and weights --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_items", [1, 7, 8, 9, 64, 100])
-@pytest.mark.parametrize("kind", [BitSet, SortedKeys])
-def test_membership_equals_a_matrix(kind: type, n_items: int) -> None:
+def test_membership_equals_a_matrix(n_items: int) -> None:
     truth = rng(n_items).random((13, n_items)) < 0.4
-    users, items = np.nonzero(truth)
-    twice = (
-        np.concatenate([users, users]),
-        np.concatenate([items, items]),
-    )  # repeated pairs count once
-    known = kind(*twice, 13, n_items)
+    users, items = (np.concatenate([ids, ids]) for ids in np.nonzero(truth))  # repeats count once
+    pairs = as_pairs((users, items), "known", n_users=13, n_items=n_items)
     grid = np.indices(truth.shape)
-    assert (known.hits(grid[0], grid[1]) == truth).all()
-    assert (known.hits(np.arange(13)[:, None], np.arange(n_items)[None, :]) == truth).all()
-    assert (known.counts == truth.sum(axis=1)).all()
-    assert all((known.row(user) == truth[user]).all() for user in range(13))
+    for known in (BitSet(13, n_items, pairs), PairSet(pairs)):
+        assert (known.has(grid[0], grid[1]) == truth).all()
+        assert (known.has(np.arange(13)[:, None], np.arange(n_items)[None, :]) == truth).all()
+        assert all((known.items_of(u) == np.flatnonzero(truth[u])).all() for u in range(13))
 
 
-def test_large_catalogs_fall_back_to_sorted_keys() -> None:
-    users, items = np.array([0, 99_999]), np.array([5, 9_999_999])
-    known = known_pairs(users, items, 100_000, 10_000_000)
-    assert isinstance(known, SortedKeys)
-    assert known.hits(users, items).all() and not known.hits(users, items - 1).any()
-    assert isinstance(known_pairs(users, items % 1000, 100_000, 1000), BitSet)
-
-
-def test_both_memberships_give_the_same_draw(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = toy()
-    bits = NegativeSampler(data).draw(np.arange(60), 5, rng=rng())
-    monkeypatch.setattr("helpers.sampling.sampler.known_pairs", SortedKeys)
-    keys = NegativeSampler(data).draw(np.arange(60), 5, rng=rng())
-    assert (bits == keys).all()
+def test_a_set_of_pairs_counts_and_may_be_empty() -> None:
+    assert PairSet(as_pairs(TRAIN, "train", n_users=5)).counts.tolist() == [2, 1, 3, 0, 0]
+    empty = PairSet(as_pairs(([], []), "nothing"))
+    assert not empty.has(np.arange(3), np.arange(3)).any() and not len(empty.items_of(4))
 
 
 @pytest.mark.parametrize(
@@ -113,62 +94,41 @@ def test_the_policy_says_what_is_refused(strategy: str, avoid: str) -> None:
     sampler = NegativeSampler(split.train, strategy=strategy, avoid=avoid, **options)
     users, items, labels = sampler.epoch(30, rng=rng())
     assert len(labels) == 31 * len(split.train) and labels.sum() == len(split.train)
-    drawn = set(zip(users[labels == 0].tolist(), items[labels == 0].tolist(), strict=True))
+    drawn = set(negatives(users, items, labels))
     assert bool(drawn & pair_set(split.train)) == (avoid == "none")
     assert bool(drawn & pair_set(split.test)) == (avoid != "all")
-    positives = set(zip(users[labels == 1].tolist(), items[labels == 1].tolist(), strict=True))
-    assert positives == pair_set(split.train)
+    assert set(negatives(users, items, 1 - labels)) == pair_set(split.train)
 
 
 def test_known_may_be_larger_than_train_where_no_size_is_stated() -> None:
     known = ([0, 4], [1, 9])
-    assert NegativeSampler(([0], [0]), avoid="all", known=known).n_items == 10
-    assert NegativeSampler(([0], [0]), avoid="all", known=known, n_items=12).n_users == 5
+    sampler = NegativeSampler(([0], [0]), avoid="all", known=known)
+    assert (sampler.n_users, sampler.n_items) == (5, 10)
     with pytest.raises(ValueError, match="unknown item 9"):
-        NegativeSampler(([0], [0]), avoid="all", known=known, n_items=9)
+        NegativeSampler(([0], [0]), avoid="all", known=known, shape=(5, 9))
 
 
 def test_popularity_never_draws_what_nobody_took() -> None:
-    sampler = NegativeSampler(TRAIN, strategy="popularity", n_items=50, avoid="none")
+    sampler = NegativeSampler(TRAIN, strategy="popularity", shape=(3, 50), avoid="none")
     assert sampler.draw(np.zeros(1000, dtype=int), 5, rng=rng()).max() <= 3
 
 
 def test_hard_negatives_score_higher_than_uniform_ones() -> None:
     data = toy(n_items=200)
-
-    def score(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        return items.astype(float)
-
-    easy = NegativeSampler(data).draw(np.arange(60), 50, rng=rng())
-    hard = NegativeSampler(data, strategy="hard", hard_draws=4, score=score).draw(
-        np.arange(60), 50, rng=rng()
-    )
+    hard = NegativeSampler(data, strategy="hard", score=lambda users, items: items)
+    hard.hard_draws = 4
     # the largest of m uniform numbers is m / (m + 1) on average, the smallest sample's mean one half
+    easy = NegativeSampler(data).draw(np.arange(60), 50, rng=rng())
     assert easy.mean() / 200 == pytest.approx(0.5, abs=0.02)
-    assert hard.mean() / 200 == pytest.approx(0.8, abs=0.02)
+    assert hard.draw(np.arange(60), 50, rng=rng()).mean() / 200 == pytest.approx(0.8, abs=0.02)
+    hard.hard_draws = 1
+    assert (hard.draw(np.arange(60), 50, rng=rng()) == easy).all()
 
 
-def test_one_hard_draw_is_the_base_distribution() -> None:
-    def score(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        return items
-
-    once = NegativeSampler(TRAIN, strategy="hard", hard_draws=1, score=score)
-    assert (
-        once.draw([0, 1], 4, rng=rng()) == NegativeSampler(TRAIN).draw([0, 1], 4, rng=rng())
-    ).all()
-
-
-def test_in_batch_negatives_come_from_the_same_batch() -> None:
-    users, items = np.arange(64), np.arange(64)
-    sampler = NegativeSampler((users, items), strategy="in-batch", batch_size=16)
-    drawn = sampler.draw(users, 9, rng=rng(), positives=items)
-    assert (drawn // 16 == (users // 16)[:, None]).all()
-    assert (drawn != items[:, None]).all()
-
-
-def test_rows_left_over_join_the_last_whole_batch() -> None:
+def test_in_batch_negatives_are_of_the_batch_and_rows_left_over_join_the_last() -> None:
     users, items = np.arange(33), np.arange(33)
-    sampler = NegativeSampler((users, items), strategy="in-batch", batch_size=16)
+    sampler = NegativeSampler((users, items), strategy="in-batch")
+    sampler.batch_size = 16
     drawn = sampler.draw(users, 200, rng=rng(), positives=items)
     assert set(np.unique(drawn[32])) == set(range(16, 32))
     assert set(np.unique(drawn[16])) == set(range(17, 33))
@@ -177,13 +137,9 @@ def test_rows_left_over_join_the_last_whole_batch() -> None:
 
 
 def test_in_batch_logits_by_hand() -> None:
-    sampler = NegativeSampler((np.array([0, 1, 2, 2]), np.array([0, 0, 0, 1])), n_items=3)
+    sampler = NegativeSampler((np.array([0, 1, 2, 2]), np.array([0, 0, 0, 1])), shape=(3, 3))
     batch = sampler.in_batch([0, 2, 1], [0, 1, 0])
-    assert batch.usable.tolist() == [
-        [False, True, False],
-        [False, False, False],
-        [False, True, False],
-    ]
+    assert batch.usable.astype(int).tolist() == [[0, 1, 0], [0, 0, 0], [0, 1, 0]]
     np.testing.assert_allclose(np.exp(batch.log_q), [0.75, 0.25, 0.75], rtol=1e-6)
     logits = batch.logits(np.zeros((3, 3)))
     np.testing.assert_allclose(logits[0], [-np.log(0.75), -np.log(0.25), -np.inf], rtol=1e-6)
@@ -191,6 +147,8 @@ def test_in_batch_logits_by_hand() -> None:
     assert batch.logits(np.zeros((3, 3)), correct=False)[0].tolist() == [0.0, 0.0, -np.inf]
     with pytest.raises(ValueError, match=r"shape \(2, 2\); expected \(3, 3\)"):
         batch.logits(np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="nan"):
+        batch.logits(np.full((3, 3), np.nan))
 
 
 def test_users_with_almost_everything_are_drawn_exactly() -> None:
@@ -198,9 +156,8 @@ def test_users_with_almost_everything_are_drawn_exactly() -> None:
     n_items = 5_000
     users = np.repeat([0, 1], [n_items - 2, 10])
     items = np.concatenate([np.arange(n_items - 2), np.arange(10)])
-    drawn = NegativeSampler((users, items), n_items=n_items).draw(
-        np.array([0] * 500 + [1] * 500), 4, rng=rng()
-    )
+    sampler = NegativeSampler((users, items), shape=(2, n_items))
+    drawn = sampler.draw(np.repeat([0, 1], 500), 4, rng=rng())
     assert set(np.unique(drawn[:500])) == {n_items - 2, n_items - 1}
     assert abs((drawn[:500] == n_items - 1).mean() - 0.5) < 0.06
     assert drawn[500:].min() >= 10
@@ -209,37 +166,25 @@ def test_users_with_almost_everything_are_drawn_exactly() -> None:
 # --- errors ------------------------------------------------------------------------------------
 
 
-def test_a_user_who_rated_everything_is_named() -> None:
-    frame = pd.DataFrame(
-        {
-            "user_id": [17, 17, 17, 23],
-            "item_id": [5, 6, 7, 5],
-            "rating": 3.0,
-            "timestamp": [1, 2, 3, 4],
-        }
-    )
-    sampler = NegativeSampler(Interactions.from_frame(frame))
-    with pytest.raises(
-        SamplingError, match=r"no negative exists for user 0 \(user_id 17\).*3 is a known"
-    ):
-        sampler.draw([0, 1], 2, rng=rng())
+def test_users_without_a_negative_are_named() -> None:
+    frame = pd.DataFrame({"user_id": [17, 17, 17, 23, 23, 23, 40], "item_id": [5, 6, 7] * 2 + [5]})
+    sampler = NegativeSampler(Interactions.from_frame(frame.assign(rating=3.0, timestamp=1)))
+    who = r"no negative exists for user 0 \(user_id 17\), user 1 \(user_id 23\): every item of the 3 is"
+    with pytest.raises(SamplingError, match=who):
+        sampler.draw([0, 1, 2], 2, rng=rng())
     with pytest.raises(SamplingError, match="user_id 17"):
         sampler.epoch(1, rng=rng())
-    assert set(sampler.draw([1], 20, rng=rng()).ravel()) == {1, 2}
+    assert set(sampler.draw([2], 20, rng=rng()).ravel()) == {1, 2}
 
 
-def test_a_user_who_rated_everything_that_can_be_drawn_is_named() -> None:
+def test_users_without_a_negative_that_can_be_drawn_are_named() -> None:
     pairs = (np.array([0, 0, 1]), np.array([0, 1, 1]))
-    assert NegativeSampler(pairs, n_items=3).draw([0], 1, rng=rng())[0, 0] == 2
-    with pytest.raises(
-        SamplingError, match="user 0: every item of the 3 that has a training interaction"
-    ):
-        NegativeSampler(pairs, n_items=3, strategy="popularity").draw([0], 1, rng=rng())
-
-
-def test_a_batch_of_one_user_has_no_in_batch_negative() -> None:
-    sampler = NegativeSampler(([3, 3, 4], [0, 1, 2]), strategy="in-batch", batch_size=2)
-    with pytest.raises(SamplingError, match="user 3 has taken every item of the batch of row 0"):
+    assert NegativeSampler(pairs, shape=(2, 3)).draw([0], 1, rng=rng())[0, 0] == 2
+    popular = NegativeSampler(pairs, shape=(2, 3), strategy="popularity")
+    with pytest.raises(SamplingError, match="every item of the 2 is a known"):
+        popular.draw([0], 1, rng=rng())
+    sampler = NegativeSampler(([3, 3, 4], [0, 1, 2]), strategy="in-batch")
+    with pytest.raises(SamplingError, match="user 3: every item of the 2"):
         sampler.draw([3, 3], 1, rng=rng(), positives=[0, 1])
 
 
@@ -256,196 +201,101 @@ def test_ratio_is_a_positive_whole_number(ratio: object) -> None:
     [
         ({"alpha": -1.0, "strategy": "popularity"}, "alpha is -1.0; expected 0"),
         ({"alpha": float("nan"), "strategy": "popularity"}, "alpha is nan"),
-        ({"alpha": 0.5}, 'strategy "uniform" has none'),
+        ({"alpha": 0.5}, 'alpha is 0.5; expected 0 or more, for strategy "popularity"'),
         ({"strategy": "random"}, "strategy is 'random'"),
         ({"avoid": "test"}, "avoid is 'test'"),
-        ({"avoid": "all"}, "needs every positive"),
-        ({"known": TRAIN}, "does not use it"),
+        ({"avoid": "all"}, "belong together"),
+        ({"known": TRAIN}, "belong together"),
         ({"strategy": "hard"}, "needs score"),
-        ({"strategy": "hard", "score": lambda u, i: i, "hard_draws": 0}, "hard_draws is 0"),
-        ({"strategy": "in-batch", "batch_size": 1}, "batch_size 1"),
+        ({"train": ([], [])}, "train holds no positives"),
+        ({"shape": (3, 3)}, "unknown item 3 at position 5"),
+        ({"train": ([0, -1], [0, 1])}, "unknown user -1"),
     ],
 )
 def test_bad_settings_are_named(options: dict, message: str) -> None:
-    with pytest.raises(SamplingError, match=message):
-        NegativeSampler(TRAIN, **options)
+    with pytest.raises(ValueError, match=message):
+        NegativeSampler(**({"train": TRAIN} | options))
 
 
-def test_bad_ids_and_empty_positives_are_named() -> None:
-    with pytest.raises(SamplingError, match="train holds no positives"):
-        NegativeSampler((np.array([], dtype=int), np.array([], dtype=int)))
-    with pytest.raises(ValueError, match="unknown item 3 at position 5"):
-        NegativeSampler(TRAIN, n_items=3)
-    with pytest.raises(ValueError, match="unknown user -1"):
-        NegativeSampler(([0, -1], [0, 1]))
-    with pytest.raises(
-        ValueError, match="unknown user 3 at position 1: expected a contiguous id from 0 to 2"
-    ):
-        NegativeSampler(TRAIN).draw([0, 3], 1, rng=rng())
-    with pytest.raises(SamplingError, match="rng is a int"):
-        NegativeSampler(TRAIN).draw([0], 1, rng=7)
-    with pytest.raises(SamplingError, match="pass positives"):
-        NegativeSampler(TRAIN, strategy="in-batch").draw([0], 1, rng=rng())
-    with pytest.raises(SamplingError, match="expected one number a pair"):
-        NegativeSampler(TRAIN, strategy="hard", score=lambda u, i: 1.0).draw([0], 1, rng=rng())
+@pytest.mark.parametrize(
+    ("options", "users", "generator", "message"),
+    [
+        ({}, [0, 3], rng(), "unknown user 3 at position 1: expected a contiguous id from 0 to 2"),
+        ({}, [0], 7, "rng is a int"),
+        ({"strategy": "in-batch"}, [0], rng(), "pass positives"),
+        ({"strategy": "hard", "score": lambda u, i: 1.0}, [0], rng(), "expected 8 finite"),
+        ({"strategy": "hard", "score": lambda u, i: i * np.nan}, [0], rng(), "expected 8 finite"),
+    ],
+)
+def test_bad_requests_are_named(options: dict, users: list, generator, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NegativeSampler(TRAIN, **options).draw(users, 1, rng=generator)
 
 
-# --- odds --------------------------------------------------------------------------------------
+# --- rates, determinism and pipelines ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", ["uniform", "popularity"])
-def test_expected_rates_are_what_is_observed(strategy: str) -> None:
-    data = toy(n_users=200, n_items=150)
-    split = leave_last_out(data, 5)
-    free = NegativeSampler(split.train, strategy=strategy, avoid="none")
-    drawn = free.draw(free.users, 60, rng=rng())
-    known = known_pairs(free.users, free.items, 200, 150)
-    observed = known.hits(free.users[:, None], drawn).mean()
-    assert collision_rate(split.train, probabilities=free.probabilities) == pytest.approx(
-        observed, rel=0.02
-    )
-    careful = NegativeSampler(split.train, strategy=strategy)
-    drawn = careful.draw(free.users, 60, rng=rng())
-    held = known_pairs(
-        split.test.frame["user"].to_numpy(), split.test.frame["item"].to_numpy(), 200, 150
-    )
-    observed = held.hits(free.users[:, None], drawn).mean()
-    expected = false_negative_rate(split.train, split.test, free.probabilities)
-    assert expected == pytest.approx(observed, rel=0.03)
-
-
-def test_odds_by_hand() -> None:
-    assert collision_rate(([0, 0, 1], [0, 1, 3])) == pytest.approx(5 / 12)
-    assert any_of(0.1, 2) == pytest.approx(0.19)
-    assert keep_rate(10, 3, 110) == pytest.approx(0.3)
-    np.testing.assert_allclose(undo_sampling([0.5, 0.0, 1.0], 0.1), [1 / 11, 0.0, 1.0])
-    with pytest.raises(ValueError, match="positives below cells"):
-        keep_rate(10, 3, 5)
-    with pytest.raises(ValueError, match="keep rates above 0"):
-        undo_sampling([0.5], 0.0)
-
-
-def test_undo_sampling_restores_the_base_rate() -> None:
-    truth = rng().random(200_000) < 0.02
-    keep = 0.1
-    kept = truth | (rng(1).random(len(truth)) < keep)
-    learned = truth[kept].mean()  # what a model without features learns from the sample
-    assert undo_sampling([learned], keep)[0] == pytest.approx(truth.mean(), rel=0.03)
-
-
-# --- evaluation candidates ---------------------------------------------------------------------
-
-
-def test_candidates_are_different_unknown_and_nested() -> None:
-    data = toy()
-    split = leave_last_out(data, 2)
-    few = evaluation_candidates(split.test, data, 5, rng=rng())
-    many = evaluation_candidates(split.test, data, 15, rng=rng())
-    assert few.items.shape == (len(few.users), 7) and (few.items >= 0).all()
-    taken = pair_set(data)
-    for user, row in zip(many.users, many.items, strict=True):
-        assert len(set(row)) == len(row)
-        assert all((user, item) in pair_set(split.test) for item in row[:2])
-        assert not any((user, item) in taken for item in row[2:])
-    assert (many.items[:, :7] == few.items).all()
-    scores = rng().random((data.n_users, data.n_items))
-    assert (
-        len(rank_candidates(scores[many.users], many.items, split.test, users=many.users).users)
-        == 60
-    )
-
-
-def test_candidates_with_unequal_held_out_counts_are_filled() -> None:
-    known = ([0, 0, 1], [0, 1, 2])
-    drawn = evaluation_candidates(([0, 0, 1], [0, 1, 2]), known, 1, rng=rng())
-    assert drawn.items[0].tolist() == [0, 1, 2]
-    assert drawn.items[1, 0] == 2 and drawn.items[1, 2] == -1
-    with pytest.raises(SamplingError, match="fewer than 2 negatives are left for user 0"):
-        evaluation_candidates(([0, 0, 1], [0, 1, 2]), known, 2, rng=rng())
-
-
-# --- determinism and shells --------------------------------------------------------------------
+def test_the_expected_rate_of_false_negatives_is_what_is_observed() -> None:
+    split = leave_last_out(toy(n_users=200, n_items=150), 5)
+    sampler = NegativeSampler(split.train)
+    drawn = sampler.draw(sampler.users, 60, rng=rng())
+    observed = PairSet(as_pairs(split.test, "test")).has(sampler.users[:, None], drawn).mean()
+    assert false_negative_rate(split.train, split.test) == pytest.approx(observed, rel=0.03)
+    assert false_negative_rate(([0, 0, 1], [0, 1, 3]), ([0], [2])) == pytest.approx(2 / 3 / 2)
 
 
 @pytest.mark.parametrize("strategy", ["uniform", "popularity", "in-batch"])
 def test_same_seed_same_epoch(strategy: str) -> None:
-    first, second, other = (
-        NegativeSampler(toy(), strategy=strategy).epoch(3, rng=rng(seed)) for seed in (1, 1, 2)
-    )
+    sampler = NegativeSampler(toy(), strategy=strategy)
+    first, second, other = (sampler.epoch(3, rng=rng(seed)) for seed in (1, 1, 2))
     assert all((a == b).all() for a, b in zip(first, second, strict=True))
     assert (first.items != other.items).any()
 
 
-def negatives(users: np.ndarray, items: np.ndarray, labels: np.ndarray) -> list[tuple[int, int]]:
-    drawn = labels == 0
-    return sorted(
-        zip(users[drawn].astype(int).tolist(), items[drawn].astype(int).tolist(), strict=True)
-    )
-
-
-needs_mxnet = pytest.mark.skipif(
-    importlib.util.find_spec("mxnet") is None, reason="MXNet is not here"
-)
-
-
-def collect(iterator: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mxnet_epoch(iterator: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     columns: list[list[np.ndarray]] = [[], [], []]
     for batch in iterator:
-        size = iterator.batch_size - batch.pad
         for column, array in zip(columns, [*batch.data, *batch.label], strict=True):
             assert array.shape == (iterator.batch_size,)
-            column.append(array.asnumpy()[:size])
+            column.append(array.asnumpy()[: iterator.batch_size - batch.pad])
+    iterator.reset()
     users, items, labels = (np.concatenate(column) for column in columns)
     return users, items, labels
 
 
-@needs_mxnet
-def test_the_mxnet_iterator_brings_fresh_negatives_each_epoch() -> None:
-    from helpers.gates import import_mxnet
+def tensorflow_epoch(dataset: object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    parts = [(u.numpy(), i.numpy(), y.numpy()) for (u, i), y in dataset]
+    users, items, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return users, items, labels
 
-    mx = import_mxnet()
+
+@pytest.mark.parametrize(
+    ("framework", "make", "epoch"),
+    [
+        ("mxnet", NegativeSamplingDataIter, mxnet_epoch),
+        ("tensorflow", negative_sampling_dataset, tensorflow_epoch),
+    ],
+)
+def test_a_pipeline_brings_fresh_negatives_each_epoch(framework: str, make, epoch) -> None:
+    if importlib.util.find_spec(framework) is None:
+        pytest.skip(f"{framework} is not here")
     data = toy()
-    iterator = NegativeSamplingDataIter(data, sample_ratio=5, batch_size=64)
-    assert isinstance(iterator, mx.io.DataIter)
-    assert [d.name for d in iterator.provide_data] == ["user", "item"]
-    assert iterator.provide_label[0].name == "score"
-    epochs = []
+    source, drawn = make(data, sample_ratio=5, batch_size=64), []
     for _ in range(2):
-        users, items, labels = collect(iterator)
+        users, items, labels = epoch(source)
         assert len(labels) == 6 * len(data) and labels.sum() == len(data)
-        assert not set(negatives(users, items, labels)) & pair_set(data)
-        epochs.append(negatives(users, items, labels))
-        iterator.reset()
-    assert epochs[0] != epochs[1]
-    again = NegativeSamplingDataIter(data, sample_ratio=5, batch_size=64)
-    assert negatives(*collect(again)) == epochs[0]
-    once = NegativeSamplingDataIter(data, sample_ratio=5, batch_size=64, resample=False)
-    first = negatives(*collect(once))
-    once.reset()
-    assert negatives(*collect(once)) == first
+        drawn.append(negatives(users, items, labels))
+        assert not set(drawn[-1]) & pair_set(data)
+    assert drawn[0] != drawn[1]
+    again = epoch(make(data, sample_ratio=5, batch_size=64))
+    assert negatives(*again) == drawn[0]
+    with pytest.raises(SamplingError, match="ratio is 0"):
+        make(TRAIN, 0)
+    with pytest.raises(SamplingError, match="batch_size is 0"):
+        make(TRAIN, 5, 0)
 
 
-@needs_mxnet
-def test_the_mxnet_iterator_wraps_an_iterator_as_in_the_talk() -> None:
-    from helpers.gates import import_mxnet
-
-    mx = import_mxnet()
-    data = toy()
-    columns = {"user": data.frame["user"].to_numpy(), "item": data.frame["item"].to_numpy()}
-    train_data = mx.io.NDArrayIter(columns, {"score": np.ones(len(data))}, batch_size=50)
-    wrapped = NegativeSamplingDataIter(train_data, sample_ratio=5, batch_size=64)
-    direct = negatives(*collect(NegativeSamplingDataIter(data, sample_ratio=5, batch_size=64)))
-    assert negatives(*collect(wrapped)) == direct
-    reversed_names = mx.io.NDArrayIter(
-        {"item": columns["item"], "user": columns["user"]}, batch_size=50
-    )
-    swapped = NegativeSamplingDataIter(reversed_names, sample_ratio=5, batch_size=64)
-    assert negatives(*collect(swapped)) == direct
-    with pytest.raises(SamplingError, match=r"provides \['user'\]; expected"):
-        NegativeSamplingDataIter(mx.io.NDArrayIter({"user": columns["user"]}, batch_size=50))
-
-
-@needs_mxnet
+@pytest.mark.skipif(importlib.util.find_spec("mxnet") is None, reason="MXNet is not here")
 def test_an_mxnet_module_trains_on_the_iterator() -> None:
     from helpers.gates import import_mxnet
 
@@ -458,63 +308,27 @@ def test_an_mxnet_module_trains_on_the_iterator() -> None:
     network = mx.sym.LogisticRegressionOutput(logit, mx.sym.Variable("score"))
     module = mx.mod.Module(network, data_names=("user", "item"), label_names=("score",))
     module.fit(iterator, num_epoch=2, optimizer="adam", eval_metric="mse")
-    assert iterator.epoch == 2
-
-
-def test_the_tf_pipeline_brings_fresh_negatives_each_pass() -> None:
-    pytest.importorskip("tensorflow")
-    data = toy()
-    dataset = negative_sampling_dataset(data, sample_ratio=5, batch_size=64)
-    assert len(dataset) == -(-6 * len(data) // 64)
-    passes = []
-    for _ in range(2):
-        parts = [(u.numpy(), i.numpy(), y.numpy()) for (u, i), y in dataset]
-        users, items, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
-        assert len(labels) == 6 * len(data) and labels.sum() == len(data)
-        assert not set(negatives(users, items, labels)) & pair_set(data)
-        passes.append(negatives(users, items, labels))
-    assert passes[0] != passes[1]
-    fixed = negative_sampling_dataset(data, sample_ratio=5, batch_size=64, resample=False)
-    drawn = [sorted(np.concatenate([i.numpy() for (_, i), _ in fixed]).tolist()) for _ in range(2)]
-    assert drawn[0] == drawn[1]
+    values, _ = module.get_params()
+    assert all(np.isfinite(value.asnumpy()).all() for value in values.values())
 
 
 def test_keras_fits_on_the_pipeline() -> None:
     keras = pytest.importorskip("keras")
     data = toy()
     user, item = keras.Input((), dtype="int32"), keras.Input((), dtype="int32")
-    dot = keras.layers.Dot(1)(
-        [
-            keras.layers.Embedding(data.n_users, 4)(user),
-            keras.layers.Embedding(data.n_items, 4)(item),
-        ]
-    )
+    tables = [keras.layers.Embedding(n, 4) for n in (data.n_users, data.n_items)]
+    dot = keras.layers.Dot(1)([tables[0](user), tables[1](item)])
     model = keras.Model([user, item], keras.layers.Activation("sigmoid")(dot))
     model.compile("adam", "binary_crossentropy")
-    pipeline = negative_sampling_dataset(data, 2, 64)
-    history = model.fit(pipeline, epochs=3, shuffle=False, verbose=0)
+    dataset = negative_sampling_dataset(data, 2, 64)
+    assert len(dataset) == -(-3 * len(data) // 64)
+    history = model.fit(dataset, epochs=3, verbose=0, shuffle=False)
     assert history.history["loss"][-1] < history.history["loss"][0]
 
 
-def test_shells_refuse_what_makes_no_sense() -> None:
-    pytest.importorskip("tensorflow")
-    with pytest.raises(SamplingError, match="ratio is 0"):
-        negative_sampling_dataset(TRAIN, 0)
-    with pytest.raises(SamplingError, match="batch_size is 0"):
-        negative_sampling_dataset(TRAIN, 5, 0)
-    with pytest.raises(SamplingError, match="is a sampler already; strategy would"):
-        negative_sampling_dataset(NegativeSampler(TRAIN), strategy="popularity")
-
-
 def test_the_default_set_end_to_end() -> None:
-    data = load("latest-small")
-    split = leave_last_out(data, 10)
+    split = leave_last_out(load("latest-small"), 10)
     users, items, labels = NegativeSampler(split.train).epoch(5, rng=rng())
     assert len(labels) == 6 * len(split.train)
-    known = known_pairs(
-        split.train.frame["user"].to_numpy(),
-        split.train.frame["item"].to_numpy(),
-        data.n_users,
-        data.n_items,
-    )
-    assert (known.hits(users, items) == (labels == 1)).all()
+    known = PairSet(as_pairs(split.train, "train"))
+    assert (known.has(users, items) == (labels == 1)).all()

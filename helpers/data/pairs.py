@@ -1,0 +1,89 @@
+"""Pairs of user and item: read from any source, checked once, and looked up by sorted keys."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+#: ``Interactions``, two arrays ``(users, items)``, or a scipy sparse matrix with its stored cells.
+PairSource: TypeAlias = Any
+
+
+class Pairs(NamedTuple):
+    """Two aligned arrays of contiguous ids, (n_pairs,) int32 each, and the size of their matrix."""
+
+    users: npt.NDArray[np.int32]
+    items: npt.NDArray[np.int32]
+    n_users: int
+    n_items: int
+
+
+class PairSet:
+    """Tell which items a user has: sorted keys ``user * n_items + item``, eight bytes per pair."""
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.n_items = pairs.n_items
+        self.keys = np.unique(pairs.users.astype(np.int64) * self.n_items + pairs.items)
+        self.counts = np.bincount(self.keys // max(1, self.n_items), minlength=pairs.n_users)
+
+    def has(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Return which pairs are in the set; ids broadcast and must be inside the matrix."""
+        wanted = users.astype(np.int64) * self.n_items + items
+        if not len(self.keys):
+            return np.zeros(wanted.shape, dtype=np.bool_)
+        return self.keys.take(self.keys.searchsorted(wanted), mode="clip") == wanted
+
+    def items_of(self, user: int) -> npt.NDArray[np.int64]:
+        """Return the items of one user, ascending, each once."""
+        first, last = self.keys.searchsorted((user * self.n_items, (user + 1) * self.n_items))
+        return self.keys[first:last] - user * self.n_items
+
+
+def as_pairs(
+    source: PairSource, what: str, *, n_users: int | None = None, n_items: int | None = None
+) -> Pairs:
+    """Return the pairs of ``source``, called ``what`` in errors, checked against the matrix's size.
+
+    A size that is not given is the source's own, else one more than the largest id. Raise
+    ``ValueError`` for arrays of different length and for ids that are no indices of the matrix.
+    """
+    if hasattr(source, "frame") and hasattr(source, "n_items"):
+        users, items = source.frame["user"].to_numpy(), source.frame["item"].to_numpy()
+        n_users, n_items = n_users or source.n_users, n_items or source.n_items
+    elif hasattr(source, "tocoo"):
+        coo = source.tocoo()
+        users, items = coo.row, coo.col
+        n_users, n_items = n_users or coo.shape[0], n_items or coo.shape[1]
+    elif isinstance(source, tuple) and len(source) == 2:
+        users, items = np.asarray(source[0]), np.asarray(source[1])
+    else:
+        raise ValueError(
+            f"{what} is a {type(source).__name__}; expected Interactions, "
+            "a tuple of two arrays (users, items), or a scipy sparse matrix"
+        )
+    if users.ndim != 1 or users.shape != items.shape:
+        raise ValueError(
+            f"{what}: users have shape {users.shape} and items {items.shape}; "
+            "expected two 1-d arrays of one length"
+        )
+    n_users = int(users.max(initial=-1)) + 1 if n_users is None else n_users
+    n_items = int(items.max(initial=-1)) + 1 if n_items is None else n_items
+    users, items = check_ids(users, n_users, "user"), check_ids(items, n_items, "item")
+    return Pairs(users, items, n_users, n_items)
+
+
+def check_ids(ids: npt.ArrayLike, size: int, kind: str) -> npt.NDArray[np.int32]:
+    """Return ``ids`` as int32; raise ``ValueError`` unless all are whole numbers in 0..size-1."""
+    array = np.asarray(ids)
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{kind} ids have dtype {array.dtype}; expected whole numbers from 0")
+    if array.size and (array.min() < 0 or array.max() >= size):
+        flat = array.ravel()
+        where = int(np.flatnonzero((flat < 0) | (flat >= size))[0])
+        raise ValueError(
+            f"unknown {kind} {flat[where]} at position {where}: expected a contiguous id "
+            f"from 0 to {size - 1}; map raw ids through Interactions.{kind}_of first"
+        )
+    return array.astype(np.int32, copy=False)

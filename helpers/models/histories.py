@@ -11,8 +11,7 @@ from scipy import sparse
 
 from helpers.models.checks import NotFittedError, check_indices
 from helpers.models.neighbors import binary_matrix
-from helpers.models.optimizers import Weights
-from helpers.models.prefetch import one_ahead
+from helpers.models.training import Weights, one_ahead
 from helpers.models.userlevel import hide_items
 
 if TYPE_CHECKING:

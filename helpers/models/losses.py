@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.special import expit, softmax
 
 from helpers.models.checks import NotFittedError, check_indices
-from helpers.models.optimizers import Adam
+from helpers.models.training import Adam
 from helpers.sampling import NegativeSampler
 
 if TYPE_CHECKING:

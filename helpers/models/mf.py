@@ -1,7 +1,7 @@
 """Matrix factorization in NumPy: chapter 02's reference implementation, with early stopping.
 
 The arithmetic stands in `helpers.models.mf_arithmetic`, the optimizers in
-`helpers.models.optimizers`; this file is the training loop around them.
+`helpers.models.training`; this file is the training loop around them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 from helpers.metrics import rmse
 from helpers.models.checks import NotFittedError, check_indices, check_pairs
 from helpers.models.mf_arithmetic import forward, initial_weights, lookups_of, row_gradients
-from helpers.models.optimizers import Adam, Momentum, Optimizer, Weights
+from helpers.models.training import Adam, Momentum, Optimizer, Weights
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
@@ -44,7 +44,7 @@ class MatrixFactorization:
     optimizer : {"adam", "sgd"}
         ``"sgd"`` uses ``momentum``.
     learning_rate, momentum : float
-        See `helpers.models.optimizers`.
+        See `helpers.models.training`.
     weight_decay, bias_decay : float
         Pull towards zero, see `row_gradients`.
     init, init_scale : str, float

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from helpers.models.optimizers import Weights
+from helpers.models.training import Weights
 
 FACTORS = ("user_factors", "item_factors")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from helpers.gates import import_mxnet
-from helpers.models.optimizers import Weights
+from helpers.models.training import Weights
 
 if TYPE_CHECKING:
     from helpers.data import Interactions

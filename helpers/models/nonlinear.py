@@ -17,8 +17,8 @@ import numpy as np
 
 from helpers.models.mf import MatrixFactorization, Triples
 from helpers.models.mf_arithmetic import Lookup
-from helpers.models.optimizers import Optimizer, Weights
 from helpers.models.towers import ORDERS, dense_name, tower, tower_slopes
+from helpers.models.training import Optimizer, Weights
 
 if TYPE_CHECKING:
     from helpers.data import Interactions

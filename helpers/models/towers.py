@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from helpers.models.checks import NotFittedError
-from helpers.models.optimizers import Adam, Weights
+from helpers.models.training import Adam, Weights
 
 ORDERS = ("relu-dense", "dense-relu")
 LAYERS = ("none", "user", "both", "shared")

@@ -18,7 +18,7 @@ from helpers.models import (
     TalkModel,
 )
 from helpers.models.mf_arithmetic import Lookup, forward, gradients, initial_weights
-from helpers.models.optimizers import Adam, Momentum
+from helpers.models.training import Adam, Momentum
 
 TOLERANCE = 1e-5
 

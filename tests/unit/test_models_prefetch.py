@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from helpers.models.prefetch import one_ahead
+from helpers.models.training import one_ahead
 
 
 def test_all_come_in_order_from_another_thread():

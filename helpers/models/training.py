@@ -1,0 +1,245 @@
+"""Optimizers in NumPy (Adam, momentum) and TensorFlow (Adam), and batches prepared in a thread."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+Weights = dict[str, np.ndarray]  # by name of a table: (n, factors) or (n,)
+Rows = dict[str, np.ndarray | slice]  # by name of a table: different rows, (m,), or a slice
+
+
+class Optimizer(Protocol):
+    """An optimizer for tables of which a batch reads a few rows: its cost is that of those rows."""
+
+    def refresh(self, weights: Weights, rows: Rows) -> None:
+        """Bring rows up to date, in place, before they are read."""
+
+    def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
+        """Move rows against their gradients, in place."""
+
+
+class Momentum:
+    """Stochastic gradient descent with momentum, as MXNet computes it.
+
+    ``velocity = momentum · velocity - learning_rate · gradient``, then ``weight += velocity``, for
+    every row at every step. A row without a gradient coasts: over ``n`` steps it moves by
+    ``velocity · (m + m² + … + mⁿ)``. That sum has a closed form, so the row is moved when it is
+    read next. The result is that of the dense optimizer, up to rounding.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Above 0.
+    momentum : float
+        Share of the last step that is kept, from 0 (plain SGD) to below 1.
+    """
+
+    def __init__(self, learning_rate: float, momentum: float) -> None:
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum={momentum}: expected a number from 0 to below 1")
+        self.learning_rate = np.float32(_positive(learning_rate))
+        self.momentum = np.float32(momentum)
+        self._steps = 0
+        self._velocity: Weights = {}
+        self._moved: Weights = {}  # the step up to which each row has moved
+
+    def refresh(self, weights: Weights, rows: Rows) -> None:
+        """Let rows coast to where the dense optimizer would have them by now."""
+        for name, index in rows.items():
+            if name not in self._velocity:
+                self._velocity[name] = np.zeros_like(weights[name])
+                self._moved[name] = np.full(len(weights[name]), self._steps)
+            missed = self._steps - self._moved[name][index]
+            velocity = self._velocity[name][index]
+            kept = self.momentum ** missed.astype(np.float32)
+            kept = kept.reshape((-1,) + (1,) * (velocity.ndim - 1))
+            weights[name][index] += velocity * (self.momentum * (1 - kept) / (1 - self.momentum))
+            self._velocity[name][index] = velocity * kept
+            self._moved[name][index] = self._steps
+
+    def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
+        """Take one step; the same rows must have been refreshed."""
+        self._steps += 1
+        for name, index in rows.items():
+            velocity = self.momentum * self._velocity[name][index]
+            velocity -= self.learning_rate * gradients[name]
+            weights[name][index] += velocity
+            self._velocity[name][index] = velocity
+            self._moved[name][index] = self._steps
+
+
+class Adam:
+    """Adam (Kingma and Ba, 2015), in the lazy form: rows outside the batch stay where they are.
+
+    ``mean`` and ``square`` are running means of the gradient and of its square, corrected for
+    their start at zero; ``weight -= learning_rate · mean / (sqrt(square) + epsilon)``. Dense Adam
+    would let the other rows coast; where every row is in every batch, the two are the same.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Above 0; may be changed between steps.
+    epsilon : float
+        Keeps the division finite where a gradient has always been zero.
+    """
+
+    MEAN, SQUARE = 0.9, 0.999  # shares of the running means that a step keeps
+
+    def __init__(self, learning_rate: float, epsilon: float = 1e-8) -> None:
+        self.learning_rate = _positive(learning_rate)
+        self.epsilon = epsilon
+        self._steps = 0
+        self._mean: Weights = {}
+        self._square: Weights = {}
+
+    def refresh(self, weights: Weights, rows: Rows) -> None:
+        """Do nothing: a row outside a batch does not move."""
+
+    def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
+        """Take one step."""
+        self._steps += 1
+        correction = (1 - self.SQUARE**self._steps) ** 0.5
+        rate = self.learning_rate / (1 - self.MEAN**self._steps) * correction
+        for name, index in rows.items():
+            gradient = gradients[name]
+            if name not in self._mean:
+                self._mean[name] = np.zeros_like(weights[name])
+                self._square[name] = np.zeros_like(weights[name])
+            # rows are a copy, a slice is a view; in place, since allocating costs more than adding
+            mean, square = self._mean[name][index], self._square[name][index]
+            mean += (1 - self.MEAN) * (gradient - mean)
+            square *= self.SQUARE
+            square += (1 - self.SQUARE) * gradient**2
+            if isinstance(index, slice):
+                root = np.sqrt(square)
+            else:
+                self._mean[name][index], self._square[name][index] = mean, square
+                root = np.sqrt(square, out=square)
+            root += self.epsilon * correction
+            move = np.divide(mean, root, out=root)
+            move *= rate
+            weights[name][index] -= move
+
+
+def _positive(learning_rate: float) -> float:
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate={learning_rate}: expected a number above 0")
+    return learning_rate
+
+
+class FusedAdam:
+    """Adam in one operation of TensorFlow per table: half the time of Keras' dozen operations.
+
+    Gradients of looked-up rows become whole tables first. Keras' Adam (3.15) squares each of a
+    row's repeated gradients and adds the squares, so rows that a batch repeats move too far.
+
+    Parameters
+    ----------
+    variables : sequence of tf.Variable
+        Moved by `apply`, in this order.
+    """
+
+    MEAN, SQUARE, EPSILON = 0.9, 0.999, 1e-7  # the defaults of Keras
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        import tensorflow as tf
+
+        self._variables = variables
+        self._means, self._squares = (
+            [tf.Variable(tf.zeros_like(v), trainable=False) for v in variables] for _ in range(2)
+        )
+        self._powers = [tf.Variable(1.0, trainable=False) for _ in range(2)]
+
+    def apply(self, gradients: Sequence[Any], learning_rate: Any) -> None:
+        """Take one step, inside a graph; gradients are tensors or slices, one per variable."""
+        import tensorflow as tf
+
+        memories = (self.MEAN, self.SQUARE)
+        powers = [p.assign(p * b) for p, b in zip(self._powers, memories, strict=True)]
+        tables = zip(self._variables, self._means, self._squares, gradients, strict=True)
+        for variable, mean, square, gradient in tables:
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle, m=mean.handle, v=square.handle,
+                beta1_power=powers[0], beta2_power=powers[1], lr=learning_rate,
+                beta1=self.MEAN, beta2=self.SQUARE, epsilon=self.EPSILON,
+                grad=tf.convert_to_tensor(gradient),
+            )  # fmt: skip
+
+
+def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Callable[..., Any]:
+    """Compile one step of `FusedAdam`.
+
+    Parameters
+    ----------
+    loss : callable
+        Takes a batch. Returns two tensors: the loss, and what is added to it before the gradient
+        is taken, such as squared weights. Compiled once; batches may differ in size.
+    variables : list of tf.Variable
+        Changed in place.
+
+    Returns
+    -------
+    callable
+        ``step(learning_rate, *batch)`` takes a step and returns the loss before it. Give the
+        learning rate as a NumPy scalar: each new Python number would be compiled anew.
+    """
+    import tensorflow as tf
+
+    optimizer = FusedAdam(variables)
+
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[misc, unused-ignore]
+    def step(learning_rate: Any, *batch: Any) -> Any:
+        with tf.GradientTape() as tape:
+            value, added = loss(*batch)
+            total = value + added
+        optimizer.apply(tape.gradient(total, variables), learning_rate)
+        return value
+
+    def of_any_length(example: Any) -> Any:
+        kind = tf.TensorSpec.from_tensor(tf.convert_to_tensor(example))
+        return tf.TensorSpec((None, *kind.shape[1:]), kind.dtype) if kind.shape.rank else kind
+
+    def compiled_once(learning_rate: Any, *batch: Any) -> Any:
+        if not step.experimental_get_tracing_count():
+            step.get_concrete_function(
+                *tf.nest.map_structure(of_any_length, (learning_rate, *batch))
+            )
+        return step(learning_rate, *batch)
+
+    return compiled_once
+
+
+@contextmanager
+def freed_afterwards() -> Iterator[None]:
+    """Free what a training leaves: compiled steps, networks and variables refer to each other.
+
+    Only objects made inside the block are searched. Searching TensorFlow's own objects as well
+    would take longer than many a training here.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+
+
+def one_ahead(batches: Iterator[T]) -> Iterator[T]:
+    """Yield the elements of an iterator while a second thread makes the next one.
+
+    The thread is never more than one element ahead, and an exception is raised in its turn. The
+    iterator must not change an element after yielding it.
+    """
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as thread:
+        coming = thread.submit(next, batches, end)
+        while (batch := coming.result()) is not end:
+            coming = thread.submit(next, batches, end)
+            yield batch  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Base class of all models: what fitting means, checks of indices, and scores of every item."""
+"""Base class of the models, and the checks of settings and indices that they share."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class NotFittedError(RuntimeError):
 
 
 class Recommender:
-    """What every model shares: `fit` returns the model, `scores` rates every item for some users.
+    """A model of users and items: ``fit`` returns the model, `scores` rates all items for users.
 
-    A subclass calls `_learn_from` first in its ``fit``, and `_users` or `_pairs` first in whatever
-    answers questions.
+    A subclass calls `_learn_from` first in ``fit``, and `_users` or `_pairs` first in ``scores``
+    and ``predict``.
 
     Attributes
     ----------
@@ -61,6 +61,20 @@ class Recommender:
                 f"{len(users)} users and {len(items)} items: expected pairs, as many of each"
             )
         return users, items
+
+
+def at_least(least: float, **settings: float) -> None:
+    """Raise `ValueError` with the name of the first setting below ``least``."""
+    for name, value in settings.items():
+        if not value >= least:
+            raise ValueError(f"{name}={value}: expected {least} or more")
+
+
+def above_zero(**settings: float) -> None:
+    """Raise `ValueError` with the name of the first setting that is not above 0."""
+    for name, value in settings.items():
+        if not value > 0:
+            raise ValueError(f"{name}={value}: expected a number above 0")
 
 
 def check_indices(indices: npt.ArrayLike, size: int, name: str) -> npt.NDArray[np.int64]:

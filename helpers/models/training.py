@@ -3,55 +3,42 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from helpers.models.base import above_zero
+
 T = TypeVar("T")
 Weights = dict[str, np.ndarray]  # by name of a table: (n, factors) or (n,)
-Rows = dict[str, np.ndarray | slice]  # by name of a table: different rows, (m,), or a slice
-
-
-class Optimizer(Protocol):
-    """An optimizer for tables of which a batch reads a few rows: its cost is that of those rows."""
-
-    def refresh(self, weights: Weights, rows: Rows) -> None:
-        """Bring rows up to date, in place, before they are read."""
-
-    def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
-        """Move rows against their gradients, in place."""
+Rows = Mapping[str, np.ndarray | slice]  # by name of a table: different rows, (m,), or a slice
 
 
 class Momentum:
-    """Stochastic gradient descent with momentum, as MXNet computes it.
+    """Stochastic gradient descent with momentum, as MXNet computes it, on the rows of a batch.
 
     ``velocity = momentum · velocity - learning_rate · gradient``, then ``weight += velocity``, for
     every row at every step. A row without a gradient coasts: over ``n`` steps it moves by
     ``velocity · (m + m² + … + mⁿ)``. That sum has a closed form, so the row is moved when it is
-    read next. The result is that of the dense optimizer, up to rounding.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Above 0.
-    momentum : float
-        Share of the last step that is kept, from 0 (plain SGD) to below 1.
+    read next. The result is that of the dense optimizer, up to rounding. ``momentum`` is the share
+    of the last step that is kept, from 0 (plain SGD) to below 1.
     """
 
     def __init__(self, learning_rate: float, momentum: float) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum={momentum}: expected a number from 0 to below 1")
-        self.learning_rate = np.float32(_positive(learning_rate))
+        above_zero(learning_rate=learning_rate)
+        self.learning_rate = np.float32(learning_rate)
         self.momentum = np.float32(momentum)
         self._steps = 0
         self._velocity: Weights = {}
         self._moved: Weights = {}  # the step up to which each row has moved
 
     def refresh(self, weights: Weights, rows: Rows) -> None:
-        """Let rows coast to where the dense optimizer would have them by now."""
+        """Let rows coast, in place, to where the dense optimizer would have them by now."""
         for name, index in rows.items():
             if name not in self._velocity:
                 self._velocity[name] = np.zeros_like(weights[name])
@@ -65,7 +52,7 @@ class Momentum:
             self._moved[name][index] = self._steps
 
     def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
-        """Take one step; the same rows must have been refreshed."""
+        """Move rows that have been refreshed against their gradients, in place."""
         self._steps += 1
         for name, index in rows.items():
             velocity = self.momentum * self._velocity[name][index]
@@ -76,25 +63,22 @@ class Momentum:
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015), in the lazy form: rows outside the batch stay where they are.
+    """Adam (Kingma and Ba, 2015) on the rows of a batch; other rows stay where they are.
 
     ``mean`` and ``square`` are running means of the gradient and of its square, corrected for
     their start at zero; ``weight -= learning_rate · mean / (sqrt(square) + epsilon)``. Dense Adam
-    would let the other rows coast; where every row is in every batch, the two are the same.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Above 0; may be changed between steps.
-    epsilon : float
-        Keeps the division finite where a gradient has always been zero.
+    would let the other rows coast; where every row is in every batch, the two are the same. With
+    ``epsilon_hat`` epsilon is added before the correction, as MXNet and TensorFlow do.
     """
 
     MEAN, SQUARE = 0.9, 0.999  # shares of the running means that a step keeps
 
-    def __init__(self, learning_rate: float, epsilon: float = 1e-8) -> None:
-        self.learning_rate = _positive(learning_rate)
-        self.epsilon = epsilon
+    def __init__(
+        self, learning_rate: float, epsilon: float = 1e-8, epsilon_hat: bool = False
+    ) -> None:
+        above_zero(learning_rate=learning_rate)
+        self.learning_rate = learning_rate
+        self.epsilon, self.epsilon_hat = epsilon, epsilon_hat
         self._steps = 0
         self._mean: Weights = {}
         self._square: Weights = {}
@@ -103,35 +87,34 @@ class Adam:
         """Do nothing: a row outside a batch does not move."""
 
     def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
-        """Take one step."""
+        """Move rows against their gradients, in place."""
         self._steps += 1
         correction = (1 - self.SQUARE**self._steps) ** 0.5
         rate = self.learning_rate / (1 - self.MEAN**self._steps) * correction
+        epsilon = self.epsilon if self.epsilon_hat else self.epsilon * correction
         for name, index in rows.items():
             gradient = gradients[name]
             if name not in self._mean:
                 self._mean[name] = np.zeros_like(weights[name])
                 self._square[name] = np.zeros_like(weights[name])
-            # rows are a copy, a slice is a view; in place, since allocating costs more than adding
             mean, square = self._mean[name][index], self._square[name][index]
-            mean += (1 - self.MEAN) * (gradient - mean)
+            # in place: allocating arrays costs more here than computing with them
+            work: np.ndarray = gradient**2
+            work *= 1 - self.SQUARE
             square *= self.SQUARE
-            square += (1 - self.SQUARE) * gradient**2
-            if isinstance(index, slice):
-                root = np.sqrt(square)
-            else:
-                self._mean[name][index], self._square[name][index] = mean, square
-                root = np.sqrt(square, out=square)
-            root += self.epsilon * correction
-            move = np.divide(mean, root, out=root)
-            move *= rate
-            weights[name][index] -= move
+            square += work
+            np.subtract(gradient, mean, out=work)
+            work *= 1 - self.MEAN
+            mean += work
+            self._mean[name][index], self._square[name][index] = mean, square
+            np.sqrt(square, out=work)
+            work += epsilon
+            np.divide(mean, work, out=work)
+            work *= rate
+            weights[name][index] -= work
 
 
-def _positive(learning_rate: float) -> float:
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate={learning_rate}: expected a number above 0")
-    return learning_rate
+Optimizer = Adam | Momentum
 
 
 class FusedAdam:
@@ -139,11 +122,6 @@ class FusedAdam:
 
     Gradients of looked-up rows become whole tables first. Keras' Adam (3.15) squares each of a
     row's repeated gradients and adds the squares, so rows that a batch repeats move too far.
-
-    Parameters
-    ----------
-    variables : sequence of tf.Variable
-        Moved by `apply`, in this order.
     """
 
     MEAN, SQUARE, EPSILON = 0.9, 0.999, 1e-7  # the defaults of Keras
@@ -162,7 +140,7 @@ class FusedAdam:
         import tensorflow as tf
 
         memories = (self.MEAN, self.SQUARE)
-        powers = [p.assign(p * b) for p, b in zip(self._powers, memories, strict=True)]
+        powers = [p.assign(p * m) for p, m in zip(self._powers, memories, strict=True)]
         tables = zip(self._variables, self._means, self._squares, gradients, strict=True)
         for variable, mean, square, gradient in tables:
             tf.raw_ops.ResourceApplyAdam(

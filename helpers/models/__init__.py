@@ -7,9 +7,9 @@ Frameworks load inside the functions that need them.
 - `mf`, `nonlinear`: factorization of ratings, without and with hidden layers
 - `implicit`: factorization of clicks, with sampled negatives and under four losses
 - `dmf`: two towers that read the matrix
-- `dssm`: two towers in one space; `dssm_parts`, `dssm_keras`, `dssm_mxnet`: its input, the frameworks
-- `ncf`: GMF, MLP and NeuMF; `ncf_onehot`, `ncf_training`, `ncf_scores`: the post's way, training, all scores
-- `fm`: the factorization machine; `fm_features`, `fm_kernels`, `fm_scoring`: rows, compiled loops, scores
+- `dssm`: two towers in one space; `dssm_parts`, `dssm_keras`, `dssm_mxnet`: its networks
+- `ncf`, `ncf_onehot`, `ncf_training`, `ncf_scores`: GMF, MLP and NeuMF
+- `fm`, `fm_features`, `fm_kernels`, `fm_scoring`: the factorization machine
 - `fm_gibbs`: the same machine sampled; `fm_kvstore`, `kvstore_worker`: trained by several workers
 - `content`, `text`, `posters`: what is known of an item before anyone has taken it
 - `search`: finding a film by what somebody types

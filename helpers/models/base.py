@@ -21,14 +21,9 @@ class Recommender:
 
     A subclass calls `_learn_from` first in ``fit``, and `_users` or `_pairs` first in ``scores``
     and ``predict``.
-
-    Attributes
-    ----------
-    n_users, n_items : int
-        Size of the matrix it was fitted on.
     """
 
-    n_users: int
+    n_users: int  # size of the matrix it was fitted on
     n_items: int
 
     def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -63,31 +58,28 @@ class Recommender:
         return users, items
 
 
-def at_least(least: float, **settings: float) -> None:
-    """Raise `ValueError` with the name of the first setting below ``least``."""
-    for name, value in settings.items():
-        if not value >= least:
+def at_least(least: float, model: object, *settings: str) -> None:
+    """Raise `ValueError` with the name of the model's first setting below ``least``."""
+    for name in settings:
+        if not (value := getattr(model, name)) >= least:
             raise ValueError(f"{name}={value}: expected {least} or more")
 
 
-def above_zero(**settings: float) -> None:
-    """Raise `ValueError` with the name of the first setting that is not above 0."""
-    for name, value in settings.items():
-        if not value > 0:
+def above_zero(model: object, *settings: str) -> None:
+    """Raise `ValueError` with the name of the model's first setting that is not above 0."""
+    for name in settings:
+        if not (value := getattr(model, name)) > 0:
             raise ValueError(f"{name}={value}: expected a number above 0")
 
 
 def check_indices(indices: npt.ArrayLike, size: int, name: str) -> npt.NDArray[np.int64]:
-    """Return ``indices`` as a one-dimensional integer array.
+    """Return ``indices`` as a one-dimensional integer array, (n,).
 
     Raises
     ------
-    TypeError
-        They are not whole numbers.
-    ValueError
-        They are not one-dimensional.
-    IndexError
-        One is below 0 or not below ``size``: often a raw id where an index belongs.
+    TypeError, ValueError, IndexError
+        They are not whole numbers, have not one dimension, or are not in 0 to ``size - 1``: often
+        raw ids where indices belong.
     """
     array = np.atleast_1d(np.asarray(indices))
     if array.size == 0:

@@ -43,18 +43,11 @@ class BiasModel(Recommender):
     """Predict ``mean + user_bias[u] + item_bias[i]``, with biases shrunk towards zero.
 
     Minimizes ``Σ (rating - prediction)² + user_regularization · Σ user_bias² +
-    item_regularization · Σ item_bias²`` by alternating between two closed forms: with the other
-    side fixed, a bias is the sum of its residuals divided by (their number + regularization).
-    Three ratings are thus trusted less than three hundred.
+    item_regularization · Σ item_bias²`` by ``epochs`` alternations between two closed forms: with
+    the other side fixed, a bias is the sum of its residuals divided by (their number +
+    regularization). Three ratings are thus trusted less than three hundred.
 
     Source: Koren 2010, "Factor in the neighbors", section 2.1.
-
-    Parameters
-    ----------
-    user_regularization, item_regularization : float
-        Average ratings that are mixed in, 0 or more; 0 gives plain least squares.
-    epochs : int
-        Alternations; 20 are plenty.
 
     Attributes
     ----------
@@ -67,9 +60,8 @@ class BiasModel(Recommender):
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        at_least(0, user_regularization=self.user_regularization)
-        at_least(0, item_regularization=self.item_regularization)
-        at_least(1, epochs=self.epochs)
+        at_least(0, self, "user_regularization", "item_regularization")
+        at_least(1, self, "epochs")
 
     def fit(self, data: Interactions) -> BiasModel:
         """Find the biases of the users and items."""
@@ -124,25 +116,19 @@ class ItemKNN(Recommender):
     """Score items by their similarity to what the user took.
 
     The similarity of two items is the cosine of their columns, shrunk towards zero where few users
-    support it: ``c_ij / (sqrt(c_i c_j) + shrinkage)`` with c_ij users who took both. A user's score
-    of an item is the sum of its similarities to what the user took.
+    support it: ``c_ij / (sqrt(c_i c_j) + shrinkage)`` with c_ij users who took both. Of an item's
+    similarities the largest are kept, as many as ``neighbors``. A user's score of an item is the
+    sum of its similarities to what the user took.
 
     Source: Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms".
-
-    Parameters
-    ----------
-    neighbors : int
-        Most similar items kept for each item.
-    shrinkage : float
-        In users, 0 or more.
     """
 
     neighbors: int = 100
     shrinkage: float = 10.0
 
     def __post_init__(self) -> None:
-        at_least(1, neighbors=self.neighbors)
-        at_least(0, shrinkage=self.shrinkage)
+        at_least(1, self, "neighbors")
+        at_least(0, self, "shrinkage")
 
     def fit(self, data: Interactions) -> ItemKNN:
         """Find the neighbors of every item."""
@@ -167,7 +153,6 @@ class ItemKNN(Recommender):
         return self
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
-        """Return the score of every item for some users, (len(users), n_items)."""
         users = self._users(users)
         return (self._taken[users] @ self.similarity.T).toarray()
 
@@ -183,17 +168,12 @@ class EASE(Recommender):
     user-by-user matrix only, and ``X B = X - K X diag(1 / diag P)`` (since ``X P = K X``).
 
     Source: Steck 2019, "Embarrassingly shallow autoencoders for sparse data".
-
-    Parameters
-    ----------
-    regularization : float
-        Weight of the squared entries of B, above 0.
     """
 
     regularization: float = 200.0
 
     def __post_init__(self) -> None:
-        above_zero(regularization=self.regularization)
+        above_zero(self, "regularization")
 
     def fit(self, data: Interactions) -> EASE:
         """Solve for B, or in the dual form for the two factors that replace it."""
@@ -215,7 +195,6 @@ class EASE(Recommender):
         return self
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
-        """Return the score of every item for some users, (len(users), n_items)."""
         users = self._users(users)
         rows: sparse.csr_matrix = self._taken[users]
         if not self._dual:
@@ -267,8 +246,8 @@ class ImplicitALS(Recommender):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least(1, factors=self.factors, epochs=self.epochs, steps=self.steps)
-        above_zero(empty_weight=self.empty_weight, regularization=self.regularization)
+        at_least(1, self, "factors", "epochs", "steps")
+        above_zero(self, "empty_weight", "regularization")
 
     def fit(self, data: Interactions) -> ImplicitALS:
         """Alternate between users and items."""
@@ -318,6 +297,5 @@ class ImplicitALS(Recommender):
             size = new
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
-        """Return the score of every item for some users, (len(users), n_items)."""
         users = self._users(users)
         return self.user_factors[users] @ self.item_factors.T

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import keras
@@ -22,9 +23,9 @@ def show_model(model: keras.Model) -> None:
 
     text = layer_lines(model)
     content: dict[str, str] = {"text/plain": text}
-    picture = _graphviz_picture(model)
-    if picture is not None:
-        content["image/png"] = base64.b64encode(picture).decode()
+    # without pydot or Graphviz' program dot, plot_model would print advice instead of raising
+    if shutil.which("dot") and importlib.util.find_spec("pydot"):
+        content["image/png"] = base64.b64encode(_picture(model)).decode()
     display(content, metadata={"image/png": {"alt": text}}, raw=True)
 
 
@@ -34,7 +35,8 @@ def layer_lines(model: keras.Model) -> str:
     for layer in model.layers:
         shape = layer.output.shape[1:]
         size = " × ".join(map(str, shape)) if shape else "an index"
-        feeds = _inputs_of(layer)
+        tensors = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
+        feeds = [tensor._keras_history.operation.name for tensor in tensors]
         source = f"from {', '.join(feeds)}" if feeds else ""
         rows.append((layer.name, type(layer).__name__, size, source))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -42,20 +44,8 @@ def layer_lines(model: keras.Model) -> str:
     return "\n".join(lines)
 
 
-def _inputs_of(layer: Any) -> list[str]:
-    """Return the names of the layers whose outputs a layer takes."""
-    tensors = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
-    return [tensor._keras_history.operation.name for tensor in tensors]
-
-
-def _graphviz_picture(model: keras.Model) -> bytes | None:
-    """Return a PNG by ``keras.utils.plot_model``, or None without pydot or the program ``dot``."""
-    if shutil.which("dot") is None:
-        return None
-    try:
-        import pydot  # noqa: F401  (plot_model would print advice instead of raising)
-    except ImportError:
-        return None
+def _picture(model: keras.Model) -> bytes:
+    """Return the model as a PNG."""
     import keras
 
     with tempfile.TemporaryDirectory() as folder:

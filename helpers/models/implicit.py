@@ -72,9 +72,9 @@ class LogisticMF(Recommender):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least(1, factors=self.factors, epochs=self.epochs, batch_size=self.batch_size)
-        at_least(0, regularization=self.regularization)
-        above_zero(learning_rate=self.learning_rate)
+        at_least(1, self, "factors", "epochs", "batch_size")
+        at_least(0, self, "regularization")
+        above_zero(self, "learning_rate")
 
     def fit(self, data: Interactions) -> LogisticMF:
         """Train for all epochs."""
@@ -186,7 +186,7 @@ class LossMF(Recommender):
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ValueError(f"loss={self.loss!r}: expected one of {', '.join(LOSSES)}")
-        at_least(1, factors=self.factors, epochs=self.epochs, ratio=self.ratio)
+        at_least(1, self, "factors", "epochs", "ratio", "batch_size")
 
     @classmethod
     def tuned(cls, loss: str, seed: int = 0) -> LossMF:
@@ -262,6 +262,5 @@ class LossMF(Recommender):
         adam.step(weights, rows, gradients)
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
-        """Return the score of every item for some users, (len(users), n_items)."""
         users = self._users(users)
         return self.user_factors[users] @ self.item_factors.T + self.item_bias

@@ -36,7 +36,7 @@ SIDE = {"user_factors": "user", "user_bias": "user", "item_factors": "item", "it
 def forward(
     weights: Weights, users: np.ndarray, items: np.ndarray, mean: float = 0.0
 ) -> np.ndarray:
-    """Return the predicted rating of each pair.
+    """Return the predicted rating of each pair, (n,), in stars, float32 where the weights are.
 
     Parameters
     ----------
@@ -47,11 +47,6 @@ def forward(
         (n,) contiguous indices.
     mean : float
         Added to every prediction.
-
-    Returns
-    -------
-    numpy.ndarray
-        (n,) in stars, float32 where the weights are.
     """
     p, q = weights["user_factors"][users], weights["item_factors"][items]
     predicted = np.einsum("nk,nk->n", p, q)
@@ -65,24 +60,17 @@ class Lookup:
 
     Reading rows is ``one_hot.T @ table``. Backwards, a row's gradient is the sum over the ratings
     that read it: ``one_hot @ gradients``. Rows that no rating reads are left out.
-
-    Attributes
-    ----------
-    rows, counts : numpy.ndarray
-        (m,) the different row numbers, ascending; (m,) float32, ratings that read each.
-    one_hot : numpy.ndarray or scipy.sparse.csc_matrix
-        (m, n) float32, a single 1 in each column.
     """
 
     def __init__(self, index: np.ndarray) -> None:  # (n,) a row number per rating
         counts = np.bincount(index)  # finds the rows as np.unique would, without sorting
-        self.rows = np.flatnonzero(counts)
+        self.rows = np.flatnonzero(counts)  # (m,) the different row numbers, ascending
         m, n = len(self.rows), len(index)
-        self.counts = counts[self.rows].astype(np.float32)
+        self.counts = counts[self.rows].astype(np.float32)  # (m,) ratings that read each row
         place = np.empty(len(counts), np.int32)
         place[self.rows] = np.arange(m, dtype=np.int32)
         position = place[index]
-        self.one_hot: np.ndarray | sparse.csc_matrix
+        self.one_hot: np.ndarray | sparse.csc_matrix  # (m, n), a single 1 in each column
         if n <= 128:  # making a sparse matrix would take longer than a dense product
             self.one_hot = (position == np.arange(m)[:, None]).astype(np.float32)
         else:
@@ -181,13 +169,10 @@ class MatrixFactorization(Recommender):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        at_least(1, factors=self.factors, epochs=self.epochs)
-        at_least(1, batch_size=self.batch_size, patience=self.patience)
-        at_least(0, regularization=self.regularization)
-        at_least(0, bias_regularization=self.bias_regularization)
-        share = self.validation_share
-        if not 0 <= share < 1:
-            raise ValueError(f"validation_share={share}: expected a share from 0 to below 1")
+        at_least(1, self, "factors", "epochs", "batch_size", "patience")
+        at_least(0, self, "regularization", "bias_regularization", "validation_share")
+        if self.validation_share >= 1:
+            raise ValueError(f"validation_share={self.validation_share}: expected less than 1")
         if self.optimizer not in ("adam", "sgd"):
             raise ValueError(f"optimizer={self.optimizer!r}: expected 'adam' or 'sgd'")
         if self.init not in ("normal", "xavier"):
@@ -255,18 +240,22 @@ class MatrixFactorization(Recommender):
             optimizer.step(weights, rows, self._gradients(weights, batch, lookups))
         optimizer.refresh(weights, {name: slice(None) for name in weights})
 
+    def _draw(
+        self, generator: np.random.Generator, shape: tuple[int, int], deviation: float
+    ) -> np.ndarray:
+        """Return numbers by Xavier, or normal ones with the given standard deviation."""
+        if self.init == "normal":
+            return generator.normal(0, deviation, shape).astype(np.float32)
+        limit = np.sqrt(self.init_scale / (sum(shape) / 2))
+        return generator.uniform(-limit, limit, shape).astype(np.float32)
+
     # NonlinearFactorization replaces the next four
 
     def _draw_weights(self, n_users: int, n_items: int, generator: np.random.Generator) -> Weights:
         """Return the weights that a training starts from."""
         weights = {}
         for name, n in (("user_factors", n_users), ("item_factors", n_items)):
-            if self.init == "xavier":
-                limit = np.sqrt(self.init_scale / ((n + self.factors) / 2))
-                table = generator.uniform(-limit, limit, (n, self.factors))
-            else:
-                table = generator.normal(0, self.init_scale, (n, self.factors))
-            weights[name] = table.astype(np.float32)
+            weights[name] = self._draw(generator, (n, self.factors), self.init_scale)
         if self.biases:
             weights["user_bias"] = np.zeros(n_users, np.float32)
             weights["item_bias"] = np.zeros(n_items, np.float32)

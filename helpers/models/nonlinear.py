@@ -25,14 +25,10 @@ LAYERS = ("none", "user", "both", "shared")
 
 
 def tower(rows: np.ndarray, weight: np.ndarray, bias: np.ndarray, order: str) -> np.ndarray:
-    """Return the rows after one hidden layer, (n, hidden).
+    """Return rows, (n, factors), after a hidden layer, (n, hidden).
 
-    Parameters
-    ----------
-    rows, weight, bias : numpy.ndarray
-        (n, factors), (factors, hidden) and (hidden,). MXNet keeps the weight transposed.
-    order : {"relu-dense", "dense-relu"}
-        Rectifier before or after the layer.
+    The weight is (factors, hidden), which MXNet keeps transposed, the bias (hidden,). The order is
+    ``"relu-dense"`` or ``"dense-relu"``: the rectifier comes before or after the layer.
     """
     if order == "relu-dense":
         return np.maximum(rows, 0) @ weight + bias
@@ -41,10 +37,22 @@ def tower(rows: np.ndarray, weight: np.ndarray, bias: np.ndarray, order: str) ->
     raise ValueError(f"order={order!r}: expected one of {', '.join(ORDERS)}")
 
 
+def _layer_of(layers: str, side: str) -> str:
+    """Return the name of a side's layer: user_dense, item_dense, dense (shared), or "" for none."""
+    if layers == "shared":
+        return "dense"
+    return f"{side}_dense" if layers in ("both", side) else ""
+
+
+def _outputs(weights: Weights, layer: str, order: str, rows: np.ndarray) -> np.ndarray:
+    """Return rows after their layer, or as they are without one."""
+    return tower(rows, weights[layer], weights[f"{layer}_bias"], order) if layer else rows
+
+
 def _tower_gradients(
-    rows: np.ndarray, out: np.ndarray, weight: np.ndarray, order: str, gradient: np.ndarray
+    weight: np.ndarray, order: str, rows: np.ndarray, out: np.ndarray, gradient: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the gradients of `tower` for rows, weight and bias, given that for its result ``out``.
+    """Return the gradients for rows, weight and bias, given that for ``out``, their `tower`.
 
     At exactly 0 the rectifier's own gradient is 0, as in MXNet and TensorFlow.
     """
@@ -54,13 +62,6 @@ def _tower_gradients(
         gradient = gradient * (out > 0)
         of_rows, of_weight = gradient @ weight.T, rows.T @ gradient
     return of_rows, of_weight, gradient.sum(axis=0)
-
-
-def _dense_name(layers: str, side: str) -> str | None:
-    """Return the name of the layer of a side: user_dense, item_dense, dense (shared) or None."""
-    if layers == "shared":
-        return "dense"
-    return f"{side}_dense" if layers in ("both", side) else None
 
 
 @dataclass(kw_only=True)
@@ -74,20 +75,15 @@ class NonlinearFactorization(MatrixFactorization):
 
     Parameters
     ----------
-    layers : {"none", "user", "both", "shared"}
-        Sides with a hidden layer; ``"shared"`` sends users and items through the same layer.
-    order : {"relu-dense", "dense-relu"}
-        See `tower`.
+    layers, order : {"none", "user", "both", "shared"}, {"relu-dense", "dense-relu"}
+        Sides with a hidden layer, where ``"shared"`` is the same layer for both; see `tower`.
     hidden : int or None
         Outputs of the hidden layer; None for ``factors``, which ``layers="user"`` needs.
     dropout : float
         Share of each side's outputs set to zero in training; the others are scaled up.
-    dense_regularization : float
-        Adds ``dense_regularization / 2 · Σ weight²`` of the layers to a batch's loss.
-    output_regularization : float
-        As ``regularization``, but on the vectors that leave the towers.
-    **settings
-        Those of `MatrixFactorization`.
+    dense_regularization, output_regularization : float
+        Adds ``dense_regularization / 2 · Σ weight²`` of the layers to a batch's loss; as
+        ``regularization``, but on the vectors that leave the towers.
     """
 
     layers: str = "both"
@@ -103,16 +99,15 @@ class NonlinearFactorization(MatrixFactorization):
             if value not in known:
                 raise ValueError(f"{name}={value!r}: expected one of {', '.join(known)}")
         if self.hidden is not None:
-            at_least(1, hidden=self.hidden)
+            at_least(1, self, "hidden")
         if self.layers == "user" and self.hidden not in (None, self.factors):
             raise ValueError(
                 f"hidden={self.hidden} with factors={self.factors}: with a layer on the user side "
                 "only, both sides must end with as many numbers; leave hidden out"
             )
-        at_least(0, dense_regularization=self.dense_regularization)
-        at_least(0, output_regularization=self.output_regularization)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout}: expected a share from 0 to below 1")
+        at_least(0, self, "dense_regularization", "output_regularization", "dropout")
+        if self.dropout >= 1:
+            raise ValueError(f"dropout={self.dropout}: expected less than 1")
 
     def first_weights(self, data: Interactions) -> Weights:
         """Return the weights that a training on ``data`` starts from; the seed decides them."""
@@ -127,26 +122,17 @@ class NonlinearFactorization(MatrixFactorization):
     def _vectors(
         self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)
     ) -> np.ndarray:
-        rows, name = weights[f"{side}_factors"][index], _dense_name(self.layers, side)
-        return (
-            rows
-            if name is None
-            else tower(rows, weights[name], weights[f"{name}_bias"], self.order)
-        )
+        layer = _layer_of(self.layers, side)
+        return _outputs(weights, layer, self.order, weights[f"{side}_factors"][index])
 
     def _draw_weights(self, n_users: int, n_items: int, generator: np.random.Generator) -> Weights:
         """Draw dense weights by Xavier or He et al. (2015); the rest as without a layer."""
         weights = super()._draw_weights(n_users, n_items, generator)
         shape = self.factors, self.hidden or self.factors
-        for name in (_dense_name(self.layers, "user"), _dense_name(self.layers, "item")):
-            if name and name not in weights:
-                if self.init == "xavier":
-                    limit = np.sqrt(self.init_scale / (sum(shape) / 2))
-                    drawn = generator.uniform(-limit, limit, shape)
-                else:
-                    drawn = generator.normal(0, np.sqrt(2 / self.factors), shape)
-                weights[name] = drawn.astype(np.float32)
-                weights[f"{name}_bias"] = np.zeros(shape[1], np.float32)
+        for layer in (_layer_of(self.layers, "user"), _layer_of(self.layers, "item")):
+            if layer and layer not in weights:
+                weights[layer] = self._draw(generator, shape, np.sqrt(2 / self.factors))
+                weights[f"{layer}_bias"] = np.zeros(shape[1], np.float32)
         self._noise = np.random.default_rng([self.seed, 2])
         return weights
 
@@ -184,13 +170,12 @@ class NonlinearFactorization(MatrixFactorization):
         for side, other in (("user", "item"), ("item", "user")):
             gradient = error[:, None] * kept[other] * mask[side]
             gradient = gradient + np.float32(self.output_regularization) / n * out[side]
-            if name := _dense_name(self.layers, side):
+            if layer := _layer_of(self.layers, side):
                 rows = weights[f"{side}_factors"][index[side]]
-                gradient, of_weight, of_bias = _tower_gradients(
-                    rows, out[side], weights[name], self.order, gradient
-                )
-                result[name] += of_weight
-                result[f"{name}_bias"] += of_bias
+                found = _tower_gradients(weights[layer], self.order, rows, out[side], gradient)
+                gradient = found[0]
+                result[layer] += found[1]
+                result[f"{layer}_bias"] += found[2]
             lookup, pull = lookups[side], lookups[side].counts / n
             table = weights[f"{side}_factors"][lookup.rows]
             result[f"{side}_factors"] = (
@@ -213,15 +198,11 @@ class FeatureTowers:
 
     Parameters
     ----------
-    units, hidden : int
-        Outputs of the first and of the second layer. With ``layers="user"`` both sides must end
-        with ``units`` numbers, and ``hidden`` is not used.
-    layers : {"none", "user", "both"}
-        Sides with the second layer.
-    epochs, learning_rate : int, float
-        Steps of Adam on the whole table of ratings, and its rate, which falls to zero.
-    seed : int
-        For the first weights.
+    units, hidden, layers : int, int, {"none", "user", "both"}
+        Outputs of the first and of the second layer, and sides with the second. With ``"user"``
+        both sides must end with ``units`` numbers, and ``hidden`` is not used.
+    epochs, learning_rate, seed : int, float, int
+        Steps of Adam on the whole table of ratings; its rate, which falls to zero; first weights.
     """
 
     units: int = 16
@@ -232,9 +213,9 @@ class FeatureTowers:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.layers not in ("none", "user", "both"):
-            raise ValueError(f"layers={self.layers!r}: expected 'none', 'user' or 'both'")
-        at_least(1, units=self.units, hidden=self.hidden, epochs=self.epochs)
+        if self.layers not in LAYERS[:3]:
+            raise ValueError(f"layers={self.layers!r}: expected one of {', '.join(LAYERS[:3])}")
+        at_least(1, self, "units", "hidden", "epochs")
 
     def fit(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> FeatureTowers:
         """Learn from a full table of ratings, (n_users, n_items), in stars.
@@ -262,7 +243,7 @@ class FeatureTowers:
         """
         if not hasattr(self, "weights"):
             raise NotFittedError("FeatureTowers: call fit(users, items, ratings) before predict")
-        f, g = self._side("user", _columns(users))[1], self._side("item", _columns(items))[1]
+        f, g = self._vectors("user", _columns(users)), self._vectors("item", _columns(items))
         return f @ g.T + self.mean
 
     def _draw_weights(self, n_user: int, n_item: int) -> Weights:
@@ -272,31 +253,31 @@ class FeatureTowers:
             weights[f"{side}_first"] = generator.normal(0, 1 / np.sqrt(d), (d, self.units))
             # kinks spread over the features' range, not all at zero
             weights[f"{side}_first_bias"] = generator.uniform(-1, 1, self.units)
-            if name := _dense_name(self.layers, side):
+            if layer := _layer_of(self.layers, side):
                 out = self.units if self.layers == "user" else self.hidden
                 drawn = generator.normal(0, 1 / np.sqrt(self.units), (self.units, out))
-                weights[name], weights[f"{name}_bias"] = drawn, np.zeros(out)
+                weights[layer], weights[f"{layer}_bias"] = drawn, np.zeros(out)
         return weights
 
-    def _side(self, side: str, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows after the first layer, and after the tower where there is one."""
-        rows = features @ self.weights[f"{side}_first"] + self.weights[f"{side}_first_bias"]
-        name = _dense_name(self.layers, side)
-        if name is None:
-            return rows, rows
-        return rows, tower(rows, self.weights[name], self.weights[f"{name}_bias"], "relu-dense")
+    def _first(self, side: str, features: np.ndarray) -> np.ndarray:
+        """Return the outputs of the first layer."""
+        return features @ self.weights[f"{side}_first"] + self.weights[f"{side}_first_bias"]
+
+    def _vectors(self, side: str, features: np.ndarray) -> np.ndarray:
+        layer = _layer_of(self.layers, side)
+        return _outputs(self.weights, layer, "relu-dense", self._first(side, features))
 
     def _gradients(self, x: np.ndarray, y: np.ndarray, ratings: np.ndarray) -> Weights:
-        (user_rows, f), (item_rows, g) = self._side("user", x), self._side("item", y)
+        f, g = self._vectors("user", x), self._vectors("item", y)
         error = (f @ g.T + self.mean - ratings) / ratings.size
         result: Weights = {}
-        for side, features, rows, out, gradient in (
-            ("user", x, user_rows, f, error @ g),
-            ("item", y, item_rows, g, error.T @ f),
+        for side, features, out, gradient in (
+            ("user", x, f, error @ g),
+            ("item", y, g, error.T @ f),
         ):
-            if name := _dense_name(self.layers, side):
-                gradient, result[name], result[f"{name}_bias"] = _tower_gradients(
-                    rows, out, self.weights[name], "relu-dense", gradient
+            if layer := _layer_of(self.layers, side):
+                gradient, result[layer], result[f"{layer}_bias"] = _tower_gradients(
+                    self.weights[layer], "relu-dense", self._first(side, features), out, gradient
                 )
             result[f"{side}_first"] = features.T @ gradient
             result[f"{side}_first_bias"] = gradient.sum(axis=0)

@@ -30,9 +30,8 @@ class Momentum:
     def __init__(self, learning_rate: float, momentum: float) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum={momentum}: expected a number from 0 to below 1")
-        above_zero(learning_rate=learning_rate)
-        self.learning_rate = np.float32(learning_rate)
-        self.momentum = np.float32(momentum)
+        self.learning_rate, self.momentum = np.float32(learning_rate), np.float32(momentum)
+        above_zero(self, "learning_rate")
         self._steps = 0
         self._velocity: Weights = {}
         self._moved: Weights = {}  # the step up to which each row has moved
@@ -76,9 +75,8 @@ class Adam:
     def __init__(
         self, learning_rate: float, epsilon: float = 1e-8, epsilon_hat: bool = False
     ) -> None:
-        above_zero(learning_rate=learning_rate)
-        self.learning_rate = learning_rate
-        self.epsilon, self.epsilon_hat = epsilon, epsilon_hat
+        self.learning_rate, self.epsilon, self.epsilon_hat = learning_rate, epsilon, epsilon_hat
+        above_zero(self, "learning_rate")
         self._steps = 0
         self._mean: Weights = {}
         self._square: Weights = {}
@@ -152,21 +150,11 @@ class FusedAdam:
 
 
 def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Callable[..., Any]:
-    """Compile one step of `FusedAdam`.
+    """Return ``step(learning_rate, *batch)``: a compiled step of `FusedAdam` that returns the loss.
 
-    Parameters
-    ----------
-    loss : callable
-        Takes a batch. Returns two tensors: the loss, and what is added to it before the gradient
-        is taken, such as squared weights. Compiled once; batches may differ in size.
-    variables : list of tf.Variable
-        Changed in place.
-
-    Returns
-    -------
-    callable
-        ``step(learning_rate, *batch)`` takes a step and returns the loss before it. Give the
-        learning rate as a NumPy scalar: each new Python number would be compiled anew.
+    ``loss(*batch)`` returns two tensors: the loss, and what is added to it before the gradient is
+    taken, such as squared weights. It is compiled once; batches may differ in size. Give the
+    learning rate as a NumPy scalar: each new Python number would be compiled anew.
     """
     import tensorflow as tf
 
@@ -186,9 +174,8 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
 
     def compiled_once(learning_rate: Any, *batch: Any) -> Any:
         if not step.experimental_get_tracing_count():
-            step.get_concrete_function(
-                *tf.nest.map_structure(of_any_length, (learning_rate, *batch))
-            )
+            kinds = tf.nest.map_structure(of_any_length, (learning_rate, *batch))
+            step.get_concrete_function(*kinds)
         return step(learning_rate, *batch)
 
     return compiled_once

@@ -237,8 +237,20 @@ class MatrixFactorization(Recommender):
             rows: dict[str, np.ndarray | slice] = {name: slice(None) for name in weights}
             rows |= {name: lookups[side].rows for name, side in SIDE.items() if name in weights}
             optimizer.refresh(weights, rows)
-            optimizer.step(weights, rows, self._gradients(weights, batch, lookups))
+            gradients = self._gradients(weights, batch, lookups)
+            self._regularize(gradients, weights, lookups)
+            optimizer.step(weights, rows, gradients)
         optimizer.refresh(weights, {name: slice(None) for name in weights})
+
+    def _regularize(self, gradients: Weights, weights: Weights, lookups: dict[str, Lookup]) -> None:
+        """Add the pull towards zero to the gradients of the rows that a batch reads."""
+        for name, side in SIDE.items():
+            pull = self.bias_regularization if name.endswith("bias") else self.regularization
+            if pull and name in gradients:
+                lookup, gradient = lookups[side], gradients[name]
+                shares = np.float32(pull) / np.float32(lookup.one_hot.shape[1]) * lookup.counts
+                shares = shares.reshape((-1,) + (1,) * (gradient.ndim - 1))
+                gradient += shares * weights[name][lookup.rows]
 
     def _draw(
         self, generator: np.random.Generator, shape: tuple[int, int], deviation: float
@@ -266,16 +278,8 @@ class MatrixFactorization(Recommender):
         return forward(weights, users, items, self.mean)
 
     def _gradients(self, weights: Weights, batch: Triples, lookups: dict[str, Lookup]) -> Weights:
-        """Return the gradient of a batch's loss, for the rows that the batch reads."""
-        result = _row_gradients(weights, batch, lookups, self.mean)
-        for name, gradient in result.items():
-            pull = self.bias_regularization if name.endswith("bias") else self.regularization
-            if pull:
-                lookup = lookups[SIDE[name]]
-                shares = np.float32(pull) / np.float32(len(batch[2])) * lookup.counts
-                shares = shares.reshape((-1,) + (1,) * (gradient.ndim - 1))
-                gradient += shares * weights[name][lookup.rows]
-        return result
+        """Return the gradient of a batch's loss, unregularized, for the rows that it reads."""
+        return _row_gradients(weights, batch, lookups, self.mean)
 
     def _vectors(
         self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)

@@ -176,14 +176,9 @@ class NonlinearFactorization(MatrixFactorization):
                 gradient = found[0]
                 result[layer] += found[1]
                 result[f"{layer}_bias"] += found[2]
-            lookup, pull = lookups[side], lookups[side].counts / n
-            table = weights[f"{side}_factors"][lookup.rows]
-            result[f"{side}_factors"] = (
-                lookup.one_hot @ gradient + self.regularization * pull[:, None] * table
-            )
+            result[f"{side}_factors"] = lookups[side].one_hot @ gradient
             if self.biases:
-                bias = self.bias_regularization * pull * weights[f"{side}_bias"][lookup.rows]
-                result[f"{side}_bias"] = lookup.one_hot @ error + bias
+                result[f"{side}_bias"] = lookups[side].one_hot @ error
         return result
 
 
@@ -223,9 +218,10 @@ class FeatureTowers:
         The finite features are (n_users, d) and (n_items, e); one dimension means one feature.
         """
         x, y = _columns(users), _columns(items)
-        if ratings.shape != (len(x), len(y)):
+        if ratings.shape != (len(x), len(y)) or not np.isfinite(ratings).all():
             raise ValueError(
-                f"ratings have shape {ratings.shape}, expected {(len(x), len(y))}: users × items"
+                f"ratings have shape {ratings.shape}, expected {(len(x), len(y))}: "
+                "a finite number per user and item"
             )
         self.mean = float(ratings.mean())
         self.weights = self._draw_weights(x.shape[1], y.shape[1])

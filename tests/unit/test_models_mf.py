@@ -62,6 +62,7 @@ def test_gradients_are_those_of_the_loss(biases):
     model.mean = 3.0
     lookups = {"user": Lookup(users), "item": Lookup(items)}
     of_rows = model._gradients(weights, batch, lookups)
+    model._regularize(of_rows, weights, lookups)
     for name, found in gradients(weights, *batch, mean=3.0).items():
         np.testing.assert_allclose(found, numeric.gradient(plain, weights[name]), atol=1e-4)
         expected = numeric.gradient(regularized, weights[name])[lookups[name[:4]].rows]

@@ -346,7 +346,8 @@ def draw_training(learning_rate, factors, regularization):
 def tell_training(learning_rate, factors, regularization):
     train, test = train_world(learning_rate, factors, regularization).T
     return (
-        f"RMSE over 60 epochs with rate {learning_rate}, {factors} factors, decay {regularization}: training ends at {train[-1]:.2f}; "
+        f"RMSE over 60 epochs with rate {learning_rate}, {factors} factors, decay {regularization}: "
+        f"training ends at {train[-1]:.2f}; "
         f"test is lowest at epoch {test.argmin() + 1} with {test.min():.2f} and ends at {test[-1]:.2f}."
     )
 
@@ -606,10 +607,9 @@ q7.check(best_epoch)
 # %%
 best_epoch = q7.use(best_epoch)
 for model in (loose, biased):
-    kept = best_epoch(list(model.history["validation"]), patience=2)
-    print(
-        f"weight decay {model.regularization:g}: your rule and the model keep the same epoch: {kept == model.best_epoch}"
-    )
+    same = best_epoch(list(model.history["validation"]), patience=2) == model.best_epoch
+    decay = f"weight decay {model.regularization:g}"
+    print(f"{decay}: your rule and the model keep the same epoch: {same}")
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons

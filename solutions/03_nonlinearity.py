@@ -316,7 +316,8 @@ def best_product(world):
 # %% tags=["nbval-ignore-output"]
 surfaces = {"the truth": truth, "inner product": best_product(world)}
 for layers, name in (("user", "layer on user's side"), ("both", "layer on both sides")):
-    model = FeatureTowers(units=32, hidden=8, layers=layers).fit(world.user_taste, world.item_place, world.ratings)
+    model = FeatureTowers(units=32, hidden=8, layers=layers)
+    model.fit(world.user_taste, world.item_place, world.ratings)
     surfaces[name] = model.predict(axis, axis)
 off = {name: metrics.rmse(surface.ravel(), truth.ravel()) for name, surface in surfaces.items()}
 off["a constant"] = float(truth.std())
@@ -442,7 +443,8 @@ show(
 # To see it, train a network on real ratings, push every embedding through its tower, and hand the results to plain factorization.
 
 # %%
-network = NonlinearFactorization(factors=4, hidden=8, epochs=2, batch_size=2000, validation_share=0).fit(split.train)
+short = {"epochs": 2, "batch_size": 2000, "validation_share": 0}
+network = NonlinearFactorization(factors=4, hidden=8, **short).fit(split.train)
 of_users, of_items = network.vectors()  # (671, 8) and (9066, 8)
 twin = {name: network.weights[name] for name in ("user_bias", "item_bias")}
 twin |= {"user_factors": of_users, "item_factors": of_items}
@@ -510,7 +512,7 @@ show(fig, alt=f"First against last values of the users' embedding: {stuck.mean()
 
 # %%
 cone_users, cone_items = network.vectors()
-linear = MatrixFactorization(factors=8, epochs=2, batch_size=2000, validation_share=0).fit(split.train)
+linear = MatrixFactorization(factors=8, **short).fit(split.train)
 free_users, free_items = linear.weights["user_factors"], linear.weights["item_factors"]
 
 
@@ -595,7 +597,8 @@ print(f"500,000 drawn masks raise the squared error by {measured:.1f}, the formu
 # talk, once with them. A tenth of the training rows decides when to stop.
 
 # %% tags=["nbval-ignore-output"]
-quick = {"factors": 8, "batch_size": 2000, "learning_rate": 0.01, "init_scale": 0.1, "epochs": 20, "refit": False}
+quick = {"factors": 8, "batch_size": 2000, "learning_rate": 0.01, "init_scale": 0.1}
+quick |= {"epochs": 20, "refit": False}
 shapes = {"none": "relu-dense", "both": "relu-dense", "shared": "dense-relu"}
 grid = {}
 for layers, order in shapes.items():
@@ -748,8 +751,9 @@ hundred = data.load_or_none("100k")
 if hundred is not None:
     u1 = data.predefined_u1(hundred)
     repeat = NonlinearFactorization(
-        factors=64, layers="shared", biases=False, optimizer="sgd", learning_rate=0.1, batch_size=250,
-        regularization=0, init="xavier", init_scale=2.24, epochs=5, validation_share=0,
+        factors=64, layers="shared", biases=False, optimizer="sgd", learning_rate=0.1,
+        batch_size=250, regularization=0, init="xavier", init_scale=2.24, epochs=5,
+        validation_share=0,
     ).fit(u1.train)  # fmt: skip
     for name, rows, printed in (("train", u1.train, 0.7407), ("test", u1.test, 0.7754)):
         columns = [rows.frame[column].to_numpy() for column in ("user", "item", "rating")]

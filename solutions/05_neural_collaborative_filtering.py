@@ -498,7 +498,9 @@ models = {
     "GMF": PairScores(alone["GMF"]),
     "MLP": PairScores(alone["MLP"]),
     "NeuMF, deployed": PairScores(neumf),
-    "MF with negatives": LogisticMF(regularization=0.03, strategy="popularity", alpha=0.5).fit(split.train),
+    "MF with negatives": LogisticMF(
+        regularization=0.03, strategy="popularity", alpha=0.5
+    ).fit(split.train),
     "iALS": ImplicitALS(factors=64).fit(split.train),
     "EASE": EASE().fit(split.train),
 }

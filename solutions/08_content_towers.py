@@ -422,7 +422,8 @@ knn = {"k-NN, title words": (title_words, 5), "k-NN, words and genres": (mixture
 everywhere = np.full((ratings.n_items, 1), 30.0)  # an intercept so large that the penalty hardly feels its weight
 described = sparse.hstack([genres, year, title_words, everywhere]).tocsr()
 for seed, (s, films) in enumerate(zip(splits, strangers, strict=True)):
-    model = factorization if seed == 0 else MatrixFactorization(epochs=4, validation_share=0).fit(s.train)
+    fresh = MatrixFactorization(epochs=4, validation_share=0)
+    model = factorization if seed == 0 else fresh.fit(s.train)
     results.setdefault("factorization", []).append(judge(model.scores(everyone)[:, films], seed))
     affinity = content.GenreAffinity(genres).fit(s.train).scores(everyone)[:, films]
     results.setdefault("genre affinity", []).append(judge(affinity, seed))

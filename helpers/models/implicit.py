@@ -77,7 +77,7 @@ class LogisticMF(Recommender):
         above_zero(self, "learning_rate")
 
     def fit(self, data: Interactions) -> LogisticMF:
-        """Train for all epochs."""
+        """Learn from the interactions, whatever their rating."""
         self._learn_from(data)
         sampler = NegativeSampler(data, strategy=self.strategy, alpha=self.alpha)
         rng = np.random.default_rng(self.seed)
@@ -194,7 +194,7 @@ class LossMF(Recommender):
         return cls(loss, **TUNED.get(loss, {}), seed=seed)
 
     def fit(self, data: Interactions) -> LossMF:
-        """Train for all epochs."""
+        """Learn from the interactions, whatever their rating."""
         self._learn_from(data)
         rng = np.random.default_rng(self.seed)
         clicked = binary_matrix(data)

@@ -181,7 +181,7 @@ class MatrixFactorization(Recommender):
     def fit(
         self, data: Interactions, watch: Mapping[str, Interactions] | None = None
     ) -> MatrixFactorization:
-        """Learn from ratings; write the RMSE of the sets to ``watch`` into ``history``, too."""
+        """Learn from ratings; record the RMSE of the ``watch`` sets by name in ``history``."""
         self._learn_from(data)
         rows = _triples(data)
         held_out = np.zeros(len(data), bool)

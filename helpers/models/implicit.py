@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float32]
 
 LOSSES = ("pointwise", "multi-label", "pairwise", "listwise")
 # the best of a dozen tries per loss, by NDCG@10 on five films per user of the training part
-TUNED: dict[str, dict[str, Any]] = {
+TUNED_BY_LOSS: dict[str, dict[str, Any]] = {
     "pointwise": {"epochs": 12, "learning_rate": 0.1, "regularization": 1e-3},
     "multi-label": {"epochs": 12, "learning_rate": 0.1, "regularization": 1e-3},
     "pairwise": {"epochs": 12, "learning_rate": 0.1, "regularization": 1e-4},
@@ -108,10 +108,10 @@ class LogisticMF(Recommender):
             users, items, labels = (column[start : start + self.batch_size] for column in examples)
             logit = np.einsum("nk,nk->n", user[users], item[items]) + self.mean
             total += float(np.logaddexp(0.0, np.where(labels > 0, -logit, logit)).sum())
-            slope = (expit(logit) - labels) / np.float32(len(labels))
-            # the products with this sparse matrix sum the slopes of each user and of each item
+            by_logit = (expit(logit) - labels) / np.float32(len(labels))
+            # products with this sparse matrix sum the gradients of each user and of each item
             shape = len(user), len(item)
-            cells = sparse.csr_matrix((slope, (users, items)), shape=shape, dtype=np.float32)
+            cells = sparse.csr_matrix((by_logit, (users, items)), shape=shape, dtype=np.float32)
             gradients = {"user": cells @ item, "item": cells.T @ user}
             for side, index in (("user", users), ("item", items)):
                 count = np.bincount(index, minlength=len(self._tables[side]))
@@ -190,8 +190,8 @@ class LossMF(Recommender):
 
     @classmethod
     def tuned(cls, loss: str, seed: int = 0) -> LossMF:
-        """Return an unfitted model with the settings of `TUNED`."""
-        return cls(loss, **TUNED.get(loss, {}), seed=seed)
+        """Return an unfitted model with the settings of `TUNED_BY_LOSS`."""
+        return cls(loss, **TUNED_BY_LOSS.get(loss, {}), seed=seed)
 
     def fit(self, data: Interactions) -> LossMF:
         """Learn from the interactions, whatever their rating."""
@@ -213,17 +213,18 @@ class LossMF(Recommender):
         for epoch in range(self.epochs):
             adam.learning_rate = _falling(self.learning_rate, epoch, self.epochs)
             for users in np.array_split(rng.permutation(self.n_users), n_batches):
-                self._step(adam, users, self._slope(clicked[users], users, sampler, rng))
+                by_score = self._gradient(clicked[users], users, sampler, rng)
+                self._step(adam, users, by_score)
         return self
 
-    def _slope(
+    def _gradient(
         self,
         clicked: sparse.csr_matrix,
         users: npt.NDArray[np.int64],
         sampler: NegativeSampler | None,
         rng: np.random.Generator,
     ) -> Any:
-        """Return the slope of the loss by every score, dense, or sparse where the loss samples."""
+        """Return the gradient of the loss for every score, sparse where the loss samples."""
         if sampler is None:
             scores = self.user_factors[users] @ self.item_factors.T + self.item_bias
             targets = clicked.toarray()
@@ -248,14 +249,14 @@ class LossMF(Recommender):
         products = np.einsum("nk,nk->n", self.user_factors[users], self.item_factors[items])
         return products + self.item_bias[items]
 
-    def _step(self, adam: Adam, users: npt.NDArray[np.int64], slope: Any) -> None:
+    def _step(self, adam: Adam, users: npt.NDArray[np.int64], by_score: Any) -> None:
         """Step against the mean loss of the batch's users: their rows, all items, all biases."""
         scale, pull = np.float32(1 / len(users)), np.float32(self.regularization)
         mine, items = self.user_factors[users], self.item_factors
         gradients = {
-            "user_factors": (slope @ items) * scale + pull * mine,
-            "item_factors": (slope.T @ mine) * scale + pull * items,
-            "item_bias": np.asarray(slope.sum(axis=0)).ravel() * scale,
+            "user_factors": (by_score @ items) * scale + pull * mine,
+            "item_factors": (by_score.T @ mine) * scale + pull * items,
+            "item_bias": np.asarray(by_score.sum(axis=0)).ravel() * scale,
         }
         weights: Weights = {name: getattr(self, name) for name in gradients}
         rows: Rows = {"user_factors": users, "item_factors": slice(None), "item_bias": slice(None)}

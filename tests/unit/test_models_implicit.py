@@ -1,4 +1,4 @@
-"""Factorization of clicks: slopes against numbers, and planted worlds that each loss must learn."""
+"""Factorization of clicks: gradients against numbers, and planted worlds that each loss must learn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers import planted
-from helpers.models.implicit import LOSSES, TUNED, LogisticMF, LossMF
+from helpers.models.implicit import LOSSES, TUNED_BY_LOSS, LogisticMF, LossMF
 from helpers.sampling import NegativeSampler
 from tests.unit import numeric
 
@@ -21,12 +21,12 @@ def blocks():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_slopes_are_those_of_the_loss(blocks, loss):
+def test_gradients_are_those_of_the_loss(blocks, loss):
     model = LossMF(loss, factors=3, epochs=1, ratio=2).fit(blocks)
     users = np.array([3, 7, 0])
     clicked = blocks.matrix(np.float32)[users]
     sampler = NegativeSampler(blocks) if loss in ("pointwise", "pairwise") else None
-    found = model._slope(clicked, users, sampler, np.random.default_rng(4))
+    found = model._gradient(clicked, users, sampler, np.random.default_rng(4))
     s, y = model.scores(users).astype(float), clicked.toarray()
     rows, positives = clicked.nonzero()
     drawn = NegativeSampler(blocks).draw(
@@ -57,8 +57,8 @@ def test_each_loss_learns_the_two_kinds_of_users(blocks, loss):
 
 
 def test_every_loss_has_tuned_settings():
-    assert set(TUNED) == set(LOSSES)
-    assert LossMF.tuned("listwise").learning_rate == TUNED["listwise"]["learning_rate"]
+    assert set(TUNED_BY_LOSS) == set(LOSSES)
+    assert LossMF.tuned("listwise").learning_rate == TUNED_BY_LOSS["listwise"]["learning_rate"]
 
 
 def test_logistic_mf_learns_from_the_negatives_it_is_told_to(blocks):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 Triples = tuple[np.ndarray, np.ndarray, np.ndarray]  # users, items, ratings: (n,) each
+Index = np.ndarray | slice
 
 # the side whose indices read a table
 SIDE = {"user_factors": "user", "user_bias": "user", "item_factors": "item", "item_bias": "item"}
@@ -191,15 +192,14 @@ class MatrixFactorization(Recommender):
         if held_out.any():
             watched = {"validation": _select(rows, held_out), **watched}
         self.seconds, self.samples = 0.0, 0
-        self.history = pd.DataFrame(self._train(_select(rows, ~held_out), watched, self.epochs))
+        self.history = pd.DataFrame()
+        self._train(_select(rows, ~held_out), watched, self.epochs)
         if self.refit and held_out.any():
             self._train(rows, {}, self.best_epoch)
         return self
 
-    def _train(
-        self, train: Triples, watched: dict[str, Triples], epochs: int
-    ) -> list[dict[str, float]]:
-        """Train from fresh weights, keep those of the best epoch, return the RMSE of each epoch."""
+    def _train(self, train: Triples, watched: dict[str, Triples], epochs: int) -> None:
+        """Train from fresh weights, keep those of the best epoch, and the RMSE of each epoch."""
         generator = np.random.default_rng([self.seed, 1])
         self.mean = float(train[2].mean(dtype=np.float64)) if self.biases else 0.0
         weights = self._draw_weights(self.n_users, self.n_items, generator)
@@ -210,7 +210,8 @@ class MatrixFactorization(Recommender):
         best = np.inf
         for epoch in range(1, epochs + 1):
             started = time.perf_counter()
-            self._run_epoch(weights, train, generator.permutation(len(train[2])), optimizer)
+            shuffled = _select(train, generator.permutation(len(train[2])))
+            self._run_epoch(weights, shuffled, optimizer)
             self.seconds += time.perf_counter() - started
             self.samples += len(train[2])
             if watched:
@@ -225,16 +226,15 @@ class MatrixFactorization(Recommender):
                 self.weights = {name: table.copy() for name, table in weights.items()}
             elif epoch - self.best_epoch >= self.patience:
                 break
-        return history
+        if watched:
+            self.history = pd.DataFrame(history)
 
-    def _run_epoch(
-        self, weights: Weights, train: Triples, order: np.ndarray, optimizer: Optimizer
-    ) -> None:
-        """Take a step for each batch of the training rows, in the given order."""
-        for start in range(0, len(order), self.batch_size):
-            batch = _select(train, order[start : start + self.batch_size])
+    def _run_epoch(self, weights: Weights, train: Triples, optimizer: Optimizer) -> None:
+        """Take a step for each batch of the training rows, in their order."""
+        for start in range(0, len(train[2]), self.batch_size):
+            batch = _select(train, slice(start, start + self.batch_size))
             lookups = {"user": Lookup(batch[0]), "item": Lookup(batch[1])}
-            rows: dict[str, np.ndarray | slice] = {name: slice(None) for name in weights}
+            rows: dict[str, Index] = {name: slice(None) for name in weights}
             rows |= {name: lookups[side].rows for name, side in SIDE.items() if name in weights}
             optimizer.refresh(weights, rows)
             gradients = self._gradients(weights, batch, lookups)
@@ -252,14 +252,12 @@ class MatrixFactorization(Recommender):
                 shares = shares.reshape((-1,) + (1,) * (gradient.ndim - 1))
                 gradient += shares * weights[name][lookup.rows]
 
-    def _draw(
-        self, generator: np.random.Generator, shape: tuple[int, int], deviation: float
-    ) -> np.ndarray:
-        """Return numbers by Xavier, or normal ones with the given standard deviation."""
+    def _draw(self, rng: np.random.Generator, shape: tuple[int, int], scale: float) -> np.ndarray:
+        """Return numbers by Xavier, or normal ones with the standard deviation ``scale``."""
         if self.init == "normal":
-            return generator.normal(0, deviation, shape).astype(np.float32)
+            return rng.normal(0, scale, shape).astype(np.float32)
         limit = np.sqrt(self.init_scale / (sum(shape) / 2))
-        return generator.uniform(-limit, limit, shape).astype(np.float32)
+        return rng.uniform(-limit, limit, shape).astype(np.float32)
 
     # NonlinearFactorization replaces the next four
 
@@ -281,9 +279,7 @@ class MatrixFactorization(Recommender):
         """Return the gradient of a batch's loss, unregularized, for the rows that it reads."""
         return _row_gradients(weights, batch, lookups, self.mean)
 
-    def _vectors(
-        self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)
-    ) -> np.ndarray:
+    def _vectors(self, weights: Weights, side: str, index: Index = slice(None)) -> np.ndarray:
         """Return the vectors of users or items that enter the dot product."""
         return weights[f"{side}_factors"][index]
 
@@ -330,6 +326,6 @@ def _triples(data: Interactions) -> Triples:
     return frame["user"].to_numpy(), frame["item"].to_numpy(), frame["rating"].to_numpy(np.float32)
 
 
-def _select(triples: Triples, rows: np.ndarray) -> Triples:
+def _select(triples: Triples, rows: Index) -> Triples:
     users, items, ratings = triples
     return users[rows], items[rows], ratings[rows]

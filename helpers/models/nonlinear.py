@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers.models.base import NotFittedError, at_least
-from helpers.models.mf import Lookup, MatrixFactorization, Triples
+from helpers.models.mf import Index, Lookup, MatrixFactorization, Triples
 from helpers.models.training import Adam, Weights
 
 if TYPE_CHECKING:
@@ -119,9 +119,7 @@ class NonlinearFactorization(MatrixFactorization):
         self._fitted()
         return self._vectors(self.weights, "user"), self._vectors(self.weights, "item")
 
-    def _vectors(
-        self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)
-    ) -> np.ndarray:
+    def _vectors(self, weights: Weights, side: str, index: Index = slice(None)) -> np.ndarray:
         layer = _layer_of(self.layers, side)
         return _outputs(weights, layer, self.order, weights[f"{side}_factors"][index])
 

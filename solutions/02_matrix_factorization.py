@@ -46,9 +46,7 @@ from helpers import data, gates, ledger, metrics, plots
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import BiasModel, GlobalMean
-from helpers.models.mf import MatrixFactorization
-from helpers.models.mf_arithmetic import gradients
-from helpers.models.mf_talk import TalkModel
+from helpers.models.mf import MatrixFactorization, TalkModel, gradients
 
 plots.style()
 
@@ -312,15 +310,15 @@ world_stars = np.sum(planted_P[world_users] * planted_Q[world_items], axis=1) + 
 
 
 @cache  # a slider that returns to a place need not train again
-def train_world(learning_rate, factors, weight_decay, epochs=60):
+def train_world(learning_rate, factors, regularization, epochs=60):
     """Return the RMSE on the 1,000 training and 500 test ratings after each epoch, (epochs, 2)."""
     rng, curve = np.random.default_rng(0), []
     P, Q = rng.normal(0, 0.3, (60, factors)), rng.normal(0, 0.3, (80, factors))
     for _ in range(epochs):
         for batch in rng.permutation(1000).reshape(20, 50):
             slopes = batch_gradient(P, Q, world_users[batch], world_items[batch], world_stars[batch])
-            P -= learning_rate * (slopes[0] + weight_decay * P)
-            Q -= learning_rate * (slopes[1] + weight_decay * Q)
+            P -= learning_rate * (slopes[0] + regularization * P)
+            Q -= learning_rate * (slopes[1] + regularization * Q)
         error = np.sum(P[world_users] * Q[world_items], axis=1) - world_stars
         curve.append([np.sqrt(np.mean(part**2)) for part in (error[:1000], error[1000:])])
     return np.array(curve)
@@ -333,8 +331,8 @@ def train_world(learning_rate, factors, weight_decay, epochs=60):
 
 
 # %%
-def draw_training(learning_rate, factors, weight_decay):
-    curve = train_world(learning_rate, factors, weight_decay)
+def draw_training(learning_rate, factors, regularization):
+    curve = train_world(learning_rate, factors, regularization)
     fig, ax = plt.subplots(figsize=(6.4, 3.4))
     ax.plot(range(1, 61), curve[:, 0], label="training ratings")
     ax.plot(range(1, 61), curve[:, 1], "--", label="test ratings")
@@ -345,10 +343,11 @@ def draw_training(learning_rate, factors, weight_decay):
     return fig
 
 
-def tell_training(learning_rate, factors, weight_decay):
-    train, test = train_world(learning_rate, factors, weight_decay).T
+def tell_training(learning_rate, factors, regularization):
+    train, test = train_world(learning_rate, factors, regularization).T
     return (
-        f"RMSE over 60 epochs with rate {learning_rate}, {factors} factors, decay {weight_decay}: training ends at {train[-1]:.2f}; "
+        f"RMSE over 60 epochs with rate {learning_rate}, {factors} factors, decay {regularization}: "
+        f"training ends at {train[-1]:.2f}; "
         f"test is lowest at epoch {test.argmin() + 1} with {test.min():.2f} and ends at {test[-1]:.2f}."
     )
 
@@ -358,7 +357,7 @@ explore(
     alt=tell_training,
     learning_rate=widgets.SelectionSlider(options=[0.1, 0.3, 1, 3, 10], value=3),
     factors=widgets.SelectionSlider(options=[1, 2, 4, 8, 16, 32], value=8),
-    weight_decay=widgets.SelectionSlider(options=[0, 0.0003, 0.001, 0.003, 0.01], value=0),
+    regularization=widgets.SelectionSlider(options=[0, 0.0003, 0.001, 0.003, 0.01], value=0),
 )
 
 # %% [markdown]
@@ -564,7 +563,7 @@ if gates.mxnet:
 watched = {"test": split.test}
 talk = TalkModel().fit(split.train, watch=watched)
 biased = MatrixFactorization(refit=False).fit(split.train, watch=watched)
-loose = MatrixFactorization(weight_decay=0.0, epochs=10, patience=10, refit=False)
+loose = MatrixFactorization(regularization=0.0, epochs=10, patience=10, refit=False)
 loose.fit(split.train, watch=watched)
 if gates.mxnet:
     verdict = "at least" if biased.samples / biased.seconds > 20 * row_speed else "less than"
@@ -608,10 +607,9 @@ q7.check(best_epoch)
 # %%
 best_epoch = q7.use(best_epoch)
 for model in (loose, biased):
-    kept = best_epoch(list(model.history["validation"]), patience=2)
-    print(
-        f"weight decay {model.weight_decay:g}: your rule and the model keep the same epoch: {kept == model.best_epoch}"
-    )
+    same = best_epoch(list(model.history["validation"]), patience=2) == model.best_epoch
+    decay = f"weight decay {model.regularization:g}"
+    print(f"{decay}: your rule and the model keep the same epoch: {same}")
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons

@@ -46,9 +46,8 @@ from helpers import data, gates, ledger, metrics, plots
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import BiasModel
-from helpers.models.mf import MatrixFactorization
-from helpers.models.nonlinear import NonlinearFactorization
-from helpers.models.towers import FeatureTowers, tower
+from helpers.models.mf import MatrixFactorization, forward
+from helpers.models.nonlinear import FeatureTowers, NonlinearFactorization, tower
 from helpers.planted import taste_world
 
 plots.style()
@@ -317,7 +316,8 @@ def best_product(world):
 # %% tags=["nbval-ignore-output"]
 surfaces = {"the truth": truth, "inner product": best_product(world)}
 for layers, name in (("user", "layer on user's side"), ("both", "layer on both sides")):
-    model = FeatureTowers(k=32, hidden=8, layers=layers).fit(world.user_taste, world.item_place, world.ratings)
+    model = FeatureTowers(units=32, hidden=8, layers=layers)
+    model.fit(world.user_taste, world.item_place, world.ratings)
     surfaces[name] = model.predict(axis, axis)
 off = {name: metrics.rmse(surface.ravel(), truth.ravel()) for name, surface in surfaces.items()}
 off["a constant"] = float(truth.std())
@@ -358,7 +358,7 @@ exercise("03.q1").ask(choice)
 @functools.cache  # the picture and its words ask for the same fit
 def fit_world(units, width):
     here = taste_world(width=width, noise=0.25, seed=0)
-    model = FeatureTowers(k=units).fit(here.user_taste, here.item_place, here.ratings)
+    model = FeatureTowers(units=units).fit(here.user_taste, here.item_place, here.ratings)
     return here.stars(axis, axis), model.predict(axis, axis), best_product(here)
 
 
@@ -443,13 +443,12 @@ show(
 # To see it, train a network on real ratings, push every embedding through its tower, and hand the results to plain factorization.
 
 # %%
-network = NonlinearFactorization(k=4, hidden=8, epochs=2, batch_size=2000, validation_share=0).fit(split.train)
+short = {"epochs": 2, "batch_size": 2000, "validation_share": 0}
+network = NonlinearFactorization(factors=4, hidden=8, **short).fit(split.train)
 of_users, of_items = network.vectors()  # (671, 8) and (9066, 8)
-twin = MatrixFactorization(k=8)
-twin.mean = network.mean
-twin.weights = {name: network.weights[name] for name in ("user_bias", "item_bias")}
-twin.weights |= {"user_factors": of_users, "item_factors": of_items}
-apart = np.abs(twin.predict(users, items) - network.predict(users, items)).max()
+twin = {name: network.weights[name] for name in ("user_bias", "item_bias")}
+twin |= {"user_factors": of_users, "item_factors": of_items}
+apart = np.abs(forward(twin, users, items, network.mean) - network.predict(users, items)).max()
 print(f"largest difference on {len(users):,} test ratings below 1e-5 stars: {apart < 1e-5}")
 
 # %% [markdown]
@@ -483,7 +482,7 @@ q4.check(relu_slope)
 # %%
 relu_slope = q4.use(relu_slope)
 slide = NonlinearFactorization(
-    k=8, order="relu-dense", weight_decay=0, init_scale=0.1, learning_rate=0.01,
+    factors=8, order="relu-dense", regularization=0, init_scale=0.1, learning_rate=0.01,
     epochs=5, batch_size=2000, validation_share=0,
 )  # fmt: skip
 before = slide.first_weights(split.train)["user_factors"]
@@ -513,7 +512,7 @@ show(fig, alt=f"First against last values of the users' embedding: {stuck.mean()
 
 # %%
 cone_users, cone_items = network.vectors()
-linear = MatrixFactorization(k=8, epochs=2, batch_size=2000, validation_share=0).fit(split.train)
+linear = MatrixFactorization(factors=8, **short).fit(split.train)
 free_users, free_items = linear.weights["user_factors"], linear.weights["item_factors"]
 
 
@@ -598,7 +597,8 @@ print(f"500,000 drawn masks raise the squared error by {measured:.1f}, the formu
 # talk, once with them. A tenth of the training rows decides when to stop.
 
 # %% tags=["nbval-ignore-output"]
-quick = {"k": 8, "batch_size": 2000, "learning_rate": 0.01, "init_scale": 0.1, "epochs": 20, "refit": False}
+quick = {"factors": 8, "batch_size": 2000, "learning_rate": 0.01, "init_scale": 0.1}
+quick |= {"epochs": 20, "refit": False}
 shapes = {"none": "relu-dense", "both": "relu-dense", "shared": "dense-relu"}
 grid = {}
 for layers, order in shapes.items():
@@ -626,14 +626,27 @@ assert grid["none", False] - grid["both", False] > 0.15 and grid["both", True] -
 
 # %%
 tuned = {
-    "no layer": {"layers": "none", "epochs": 11, "k": 16, "learning_rate": 0.0086, "weight_decay": 0.16,
-                 "bias_decay": 0.019, "init_scale": 0.05, "dropout": 0.1},
-    "user's side": {"layers": "user", "epochs": 16, "k": 4, "learning_rate": 0.0042, "weight_decay": 0.017, "bias_decay": 0.021,
-                    "init_scale": 0.05, "order": "relu-dense", "dense_decay": 4.4e-4, "output_decay": 0.083},
-    "both sides": {"layers": "both", "epochs": 5, "k": 16, "learning_rate": 0.022, "weight_decay": 0.0048, "bias_decay": 0.05,
-                   "init_scale": 0.2, "dropout": 0.1, "order": "relu-dense", "hidden": 16, "dense_decay": 3.8e-6, "output_decay": 0.075},
-    "shared": {"layers": "shared", "epochs": 11, "k": 4, "learning_rate": 0.0047, "weight_decay": 0.18, "bias_decay": 0.015,
-               "init_scale": 0.02, "order": "relu-dense", "hidden": 4, "dense_decay": 1.3e-6, "output_decay": 0.078},
+    "no layer": {
+        "layers": "none", "epochs": 11, "factors": 16, "learning_rate": 0.0086,
+        "regularization": 0.16, "bias_regularization": 0.019, "init_scale": 0.05, "dropout": 0.1,
+    },
+    "user's side": {
+        "layers": "user", "epochs": 16, "factors": 4, "learning_rate": 0.0042,
+        "regularization": 0.017, "bias_regularization": 0.021, "init_scale": 0.05,
+        "order": "relu-dense", "dense_regularization": 4.4e-4, "output_regularization": 0.083,
+    },
+    "both sides": {
+        "layers": "both", "epochs": 5, "factors": 16, "learning_rate": 0.022,
+        "regularization": 0.0048, "bias_regularization": 0.05, "init_scale": 0.2, "dropout": 0.1,
+        "order": "relu-dense", "hidden": 16, "dense_regularization": 3.8e-6,
+        "output_regularization": 0.075,
+    },
+    "shared": {
+        "layers": "shared", "epochs": 11, "factors": 4, "learning_rate": 0.0047,
+        "regularization": 0.18, "bias_regularization": 0.015, "init_scale": 0.02,
+        "order": "relu-dense", "hidden": 4, "dense_regularization": 1.3e-6,
+        "output_regularization": 0.078,
+    },
 }  # fmt: skip
 
 # %% [markdown]
@@ -643,7 +656,7 @@ tuned = {
 # %%
 def five_seeds(settings, train):
     """Return five models that differ in nothing but their seed."""
-    fixed = {"batch_size": 2000, "validation_share": 0, "track": False}
+    fixed = {"batch_size": 2000, "validation_share": 0}
     return [NonlinearFactorization(seed=seed, **fixed, **settings).fit(train) for seed in range(5)]
 
 
@@ -738,8 +751,9 @@ hundred = data.load_or_none("100k")
 if hundred is not None:
     u1 = data.predefined_u1(hundred)
     repeat = NonlinearFactorization(
-        k=64, layers="shared", biases=False, optimizer="sgd", learning_rate=0.1, batch_size=250, weight_decay=0,
-        init="xavier", init_scale=2.24, epochs=5, validation_share=0, track=False,
+        factors=64, layers="shared", biases=False, optimizer="sgd", learning_rate=0.1,
+        batch_size=250, regularization=0, init="xavier", init_scale=2.24, epochs=5,
+        validation_share=0,
     ).fit(u1.train)  # fmt: skip
     for name, rows, printed in (("train", u1.train, 0.7407), ("test", u1.test, 0.7754)):
         columns = [rows.frame[column].to_numpy() for column in ("user", "item", "rating")]

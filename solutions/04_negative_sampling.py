@@ -46,11 +46,9 @@ import pandas as pd
 from helpers import data, gates, ledger, metrics, plots, sampling
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
-from helpers.models.baselines import Popularity
-from helpers.models.linear import EASE
+from helpers.models.baselines import EASE, ItemKNN, Popularity
+from helpers.models.implicit import LogisticMF
 from helpers.models.mf import MatrixFactorization
-from helpers.models.mf_implicit import LogisticMF
-from helpers.models.neighbors import ItemKNN
 
 plots.style()
 
@@ -687,7 +685,7 @@ pd.DataFrame(
 table, hits = [], {}
 for ratio, drawn in ((1, "once"), (1, "every epoch"), (5, "once"), (5, "every epoch"), (20, "every epoch")):
     model = LogisticMF(
-        n_factors=16, epochs=6, ratio=ratio, batch_size=2048 * (1 + ratio), resample=drawn != "once"
+        factors=16, epochs=6, ratio=ratio, batch_size=2048 * (1 + ratio), resample=drawn != "once"
     ).fit(last_ten.train)
     found = metrics.evaluate(model, last_ten.test, seen=last_ten.train)
     hits[ratio, drawn] = found["hit_rate"]

@@ -52,7 +52,8 @@ import pandas as pd
 from helpers import cloud, data, gates, ledger, metrics, plots, sampling
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
-from helpers.models import EASE, ImplicitALS, LogisticMF, Popularity
+from helpers.models.baselines import EASE, ImplicitALS, Popularity
+from helpers.models.implicit import LogisticMF
 
 plots.style()
 
@@ -497,8 +498,10 @@ models = {
     "GMF": PairScores(alone["GMF"]),
     "MLP": PairScores(alone["MLP"]),
     "NeuMF, deployed": PairScores(neumf),
-    "MF with negatives": LogisticMF(decay=0.03, strategy="popularity", alpha=0.5).fit(split.train),
-    "iALS": ImplicitALS(n_factors=64).fit(split.train),
+    "MF with negatives": LogisticMF(
+        regularization=0.03, strategy="popularity", alpha=0.5
+    ).fit(split.train),
+    "iALS": ImplicitALS(factors=64).fit(split.train),
     "EASE": EASE().fit(split.train),
 }
 results = {name: metrics.evaluate(model, split.test, seen=split.train) for name, model in models.items()}
@@ -552,8 +555,8 @@ if hundred is not None:
     on_hundred = {}
     for name, model in (
         ("popularity", Popularity()),
-        ("MF with negatives", LogisticMF(decay=0.01)),  # chosen on its own training part
-        ("iALS", ImplicitALS(n_factors=64)),
+        ("MF with negatives", LogisticMF(regularization=0.01)),  # chosen on its own training part
+        ("iALS", ImplicitALS(factors=64)),
         ("EASE", EASE()),
     ):
         model.fit(larger.train)

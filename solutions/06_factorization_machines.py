@@ -166,7 +166,7 @@ def one_hot(users, items, like=ratings):
     return sparse.csr_matrix((np.ones(len(keys), np.float32), keys, np.arange(0, len(keys) + 1, 2)), shape=shape)
 
 
-from helpers.models.mf_arithmetic import forward
+from helpers.models.mf import forward
 
 chance, n_features = np.random.default_rng(0), ratings.n_users + ratings.n_items
 V, w = chance.normal(0, 0.3, (n_features, 8)), chance.normal(0, 0.3, n_features)

@@ -103,7 +103,7 @@ ratings.items.loc[[0, 2288, 6139, 8239], ["title", "year", "genres"]]
 
 # %%
 cold, warm = (np.flatnonzero(part.item_counts()) for part in (split.test, split.train))
-factorization = MatrixFactorization(epochs=4, validation_share=0, track=False).fit(split.train)
+factorization = MatrixFactorization(epochs=4, validation_share=0).fit(split.train)
 for name, films in (("other", warm), ("held-out", cold)):
     biases = factorization.weights["item_bias"][films]
     print(f"{len(films):5,} {name} films: {np.mean(biases == 0):.0%} of the item biases are exactly 0")
@@ -422,7 +422,8 @@ knn = {"k-NN, title words": (title_words, 5), "k-NN, words and genres": (mixture
 everywhere = np.full((ratings.n_items, 1), 30.0)  # an intercept so large that the penalty hardly feels its weight
 described = sparse.hstack([genres, year, title_words, everywhere]).tocsr()
 for seed, (s, films) in enumerate(zip(splits, strangers, strict=True)):
-    model = factorization if seed == 0 else MatrixFactorization(epochs=4, validation_share=0, track=False).fit(s.train)
+    fresh = MatrixFactorization(epochs=4, validation_share=0)
+    model = factorization if seed == 0 else fresh.fit(s.train)
     results.setdefault("factorization", []).append(judge(model.scores(everyone)[:, films], seed))
     affinity = content.GenreAffinity(genres).fit(s.train).scores(everyone)[:, films]
     results.setdefault("genre affinity", []).append(judge(affinity, seed))

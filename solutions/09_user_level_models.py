@@ -46,8 +46,7 @@ from scipy.sparse.linalg import svds
 from helpers import data, gates, ledger, metrics, plots
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
-from helpers.models.baselines import Popularity
-from helpers.models.linear import EASE
+from helpers.models.baselines import EASE, Popularity
 from helpers.models.userlevel import (
     event_sequences,
     first_weights,
@@ -358,7 +357,7 @@ show(fig, alt=f"Pull of three losses on six scores, the first two of taken films
 # %% tags=["nbval-ignore-output"]
 models = {
     "popularity": Popularity(),
-    "EASE": EASE(decay=800),
+    "EASE": EASE(regularization=800),
     "net, binary": UserLevel("binary", epochs=20),
     "net, multinomial": UserLevel("multinomial", epochs=10),
     "net, pairwise": UserLevel("pairwise", epochs=20, learning_rate=0.01),

@@ -53,7 +53,7 @@ from helpers.events.week import DAY, HOUR, WEEK_BEGINS, planted_week, psi
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import Popularity
-from helpers.models.losses import LossMF
+from helpers.models.implicit import LossMF
 
 plots.style()
 
@@ -112,7 +112,8 @@ def output_fn(items, accept):
 # %%
 (home / "model" / "code").mkdir(parents=True, exist_ok=True)
 (home / "model" / "code" / "inference.py").write_text(INFERENCE)
-seen, arrays = split.train.matrix(), {"users": model.users, "items": model.items, "bias": model.bias}
+seen = split.train.matrix()
+arrays = {"users": model.user_factors, "items": model.item_factors, "bias": model.item_bias}
 np.savez(home / "model" / "model.npz", films=seen.indices, starts=seen.indptr, **arrays)
 archive = Path(shutil.make_archive(str(home / "model"), "gztar", home / "model"))
 

@@ -1,44 +1,23 @@
-"""Models that more than one chapter uses, one file a family.
+"""The models of the course, one file per family; each is imported from its file.
 
-Frameworks load inside the functions that need them: importing this room costs NumPy, SciPy and pandas.
+Frameworks load inside the functions that need them.
 
-- `baselines`: a constant, biases, popularity
-- `neighbors`, `linear`, `als`: item-kNN, EASE and implicit ALS, which rank
-- `mf`: matrix factorization in NumPy; `mf_arithmetic` and `optimizers` are its parts
-- `mf_talk`: the 2018 talk's settings; `mf_mxnet`, `mf_keras`: the same function in the frameworks
-- `mf_implicit`: matrix factorization that learns from positives and sampled negatives
-- `nonlinear`: matrix factorization with hidden layers; `dmf`: two towers that read the matrix
-- `losses`: one model under four losses
-- `dssm`: two towers in one space; `dssm_parts`, `dssm_keras`, `dssm_mxnet`: its input, the frameworks
-- `ncf`: GMF, MLP and NeuMF; `ncf_onehot`, `ncf_training`, `ncf_scores`: the post's way, training, all scores
-- `fm`: the factorization machine; `fm_features`, `fm_kernels`, `fm_scoring`: rows, compiled loops, scores
+- `base`: the base class, checks of indices and settings; `training`: optimizers, prepared batches
+- `baselines`: mean, biases, popularity; item-kNN, EASE and implicit ALS, which rank
+- `mf`, `nonlinear`: factorization of ratings, without and with hidden layers
+- `implicit`: factorization of clicks, with sampled negatives and under four losses
+- `dmf`: two towers that read the matrix
+- `dssm`: two towers in one space; `dssm_parts`, `dssm_keras`, `dssm_mxnet`: its networks
+- `ncf`, `ncf_onehot`, `ncf_training`, `ncf_scores`: GMF, MLP and NeuMF
+- `fm`, `fm_features`, `fm_kernels`, `fm_scoring`: the factorization machine
 - `fm_gibbs`: the same machine sampled; `fm_kvstore`, `kvstore_worker`: trained by several workers
 - `content`, `text`, `posters`: what is known of an item before anyone has taken it
-- `towers`, `search`: towers over such features, and finding a film by what somebody types
+- `search`: finding a film by what somebody types
 - `userlevel`: a history in, a score for every item out; `userlevel_keras`, `userlevel_mxnet`,
   `userlevel_losses`, `userlevel_training`: its networks, losses and training; `vae`: Mult-VAE
-- `checks`: indices in range, a fit before a prediction; `drawing`: a Keras model as a picture
-- `tf_adam`, `prefetch`, `histories`: a compiled step of Adam, batches made ready beside it, a training loop
+- `histories`: a training loop; `drawing`: a Keras model as a picture
 """
 
-from helpers.models.als import ImplicitALS
-from helpers.models.baselines import BiasModel, GlobalMean, Popularity
-from helpers.models.checks import NotFittedError
-from helpers.models.linear import EASE
-from helpers.models.mf import MatrixFactorization
-from helpers.models.mf_implicit import LogisticMF
-from helpers.models.mf_talk import TalkModel
-from helpers.models.neighbors import ItemKNN
+from helpers.models.base import NotFittedError, Recommender
 
-__all__ = [
-    "EASE",
-    "BiasModel",
-    "GlobalMean",
-    "ImplicitALS",
-    "ItemKNN",
-    "LogisticMF",
-    "MatrixFactorization",
-    "NotFittedError",
-    "Popularity",
-    "TalkModel",
-]
+__all__ = ["NotFittedError", "Recommender"]

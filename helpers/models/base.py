@@ -1,4 +1,4 @@
-"""Base class of all models: what fitting means, checks of indices, and scores of every item."""
+"""Base class of the models, and the checks of settings and indices that they share."""
 
 from __future__ import annotations
 
@@ -17,18 +17,13 @@ class NotFittedError(RuntimeError):
 
 
 class Recommender:
-    """What every model shares: `fit` returns the model, `scores` rates every item for some users.
+    """A model of users and items: ``fit`` returns the model, `scores` rates all items for users.
 
-    A subclass calls `_learn_from` first in its ``fit``, and `_users` or `_pairs` first in whatever
-    answers questions.
-
-    Attributes
-    ----------
-    n_users, n_items : int
-        Size of the matrix it was fitted on.
+    A subclass calls `_learn_from` first in ``fit``, and `_users` or `_pairs` first in ``scores``
+    and ``predict``.
     """
 
-    n_users: int
+    n_users: int  # size of the matrix it was fitted on
     n_items: int
 
     def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
@@ -63,17 +58,28 @@ class Recommender:
         return users, items
 
 
+def at_least(least: float, model: object, *settings: str) -> None:
+    """Raise `ValueError` with the name of the model's first setting below ``least``."""
+    for name in settings:
+        if not (value := getattr(model, name)) >= least:
+            raise ValueError(f"{name}={value}: expected {least} or more")
+
+
+def above_zero(model: object, *settings: str) -> None:
+    """Raise `ValueError` with the name of the model's first setting that is not above 0."""
+    for name in settings:
+        if not (value := getattr(model, name)) > 0:
+            raise ValueError(f"{name}={value}: expected a number above 0")
+
+
 def check_indices(indices: npt.ArrayLike, size: int, name: str) -> npt.NDArray[np.int64]:
-    """Return ``indices`` as a one-dimensional integer array.
+    """Return ``indices`` as a one-dimensional integer array, (n,).
 
     Raises
     ------
-    TypeError
-        They are not whole numbers.
-    ValueError
-        They are not one-dimensional.
-    IndexError
-        One is below 0 or not below ``size``: often a raw id where an index belongs.
+    TypeError, ValueError, IndexError
+        They are not whole numbers, have not one dimension, or are not in 0 to ``size - 1``: often
+        raw ids where indices belong.
     """
     array = np.atleast_1d(np.asarray(indices))
     if array.size == 0:

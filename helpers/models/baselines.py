@@ -1,142 +1,301 @@
-"""The models every other model must beat: a constant, user and item biases, and popularity."""
+"""Baselines: the mean, biases and popularity, and the rankers item-kNN, EASE and implicit ALS."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
+from scipy import linalg, sparse
 
-from helpers.models.checks import NotFittedError, check_pairs
+from helpers.models.base import Recommender, above_zero, at_least, binary_matrix
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
+FloatArray = npt.NDArray[np.float32]
 
-class GlobalMean:
-    """Predicts the mean of the training ratings for every pair."""
+_CELLS = 1 << 23  # similarities in memory at a time
+_PAIRS = 1 << 16  # interactions whose vectors are in memory at a time
+_TINY = np.float32(1e-30)  # keeps a row that is solved already from dividing by zero
+
+
+class GlobalMean(Recommender):
+    """Predict the mean of the training ratings for every pair."""
 
     mean: float
 
     def fit(self, data: Interactions) -> GlobalMean:
-        """Take the mean of ``data``'s ratings."""
-        _need_rows(data)
+        """Take the mean of the ratings."""
+        self._learn_from(data)
         self.mean = float(data.frame["rating"].mean())
-        self._sizes = data.n_users, data.n_items
         return self
 
-    def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """The mean, once a pair: (n,) float32, in stars."""
-        users, items = _checked_pair(self, users, items)
+    def predict(self, users: npt.ArrayLike, items: npt.ArrayLike) -> FloatArray:
+        """Return the mean for each pair of user and item, (n,) float32, in stars."""
+        users, items = self._pairs(users, items)
         return np.full(len(users), self.mean, np.float32)
 
 
-class BiasModel:
-    """``mean + user_bias[u] + item_bias[i]``, with biases shrunk towards zero.
+@dataclass
+class BiasModel(Recommender):
+    """Predict ``mean + user_bias[u] + item_bias[i]``, with biases shrunk towards zero.
 
-    Minimises ``Σ (rating - prediction)² + user_decay · Σ user_bias² + item_decay · Σ item_bias²`` by
-    alternating between the two closed forms: with the other side fixed, a bias is the sum of its
-    residuals divided by (their number + decay). A user with three ratings is thus trusted less than
-    one with three hundred.
+    Minimizes ``Σ (rating - prediction)² + user_regularization · Σ user_bias² +
+    item_regularization · Σ item_bias²`` by ``epochs`` alternations between two closed forms: with
+    the other side fixed, a bias is the sum of its residuals divided by (their number +
+    regularization). Three ratings are thus trusted less than three hundred.
 
-    Parameters
-    ----------
-    user_decay, item_decay : float
-        Ratings of "nothing special" that are mixed in; 0 gives plain least squares.
-    rounds : int
-        Alternations; 20 are plenty.
+    Source: Koren 2010, "Factor in the neighbors", section 2.1.
 
     Attributes
     ----------
-    mean : float
-        Mean of the training ratings, in stars.
-    user_bias, item_bias : numpy.ndarray
-        (n_users,) and (n_items,) float64, in stars; 0 for those without ratings.
-
-    Notes
-    -----
-    Koren (2010), "Factor in the Neighbors", section 2.1.
+    mean, user_bias, item_bias : float, numpy.ndarray and numpy.ndarray
+        In stars; (n_users,) and (n_items,) float64, 0 for those without ratings.
     """
 
-    mean: float
-    user_bias: np.ndarray
-    item_bias: np.ndarray
+    user_regularization: float = 5.0
+    item_regularization: float = 2.0
+    epochs: int = 20
 
-    def __init__(self, user_decay: float = 5.0, item_decay: float = 2.0, rounds: int = 20) -> None:
-        if user_decay < 0 or item_decay < 0:
-            raise ValueError(
-                f"user_decay={user_decay}, item_decay={item_decay}: expected 0 or more"
-            )
-        if rounds < 1:
-            raise ValueError(f"rounds={rounds}: expected at least 1")
-        self.user_decay = user_decay
-        self.item_decay = item_decay
-        self.rounds = rounds
+    def __post_init__(self) -> None:
+        at_least(0, self, "user_regularization", "item_regularization")
+        at_least(1, self, "epochs")
 
     def fit(self, data: Interactions) -> BiasModel:
-        """Find the biases of ``data``'s users and items."""
-        _need_rows(data)
+        """Find the biases of the users and items."""
+        self._learn_from(data)
         users, items = data.frame["user"].to_numpy(), data.frame["item"].to_numpy()
         ratings = data.frame["rating"].to_numpy(np.float64)
-        self._sizes = data.n_users, data.n_items
         self.mean = float(ratings.mean())
-        # the sums over a user's ratings; a side without ratings divides 0 by at least 1
-        user_weight = np.maximum(np.bincount(users, minlength=data.n_users) + self.user_decay, 1)
-        item_weight = np.maximum(np.bincount(items, minlength=data.n_items) + self.item_decay, 1)
+        # a user or item without ratings divides 0 by at least 1
+        user_counts = np.bincount(users, minlength=self.n_users)
+        item_counts = np.bincount(items, minlength=self.n_items)
+        user_weight = np.maximum(user_counts + self.user_regularization, 1)
+        item_weight = np.maximum(item_counts + self.item_regularization, 1)
         centered = ratings - self.mean
-        self.user_bias = np.zeros(data.n_users)
-        for _ in range(self.rounds):
-            self.item_bias = (
-                np.bincount(items, centered - self.user_bias[users], data.n_items) / item_weight
-            )
-            self.user_bias = (
-                np.bincount(users, centered - self.item_bias[items], data.n_users) / user_weight
-            )
+        self.user_bias = np.zeros(self.n_users)
+        for _ in range(self.epochs):
+            residuals = centered - self.user_bias[users]
+            self.item_bias = np.bincount(items, residuals, self.n_items) / item_weight
+            residuals = centered - self.item_bias[items]
+            self.user_bias = np.bincount(users, residuals, self.n_users) / user_weight
         return self
 
-    def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Predicted stars for pairs of user and item: (n,) float32."""
-        users, items = _checked_pair(self, users, items)
+    def predict(self, users: npt.ArrayLike, items: npt.ArrayLike) -> FloatArray:
+        """Return the predicted stars for each pair of user and item, (n,) float32."""
+        users, items = self._pairs(users, items)
         return (self.mean + self.user_bias[users] + self.item_bias[items]).astype(np.float32)
 
-    def scores(self, users: np.ndarray) -> np.ndarray:
-        """Predicted stars of some users for every item: (len(users), n_items) float32."""
-        users, _ = _checked_pair(self, users, np.zeros(len(np.atleast_1d(users)), np.int64))
+    def scores(self, users: npt.ArrayLike) -> FloatArray:
+        """Return the predicted stars of every item for some users, (len(users), n_items)."""
+        users = self._users(users)
         return (self.mean + self.user_bias[users, None] + self.item_bias).astype(np.float32)
 
 
-class Popularity:
-    """Ranks items by how many interactions they have, the same for everyone.
+class Popularity(Recommender):
+    """Rank items by their number of interactions, ``counts``, the same for everyone."""
 
-    Attributes
-    ----------
-    counts : numpy.ndarray
-        (n_items,) interactions in training.
-    """
-
-    counts: np.ndarray
+    counts: npt.NDArray[np.int64]  # (n_items,)
 
     def fit(self, data: Interactions) -> Popularity:
-        """Count ``data``'s interactions by item."""
-        _need_rows(data)
-        self._sizes = data.n_users, data.n_items
-        self.counts = np.bincount(data.frame["item"].to_numpy(), minlength=data.n_items)
+        """Count the interactions of each item."""
+        self._learn_from(data)
+        self.counts = np.bincount(data.frame["item"].to_numpy(), minlength=self.n_items)
         return self
 
-    def scores(self, users: np.ndarray) -> np.ndarray:
-        """The same row for every user: (len(users), n_items) float32."""
-        users, _ = _checked_pair(self, users, np.zeros(len(np.atleast_1d(users)), np.int64))
+    def scores(self, users: npt.ArrayLike) -> FloatArray:
+        """Return the counts once per user, (len(users), n_items) float32."""
+        users = self._users(users)
         return np.tile(self.counts.astype(np.float32), (len(users), 1))
 
 
-def _need_rows(data: Interactions) -> None:
-    if len(data) == 0:
-        raise ValueError(f"{data.name}: no ratings to learn from")
+@dataclass
+class ItemKNN(Recommender):
+    """Score items by their similarity to what the user took.
+
+    The similarity of two items is the cosine of their columns, shrunk towards zero where few users
+    support it: ``c_ij / (sqrt(c_i c_j) + shrinkage)`` with c_ij users who took both. Of an item's
+    similarities the largest are kept, as many as ``neighbors``. A user's score of an item is the
+    sum of its similarities to what the user took.
+
+    Source: Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms".
+    """
+
+    neighbors: int = 100
+    shrinkage: float = 10.0
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "neighbors")
+        at_least(0, self, "shrinkage")
+
+    def fit(self, data: Interactions) -> ItemKNN:
+        """Find the neighbors of every item."""
+        self._learn_from(data)
+        self._taken = binary_matrix(data)
+        columns = self._taken.tocsc()
+        root = np.sqrt(np.asarray(self._taken.sum(axis=0)).ravel())  # (n_items,)
+        keep = min(self.neighbors, self.n_items)
+        step = max(1, _CELLS // self.n_items)
+        blocks = []
+        for start in range(0, self.n_items, step):
+            both = (columns[:, start : start + step].T @ self._taken).toarray()  # who took both
+            both /= root[start : start + step, None] * root + self.shrinkage + 1e-9
+            both[np.arange(len(both)), np.arange(start, start + len(both))] = 0.0
+            best = np.argpartition(-both, keep - 1, axis=1)[:, :keep]
+            row = np.repeat(np.arange(len(both)), keep)
+            weight = np.take_along_axis(both, best, axis=1).ravel()
+            blocks.append(sparse.csr_matrix((weight, (row, best.ravel())), shape=both.shape))
+        # row i holds the neighbors that vote for item i
+        self.similarity = sparse.vstack(blocks, format="csr").astype(np.float32)
+        self.similarity.eliminate_zeros()
+        return self
+
+    def scores(self, users: npt.ArrayLike) -> FloatArray:
+        users = self._users(users)
+        return (self._taken[users] @ self.similarity.T).toarray()
 
 
-def _checked_pair(
-    model: GlobalMean | BiasModel | Popularity, users: np.ndarray, items: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of equal length and in range, for a model that has been fitted."""
-    if not hasattr(model, "_sizes"):
-        raise NotFittedError(f"{type(model).__name__}: call fit(data) before asking it")
-    return check_pairs(users, items, *model._sizes)
+@dataclass
+class EASE(Recommender):
+    """Find the best linear map from what a user took to what the user takes, in closed form.
+
+    The map B minimizes ``|X - X B|² + regularization |B|²`` subject to ``diag(B) = 0``. With
+    ``P = (X'X + regularization I)^-1`` it is ``B = I - P diag(1 / diag P)``; inverting an
+    item-by-item matrix is the cost. With fewer users than items the identity
+    ``P = (I - X' K X) / regularization``, ``K = (X X' + regularization I)^-1``, needs a
+    user-by-user matrix only, and ``X B = X - K X diag(1 / diag P)`` (since ``X P = K X``).
+
+    Source: Steck 2019, "Embarrassingly shallow autoencoders for sparse data".
+    """
+
+    regularization: float = 200.0
+
+    def __post_init__(self) -> None:
+        above_zero(self, "regularization")
+
+    def fit(self, data: Interactions) -> EASE:
+        """Solve for B, or in the dual form for the two factors that replace it."""
+        self._learn_from(data)
+        self._taken = taken = binary_matrix(data)
+        self._dual = self.n_users < self.n_items
+        gram = (taken @ taken.T if self._dual else taken.T @ taken).toarray()
+        gram[np.diag_indices(len(gram))] += self.regularization
+        inverse = _inverse(gram)
+        if self._dual:
+            # float32 throughout: K is well conditioned, its eigenvalues are below 1/regularization
+            self._through = np.ascontiguousarray((taken.T @ inverse).T)  # K X, (n_users, n_items)
+            covered = np.asarray(taken.multiply(self._through).sum(axis=0)).ravel()  # diag X' K X
+            self._scale = self.regularization / (1.0 - covered).astype(np.float32)  # 1 / diag P
+        else:
+            inverse /= -np.diag(inverse)
+            inverse[np.diag_indices(len(inverse))] = 0.0
+            self.weights = inverse  # B, (n_items, n_items)
+        return self
+
+    def scores(self, users: npt.ArrayLike) -> FloatArray:
+        users = self._users(users)
+        rows: sparse.csr_matrix = self._taken[users]
+        if not self._dual:
+            return np.asarray(rows @ self.weights, dtype=np.float32)
+        return rows.toarray() - self._through[users] * self._scale
+
+
+def _inverse(matrix: FloatArray) -> FloatArray:
+    """Invert a symmetric positive definite matrix, by Cholesky."""
+    factor, _ = linalg.lapack.spotrf(matrix.astype(np.float32), lower=1, overwrite_a=1)
+    inverse, failed = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
+    if failed:
+        raise ValueError("the matrix cannot be inverted; use a larger regularization")
+    lower = np.tril(inverse)
+    full: FloatArray = lower + np.tril(lower, -1).T
+    return full
+
+
+@dataclass
+class ImplicitALS(Recommender):
+    """Factorize the whole matrix by alternating least squares (iALS), without sampling negatives.
+
+    Minimizes ``sum over taken (1 - u.v)² + empty_weight * sum over all cells (u.v)²`` plus
+    ``regularization * (n_u + empty_weight * n_items) * |u|²`` for each user and likewise for each
+    item. With the items fixed each user is a least-squares problem, and the sum over all cells is
+    one small matrix that all users share: therefore no sampling is needed.
+
+    Source: Hu, Koren and Volinsky 2008; Takács, Pilászy and Tikk 2011 (conjugate gradient);
+    Rendle et al. 2021, "Revisiting the performance of iALS".
+
+    Parameters
+    ----------
+    factors : int
+        Length of the vectors.
+    empty_weight, regularization : float
+        Above 0; a taken cell has weight 1.
+    epochs, steps : int
+        Turns of users and items; steps of conjugate gradient in a turn, which start where the
+        last turn ended.
+    seed : int
+        For the first item vectors.
+    """
+
+    factors: int = 32
+    empty_weight: float = 0.3
+    regularization: float = 0.01
+    epochs: int = 10
+    steps: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "factors", "epochs", "steps")
+        above_zero(self, "empty_weight", "regularization")
+
+    def fit(self, data: Interactions) -> ImplicitALS:
+        """Alternate between users and items."""
+        self._learn_from(data)
+        by_user = binary_matrix(data)
+        by_item = by_user.T.tocsr()
+        rng = np.random.default_rng(self.seed)
+        items = rng.normal(0.0, 0.1 / np.sqrt(self.factors), (self.n_items, self.factors))
+        self.item_factors = items.astype(np.float32)  # (n_items, factors)
+        self.user_factors = np.zeros((self.n_users, self.factors), dtype=np.float32)
+        for _ in range(self.epochs):
+            self._improve(self.user_factors, by_user, self.item_factors)
+            self._improve(self.item_factors, by_item, self.user_factors)
+        return self
+
+    def _improve(self, rows: FloatArray, taken: sparse.csr_matrix, other: FloatArray) -> None:
+        """Move every row towards its least-squares solution, in place.
+
+        All rows take the steps of their own conjugate gradient at once. No row's matrix is ever
+        built: a product with it is the shared part, the regularization, and a sum over what the
+        row has taken.
+        """
+        shared = self.empty_weight * (other.T @ other)
+        count = np.diff(taken.indptr)
+        ridge = self.regularization * (count + self.empty_weight * len(other))
+        ridge = ridge.astype(np.float32)[:, None]
+        owner = np.repeat(np.arange(len(rows)), count)
+
+        def product(x: FloatArray) -> FloatArray:
+            weight = np.empty(len(owner), dtype=np.float32)
+            for start in range(0, len(owner), _PAIRS):
+                part = slice(start, start + _PAIRS)
+                weight[part] = np.einsum("nk,nk->n", x[owner[part]], other[taken.indices[part]])
+            chosen = sparse.csr_matrix((weight, taken.indices, taken.indptr), shape=taken.shape)
+            return x @ shared + chosen @ other + ridge * x
+
+        residual = taken @ other - product(rows)
+        direction = residual.copy()
+        size = np.einsum("nk,nk->n", residual, residual)
+        for _ in range(self.steps):
+            curved = product(direction)
+            length = size / np.maximum(np.einsum("nk,nk->n", direction, curved), _TINY)
+            rows += length[:, None] * direction
+            residual -= length[:, None] * curved
+            new = np.einsum("nk,nk->n", residual, residual)
+            direction = residual + (new / np.maximum(size, _TINY))[:, None] * direction
+            size = new
+
+    def scores(self, users: npt.ArrayLike) -> FloatArray:
+        users = self._users(users)
+        return self.user_factors[users] @ self.item_factors.T

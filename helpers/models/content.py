@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from helpers.models.checks import NotFittedError, check_indices
-from helpers.models.neighbors import binary_matrix
+from helpers.models.base import NotFittedError, binary_matrix, check_indices
 from helpers.models.text import hashed_trigrams, unit_rows, words
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from helpers.models.checks import NotFittedError, check_indices
+from helpers.models.base import NotFittedError, check_indices
 from helpers.models.ncf_training import cross_entropy
 from helpers.sampling import LabeledPairs, NegativeSampler
 

@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.checks import NotFittedError, check_indices
+from helpers.models.base import NotFittedError, binary_matrix, check_indices
 from helpers.models.dssm_keras import item_tower, log_sum_exp, user_tower
 from helpers.models.dssm_parts import PartReader, Parts
-from helpers.models.neighbors import binary_matrix
-from helpers.models.prefetch import one_ahead
-from helpers.models.tf_adam import adam_step, freed_afterwards
+from helpers.models.training import adam_step, freed_afterwards, one_ahead
 from helpers.sampling import NegativeSampler
 
 if TYPE_CHECKING:

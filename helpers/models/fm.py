@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
-from helpers.models.checks import NotFittedError
+from helpers.models.base import NotFittedError
 from helpers.models.fm_scoring import fm_scores, quality
 
 # Chosen on a tenth of the training rows of ML-100K, never on test rows.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from helpers.models.checks import check_indices
+from helpers.models.base import check_indices
 
 if TYPE_CHECKING:
     from helpers.data import Interactions

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import sparse
 
-from helpers.models.checks import NotFittedError
+from helpers.models.base import NotFittedError
 
 
 @dataclass

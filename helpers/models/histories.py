@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.checks import NotFittedError, check_indices
-from helpers.models.neighbors import binary_matrix
-from helpers.models.optimizers import Weights
-from helpers.models.prefetch import one_ahead
+from helpers.models.base import NotFittedError, binary_matrix, check_indices
+from helpers.models.training import Weights, one_ahead
 from helpers.models.userlevel import hide_items
 
 if TYPE_CHECKING:
@@ -47,7 +45,7 @@ class HistoryModel:
         NotFittedError
             Before ``fit``.
         TypeError, ValueError, IndexError
-            As `helpers.models.checks.check_indices`.
+            As `helpers.models.base.check_indices`.
         """
         taken = self._known()
         return self.score_histories(

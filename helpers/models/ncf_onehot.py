@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from helpers.models.checks import check_indices
+from helpers.models.base import check_indices
 from helpers.models.ncf import TOWER
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.models.tf_adam import FusedAdam
+from helpers.models.training import FusedAdam
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:

@@ -1,11 +1,9 @@
-"""Matrix factorization with a hidden layer on one side or on both, in NumPy; chapter 03 built it.
+"""Hidden layers under an inner product: factorization with layers, and towers on given features.
 
-``prediction = mean + user_bias[u] + item_bias[i] + f(user_factors[u]) . g(item_factors[i])``, where f
-and g are towers of `helpers.models.towers`. Everything else, from the first weights to early stopping,
-is `MatrixFactorization`'s, so that a difference between the two is a difference of the models.
-
-Source: the 2018 talk's ``get_one_layer_mlp`` (``layers="user"`` or ``"both"``, ``"relu-dense"``) and
-its second ``MFBlock`` (``layers="shared"``, ``"dense-relu"``), here with optional biases.
+A *tower* turns each row of an array into another row. Both orders of the 2018 talk are here:
+``"relu-dense"``, ``relu(rows) @ weight + bias``, as its symbolic ``get_one_layer_mlp`` does, and
+``"dense-relu"``, ``relu(rows @ weight + bias)``, as its Gluon ``MFBlock`` does. The prediction is
+the inner product of the user's and the item's row after their towers.
 """
 
 from __future__ import annotations
@@ -15,132 +13,130 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.models.mf import MatrixFactorization, Triples
-from helpers.models.mf_arithmetic import Lookup
-from helpers.models.optimizers import Optimizer, Weights
-from helpers.models.towers import ORDERS, dense_name, tower, tower_slopes
+from helpers.models.base import NotFittedError, at_least
+from helpers.models.mf import Index, Lookup, MatrixFactorization, Triples
+from helpers.models.training import Adam, Weights
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
+ORDERS = ("relu-dense", "dense-relu")
+LAYERS = ("none", "user", "both", "shared")
 
-def side_vectors(
-    weights: Weights, side: str, layers: str, order: str, index: np.ndarray | slice = slice(None)
-) -> np.ndarray:
-    """What one side brings to the inner product: its embedding rows after the tower.
 
-    Parameters
-    ----------
-    weights : dict
-        As `NonlinearFactorization` holds them.
-    side : {"user", "item"}
-        Which side.
-    layers, order : str
-        See `helpers.models.towers`.
-    index : numpy.ndarray or slice
-        Which rows; all of them by default.
+def tower(rows: np.ndarray, weight: np.ndarray, bias: np.ndarray, order: str) -> np.ndarray:
+    """Return rows, (n, factors), after a hidden layer, (n, hidden).
 
-    Returns
-    -------
-    numpy.ndarray
-        (n, hidden) float32, or (n, k) on a side without a hidden layer.
+    The weight is (factors, hidden), which MXNet keeps transposed, the bias (hidden,). The order is
+    ``"relu-dense"`` or ``"dense-relu"``: the rectifier comes before or after the layer.
     """
-    rows = weights[f"{side}_factors"][index]
-    name = dense_name(layers, side)
-    return rows if name is None else tower(rows, weights[name], weights[f"{name}_bias"], order)
+    if order == "relu-dense":
+        return np.maximum(rows, 0) @ weight + bias
+    if order == "dense-relu":
+        return np.maximum(rows @ weight + bias, 0)
+    raise ValueError(f"order={order!r}: expected one of {', '.join(ORDERS)}")
 
 
-@dataclass
+def _layer_of(layers: str, side: str) -> str:
+    """Return the name of a side's layer: user_dense, item_dense, dense (shared), or "" for none."""
+    if layers == "shared":
+        return "dense"
+    return f"{side}_dense" if layers in ("both", side) else ""
+
+
+def _outputs(weights: Weights, layer: str, order: str, rows: np.ndarray) -> np.ndarray:
+    """Return rows after their layer, or as they are without one."""
+    return tower(rows, weights[layer], weights[f"{layer}_bias"], order) if layer else rows
+
+
+def _tower_gradients(
+    weight: np.ndarray, order: str, rows: np.ndarray, out: np.ndarray, gradient: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the gradients for rows, weight and bias, given that for ``out``, their `tower`.
+
+    At exactly 0 the rectifier's own gradient is 0, as in MXNet and TensorFlow.
+    """
+    if order == "relu-dense":
+        of_rows, of_weight = (gradient @ weight.T) * (rows > 0), np.maximum(rows, 0).T @ gradient
+    else:
+        gradient = gradient * (out > 0)
+        of_rows, of_weight = gradient @ weight.T, rows.T @ gradient
+    return of_rows, of_weight, gradient.sum(axis=0)
+
+
+@dataclass(kw_only=True)
 class NonlinearFactorization(MatrixFactorization):
-    """Matrix factorization whose embeddings pass through a hidden layer before they meet.
+    """Fit matrix factorization whose embeddings pass through a hidden layer before they meet.
+
+    Everything else, from the first weights to early stopping, is `MatrixFactorization`'s, so a
+    difference between the two is a difference of the models. ``weights`` has in addition
+    ``user_dense`` (factors, hidden), ``user_dense_bias`` (hidden,) and the same for ``item``, or
+    one ``dense`` and ``dense_bias`` where the layer is shared.
 
     Parameters
     ----------
-    layers : {"none", "user", "both", "shared"}
-        Where the hidden layer sits; ``"shared"`` sends users and items through one and the same layer,
-        ``"none"`` is `MatrixFactorization`.
-    order : {"relu-dense", "dense-relu"}
-        Rectifier before the layer, as in the talk's symbolic network, or after it, as in its block.
+    layers, order : {"none", "user", "both", "shared"}, {"relu-dense", "dense-relu"}
+        Sides with a hidden layer, where ``"shared"`` is the same layer for both; see `tower`.
     hidden : int or None
-        Outputs of the hidden layer; None for ``k``. With ``layers="user"`` it must be ``k``: the other
-        side brings ``k`` numbers to the inner product.
+        Outputs of the hidden layer; None for ``factors``, which ``layers="user"`` needs.
     dropout : float
-        Share of each side's outputs that is set to zero in training, the others scaled up.
-    dense_decay : float
-        Adds ``dense_decay / 2 · Σ weight²`` of the hidden layers to a batch's loss.
-    output_decay : float
-        As ``weight_decay``, but on what leaves the towers: the vectors that meet in the inner product,
-        which is where `MatrixFactorization` has its decay.
-
-    The other parameters and all attributes are those of `MatrixFactorization`; ``weights`` has in
-    addition ``user_dense`` (k, hidden), ``user_dense_bias`` (hidden,) and the same for ``item``, or one
-    ``dense`` and ``dense_bias`` where the layer is shared.
+        Share of each side's outputs set to zero in training; the others are scaled up.
+    dense_regularization, output_regularization : float
+        Adds ``dense_regularization / 2 · Σ weight²`` of the layers to a batch's loss; as
+        ``regularization``, but on the vectors that leave the towers.
     """
 
     layers: str = "both"
     order: str = "dense-relu"
     hidden: int | None = None
     dropout: float = 0.0
-    dense_decay: float = 0.0
-    output_decay: float = 0.0
+    dense_regularization: float = 0.0
+    output_regularization: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
         super().__post_init__()
-        dense_name(self.layers, "user")
-        if self.order not in ORDERS:
-            raise ValueError(f"order={self.order!r}: expected one of {', '.join(ORDERS)}")
-        if self.hidden is not None and self.hidden < 1:
+        for name, value, known in (("layers", self.layers, LAYERS), ("order", self.order, ORDERS)):
+            if value not in known:
+                raise ValueError(f"{name}={value!r}: expected one of {', '.join(known)}")
+        if self.hidden is not None:
+            at_least(1, self, "hidden")
+        if self.layers == "user" and self.hidden not in (None, self.factors):
             raise ValueError(
-                f"hidden={self.hidden}: expected a whole number of at least 1, or None"
+                f"hidden={self.hidden} with factors={self.factors}: with a layer on the user side "
+                "only, both sides must end with as many numbers; leave hidden out"
             )
-        if self.layers == "user" and self.hidden not in (None, self.k):
-            raise ValueError(
-                f"hidden={self.hidden} with k={self.k}: with a layer on the user side only, the product "
-                "needs as many outputs as the item's embedding has numbers; leave hidden out"
-            )
-        for name in ("dense_decay", "output_decay"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout={self.dropout}: expected a share from 0 to below 1")
+        at_least(0, self, "dense_regularization", "output_regularization", "dropout")
+        if self.dropout >= 1:
+            raise ValueError(f"dropout={self.dropout}: expected less than 1")
 
     def first_weights(self, data: Interactions) -> Weights:
-        """Weights that a training on ``data`` starts from; the seed decides them."""
-        return self._start(data, np.random.default_rng([self.seed, 1]))
+        """Return the weights that a training on ``data`` starts from; the seed decides them."""
+        generator = np.random.default_rng([self.seed, 1])
+        return self._draw_weights(data.n_users, data.n_items, generator)
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """What meets in the inner product: users (n_users, hidden) and items (n_items, hidden)."""
-        weights = self._fitted()
-        return self._side(weights, "user"), self._side(weights, "item")
+        """Return the vectors after the towers, (n_users, hidden) and (n_items, hidden)."""
+        self._fitted()
+        return self._vectors(self.weights, "user"), self._vectors(self.weights, "item")
 
-    def _side(
-        self, weights: Weights, side: str, index: np.ndarray | slice = slice(None)
-    ) -> np.ndarray:
-        return side_vectors(weights, side, self.layers, self.order, index)
+    def _vectors(self, weights: Weights, side: str, index: Index = slice(None)) -> np.ndarray:
+        layer = _layer_of(self.layers, side)
+        return _outputs(weights, layer, self.order, weights[f"{side}_factors"][index])
 
-    def _start(self, data: Interactions, generator: np.random.Generator) -> Weights:
-        """Embeddings as without a layer; dense weights by Xavier or He et al. (2015), their biases zero."""
-        weights = super()._start(data, generator)
-        out = self.hidden or self.k
-        for side in ("user", "item"):
-            name = dense_name(self.layers, side)
-            if name and name not in weights:
-                if self.init == "xavier":
-                    limit = np.sqrt(self.init_scale / ((self.k + out) / 2))
-                    drawn = generator.uniform(-limit, limit, (self.k, out))
-                else:
-                    drawn = generator.normal(0, np.sqrt(2 / self.k), (self.k, out))
-                weights[name] = drawn.astype(np.float32)
-                weights[f"{name}_bias"] = np.zeros(out, np.float32)
+    def _draw_weights(self, n_users: int, n_items: int, generator: np.random.Generator) -> Weights:
+        """Draw dense weights by Xavier or He et al. (2015); the rest as without a layer."""
+        weights = super()._draw_weights(n_users, n_items, generator)
+        shape = self.factors, self.hidden or self.factors
+        for layer in (_layer_of(self.layers, "user"), _layer_of(self.layers, "item")):
+            if layer and layer not in weights:
+                weights[layer] = self._draw(generator, shape, np.sqrt(2 / self.factors))
+                weights[f"{layer}_bias"] = np.zeros(shape[1], np.float32)
         self._noise = np.random.default_rng([self.seed, 2])
         return weights
 
     def _forward(self, weights: Weights, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        product = np.einsum(
-            "nh,nh->n", self._side(weights, "user", users), self._side(weights, "item", items)
-        )
-        return product + self._offset(weights, users, items)
+        f, g = self._vectors(weights, "user", users), self._vectors(weights, "item", items)
+        return np.einsum("nh,nh->n", f, g) + self._offset(weights, users, items)
 
     def _offset(self, weights: Weights, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         offset = np.full(len(users), self.mean, np.float32)
@@ -148,57 +144,147 @@ class NonlinearFactorization(MatrixFactorization):
             offset += weights["user_bias"][users] + weights["item_bias"][items]
         return offset
 
-    def _mask(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Zero with probability ``dropout``, else what keeps the mean at 1."""
+    def _mask(self, shape: tuple[int, ...]) -> np.ndarray | np.float32:
+        """Return zeros with probability ``dropout``, else what keeps the mean at 1."""
+        if not self.dropout:
+            return np.float32(1)
         keep = self._noise.random(shape, dtype=np.float32) >= self.dropout
         return keep / np.float32(1 - self.dropout)
 
-    def _learn(self, weights: Weights, batch: Triples, optimizer: Optimizer) -> None:
-        lookups = {"user": Lookup(batch[0]), "item": Lookup(batch[1])}
-        rows = {name: np.arange(len(array)) for name, array in weights.items() if "dense" in name}
-        for side, lookup in lookups.items():
-            rows |= {
-                name: lookup.rows for name in (f"{side}_factors", f"{side}_bias") if name in weights
-            }
-        optimizer.refresh(weights, rows)
-        optimizer.step(weights, rows, self._slopes(weights, batch, lookups))
-
-    def _slopes(self, weights: Weights, batch: Triples, lookups: dict[str, Lookup]) -> Weights:
-        """Gradient of one batch's loss, for the rows that it reads, as in `mf_arithmetic.row_gradients`."""
+    def _gradients(self, weights: Weights, batch: Triples, lookups: dict[str, Lookup]) -> Weights:
         users, items, ratings = batch
         n = np.float32(len(ratings))
         index = {"user": users, "item": items}
-        out = {side: self._side(weights, side, rows) for side, rows in index.items()}
-        mask = {
-            side: self._mask(out[side].shape) if self.dropout else np.float32(1) for side in index
-        }
+        out = {side: self._vectors(weights, side, rows) for side, rows in index.items()}
+        mask = {side: self._mask(out[side].shape) for side in index}
         kept = {side: out[side] * mask[side] for side in index}
         product = np.einsum("nh,nh->n", kept["user"], kept["item"])
         error = (product + self._offset(weights, users, items) - ratings) / n
         result = {
-            name: np.float32(0 if name.endswith("bias") else self.dense_decay) * array
-            for name, array in weights.items()
+            name: np.float32(0 if name.endswith("bias") else self.dense_regularization) * table
+            for name, table in weights.items()
             if "dense" in name
         }
         for side, other in (("user", "item"), ("item", "user")):
-            slope = (
-                error[:, None] * kept[other] * mask[side]
-                + np.float32(self.output_decay) / n * out[side]
-            )
-            if name := dense_name(self.layers, side):
+            gradient = error[:, None] * kept[other] * mask[side]
+            gradient = gradient + np.float32(self.output_regularization) / n * out[side]
+            if layer := _layer_of(self.layers, side):
                 rows = weights[f"{side}_factors"][index[side]]
-                slope, weight, bias = tower_slopes(
-                    rows, out[side], weights[name], self.order, slope
-                )
-                result[name] += weight
-                result[f"{name}_bias"] += bias
-            lookup = lookups[side]
-            pull = lookup.counts / n
-            table = weights[f"{side}_factors"][lookup.rows]
-            result[f"{side}_factors"] = (
-                lookup.one_hot @ slope + self.weight_decay * pull[:, None] * table
-            )
+                found = _tower_gradients(weights[layer], self.order, rows, out[side], gradient)
+                gradient = found[0]
+                result[layer] += found[1]
+                result[f"{layer}_bias"] += found[2]
+            result[f"{side}_factors"] = lookups[side].one_hot @ gradient
             if self.biases:
-                bias = weights[f"{side}_bias"][lookup.rows]
-                result[f"{side}_bias"] = lookup.one_hot @ error + self.bias_decay * pull * bias
+                result[f"{side}_bias"] = lookups[side].one_hot @ error
         return result
+
+
+@dataclass(kw_only=True)
+class FeatureTowers:
+    """Fit a network whose users and items come with features instead of ids.
+
+    Each side is a first layer on its features, then, where ``layers`` says so, a rectifier and a
+    dense layer: the talk's network with the embedding replaced by a dense layer, so that it can
+    answer for a user it has never seen. With ``layers="none"`` the score is an inner product of
+    linear maps of the features.
+
+    Parameters
+    ----------
+    units, hidden, layers : int, int, {"none", "user", "both"}
+        Outputs of the first and of the second layer, and sides with the second. With ``"user"``
+        both sides must end with ``units`` numbers, and ``hidden`` is not used.
+    epochs, learning_rate, seed : int, float, int
+        Steps of Adam on the whole table of ratings; its rate, which falls to zero; first weights.
+    """
+
+    units: int = 16
+    hidden: int = 8
+    layers: str = "both"
+    epochs: int = 800
+    learning_rate: float = 0.03
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.layers not in LAYERS[:3]:
+            raise ValueError(f"layers={self.layers!r}: expected one of {', '.join(LAYERS[:3])}")
+        at_least(1, self, "units", "hidden", "epochs")
+
+    def fit(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> FeatureTowers:
+        """Learn from a full table of ratings, (n_users, n_items), in stars.
+
+        The finite features are (n_users, d) and (n_items, e); one dimension means one feature.
+        """
+        x, y = _columns(users), _columns(items)
+        if ratings.shape != (len(x), len(y)) or not np.isfinite(ratings).all():
+            raise ValueError(
+                f"ratings have shape {ratings.shape}, expected {(len(x), len(y))}: "
+                "a finite number per user and item"
+            )
+        self.mean = float(ratings.mean())
+        self.weights = self._draw_weights(x.shape[1], y.shape[1])
+        adam = Adam(self.learning_rate)
+        every = {name: slice(None) for name in self.weights}
+        for epoch in range(self.epochs):
+            adam.learning_rate = self.learning_rate * (1 - epoch / self.epochs)
+            adam.step(self.weights, every, self._gradients(x, y, ratings))
+        return self
+
+    def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Return the predicted stars of every user for every item, (len(users), len(items)).
+
+        The arguments are features as in `fit`, of known or new users and items.
+        """
+        if not hasattr(self, "weights"):
+            raise NotFittedError("FeatureTowers: call fit(users, items, ratings) before predict")
+        f, g = self._vectors("user", _columns(users)), self._vectors("item", _columns(items))
+        return f @ g.T + self.mean
+
+    def _draw_weights(self, n_user: int, n_item: int) -> Weights:
+        generator = np.random.default_rng(self.seed)
+        weights: Weights = {}
+        for side, d in (("user", n_user), ("item", n_item)):
+            weights[f"{side}_first"] = generator.normal(0, 1 / np.sqrt(d), (d, self.units))
+            # kinks spread over the features' range, not all at zero
+            weights[f"{side}_first_bias"] = generator.uniform(-1, 1, self.units)
+            if layer := _layer_of(self.layers, side):
+                out = self.units if self.layers == "user" else self.hidden
+                drawn = generator.normal(0, 1 / np.sqrt(self.units), (self.units, out))
+                weights[layer], weights[f"{layer}_bias"] = drawn, np.zeros(out)
+        return weights
+
+    def _first(self, side: str, features: np.ndarray) -> np.ndarray:
+        """Return the outputs of the first layer."""
+        return features @ self.weights[f"{side}_first"] + self.weights[f"{side}_first_bias"]
+
+    def _vectors(self, side: str, features: np.ndarray) -> np.ndarray:
+        layer = _layer_of(self.layers, side)
+        return _outputs(self.weights, layer, "relu-dense", self._first(side, features))
+
+    def _gradients(self, x: np.ndarray, y: np.ndarray, ratings: np.ndarray) -> Weights:
+        f, g = self._vectors("user", x), self._vectors("item", y)
+        error = (f @ g.T + self.mean - ratings) / ratings.size
+        result: Weights = {}
+        for side, features, out, gradient in (
+            ("user", x, f, error @ g),
+            ("item", y, g, error.T @ f),
+        ):
+            if layer := _layer_of(self.layers, side):
+                gradient, result[layer], result[f"{layer}_bias"] = _tower_gradients(
+                    self.weights[layer], "relu-dense", self._first(side, features), out, gradient
+                )
+            result[f"{side}_first"] = features.T @ gradient
+            result[f"{side}_first_bias"] = gradient.sum(axis=0)
+        return result
+
+
+def _columns(features: np.ndarray) -> np.ndarray:
+    """Return features as (n, d) float64; one dimension becomes one column."""
+    array = np.asarray(features, dtype=np.float64)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or not np.isfinite(array).all():
+        raise ValueError(
+            f"features of shape {array.shape}: expected one row each, of finite numbers"
+        )
+    return array

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.optimizers import Weights
+from helpers.models.training import Weights
 
 if TYPE_CHECKING:
     from helpers.data import Interactions

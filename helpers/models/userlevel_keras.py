@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.models.optimizers import Weights
+from helpers.models.training import Weights
 
 if TYPE_CHECKING:
     import keras

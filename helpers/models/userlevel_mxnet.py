@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers.gates import import_mxnet
-from helpers.models.optimizers import Weights
+from helpers.models.training import Weights
 from helpers.models.userlevel import check_padded
 
 

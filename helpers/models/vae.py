@@ -9,8 +9,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from helpers.models.histories import HistoryModel, Prepare, Step, check_settings
-from helpers.models.optimizers import Weights
-from helpers.models.tf_adam import adam_step, freed_afterwards
+from helpers.models.training import Weights, adam_step, freed_afterwards
 from helpers.models.userlevel import first_weights, hidden_layer
 
 if TYPE_CHECKING:

@@ -24,10 +24,12 @@ import numpy as np
 
 from helpers import data, metrics
 from helpers.metrics import RankingResult
-from helpers.models import EASE, ImplicitALS, LogisticMF, Popularity, ncf, ncf_onehot
+from helpers.models import ncf, ncf_onehot
+from helpers.models.base import binary_matrix
+from helpers.models.baselines import EASE, ImplicitALS, Popularity
+from helpers.models.implicit import LogisticMF
 from helpers.models.ncf_scores import PairScores
 from helpers.models.ncf_training import epoch_runner, train
-from helpers.models.neighbors import binary_matrix
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 BATCH, PART = 256, 256 * 64  # a part of one-hot rows is 170 MB on ML-100K
@@ -188,14 +190,17 @@ TUNED: dict[str, tuple[Callable[..., Any], list[dict[str, Any]]]] = {
     "MF with negatives": (
         lambda part, seed=0, **kw: LogisticMF(seed=seed, **kw).fit(part),
         [
-            {"decay": 0.01},
-            {"decay": 0.02},
-            {"decay": 0.01, "strategy": "popularity", "alpha": 0.5},
-            {"decay": 0.03, "strategy": "popularity", "alpha": 0.5},
+            {"regularization": 0.01},
+            {"regularization": 0.02},
+            {"regularization": 0.01, "strategy": "popularity", "alpha": 0.5},
+            {"regularization": 0.03, "strategy": "popularity", "alpha": 0.5},
         ],
     ),
-    "EASE": (lambda part, **kw: EASE(**kw).fit(part), [{"decay": d} for d in (100, 200, 400)]),
-    "iALS": (lambda part, **kw: ImplicitALS(**kw).fit(part), [{"n_factors": k} for k in (32, 64)]),
+    "EASE": (
+        lambda part, **kw: EASE(**kw).fit(part),
+        [{"regularization": r} for r in (100, 200, 400)],
+    ),
+    "iALS": (lambda part, **kw: ImplicitALS(**kw).fit(part), [{"factors": k} for k in (32, 64)]),
     "implicit's ALS": (
         implicit_als,
         [{"factors": k, "alpha": a} for k in (32, 64) for a in (1.0, 5.0)],

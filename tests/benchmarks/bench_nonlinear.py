@@ -25,10 +25,10 @@ def draw(layers: str, generator: np.random.Generator) -> dict[str, object]:
         return float(f"{np.exp(generator.uniform(np.log(low), np.log(high))):.2g}")
 
     settings: dict[str, object] = {
-        "k": int(generator.choice([4, 8, 16])),
+        "factors": int(generator.choice([4, 8, 16])),
         "learning_rate": between(0.002, 0.03),
-        "weight_decay": between(0.003, 0.3),
-        "bias_decay": between(0.001, 0.1),
+        "regularization": between(0.003, 0.3),
+        "bias_regularization": between(0.001, 0.1),
         "init_scale": float(generator.choice([0.02, 0.05, 0.1, 0.2])),
         "dropout": float(generator.choice([0.0, 0.0, 0.1, 0.3])),
     }
@@ -39,9 +39,10 @@ def draw(layers: str, generator: np.random.Generator) -> dict[str, object]:
         between(0.003, 0.3),
     )
     if layers != "none":
-        settings |= {"order": order, "dense_decay": dense, "output_decay": output}
+        settings["order"] = order
+        settings |= {"dense_regularization": dense, "output_regularization": output}
     if layers in ("both", "shared"):
-        settings["hidden"] = wider * settings["k"]  # type: ignore[operator]
+        settings["hidden"] = wider * settings["factors"]  # type: ignore[operator]
     return settings
 
 
@@ -112,8 +113,8 @@ def talk() -> list[dict]:
         return []
     split = data.predefined_u1(hundred)
     model = NonlinearFactorization(
-        k=64, layers="shared", biases=False, optimizer="sgd", learning_rate=0.02, batch_size=50, weight_decay=0,
-        init="xavier", init_scale=2.24, epochs=10, validation_share=0,
+        factors=64, layers="shared", biases=False, optimizer="sgd", learning_rate=0.02,
+        batch_size=50, regularization=0, init="xavier", init_scale=2.24, epochs=10, validation_share=0,
     ).fit(split.train)  # fmt: skip
     rows = []
     for name, part in (("train", split.train), ("test", split.test)):

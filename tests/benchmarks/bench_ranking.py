@@ -8,7 +8,8 @@ import numpy as np
 
 from helpers.data import leave_last_out, leave_one_out, load
 from helpers.metrics import evaluate, top_k
-from helpers.models import EASE, ImplicitALS, ItemKNN, LogisticMF
+from helpers.models.baselines import EASE, ImplicitALS, ItemKNN
+from helpers.models.implicit import LogisticMF
 
 
 def _fastest(function: object, repeats: int = 5) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from helpers import data, metrics
-from helpers.models import EASE, Popularity
+from helpers.models.baselines import EASE, Popularity
 from helpers.models.userlevel import first_weights, forward, pad_histories
 from helpers.models.userlevel_training import UserLevel
 from helpers.models.vae import MultVAE
@@ -50,7 +50,11 @@ def search() -> list[dict]:
     """Validation NDCG@10 of the same tries for every loss, and of EASE's decays."""
     inner = data.leave_last_out(data.leave_last_out(data.load(), 10).train, 10, seed=1)
     rows = [
-        row(f"search: EASE decay={d:g}", ndcg_of(EASE(d).fit(inner.train), inner).mean, "NDCG")
+        row(
+            f"search: EASE regularization={d:g}",
+            ndcg_of(EASE(d).fit(inner.train), inner).mean,
+            "NDCG",
+        )
         for d in DECAYS
     ]
     for loss, epochs, decay in itertools.product(CHOSEN, (10, 20, 30), (0.0, 0.002)):

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from helpers import data, gates, planted
 from helpers.models import content, dssm, dssm_keras, dssm_parts, posters, text
-from helpers.models.checks import NotFittedError
+from helpers.models.base import NotFittedError
 from helpers.models.search import TitleSearch
 
 # --- text ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from helpers.models.checks import NotFittedError
+from helpers.models.base import NotFittedError
 from helpers.models.fm import TUNED, FactorizationMachine
 from helpers.models.fm_features import item_vectors, one_hot, rating_rows, user_vectors
 from helpers.models.fm_scoring import fm_scores, quality

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.models.checks import NotFittedError
+from helpers.models.base import NotFittedError
 from helpers.models.fm_gibbs import GibbsFM
 
 

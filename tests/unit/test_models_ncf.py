@@ -242,7 +242,7 @@ def test_adam_in_one_operation_steps_as_keras_does():
     import keras
     import tensorflow as tf
 
-    from helpers.models.tf_adam import FusedAdam
+    from helpers.models.training import FusedAdam
 
     start = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     one, other = (keras.Variable(start) for _ in range(2))

@@ -344,8 +344,7 @@ def test_a_split_by_events_matches_the_sequences():
 def test_adam_takes_the_steps_of_the_paper_also_for_rows_that_a_batch_repeats():
     import tensorflow as tf
 
-    from helpers.models.optimizers import Adam
-    from helpers.models.tf_adam import adam_step
+    from helpers.models.training import Adam, adam_step
 
     start = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     table = tf.Variable(start)
@@ -362,7 +361,7 @@ def test_adam_takes_the_steps_of_the_paper_also_for_rows_that_a_batch_repeats():
 def test_batches_of_any_length_are_compiled_once():
     import tensorflow as tf
 
-    from helpers.models.tf_adam import adam_step
+    from helpers.models.training import adam_step
 
     table, compiled = tf.Variable(np.ones((5, 3), np.float32)), []
 
@@ -381,7 +380,7 @@ def test_batches_of_any_length_are_compiled_once():
 def test_what_is_added_to_a_loss_is_descended_and_not_reported():
     import tensorflow as tf
 
-    from helpers.models.tf_adam import adam_step
+    from helpers.models.training import adam_step
 
     weight = tf.Variable([2.0])
     step = adam_step(lambda: (tf.constant(7.0), tf.reduce_sum(weight**2)), [weight])

@@ -1,0 +1,124 @@
+"""What every recommender promises: fit before scores, indices in range, no data refused."""
+
+import pkgutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from helpers import models, planted
+from helpers.models.base import NotFittedError, above_zero, at_least
+from helpers.models.baselines import EASE, BiasModel, GlobalMean, ImplicitALS, ItemKNN, Popularity
+from helpers.models.implicit import LogisticMF, LossMF
+from helpers.models.mf import MatrixFactorization, TalkModel
+from helpers.models.nonlinear import NonlinearFactorization
+
+RATING = [GlobalMean, BiasModel, MatrixFactorization, TalkModel, NonlinearFactorization]
+IMPLICIT = [ItemKNN, EASE, ImplicitALS, LogisticMF, lambda: LossMF("listwise")]
+SCORING = [*RATING[1:], *IMPLICIT, Popularity]
+
+
+@pytest.fixture(scope="module")
+def data():
+    return planted.low_rank_ratings(50, 30).data
+
+
+@pytest.mark.parametrize("make", SCORING)
+def test_scores_are_one_row_per_user(data, make):
+    model = make()
+    with pytest.raises(NotFittedError, match="call fit"):
+        model.scores([0])
+    assert model.fit(data) is model
+    table = model.scores([7, 3, 7])
+    assert table.shape == (3, 30) and table.dtype == np.float32 and np.isfinite(table).all()
+    np.testing.assert_allclose(table[0], table[2], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(table[1], model.scores(np.arange(50))[3], rtol=1e-4, atol=1e-5)
+    with pytest.raises(IndexError, match="users: index 50 is not in 0..49; models take contiguous"):
+        model.scores([50])
+    with pytest.raises(ValueError, match="no interactions to learn from"):
+        make().fit(data.replace(data.frame.head(0)))
+
+
+@pytest.mark.parametrize("make", [*RATING, LogisticMF])
+def test_predictions_are_one_number_per_pair(data, make):
+    model = make()
+    with pytest.raises(NotFittedError, match="call fit"):
+        model.predict([0], [0])
+    model.fit(data)
+    found = model.predict([4, 7, 7], [2, 9, 2])
+    assert found.dtype == np.float32 and len(model.predict([], [])) == 0
+    if make in RATING[1:]:
+        table = model.scores([4, 7])
+        np.testing.assert_allclose(found, table[[0, 1, 1], [2, 9, 2]], rtol=1e-5, atol=1e-5)
+    with pytest.raises(IndexError, match="items: index -1"):
+        model.predict([0], [-1])
+    with pytest.raises(TypeError, match="whole numbers, got float64"):
+        model.predict([0.5], [0])
+    with pytest.raises(ValueError, match="2 users and 1 items"):
+        model.predict([0, 1], [0])
+
+
+@pytest.mark.parametrize("make", IMPLICIT)
+def test_models_of_clicks_ignore_the_stars(data, make):
+    loved = data.replace(data.frame.assign(rating=np.float32(5.0)))
+    assert (make().fit(data).scores([0, 1]) == make().fit(loved).scores([0, 1])).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "settings"),
+    [
+        (ImplicitALS, {}),
+        (LogisticMF, {}),
+        (LossMF, {"loss": "pairwise"}),
+        (MatrixFactorization, {}),
+        (NonlinearFactorization, {"dropout": 0.3}),
+    ],
+)
+def test_a_seed_decides_the_result(data, make, settings):
+    one, same, other = (
+        make(epochs=2, seed=seed, **settings).fit(data).scores([0, 5]) for seed in (1, 1, 2)
+    )
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "message"),
+    [
+        (BiasModel, {"user_regularization": -1.0}, "user_regularization=-1.0"),
+        (ItemKNN, {"neighbors": 0}, "neighbors=0"),
+        (EASE, {"regularization": 0.0}, "regularization=0.0"),
+        (ImplicitALS, {"empty_weight": 0.0}, "empty_weight=0.0"),
+        (LogisticMF, {"epochs": 0}, "epochs=0"),
+        (LossMF, {"loss": "hinge"}, "loss='hinge': expected one of pointwise"),
+        (MatrixFactorization, {"validation_share": 1.0}, "validation_share=1.0"),
+        (MatrixFactorization, {"optimizer": "adagrad"}, "optimizer='adagrad'"),
+        (MatrixFactorization, {"init": "zeros"}, "init='zeros'"),
+        (NonlinearFactorization, {"layers": "left"}, "layers='left'"),
+        (NonlinearFactorization, {"order": "relu"}, "order='relu'"),
+        (NonlinearFactorization, {"hidden": 0}, "hidden=0"),
+        (NonlinearFactorization, {"layers": "user", "hidden": 8}, "hidden=8 with factors=32"),
+        (NonlinearFactorization, {"dropout": 1.0}, "dropout=1.0"),
+    ],
+)
+def test_settings_out_of_range_are_named(make, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make(**settings)
+
+
+@pytest.mark.parametrize("check", [above_zero, lambda *args: at_least(0, *args)])
+def test_a_setting_that_is_no_number_is_refused(check):
+    check(SimpleNamespace(x=1), "x")
+    with pytest.raises(ValueError, match="x=nan: expected"):
+        check(SimpleNamespace(x=float("nan")), "x")
+
+
+def test_importing_the_models_loads_no_framework():
+    files = [f"helpers.models.{module.name}" for module in pkgutil.iter_modules(models.__path__)]
+    code = (
+        f"import sys, {', '.join(files)};"
+        "print(*sorted({'mxnet', 'tensorflow', 'keras', 'sklearn'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert len(files) > 8 and shown.stdout.strip() == ""

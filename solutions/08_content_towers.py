@@ -50,7 +50,14 @@ from helpers.exercises import exercise, progress
 from helpers.interactive import answer, explore, show
 from helpers.models import content, dssm, posters
 from helpers.models.mf import MatrixFactorization
-from helpers.models.text import TitleSearch, bucket, hashed_trigrams, letter_trigrams, unit_rows, word_indices
+from helpers.models.text import (
+    TitleSearch,
+    bucket,
+    hashed_trigrams,
+    letter_trigrams,
+    unit_rows,
+    word_indices,
+)
 
 plots.style()
 

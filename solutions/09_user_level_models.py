@@ -49,14 +49,15 @@ from helpers.interactive import explore, show
 from helpers.models.baselines import Popularity
 from helpers.models.linear import EASE
 from helpers.models.userlevel import (
+    MultVAE,
     UserLevel,
     event_sequences,
     first_weights,
     forward,
+    kl_to_standard_normal,
     multi_hot,
     pad_histories,
 )
-from helpers.models.vae import MultVAE, kl_to_standard_normal
 
 plots.style()
 

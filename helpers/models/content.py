@@ -26,26 +26,17 @@ def genre_names(items: pd.DataFrame) -> list[str]:
 
 
 def genre_rows(items: pd.DataFrame, names: Sequence[str] | None = None) -> sparse.csr_matrix:
-    """Return each item's genres as a row of length 1, (n_items, len(names)) float32.
+    """Return each item's genres as a row of length 1, (n_items, len(names)); zeros for no genre.
 
-    Parameters
-    ----------
-    items : pandas.DataFrame
-        With a column ``genres`` of tuples; no genre gives a row of zeros.
-    names : sequence of str, optional
-        The columns, `genre_names` by default; other genres are left out.
+    The columns ``names`` are `genre_names` by default; other genres are left out.
     """
-    names = genre_names(items) if names is None else names
-    column = {name: c for c, name in enumerate(names)}
-    known = [[column[g] for g in genres if g in column] for genres in items["genres"]]
-    return unit_rows(count_rows(known, len(names)))
+    return unit_rows(count_rows(items["genres"], genre_names(items) if names is None else names))
 
 
 def year_rows(items: pd.DataFrame) -> sparse.csr_matrix:
-    """Return each year spread over the two knots beside it, (n_items, len(_KNOTS)) float32.
+    """Return each year spread over the two knots beside it, (n_items, n_knots); zeros if unknown.
 
-    Neighboring years then share weights, also years that training never saw. An unknown year is a
-    row of zeros.
+    Neighboring years then share weights, also years that training never saw.
     """
     years = pd.to_numeric(items["year"]).to_numpy(dtype=np.float64, na_value=np.nan)
     known = np.clip(np.nan_to_num(years, nan=_KNOTS[0]), _KNOTS[0], _KNOTS[-1])
@@ -57,19 +48,15 @@ def year_rows(items: pd.DataFrame) -> sparse.csr_matrix:
 def word_rows(titles: Sequence[Any]) -> sparse.csr_matrix:
     """Return title words as rows of length 1, weighted by log(titles / titles with the word)."""
     found = [sorted(set(words(title))) for title in titles]
-    column = {word: c for c, word in enumerate(sorted({w for f in found for w in f}))}
-    table = count_rows([[column[word] for word in some] for some in found], len(column))
+    table = count_rows(found, sorted({word for some in found for word in some}))
     rare = np.log(len(found) / np.maximum(table.getnnz(axis=0), 1))
     return unit_rows(table @ sparse.diags(rare.astype(np.float32)))
 
 
 def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
-    """Return weighted unit rows side by side, so that cosines add up with these weights.
+    """Return weighted unit rows side by side, so that cosines add up.
 
-    Parameters
-    ----------
-    parts : sequence of (weight, rows)
-        Weights of 0 or more, scaled to sum to 1.
+    ``parts`` holds pairs of a weight of 0 or more and rows; the weights are scaled to sum to 1.
     """
     total = sum(weight for weight, _ in parts)
     if not parts or min(weight for weight, _ in parts) < 0 or not total > 0:
@@ -78,86 +65,64 @@ def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
     return sparse.hstack(scaled, format="csr", dtype=np.float32)
 
 
-class _ContentModel(Recommender):
-    """What both baselines share: rows of features, one per item, and who took what."""
+class ContentModel(Recommender):
+    """Base class of the baselines over content: ``fit`` remembers who took what.
+
+    ``features`` are sparse rows of length 1, one per item: an inner product is a cosine.
+    """
 
     def __init__(self, features: sparse.csr_matrix) -> None:
         if not np.isfinite(features.data).all():
             raise ValueError("features: found NaN or infinity, expected finite numbers")
         self.features = features
 
-    def _remember(self, train: Interactions) -> None:
+    def fit(self, train: Interactions) -> ContentModel:
+        """Remember who took what; return this object."""
         if self.features.shape[0] != train.n_items:
             given = f"features have {self.features.shape[0]} rows"
             raise ValueError(f"{given}; expected {train.n_items}, one per item")
         self._learn_from(train)
-        self.taken = binary_matrix(train)
-
-
-class GenreAffinity(_ContentModel):
-    """Score an item by its mean cosine with what the user took.
-
-    Parameters
-    ----------
-    features : sparse matrix, (n_items, n_genres)
-        Rows of length 1, as from `genre_rows`.
-    """
-
-    def fit(self, train: Interactions) -> GenreAffinity:
-        """Average the genres of each user's items; a user without any has zeros."""
-        self._remember(train)
-        many = np.maximum(np.asarray(self.taken.sum(axis=1)), 1)
-        self.profile = np.asarray((self.taken @ self.features).toarray() / many, dtype=np.float32)
+        self._taken = binary_matrix(train)
         return self
+
+
+class GenreAffinity(ContentModel):
+    """Score an item by its mean cosine with what the user took, 0 for a user without history."""
 
     def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return the score of every item for some users, (len(users), n_items)."""
         chosen = self._users(users)
-        rows = self.profile[chosen]
-        return np.asarray((self.features @ rows.T).T, dtype=np.float32)
+        taken = self._taken[chosen]
+        many = np.maximum(np.asarray(taken.sum(axis=1)), 1)
+        profile = np.asarray((taken @ self.features).toarray() / many, dtype=np.float32)
+        return np.asarray((self.features @ profile.T).T, dtype=np.float32)
 
 
-class ContentKNN(_ContentModel):
+class ContentKNN(ContentModel):
     """Score an item by the items of training most like it, if the user took them.
 
-    Parameters
-    ----------
-    features : sparse matrix, (n_items, n_features)
-        Rows of length 1, so that an inner product is a cosine.
-    neighbors : int
-        Items of training that vote for each item, each with its cosine.
-    seed : int
-        Order among equal cosines. Hundreds of films share their genres; by item index the oldest
-        of the catalog, which are its best known, would always be chosen.
+    ``neighbors`` items vote for each item, each with its cosine. Equal cosines are drawn from: by
+    item index, the oldest and best known films would always vote.
     """
 
-    def __init__(self, features: sparse.csr_matrix, neighbors: int = 5, seed: int = 0) -> None:
+    def __init__(self, features: sparse.csr_matrix, neighbors: int = 5) -> None:
         super().__init__(features)
         if neighbors < 1:
             raise ValueError(f"neighbors={neighbors}: expected at least 1")
-        self.neighbors, self.seed = neighbors, seed
-
-    def fit(self, train: Interactions) -> ContentKNN:
-        """Remember who took what, and which items training holds."""
-        self._remember(train)
-        some = np.flatnonzero(train.item_counts())
-        self.warm = np.random.default_rng(self.seed).permutation(some)
-        return self
+        self.neighbors = neighbors
 
     def scores(
         self, users: npt.ArrayLike, items: npt.ArrayLike | None = None
     ) -> npt.NDArray[np.float32]:
-        """Return the score of some items, by default of all, for some users.
-
-        The result has shape (len(users), len(items)).
-        """
-        chosen = self._users(users)
-        rows = self.features
+        """Return the score of some items, by default of all: (len(users), len(items))."""
+        chosen, rows = self._users(users), self.features
         if items is not None:
             rows = rows[check_indices(items, self.n_items, "items")]
-        keep = min(self.neighbors, len(self.warm))
-        alike = np.asarray((rows @ self.features[self.warm].T).toarray(), dtype=np.float32)
+        warm = np.flatnonzero(self._taken.getnnz(axis=0))
+        warm = np.random.default_rng(0).permutation(warm)
+        keep = min(self.neighbors, len(warm))
+        alike = np.asarray((rows @ self.features[warm].T).toarray(), dtype=np.float32)
         best = np.argpartition(-alike, keep - 1, axis=1)[:, :keep]
         votes = np.zeros_like(alike)
         np.put_along_axis(votes, best, np.take_along_axis(alike, best, axis=1), axis=1)
-        return np.asarray(self.taken[chosen][:, self.warm] @ votes.T, dtype=np.float32)
+        return np.asarray(self._taken[chosen][:, warm] @ votes.T, dtype=np.float32)

@@ -5,7 +5,6 @@ Each *part* of an item comes as one array. Its kind decides the layer that reads
 ========================  ============================  ================================
 array                     part                          layer
 ========================  ============================  ================================
-int, (n,)                 an id                         Embedding
 float or csr, (n, d)      a bag: genres, trigrams, …    Dense
 int, (n, length)          words in order, 0 is padding  Embedding, LSTM
 uint8, (n, h, w, 3)       a picture                     two convolutions, Flatten, Dense
@@ -13,9 +12,8 @@ uint8, (n, h, w, 3)       a picture                     two convolutions, Flatte
 
 The layers' outputs are added, rectified, mapped to ``factors`` numbers and divided by their length.
 
-Sources: Huang et al. 2013, "Learning Deep Structured Semantic Models for Web Search using
-Clickthrough Data"; Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
-Recommendations".
+Sources: Huang et al. 2013, "Learning Deep Structured Semantic Models for Web Search" (the name);
+Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations".
 """
 
 from __future__ import annotations
@@ -52,11 +50,6 @@ def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike) -> tup
         A row of zeros has no direction: its cosine counts as 0, and its gradient is 0.
     label : array-like, (n,)
         1 for a pair that belongs together (the loss is 1 - cosine), else 0 (max(0, cosine)).
-
-    Returns
-    -------
-    tuple of numpy.ndarray of float64, (n,), (n, factors), (n, factors)
-        Gradients are orthogonal to their rows: a step turns a vector and keeps its length.
     """
     left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if left.shape != right.shape or left.ndim != 2:
@@ -69,13 +62,11 @@ def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike) -> tup
     mark = np.asarray(label, dtype=np.float64)[:, None]
     loss = mark * (1 - cosine) + (1 - mark) * np.maximum(cosine, 0)
     push = alive * ((1 - mark) * (cosine > 0) - mark)  # gradient for the cosine
-    slope_a, slope_b = push * (unit_b - cosine * unit_a), push * (unit_a - cosine * unit_b)
-    return loss[:, 0], slope_a / length_a, slope_b / length_b
+    slope_a = push * (unit_b - cosine * unit_a) / length_a
+    return loss[:, 0], slope_a, push * (unit_a - cosine * unit_b) / length_b
 
 
-def keras_cosine_loss(
-    a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike
-) -> tuple[Any, Any, Any]:
+def keras_cosine_loss(a: Any, b: Any, label: Any) -> tuple[Any, Any, Any]:
     """Return what `cosine_loss` returns, computed by Keras and TensorFlow in float32."""
     import tensorflow as tf
 
@@ -96,19 +87,8 @@ def item_tower(
 ) -> keras.Model:
     """Return the network from an item's parts to a vector of length 1.
 
-    Parameters
-    ----------
-    parts : mapping of str to array
-        See the module. Only shapes, dtypes and largest indices are read.
-    factors, hidden : int
-        Numbers of the vector, and of each part's layer.
-    regularization : float
-        Weight of the squared weights of bags and ids in the loss.
-
-    Returns
-    -------
-    keras.Model
-        Takes a dict with the same names, returns (n, factors) float32.
+    It takes a dict with the names of ``parts``, and returns (n, factors) float32. Of the parts only
+    shapes, dtypes and largest indices are read.
     """
     keras = gates.import_keras()
     if not parts:
@@ -130,10 +110,6 @@ def _reader(name: str, part: Any, hidden: int, regularization: float) -> tuple[A
     layers, whole = keras.layers, np.issubdtype(part.dtype, np.integer)
     small = keras.regularizers.L2(regularization) if regularization else None
     given = keras.Input(part.shape[1:], name=name, dtype=part.dtype, sparse=sparse.issparse(part))
-    if part.ndim == 1 and whole:
-        size = int(np.max(part)) + 1
-        rows = layers.Embedding(size, hidden, embeddings_regularizer=small, name=f"{name}_rows")
-        return given, rows(given)
     if part.ndim == 2 and not whole:
         dense = _sparse_dense() if sparse.issparse(part) else layers.Dense
         return given, dense(hidden, kernel_regularizer=small, name=f"{name}_bag")(given)
@@ -149,7 +125,7 @@ def _reader(name: str, part: Any, hidden: int, regularization: float) -> tuple[A
         return given, layers.Dense(hidden, name=f"{name}_look")(layers.Flatten()(x))
     raise ValueError(
         f"part {name!r} has shape {part.shape} and dtype {part.dtype}; "
-        "expected int (n,), float or sparse (n, d), int (n, length) or uint8 (n, h, w, 3)"
+        "expected float or sparse (n, d), int (n, length) or uint8 (n, h, w, 3)"
     )
 
 
@@ -167,10 +143,9 @@ def _sparse_dense() -> Any:
 
 
 def _log_sum_exp(logits: Any) -> Any:
-    """Return the logarithm of each row's sum of exponentials, (n,).
+    """Return the logarithm of each row's sum of exponentials, (n,); not all may be -infinity.
 
-    Minus infinity leaves a column out, but not a whole row. The gradient uses the exponentials
-    again, which TensorFlow's own function computes twice.
+    The gradient uses the exponentials again, which TensorFlow's own function computes twice.
     """
     import tensorflow as tf
 
@@ -196,11 +171,9 @@ class _PartReader:
         self._bags = {name: part for name, part in parts.items() if sparse.issparse(part)}
         self._tables = {name: tf.constant(p) for name, p in parts.items() if name not in self._bags}
 
-    def entries(
-        self, items: npt.NDArray[Any], dropout: float = 0, generator: Any = None
-    ) -> list[npt.NDArray[Any]]:
+    def entries(self, items: Any, dropout: float = 0, generator: Any = None) -> list[Any]:
         """Return places (n, 2) and values (n,) of each sparse bag; dropout scales the others up."""
-        found: list[npt.NDArray[Any]] = []
+        found: list[Any] = []
         for bag in self._bags.values():
             some = bag[items].tocoo()
             row, column, value = some.row, some.col, some.data
@@ -226,28 +199,24 @@ class TwoTowers(Recommender):
     """Two towers, one over users and one over parts of items, trained with a batch softmax.
 
     Every row of a batch is a positive pair. The other rows' items are its negatives, without those
-    that its user took. The logit is ``scale · cosine - log Q(item)``; for the correction see
-    `helpers.sampling.NegativeSampler.in_batch`. A user's vector is the sum of a row that all users
-    share and a row of their own.
+    that its user took. The logit is ``scale · cosine - log Q(item)`` with a learned scale; Q is the
+    share of rows with the item. A user's vector is a row that all share plus a row of their own.
 
     Parameters
     ----------
     factors, hidden : int
         Numbers of the shared space, and of each part's layer.
-    epochs, batch_size, learning_rate
-        Adam's; the learning rate falls to zero along the steps.
+    epochs, batch_size, learning_rate, seed
+        Of Adam, whose learning rate falls to zero along the steps; of everything random.
     correct : bool
         Subtract log Q. Without it the model learns popularity away.
-    scale : float
-        First value of what multiplies the cosine; it is learned.
     dropout : float
         Share of a sparse bag's entries that are left out in training.
     regularization : float
-        Weight of the squared weights of bags and ids in the loss.
+        Weight of the squared weights of bags in the loss.
     sparse_weight : float
-        Weight of sparse bags when an item is scored. It is below 1, because training saw each title
-        beside its ratings and trusts it more than the title of a new item deserves.
-    seed : int
+        Weight of sparse bags when an item is scored: training trusts titles that it has met more
+        than a new title deserves.
 
     Attributes
     ----------
@@ -261,30 +230,24 @@ class TwoTowers(Recommender):
     batch_size: int = 512
     learning_rate: float = 0.01
     correct: bool = True
-    scale: float = 10.0
     dropout: float = 0.3
     regularization: float = 1e-4
     sparse_weight: float = 0.7
     seed: int = 0
 
     def fit(self, train: Interactions, parts: Parts) -> TwoTowers:
-        """Fit both towers to who took what.
+        """Fit both towers to who took what, whatever the rating.
 
-        Parameters
-        ----------
-        train : Interactions
-            Every row is a positive, whatever its rating.
-        parts : mapping of str to array
-            What is known of every item, also of those that nobody took: one row per item.
+        ``parts`` describe every item, also those that nobody took: one row per item.
         """
         for name, part in parts.items():
             if part.shape[0] != train.n_items:
                 wanted = f"expected {train.n_items}, one per item"
                 raise ValueError(f"part {name!r} has {part.shape[0]} rows; {wanted}")
         gates.import_keras().utils.set_random_seed(self.seed)
-        self._learn_from(train)
-        self.parts, self._counts = dict(parts), train.user_counts()
         self.items = item_tower(parts, self.factors, self.hidden, self.regularization)
+        self.parts, self._counts = dict(parts), train.user_counts()
+        self._learn_from(train)
         with freed_afterwards():
             self._train(train)
         return self
@@ -302,7 +265,7 @@ class TwoTowers(Recommender):
         level = np.zeros((size, size), np.float32)
         own = tf.Variable(keras.initializers.RandomNormal(0, 0.1)((self.n_users, self.factors)))
         shared = tf.Variable(keras.initializers.RandomUniform()((1, self.factors)))
-        scale = tf.Variable(self.scale)
+        scale = tf.Variable(10.0)
 
         def batches() -> Iterator[tuple[Any, ...]]:
             for at, rate in enumerate(rates.astype(np.float32)):
@@ -327,13 +290,10 @@ class TwoTowers(Recommender):
         learned = [variable.value for variable in self.items.trainable_variables]
         step = adam_step(loss, [own, shared, *learned, scale])
         losses = [float(step(*batch)) for batch in one_ahead(batches())]
-        epochs = np.reshape(losses, (self.epochs, steps)).mean(axis=1)
-        self.history = [float(epoch) for epoch in epochs]
+        self.history: list[float] = np.reshape(losses, (self.epochs, -1)).mean(axis=1).tolist()
         self._own, self._shared = own.numpy(), shared.numpy()
 
-    def item_vectors(
-        self, parts: Parts | None = None, block: int = 2048
-    ) -> npt.NDArray[np.float32]:
+    def item_vectors(self, parts: Parts | None = None) -> npt.NDArray[np.float32]:
         """Return the vectors of all items, or of new `parts`: (n, factors), of length 1."""
         self._fitted()
         given = self.parts if parts is None else {**parts}
@@ -343,7 +303,7 @@ class TwoTowers(Recommender):
         reader = _PartReader(
             {name: p * self.sparse_weight if sparse.issparse(p) else p for name, p in given.items()}
         )
-        blocks = [np.arange(start, min(start + block, n)) for start in range(0, n, block)]
+        blocks = np.split(np.arange(n), range(2048, n, 2048))
         found = [self.items(reader.look_up(some, reader.entries(some))).numpy() for some in blocks]
         return np.concatenate(found)
 

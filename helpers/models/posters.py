@@ -1,7 +1,7 @@
 """Small film posters, drawn from metadata or read from a folder of real ones.
 
-The course may not ship film posters, so it draws its own: the background and signs show the genres,
-the colors fade with age, a bar shows each word of the title. They hold nothing but the metadata.
+The course may not ship real posters. In its drawings the background and signs show the genres, the
+colors fade with age, and a bar shows each word of the title.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import pandas as pd
 from helpers.models.text import bucket, words
 
 _HEIGHT, _WIDTH = 24, 16
-_MOST_PIXELS = 50_000_000  # a larger picture is refused before it is unpacked
 #: Hue of each genre, 0 to 1; a genre that is not listed gets one from its name.
 _HUES = {
     "Action": 0.02, "Adventure": 0.09, "Animation": 0.14, "Children": 0.17, "Comedy": 0.12,
@@ -32,20 +31,10 @@ _HUES = {
 
 @dataclass(frozen=True)
 class Posters:
-    """Posters of all items.
+    """Posters of all items, and a note for the folder or each file that could not be used."""
 
-    Attributes
-    ----------
-    pictures : ndarray of uint8, (n_items, _HEIGHT, _WIDTH, 3)
-        Red, green, blue.
-    drawn : ndarray of bool, (n_items,)
-        Whether the course drew it; say so beside it.
-    notes : list of str
-        One sentence for the folder or each file that could not be used.
-    """
-
-    pictures: npt.NDArray[np.uint8]
-    drawn: npt.NDArray[np.bool_]
+    pictures: npt.NDArray[np.uint8]  # (n_items, 24, 16, 3): red, green, blue
+    drawn: npt.NDArray[np.bool_]  # (n_items,): whether the course drew it; say so beside it
     notes: list[str]
 
 
@@ -57,9 +46,8 @@ def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
     items : pandas.DataFrame
         With ``item_id``, ``title``, ``year`` and ``genres``.
     folder : path, optional
-        Real posters, named ``<item_id>.png``, ``.jpg`` or ``.jpeg``; by default the folder that the
-        environment names in ``POSTERS_DIR``, if any. A file that is no picture, or that names no
-        item, is skipped and listed in ``notes``.
+        Of files named ``<item_id>.png`` or ``.jpg``; by default the environment variable
+        ``POSTERS_DIR``, if it is set. Files that cannot be used are listed in ``notes``.
     """
     rows = zip(items["title"], items["year"], items["genres"], strict=True)
     found = Posters(np.stack([_draw(*row) for row in rows]), np.ones(len(items), bool), [])
@@ -84,7 +72,7 @@ def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
 
 
 def _draw(title: Any, year: Any, genres: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """Return one item's drawing, (_HEIGHT, _WIDTH, 3); its title and year may be missing."""
+    """Return one item's drawing, (24, 16, 3); its title and year may be missing."""
     age = 0.5 if pd.isna(year) else float(np.clip((int(year) - 1915) / 100, 0, 1))
     picture = np.empty((_HEIGHT, _WIDTH, 3))
     color = _color(genres[0], 0.25 + 0.55 * age, 0.85) if genres else np.full(3, 0.6)
@@ -112,14 +100,11 @@ def _paint_sign(area: npt.NDArray[np.float64], genre: str) -> None:
 
 
 def _read(file: Path) -> npt.NDArray[np.uint8]:
-    """Return a PNG or JPEG scaled to (_HEIGHT, _WIDTH, 3); ValueError names a file that is none."""
+    """Return a PNG or JPEG scaled to (24, 16, 3); ValueError names a file that is none."""
     from PIL import Image
 
     try:
         with Image.open(file, formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                size = f"{image.width} × {image.height} pixels"
-                raise ValueError(f"{size}, more than {_MOST_PIXELS:,}")
             small = image.convert("RGB").resize((_WIDTH, _HEIGHT), Image.Resampling.BILINEAR)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).replace(str(file), file.name) or type(error).__name__

@@ -48,20 +48,9 @@ def pad_histories(
 ) -> npt.NDArray[np.int32]:
     """Return lists of item indices as one table, padded with -1 at the end.
 
-    Parameters
-    ----------
-    histories : sequence of array-like of int
-        One list per user, earliest first; may be empty.
-    width : int, optional
-        Columns; the longest history by default. Of a longer history the latest ``width`` stay.
-
-    Returns
-    -------
-    numpy.ndarray of int32, (n_users, width)
-        At least one column for users without history.
+    ``width`` is that of the longest history by default; of a longer one the latest items stay.
+    Returns (n_users, width) int32, at least one column for users without history.
     """
-    if width is not None and width < 1:
-        raise ValueError(f"width={width}: expected at least 1, or None for the longest history")
     lists = [np.asarray(h).ravel() for h in histories]
     for row, items in enumerate(lists):
         if items.size and (not np.issubdtype(items.dtype, np.integer) or items.min() < 0):
@@ -75,22 +64,14 @@ def pad_histories(
 
 
 def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.int32]:
-    """Return padded lists as an integer table, (n_users, width).
-
-    Raises
-    ------
-    TypeError, ValueError
-        They are not whole numbers, or not a table.
-    IndexError
-        One is not below ``n_items``, or below -1. Frameworks would raise, clip or read another row.
-    """
+    """Return padded lists as an integer table, (n_users, width), or say what is wrong with them."""
     table = np.asarray(padded)
     if table.ndim != 2:
         raise ValueError(f"padded histories have shape {table.shape}, expected (n_users, width)")
     if table.size and not np.issubdtype(table.dtype, np.integer):
         raise TypeError(f"padded histories hold {table.dtype}, expected whole item indices")
     wrong = np.argwhere((table < PADDING) | (table >= n_items))
-    if len(wrong):
+    if len(wrong):  # frameworks would clip such an index or read another row
         row, column = wrong[0]
         raise IndexError(
             f"history {row} holds {table[row, column]}, "
@@ -102,8 +83,7 @@ def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.int32]:
 def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
     """Return padded lists as a sparse matrix of ones, (n_users, n_items) float32.
 
-    An item that occurs twice in a row counts twice, as it does in an embedding sum. Raises as
-    `check_padded`.
+    An item that occurs twice in a row counts twice, as it does in an embedding sum.
     """
     table = check_padded(padded, n_items)
     real = table != PADDING
@@ -115,10 +95,7 @@ def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
 def _hide_items(
     taken: sparse.csr_matrix, share: float, generator: np.random.Generator
 ) -> sparse.csr_matrix:
-    """Return the histories with a random share of items hidden, the others scaled up to keep sums.
-
-    What is hidden stays as a stored zero.
-    """
+    """Return histories with a random share of items set to 0, the others scaled up to keep sums."""
     shown = generator.random(taken.nnz, dtype=np.float32) >= share
     values = (shown / np.float32(1 - share)).astype(np.float32)
     return sparse.csr_matrix((values, taken.indices, taken.indptr), shape=taken.shape)
@@ -129,22 +106,10 @@ def first_weights(
 ) -> Weights:
     """Return weights to start training from: small tables, and biases that know popularity.
 
-    Parameters
-    ----------
-    n_items, hidden, seed : int
-    counts : array-like, (n_items,)
-        How many of the ``n_users`` took each item.
-    n_users : int
-
-    Returns
-    -------
-    dict of numpy.ndarray of float32
-        ``item_in`` and ``item_out`` (n_items, hidden), ``hidden_bias`` (hidden,), and ``item_bias``
-        (n_items,): the logarithm of the share of users, with half a user added.
+    ``counts`` says how many of the ``n_users`` took each item. Returns float32 arrays: ``item_in``
+    and ``item_out`` (n_items, hidden), ``hidden_bias`` (hidden,), and ``item_bias`` (n_items,), the
+    logarithm of the share of users, with half a user added.
     """
-    if n_items < 1 or hidden < 1 or n_users < 1:
-        given = f"n_items={n_items}, hidden={hidden}, n_users={n_users}"
-        raise ValueError(f"{given}: expected at least 1 each")
     generator = np.random.default_rng([seed, 9])
     scale = 0.3 / np.sqrt(hidden)
     share = (np.asarray(counts, np.float64) + 0.5) / n_users
@@ -156,7 +121,7 @@ def first_weights(
     }
 
 
-def hidden_layer(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
+def _hidden_layer(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
     """Return the hidden layer of each user, (n_users, hidden); see `forward`."""
     n_items = len(weights["item_in"])
     if not sparse.issparse(histories):
@@ -180,24 +145,20 @@ def forward(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
     weights : dict
         As `first_weights` makes them.
     histories : scipy.sparse matrix (n_users, n_items) or array of int (n_users, length)
-        Ones where an item was taken, or padded lists. All users without history get the same row.
+        Ones where an item was taken, or padded lists, checked by `check_padded`. All users without
+        history get the same row.
 
     Returns
     -------
     numpy.ndarray of float32, (n_users, n_items)
         Logits. (0, n_items) for an empty batch.
-
-    Raises
-    ------
-    TypeError, ValueError, IndexError
-        As `check_padded`, and for a matrix with another number of items.
     """
-    scores: npt.NDArray[np.float32] = hidden_layer(weights, histories) @ weights["item_out"].T
+    scores: npt.NDArray[np.float32] = _hidden_layer(weights, histories) @ weights["item_out"].T
     scores += weights["item_bias"]
     return scores
 
 
-def hidden_in_graph(weights: Any, shown: Any) -> Any:
+def _hidden_in_graph(weights: Any, shown: Any) -> Any:
     """Return the hidden layer as a tensor, from TensorFlow variables and rows of ones."""
     import tensorflow as tf
 
@@ -225,7 +186,7 @@ def _binary(scores: Any, taken: Any) -> Any:
     return loss(tf.convert_to_tensor(scores))
 
 
-def multinomial(scores: Any, taken: Any) -> Any:
+def _multinomial(scores: Any, taken: Any) -> Any:
     """Return the softmax loss (Liang et al. 2018): taken items are draws from one distribution."""
     import tensorflow as tf
 
@@ -249,8 +210,7 @@ def _sampled(hidden: Any, weights: Any, batch: Any) -> Any:
     by how often it is expected in the sample; without that, items that are drawn often are pushed
     down too hard. ``drawn_is_taken`` is 1 where the sum has a drawn item already.
 
-    Sources: Bengio and Senécal 2003, "Quick training of probabilistic neural nets by importance
-    sampling"; Jean et al. 2015, "On using very large target vocabulary for neural translation".
+    Sources: Bengio and Senécal 2003 and Jean et al. 2015, see chapter 09.
     """
     import tensorflow as tf
 
@@ -272,22 +232,9 @@ def _sampled(hidden: Any, weights: Any, batch: Any) -> Any:
 class HistoryModel(Recommender):
     """Base class of models that score a user from an interaction history, with their training loop.
 
-    Each epoch hides a random part of every history, and the loss asks for the whole of it.
-
-    Parameters
-    ----------
-    hidden, epochs, batch_size, seed : int
-        Width of the hidden layer, passes over the users, users per step, of everything random.
-    learning_rate : float
-        Adam's.
-    dropout : float
-        Share of a history that is hidden in training.
-
-    Attributes
-    ----------
-    weights : dict of numpy.ndarray
-    history : list of float
-        Mean loss of each epoch, in nats per user.
+    Each epoch hides a share ``dropout`` of every history, and the loss asks for the whole of it.
+    ``hidden`` is the width of the hidden layer; ``batch_size`` counts users. `fit` sets ``weights``
+    (arrays by name) and ``history`` (the mean loss of each epoch, in nats per user).
     """
 
     hidden: int = 64
@@ -299,15 +246,15 @@ class HistoryModel(Recommender):
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
-        for field in fields(self):
-            value, least = getattr(self, field.name), 1 if field.type == "int" else 0
-            if field.type in ("int", "float") and field.name != "seed" and value < least:
+        for field in fields(self):  # their types are strings: annotations are not evaluated
+            value, least = getattr(self, field.name), {"int": 1, "float": 0}.get(field.type)
+            if least is not None and field.name != "seed" and not value >= least:
                 raise ValueError(f"{field.name}={value}: expected at least {least}")
         if self.learning_rate == 0 or self.dropout >= 1:
             given = f"learning_rate={self.learning_rate}, dropout={self.dropout}"
             raise ValueError(f"{given}: expected above 0, and from 0 to below 1")
 
-    def fit(self, data: Interactions) -> Any:
+    def fit(self, data: Interactions) -> HistoryModel:
         """Train on the users of ``data`` who have a history; return this object."""
         self._learn_from(data)
         self._taken = binary_matrix(data)
@@ -367,13 +314,11 @@ class UserLevel(HistoryModel):
     Parameters
     ----------
     loss : {"binary", "multinomial", "pairwise", "sampled"}
-        A yes or no per item, one draw per taken item, pairs, or draws from a sample of items.
+        A yes or no per item, a softmax over all items, pairs, or a softmax over a sample.
     regularization : float
         Adds ``regularization · (Σ item_in² + Σ item_out²)`` to a batch's loss.
-    n_drawn : int
-        For ``"sampled"``: items drawn for a batch, by popularity.
-    correct : bool
-        For ``"sampled"``: divide each drawn item by how often it is expected in the sample.
+    n_drawn, correct : int, bool
+        Of ``"sampled"``: items drawn by popularity; divide each by how often it is expected.
     """
 
     loss: str = "binary"
@@ -394,20 +339,15 @@ class UserLevel(HistoryModel):
         def loss(w: dict[str, Any], taken: Any, shown: Any, extra: Any) -> tuple[Any, Any]:
             tables = [w["item_in"], w["item_out"]] if self.regularization else [tf.zeros(())]
             squares = tf.add_n([tf.reduce_sum(tf.square(table)) for table in tables])
-            return self._loss(w, taken, shown, extra), self.regularization * squares
+            added, hidden = self.regularization * squares, _hidden_in_graph(w, shown)
+            if self.loss == "sampled":  # the scores of all items are what this loss avoids
+                return _sampled(hidden, w, extra), added
+            scores = tf.matmul(hidden, w["item_out"], transpose_b=True) + w["item_bias"]
+            if self.loss == "pairwise":
+                return _pairwise(scores, **extra), added
+            return (_multinomial if self.loss == "multinomial" else _binary)(scores, taken), added
 
         self._minimize(loss, start, users, self._draws(data))
-
-    def _loss(self, w: dict[str, Any], taken: Any, shown: Any, extra: Any) -> Any:
-        import tensorflow as tf
-
-        hidden = hidden_in_graph(w, shown)
-        if self.loss == "sampled":  # the scores of all items are what this loss avoids
-            return _sampled(hidden, w, extra)
-        scores = tf.matmul(hidden, w["item_out"], transpose_b=True) + w["item_bias"]
-        if self.loss == "pairwise":
-            return _pairwise(scores, **extra)
-        return (multinomial if self.loss == "multinomial" else _binary)(scores, taken)
 
     def _draws(self, data: Interactions) -> Extra:
         """Return what draws the rest of a batch: nothing, negatives, or a sample of the catalog."""
@@ -431,3 +371,62 @@ class UserLevel(HistoryModel):
             }
 
         return draw if self.loss in ("pairwise", "sampled") else lambda users, rows: {}
+
+
+@dataclass(kw_only=True, eq=False)
+class MultVAE(HistoryModel):
+    """Multinomial variational autoencoder. See `HistoryModel` for the other settings.
+
+    From the hidden layer come a mean and a log variance for each of ``latent`` numbers. Training
+    scores a draw from that distribution, and adds its divergence from the standard normal one times
+    ``strength``, which grows from 0 over the first half. Scoring uses the mean.
+
+    Source: Liang et al. 2018, "Variational autoencoders for collaborative filtering". Its networks
+    are 600 and 200 wide, for data sets a thousand times as large.
+    """
+
+    latent: int = 32
+    strength: float = 0.1
+
+    def _train(self, data: Interactions, users: Users, start: Weights) -> None:
+        import tensorflow as tf
+
+        generator = np.random.default_rng([self.seed, 3])
+
+        def drawn(scale: float, *shape: int) -> npt.NDArray[np.float32]:
+            return np.float32(generator.normal(0, scale, shape))
+
+        narrow = np.sqrt(self.hidden)
+        start["to_mean"] = drawn(1.0 / narrow, self.hidden, self.latent)
+        start["to_log_variance"] = drawn(0.1 / narrow, self.hidden, self.latent)
+        start["item_out"] = drawn(0.3 / np.sqrt(self.latent), data.n_items, self.latent)
+        noise = tf.random.Generator.from_seed(self.seed)
+
+        def loss(w: dict[str, Any], taken: Any, shown: Any, strength: Any) -> tuple[Any, Any]:
+            hidden = _hidden_in_graph(w, shown)
+            mean, log_variance = hidden @ w["to_mean"], hidden @ w["to_log_variance"]
+            draw = mean + tf.exp(log_variance / 2) * noise.normal(tf.shape(mean))
+            scores = tf.matmul(draw, w["item_out"], transpose_b=True) + w["item_bias"]
+            divergence = strength * tf.reduce_mean(kl_to_standard_normal(mean, log_variance))
+            return _multinomial(scores, taken) + divergence, 0.0
+
+        steps = -(-len(users) // self.batch_size) * self.epochs
+        ramp = np.minimum(1, 2 * np.arange(1, steps + 1, dtype=np.float32) / steps)
+        strengths = iter(np.float32(self.strength * ramp))
+        self._minimize(loss, start, users, lambda _users, _rows: next(strengths))
+
+    def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
+        """Return the score of every item for histories of anyone; see `forward`."""
+        self._fitted()
+        mean = _hidden_layer(self.weights, histories) @ self.weights["to_mean"]
+        return np.asarray(mean @ self.weights["item_out"].T + self.weights["item_bias"])
+
+
+def kl_to_standard_normal(mean: Any, log_variance: Any) -> Any:
+    """Return the Kullback-Leibler divergence from the standard normal distribution, (n,), in nats.
+
+    Both arguments are (n, latent), one independent coordinate per column.
+    """
+    import tensorflow as tf
+
+    return 0.5 * tf.reduce_sum(tf.exp(log_variance) + tf.square(mean) - 1.0 - log_variance, axis=1)

@@ -23,16 +23,8 @@ if TYPE_CHECKING:
 def keras_user_level(weights: Weights) -> keras.Model:
     """Return the network in Keras, with these weights.
 
-    Parameters
-    ----------
-    weights : dict
-        As `helpers.models.userlevel.first_weights` makes them.
-
-    Returns
-    -------
-    keras.Model
-        Takes int32 lists padded with -1, (B, length), or float32 rows of ones, (B, n_items).
-        Returns logits, (B, n_items).
+    It takes int32 lists padded with -1, (B, length), or float32 rows of ones, (B, n_items), and
+    returns logits, (B, n_items).
     """
     keras = import_keras()
     ops = keras.ops
@@ -80,27 +72,10 @@ def _mxnet_scores(
 def symbol_chances(weights: Weights, padded: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Return the chance of every item from an MXNet symbol that ends in a logistic output.
 
-    Parameters
-    ----------
-    weights : dict
-        As `helpers.models.userlevel.first_weights` makes them.
-    padded : array-like of int, (n_users, length)
-
-    Returns
-    -------
-    numpy.ndarray of float32, (n_users, n_items)
-
-    Raises
-    ------
-    TypeError, ValueError, IndexError
-        As `helpers.models.userlevel.check_padded`, and for an empty batch.
+    The result is (n_users, n_items); ``padded`` is checked by `check_padded`.
     """
     mx = import_mxnet()
     lists = check_padded(padded, len(weights["item_in"]))
-    if 0 in lists.shape:
-        raise ValueError(
-            f"padded histories of shape {lists.shape}: MXNet cannot bind an empty batch"
-        )
     given = {"padded": lists, **weights}
     variables = {name: mx.sym.Variable(name) for name in given}
     scores = _mxnet_scores(mx.sym, **variables, shape=weights["item_in"].shape)
@@ -113,10 +88,7 @@ def symbol_chances(weights: Weights, padded: npt.ArrayLike) -> npt.NDArray[np.fl
 def user_level_block(weights: Weights) -> Any:
     """Return the network as an MXNet Gluon block with these weights.
 
-    Returns
-    -------
-    mxnet.gluon.HybridBlock
-        Takes padded lists, (B, length) float32; returns logits, (B, n_items).
+    It takes padded lists, (B, length) float32, and returns logits, (B, n_items).
     """
     mx = import_mxnet()
 

@@ -17,8 +17,7 @@ import numpy as np
 
 from helpers import data, metrics
 from helpers.models import EASE, Popularity
-from helpers.models.userlevel import UserLevel, first_weights, forward, pad_histories
-from helpers.models.vae import MultVAE
+from helpers.models.userlevel import MultVAE, UserLevel, first_weights, forward, pad_histories
 
 DECAYS = (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0)
 CHOSEN: dict[str, dict[str, Any]] = {

@@ -78,9 +78,8 @@ class ContentModel(Recommender):
 
     def fit(self, train: Interactions) -> ContentModel:
         """Remember who took what; return this object."""
-        if self.features.shape[0] != train.n_items:
-            given = f"features have {self.features.shape[0]} rows"
-            raise ValueError(f"{given}; expected {train.n_items}, one per item")
+        if (n := self.features.shape[0]) != train.n_items:
+            raise ValueError(f"features have {n} rows; expected {train.n_items}, one per item")
         self._learn_from(train)
         self._taken = binary_matrix(train)
         return self

@@ -12,8 +12,7 @@ uint8, (n, h, w, 3)       a picture                     two convolutions, Flatte
 
 The layers' outputs are added, rectified, mapped to ``factors`` numbers and divided by their length.
 
-Sources: Huang et al. 2013, "Learning Deep Structured Semantic Models for Web Search" (the name);
-Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations".
+Sources: Huang et al. 2013 (DSSM) and Yi et al. 2019 (batch softmax), see chapter 08.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ Parts = Mapping[str, Any]  # by name: an array or csr matrix with one row per it
 
 
 def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike) -> tuple[Any, Any, Any]:
-    """Return the cosine loss of each pair of rows, and the gradients of its sum for both sides.
+    """Return the cosine loss of each pair of rows, and the gradients of its sum for ``a`` and ``b``.
 
     Parameters
     ----------
@@ -218,10 +217,7 @@ class TwoTowers(Recommender):
         Weight of sparse bags when an item is scored: training trusts titles that it has met more
         than a new title deserves.
 
-    Attributes
-    ----------
-    history : list of float
-        Mean loss of each epoch.
+    `fit` sets ``history``, the mean loss of each epoch.
     """
 
     factors: int = 32
@@ -241,9 +237,8 @@ class TwoTowers(Recommender):
         ``parts`` describe every item, also those that nobody took: one row per item.
         """
         for name, part in parts.items():
-            if part.shape[0] != train.n_items:
-                wanted = f"expected {train.n_items}, one per item"
-                raise ValueError(f"part {name!r} has {part.shape[0]} rows; {wanted}")
+            if (n := part.shape[0]) != train.n_items:
+                raise ValueError(f"part {name!r} has {n} rows; expected {train.n_items}")
         gates.import_keras().utils.set_random_seed(self.seed)
         self.items = item_tower(parts, self.factors, self.hidden, self.regularization)
         self.parts, self._counts = dict(parts), train.user_counts()

@@ -126,7 +126,9 @@ class TitleSearch:
 
     def by_letters(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
         """Return the n best matching titles, best first; fewer if fewer match at all."""
-        return _positive(self._matches(query), n)
+        found = self._matches(query)
+        best = _best(found, n)
+        return best[found[best] > 0]
 
     def by_taste(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
         """Return the n items nearest to the query's place, without its best matches.
@@ -140,7 +142,7 @@ class TitleSearch:
         weight = np.exp(self._SHARP * (found[near] - found.max()))
         place = weight @ self.vectors[near]
         place = np.float32(place / max(float(np.linalg.norm(place)), 1e-12))
-        named = _positive(found, n)
+        named = self.by_letters(query, n)
         around = _best(self.vectors @ place, n + len(named))
         return around[~np.isin(around, named)][:n]
 
@@ -153,11 +155,6 @@ class TitleSearch:
         share = np.bincount(held.indices, minlength=len(self.vectors)) / bag.nnz
         found = np.where(share >= self._LEAST, 0.8 * share + 0.2 * (held @ bag.data), 0)
         return found.astype(np.float32)
-
-
-def _positive(scores: npt.NDArray[Any], n: int) -> npt.NDArray[np.int64]:
-    best = _best(scores, n)
-    return best[scores[best] > 0]
 
 
 def _best(scores: npt.NDArray[Any], n: int) -> npt.NDArray[np.int64]:

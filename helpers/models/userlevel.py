@@ -43,9 +43,7 @@ def event_sequences(data: Interactions) -> list[npt.NDArray[np.int32]]:
     return np.split(items, np.cumsum(data.user_counts())[:-1])
 
 
-def pad_histories(
-    histories: Sequence[npt.ArrayLike], width: int | None = None
-) -> npt.NDArray[np.int32]:
+def pad_histories(histories: Sequence[Any], width: int | None = None) -> npt.NDArray[np.int32]:
     """Return lists of item indices as one table, padded with -1 at the end.
 
     ``width`` is that of the longest history by default; of a longer one the latest items stay.
@@ -92,18 +90,14 @@ def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((ones, table[real], starts), shape=(len(table), n_items))
 
 
-def _hide_items(
-    taken: sparse.csr_matrix, share: float, generator: np.random.Generator
-) -> sparse.csr_matrix:
+def _hide_items(taken: sparse.csr_matrix, share: float, generator: Any) -> sparse.csr_matrix:
     """Return histories with a random share of items set to 0, the others scaled up to keep sums."""
     shown = generator.random(taken.nnz, dtype=np.float32) >= share
     values = (shown / np.float32(1 - share)).astype(np.float32)
     return sparse.csr_matrix((values, taken.indices, taken.indptr), shape=taken.shape)
 
 
-def first_weights(
-    n_items: int, hidden: int, counts: npt.ArrayLike, n_users: int, seed: int
-) -> Weights:
+def first_weights(n_items: int, hidden: int, counts: Any, n_users: int, seed: int) -> Weights:
     """Return weights to start training from: small tables, and biases that know popularity.
 
     ``counts`` says how many of the ``n_users`` took each item. Returns float32 arrays: ``item_in``
@@ -247,7 +241,7 @@ class HistoryModel(Recommender):
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
         for field in fields(self):  # their types are strings: annotations are not evaluated
-            value, least = getattr(self, field.name), {"int": 1, "float": 0}.get(field.type)
+            value, least = getattr(self, field.name), {"int": 1, "float": 0}.get(str(field.type))
             if least is not None and field.name != "seed" and not value >= least:
                 raise ValueError(f"{field.name}={value}: expected at least {least}")
         if self.learning_rate == 0 or self.dropout >= 1:
@@ -277,9 +271,7 @@ class HistoryModel(Recommender):
         rows = self._users(users)
         return self.score_histories(self._taken[rows])
 
-    def _minimize(
-        self, loss: Callable[..., Any], start: Weights, users: Users, extra: Extra
-    ) -> None:
+    def _minimize(self, loss: Any, start: Weights, users: Users, extra: Extra) -> None:
         """Fill `weights` and `history` by Adam over batches of users, in a new order every epoch.
 
         ``loss`` takes the variables, the batch's rows of ones, the same with some items hidden, and
@@ -381,8 +373,7 @@ class MultVAE(HistoryModel):
     scores a draw from that distribution, and adds its divergence from the standard normal one times
     ``strength``, which grows from 0 over the first half. Scoring uses the mean.
 
-    Source: Liang et al. 2018, "Variational autoencoders for collaborative filtering". Its networks
-    are 600 and 200 wide, for data sets a thousand times as large.
+    Source: Liang et al. 2018, "Variational autoencoders for collaborative filtering".
     """
 
     latent: int = 32
@@ -394,7 +385,7 @@ class MultVAE(HistoryModel):
         generator = np.random.default_rng([self.seed, 3])
 
         def drawn(scale: float, *shape: int) -> npt.NDArray[np.float32]:
-            return np.float32(generator.normal(0, scale, shape))
+            return generator.normal(0, scale, shape).astype(np.float32)
 
         narrow = np.sqrt(self.hidden)
         start["to_mean"] = drawn(1.0 / narrow, self.hidden, self.latent)
@@ -412,7 +403,7 @@ class MultVAE(HistoryModel):
 
         steps = -(-len(users) // self.batch_size) * self.epochs
         ramp = np.minimum(1, 2 * np.arange(1, steps + 1, dtype=np.float32) / steps)
-        strengths = iter(np.float32(self.strength * ramp))
+        strengths = iter((self.strength * ramp).astype(np.float32))
         self._minimize(loss, start, users, lambda _users, _rows: next(strengths))
 
     def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
@@ -423,10 +414,7 @@ class MultVAE(HistoryModel):
 
 
 def kl_to_standard_normal(mean: Any, log_variance: Any) -> Any:
-    """Return the Kullback-Leibler divergence from the standard normal distribution, (n,), in nats.
-
-    Both arguments are (n, latent), one independent coordinate per column.
-    """
+    """Return the divergence of each row's normal distribution from the standard one, in nats."""
     import tensorflow as tf
 
     return 0.5 * tf.reduce_sum(tf.exp(log_variance) + tf.square(mean) - 1.0 - log_variance, axis=1)

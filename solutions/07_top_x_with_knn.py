@@ -52,7 +52,6 @@ from helpers.interactive import explore
 from helpers.knn import Seen, VectorIndex, recall_at_k
 from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
 from helpers.metrics.agreement import contradictions
-from helpers.models import content
 from helpers.models.baselines import Popularity
 from helpers.models.fm import TUNED
 from helpers.models.fm_features import one_hot, rating_rows
@@ -422,7 +421,7 @@ q5.check(item_vectors)
 
 # %%
 item_vectors = q5.use(item_vectors)
-genres, names = content.genre_rows(ratings.items).toarray(), content.genre_names(ratings.items)
+genres, names = metrics.genre_matrix(ratings)
 rng, n = np.random.default_rng(0), len(names) + 3  # three features of users, then the genres
 factors, weights = rng.normal(size=(n, 8)), rng.normal(size=n)
 described = np.pad(genres, ((0, 0), (3, 0)))

@@ -41,7 +41,7 @@ Parts = Mapping[str, Any]  # by name: an array or csr matrix with one row per it
 
 
 def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike) -> tuple[Any, Any, Any]:
-    """Return the cosine loss of each pair of rows, and the gradients of its sum for ``a`` and ``b``.
+    """Return the cosine loss of each pair of rows, and its gradients for ``a`` and ``b``.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class _PartReader:
         return given
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class TwoTowers(Recommender):
     """Two towers, one over users and one over parts of items, trained with a batch softmax.
 

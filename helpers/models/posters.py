@@ -53,8 +53,7 @@ def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
     found = Posters(np.stack([_draw(*row) for row in rows]), np.ones(len(items), bool), [])
     given = folder if folder is not None else os.environ.get("POSTERS_DIR", "").strip()
     if given and not Path(given).is_dir():
-        reason = "there is no such folder; all posters are drawn"
-        found.notes.append(f"poster folder {given}: {reason}")
+        found.notes.append(f"poster folder {given}: there is no such folder; all posters are drawn")
     row_of = {str(item_id): row for row, item_id in enumerate(items["item_id"])}
     for file in sorted(Path(given).glob("*")) if given else []:
         if file.suffix.lower() not in (".png", ".jpg", ".jpeg"):

@@ -69,7 +69,7 @@ def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.int32]:
     if table.size and not np.issubdtype(table.dtype, np.integer):
         raise TypeError(f"padded histories hold {table.dtype}, expected whole item indices")
     wrong = np.argwhere((table < PADDING) | (table >= n_items))
-    if len(wrong):  # frameworks would clip such an index or read another row
+    if len(wrong):  # frameworks would clip the index or read another row
         row, column = wrong[0]
         raise IndexError(
             f"history {row} holds {table[row, column]}, "
@@ -79,10 +79,7 @@ def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.int32]:
 
 
 def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
-    """Return padded lists as a sparse matrix of ones, (n_users, n_items) float32.
-
-    An item that occurs twice in a row counts twice, as it does in an embedding sum.
-    """
+    """Return padded lists as sparse rows of ones, (n_users, n_items); a repeated item adds up."""
     table = check_padded(padded, n_items)
     real = table != PADDING
     starts = np.concatenate([[0], np.cumsum(real.sum(axis=1))])

@@ -1,8 +1,7 @@
 """The user-level network in Keras, and in MXNet as a symbol and as a Gluon block.
 
-MXNet may be missing, so it is imported inside the functions; ask `helpers.gates.mxnet` first. Its
-Embedding reads the first row for -1, and the last row for an index that is too large, without an
-error: the lists are masked here, and checked by `check_padded` before.
+MXNet may be missing: ask `helpers.gates.mxnet` first. Its Embedding reads the first row for -1, and
+the last row for an index that is too large, without an error; so lists are checked and masked here.
 """
 
 from __future__ import annotations

@@ -10,17 +10,7 @@ from helpers import gates, planted
 from helpers.models import userlevel
 from helpers.models import userlevel_frameworks as frameworks
 from helpers.models.base import NotFittedError
-from helpers.models.userlevel import (
-    MultVAE,
-    UserLevel,
-    check_padded,
-    event_sequences,
-    first_weights,
-    forward,
-    kl_to_standard_normal,
-    multi_hot,
-    pad_histories,
-)
+from helpers.models.userlevel import MultVAE, UserLevel, forward, multi_hot, pad_histories
 
 N, WIDTH = 7, 4
 LISTS = [[3, 1, 5], [6], [], [0, 1, 2, 3, 4, 5, 6]]
@@ -29,7 +19,7 @@ LISTS = [[3, 1, 5], [6], [], [0, 1, 2, 3, 4, 5, 6]]
 @pytest.fixture
 def weights():
     generator = np.random.default_rng(0)
-    start = first_weights(N, WIDTH, np.arange(N), 10, seed=0)
+    start = userlevel.first_weights(N, WIDTH, np.arange(N), 10, seed=0)
     return {k: (v + generator.normal(0, 0.5, v.shape)).astype(np.float32) for k, v in start.items()}
 
 
@@ -55,9 +45,9 @@ def test_what_is_no_history_is_named(weights):
         with pytest.raises(ValueError, match="history 1 holds"):
             pad_histories([[1], wrong])
     with pytest.raises(ValueError, match=r"shape \(3,\)"):
-        check_padded([1, 2, 3], N)
+        userlevel.check_padded([1, 2, 3], N)
     with pytest.raises(TypeError, match="float64"):
-        check_padded([[0.5]], N)
+        userlevel.check_padded([[0.5]], N)
     for wrong in (7, -2):
         with pytest.raises(IndexError, match=rf"history 1 holds {wrong}.*0\.\.6"):
             forward(weights, [[0, 1], [2, wrong]])
@@ -70,7 +60,7 @@ def test_what_is_no_history_is_named(weights):
 def test_event_sequences_are_in_order_and_empty_for_a_user_without_a_row():
     all_of_it = planted.interactions([0, 0, 0, 1, 2], [2, 0, 1, 1, 0], [4.0] * 5)
     frame = all_of_it.frame.assign(timestamp=[30, 10, 20, 5, 7])
-    found = event_sequences(all_of_it.replace(frame[frame["user"] != 1]))
+    found = userlevel.event_sequences(all_of_it.replace(frame[frame["user"] != 1]))
     assert [list(s) for s in found] == [[0, 1, 2], [], [0]]
 
 
@@ -133,7 +123,9 @@ def test_losses_and_the_divergence_by_hand():
     np.testing.assert_allclose(tape.gradient(loss, logits), chances - taken, atol=1e-6)
     pairs = userlevel._pairwise(logits, [0, 0], [0, 1], [2, 2])
     assert float(pairs) == pytest.approx(np.log(6) + np.log(7 / 2), abs=1e-5)
-    found = kl_to_standard_normal([[0.0, 0.0], [2.0, 0.0]], [[0.0, 0.0], [0.0, np.log(2)]])
+    found = userlevel.kl_to_standard_normal(
+        [[0.0, 0.0], [2.0, 0.0]], [[0.0, 0.0], [0.0, np.log(2)]]
+    )
     np.testing.assert_allclose(found, [0, 2 + (2 - 1 - np.log(2)) / 2], atol=1e-6)
 
 

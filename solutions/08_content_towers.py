@@ -48,10 +48,16 @@ from scipy.sparse.linalg import lsqr
 from helpers import data, gates, ledger, metrics, plots
 from helpers.exercises import exercise, progress
 from helpers.interactive import answer, explore, show
-from helpers.models import content, dssm, dssm_keras, posters
+from helpers.models import content, dssm, posters
 from helpers.models.mf import MatrixFactorization
-from helpers.models.search import TitleSearch
-from helpers.models.text import bucket, hashed_trigrams, letter_trigrams, word_indices
+from helpers.models.text import (
+    TitleSearch,
+    bucket,
+    hashed_trigrams,
+    letter_trigrams,
+    unit_rows,
+    word_indices,
+)
 
 plots.style()
 
@@ -215,7 +221,7 @@ show(fig, alt="Six small posters drawn by the course: a background and signs by 
 # %%
 three = {"words": word_indices(titles, length=6), "poster": wall.pictures}
 three["genres"] = content.genre_rows(ratings.items).toarray()
-layers = [layer for layer in dssm_keras.item_tower(three).layers if layer.count_params()]
+layers = [layer for layer in dssm.item_tower(three).layers if layer.count_params()]
 pd.DataFrame([(x.name, type(x).__name__, f"{x.count_params():,}") for x in layers], columns=["name", "layer", "numbers"])
 
 
@@ -308,8 +314,8 @@ pairs = np.random.default_rng(1)
 table, weight = pairs.normal(size=(3, 4)), pairs.normal(size=(4, 5))
 users, bag, label = np.array([0, 1, 2, 0, 1, 2]), pairs.random((6, 5)), np.array([1, 1, 1, 0, 0, 0])
 a, b = table[users], bag @ weight.T
-found = {"NumPy": (dssm.cosine_loss(a, b, label), dssm.cosine_slopes(a, b, label)[0])}
-found["Keras"] = dssm_keras.cosine_slopes(a, b, label)[:2]
+found = {"NumPy": dssm.cosine_loss(a, b, label)[:2]}
+found["Keras"] = dssm.keras_cosine_loss(a, b, label)[:2]
 
 # %%
 if gates.mxnet.ready("The talk's layer"):
@@ -416,7 +422,7 @@ print(f"without their history, the only score: {np.unique(nothing)}; films witho
 # %%
 results = {"random": [judge(np.zeros((ratings.n_users, len(c)), np.float32), s) for s, c in enumerate(strangers)]}
 mixture = content.join([(0.65, title_words), (0.35, genres)])
-year = content.unit_rows(content.year_rows(ratings.items))
+year = unit_rows(content.year_rows(ratings.items))
 dated = content.join([(0.81, title_words), (0.09, genres), (0.10, year)])
 knn = {"k-NN, title words": (title_words, 5), "k-NN, words and genres": (mixture, 5), "k-NN, words, genres, year": (dated, 100)}
 everywhere = np.full((ratings.n_items, 1), 30.0)  # an intercept so large that the penalty hardly feels its weight

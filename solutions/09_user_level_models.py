@@ -48,14 +48,15 @@ from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import EASE, Popularity
 from helpers.models.userlevel import (
+    MultVAE,
+    UserLevel,
     event_sequences,
     first_weights,
     forward,
+    kl_to_standard_normal,
     multi_hot,
     pad_histories,
 )
-from helpers.models.userlevel_training import UserLevel
-from helpers.models.vae import MultVAE, kl_to_standard_normal
 
 plots.style()
 
@@ -249,23 +250,20 @@ off = np.linalg.norm(forgotten - product, axis=1) > np.linalg.norm(product, axis
 print(f"without the mask, the error is longer than the sum itself for {off.mean():.0%} of the users")
 
 # %%
-from helpers.models.userlevel_keras import keras_user_level
+from helpers.models import userlevel_frameworks as frameworks
 
 expected = forward(weights, multi_hot(padded, ratings.n_items))  # NumPy, from sparse rows
 rows = multi_hot(padded, ratings.n_items).toarray()
+in_keras = frameworks.keras_user_level(weights)
 forms = {
     "NumPy, padded lists": forward(weights, padded),
-    "Keras, padded lists": keras_user_level(weights)(padded),
-    "Keras, dense rows": keras_user_level(weights, form="multi-hot")(rows),
+    "Keras, padded lists": in_keras(padded),
+    "Keras, dense rows": in_keras(rows),
 }
 if gates.mxnet.ready("The network in MXNet"):
-    from helpers.models import userlevel_mxnet as in_mxnet
-
-    symbol = in_mxnet.user_level_net(ratings.n_items, n_hidden)
-    chances = in_mxnet.symbol_chances(symbol, weights, padded)
+    chances = frameworks.symbol_chances(weights, padded)
     forms["MXNet symbol"] = np.log(chances / (1 - chances))  # it ends in a logistic output
-    block = in_mxnet.user_level_block(ratings.n_items, n_hidden)
-    in_mxnet.copy_to_block(weights, block)
+    block = frameworks.user_level_block(weights)
     forms["MXNet Gluon block"] = block(mx.nd.array(padded)).asnumpy()
 for name, found in forms.items():
     print(f"{name:20} equal: {np.allclose(found, expected, atol=1e-3)}")
@@ -435,7 +433,7 @@ exercise("09.q3").ask(choice)
 # %% tags=["nbval-ignore-output"]
 clicks = split.train.item_counts()
 for name, corrected in (("net, sampled", True), ("net, sampled, uncorrected", False)):
-    models[name] = UserLevel("sampled", epochs=10, corrected=corrected).fit(split.train)
+    models[name] = UserLevel("sampled", epochs=10, correct=corrected).fit(split.train)
     results[name] = judge(models[name])
 for name in ("net, multinomial", "net, sampled", "net, sampled, uncorrected"):
     top = metrics.top_k(models[name].scores(np.arange(ratings.n_users)), seen=split.train)

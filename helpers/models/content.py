@@ -1,4 +1,4 @@
-"""What is known of an item before anyone has taken it: rows of features, and two baselines over them."""
+"""Content features of items (genres, year, title words), and two baselines that score by them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from helpers.models.base import NotFittedError, binary_matrix, check_indices
-from helpers.models.text import hashed_trigrams, unit_rows, words
+from helpers.models.base import Recommender, binary_matrix, check_indices
+from helpers.models.text import count_rows, unit_rows, words
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
 #: Knots of the year's basis: a film of 1993 is half "1992" and half "1994".
-KNOTS = np.array([1915, 1930, 1940, 1950, 1960, 1970, 1975, 1980, 1985, *range(1988, 2018, 2)])
+_KNOTS = np.array([1915, 1930, 1940, 1950, 1960, 1970, 1975, 1980, 1985, *range(1988, 2018, 2)])
 
 
 def genre_names(items: pd.DataFrame) -> list[str]:
@@ -26,161 +26,102 @@ def genre_names(items: pd.DataFrame) -> list[str]:
 
 
 def genre_rows(items: pd.DataFrame, names: Sequence[str] | None = None) -> sparse.csr_matrix:
-    """Return unit rows of genres, (n_items, len(names)); a film without a genre has a row of zeros.
+    """Return each item's genres as a row of length 1, (n_items, len(names)); zeros for no genre.
 
-    Parameters
-    ----------
-    items : pandas.DataFrame
-        With a column ``genres`` of tuples.
-    names : sequence of str, optional
-        The columns, `genre_names` by default; a genre that is not among them is left out.
+    The columns ``names`` are `genre_names` by default; other genres are left out.
     """
-    names = genre_names(items) if names is None else names
-    column = {name: c for c, name in enumerate(names)}
-    cells = [
-        (r, column[g]) for r, genres in enumerate(items["genres"]) for g in genres if g in column
-    ]
-    row, col = np.array(cells, dtype=np.int64).reshape(-1, 2).T
-    ones = np.ones(len(row), np.float32)
-    return unit_rows(sparse.csr_matrix((ones, (row, col)), shape=(len(items), len(names))))
+    return unit_rows(count_rows(items["genres"], genre_names(items) if names is None else names))
 
 
 def year_rows(items: pd.DataFrame) -> sparse.csr_matrix:
-    """Spread each year over the two knots beside it, (n_items, len(KNOTS)); an unknown year is zeros.
+    """Return each year spread over the two knots beside it, (n_items, n_knots); zeros if unknown.
 
-    Neighboring years then share weights, and a year that training never saw still has some.
+    Neighboring years then share weights, also years that training never saw.
     """
     years = pd.to_numeric(items["year"]).to_numpy(dtype=np.float64, na_value=np.nan)
-    known = np.clip(np.nan_to_num(years, nan=KNOTS[0]), KNOTS[0], KNOTS[-1])
-    basis = np.column_stack([np.interp(known, KNOTS, row) for row in np.eye(len(KNOTS))])
+    known = np.clip(np.nan_to_num(years, nan=_KNOTS[0]), _KNOTS[0], _KNOTS[-1])
+    basis = np.column_stack([np.interp(known, _KNOTS, row) for row in np.eye(len(_KNOTS))])
     basis[np.isnan(years)] = 0
     return sparse.csr_matrix(basis, dtype=np.float32)
 
 
 def word_rows(titles: Sequence[Any]) -> sparse.csr_matrix:
-    """Return unit rows of title words, (n_titles, n_words), each weighted by log(titles / titles with it)."""
+    """Return title words as rows of length 1, weighted by log(titles / titles with the word)."""
     found = [sorted(set(words(title))) for title in titles]
-    column = {word: c for c, word in enumerate(sorted({w for f in found for w in f}))}
-    row = np.repeat(np.arange(len(found)), [len(f) for f in found])
-    col = np.array([column[w] for f in found for w in f], dtype=np.int64)
-    ones = np.ones(len(row), np.float32)
-    table = sparse.csr_matrix((ones, (row, col)), shape=(len(found), len(column)))
-    rare = np.log(len(found) / np.maximum(np.bincount(col, minlength=len(column)), 1))
+    table = count_rows(found, sorted({word for some in found for word in some}))
+    rare = np.log(len(found) / np.maximum(table.getnnz(axis=0), 1))
     return unit_rows(table @ sparse.diags(rare.astype(np.float32)))
 
 
-def item_features(
-    items: pd.DataFrame, parts: Sequence[str] = ("genres", "year", "title"), n_buckets: int = 4096
-) -> sparse.csr_matrix:
-    """Put the parts of an item side by side: one sparse row an item.
+def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
+    """Return weighted unit rows side by side, so that cosines add up.
 
-    Parameters
-    ----------
-    items : pandas.DataFrame
-        With the columns ``genres``, ``year`` and ``title`` that `parts` asks for.
-    parts : sequence of str
-        Of ``"genres"``, ``"year"``, ``"title"``; a part that is left out has no columns.
-    n_buckets : int
-        Columns of the title's trigrams.
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix of float32, (n_items, n_features)
-        Nothing in it depends on who took the item.
+    ``parts`` holds pairs of a weight of 0 or more and rows; the weights are scaled to sum to 1.
     """
-    makers = {
-        "genres": lambda: genre_rows(items),
-        "year": lambda: year_rows(items),
-        "title": lambda: hashed_trigrams(items["title"].tolist(), n_buckets),
-    }
-    unknown = [part for part in parts if part not in makers]
-    if unknown or not parts:
-        raise ValueError(f"parts={list(parts)}: expected one or more of {', '.join(makers)}")
-    return sparse.hstack([makers[part]() for part in parts], format="csr", dtype=np.float32)
+    total = sum(weight for weight, _ in parts)
+    if not parts or min(weight for weight, _ in parts) < 0 or not total > 0:
+        raise ValueError(f"weights {[w for w, _ in parts]}: expected 0 or more, and not all 0")
+    scaled = [rows * np.float32(np.sqrt(weight / total)) for weight, rows in parts]
+    return sparse.hstack(scaled, format="csr", dtype=np.float32)
 
 
-class GenreAffinity:
-    """Score an item by the genres it shares with what the user took.
+class ContentModel(Recommender):
+    """Base class of the baselines over content: ``fit`` remembers who took what.
 
-    Parameters
-    ----------
-    genres : sparse matrix, (n_items, n_genres)
-        From `genre_rows`: its unit rows make the score the user's mean cosine.
+    ``features`` are sparse rows of length 1, one per item: an inner product is a cosine.
     """
 
-    def __init__(self, genres: sparse.csr_matrix) -> None:
-        self.genres = genres
+    def __init__(self, features: sparse.csr_matrix) -> None:
+        if not np.isfinite(features.data).all():
+            raise ValueError("features: found NaN or infinity, expected finite numbers")
+        self.features = features
 
-    def fit(self, train: Interactions) -> GenreAffinity:
-        """Average the genres of each user's items; a user without any has zeros."""
-        taken = binary_matrix(train)
-        many = np.maximum(np.asarray(taken.sum(axis=1)), 1)
-        self.profile = np.asarray((taken @ self.genres).toarray() / many, dtype=np.float32)
+    def fit(self, train: Interactions) -> ContentModel:
+        """Remember who took what; return this object."""
+        if (n := self.features.shape[0]) != train.n_items:
+            raise ValueError(f"features have {n} rows; expected {train.n_items}, one per item")
+        self._learn_from(train)
+        self._taken = binary_matrix(train)
         return self
+
+
+class GenreAffinity(ContentModel):
+    """Score an item by its mean cosine with what the user took, 0 for a user without history."""
 
     def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return the score of every item for some users, (len(users), n_items)."""
-        if not hasattr(self, "profile"):
-            raise NotFittedError("GenreAffinity: call fit(train) before scores")
-        rows = self.profile[check_indices(np.asarray(users), len(self.profile), "users")]
-        return np.asarray((self.genres @ rows.T).T, dtype=np.float32)
+        chosen = self._users(users)
+        taken = self._taken[chosen]
+        many = np.maximum(np.asarray(taken.sum(axis=1)), 1)
+        profile = np.asarray((taken @ self.features).toarray() / many, dtype=np.float32)
+        return np.asarray((self.features @ profile.T).T, dtype=np.float32)
 
 
-class ContentKNN:
-    """Score an item by how alike it is to what the user took: the k items of training most like it vote.
+class ContentKNN(ContentModel):
+    """Score an item by the items of training most like it, if the user took them.
 
-    Parameters
-    ----------
-    features : sparse matrix, (n_items, n_features)
-        Unit rows, so that an inner product is a cosine.
-    neighbors : int
-        Items of training that vote for each item.
-    seed : int
-        Of the order among equal cosines. Hundreds of films share their genres; by item index, the oldest of
-        the catalog, which are its best known, would always be chosen.
+    ``neighbors`` items vote for each item, each with its cosine. Equal cosines are drawn from: by
+    item index, the oldest and best known films would always vote.
     """
 
-    def __init__(self, features: sparse.csr_matrix, neighbors: int = 5, seed: int = 0) -> None:
+    def __init__(self, features: sparse.csr_matrix, neighbors: int = 5) -> None:
+        super().__init__(features)
         if neighbors < 1:
             raise ValueError(f"neighbors={neighbors}: expected at least 1")
-        self.features, self.neighbors, self.seed = features, neighbors, seed
-
-    def fit(self, train: Interactions) -> ContentKNN:
-        """Remember who took what, and which items training holds."""
-        self.taken = binary_matrix(train)
-        self.warm = np.random.default_rng(self.seed).permutation(
-            np.flatnonzero(train.item_counts())
-        )
-        return self
+        self.neighbors = neighbors
 
     def scores(
         self, users: npt.ArrayLike, items: npt.ArrayLike | None = None
     ) -> npt.NDArray[np.float32]:
-        """Return the score of some items, by default of all, for some users: (len(users), len(items)).
-
-        A vote is the cosine itself.
-        """
-        if not hasattr(self, "taken"):
-            raise NotFittedError("ContentKNN: call fit(train) before scores")
-        rows = self.features
+        """Return the score of some items, by default of all: (len(users), len(items))."""
+        chosen, rows = self._users(users), self.features
         if items is not None:
-            rows = rows[check_indices(np.asarray(items), rows.shape[0], "items")]
-        keep = min(self.neighbors, len(self.warm))
-        alike = np.asarray((rows @ self.features[self.warm].T).toarray(), dtype=np.float32)
+            rows = rows[check_indices(items, self.n_items, "items")]
+        warm = np.flatnonzero(self._taken.getnnz(axis=0))
+        warm = np.random.default_rng(0).permutation(warm)
+        keep = min(self.neighbors, len(warm))
+        alike = np.asarray((rows @ self.features[warm].T).toarray(), dtype=np.float32)
         best = np.argpartition(-alike, keep - 1, axis=1)[:, :keep]
         votes = np.zeros_like(alike)
         np.put_along_axis(votes, best, np.take_along_axis(alike, best, axis=1), axis=1)
-        chosen = check_indices(np.asarray(users), self.taken.shape[0], "users")
-        return np.asarray(self.taken[chosen][:, self.warm] @ votes.T, dtype=np.float32)
-
-
-def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
-    """Put unit rows side by side so that cosines add up with these weights, scaled to sum to 1."""
-    total = sum(weight for weight, _ in parts)
-    if not parts or min(weight for weight, _ in parts) < 0 or not total > 0:
-        raise ValueError(f"weights {[w for w, _ in parts]}: expected 0 or more, and not all 0")
-    return sparse.hstack(
-        [rows * np.float32(np.sqrt(weight / total)) for weight, rows in parts],
-        format="csr",
-        dtype=np.float32,
-    )
+        return np.asarray(self._taken[chosen][:, warm] @ votes.T, dtype=np.float32)

@@ -1,282 +1,319 @@
-"""Two towers that meet in one space (DSSM): the cosine loss by hand, and the model that ranks by it."""
+"""Two towers in one space (DSSM): users and what items are made of, trained on their cosine.
+
+Each *part* of an item comes as one array. Its kind decides the layer that reads it:
+
+========================  ============================  ================================
+array                     part                          layer
+========================  ============================  ================================
+float or csr, (n, d)      a bag: genres, trigrams, …    Dense
+int, (n, length)          words in order, 0 is padding  Embedding, LSTM
+uint8, (n, h, w, 3)       a picture                     two convolutions, Flatten, Dense
+========================  ============================  ================================
+
+The layers' outputs are added, rectified, mapped to ``factors`` numbers and divided by their length.
+
+Sources: Huang et al. 2013 (DSSM) and Yi et al. 2019 (batch softmax), see chapter 08.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import NotFittedError, binary_matrix, check_indices
-from helpers.models.dssm_keras import item_tower, log_sum_exp, user_tower
-from helpers.models.dssm_parts import PartReader, Parts
+from helpers import gates
+from helpers.models.base import Recommender, check_indices
 from helpers.models.training import adam_step, freed_afterwards, one_ahead
 from helpers.sampling import NegativeSampler
 
 if TYPE_CHECKING:
+    import keras
+
     from helpers.data import Interactions
 
+Parts = Mapping[str, Any]  # by name: an array or csr matrix with one row per item
 
-def cosine_loss(
-    a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike = 1.0
-) -> npt.NDArray[np.float64]:
-    """Return the cosine loss of each pair of rows.
+
+def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike) -> tuple[Any, Any, Any]:
+    """Return the cosine loss of each pair of rows, and its gradients for ``a`` and ``b``.
 
     Parameters
     ----------
-    a, b : array-like
-        (n, k) or (k,). A row of zeros has no direction: its cosine counts as 0.
-    label : array-like
-        (n,) or a number. 1 for a pair that belongs together: the loss is 1 - cosine, which is 0 for one
-        direction, 1 for a right angle, 2 for opposites. 0 for a pair that does not: max(0, cosine).
-
-    Returns
-    -------
-    numpy.ndarray of float64, (n,) or ()
+    a, b : array-like, (n, factors)
+        A row of zeros has no direction: its cosine counts as 0, and its gradient is 0.
+    label : array-like, (n,)
+        1 for a pair that belongs together (the loss is 1 - cosine), else 0 (max(0, cosine)).
     """
-    cosine, mark = _cosine(*_pair(a, b))[0], np.asarray(label, dtype=np.float64)
-    return np.asarray(mark * (1 - cosine) + (1 - mark) * np.maximum(cosine, 0))
-
-
-def cosine_slopes(
-    a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike = 1.0
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the slopes of `cosine_loss` for ``a`` and ``b``, each of their shape.
-
-    With label 1 the slope for ``a`` is ``(cosine · a / ‖a‖ - b / ‖b‖) / ‖a‖``: it stands at a right angle to
-    ``a``, so a step turns a vector and does not pull at its length. A row of zeros has slope 0.
-    """
-    left, right = _pair(a, b)
-    cosine, length_a, length_b = (x[..., None] for x in _cosine(left, right))
-    unit_a, unit_b = left / length_a, right / length_b
-    mark = np.broadcast_to(np.asarray(label, dtype=np.float64), left.shape[:-1])[..., None]
-    push = (1 - mark) * (cosine > 0) - mark  # the loss's slope for the cosine
-    push = push * (((left**2).sum(-1) > 0) & ((right**2).sum(-1) > 0))[..., None]
-    return push * (unit_b - cosine * unit_a) / length_a, push * (
-        unit_a - cosine * unit_b
-    ) / length_b
-
-
-def _pair(
-    a: npt.ArrayLike, b: npt.ArrayLike
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if left.shape != right.shape or left.ndim not in (1, 2):
-        raise ValueError(
-            f"a has shape {left.shape} and b {right.shape}; expected the same (n, k) or (k,)"
-        )
-    return left, right
-
-
-def _cosine(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> tuple[Any, Any, Any]:
-    """Cosine and both lengths, a length of 0 replaced by 1."""
-    lengths = [np.sqrt((x**2).sum(axis=-1)) for x in (a, b)]
+    if left.shape != right.shape or left.ndim != 2:
+        raise ValueError(f"a has shape {left.shape}, b {right.shape}; expected (n, factors) twice")
+    lengths = [np.sqrt((x**2).sum(axis=1, keepdims=True)) for x in (left, right)]
+    alive = (lengths[0] > 0) & (lengths[1] > 0)
     length_a, length_b = (np.where(length > 0, length, 1.0) for length in lengths)
-    return (a * b).sum(axis=-1) / (length_a * length_b), length_a, length_b
+    unit_a, unit_b = left / length_a, right / length_b
+    cosine = (left * right).sum(axis=1, keepdims=True) / (length_a * length_b)
+    mark = np.asarray(label, dtype=np.float64)[:, None]
+    loss = mark * (1 - cosine) + (1 - mark) * np.maximum(cosine, 0)
+    push = alive * ((1 - mark) * (cosine > 0) - mark)  # gradient for the cosine
+    slope_a = push * (unit_b - cosine * unit_a) / length_a
+    return loss[:, 0], slope_a, push * (unit_a - cosine * unit_b) / length_b
 
 
-def batch_softmax_loss(logits: npt.ArrayLike) -> float:
-    """Mean over rows of -log softmax at the row's own column, the diagonal.
+def keras_cosine_loss(a: Any, b: Any, label: Any) -> tuple[Any, Any, Any]:
+    """Return what `cosine_loss` returns, computed by Keras and TensorFlow in float32."""
+    import tensorflow as tf
 
-    Parameters
-    ----------
-    logits : array-like
-        (batch, batch): row r's user against column c's item; minus infinity leaves a column out.
+    ops = gates.import_keras().ops
+    left, right = (tf.Variable(x, dtype=tf.float32) for x in (a, b))
+    mark = tf.constant(label, tf.float32)
+    with tf.GradientTape() as tape:
+        squares = ops.sum(ops.square(left), axis=-1) * ops.sum(ops.square(right), axis=-1)
+        alive = ops.cast(squares > 0, squares.dtype)
+        cosine = alive * ops.sum(left * right, axis=-1) / ops.sqrt(squares + (1 - alive))
+        loss = mark * (1 - cosine) + (1 - mark) * ops.relu(cosine)
+    slope_a, slope_b = tape.gradient(loss, [left, right])
+    return loss.numpy(), slope_a.numpy(), slope_b.numpy()
+
+
+def item_tower(
+    parts: Parts, factors: int = 32, hidden: int = 64, regularization: float = 0.0
+) -> keras.Model:
+    """Return the network from an item's parts to a vector of length 1.
+
+    It takes a dict with the names of ``parts``, and returns (n, factors) float32. Of the parts only
+    shapes, dtypes and largest indices are read.
     """
-    matrix = np.asarray(logits, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
-        raise ValueError(
-            f"logits have shape {matrix.shape}; expected (batch, batch), the positives on the diagonal"
-        )
-    top = matrix.max(axis=1, keepdims=True)
-    total = top[:, 0] + np.log(np.exp(matrix - top).sum(axis=1))
-    return float((total - np.diag(matrix)).mean())
+    keras = gates.import_keras()
+    if not parts:
+        raise ValueError("parts is empty; expected at least one array that describes the items")
+    inputs, outputs = {}, []
+    for name, part in parts.items():
+        inputs[name], out = _reader(name, part, hidden, regularization)
+        outputs.append(out)
+    joined = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
+    rectified = keras.layers.Activation("relu")(joined)
+    vector = keras.layers.Dense(factors, name="to_shared_space")(rectified)
+    return keras.Model(inputs, keras.layers.UnitNormalization()(vector), name="item_tower")
 
 
-@dataclass
-class TwoTowers:
-    """A tower over users and one over what items are made of, trained with a softmax over each batch.
+def _reader(name: str, part: Any, hidden: int, regularization: float) -> tuple[Any, Any]:
+    """Return the input of a part, and the ``hidden`` numbers that its layers make of it."""
+    import keras
 
-    Every row of a batch is a positive pair; the other rows' items are its negatives, without those its
-    user is known to have taken. The logit is ``scale · cosine - log Q(item)``; see `InBatchNegatives` for
-    the correction.
+    layers, whole = keras.layers, np.issubdtype(part.dtype, np.integer)
+    small = keras.regularizers.L2(regularization) if regularization else None
+    given = keras.Input(part.shape[1:], name=name, dtype=part.dtype, sparse=sparse.issparse(part))
+    if part.ndim == 2 and not whole:
+        dense = _sparse_dense() if sparse.issparse(part) else layers.Dense
+        return given, dense(hidden, kernel_regularizer=small, name=f"{name}_bag")(given)
+    if part.ndim == 2:
+        rows = layers.Embedding(int(np.max(part)) + 1, 32, mask_zero=True, name=f"{name}_rows")
+        # rows have one length, so the steps can be unrolled: a loop in the graph takes longer
+        return given, layers.LSTM(hidden, unroll=True, name=f"{name}_lstm")(rows(given))
+    if part.ndim == 4 and part.shape[-1] == 3 and part.dtype == np.uint8:
+        how = {"kernel_size": 3, "strides": 2, "padding": "same", "activation": "relu"}
+        x = layers.Rescaling(1 / 127.5, offset=-1)(given)
+        x = layers.Conv2D(8, **how, name=f"{name}_edges")(x)
+        x = layers.Conv2D(16, **how, name=f"{name}_shapes")(x)
+        return given, layers.Dense(hidden, name=f"{name}_look")(layers.Flatten()(x))
+    raise ValueError(
+        f"part {name!r} has shape {part.shape} and dtype {part.dtype}; "
+        "expected float or sparse (n, d), int (n, length) or uint8 (n, h, w, 3)"
+    )
+
+
+@cache
+def _sparse_dense() -> Any:
+    """Return a Dense layer for sparse rows: one product, where Keras looks up, sorts and adds."""
+    import keras
+    import tensorflow as tf
+
+    class SparseDense(keras.layers.Dense):  # type: ignore[misc, unused-ignore]
+        def call(self, rows: Any, training: bool | None = None) -> Any:
+            return tf.sparse.sparse_dense_matmul(rows, self.kernel) + self.bias
+
+    return SparseDense
+
+
+def _log_sum_exp(logits: Any) -> Any:
+    """Return the logarithm of each row's sum of exponentials, (n,); not all may be -infinity.
+
+    The gradient uses the exponentials again, which TensorFlow's own function computes twice.
+    """
+    import tensorflow as tf
+
+    @tf.custom_gradient  # type: ignore[misc, unused-ignore]
+    def compute(rows: Any) -> Any:
+        top = tf.reduce_max(rows, axis=1, keepdims=True)
+        powers = tf.exp(rows - top)
+        total = tf.reduce_sum(powers, axis=1, keepdims=True)
+        return (tf.math.log(total) + top)[:, 0], lambda given: powers * (given[:, None] / total)
+
+    return compute(logits)
+
+
+class _PartReader:
+    """Rows of parts in TensorFlow: it keeps dense parts; entries of sparse bags come per batch."""
+
+    def __init__(self, parts: Parts) -> None:
+        import tensorflow as tf
+
+        for name, part in parts.items():
+            if not np.isfinite(part.data if sparse.issparse(part) else part).all():
+                raise ValueError(f"part {name!r} holds NaN or infinity; expected finite numbers")
+        self._bags = {name: part for name, part in parts.items() if sparse.issparse(part)}
+        self._tables = {name: tf.constant(p) for name, p in parts.items() if name not in self._bags}
+
+    def entries(self, items: Any, dropout: float = 0, generator: Any = None) -> list[Any]:
+        """Return places (n, 2) and values (n,) of each sparse bag; dropout scales the others up."""
+        found: list[Any] = []
+        for bag in self._bags.values():
+            some = bag[items].tocoo()
+            row, column, value = some.row, some.col, some.data
+            if dropout > 0:
+                kept = generator.random(len(value)) >= dropout
+                row, column, value = row[kept], column[kept], value[kept] / np.float32(1 - dropout)
+            found += [np.column_stack([row, column]).astype(np.int64), value]
+        return found
+
+    def look_up(self, items: Any, entries: Sequence[Any]) -> dict[str, Any]:
+        """Return the rows of each part for an item tower, given items and their `entries`."""
+        import tensorflow as tf
+
+        given = {name: tf.gather(table, items) for name, table in self._tables.items()}
+        for name, places, values in zip(self._bags, entries[::2], entries[1::2], strict=True):
+            shape = (tf.size(items, out_type=tf.int64), self._bags[name].shape[1])
+            given[name] = tf.SparseTensor(places, values, shape)
+        return given
+
+
+@dataclass(kw_only=True, eq=False)
+class TwoTowers(Recommender):
+    """Two towers, one over users and one over parts of items, trained with a batch softmax.
+
+    Every row of a batch is a positive pair. The other rows' items are its negatives, without those
+    that its user took. The logit is ``scale · cosine - log Q(item)`` with a learned scale; Q is the
+    share of rows with the item. A user's vector is a row that all share plus a row of their own.
 
     Parameters
     ----------
-    k, hidden : int
+    factors, hidden : int
         Numbers of the shared space, and of each part's layer.
-    epochs, batch_size, learning_rate
-        Of Adam; the rate falls to zero along the steps.
+    epochs, batch_size, learning_rate, seed
+        Of Adam, whose learning rate falls to zero along the steps; of everything random.
     correct : bool
         Subtract log Q. Without it the model learns popularity away.
-    scale : float
-        First value of what multiplies the cosine; it is learned.
-    entry_dropout, part_dropout : float
-        Share of a sparse bag's entries, and of whole parts, that are blanked in training.
-    decay, user_decay : float
-        Weights of squared weights in the loss, see `item_tower` and `user_tower`.
+    dropout : float
+        Share of a sparse bag's entries that are left out in training.
+    regularization : float
+        Weight of the squared weights of bags in the loss.
     sparse_weight : float
-        What sparse bags count for when an item is scored. Below 1, because training has seen each of
-        its titles beside its ratings and trusts titles more than those of strangers deserve.
-    profile : sequence of str
-        Dense bags that also describe users: the mean of those of their items, without the row's own item in
-        training. Names that are not among the parts are left out.
-    seed : int
-        First weights, order of the rows, dropout.
+        Weight of sparse bags when an item is scored: training trusts titles that it has met more
+        than a new title deserves.
+
+    `fit` sets ``history``, the mean loss of each epoch.
     """
 
-    k: int = 32
+    factors: int = 32
     hidden: int = 64
     epochs: int = 2
     batch_size: int = 512
     learning_rate: float = 0.01
     correct: bool = True
-    scale: float = 10.0
-    entry_dropout: float = 0.3
-    part_dropout: float = 0.0
-    decay: float = 1e-4
-    user_decay: float = 0.0
+    dropout: float = 0.3
+    regularization: float = 1e-4
     sparse_weight: float = 0.7
-    profile: Sequence[str] = ()
     seed: int = 0
-    history: list[float] = field(init=False, repr=False, compare=False)
 
     def fit(self, train: Interactions, parts: Parts) -> TwoTowers:
-        """Learn from who took what.
+        """Fit both towers to who took what, whatever the rating.
 
-        Parameters
-        ----------
-        train : Interactions
-            Every row is a positive, whatever its rating.
-        parts : mapping of str to array
-            What is known of every item of `train` *and* of those to be scored, one row an item.
-
-        Returns
-        -------
-        TwoTowers
-            This object; ``history`` holds the mean loss of each epoch.
+        ``parts`` describe every item, also those that nobody took: one row per item.
         """
-        import keras
-
         for name, part in parts.items():
-            if part.shape[0] != train.n_items:
-                raise ValueError(
-                    f"part {name!r} has {part.shape[0]} rows; expected {train.n_items}, one an item"
-                )
-        keras.utils.set_random_seed(self.seed)
-        self.parts, self.n_users = dict(parts), train.n_users
-        self.items = item_tower(parts, self.k, self.hidden, self.part_dropout, self.decay)
-        bags = [np.asarray(parts[name], np.float32) for name in self.profile if name in parts]
-        self._bags = np.hstack(bags) if bags else np.zeros((train.n_items, 0), np.float32)
-        self.users = user_tower(train.n_users, self.k, self._bags.shape[1], self.user_decay)
-        self._counts = train.user_counts()
-        self._sums = np.asarray(binary_matrix(train) @ self._bags, dtype=np.float32)
+            if (n := part.shape[0]) != train.n_items:
+                raise ValueError(f"part {name!r} has {n} rows; expected {train.n_items}")
+        gates.import_keras().utils.set_random_seed(self.seed)
+        self.items = item_tower(parts, self.factors, self.hidden, self.regularization)
+        self.parts, self._counts = dict(parts), train.user_counts()
+        self._learn_from(train)
         with freed_afterwards():
-            self.history = self._train(train, np.random.default_rng(self.seed))
+            self._train(train)
         return self
 
-    def _train(self, train: Interactions, generator: np.random.Generator) -> list[float]:
+    def _train(self, train: Interactions) -> None:
+        import keras
         import tensorflow as tf
 
-        sampler, reader = NegativeSampler(train, avoid="train"), PartReader(self.parts)
+        generator = np.random.default_rng(self.seed)
+        sampler, reader = NegativeSampler(train, avoid="train"), _PartReader(self.parts)
         users, items = (train.frame[c].to_numpy() for c in ("user", "item"))
         size = min(self.batch_size, len(users))
         steps = len(users) // size
-        rates = np.linspace(
-            self.learning_rate, 0, self.epochs * steps, endpoint=False, dtype=np.float32
-        )
+        rates = np.linspace(self.learning_rate, 0, self.epochs * steps, endpoint=False)
         level = np.zeros((size, size), np.float32)
+        own = tf.Variable(keras.initializers.RandomNormal(0, 0.1)((self.n_users, self.factors)))
+        shared = tf.Variable(keras.initializers.RandomUniform()((1, self.factors)))
+        scale = tf.Variable(10.0)
 
         def batches() -> Iterator[tuple[Any, ...]]:
-            for at, rate in enumerate(rates):
+            for at, rate in enumerate(rates.astype(np.float32)):
                 if at % steps == 0:
                     order = generator.permutation(len(users))
                 rows = order[at % steps * size :][:size]
                 who, what = users[rows], items[rows]
-                entries = reader.entries(what, generator, self.entry_dropout)
+                entries = reader.entries(what, self.dropout, generator)
                 added = sampler.in_batch(who, what).logits(level, correct=self.correct)
-                batch = (rate, who, what, self._profile(who, what), added, *entries)
-                yield tuple(map(tf.constant, batch))
+                yield tuple(map(tf.constant, (rate, who, what, added, *entries)))
 
-        step = self._step(reader)
-        losses = [float(step(*batch)) for batch in one_ahead(batches())]
-        return [float(epoch) for epoch in np.reshape(losses, (self.epochs, steps)).mean(axis=1)]
-
-    def _profile(
-        self, users: npt.NDArray[Any], own: npt.NDArray[Any] | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Mean bag of each user's items, without the item `own` of its row; zeros where nothing is left."""
-        total, count = self._sums[users], self._counts[users]
-        if own is not None:
-            total, count = total - self._bags[own], count - 1
-        return np.asarray(total / np.maximum(count, 1)[:, None], dtype=np.float32)
-
-    def _step(self, reader: PartReader) -> Any:
-        """One step of Adam: takes a learning rate, users, items, profiles, what joins the logits, entries."""
-        import tensorflow as tf
-
-        scale = tf.Variable(self.scale, name="scale")
-        self.learned_scale = scale
-
-        def loss(who: Any, what: Any, profile: Any, added: Any, *entries: Any) -> tuple[Any, Any]:
-            person = {"user": who, "profile": profile} if self._bags.shape[1] else {"user": who}
-            a = scale * self.users(person, training=True)
+        def loss(who: Any, what: Any, added: Any, *entries: Any) -> tuple[Any, Any]:
+            row = tf.gather(own, who) + tf.gather(shared, tf.zeros_like(who))
+            a = scale * keras.ops.normalize(row, axis=-1, epsilon=1e-12)
             b = self.items(reader.look_up(what, entries), training=True)
-            logits = (
-                tf.matmul(a, b, transpose_b=True) + added
-            )  # (batch, batch), rows' own on the diagonal
-            own = tf.reduce_sum(a * b, axis=1) + tf.linalg.diag_part(added)
-            value = tf.reduce_mean(log_sum_exp(logits) - own)
-            return value, tf.add_n([*self.users.losses, *self.items.losses, tf.zeros(())])
+            # (batch, batch), each row's own item on the diagonal
+            logits = tf.matmul(a, b, transpose_b=True) + added
+            right = tf.reduce_sum(a * b, axis=1) + tf.linalg.diag_part(added)
+            squares = tf.add_n([*self.items.losses, tf.zeros(())])
+            return tf.reduce_mean(_log_sum_exp(logits) - right), squares
 
-        learned = [*self.users.trainable_variables, *self.items.trainable_variables]
-        return adam_step(loss, [*(variable.value for variable in learned), scale])
+        learned = [variable.value for variable in self.items.trainable_variables]
+        step = adam_step(loss, [own, shared, *learned, scale])
+        losses = [float(step(*batch)) for batch in one_ahead(batches())]
+        self.history: list[float] = np.reshape(losses, (self.epochs, -1)).mean(axis=1).tolist()
+        self._own, self._shared = own.numpy(), shared.numpy()
 
-    def item_vectors(
-        self, parts: Parts | None = None, block: int = 2048
-    ) -> npt.NDArray[np.float32]:
-        """Return the vectors of items, (n, k) of length 1: of all known ones, or of new `parts`."""
-        self._check_fitted()
+    def item_vectors(self, parts: Parts | None = None) -> npt.NDArray[np.float32]:
+        """Return the vectors of all items, or of new `parts`: (n, factors), of length 1."""
+        self._fitted()
         given = self.parts if parts is None else {**parts}
         if set(given) != set(self.parts):
             raise ValueError(f"parts {sorted(given)}; expected {sorted(self.parts)}, as in fit")
         n = next(iter(given.values())).shape[0]
-        weighed = {
-            name: p * self.sparse_weight if sparse.issparse(p) else p for name, p in given.items()
-        }
-        some = [np.arange(start, min(start + block, n)) for start in range(0, n, block)]
-        reader = PartReader(weighed)
-        return np.concatenate([self.items(reader.rows(rows)).numpy() for rows in some])
+        reader = _PartReader(
+            {name: p * self.sparse_weight if sparse.issparse(p) else p for name, p in given.items()}
+        )
+        blocks = np.split(np.arange(n), range(2048, n, 2048))
+        found = [self.items(reader.look_up(some, reader.entries(some))).numpy() for some in blocks]
+        return np.concatenate(found)
 
     def user_vectors(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Return the vectors of users, (n, k) of length 1; without history, the direction that all share."""
-        self._check_fitted()
-        rows = check_indices(np.asarray(users), self.n_users, "users")
-        weights = {layer.name: layer.get_weights() for layer in self.users.layers}
-        own = np.where(self._counts[rows, None] > 0, weights["user_rows"][0][rows], 0)
-        vectors = own + weights["shared_row"][0]
-        if self._bags.shape[1]:
-            vectors = vectors + self._profile(rows) @ weights["user_profile"][0]
-        return np.asarray(
-            vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32
-        )
+        """Return the vectors of users, (n, factors) of length 1; without history the shared one."""
+        rows = self._users(users)
+        vectors = np.where(self._counts[rows, None] > 0, self._own[rows], 0) + self._shared
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / lengths, dtype=np.float32)
 
     def scores(
         self, users: npt.ArrayLike, items: npt.ArrayLike | None = None
     ) -> npt.NDArray[np.float32]:
-        """Return cosines of some users with some items, by default with all: (len(users), len(items))."""
-        self._check_fitted()
-        if items is None:
-            return self.user_vectors(users) @ self.item_vectors().T
-        rows = check_indices(np.asarray(items), next(iter(self.parts.values())).shape[0], "items")
-        return (
-            self.user_vectors(users)
-            @ self.item_vectors({n: p[rows] for n, p in self.parts.items()}).T
-        )
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "history"):
-            raise NotFittedError("TwoTowers: call fit(train, parts) first")
+        """Return cosines of users with some items, by default all: (len(users), len(items))."""
+        vectors, parts = self.user_vectors(users), self.parts
+        if items is not None:
+            rows = check_indices(items, self.n_items, "items")
+            parts = {name: part[rows] for name, part in parts.items()}
+        return vectors @ self.item_vectors(parts).T

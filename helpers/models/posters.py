@@ -1,8 +1,7 @@
-"""Small posters: drawn from a film's metadata by one deterministic function, or read from a folder.
+"""Small film posters, drawn from metadata or read from a folder of real ones.
 
-The course may not ship film posters, so it draws its own: 24 × 16 pixels, background by genre, paper by
-age, a sign for each genre, a bar for each word of the title. Nothing is in them that the metadata does not
-say. Real ones, named ``<item_id>.png`` or ``.jpg``, are used from the folder that ``POSTERS_DIR`` names.
+The course may not ship real posters. In its drawings the background and signs show the genres, the
+colors fade with age, and a bar shows each word of the title.
 """
 
 from __future__ import annotations
@@ -20,62 +19,68 @@ import pandas as pd
 
 from helpers.models.text import bucket, words
 
-HEIGHT, WIDTH = 24, 16
-SUFFIXES = (".png", ".jpg", ".jpeg")
-_MOST_PIXELS = 50_000_000  # a larger picture is refused before it is unpacked
+_HEIGHT, _WIDTH = 24, 16
 #: Hue of each genre, 0 to 1; a genre that is not listed gets one from its name.
 _HUES = {
-    "Action": 0.02, "Adventure": 0.09, "Animation": 0.14, "Children": 0.17, "Comedy": 0.12, "Crime": 0.75,
-    "Documentary": 0.30, "Drama": 0.60, "Fantasy": 0.45, "Film-Noir": 0.68, "Horror": 0.98, "IMAX": 0.52,
-    "Musical": 0.88, "Mystery": 0.72, "Romance": 0.93, "Sci-Fi": 0.55, "Thriller": 0.65, "War": 0.22,
-    "Western": 0.07,
+    "Action": 0.02, "Adventure": 0.09, "Animation": 0.14, "Children": 0.17, "Comedy": 0.12,
+    "Crime": 0.75, "Documentary": 0.30, "Drama": 0.60, "Fantasy": 0.45, "Film-Noir": 0.68,
+    "Horror": 0.98, "IMAX": 0.52, "Musical": 0.88, "Mystery": 0.72, "Romance": 0.93,
+    "Sci-Fi": 0.55, "Thriller": 0.65, "War": 0.22, "Western": 0.07,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Posters:
-    """Posters of all items, and how they came about.
+    """Posters of all items, and a note for the folder or each file that could not be used."""
 
-    Attributes
-    ----------
-    pictures : ndarray of uint8, (n_items, HEIGHT, WIDTH, 3)
-        Red, green, blue.
-    drawn : ndarray of bool, (n_items,)
-        Whether the course drew it; show it with that word beside it.
-    notes : list of str
-        One sentence for the folder or each file that could not be used.
-    """
-
-    pictures: npt.NDArray[np.uint8]
-    drawn: npt.NDArray[np.bool_]
+    pictures: npt.NDArray[np.uint8]  # (n_items, 24, 16, 3): red, green, blue
+    drawn: npt.NDArray[np.bool_]  # (n_items,): whether the course drew it; say so beside it
     notes: list[str]
 
 
-def draw_poster(title: Any, year: Any, genres: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """Draw one poster from what the catalog says: same metadata, same pixels.
+def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
+    """Return a poster for every item: a real one where a folder has it, else a drawing.
 
     Parameters
     ----------
-    title : str or missing
-        Each of the first four words is a bar, as long as the word; an empty title has none.
-    year : int or missing
-        Old films are pale, new ones saturated; an unknown year stands in the middle.
-    genres : sequence of str
-        The first sets the background, each of the first three a sign; no genre gives grey and no sign.
-
-    Returns
-    -------
-    ndarray of uint8, (HEIGHT, WIDTH, 3)
+    items : pandas.DataFrame
+        With ``item_id``, ``title``, ``year`` and ``genres``.
+    folder : path, optional
+        Of files named ``<item_id>.png`` or ``.jpg``; by default the environment variable
+        ``POSTERS_DIR``, if it is set. Files that cannot be used are listed in ``notes``.
     """
+    rows = zip(items["title"], items["year"], items["genres"], strict=True)
+    found = Posters(np.stack([_draw(*row) for row in rows]), np.ones(len(items), bool), [])
+    given = folder if folder is not None else os.environ.get("POSTERS_DIR", "").strip()
+    if given and not Path(given).is_dir():
+        found.notes.append(f"poster folder {given}: there is no such folder; all posters are drawn")
+    row_of = {str(item_id): row for row, item_id in enumerate(items["item_id"])}
+    for file in sorted(Path(given).glob("*")) if given else []:
+        if file.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+            continue
+        row = row_of.get(file.stem)
+        if row is None:
+            found.notes.append(f"{file.name}: no item has the id {file.stem!r}; skipped")
+            continue
+        try:
+            found.pictures[row] = _read(file)
+            found.drawn[row] = False
+        except ValueError as error:
+            found.notes.append(f"{error}; skipped")
+    return found
+
+
+def _draw(title: Any, year: Any, genres: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """Return one item's drawing, (24, 16, 3); its title and year may be missing."""
     age = 0.5 if pd.isna(year) else float(np.clip((int(year) - 1915) / 100, 0, 1))
-    picture = np.empty((HEIGHT, WIDTH, 3))
+    picture = np.empty((_HEIGHT, _WIDTH, 3))
     color = _color(genres[0], 0.25 + 0.55 * age, 0.85) if genres else np.full(3, 0.6)
-    picture[:] = color * np.linspace(1.0, 0.7, HEIGHT)[:, None, None]
+    picture[:] = color * np.linspace(1.0, 0.7, _HEIGHT)[:, None, None]
     for place, genre in enumerate(genres[:3]):
-        _sign(picture[1:13, 1 + 5 * place : 5 + 5 * place], genre)
+        _paint_sign(picture[1:13, 1 + 5 * place : 5 + 5 * place], genre)
     for line, word in enumerate(words(title)[:4]):
-        picture[14 + 2 * line, 1 : 1 + min(len(word), WIDTH - 2)] = 0.97
-    picture[HEIGHT - 1, : int(round(age * WIDTH))] = 0.1  # the year, as a length
+        picture[14 + 2 * line, 1 : 1 + min(len(word), _WIDTH - 2)] = 0.97
+    picture[_HEIGHT - 1, : int(round(age * _WIDTH))] = 0.1  # the year, as a length
     return np.clip(np.rint(255 * picture), 0, 255).astype(np.uint8)
 
 
@@ -84,96 +89,23 @@ def _color(genre: str, saturation: float, value: float) -> npt.NDArray[np.float6
     return np.array(colorsys.hsv_to_rgb(hue, saturation, value))
 
 
-def _sign(area: npt.NDArray[np.float64], genre: str) -> None:
-    """Paint a genre's sign into (12, 4) pixels, in place: stripes, dots or a block, in the genre's color."""
-    kind = bucket(genre, 4)
+def _paint_sign(area: npt.NDArray[np.float64], genre: str) -> None:
+    """Paint a genre's sign into (12, 4) pixels: stripes, dots, a block or a diagonal."""
     mask = np.zeros(area.shape[:2], dtype=bool)
-    if kind == 0:
-        mask[::2] = True
-    elif kind == 1:
-        mask[::3, ::2] = True
-    elif kind == 2:
-        mask[2:10, :] = True
-    else:
-        mask[np.arange(12), np.arange(12) // 3] = True
+    diagonal = np.arange(12), np.arange(12) // 3
+    where: list[Any] = [np.s_[::2], np.s_[::3, ::2], np.s_[2:10], diagonal]
+    mask[where[bucket(genre, 4)]] = True
     area[mask] = _color(genre, 0.9, 0.45)
 
 
-def draw_posters(items: pd.DataFrame) -> npt.NDArray[np.uint8]:
-    """Draw the poster of every item of a table with ``title``, ``year`` and ``genres``."""
-    rows = zip(items["title"], items["year"], items["genres"], strict=True)
-    return np.stack([draw_poster(*row) for row in rows])
-
-
-def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
-    """Draw every poster, and put real ones in their place where a folder has them.
-
-    Parameters
-    ----------
-    items : pandas.DataFrame
-        With ``item_id``, ``title``, ``year`` and ``genres``.
-    folder : path, optional
-        Where real posters lie; ``POSTERS_DIR`` by default, and none without it. Files are named by raw
-        item id. A file that is no picture, or that names no item, is skipped and said in ``notes``.
-
-    Returns
-    -------
-    Posters
-    """
-    pictures, drawn = draw_posters(items), np.ones(len(items), dtype=bool)
-    given = folder if folder is not None else os.environ.get("POSTERS_DIR", "").strip()
-    if not given:
-        return Posters(pictures, drawn, [])
-    place = Path(given)
-    if not place.is_dir():
-        return Posters(
-            pictures,
-            drawn,
-            [f"poster folder {place}: there is no such folder; all posters are drawn"],
-        )
-    row_of = {str(item_id): row for row, item_id in enumerate(items["item_id"])}
-    notes = []
-    for file in sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES):
-        row = row_of.get(file.stem)
-        if row is None:
-            notes.append(f"{file.name}: no item has the id {file.stem!r}; skipped")
-            continue
-        try:
-            pictures[row] = read_picture(file)
-            drawn[row] = False
-        except ValueError as error:
-            notes.append(f"{error}; skipped")
-    return Posters(pictures, drawn, notes)
-
-
-def read_picture(file: str | Path) -> npt.NDArray[np.uint8]:
-    """Read an image and scale it to a poster's size.
-
-    Parameters
-    ----------
-    file : path
-        PNG or JPEG.
-
-    Returns
-    -------
-    ndarray of uint8, (HEIGHT, WIDTH, 3)
-
-    Raises
-    ------
-    ValueError
-        Naming the file: it is missing, empty, damaged, cut off, not an image, or larger than 50 megapixels.
-    """
+def _read(file: Path) -> npt.NDArray[np.uint8]:
+    """Return a PNG or JPEG scaled to (24, 16, 3); ValueError names a file that is none."""
     from PIL import Image
 
-    path = Path(file)
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise ValueError(
-                    f"{image.width} × {image.height} pixels, more than {_MOST_PIXELS:,}"
-                )
-            small = image.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+        with Image.open(file, formats=("PNG", "JPEG")) as image:
+            small = image.convert("RGB").resize((_WIDTH, _HEIGHT), Image.Resampling.BILINEAR)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).replace(str(path), path.name) or type(error).__name__
-        raise ValueError(f"{path.name}: not a picture that can be read ({reason})") from error
+        reason = str(error).replace(str(file), file.name) or type(error).__name__
+        raise ValueError(f"{file.name}: not a picture that can be read ({reason})") from error
     return np.asarray(small, dtype=np.uint8)

@@ -1,7 +1,7 @@
-"""Text as letter trigrams, hashed into a fixed number of buckets: any script, any typing error.
+"""Text as numbers (hashed letter trigrams, word indices), and a search box over titles.
 
-"Star Wars" becomes ``#star#`` and ``#wars#`` and then ``#st sta tar ar# #wa war ars rs#``, as in the
-paper that named the method *word hashing* (Huang et al. 2013). A mistyped word keeps most of its trigrams.
+Trigrams are the *word hashing* of Huang et al. 2013 (DSSM): any script has them, and a mistyped
+word keeps most of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,22 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-PADDING = 0  # index that fills short rows of `word_indices`
-
 
 def words(text: Any) -> list[str]:
-    """Split a text into lower-case words, in any script.
+    """Return the lower-case words of a text; a missing one (None, NaN, NA) has none.
 
-    Parameters
-    ----------
-    text : str or missing
-        ``None``, NaN and ``pandas.NA`` count as empty.
-
-    Returns
-    -------
-    list of str
-        Runs of letters, digits and underscores after Unicode normalization (NFKC). A text without any,
-        such as "$", gives its characters as they are, so that it is not lost; an empty one gives [].
+    A word is a run of letters, digits and underscores after Unicode normalization (NFKC). A text
+    without words, such as "$", counts as one.
     """
     if not isinstance(text, str):
         if text is None or text is pd.NA or (isinstance(text, float) and np.isnan(text)):
@@ -43,20 +33,8 @@ def words(text: Any) -> list[str]:
 
 
 def letter_trigrams(text: Any) -> list[str]:
-    """List the trigrams of every word of a text, each word between two ``#``.
+    """Return the trigrams of every word of a text, in order, with repetitions.
 
-    Parameters
-    ----------
-    text : str or missing
-        As for `words`.
-
-    Returns
-    -------
-    list of str
-        As many as the text has letters, in order, with repetitions; [] for an empty text.
-
-    Examples
-    --------
     >>> letter_trigrams("Cat")
     ['#ca', 'cat', 'at#']
     """
@@ -64,82 +42,125 @@ def letter_trigrams(text: Any) -> list[str]:
     return [word[i : i + 3] for word in marked for i in range(len(word) - 2)]
 
 
+def _typed_trigrams(text: Any) -> list[str]:
+    """Return the trigrams of a text that is still being typed: no ``#`` ends its last word."""
+    found, whole = words(text), letter_trigrams(text)
+    return whole[:-1] if found and len(found[-1]) > 1 else whole
+
+
 def bucket(token: str, n_buckets: int) -> int:
     """Return the bucket of a token, 0 to ``n_buckets - 1``: CRC-32 of its UTF-8 bytes.
 
-    Python's own ``hash`` differs from one process to the next, so it cannot name a row of a saved model.
+    Python's own ``hash`` differs between processes, so it cannot name a row of a saved model.
     """
     if n_buckets < 1:
         raise ValueError(f"n_buckets={n_buckets}: expected at least 1")
     return zlib.crc32(token.encode("utf-8", errors="surrogatepass")) % n_buckets
 
 
-def typed_trigrams(text: Any) -> list[str]:
-    """List the trigrams of a text that is still being typed: its last word has no ``#`` at the end."""
-    found = words(text)
-    whole = letter_trigrams(text)
-    return whole[:-1] if found and len(found[-1]) > 1 else whole
-
-
-def hashed_trigrams(
-    texts: Sequence[Any], n_buckets: int = 4096, split: Callable[[Any], list[str]] = letter_trigrams
-) -> sparse.csr_matrix:
-    """Turn texts into rows of counted, hashed trigrams.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        Any script; an empty or missing text gives a row of zeros.
-    n_buckets : int
-        Columns.
-    split : callable
-        `letter_trigrams`, or `typed_trigrams` for a search box.
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix of float32, (len(texts), n_buckets)
-        Each row has length 1 (Euclidean), or 0 where there is no text: the inner product of two rows
-        is their cosine.
-    """
-    found = [[bucket(t, n_buckets) for t in split(text)] for text in texts]
-    row = np.repeat(np.arange(len(found)), [len(f) for f in found])
-    column = np.array([c for f in found for c in f], dtype=np.int64)
-    counts = sparse.csr_matrix(
-        (np.ones(len(row), np.float32), (row, column)), shape=(len(found), n_buckets)
-    )
-    return unit_rows(counts)
+def count_rows(tokens: Iterable[Iterable[Any]], names: Iterable[Any]) -> sparse.csr_matrix:
+    """Return how often each row holds each name, (n_rows, n_names) float32; others are left out."""
+    column = {name: c for c, name in enumerate(names)}
+    found = [[column[token] for token in some if token in column] for some in tokens]
+    row = np.repeat(np.arange(len(found)), [len(some) for some in found])
+    col = np.array([c for some in found for c in some], dtype=np.int64)
+    ones = np.ones(len(row), np.float32)
+    return sparse.csr_matrix((ones, (row, col)), shape=(len(found), len(column)))
 
 
 def unit_rows(matrix: Any) -> sparse.csr_matrix:
-    """Divide every row by its Euclidean length; rows of zeros stay: float32 csr of the same shape."""
+    """Return the rows divided by their Euclidean length, csr float32; rows of zeros stay.
+
+    scikit-learn's ``normalize`` does the same, but importing it takes a second and 60 MB.
+    """
     rows = sparse.csr_matrix(matrix, dtype=np.float32)
     length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
     return sparse.csr_matrix(sparse.diags(scale.astype(np.float32)) @ rows)
 
 
+def hashed_trigrams(
+    texts: Sequence[Any], n_buckets: int = 4096, split: Callable[[Any], list[str]] = letter_trigrams
+) -> sparse.csr_matrix:
+    """Return texts as rows of counted, hashed trigrams, (len(texts), n_buckets) float32.
+
+    Rows have length 1, so that an inner product is a cosine; an empty or missing text is a row of
+    zeros. ``split`` returns the trigrams of a text.
+    """
+    buckets = [[bucket(trigram, n_buckets) for trigram in split(text)] for text in texts]
+    return unit_rows(count_rows(buckets, range(n_buckets)))
+
+
 def word_indices(
     texts: Sequence[Any], n_buckets: int = 4096, length: int = 8
 ) -> npt.NDArray[np.int32]:
-    """Turn texts into rows of word indices, in reading order, for a recurrent layer.
+    """Return the first words of texts as indices in reading order, (len(texts), length) int32.
 
-    Parameters
-    ----------
-    texts : sequence of str
-        As for `hashed_trigrams`.
-    n_buckets : int
-        Words are hashed to 1 … ``n_buckets``.
-    length : int
-        Words kept; shorter rows end with `PADDING`, which is 0.
-
-    Returns
-    -------
-    numpy.ndarray of int32, (len(texts), length)
+    Words are hashed to 1 … ``n_buckets``; shorter rows end with zeros.
     """
     if length < 1:
         raise ValueError(f"length={length}: expected at least 1 word")
-    table = np.full((len(texts), length), PADDING, dtype=np.int32)
-    for row, text in enumerate(texts):
+    table = np.zeros((len(texts), length), dtype=np.int32)
+    for row, text in zip(table, texts, strict=True):
         found = [1 + bucket(word, n_buckets) for word in words(text)][:length]
-        table[row, : len(found)] = found
+        row[: len(found)] = found
     return table
+
+
+class TitleSearch:
+    """Search films by the letters of their titles, and around them in a space of vectors.
+
+    ``vectors`` holds a row of length 1 for each title, such as an item tower's.
+    """
+
+    _LEAST = 0.34  # share of the query's trigrams that a title must have to be an answer
+    _SHARP = 12.0  # how much more a better match counts for the query's place in the space
+
+    def __init__(self, titles: Sequence[Any], vectors: npt.NDArray[np.float32]) -> None:
+        if len(titles) != len(vectors):
+            raise ValueError(f"{len(titles)} titles, but {len(vectors)} vectors; expected one each")
+        if not np.isfinite(vectors).all():
+            raise ValueError("vectors: found NaN or infinity, expected finite numbers")
+        self.vectors = vectors
+        self._titles_with = hashed_trigrams(titles).tocsc()  # one column per trigram
+
+    def by_letters(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
+        """Return the n best matching titles, best first; fewer if fewer match at all."""
+        found = self._matches(query)
+        best = _best(found, n)
+        return best[found[best] > 0]
+
+    def by_taste(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
+        """Return the n items nearest to the query's place, without its best matches.
+
+        The place is the mean vector of the matching titles, weighted by how well they match.
+        """
+        found = self._matches(query)
+        near = np.flatnonzero(found)
+        if not len(near):
+            return near
+        weight = np.exp(self._SHARP * (found[near] - found.max()))
+        place = weight @ self.vectors[near]
+        place = np.float32(place / max(float(np.linalg.norm(place)), 1e-12))
+        named = self.by_letters(query, n)
+        around = _best(self.vectors @ place, n + len(named))
+        return around[~np.isin(around, named)][:n]
+
+    def _matches(self, query: str) -> npt.NDArray[np.float32]:
+        """Return how well each title matches by its letters, (n_titles,) from 0 to 1."""
+        bag = hashed_trigrams([query], split=_typed_trigrams)
+        if not bag.nnz:
+            return np.zeros(len(self.vectors), dtype=np.float32)
+        held = self._titles_with[:, bag.indices]
+        share = np.bincount(held.indices, minlength=len(self.vectors)) / bag.nnz
+        found = np.where(share >= self._LEAST, 0.8 * share + 0.2 * (held @ bag.data), 0)
+        return found.astype(np.float32)
+
+
+def _best(scores: npt.NDArray[Any], n: int) -> npt.NDArray[np.int64]:
+    """Return the places of the n largest, largest first; equal ones in order of place."""
+    if n < 1:
+        raise ValueError(f"n={n}: expected at least 1")
+    n = min(n, len(scores))
+    pool = np.flatnonzero(scores >= np.partition(scores, -n)[-n])
+    return pool[np.argsort(-scores[pool], kind="stable")][:n]

@@ -1,150 +1,83 @@
-"""User-level models: what a user took goes in, a score for every item comes out, in one pass.
+"""User-level models: a history goes in, a score for every item comes out, in one pass.
 
 The network of the 2016 talk's last part::
 
     hidden = tanh(hidden_bias + sum of item_in[i] over the history / sqrt(its length))
     scores = item_out @ hidden + item_bias
 
-A user has no parameters, so one who came after training is scored like any other. Histories are given
-as a sparse matrix or as lists of item indices of one width, padded with -1. This module is the NumPy
-form; `userlevel_keras` and `userlevel_mxnet` are the same function, `userlevel_training` fits it.
+A user has no parameters, so one who came after training is scored like any other. Histories are a
+sparse matrix, or lists of item indices of one width, padded with -1.
 
-Source: Dirac 2016, "Using MXNet for Recommendation Modeling at Scale", the part on user-level models.
+Source: Dirac 2016, "Using MXNet for Recommendation Modeling at Scale", its last part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.training import Weights
+from helpers.models.base import Recommender, binary_matrix
+from helpers.models.training import Weights, adam_step, freed_afterwards, one_ahead
+from helpers.sampling import NegativeSampler
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
+Users = npt.NDArray[np.int64]
+Extra = Callable[[Users, sparse.csr_matrix], Any]  # what a batch holds beside its rows
 PADDING = -1
 
 
-def event_sequences(data: Interactions, ties: int | None = 0) -> list[npt.NDArray[np.int32]]:
-    """List what each user took, earliest first.
-
-    Parameters
-    ----------
-    data : Interactions
-    ties : int or None
-        Seed of the draw that orders equal timestamps; None keeps them in file order.
-
-    Returns
-    -------
-    list of numpy.ndarray of int32
-        One array of item indices a user, (n_events,); empty for a user without a row.
-    """
+def event_sequences(data: Interactions) -> list[npt.NDArray[np.int32]]:
+    """Return the items that each user took, earliest first; a fixed draw orders equal times."""
     user, when = data.frame["user"].to_numpy(), data.frame["timestamp"].to_numpy()
-    decide = (
-        np.arange(len(data)) if ties is None else np.random.default_rng(ties).permutation(len(data))
-    )
-    order = np.lexsort((decide, when, user))
+    order = np.lexsort((np.random.default_rng(0).permutation(len(data)), when, user))
     items = data.frame["item"].to_numpy(np.int32)[order]
     return np.split(items, np.cumsum(data.user_counts())[:-1])
 
 
-def pad_histories(
-    histories: Sequence[npt.ArrayLike], width: int | None = None, *, n_items: int | None = None
-) -> npt.NDArray[np.int32]:
-    """Lists of item indices as one table, padded with -1 at the end.
+def pad_histories(histories: Sequence[Any], width: int | None = None) -> npt.NDArray[np.int32]:
+    """Return lists of item indices as one table, padded with -1 at the end.
 
-    Parameters
-    ----------
-    histories : sequence of array-like of int
-        One list a user, earliest first; may be empty.
-    width : int, optional
-        Columns; the longest history by default. Of a longer history the latest ``width`` stay.
-    n_items : int, optional
-        Where given, the indices are checked as by `check_padded`.
-
-    Returns
-    -------
-    numpy.ndarray of int32, (n_users, width)
-        (0, 0) for no user and no width; at least one column for users without history.
-
-    Raises
-    ------
-    ValueError
-        ``width`` below 1.
-    TypeError, IndexError
-        As `check_padded`; a -1 inside a history is refused, too.
+    ``width`` is that of the longest history by default; of a longer one the latest items stay.
+    Returns (n_users, width) int32, at least one column for users without history.
     """
-    if width is not None and width < 1:
-        raise ValueError(f"width={width}: expected at least 1, or None for the longest history")
     lists = [np.asarray(h).ravel() for h in histories]
     for row, items in enumerate(lists):
-        if items.size and not np.issubdtype(items.dtype, np.integer):
-            raise TypeError(f"history {row} holds {items.dtype}, expected whole item indices")
-        if items.size and items.min() < 0:
-            raise IndexError(
-                f"history {row} holds {items.min()}: -1 is padding, expected indices of 0 or more"
-            )
+        if items.size and (not np.issubdtype(items.dtype, np.integer) or items.min() < 0):
+            raise ValueError(f"history {row} holds {items}, expected item indices of 0 or more")
     if width is None:
         width = max((len(items) for items in lists), default=0) or min(1, len(lists))
     table = np.full((len(lists), width), PADDING, np.int32)
     for row, items in zip(table, lists, strict=True):
         row[: min(len(items), width)] = items[max(0, len(items) - width) :]
-    return table if n_items is None else check_padded(table, n_items)
+    return table
 
 
 def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.int32]:
-    """Return padded lists as an integer table, or say what is wrong with them.
-
-    Parameters
-    ----------
-    padded : array-like of int, (n_users, width)
-        Item indices, -1 where there is none.
-    n_items : int
-        Size of the catalog.
-
-    Returns
-    -------
-    numpy.ndarray
-
-    Raises
-    ------
-    TypeError
-        They are not whole numbers.
-    ValueError
-        They are not a table.
-    IndexError
-        One is not below ``n_items``, or below -1. Frameworks would raise, clip or read
-        another row, each in its own way.
-    """
+    """Return padded lists as an integer table, (n_users, width), or say what is wrong with them."""
     table = np.asarray(padded)
     if table.ndim != 2:
         raise ValueError(f"padded histories have shape {table.shape}, expected (n_users, width)")
     if table.size and not np.issubdtype(table.dtype, np.integer):
         raise TypeError(f"padded histories hold {table.dtype}, expected whole item indices")
-    wrong = (table < PADDING) | (table >= n_items)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
+    wrong = np.argwhere((table < PADDING) | (table >= n_items))
+    if len(wrong):  # frameworks would clip the index or read another row
+        row, column = wrong[0]
         raise IndexError(
-            f"history {row} holds {table[row, column]}, expected an item index of 0..{n_items - 1}, "
-            "or -1 for padding"
+            f"history {row} holds {table[row, column]}, "
+            f"expected an item index of 0..{n_items - 1}, or -1 for padding"
         )
     return table.astype(np.int32, copy=False)
 
 
 def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
-    """Padded lists as a sparse matrix of ones and zeros, (n_users, n_items) float32.
-
-    An item that stands twice in a row counts twice, as it does in an embedding sum.
-
-    Raises
-    ------
-    TypeError, ValueError, IndexError
-        As `check_padded`.
-    """
+    """Return padded lists as sparse rows of ones, (n_users, n_items); a repeated item adds up."""
     table = check_padded(padded, n_items)
     real = table != PADDING
     starts = np.concatenate([[0], np.cumsum(real.sum(axis=1))])
@@ -152,82 +85,20 @@ def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((ones, table[real], starts), shape=(len(table), n_items))
 
 
-def hide_items(
-    taken: sparse.csr_matrix, share: float, generator: np.random.Generator
-) -> sparse.csr_matrix:
-    """Hide a random part of every history, and count what is left for more, so that sums keep their size.
-
-    Parameters
-    ----------
-    taken : scipy.sparse.csr_matrix, (n_users, n_items)
-        Ones where an item was taken.
-    share : float
-        Chance of each item to be hidden, from 0 to below 1.
-    generator : numpy.random.Generator
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix of float32, (n_users, n_items)
-        ``1 / (1 - share)`` where an item is shown; what is hidden stands as a stored zero.
-    """
-    if not 0 <= share < 1:
-        raise ValueError(f"share={share}: expected a share from 0 to below 1")
+def _hide_items(taken: sparse.csr_matrix, share: float, generator: Any) -> sparse.csr_matrix:
+    """Return histories with a random share of items set to 0, the others scaled up to keep sums."""
     shown = generator.random(taken.nnz, dtype=np.float32) >= share
     values = (shown / np.float32(1 - share)).astype(np.float32)
     return sparse.csr_matrix((values, taken.indices, taken.indptr), shape=taken.shape)
 
 
-def masked_sum(table: npt.NDArray[np.floating], padded: npt.ArrayLike) -> npt.NDArray[np.floating]:
-    """Sum of the rows that each padded list names; padding adds nothing.
+def first_weights(n_items: int, hidden: int, counts: Any, n_users: int, seed: int) -> Weights:
+    """Return weights to start training from: small tables, and biases that know popularity.
 
-    Parameters
-    ----------
-    table : numpy.ndarray, (n_items, width)
-        One row an item.
-    padded : array-like of int, (n_users, length)
-        Item indices, -1 where there is none.
-
-    Returns
-    -------
-    numpy.ndarray, (n_users, width)
-        Zeros for a row of only -1. Equal to ``multi_hot(padded, n_items) @ table``.
-
-    Raises
-    ------
-    TypeError, ValueError, IndexError
-        As `check_padded`.
+    ``counts`` says how many of the ``n_users`` took each item. Returns float32 arrays: ``item_in``
+    and ``item_out`` (n_items, hidden), ``hidden_bias`` (hidden,), and ``item_bias`` (n_items,), the
+    logarithm of the share of users, with half a user added.
     """
-    lists = check_padded(padded, len(table))
-    real = lists != PADDING
-    rows = table[np.where(real, lists, 0)]  # (n_users, length, width): -1 would read the last row
-    return np.einsum("ulk,ul->uk", rows, real.astype(table.dtype))
-
-
-def first_weights(
-    n_items: int, hidden: int, counts: npt.ArrayLike, n_users: int, seed: int
-) -> Weights:
-    """Weights that training starts from: small tables, and item biases that already know popularity.
-
-    Parameters
-    ----------
-    n_items, hidden : int
-        Sizes.
-    counts : array-like, (n_items,)
-        Users who took each item.
-    n_users : int
-        Of how many.
-    seed : int
-
-    Returns
-    -------
-    dict of numpy.ndarray of float32
-        ``item_in`` and ``item_out`` (n_items, hidden), ``hidden_bias`` (hidden,), ``item_bias`` (n_items,):
-        the logarithm of the share of users that took the item, with half a user added.
-    """
-    if n_items < 1 or hidden < 1 or n_users < 1:
-        raise ValueError(
-            f"n_items={n_items}, hidden={hidden}, n_users={n_users}: expected at least 1 each"
-        )
     generator = np.random.default_rng([seed, 9])
     scale = 0.3 / np.sqrt(hidden)
     share = (np.asarray(counts, np.float64) + 0.5) / n_users
@@ -239,52 +110,306 @@ def first_weights(
     }
 
 
-def hidden_layer(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
-    """The user's place in the hidden layer, from history alone: (n_users, hidden) float32.
-
-    Parameters
-    ----------
-    weights : dict
-        As `first_weights` makes them.
-    histories : scipy.sparse matrix (n_users, n_items) or array of int (n_users, length)
-        Ones where an item was taken, or padded lists. Without history the sum is zero and the
-        hidden layer is ``tanh(hidden_bias)``, the same for all such users.
-
-    Raises
-    ------
-    TypeError, ValueError, IndexError
-        As `check_padded`, and for a matrix with another number of items.
-    """
+def _hidden_layer(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
+    """Return the hidden layer of each user, (n_users, hidden); see `forward`."""
     n_items = len(weights["item_in"])
-    if sparse.issparse(histories):
-        if histories.shape[1] != n_items:
-            raise ValueError(f"histories have {histories.shape[1]} items, the model has {n_items}")
-        taken = sparse.csr_matrix(histories, dtype=np.float32)
-    else:
+    if not sparse.issparse(histories):
         taken = multi_hot(histories, n_items)
+    elif histories.shape[1] != n_items:
+        raise ValueError(f"histories have {histories.shape[1]} items, the model has {n_items}")
+    else:
+        taken = sparse.csr_matrix(histories, dtype=np.float32)
+    if not np.isfinite(taken.data).all():
+        raise ValueError("histories: found NaN or infinity, expected finite numbers")
     length = np.maximum(np.asarray(taken.sum(axis=1)), 1.0)  # (n_users, 1)
     total = np.asarray(taken @ weights["item_in"]) / np.sqrt(length)
     return np.tanh(total + weights["hidden_bias"]).astype(np.float32)
 
 
 def forward(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
-    """Score every item for every history in one pass.
+    """Return the score of every item for every history, in one pass.
 
     Parameters
     ----------
-    weights, histories
-        As for `hidden_layer`.
+    weights : dict
+        As `first_weights` makes them.
+    histories : scipy.sparse matrix (n_users, n_items) or array of int (n_users, length)
+        Ones where an item was taken, or padded lists, checked by `check_padded`. All users without
+        history get the same row.
 
     Returns
     -------
     numpy.ndarray of float32, (n_users, n_items)
         Logits. (0, n_items) for an empty batch.
-
-    Raises
-    ------
-    TypeError, ValueError, IndexError
-        As `hidden_layer`.
     """
-    scores: npt.NDArray[np.float32] = hidden_layer(weights, histories) @ weights["item_out"].T
+    scores: npt.NDArray[np.float32] = _hidden_layer(weights, histories) @ weights["item_out"].T
     scores += weights["item_bias"]
     return scores
+
+
+def _hidden_in_graph(weights: Any, shown: Any) -> Any:
+    """Return the hidden layer as a tensor, from TensorFlow variables and rows of ones."""
+    import tensorflow as tf
+
+    length = tf.maximum(tf.reduce_sum(shown, axis=1, keepdims=True), 1.0)
+    total = tf.matmul(shown, weights["item_in"]) / tf.sqrt(length)
+    return tf.tanh(total + weights["hidden_bias"])
+
+
+# The losses below sum over a user's items and average over users, in nats: one learning rate suits
+# them all. Logits and ones are (n_users, n_items); row, positive and negative are (n_pairs,).
+
+
+def _binary(scores: Any, taken: Any) -> Any:
+    """Return the multi-label loss: every item is a yes-or-no question of its own."""
+    import tensorflow as tf
+
+    n_users = tf.cast(tf.shape(scores)[0], tf.float32)
+
+    @tf.custom_gradient  # type: ignore[misc, unused-ignore]
+    def loss(logits: Any) -> Any:
+        # TensorFlow's own takes twice as long
+        total = tf.reduce_sum(tf.nn.softplus(logits) - logits * taken)
+        return total / n_users, lambda above: above * (tf.sigmoid(logits) - taken) / n_users
+
+    return loss(tf.convert_to_tensor(scores))
+
+
+def _multinomial(scores: Any, taken: Any) -> Any:
+    """Return the softmax loss (Liang et al. 2018): taken items are draws from one distribution."""
+    import tensorflow as tf
+
+    return -tf.reduce_mean(tf.reduce_sum(tf.nn.log_softmax(scores) * taken, axis=1))
+
+
+def _pairwise(scores: Any, row: Any, positive: Any, negative: Any) -> Any:
+    """Return the ranking loss (BPR, Rendle et al. 2009): positives should score above negatives."""
+    import tensorflow as tf
+
+    above = tf.gather_nd(scores, tf.stack([row, positive], axis=1))
+    below = tf.gather_nd(scores, tf.stack([row, negative], axis=1))
+    users = tf.cast(tf.shape(scores)[0], tf.float32)
+    return tf.reduce_sum(tf.nn.softplus(below - above)) / users
+
+
+def _sampled(hidden: Any, weights: Any, batch: Any) -> Any:
+    """Return the softmax loss with its sum over the catalog estimated from a sample.
+
+    The taken items of a user enter the sum exactly. The drawn ones stand for the rest, each divided
+    by how often it is expected in the sample; without that, items that are drawn often are pushed
+    down too hard. ``drawn_is_taken`` is 1 where the sum has a drawn item already.
+
+    Sources: Bengio and Senécal 2003 and Jean et al. 2015, see chapter 09.
+    """
+    import tensorflow as tf
+
+    row, positive, drawn = batch["row"], batch["positive"], batch["drawn"]
+    item_out, item_bias, users = weights["item_out"], weights["item_bias"], tf.shape(hidden)[0]
+    of_taken = tf.reduce_sum(tf.gather(hidden, row) * tf.gather(item_out, positive), axis=1)
+    of_taken += tf.gather(item_bias, positive)  # (n_pairs,)
+    of_drawn = tf.matmul(hidden, tf.gather(item_out, drawn), transpose_b=True)
+    of_drawn += tf.gather(item_bias, drawn) - batch["log_expected"] - 1e9 * batch["drawn_is_taken"]
+    top = tf.stop_gradient(tf.reduce_max(of_drawn, axis=1))
+    top = tf.maximum(top, tf.stop_gradient(tf.math.unsorted_segment_max(of_taken, row, users)))
+    total = tf.reduce_sum(tf.exp(of_drawn - top[:, None]), axis=1)
+    total += tf.math.unsorted_segment_sum(tf.exp(of_taken - tf.gather(top, row)), row, users)
+    log_sum = tf.math.log(total) + top  # (n_users,)
+    return -tf.reduce_sum(of_taken - tf.gather(log_sum, row)) / tf.cast(users, tf.float32)
+
+
+@dataclass(kw_only=True, eq=False)
+class HistoryModel(Recommender):
+    """Base class of models that score a user from an interaction history, with their training loop.
+
+    Each epoch hides a share ``dropout`` of every history, and the loss asks for the whole of it.
+    ``hidden`` is the width of the hidden layer; ``batch_size`` counts users. `fit` sets ``weights``
+    (arrays by name) and ``history`` (the mean loss of each epoch, in nats per user).
+    """
+
+    hidden: int = 64
+    epochs: int = 20
+    learning_rate: float = 0.005
+    dropout: float = 0.5
+    batch_size: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train."""
+        for field in fields(self):  # their types are strings: annotations are not evaluated
+            value, least = getattr(self, field.name), {"int": 1, "float": 0}.get(str(field.type))
+            if least is not None and field.name != "seed" and not value >= least:
+                raise ValueError(f"{field.name}={value}: expected at least {least}")
+        if self.learning_rate == 0 or self.dropout >= 1:
+            given = f"learning_rate={self.learning_rate}, dropout={self.dropout}"
+            raise ValueError(f"{given}: expected above 0, and from 0 to below 1")
+
+    def fit(self, data: Interactions) -> HistoryModel:
+        """Train on the users of ``data`` who have a history; return this object."""
+        self._learn_from(data)
+        self._taken = binary_matrix(data)
+        users = np.flatnonzero(np.diff(self._taken.indptr))
+        start = first_weights(data.n_items, self.hidden, data.item_counts(), len(users), self.seed)
+        with freed_afterwards():
+            self._train(data, users, start)
+        return self
+
+    def _train(self, data: Interactions, users: Users, start: Weights) -> None:
+        raise NotImplementedError
+
+    def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
+        """Return the score of every item for histories of anyone; see `forward`."""
+        self._fitted()
+        return forward(self.weights, histories)
+
+    def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Return the score of every item for some users, (len(users), n_items)."""
+        rows = self._users(users)
+        return self.score_histories(self._taken[rows])
+
+    def _minimize(self, loss: Any, start: Weights, users: Users, extra: Extra) -> None:
+        """Fill `weights` and `history` by Adam over batches of users, in a new order every epoch.
+
+        ``loss`` takes the variables, the batch's rows of ones, the same with some items hidden, and
+        what ``extra`` returns for its users and rows; it returns what `adam_step` takes.
+        """
+        import tensorflow as tf
+
+        weights = {name: tf.Variable(value, name=name) for name, value in start.items()}
+        step = adam_step(lambda *batch: loss(weights, *batch), list(weights.values()))
+        generator = np.random.default_rng([self.seed, 1])
+        starts, rate = range(0, len(users), self.batch_size), np.float32(self.learning_rate)
+
+        def batches() -> Iterator[tuple[Any, ...]]:
+            for _ in range(self.epochs):
+                order = generator.permutation(users)
+                for part in (order[at : at + self.batch_size] for at in starts):
+                    rows = self._taken[part]
+                    shown = _hide_items(rows, self.dropout, generator)
+                    yield rate, rows.toarray(), shown.toarray(), extra(part, rows)
+
+        losses = [float(step(*batch)) for batch in one_ahead(batches())]
+        sizes = [min(self.batch_size, len(users) - at) for at in starts]
+        by_epoch = np.reshape(losses, (self.epochs, -1))
+        self.history = [float(np.average(epoch, weights=sizes)) for epoch in by_epoch]
+        self.weights = {name: variable.numpy() for name, variable in weights.items()}
+
+
+@dataclass(eq=False)
+class UserLevel(HistoryModel):
+    """The user-level network, trained to complete histories. See `HistoryModel` for other settings.
+
+    Parameters
+    ----------
+    loss : {"binary", "multinomial", "pairwise", "sampled"}
+        A yes or no per item, a softmax over all items, pairs, or a softmax over a sample.
+    regularization : float
+        Adds ``regularization · (Σ item_in² + Σ item_out²)`` to a batch's loss.
+    n_drawn, correct : int, bool
+        Of ``"sampled"``: items drawn by popularity; divide each by how often it is expected.
+    """
+
+    loss: str = "binary"
+    regularization: float = 0.0
+    n_drawn: int = 500
+    correct: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train."""
+        super().__post_init__()
+        losses = ("binary", "multinomial", "pairwise", "sampled")
+        if self.loss not in losses:
+            raise ValueError(f"loss={self.loss!r}: expected one of {', '.join(losses)}")
+
+    def _train(self, data: Interactions, users: Users, start: Weights) -> None:
+        import tensorflow as tf
+
+        def loss(w: dict[str, Any], taken: Any, shown: Any, extra: Any) -> tuple[Any, Any]:
+            tables = [w["item_in"], w["item_out"]] if self.regularization else [tf.zeros(())]
+            squares = tf.add_n([tf.reduce_sum(tf.square(table)) for table in tables])
+            added, hidden = self.regularization * squares, _hidden_in_graph(w, shown)
+            if self.loss == "sampled":  # the scores of all items are what this loss avoids
+                return _sampled(hidden, w, extra), added
+            scores = tf.matmul(hidden, w["item_out"], transpose_b=True) + w["item_bias"]
+            if self.loss == "pairwise":
+                return _pairwise(scores, **extra), added
+            return (_multinomial if self.loss == "multinomial" else _binary)(scores, taken), added
+
+        self._minimize(loss, start, users, self._draws(data))
+
+    def _draws(self, data: Interactions) -> Extra:
+        """Return what draws the rest of a batch: nothing, negatives, or a sample of the catalog."""
+        generator = np.random.default_rng([self.seed, 2])
+        sampler = NegativeSampler(data, avoid="train") if self.loss == "pairwise" else None
+        weight = np.maximum(data.item_counts(), 0.5)  # never 0: all items can be drawn
+        chance = weight / weight.sum()
+
+        def draw(users: Users, rows: sparse.csr_matrix) -> dict[str, Any]:
+            row = np.repeat(np.arange(len(users), dtype=np.int32), np.diff(rows.indptr))
+            pairs = {"row": row, "positive": rows.indices.astype(np.int32)}
+            if sampler is not None:
+                negative = sampler.draw(users[row], ratio=1, rng=generator)[:, 0]
+                return pairs | {"negative": negative.astype(np.int32)}
+            drawn = generator.choice(data.n_items, self.n_drawn, p=chance).astype(np.int32)
+            expected = self.n_drawn * chance[drawn] if self.correct else np.ones(self.n_drawn)
+            return pairs | {
+                "drawn": drawn,
+                "log_expected": np.log(expected).astype(np.float32),
+                "drawn_is_taken": rows[:, drawn].toarray(),
+            }
+
+        return draw if self.loss in ("pairwise", "sampled") else lambda users, rows: {}
+
+
+@dataclass(kw_only=True, eq=False)
+class MultVAE(HistoryModel):
+    """Multinomial variational autoencoder. See `HistoryModel` for the other settings.
+
+    From the hidden layer come a mean and a log variance for each of ``latent`` numbers. Training
+    scores a draw from that distribution, and adds its divergence from the standard normal one times
+    ``strength``, which grows from 0 over the first half. Scoring uses the mean.
+
+    Source: Liang et al. 2018, "Variational autoencoders for collaborative filtering".
+    """
+
+    latent: int = 32
+    strength: float = 0.1
+
+    def _train(self, data: Interactions, users: Users, start: Weights) -> None:
+        import tensorflow as tf
+
+        generator = np.random.default_rng([self.seed, 3])
+
+        def drawn(scale: float, *shape: int) -> npt.NDArray[np.float32]:
+            return generator.normal(0, scale, shape).astype(np.float32)
+
+        narrow = np.sqrt(self.hidden)
+        start["to_mean"] = drawn(1.0 / narrow, self.hidden, self.latent)
+        start["to_log_variance"] = drawn(0.1 / narrow, self.hidden, self.latent)
+        start["item_out"] = drawn(0.3 / np.sqrt(self.latent), data.n_items, self.latent)
+        noise = tf.random.Generator.from_seed(self.seed)
+
+        def loss(w: dict[str, Any], taken: Any, shown: Any, strength: Any) -> tuple[Any, Any]:
+            hidden = _hidden_in_graph(w, shown)
+            mean, log_variance = hidden @ w["to_mean"], hidden @ w["to_log_variance"]
+            draw = mean + tf.exp(log_variance / 2) * noise.normal(tf.shape(mean))
+            scores = tf.matmul(draw, w["item_out"], transpose_b=True) + w["item_bias"]
+            divergence = strength * tf.reduce_mean(kl_to_standard_normal(mean, log_variance))
+            return _multinomial(scores, taken) + divergence, 0.0
+
+        steps = -(-len(users) // self.batch_size) * self.epochs
+        ramp = np.minimum(1, 2 * np.arange(1, steps + 1, dtype=np.float32) / steps)
+        strengths = iter((self.strength * ramp).astype(np.float32))
+        self._minimize(loss, start, users, lambda _users, _rows: next(strengths))
+
+    def score_histories(self, histories: Any) -> npt.NDArray[np.float32]:
+        """Return the score of every item for histories of anyone; see `forward`."""
+        self._fitted()
+        mean = _hidden_layer(self.weights, histories) @ self.weights["to_mean"]
+        return np.asarray(mean @ self.weights["item_out"].T + self.weights["item_bias"])
+
+
+def kl_to_standard_normal(mean: Any, log_variance: Any) -> Any:
+    """Return the divergence of each row's normal distribution from the standard one, in nats."""
+    import tensorflow as tf
+
+    return 0.5 * tf.reduce_sum(tf.exp(log_variance) + tf.square(mean) - 1.0 - log_variance, axis=1)

@@ -16,15 +16,12 @@ from scipy.sparse.linalg import lsqr
 from helpers import data, metrics
 from helpers.models import content
 from helpers.models.dssm import TwoTowers
-from helpers.models.search import TitleSearch
-from helpers.models.text import hashed_trigrams
+from helpers.models.text import TitleSearch, hashed_trigrams, unit_rows
 
 SETTINGS: tuple[dict[str, object], ...] = (
     {},
-    {"profile": ("genres", "year")},
-    {"part_dropout": 0.2},
     {"sparse_weight": 1.0},
-    {"entry_dropout": 0.5, "decay": 1e-3},
+    {"dropout": 0.5, "regularization": 1e-3},
     {"epochs": 1},
     {"correct": False},
 )
@@ -48,23 +45,23 @@ def knn(
         ((1 - words) * (1 - year), content.genre_rows(items)),
     ]
     if year:
-        rows.append((year, content.unit_rows(content.year_rows(items))))
+        rows.append((year, unit_rows(content.year_rows(items))))
     model = content.ContentKNN(content.join(rows), neighbors).fit(split.train)
     cold = np.flatnonzero(split.test.item_counts())
     return hit_rate(model.scores(np.arange(split.train.n_users), cold), split)
 
 
-def one_list(split: data.Split, penalty: float) -> metrics.RankingResult:
+def one_list(split: data.Split, regularization: float) -> metrics.RankingResult:
     """The same ten for everybody: a ridge regression's guess of how often each film will be taken."""
     items, counts = split.train.items, split.train.item_counts()
     known, cold = counts > 0, np.flatnonzero(split.test.item_counts())
     year, words = (
-        content.unit_rows(content.year_rows(items)),
+        unit_rows(content.year_rows(items)),
         content.word_rows(items["title"].tolist()),
     )
     everywhere = np.full((len(items), 1), 30.0)
     rows = sparse.hstack([content.genre_rows(items), year, words, everywhere]).tocsr()
-    weights = lsqr(rows[known], np.log1p(counts[known]), damp=np.sqrt(penalty))[0]
+    weights = lsqr(rows[known], np.log1p(counts[known]), damp=np.sqrt(regularization))[0]
     guess = np.float32(rows[cold] @ weights)
     return hit_rate(np.tile(guess, (split.train.n_users, 1)), split)
 

@@ -17,9 +17,7 @@ import numpy as np
 
 from helpers import data, metrics
 from helpers.models.baselines import EASE, Popularity
-from helpers.models.userlevel import first_weights, forward, pad_histories
-from helpers.models.userlevel_training import UserLevel
-from helpers.models.vae import MultVAE
+from helpers.models.userlevel import MultVAE, UserLevel, first_weights, forward, pad_histories
 
 DECAYS = (50.0, 100.0, 200.0, 400.0, 800.0, 1600.0)
 CHOSEN: dict[str, dict[str, Any]] = {
@@ -57,11 +55,10 @@ def search() -> list[dict]:
         )
         for d in DECAYS
     ]
-    for loss, epochs, decay in itertools.product(CHOSEN, (10, 20, 30), (0.0, 0.002)):
-        model = UserLevel(loss, epochs=epochs, decay=decay).fit(inner.train)
-        rows.append(
-            row(f"search: {loss} epochs={epochs} decay={decay}", ndcg_of(model, inner).mean, "NDCG")
-        )
+    for loss, epochs, weight in itertools.product(CHOSEN, (10, 20, 30), (0.0, 0.002)):
+        model = UserLevel(loss, epochs=epochs, regularization=weight).fit(inner.train)
+        name = f"search: {loss} epochs={epochs} regularization={weight}"
+        rows.append(row(name, ndcg_of(model, inner).mean, "NDCG"))
         print(rows[-1], flush=True)
     for loss, (found, shorter) in SHORTENED.items():
         long, short = (

@@ -13,10 +13,12 @@ import pytest
 
 from helpers import data
 from helpers.book import ROOT
-from helpers.models import NotFittedError, drawing, ncf, ncf_onehot, ncf_training
+from helpers.models import drawing, ncf
+from helpers.models.base import NotFittedError
 from helpers.models.dmf import DeepMF
-from helpers.models.ncf_scores import PairScores
-from helpers.sampling import NegativeSampler, SamplingError
+from helpers.models.ncf import PairScores
+from helpers.sampling import NegativeSampler
+from tests.benchmarks.bench_ncf import look_ups
 
 N_USERS, N_ITEMS = 7, 11
 BUILDERS = {"gmf": ncf.gmf, "mlp": ncf.mlp, "neumf": ncf.neumf}
@@ -116,8 +118,8 @@ def test_scores_refuse_a_user_without_a_vector():
         scorer.scores([N_USERS])
 
 
-def test_decay_is_half_the_squared_vectors_of_a_pair():
-    model = ncf.gmf(N_USERS, N_ITEMS, 3, decay=0.5)
+def test_regularization_is_half_the_squared_vectors_of_a_pair():
+    model = ncf.gmf(N_USERS, N_ITEMS, 3, regularization=0.5)
     batch, w = pairs(10), weights_of(model)
     model(batch)
     rows = [w["user_gmf"][0][batch["user"]], w["item_gmf"][0][batch["item"]]]
@@ -128,10 +130,10 @@ def test_decay_is_half_the_squared_vectors_of_a_pair():
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"k": 0}, "k=0"),
+        ({"factors": 0}, "factors=0"),
         ({"n_users": 0}, "n_users=0"),
         ({"activation": "tanh"}, "activation='tanh'"),
-        ({"decay": -1.0}, "decay=-1.0"),
+        ({"regularization": -1.0}, "regularization=-1.0"),
         ({"tower": ()}, "tower="),
         ({"tower": (8, 0)}, "tower="),
         ({"dropout": 1.0}, "dropout=1.0"),
@@ -145,24 +147,24 @@ def test_settings_that_make_no_network_are_refused(settings, message):
 # one-hot and embeddings
 
 
-def test_dense_on_one_hot_equals_an_embedding_with_copied_weights():
-    posts = ncf_onehot.onehot_neumf(N_USERS, N_ITEMS, 4, seed=3)
+def both_ways(sizes, rows, spread=0.0):
+    """The post's network, ours with its weights, and the inputs of both."""
+    import keras
+
+    posts = ncf.neumf(*sizes, 4, one_hot=True, dropout=0.25, seed=3)
     rng = np.random.default_rng(0)
-    posts.set_weights([w + 0.3 * rng.standard_normal(w.shape) for w in posts.get_weights()])
-    ours = ncf.neumf(N_USERS, N_ITEMS, 4, activation="relu", dropout=0.25)
-    ncf_onehot.copy_weights(posts, ours)
+    posts.set_weights([w + spread * rng.standard_normal(w.shape) for w in posts.get_weights()])
+    ours = look_ups(posts, ncf.neumf(*sizes, 4, activation="relu", dropout=0.25))
+    names = ("user", "item")
+    wide = {n: keras.ops.one_hot(rows[n], size) for n, size in zip(names, sizes, strict=True)}
+    return posts, ours, wide
+
+
+def test_dense_on_one_hot_equals_an_embedding_with_copied_weights():
     batch = pairs(200)
-    wide = {
-        "user": ncf_onehot.one_hot(batch["user"], N_USERS),
-        "item": ncf_onehot.one_hot(batch["item"], N_ITEMS),
-    }
+    posts, ours, wide = both_ways((N_USERS, N_ITEMS), batch, spread=0.3)
     np.testing.assert_allclose(np.asarray(posts(wide)), np.asarray(ours(batch)), atol=1e-6)
     assert np.asarray(ours(batch)).std() > 0.01, "a constant would agree as well"
-    for name in ("user_gmf", "item_gmf", "user_mlp", "item_mlp"):  # bias and kernel in one table
-        folded = ncf_onehot.as_table(*posts.get_layer(name).get_weights())
-        ours.get_layer(name).set_weights([folded])
-        ours.get_layer(f"{name}_bias").set_weights([np.zeros((1, 4))])
-    np.testing.assert_allclose(np.asarray(posts(wide)), np.asarray(ours(batch)), atol=1e-6)
 
 
 def test_the_two_learn_alike():
@@ -170,58 +172,18 @@ def test_the_two_learn_alike():
     import keras
 
     clicks = two_tastes()
-    sizes = clicks.n_users, clicks.n_items
     examples = NegativeSampler(clicks).epoch(3, rng=np.random.default_rng(0))
-    posts = ncf_onehot.onehot_neumf(*sizes, 4, dropout=0.25, seed=1)
-    ours = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
-    ncf_onehot.copy_weights(posts, ours)
+    rows = {"user": examples.users, "item": examples.items}
+    posts, ours, wide = both_ways((clicks.n_users, clicks.n_items), rows)
     before = [w.copy() for w in ours.get_weights()]
-    ncf_training.epoch_runner(ours, 100)(examples, 0.001)
+    ncf.epoch_runner(ours, 100)(examples, 0.001)
     posts.compile(keras.optimizers.Adam(0.001), "binary_crossentropy")
-    wide = {
-        "user": ncf_onehot.one_hot(examples.users, sizes[0]),
-        "item": ncf_onehot.one_hot(examples.items, sizes[1]),
-    }
     posts.fit(wide, examples.labels, batch_size=100, shuffle=False, verbose=0)
-    again = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
-    ncf_onehot.copy_weights(posts, again)
-    moved = max(np.abs(a - b).max() for a, b in zip(before, ours.get_weights(), strict=True))
-    apart = max(
-        np.abs(a - b).max() for a, b in zip(again.get_weights(), ours.get_weights(), strict=True)
-    )
+    again = look_ups(posts, keras.models.clone_model(ours))
+    after = list(zip(before, again.get_weights(), ours.get_weights(), strict=True))
+    moved = max(np.abs(first - mine).max() for first, _, mine in after)
+    apart = max(np.abs(theirs - mine).max() for _, theirs, mine in after)
     assert moved > 0.005 and apart < 0.05 * moved
-
-
-def test_copying_needs_the_relu():
-    with pytest.raises(ValueError, match="relu"):
-        ncf_onehot.copy_weights(
-            ncf_onehot.onehot_neumf(N_USERS, N_ITEMS, 4), ncf.neumf(N_USERS, N_ITEMS, 4)
-        )
-
-
-def test_one_hot_refuses_what_tensorflow_turns_into_zeros():
-    import tensorflow as tf
-
-    assert not tf.one_hot([N_ITEMS], N_ITEMS).numpy().any(), (
-        "the silent zeros of the published sample"
-    )
-    with pytest.raises(IndexError, match=str(N_ITEMS)):
-        ncf_onehot.one_hot([0, N_ITEMS], N_ITEMS)
-    np.testing.assert_array_equal(ncf_onehot.one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])
-
-
-def test_as_table_refuses_shapes_of_two_layers():
-    with pytest.raises(ValueError, match=r"\(3, 2\) and bias \(3,\)"):
-        ncf_onehot.as_table(np.ones((3, 2)), np.ones(3))
-
-
-def test_input_bytes_are_those_of_the_arrays():
-    found = ncf_onehot.input_bytes(5, N_USERS, N_ITEMS)
-    wide = (
-        ncf_onehot.one_hot(np.zeros(5, int), N_USERS).nbytes
-        + ncf_onehot.one_hot(np.zeros(5, int), N_ITEMS).nbytes
-    )
-    assert found == {"one-hot": wide, "indices": 2 * np.zeros(5, np.int32).nbytes}
 
 
 # training
@@ -231,7 +193,7 @@ def test_input_bytes_are_those_of_the_arrays():
 def test_training_tells_two_tastes_apart(build):
     clicks = two_tastes()
     model = build(clicks.n_users, clicks.n_items, 8, seed=0)
-    history = ncf_training.train(model, clicks, epochs=25, batch_size=256, learning_rate=0.02)
+    history = ncf.train(model, clicks, epochs=25, batch_size=256, learning_rate=0.02)
     assert len(history) == 25 and history[-1] < 0.5 * history[0]
     scores = PairScores(model).scores(np.arange(clicks.n_users))
     own = np.add.outer(np.arange(clicks.n_users), np.arange(clicks.n_items)) % 2 == 0
@@ -267,19 +229,14 @@ def test_training_repeats_with_its_seed():
     runs = []
     for seed in (0, 0, 1):
         model = ncf.gmf(clicks.n_users, clicks.n_items, 4, seed=0)
-        runs.append(ncf_training.train(model, clicks, epochs=2, seed=seed))
+        runs.append(ncf.train(model, clicks, epochs=2, seed=seed))
     assert runs[0] == runs[1] != runs[2]
 
 
 @pytest.mark.parametrize("bad", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}])
 def test_training_refuses_settings_that_train_nothing(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
-        ncf_training.train(ncf.gmf(40, 30, 4), two_tastes(), **bad)
-
-
-def test_training_refuses_a_ratio_of_zero():
-    with pytest.raises(SamplingError):
-        ncf_training.train(ncf.gmf(40, 30, 4), two_tastes(), ratio=0)
+        ncf.train(ncf.gmf(40, 30, 4), two_tastes(), **bad)
 
 
 # deep matrix factorization
@@ -296,8 +253,8 @@ def test_deep_mf_tells_two_tastes_apart_and_stays_between_0_and_1():
 
 
 def test_deep_mf_refuses():
-    with pytest.raises(ValueError, match="values='likes'"):
-        DeepMF(values="likes")
+    with pytest.raises(ValueError, match="learning_rate=0"):
+        DeepMF(learning_rate=0)
     with pytest.raises(ValueError, match="tower="):
         DeepMF(tower=())
     with pytest.raises(NotFittedError, match="fit"):
@@ -350,7 +307,7 @@ def test_the_program_needs_nothing_of_the_course():
 def test_the_programs_network_is_the_courses(program):
     batch = pairs(50)
     theirs = program.build_model(N_USERS, N_ITEMS, 4, 0.1, 0.25, 3)
-    ours = ncf.neumf(N_USERS, N_ITEMS, 4, decay=0.1, dropout=0.25, seed=3)
+    ours = ncf.neumf(N_USERS, N_ITEMS, 4, regularization=0.1, dropout=0.25, seed=3)
     assert {layer.name for layer in theirs.layers} == {layer.name for layer in ours.layers}
     assert {n: [a.shape for a in w] for n, w in weights_of(theirs).items()} == {
         n: [a.shape for a in w] for n, w in weights_of(ours).items()

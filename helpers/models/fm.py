@@ -63,8 +63,6 @@ class Part:
         Step of Adam, strength of the pull towards zero.
     init : {"normal", "uniform", "constant"}
         First weights: around 0 with standard deviation ``sigma``, within ``±scale``, or ``value``.
-    sigma, scale, value : float
-        See ``init``; the last two have no default.
     """
 
     learning_rate: float
@@ -76,7 +74,8 @@ class Part:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
-        if self._size is None:
+        sizes = {"normal": self.sigma, "uniform": self.scale, "constant": self.value}
+        if sizes.get(self.init) is None:
             raise ValueError(
                 f"{self}: expected init 'normal' with a sigma, 'uniform' with a scale, "
                 "or 'constant' with a value"
@@ -84,18 +83,13 @@ class Part:
         if min(self.learning_rate, self.regularization, self.sigma, self.scale or 0) < 0:
             raise ValueError(f"{self}: expected 0 or more of everything but value")
 
-    @property
-    def _size(self) -> Any:
-        sizes = {"normal": self.sigma, "uniform": self.scale, "constant": self.value}
-        return sizes.get(self.init)
-
     def first(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         """Return the first weights."""
         if self.init == "constant":
-            return np.full(shape, self._size, dtype=np.float32)
-        if self.init == "uniform":
-            return rng.uniform(-self._size, self._size, shape).astype(np.float32)
-        return rng.normal(0, self._size, shape).astype(np.float32)
+            return np.full(shape, self.value, dtype=np.float32)
+        if self.init == "uniform" and self.scale is not None:
+            return rng.uniform(-self.scale, self.scale, shape).astype(np.float32)
+        return rng.normal(0, self.sigma, shape).astype(np.float32)
 
 
 @dataclass
@@ -116,12 +110,9 @@ class FactorizationMachine:
         Passes over the rows, rows per step.
     bias, linear, pairs : Part
         Settings of :math:`w_0`, of :math:`w_j` and of :math:`v_j`.
-    clip_gradient : float, optional
-        Largest absolute value of a gradient's entry.
-    epsilon : float
-        Of Adam.
-    rescale_gradient : float, optional
-        Factor on gradients; by default one over the rows of the batch.
+    clip_gradient, epsilon, rescale_gradient : float, optional
+        Largest entry of a gradient, Adam's epsilon, factor on gradients (by default one over the
+        rows of the batch).
     lazy : bool
         Update only the features that occur in a batch, as MXNet does for sparse gradients.
     shuffle : bool
@@ -136,8 +127,7 @@ class FactorizationMachine:
     seconds : float
         Time spent in training steps.
     progress : tuple of numpy.ndarray
-        Of the last epoch, in its order: the score of each row before the step of its batch, and
-        its label, (n,) each.
+        Of the last epoch, in its order: each row's score before the step of its batch, and label.
     """
 
     factors: int = 64
@@ -170,12 +160,12 @@ class FactorizationMachine:
     def from_sagemaker(
         cls, hyperparameters: Mapping[str, Any], **settings: Any
     ) -> FactorizationMachine:
-        """Return a machine with the hyperparameters of SageMaker's built-in algorithm.
+        """Return a machine with hyperparameters of SageMaker's algorithm, under SageMaker's names.
 
         Parameters
         ----------
         hyperparameters : mapping
-            Under SageMaker's names, without ``feature_dim``; missing ones have their defaults.
+            All but ``feature_dim``; missing ones have their defaults.
         **settings
             What SageMaker does not set: ``lazy``, ``shuffle``, ``seed``.
 
@@ -211,10 +201,8 @@ class FactorizationMachine:
 
         Parameters
         ----------
-        x : scipy.sparse.csr_matrix
-            (n, features).
-        y : array-like
-            (n,): ratings, or 0 and 1.
+        x, y : scipy.sparse.csr_matrix, array-like
+            (n, features), and (n,) ratings, or 0 and 1.
         on_epoch : callable, optional
             Called after each epoch with its number (from 0) and the `quality` of ``progress``.
 
@@ -266,13 +254,7 @@ class FactorizationMachine:
         return self
 
     def scores(self, x: sparse.csr_matrix) -> FloatArray:
-        """Return the scores of rows, (n,) float32: ratings, or log-odds of a 1; see `fm_scores`.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        """
+        """Return the scores of rows, (n,) float32: ratings, or log-odds of a 1; see `fm_scores`."""
         if not hasattr(self, "v"):
             raise NotFittedError("FactorizationMachine: call fit(x, y) before asking it")
         return fm_scores(x, self.w0, self.w1, self.v)
@@ -329,14 +311,9 @@ def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) ->
 
 
 def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, float]:
-    """Return how good scores are, under the names that SageMaker's container prints.
+    """Return accuracy, cross-entropy and F1 of log-odds, or else the RMSE of scores.
 
-    Parameters
-    ----------
-    scores, y : numpy.ndarray
-        (n,): scores (log-odds where it classifies) and labels.
-    classifies : bool
-        Whether ``y`` holds 0 and 1: then accuracy, cross-entropy and F1, else ``rmse``.
+    Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,).
     """
     scores, y = scores.astype(np.float64), y.astype(np.float64)
     if not classifies:

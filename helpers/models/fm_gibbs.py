@@ -19,8 +19,8 @@ class GibbsFM:
     """A factorization machine whose weights are drawn from their posterior, again and again.
 
     It has no learning rate. The strengths of its priors are sampled too, and the prediction is the
-    mean over many draws. Features come in blocks, such as users and items. Each row has exactly
-    one feature of each block, so all weights of a block can be drawn at once.
+    mean over many draws. Each row has exactly one feature of each block (users, items, …), so all
+    weights of a block can be drawn at once.
 
     Parameters
     ----------
@@ -30,18 +30,13 @@ class GibbsFM:
         All draws, and how many of the first draws the mean leaves out.
     seed : int
         Of everything drawn.
-
-    Attributes
-    ----------
-    seconds : float
-        Time of the draws.
     """
 
     factors: int = 8
     samples: int = 200
     burn_in: int = 10
     seed: int = 0
-    seconds: float = field(init=False, repr=False, compare=False, default=0.0)
+    seconds: float = field(init=False, repr=False, compare=False, default=0.0)  # of all draws
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be sampled."""
@@ -60,17 +55,13 @@ class GibbsFM:
         ----------
         train, test : array-like
             (n, blocks) and (m, blocks): the feature of each row in each block, from 0.
-        y : array-like
-            (n,) ratings.
-        sizes : sequence of int
-            Features of each block.
+        y, sizes : array-like, sequence of int
+            (n,) ratings; features of each block.
 
         Raises
         ------
-        ValueError
-            Shapes do not fit, or a rating is not finite.
-        IndexError
-            A feature is not below the size of its block.
+        ValueError, IndexError
+            Shapes do not fit or a rating is not finite; a feature is not below its block's size.
         """
         train, test, y = np.asarray(train), np.asarray(test), np.asarray(y, dtype=np.float64)
         _check_rows("train", train, sizes)

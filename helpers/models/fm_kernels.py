@@ -1,19 +1,20 @@
-"""Training loops of the factorization machine, compiled by numba.
+"""Training loops of the factorization machine, compiled by numba: import them only to train.
 
-Import this file only to train: the import takes about half a second. Compiling takes some seconds,
-once; the result is kept beside this file, or in the user's cache folder.
+The import takes about half a second. Compiling takes some seconds, once; the result is kept beside
+this file, or in the user's cache folder.
 
 A batch takes two passes. `_forward` scores its rows in order, keeps each row's sum of x_j v_j, and
 chains the entries of each feature. `_backward` follows the chain of each feature, adds up its
 gradient, and takes its step of Adam while its weights are in the processor's cache. There is one
-thread: a second one would wait twice per batch, which costs more than it gives on a busy machine,
-and one thread gives the same result on any number of cores.
+thread: a second one would wait twice per batch, which costs more than it gives on a busy machine.
+So the result is the same on any number of cores.
 """
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
@@ -21,54 +22,22 @@ import numpy as np
 _FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; NaN stays NaN
 
 
-class Rows(NamedTuple):
-    """CSR rows in the order of an epoch, and a label for each; values and labels are float32."""
+# CSR rows in the order of an epoch, and their labels, (n,); values and labels are float32
+Rows = namedtuple("Rows", "indptr indices values labels")
 
-    indptr: np.ndarray
-    indices: np.ndarray
-    values: np.ndarray
-    labels: np.ndarray
+# Constant (1,), linear weights (features,) and factors (features, factors), all float32, each with
+# Adam's mean of gradients (m) and of their squares (s). Training changes them in place.
+Weights = namedtuple("Weights", "w0 m0 s0 w1 m1 s1 v mv sv")
 
+# Settings of `helpers.models.fm.FactorizationMachine`: the learning rates and the regularization of
+# the three are (3,) float32; `rescale` is 0 for one over the rows of a batch
+Training = namedtuple(
+    "Training", "batch_size learning_rates regularization clip epsilon rescale logistic lazy"
+)
 
-class Weights(NamedTuple):
-    """Constant (1,), linear weights (features,), factors (features, factors), all float32.
-
-    Each has Adam's means of its gradients (m) and of their squares (s). All change in place.
-    """
-
-    w0: np.ndarray
-    m0: np.ndarray
-    s0: np.ndarray
-    w1: np.ndarray
-    m1: np.ndarray
-    s1: np.ndarray
-    v: np.ndarray
-    mv: np.ndarray
-    sv: np.ndarray
-
-
-class Training(NamedTuple):
-    """Settings of `helpers.models.fm.FactorizationMachine` as compiled code takes them."""
-
-    batch_size: int
-    learning_rates: np.ndarray  # (3,) float32: of constant, linear weights, factors
-    regularization: np.ndarray  # (3,) float32
-    clip: np.float32  # largest entry of a gradient
-    epsilon: np.float32
-    rescale: float  # factor on gradients; 0: one over the rows of the batch
-    logistic: bool
-    lazy: bool
-
-
-class _Batch(NamedTuple):
-    """Memory that the batches share."""
-
-    head: np.ndarray  # (features,): last entry of each feature, or -1
-    following: np.ndarray  # (entries,): next entry of the same feature, or -1
-    row: np.ndarray  # (entries,)
-    touched: np.ndarray  # (features + 1,): features that occur
-    totals: np.ndarray  # (rows, factors): sums of x_j v_j
-    errors: np.ndarray  # (rows,)
+# Memory that the batches share: the last entry of each feature (or -1), for each entry the next of
+# its feature (or -1) and its row, the features that occur, sums of x_j v_j (rows, factors), errors
+_Batch = namedtuple("_Batch", "head following row touched totals errors")
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:

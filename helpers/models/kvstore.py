@@ -1,14 +1,11 @@
 """A factorization machine trained by several workers around a parameter server (MXNet's kvstore).
 
-A scheduler, a server and the workers are processes of this machine, told their roles by ``DMLC_*``
-variables. The server holds a row ``[v_j, w_j]`` for each feature. A worker pulls the rows that its
-batch touches, computes their gradients, and pushes those, as DiFacto does. With ``"dist_sync"`` the
-server waits for all workers and adds up their gradients before it moves. With ``"dist_async"`` it
-moves at every push, so a worker's rows may have changed when its gradients arrive. `train_here` does
-the same arithmetic in one process with NumPy.
+A scheduler, a server and the workers are processes of this machine. The server holds a row
+``[v_j, w_j]`` for each feature. A worker pulls the rows that its batch touches, computes their
+gradients, and pushes those, as DiFacto does. In mode "dist_sync" the server waits for all workers
+and adds up their gradients before it moves; in mode "dist_async" it moves at every push.
 
-This file is also the program of those processes. They run it by its path, so it imports no other
-model and no framework at the top.
+This file is also the program of those processes. They run it by its path, to load no other model.
 """
 
 from __future__ import annotations
@@ -33,8 +30,9 @@ from helpers import files
 
 FloatArray = npt.NDArray[np.float32]
 _EPSILON = 1e-7  # AdaGrad's, under the root as in MXNet
+_FIRST_SIGMA = 0.05  # standard deviation of the first factors
 _PROGRAM = Path(__file__).resolve()
-_HOST = "127.0.0.1"
+_HOST, _MODES = "127.0.0.1", ("dist_async", "dist_sync")
 
 
 @dataclass(frozen=True)
@@ -47,12 +45,8 @@ class Settings:
         Length of each feature's vector.
     epochs, batch_size : int
         Passes over the rows; rows in one step of all workers together.
-    learning_rate : float
-        Of AdaGrad.
-    regularization : float
-        Pull towards zero, once for each occurrence of a feature.
-    init_sigma : float
-        Standard deviation of the first factors.
+    learning_rate, regularization : float
+        Of AdaGrad; pull towards zero, once for each occurrence of a feature.
     seed : int
         Of the first factors and the order of the rows, the same for any number of workers.
     """
@@ -62,7 +56,6 @@ class Settings:
     batch_size: int = 1000
     learning_rate: float = 0.1
     regularization: float = 0.1
-    init_sigma: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -70,21 +63,16 @@ class Settings:
         whole = min(self.factors, self.epochs, self.batch_size)
         if whole < 1 or self.learning_rate <= 0 or self.regularization < 0:
             raise ValueError(
-                f"{self}: expected whole numbers of at least 1, "
-                "a learning rate above 0 and a regularization of 0 or more"
+                f"{self}: expected whole numbers and a learning rate above 0, "
+                "and a regularization of 0 or more"
             )
 
     def first_table(self, n_features: int) -> FloatArray:
         """Return small factors and no linear weights, (n_features, factors + 1)."""
         rng = np.random.default_rng(self.seed)
-        table = rng.normal(0, self.init_sigma, (n_features, self.factors + 1)).astype(np.float32)
+        table = rng.normal(0, _FIRST_SIGMA, (n_features, self.factors + 1)).astype(np.float32)
         table[:, -1] = 0
         return table
-
-    def batches(self, n: int, epoch: int) -> list[np.ndarray]:
-        """Return the row numbers of each step of one epoch, before workers share them."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(n)
-        return [order[start : start + self.batch_size] for start in range(0, n, self.batch_size)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,23 +109,10 @@ def scores(table: FloatArray, keys: np.ndarray) -> FloatArray:
 def gradients(
     rows: FloatArray, places: np.ndarray, residuals: FloatArray, regularization: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the gradient of half the summed squared error, and the errors.
+    """Return gradients of half the summed squared error, (r, factors + 1), and errors, (b,).
 
-    Parameters
-    ----------
-    rows : numpy.ndarray
-        (r, factors + 1) float32: rows of the table that the batch touches.
-    places : numpy.ndarray
-        (b, m): which of them each sample uses.
-    residuals : numpy.ndarray
-        (b,) float32: ratings minus their mean.
-    regularization : float
-        See `Settings`.
-
-    Returns
-    -------
-    numpy.ndarray, numpy.ndarray
-        (r, factors + 1) gradients and (b,) errors, prediction minus rating.
+    ``rows`` (r, factors + 1) are those of the table that the batch touches, ``places`` (b, m) says
+    which of them each sample uses, and ``residuals`` (b,) are ratings minus their mean.
     """
     used = rows[places]
     errors = scores(rows, places) - residuals
@@ -151,20 +126,38 @@ def gradients(
     return total, errors
 
 
+def _learn(settings: Settings, data: Any, pull: Any, push: Any, mine: slice) -> np.ndarray:
+    """Push gradients for one worker's share of every batch; return its RMSE of each epoch."""
+    (keys, residuals), curve, size = data, [], settings.batch_size
+    for epoch in range(settings.epochs):
+        order = np.random.default_rng([settings.seed, epoch]).permutation(len(keys))
+        squares, seen = 0.0, 0
+        for start in range(0, len(keys), size):
+            taken = order[start : start + size][mine]
+            touched, places = np.unique(keys[taken], return_inverse=True)
+            gradient, errors = gradients(
+                pull(touched),
+                places.reshape(keys[taken].shape),
+                residuals[taken],
+                settings.regularization,
+            )
+            push(touched, gradient)
+            squares, seen = squares + float((errors**2).sum()), seen + len(taken)
+        curve.append((squares / max(seen, 1)) ** 0.5)
+    return np.array(curve)
+
+
 def _checked(
     keys: npt.ArrayLike, ratings: npt.ArrayLike, n_features: int
 ) -> tuple[np.ndarray, FloatArray, float]:
     """Return keys, ratings minus their mean, and the mean."""
     keys, ratings = np.asarray(keys), np.asarray(ratings, np.float32)
     if keys.ndim != 2 or len(keys) != len(ratings) or len(keys) == 0:
-        raise ValueError(
-            f"keys {keys.shape}, ratings {ratings.shape}: "
-            "expected (n, m) feature numbers and n > 0 ratings"
-        )
+        given = f"keys {keys.shape}, ratings {ratings.shape}"
+        raise ValueError(f"{given}: expected (n, m) feature numbers and n > 0 ratings")
     if keys.min() < 0 or keys.max() >= n_features:
-        raise ValueError(
-            f"keys run from {keys.min()} to {keys.max()}, expected 0 to {n_features - 1}"
-        )
+        given = f"keys run from {keys.min()} to {keys.max()}"
+        raise ValueError(f"{given}, expected 0 to {n_features - 1}")
     if not np.isfinite(ratings).all():
         raise ValueError("ratings hold NaN or infinity: expected finite numbers")
     mean = float(ratings.mean(dtype=np.float64))
@@ -183,10 +176,8 @@ def train_here(
 
     Parameters
     ----------
-    keys : array-like
-        (n, m) whole numbers: the features of each row, each of value 1.
-    ratings : array-like
-        (n,) labels.
+    keys, ratings : array-like
+        (n, m) whole numbers: the features of each row, each of value 1; (n,) labels.
     n_features : int
         Rows of the table.
     settings : Settings, optional
@@ -212,23 +203,15 @@ def train_here(
         history[touched] += gradient**2
         table[touched] -= settings.learning_rate * gradient / np.sqrt(history[touched] + _EPSILON)
 
-    curve = []
-    for epoch in range(settings.epochs):
-        squares = 0.0
-        for batch in settings.batches(len(keys), epoch):
-            touched, places = np.unique(keys[batch], return_inverse=True)
-            places = places.reshape(keys[batch].shape)
-            gradient, errors = gradients(
-                table[touched], places, residuals[batch], settings.regularization
-            )
-            under_way.append((touched, gradient))
-            if len(under_way) > delay:
-                arrive()
-            squares += float((errors**2).sum())
-        curve.append((squares / len(keys)) ** 0.5)
+    def push(touched: np.ndarray, gradient: FloatArray) -> None:
+        under_way.append((touched, gradient))
+        if len(under_way) > delay:
+            arrive()
+
+    curve = _learn(settings, (keys, residuals), table.__getitem__, push, slice(None))
     while under_way:
         arrive()
-    return Trained(table, mean, np.array([curve]))
+    return Trained(table, mean, curve[None])
 
 
 def train_on_workers(
@@ -247,10 +230,8 @@ def train_on_workers(
     ----------
     keys, ratings, n_features, settings
         As for `train_here`. Worker ``r`` takes the rows r, r + workers, … of each batch.
-    workers : int
-        1 or more.
-    mode : {"dist_async", "dist_sync"}
-        Whether the server moves at every push or waits for all workers.
+    workers, mode : int, {"dist_async", "dist_sync"}
+        How many workers, and whether the server waits for all of them.
     seconds : float
         Time limit of the whole, after which every process is ended.
 
@@ -267,11 +248,8 @@ def train_on_workers(
 
     settings = settings or Settings()
     keys, residuals, mean = _checked(keys, ratings, n_features)
-    if workers < 1 or mode not in ("dist_async", "dist_sync"):
-        raise ValueError(
-            f"workers={workers}, mode={mode!r}: "
-            "expected at least 1, and 'dist_async' or 'dist_sync'"
-        )
+    if workers < 1 or mode not in _MODES:
+        raise ValueError(f"workers={workers}, mode={mode!r}: expected 1 or more, and {_MODES}")
     if not gates.mxnet:
         raise ImportError(f"mxnet: {gates.mxnet.reason}")
     with tempfile.TemporaryDirectory(prefix="kvstore-") as name:
@@ -335,7 +313,6 @@ def _work(mx: Any, folder: Path) -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     settings = Settings(**job["settings"])
     stored = np.load(folder / "rows.npz")
-    keys, residuals = stored["keys"], stored["residuals"]
     shape = (job["n_features"], settings.factors + 1)
     server = mx.kv.create(job["mode"])
     if server.rank == 0:
@@ -344,20 +321,19 @@ def _work(mx: Any, folder: Path) -> None:
     first = settings.first_table(job["n_features"])
     server.init("rows", mx.nd.array(first).tostype("row_sparse"))
     pulled = mx.nd.sparse.zeros("row_sparse", shape)
-    curve = []
-    for epoch in range(settings.epochs):
-        squares, seen = 0.0, 0
-        for batch in settings.batches(len(keys), epoch):
-            mine = batch[server.rank :: server.num_workers]
-            touched, places = np.unique(keys[mine], return_inverse=True)
-            server.row_sparse_pull("rows", out=pulled, row_ids=mx.nd.array(touched, dtype="int64"))
-            rows, places = pulled.data.asnumpy(), places.reshape(keys[mine].shape)
-            gradient, errors = gradients(rows, places, residuals[mine], settings.regularization)
-            server.push("rows", mx.nd.sparse.row_sparse_array((gradient, touched), shape=shape))
-            squares, seen = squares + float((errors**2).sum()), seen + len(mine)
-        curve.append((squares / max(seen, 1)) ** 0.5)
+
+    def pull(touched: np.ndarray) -> FloatArray:
+        server.row_sparse_pull("rows", out=pulled, row_ids=mx.nd.array(touched, dtype="int64"))
+        rows: FloatArray = pulled.data.asnumpy()
+        return rows
+
+    def push(touched: np.ndarray, gradient: FloatArray) -> None:
+        server.push("rows", mx.nd.sparse.row_sparse_array((gradient, touched), shape=shape))
+
+    data, mine = (stored["keys"], stored["residuals"]), slice(server.rank, None, server.num_workers)
+    errors = _learn(settings, data, pull, push, mine)
     server._barrier()  # all pushes of all workers are in
-    np.save(folder / f"worker-{server.rank}.npy", np.array(curve))
+    np.save(folder / f"worker-{server.rank}.npy", errors)
     if server.rank == 0:
         server.row_sparse_pull("rows", out=pulled, row_ids=mx.nd.arange(shape[0], dtype="int64"))
         np.save(folder / "table.npy", pulled.asnumpy())

@@ -34,9 +34,9 @@ class Network:
     Parameters
     ----------
     n_users, n_items, factors : int
-        Sizes of the embeddings, each at least 1.
+        Sizes of the embeddings.
     tower : sequence of int
-        Widths of the hidden layers of MLP, each at least 1; all have a ReLU.
+        Widths of the hidden layers of MLP; all have a ReLU.
     dropout : float
         Share dropped before each of the first three hidden layers, as in the post.
     activation : {"linear", "relu"}
@@ -45,7 +45,7 @@ class Network:
         L2 of the vectors that an example looks up; part of ``model.losses``.
     one_hot : bool
         Build the post's network: rows of zeros and a single 1, (B, n_users) and (B, n_items)
-        float32, go through dense layers with a ReLU, which look up a row of their kernels.
+        float32, go through dense layers with a ReLU in the place of embeddings.
     seed : int
         Of all first weights.
 
@@ -79,11 +79,10 @@ class Network:
                 "expected a share from 0 to below 1, and 0 or more"
             )
         self._keras, self._rng = keras, np.random.default_rng(self.seed)
+        kind = "float32" if self.one_hot else "int32"
         self._sizes = {"user": self.n_users, "item": self.n_items}
         self._inputs = {
-            side: keras.Input((size,), name=side)
-            if self.one_hot
-            else keras.Input((), name=side, dtype="int32")
+            side: keras.Input((size,) if self.one_hot else (), name=side, dtype=kind)
             for side, size in self._sizes.items()
         }
 

@@ -22,61 +22,14 @@ from helpers.models.fm import (
 from helpers.models.fm_gibbs import GibbsFM
 
 
-def brute_force(x: np.ndarray, w0: float, w1: np.ndarray, v: np.ndarray) -> np.ndarray:
-    found = []
-    for row in x:
-        score = w0 + row @ w1
-        for i, j in itertools.combinations(range(len(row)), 2):
-            score += v[i] @ v[j] * row[i] * row[j]
-        found.append(score)
-    return np.array(found)
-
-
-@pytest.fixture
-def random_rows():
+def test_the_fast_formula_is_the_double_sum():
     rng = np.random.default_rng(0)
     x = sparse.random(30, 12, density=0.3, format="csr", random_state=rng, dtype=np.float32)
     w1, v = rng.normal(size=12).astype(np.float32), rng.normal(size=(12, 4)).astype(np.float32)
-    return x, 0.7, w1, v
-
-
-def test_the_fast_formula_is_the_double_sum(random_rows):
-    x, w0, w1, v = random_rows
-    np.testing.assert_allclose(
-        fm_scores(x, w0, w1, v), brute_force(x.toarray(), w0, w1, v), rtol=1e-4, atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("kind", ["regressor", "binary_classifier"])
-def test_one_step_of_adam_goes_down_the_numerical_gradient(random_rows, kind):
-    """Adam's first step is the sign of the gradient times the rate, for every weight that has a gradient."""
-    x, *_ = random_rows
-    y = (np.arange(30) % 2).astype(np.float32)
-    part = Part(1e-3, 0, sigma=0.5)
-    machine = FactorizationMachine(
-        3, kind == "binary_classifier", batch_size=30, bias=part, linear=part, pairs=part
-    )
-    random = np.random.default_rng(0)
-    w0, w1, v = (
-        random.normal(0, 0.5, shape).astype(np.float32).astype(np.float64)
-        for shape in ((1,), (12,), (12, 3))
-    )
-    machine.fit(x, y)
-
-    def loss(w0, w1, v):
-        z = brute_force(x.toarray(), w0[0], w1, v)
-        likely = np.logaddexp(0, z) - y * z
-        return np.mean(likely if machine.classifies else (z - y) ** 2 / 2)
-
-    for place, (weight, after) in enumerate(((w0, [machine.w0]), (w1, machine.w1), (v, machine.v))):
-        for index in np.ndindex(weight.shape):
-            up, down = ([w0.copy(), w1.copy(), v.copy()] for _ in range(2))
-            up[place][index] += 1e-5
-            down[place][index] -= 1e-5
-            slope = (loss(*up) - loss(*down)) / 2e-5
-            if abs(slope) > 1e-4:
-                moved = np.asarray(after)[index] - weight[index]
-                assert moved == pytest.approx(-1e-3 * np.sign(slope), rel=0.02)
+    for row, score in zip(x.toarray(), fm_scores(x, 0.7, w1, v), strict=True):
+        pairs = itertools.combinations(range(12), 2)
+        slow = 0.7 + row @ w1 + sum(v[i] @ v[j] * row[i] * row[j] for i, j in pairs)
+        assert score == pytest.approx(slow, rel=1e-4, abs=1e-5)
 
 
 def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> list[np.ndarray]:
@@ -94,7 +47,9 @@ def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> l
             rows, (w0, w1, v) = x[taken], weights
             total = rows @ v
             pairs = (total**2 - rows**2 @ v**2).sum(axis=1)
-            error = (w0[0, 0] + rows @ w1[:, 0] + pairs / 2 - y[taken]) / len(rows)
+            score = w0[0, 0] + rows @ w1[:, 0] + pairs / 2
+            said = 1 / (1 + np.exp(-score)) if machine.classifies else score
+            error = (said - y[taken]) / len(rows)
             gradients = (
                 error.sum().reshape(1, 1),
                 (error @ rows)[:, None],
@@ -112,23 +67,19 @@ def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> l
     return weights
 
 
-@pytest.mark.parametrize(("lazy", "clip"), [(True, None), (False, None), (True, 0.02)])
-def test_the_compiled_loops_are_plain_adam(random_rows, lazy, clip):
+@pytest.mark.parametrize(
+    "settings", [{}, {"lazy": False}, {"clip_gradient": 0.02}, {"classifies": True}], ids=str
+)
+def test_the_compiled_loops_are_plain_adam(settings):
     """Rows of any length, an empty one, and a last batch that is not full."""
-    x, *_ = random_rows
+    rng = np.random.default_rng(0)
+    x = sparse.random(30, 12, density=0.3, format="csr", random_state=rng, dtype=np.float32)
     x = sparse.csr_matrix(x.multiply(np.arange(30)[:, None] != 4), dtype=np.float32)
-    y = np.random.default_rng(2).normal(size=30).astype(np.float32)
-    machine = FactorizationMachine(
-        5,
-        epochs=4,
-        batch_size=7,
-        bias=Part(0.01, 0.01),
-        linear=Part(0.01, 0.001),
-        pairs=Part(0.01, 0.1, sigma=0.3),
-        lazy=lazy,
-        clip_gradient=clip,
-    ).fit(x, y)
-    _, w1, v = plain_adam(x.toarray().astype(float), y, machine)
+    y = rng.integers(0, 2, 30) if "classifies" in settings else rng.normal(size=30)
+    parts = {"bias": Part(0.01, 0.01), "linear": Part(0.01, 0.001), "pairs": Part(0.01, 0.1)}
+    machine = FactorizationMachine(5, epochs=4, batch_size=7, **parts, **settings).fit(x, y)
+    w0, w1, v = plain_adam(x.toarray().astype(float), y, machine)
+    assert machine.w0 == pytest.approx(w0[0, 0], abs=2e-5)
     np.testing.assert_allclose(machine.w1, w1[:, 0], atol=2e-5)
     np.testing.assert_allclose(machine.v, v, atol=2e-5)
 
@@ -141,100 +92,49 @@ def planted(n: int = 20_000) -> tuple[sparse.csr_matrix, np.ndarray]:
     return x, (3 + (p[users] * q[items]).sum(1) + rng.normal(0, 0.1, n)).astype(np.float32)
 
 
-FAST = {
-    "factors": 4,
-    "batch_size": 100,
-    "linear": Part(0.02, 0.001),
-    "pairs": Part(0.02, 0.00001, sigma=0.1),
-}
+PARTS = {"linear": Part(0.02, 0.001), "pairs": Part(0.02, 0.00001, sigma=0.1)}
+FAST = {"factors": 4, "batch_size": 100, **PARTS}
 
 
-@pytest.mark.parametrize("lazy", [True, False])
-def test_planted_interactions_are_learned(lazy):
+def test_planted_interactions_are_learned_and_reported():
     x, y = planted()
-    machine = FactorizationMachine(epochs=15, lazy=lazy, **FAST).fit(x[:16_000], y[:16_000])
+    seen = []
+    machine = FactorizationMachine(epochs=15, **FAST)
+    machine.fit(x[:16_000], y[:16_000], lambda epoch, found: seen.append((epoch, found["rmse"])))
+    assert [epoch for epoch, _ in seen] == list(range(15)) and seen[-1][1] < seen[0][1]
     error = quality(machine.scores(x[16_000:]), y[16_000:], False)["rmse"]
-    assert error < 0.2 < 0.5 * y.std()
-    assert machine.seconds > 0
+    assert error < 0.2 < 0.5 * y.std() and machine.seconds > 0
+    again, other = (FactorizationMachine(epochs=15, seed=seed, **FAST) for seed in (0, 1))
+    np.testing.assert_array_equal(again.fit(x[:16_000], y[:16_000]).v, machine.v)
+    assert not np.array_equal(other.fit(x[:16_000], y[:16_000]).v, machine.v)
 
 
 def test_planted_preferences_are_classified():
     x, y = planted()
     machine = FactorizationMachine(classifies=True, epochs=15, **FAST)
-    machine.fit(x[:16_000], (y[:16_000] > 3).astype(np.float32))
-    found = quality(machine.scores(x[16_000:]), (y[16_000:] > 3).astype(np.float32), True)
+    machine.fit(x[:16_000], y[:16_000] > 3)
+    found = quality(machine.scores(x[16_000:]), y[16_000:] > 3, True)
     assert found["binary_classification_accuracy"] > 0.93 and found["binary_f_1.000"] > 0.93
-
-
-def test_the_same_seed_gives_the_same_machine():
-    x, y = planted(2000)
-    one, two, other = (FactorizationMachine(epochs=2, seed=s, **FAST).fit(x, y) for s in (0, 0, 1))
-    np.testing.assert_array_equal(one.v, two.v)
-    assert not np.array_equal(one.v, other.v)
-
-
-def test_lazy_updates_leave_absent_features_alone():
-    x, y = planted(500)
-    wider = sparse.hstack([x, sparse.csr_matrix((500, 3))]).tocsr()
-    lazy = FactorizationMachine(epochs=3, **FAST).fit(wider, y)
-    pulled = {**FAST, "pairs": Part(0.02, 0.1, sigma=0.1)}
-    dense = FactorizationMachine(epochs=3, lazy=False, **pulled).fit(wider, y)
-    start = np.random.default_rng(0)
-    start.normal(0, 0.01, (1, 1)), start.normal(0, 0.01, (103, 1))
-    begun = start.normal(0, 0.1, (103, 4)).astype(np.float32)
-    np.testing.assert_array_equal(lazy.v[100:], begun[100:])
-    assert np.abs(dense.v[100:]).max() < np.abs(begun[100:]).max()
-
-
-def test_each_epoch_is_reported():
-    x, y = planted(1000)
-    seen = []
-    FactorizationMachine(epochs=4, **FAST).fit(
-        x, y, lambda epoch, found: seen.append((epoch, found["rmse"]))
-    )
-    assert [epoch for epoch, _ in seen] == [0, 1, 2, 3] and seen[-1][1] < seen[0][1]
 
 
 def test_a_machine_is_set_as_sagemaker_sets_it():
     """Each hyperparameter reaches its setting, and the first weights are as asked."""
-    given = {
-        "num_factors": 2,
-        "predictor_type": "binary_classifier",
-        "epochs": 3,
-        "mini_batch_size": 7,
-        "bias_lr": 0.0,
-        "bias_wd": 0.5,
-        "linear_lr": 0.0,
-        "factors_lr": 0.0,
-        "bias_init_method": "constant",
-        "bias_init_value": 3.5,
-        "factors_init_method": "uniform",
-        "factors_init_scale": 0.25,
-        "clip_gradient": 0.1,
-        "eps": 1e-6,
-        "rescale_grad": 0.01,
-    }
+    given = {"num_factors": 2, "predictor_type": "binary_classifier", "epochs": 3}
+    given |= {"mini_batch_size": 7, "bias_lr": 0.0, "bias_wd": 0.5, "linear_lr": 0.0}
+    given |= {"factors_lr": 0.0, "bias_init_method": "constant", "bias_init_value": 3.5}
+    given |= {"factors_init_method": "uniform", "factors_init_scale": 0.25}
+    given |= {"clip_gradient": 0.1, "eps": 1e-6, "rescale_grad": 0.01}
+    parts = {"bias": Part(0.0, 0.5, "constant", value=3.5), "linear": Part(0.0, 0.001)}
+    parts["pairs"] = Part(0.0, 0.00001, "uniform", sigma=0.001, scale=0.25)
+    bounds = {"clip_gradient": 0.1, "epsilon": 1e-6, "rescale_gradient": 0.01, "shuffle": False}
     machine = FactorizationMachine.from_sagemaker(given, shuffle=False)
-    assert machine == FactorizationMachine(
-        2,
-        True,
-        3,
-        7,
-        Part(0.0, 0.5, "constant", value=3.5),
-        Part(0.0, 0.001),
-        Part(0.0, 0.00001, "uniform", sigma=0.001, scale=0.25),
-        0.1,
-        1e-6,
-        0.01,
-        shuffle=False,
-    )
+    assert machine == FactorizationMachine(2, True, 3, 7, **parts, **bounds)
     x, y = planted(100)
     machine.fit(x, y > 3)
     assert machine.w0 == 3.5 and 0.2 < np.abs(machine.v).max() <= 0.25
     assert FactorizationMachine.from_sagemaker({}) == FactorizationMachine()
-    assert FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS).pairs == Part(
-        0.002, 0.0005, sigma=0.02
-    )
+    tuned = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
+    assert (tuned.factors, tuned.pairs) == (32, Part(0.002, 0.0005, sigma=0.02))
 
 
 @pytest.mark.parametrize(
@@ -253,32 +153,28 @@ def test_settings_that_cannot_train(hyperparameters, message):
         FactorizationMachine.from_sagemaker(hyperparameters)
 
 
+LATE = np.arange(100) == 7
+WILD = FactorizationMachine(
+    2, epochs=300, linear=Part(1e15, 0.001), pairs=Part(1e15, 0.001, sigma=0.001)
+)
+
+
 @pytest.mark.parametrize(
-    "change, message",
+    "call, error, message",
     [
-        (lambda x, y: (x, y[:-1]), "expected one label per row"),
-        (lambda x, y: (x[:0], y[:0]), "at least one row"),
-        (lambda x, y: (x, np.where(np.arange(100) == 7, np.nan, y)), "NaN or infinity"),
+        (lambda m, x, y: m.fit(x, y[:-1]), ValueError, "expected one label per row"),
+        (lambda m, x, y: m.fit(x[:0], y[:0]), ValueError, "at least one row"),
+        (lambda m, x, y: m.fit(x, np.where(LATE, np.nan, y)), ValueError, "NaN or infinity"),
+        (lambda m, x, y: m.scores(x), NotFittedError, "call fit"),
+        (lambda m, x, y: m.fit(x, y).scores(x[:, :50]), ValueError, "50 features, .* has 100"),
+        (lambda m, x, y: m.fit(x, y).scores(x * np.nan), ValueError, "features hold NaN"),
+        (lambda m, x, y: FactorizationMachine(2, True).fit(x, y), ValueError, r"label [\d.]+ for"),
+        (lambda m, x, y: WILD.fit(x, y), FloatingPointError, "diverged in epoch .*lower the"),
     ],
 )
-def test_rows_that_cannot_be_learned(change, message):
-    with pytest.raises(ValueError, match=message):
-        FactorizationMachine(2).fit(*change(*planted(100)))
-
-
-def test_other_misuse():
-    x, y = planted(100)
-    with pytest.raises(ValueError, match=r"label [\d.]+ for a binary_classifier: expected 0 or 1"):
-        FactorizationMachine(2, classifies=True).fit(x, y)
-    with pytest.raises(NotFittedError):
-        FactorizationMachine().scores(x)
-    with pytest.raises(ValueError, match="rows of 50 features, but the machine has 100"):
-        FactorizationMachine(2).fit(x, y).scores(x[:, :50])
-    with pytest.raises(ValueError, match="features hold NaN"):
-        FactorizationMachine(2).fit(x, y).scores(x * np.nan)
-    wild = Part(1e15, 0.001)
-    with pytest.raises(FloatingPointError, match=r"diverged in epoch \d+: .*lower the learning"):
-        FactorizationMachine(2, epochs=300, linear=wild, pairs=wild).fit(x, y)
+def test_what_cannot_be_learned_or_asked(call, error, message):
+    with pytest.raises(error, match=message):
+        call(FactorizationMachine(2), *planted(100))
 
 
 def test_blocks_stand_side_by_side():

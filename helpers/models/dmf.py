@@ -20,11 +20,10 @@ _LEAST = 1e-6  # the paper's floor for a prediction: the logarithm of a cosine m
 
 
 class DeepMF(Recommender):
-    """A user is the row of their ratings, an item the column of its ratings.
+    """Two towers of ReLU layers: one reads a user's row of ratings, the other an item's column.
 
-    Each passes through a tower of ReLU layers; the prediction is the cosine of the two ends, at
-    least 1e-6. The label of a positive is its stars over the highest star, that of a negative is
-    0, and the loss is the cross-entropy with these ("normalized cross-entropy").
+    The prediction is the cosine of their ends, at least 1e-6. The label of a positive is its stars
+    over the highest star, that of a negative is 0, and the loss is the cross-entropy with these.
 
     Every step computes the towers of all users and items. As the matrix is sparse, that costs less
     than gathering the rows of a batch, each as long as the catalog.
@@ -45,8 +44,7 @@ class DeepMF(Recommender):
     history : list of float
         Mean loss of every epoch, in nats.
     user_ends, item_ends : numpy.ndarray
-        Ends of the towers, (n_users, tower[-1]) and (n_items, tower[-1]) float32, of length 1; all
-        zeros where no unit fires.
+        (n_users, tower[-1]) and (n_items, tower[-1]) float32, of length 1, or 0 if no unit fires.
     """
 
     def __init__(
@@ -59,9 +57,9 @@ class DeepMF(Recommender):
         seed: int = 0,
     ) -> None:
         if not tower or min(*tower, epochs, ratio, batch_size) < 1 or learning_rate <= 0:
+            given = f"tower={tuple(tower)}, epochs={epochs}, ratio={ratio}, batch_size={batch_size}"
             raise ValueError(
-                f"tower={tuple(tower)}, epochs={epochs}, ratio={ratio}, batch_size={batch_size}, "
-                f"learning_rate={learning_rate}: "
+                f"{given}, learning_rate={learning_rate}: "
                 "expected whole numbers of at least 1, and a learning rate above 0"
             )
         self.tower, self.epochs, self.ratio = tuple(tower), epochs, ratio

@@ -55,22 +55,14 @@ _SAGEMAKER_PARTS = {  # our name of a part's setting, and SageMaker's for bias, 
 
 @dataclass(frozen=True)
 class Part:
-    """How one kind of weights learns and starts.
+    """How one kind of weights learns and starts."""
 
-    Parameters
-    ----------
-    learning_rate, regularization : float
-        Step of Adam, strength of the pull towards zero.
-    init : {"normal", "uniform", "constant"}
-        First weights: around 0 with standard deviation ``sigma``, within ``±scale``, or ``value``.
-    """
-
-    learning_rate: float
-    regularization: float
-    init: str = "normal"
-    sigma: float = 0.01
-    scale: float | None = None
-    value: float | None = None
+    learning_rate: float  # of Adam
+    regularization: float  # strength of the pull towards zero
+    init: str = "normal"  # or "uniform" or "constant"
+    sigma: float = 0.01  # standard deviation of a normal start, around 0
+    scale: float | None = None  # a uniform start is within ±scale
+    value: float | None = None  # of a constant start
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
@@ -337,10 +329,8 @@ def side_by_side(*columns: tuple[npt.ArrayLike, int]) -> sparse.csr_matrix:
 
     Raises
     ------
-    ValueError
-        No block, or blocks of different length.
-    IndexError
-        An index is not below its width.
+    ValueError, IndexError
+        No block, or blocks of different length; an index that is not below its width.
     """
     checked = [
         check_indices(codes, width, f"column {place}")

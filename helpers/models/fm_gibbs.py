@@ -79,7 +79,7 @@ class GibbsFM:
         for sample in range(self.samples):
             chain.draw()
             if sample >= self.burn_in:
-                total += chain.predict(test.T)
+                total += chain.predict(list(test.T))
         self.seconds = time.perf_counter() - began
         return total / (self.samples - self.burn_in)
 
@@ -134,8 +134,8 @@ class _Chain:
     def draw(self) -> None:
         """Draw every weight once, given all the others."""
         n, residual = len(self._residual), self._residual
-        self._noise = self._rng.gamma((n + 1) / 2, 2 / (1 + residual @ residual))
-        shift = self._rng.normal(residual.mean(), 1 / np.sqrt(self._noise * n))
+        self._noise = float(self._rng.gamma((n + 1) / 2, 2 / (1 + residual @ residual)))
+        shift = float(self._rng.normal(residual.mean(), 1 / np.sqrt(self._noise * n)))
         self._constant += shift
         residual -= shift
         for block in self._blocks:

@@ -178,10 +178,8 @@ def train_here(
     ----------
     keys, ratings : array-like
         (n, m) whole numbers: the features of each row, each of value 1; (n,) labels.
-    n_features : int
-        Rows of the table.
-    settings : Settings, optional
-        How to train.
+    n_features, settings : int, Settings
+        Rows of the table; how to train.
     delay : int
         Steps taken before a step's gradients arrive, as with workers out of step.
 

@@ -74,10 +74,7 @@ class Network:
         if self.activation not in ("linear", "relu"):
             raise ValueError(f"activation={self.activation!r}: expected 'linear' or 'relu'")
         if not 0 <= self.dropout < 1 or self.regularization < 0:
-            raise ValueError(
-                f"dropout={self.dropout}, regularization={self.regularization}: "
-                "expected a share from 0 to below 1, and 0 or more"
-            )
+            raise ValueError(f"{self}: expected a dropout in [0, 1), a regularization of 0 or more")
         self._keras, self._rng = keras, np.random.default_rng(self.seed)
         kind = "float32" if self.one_hot else "int32"
         self._sizes = {"user": self.n_users, "item": self.n_items}
@@ -194,13 +191,11 @@ def train(
     Raises
     ------
     ValueError
-        Epochs or a batch size below 1, a learning rate that is not above 0.
+        A setting that trains nothing.
     """
     if min(epochs, batch_size) < 1 or learning_rate <= 0:
-        raise ValueError(
-            f"epochs={epochs}, batch_size={batch_size}, learning_rate={learning_rate}: "
-            "expected at least 1, at least 1, and above 0"
-        )
+        given = f"epochs={epochs}, batch_size={batch_size}, learning_rate={learning_rate}"
+        raise ValueError(f"{given}: expected at least 1, at least 1, and above 0")
     sampler, run, history = NegativeSampler(data), epoch_runner(model, batch_size), []
     for epoch in range(epochs):
         examples = sampler.epoch(ratio, rng=np.random.default_rng([seed, epoch]))

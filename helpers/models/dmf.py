@@ -72,7 +72,13 @@ class DeepMF(Recommender):
         self._learn_from(data)
         matrix = data.matrix()
         matrix.data /= matrix.data.max()
-        weights, depth = self._first_weights(), len(self.tower)
+        weights, depth = [], len(self.tower)
+        rng = np.random.default_rng(self.seed)
+        for width_in in (self.n_items, self.n_users):  # the user's tower reads items
+            for width in self.tower:
+                first = rng.normal(0.0, np.sqrt(2 / (width_in + width)), (width_in, width))
+                weights.append(tf.Variable(first.astype(np.float32)))
+                width_in = width
         by_user, by_item = _sparse(matrix), _sparse(matrix.T)
 
         def loss(users: Any, items: Any, labels: Any) -> Any:
@@ -99,18 +105,6 @@ class DeepMF(Recommender):
         """Return the cosine of every item for some users, (len(users), n_items) float32."""
         index = self._users(users)
         return np.asarray(self.user_ends[index] @ self.item_ends.T, dtype=np.float32)
-
-    def _first_weights(self) -> list[Any]:
-        """Weights of the user's tower, which reads items, then of the item's, without biases."""
-        import tensorflow as tf
-
-        rng, weights = np.random.default_rng(self.seed), []
-        for width_in in (self.n_items, self.n_users):
-            for width in self.tower:
-                first = rng.normal(0.0, np.sqrt(2 / (width_in + width)), (width_in, width))
-                weights.append(tf.Variable(first.astype(np.float32)))
-                width_in = width
-        return weights
 
 
 def _sparse(matrix: Any) -> Any:

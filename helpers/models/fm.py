@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 FloatArray = npt.NDArray[np.float32]
+OnEpoch = Callable[[int, dict[str, float]], None]
 _ROWS_AT_ONCE = 50_000  # bounds the memory of scoring: rows times factors
 
 # SageMaker hyperparameters, chosen on a tenth of the training rows of ML-100K, never on test rows
@@ -90,7 +91,8 @@ class FactorizationMachine:
 
     It scores a row x of features as
     :math:`w_0 + \sum_j w_j x_j + \sum_{i<j} \langle v_i, v_j \rangle x_i x_j`. The defaults are
-    SageMaker's. With them the loss follows the log that AWS published of its container.
+    SageMaker's. As in its container, a batch updates only the features that occur in it: the loss
+    follows the log that AWS published.
 
     Parameters
     ----------
@@ -105,8 +107,6 @@ class FactorizationMachine:
     clip_gradient, epsilon, rescale_gradient : float, optional
         Largest entry of a gradient, Adam's epsilon, factor on gradients (by default one over the
         rows of the batch).
-    lazy : bool
-        Update only the features that occur in a batch, as MXNet does for sparse gradients.
     shuffle : bool
         Take the rows in a new random order every epoch. SageMaker's container keeps their order.
     seed : int
@@ -132,7 +132,6 @@ class FactorizationMachine:
     clip_gradient: float | None = None
     epsilon: float = 1e-8
     rescale_gradient: float | None = None
-    lazy: bool = True
     shuffle: bool = True
     seed: int = 0
     w0: float = field(init=False, repr=False, compare=False)
@@ -159,7 +158,7 @@ class FactorizationMachine:
         hyperparameters : mapping
             All but ``feature_dim``; missing ones have their defaults.
         **settings
-            What SageMaker does not set: ``lazy``, ``shuffle``, ``seed``.
+            What SageMaker does not set: ``shuffle``, ``seed``.
 
         Raises
         ------
@@ -184,10 +183,7 @@ class FactorizationMachine:
         return cls(**settings)
 
     def fit(
-        self,
-        x: sparse.csr_matrix,
-        y: npt.ArrayLike,
-        on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+        self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None
     ) -> FactorizationMachine:
         """Fit the machine to rows of features, and return it.
 
@@ -221,7 +217,6 @@ class FactorizationMachine:
             epsilon=np.float32(self.epsilon),
             rescale=float(self.rescale_gradient or 0),
             logistic=self.classifies,
-            lazy=self.lazy,
         )
         scores, step = np.zeros(len(labels), dtype=np.float32), 0
         none = Rows(x.indptr[:1], x.indices[:0], x.data[:0], labels[:0])

@@ -29,10 +29,10 @@ Rows = namedtuple("Rows", "indptr indices values labels")
 # Adam's mean of gradients (m) and of their squares (s). Training changes them in place.
 Weights = namedtuple("Weights", "w0 m0 s0 w1 m1 s1 v mv sv")
 
-# Settings of `helpers.models.fm.FactorizationMachine`: the learning rates and the regularization of
-# the three are (3,) float32; `rescale` is 0 for one over the rows of a batch
+# Settings of `helpers.models.fm.FactorizationMachine`; the learning rates and the regularization of
+# the three are (3,) float32, and `rescale` is 0 for one over the rows of a batch
 Training = namedtuple(
-    "Training", "batch_size learning_rates regularization clip epsilon rescale logistic lazy"
+    "Training", "batch_size learning_rates regularization clip epsilon rescale logistic"
 )
 
 # Memory that the batches share: the last entry of each feature (or -1), for each entry the next of
@@ -52,7 +52,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_compiled
 def _adam(weight, mean, square, g, rate, clip, epsilon):  # type: ignore[no-untyped-def]
-    """MXNet's Adam on one weight: its new value and its means."""
+    """MXNet's Adam on one weight, as for sparse gradients: a weight without a gradient stays."""
     g = min(max(g, -clip), clip)
     m = np.float32(0.9) * mean + np.float32(0.1) * g
     s = np.float32(0.999) * square + np.float32(0.001) * g * g
@@ -164,10 +164,6 @@ def train_epoch(rows, weights, training, step, scores):  # type: ignore[no-untyp
         correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
         rates = (training.learning_rates * correction).astype(np.float32)
         w0[0], m0[0], s0[0] = _adam(w0[0], m0[0], s0[0], g, rates[0], clip, epsilon)
-        if not training.lazy:
-            count = features
-            for j in range(features):
-                batch.touched[j] = j
         values = rows.values[indptr[begin] : indptr[end]]
         _backward(count, values, weights, batch, rates, training)
     return step

@@ -10,6 +10,7 @@ This file is also the program of those processes. They run it by its path, to lo
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import json
@@ -24,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 
 from helpers import files
 
-FloatArray = npt.NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 _EPSILON = 1e-7  # AdaGrad's, under the root as in MXNet
 _FIRST_SIGMA = 0.05  # standard deviation of the first factors
 _PROGRAM = Path(__file__).resolve()
@@ -41,10 +42,10 @@ class Settings:
 
     Parameters
     ----------
-    factors : int
-        Length of each feature's vector.
-    epochs, batch_size : int
-        Passes over the rows; rows in one step of all workers together.
+    factors, epochs : int
+        Length of each feature's vector, passes over the rows.
+    batch_size : int
+        Rows in one step of all workers together.
     learning_rate, regularization : float
         Of AdaGrad; pull towards zero, once for each occurrence of a feature.
     seed : int
@@ -77,16 +78,9 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The result of a training.
+    """The table, (n_features, factors + 1) float32 with the linear weights last, and the mean.
 
-    Attributes
-    ----------
-    table : numpy.ndarray
-        (n_features, factors + 1) float32; the last column holds the linear weights.
-    mean : float
-        The constant: the mean of the training ratings.
-    errors : numpy.ndarray
-        (workers, epochs): RMSE of each worker's rows, each before the step that learned from it.
+    ``errors`` (workers, epochs) is the RMSE of each worker's rows before the step on them.
     """
 
     table: FloatArray
@@ -135,11 +129,9 @@ def _learn(settings: Settings, data: Any, pull: Any, push: Any, mine: slice) -> 
         for start in range(0, len(keys), size):
             taken = order[start : start + size][mine]
             touched, places = np.unique(keys[taken], return_inverse=True)
+            places = places.reshape(keys[taken].shape)
             gradient, errors = gradients(
-                pull(touched),
-                places.reshape(keys[taken].shape),
-                residuals[taken],
-                settings.regularization,
+                pull(touched), places, residuals[taken], settings.regularization
             )
             push(touched, gradient)
             squares, seen = squares + float((errors**2).sum()), seen + len(taken)
@@ -148,7 +140,7 @@ def _learn(settings: Settings, data: Any, pull: Any, push: Any, mine: slice) -> 
 
 
 def _checked(
-    keys: npt.ArrayLike, ratings: npt.ArrayLike, n_features: int
+    keys: ArrayLike, ratings: ArrayLike, n_features: int
 ) -> tuple[np.ndarray, FloatArray, float]:
     """Return keys, ratings minus their mean, and the mean."""
     keys, ratings = np.asarray(keys), np.asarray(ratings, np.float32)
@@ -165,12 +157,7 @@ def _checked(
 
 
 def train_here(
-    keys: npt.ArrayLike,
-    ratings: npt.ArrayLike,
-    n_features: int,
-    settings: Settings | None = None,
-    *,
-    delay: int = 0,
+    keys: ArrayLike, ratings: ArrayLike, n_features: int, settings: Settings, *, delay: int = 0
 ) -> Trained:
     """Train in this process, in NumPy: what several workers are compared with.
 
@@ -178,8 +165,8 @@ def train_here(
     ----------
     keys, ratings : array-like
         (n, m) whole numbers: the features of each row, each of value 1; (n,) labels.
-    n_features, settings : int, Settings
-        Rows of the table; how to train.
+    n_features : int
+        Rows of the table.
     delay : int
         Steps taken before a step's gradients arrive, as with workers out of step.
 
@@ -188,7 +175,6 @@ def train_here(
     ValueError
         Shapes do not fit, a key is out of range, a rating is not finite, or the delay is negative.
     """
-    settings = settings or Settings()
     if delay < 0:
         raise ValueError(f"delay={delay}: expected 0 or more steps")
     keys, residuals, mean = _checked(keys, ratings, n_features)
@@ -213,10 +199,10 @@ def train_here(
 
 
 def train_on_workers(
-    keys: npt.ArrayLike,
-    ratings: npt.ArrayLike,
+    keys: ArrayLike,
+    ratings: ArrayLike,
     n_features: int,
-    settings: Settings | None = None,
+    settings: Settings,
     *,
     workers: int = 2,
     mode: str = "dist_async",
@@ -244,7 +230,6 @@ def train_on_workers(
     """
     from helpers import gates
 
-    settings = settings or Settings()
     keys, residuals, mean = _checked(keys, ratings, n_features)
     if workers < 1 or mode not in _MODES:
         raise ValueError(f"workers={workers}, mode={mode!r}: expected 1 or more, and {_MODES}")
@@ -272,23 +257,24 @@ def _run_all(folder: Path, roles: list[str], seconds: float) -> None:
         "PYTHONPATH": str(_PROGRAM.parents[2]),
         "OMP_NUM_THREADS": "1",
     }
-    running: list[tuple[str, Path, subprocess.Popen[bytes]]] = []
-    try:
+    running = []
+    with contextlib.ExitStack() as stack:  # leaves in reverse: kill, wait, close the log
         for number, role in enumerate(roles):
             log = folder / f"{role}-{number}.log"
-            with log.open("wb") as out:
-                child = subprocess.Popen(
-                    [sys.executable, "-c", program, str(folder), str(os.getpid())],
-                    env={**os.environ, **common, "DMLC_ROLE": role},
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                )
+            child = subprocess.Popen(
+                [sys.executable, "-c", program, str(folder), str(os.getpid())],
+                env={**os.environ, **common, "DMLC_ROLE": role},
+                stdin=subprocess.DEVNULL,
+                stdout=stack.enter_context(log.open("wb")),
+                stderr=subprocess.STDOUT,
+            )
+            stack.enter_context(child)
+            stack.callback(child.kill)
             running.append((role, log, child))
         deadline = time.monotonic() + seconds
         while any(child.poll() is None for _, _, child in running):
             for role, log, child in running:
-                if child.poll() not in (None, 0):
+                if child.poll():
                     words = log.read_text(encoding="utf-8", errors="replace")[-500:].strip()
                     raise RuntimeError(
                         f"the {role} ended with {child.returncode}: {words or 'it wrote nothing'}"
@@ -296,11 +282,6 @@ def _run_all(folder: Path, roles: list[str], seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(roles)} processes did not end within {seconds:g} s")
             time.sleep(0.02)
-    finally:
-        for _, _, child in running:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
 
 
 # --- the program of one process ------------------------------------------------------------------

@@ -7,7 +7,7 @@ their weights. After He et al. 2017, and the AWS post of Li 2020, "the post" bel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 FloatArray = npt.NDArray[np.float32]
+EpochRunner = Callable[[LabeledPairs, float], float]  # examples, learning rate: mean loss
+_TOWER = (64, 32, 16, 8)  # hidden layers of MLP in the post and in the paper's largest network
 _PAIRS_AT_ONCE = 1 << 16  # pairs whose hidden layers are in memory at once
 
 
@@ -35,8 +37,6 @@ class Network:
     ----------
     n_users, n_items, factors : int
         Sizes of the embeddings.
-    tower : sequence of int
-        Widths of the hidden layers of MLP; all have a ReLU.
     dropout : float
         Share dropped before each of the first three hidden layers, as in the post.
     activation : {"linear", "relu"}
@@ -58,7 +58,6 @@ class Network:
     n_users: int
     n_items: int
     factors: int = 32
-    tower: Sequence[int] = (64, 32, 16, 8)  # the post's, and the paper's largest
     dropout: float = 0.0
     activation: str = "linear"
     regularization: float = 0.0
@@ -69,8 +68,8 @@ class Network:
         """Make the inputs; refuse settings that make no network."""
         import keras
 
-        if not self.tower or min(self.n_users, self.n_items, self.factors, *self.tower) < 1:
-            raise ValueError(f"{self}: expected sizes of at least 1, and a tower of some layers")
+        if min(self.n_users, self.n_items, self.factors) < 1:
+            raise ValueError(f"{self}: expected sizes of at least 1")
         if self.activation not in ("linear", "relu"):
             raise ValueError(f"activation={self.activation!r}: expected 'linear' or 'relu'")
         if not 0 <= self.dropout < 1 or self.regularization < 0:
@@ -89,11 +88,11 @@ class Network:
         return self._keras.layers.Multiply(name="product")(rows)
 
     def perceptron(self) -> Any:
-        """Return MLP's branch, (B, tower[-1])."""
+        """Return MLP's branch, (B, 8)."""
         layers = self._keras.layers
         rows = [self._vectors(side, "mlp") for side in self._sizes]
         x = layers.Concatenate(name="side_by_side")(rows)
-        for number, width in enumerate(self.tower, start=1):
+        for number, width in enumerate(_TOWER, start=1):
             if self.dropout and number <= 3:
                 x = layers.Dropout(self.dropout, seed=self._seed(), name=f"dropout_{number}")(x)
             x = self._dense(width, "relu", f"hidden_{number}")(x)
@@ -124,17 +123,14 @@ class Network:
         if self.activation == "linear":
             return rows
         # a table of one row that everybody looks up: the bias of the post's dense layer
-        bias = keras.layers.Embedding(
-            1, self.factors, embeddings_initializer="zeros", name=f"{name}_bias"
-        )(keras.ops.zeros_like(index))
+        layer = keras.layers.Embedding(1, self.factors, "zeros", name=f"{name}_bias")
+        bias = layer(keras.ops.zeros_like(index))
         rows = keras.layers.Add(name=f"{name}_sum")([rows, bias])
         return keras.layers.Activation(self.activation, name=f"{name}_relu")(rows)
 
     def _dense(self, width: int, activation: str, name: str) -> Any:
-        start = self._keras.initializers.GlorotUniform(self._seed())
-        return self._keras.layers.Dense(
-            width, activation=activation, kernel_initializer=start, name=name
-        )
+        start, layers = self._keras.initializers.GlorotUniform(self._seed()), self._keras.layers
+        return layers.Dense(width, activation, kernel_initializer=start, name=name)
 
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))
@@ -208,12 +204,11 @@ def falling(learning_rate: float, epoch: int, epochs: int) -> float:
     return learning_rate * (1 - 0.9 * epoch / max(1, epochs - 1))
 
 
-def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs, float], float]:
+def epoch_runner(model: keras.Model, batch_size: int) -> EpochRunner:
     """Return ``run(examples, learning_rate)``: one epoch as one graph; it returns the mean loss.
 
-    Keras' ``fit`` goes back to Python after each step. With small batches that takes longer than
-    the step. Here Python is called once per epoch. Examples are taken in their order; a last,
-    smaller batch is trained on, too.
+    Examples are taken in their order. Keras' ``fit`` goes back to Python after each step, which
+    takes longer than a step of a small batch.
     """
     import tensorflow as tf
 
@@ -225,9 +220,7 @@ def epoch_runner(model: keras.Model, batch_size: int) -> Callable[[LabeledPairs,
     return compiled_epoch(loss, [v.value for v in model.trainable_variables], batch_size)
 
 
-def compiled_epoch(
-    loss: Callable[[Any, Any, Any], Any], variables: list[Any], batch_size: int
-) -> Callable[[LabeledPairs, float], float]:
+def compiled_epoch(loss: Any, variables: list[Any], batch_size: int) -> EpochRunner:
     """Return `epoch_runner` of any loss of users, items and labels, and the variables it moves."""
     import tensorflow as tf
 

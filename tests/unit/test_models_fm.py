@@ -57,7 +57,7 @@ def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> l
             )
             step += 1
             correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-            occur = np.flatnonzero((rows != 0).any(axis=0) | (not machine.lazy))
+            occur = np.flatnonzero((rows != 0).any(axis=0))
             for place, at in enumerate((np.array([0]), occur, occur)):
                 w, m, s, part = weights[place], means[place], squares[place], parts[place]
                 g = (gradients[place][at] + part.regularization * w[at]).clip(-clip, clip)
@@ -67,9 +67,7 @@ def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> l
     return weights
 
 
-@pytest.mark.parametrize(
-    "settings", [{}, {"lazy": False}, {"clip_gradient": 0.02}, {"classifies": True}], ids=str
-)
+@pytest.mark.parametrize("settings", [{}, {"clip_gradient": 0.02}, {"classifies": True}], ids=str)
 def test_the_compiled_loops_are_plain_adam(settings):
     """Rows of any length, an empty one, and a last batch that is not full."""
     rng = np.random.default_rng(0)

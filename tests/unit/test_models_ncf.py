@@ -95,7 +95,7 @@ def test_regularization_is_half_the_squared_vectors_of_a_pair():
 @pytest.mark.parametrize(
     "setting",
     [{"factors": 0}, {"n_users": 0}, {"activation": "tanh"}, {"regularization": -1.0},
-     {"tower": ()}, {"tower": (8, 0)}, {"dropout": 1.0}], ids=str,
+     {"dropout": 1.0}], ids=str,
 )  # fmt: skip
 def test_settings_that_make_no_network_are_refused(setting):
     ((name, value),) = setting.items()

@@ -468,8 +468,8 @@ print(f"slopes of one row: {np.count_nonzero(slopes.any(axis=1))} of {n_features
 
 # %%
 keys, train_stars = {name: part.indices.reshape(-1, 2) for name, part in rows.items()}, columns(split.train)[2]
-way = kvstore.Settings(factors=8, epochs=5)
-late = {d: kvstore.train_here(keys["train"], train_stars, n_features, way, delay=d) for d in (0, 1, 63)}
+what = keys["train"], train_stars, n_features, kvstore.Settings(factors=8, epochs=5)
+late = {d: kvstore.train_here(*what, delay=d) for d in (0, 1, 63)}
 labels = {"xlabel": "epoch of 81 steps", "ylabel": "training RMSE (stars)", "xticks": range(1, 6)}
 fig = plots.lines({f"{d} steps late": (range(1, 6), r.errors[0]) for d, r in late.items()}, title="A step late is free, 63 are not", **labels)
 show(fig, alt="; ".join(f"{d} steps late: RMSE {r.errors[0, 0]:.2f} after epoch 1, {r.errors[0, -1]:.2f} after 5" for d, r in late.items()))
@@ -482,7 +482,7 @@ show(fig, alt="; ".join(f"{d} steps late: RMSE {r.errors[0, 0]:.2f} after epoch 
 # %% tags=["nbval-ignore-output"]
 runs = {"one process, NumPy": late[0]}
 if gates.mxnet.ready("The run with two workers"):
-    runs["two workers, out of step"] = kvstore.train_on_workers(keys["train"], train_stars, n_features, way, seconds=400)
+    runs["two workers, out of step"] = kvstore.train_on_workers(*what, seconds=400)
 found = {name: rmse(run.predict(keys["test"]), stars) for name, run in runs.items()}
 print("\n".join(f"test RMSE {value:.2f}  {name}" for name, value in found.items()))
 assert max(found.values()) - min(found.values()) < 0.005
@@ -501,7 +501,8 @@ assert max(found.values()) - min(found.values()) < 0.005
 
 # %% tags=["nbval-ignore-output"]
 faster = {"num_factors": 32, "mini_batch_size": 256, "linear_lr": 0.002, "factors_lr": 0.002}
-trials = {"the talk's": talks_settings, "faster": faster, "faster, with decay": TUNED_HYPERPARAMETERS}
+trials = {"the talk's": talks_settings, "faster": faster}
+trials["faster, with decay"] = TUNED_HYPERPARAMETERS
 apart, kept = order[:8000], order[8000:]
 
 
@@ -665,7 +666,8 @@ with tempfile.TemporaryDirectory() as folder:
 wide = {part: side_by_side(*zip(codes.T, sizes, strict=True)) for part, codes in facts.items()}
 for name, one in (("tuned, with context", 1.0), ("tuned, context at 0.1", 0.1)):
     values = sparse.diags(np.repeat(np.float32([1, 1, one, one, one]), sizes))
-    adam = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS).fit(wide["train"] @ values, train_stars)
+    adam = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
+    adam.fit(wide["train"] @ values, train_stars)
     said[name] = adam.scores(wide["test"] @ values)
 for name, codes, widths in (("Gibbs", ids, sizes[:2]), ("Gibbs, with context", facts, sizes)):
     machine = GibbsFM(factors=4, samples=40, burn_in=10)
@@ -708,7 +710,8 @@ if hundred is not None:
     theirs = data.random_split(hundred, seed=0)
     (u, i, y), (u_test, i_test, y_test) = columns(theirs.train), columns(theirs.test)
     board_100k["user + item bias", theirs.name] = rmse(BiasModel().fit(theirs.train).predict(u_test, i_test), y_test)
-    machine = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS).fit(one_hot(u, i, hundred), y)
+    machine = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
+    machine.fit(one_hot(u, i, hundred), y)
     board_100k["tuned, shuffled", theirs.name] = rmse(machine.scores(one_hot(u_test, i_test, hundred)), y_test)
     sizes_100k = hundred.n_users, hundred.n_items
     machine = GibbsFM(factors=8, samples=60)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,10 +134,6 @@ class FactorizationMachine:
     rescale_gradient: float | None = None
     shuffle: bool = True
     seed: int = 0
-    w0: float = field(init=False, repr=False, compare=False)
-    w1: FloatArray = field(init=False, repr=False, compare=False)
-    v: FloatArray = field(init=False, repr=False, compare=False)
-    seconds: float = field(init=False, repr=False, compare=False, default=0.0)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""

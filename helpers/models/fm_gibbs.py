@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,13 +30,17 @@ class GibbsFM:
         All draws, and how many of the first draws the mean leaves out.
     seed : int
         Of everything drawn.
+
+    Attributes
+    ----------
+    seconds : float
+        Time of the draws.
     """
 
     factors: int = 8
     samples: int = 200
     burn_in: int = 10
     seed: int = 0
-    seconds: float = field(init=False, repr=False, compare=False, default=0.0)  # of all draws
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be sampled."""

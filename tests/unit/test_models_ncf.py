@@ -242,11 +242,8 @@ def program():
     return module
 
 
-def test_the_program_needs_nothing_of_the_course(program):
-    assert "helpers" not in Path(program.__file__).read_text(encoding="utf-8")
-
-
 def test_the_programs_network_is_the_courses(program):
+    assert "helpers" not in Path(program.__file__).read_text(encoding="utf-8")
     batch = pairs(50)
     theirs = program.build_model(N_USERS, N_ITEMS, 4, 0.1, 0.25, 3)
     ours = ncf.neumf(N_USERS, N_ITEMS, 4, regularization=0.1, dropout=0.25, seed=3)

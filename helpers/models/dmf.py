@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ FloatArray = npt.NDArray[np.float32]
 _LEAST = 1e-6  # the paper's floor for a prediction: the logarithm of a cosine must exist
 
 
+@dataclass
 class DeepMF(Recommender):
     """Two towers of ReLU layers: one reads a user's row of ratings, the other an item's column.
 
@@ -47,23 +49,18 @@ class DeepMF(Recommender):
         (n_users, tower[-1]) and (n_items, tower[-1]) float32, of length 1, or 0 if no unit fires.
     """
 
-    def __init__(
-        self,
-        tower: Sequence[int] = (64, 32),
-        epochs: int = 10,
-        ratio: int = 5,
-        batch_size: int = 65536,
-        learning_rate: float = 0.01,
-        seed: int = 0,
-    ) -> None:
-        if not tower or min(*tower, epochs, ratio, batch_size) < 1 or learning_rate <= 0:
-            given = f"tower={tuple(tower)}, epochs={epochs}, ratio={ratio}, batch_size={batch_size}"
-            raise ValueError(
-                f"{given}, learning_rate={learning_rate}: "
-                "expected whole numbers of at least 1, and a learning rate above 0"
-            )
-        self.tower, self.epochs, self.ratio = tuple(tower), epochs, ratio
-        self.batch_size, self.learning_rate, self.seed = batch_size, learning_rate, seed
+    tower: Sequence[int] = (64, 32)
+    epochs: int = 10
+    ratio: int = 5
+    batch_size: int = 65536
+    learning_rate: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train."""
+        whole = (*self.tower, self.epochs, self.ratio, self.batch_size)
+        if not self.tower or min(whole) < 1 or self.learning_rate <= 0:
+            raise ValueError(f"{self}: expected whole numbers of at least 1, and a rate above 0")
 
     def fit(self, data: Interactions) -> DeepMF:
         """Fit the towers to every rating and fresh negatives in each epoch."""

@@ -45,10 +45,7 @@ class GibbsFM:
     def __post_init__(self) -> None:
         """Refuse settings that cannot be sampled."""
         if self.factors < 1 or not 0 <= self.burn_in < self.samples:
-            raise ValueError(
-                f"factors={self.factors}, burn_in={self.burn_in}, samples={self.samples}: "
-                "expected at least 1 factor, and burn_in from 0 to below samples"
-            )
+            raise ValueError(f"{self}: expected at least 1 factor, 0 <= burn_in < samples")
 
     def fit_predict(
         self, train: npt.ArrayLike, y: npt.ArrayLike, test: npt.ArrayLike, sizes: Sequence[int]

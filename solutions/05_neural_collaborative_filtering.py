@@ -388,9 +388,8 @@ cloud.disconnect()
 # `plot_model` draws a network with Graphviz. Where that is not installed, you see the same as a list of layers.
 
 # %%
-from helpers.models import drawing, ncf, ncf_onehot
-from helpers.models.ncf_scores import PairScores
-from helpers.models.ncf_training import epoch_runner, train
+from helpers.models import drawing, ncf
+from helpers.models.ncf import PairScores, epoch_runner, train
 
 keras = gates.import_keras()  # without its wrappers for scikit-learn: 60 MB less
 neumf = keras.models.load_model(folder / "ncf.keras")
@@ -418,7 +417,7 @@ q4.check(as_table)
 
 # %%
 as_table = q4.use(as_table)
-posts = ncf_onehot.onehot_neumf(ratings.n_users, ratings.n_items, 32, seed=0)  # the post's build_graph
+posts = ncf.neumf(ratings.n_users, ratings.n_items, 32, one_hot=True, dropout=0.25)  # the post's
 for layer in posts.layers:  # untrained biases are zero: give them something to say
     layer.set_weights([w + 0.05 * rng.standard_normal(w.shape) for w in layer.get_weights()])
 ours = ncf.neumf(ratings.n_users, ratings.n_items, 32, activation="relu")
@@ -430,7 +429,7 @@ for layer in posts.layers:
 
 pairs = {"user": ask_users[:500].astype(np.int32), "item": ask_items[:500].astype(np.int32)}
 sizes = {"user": ratings.n_users, "item": ratings.n_items}
-wide = {side: ncf_onehot.one_hot(pairs[side], sizes[side]) for side in sizes}
+wide = {side: keras.ops.one_hot(pairs[side], sizes[side]) for side in sizes}
 gap = np.abs(np.asarray(posts(wide)) - np.asarray(ours(pairs))).max()
 print("largest difference of 500 chances:", "below 0.00001" if gap < 1e-5 else f"{gap:.5f}")
 
@@ -444,7 +443,8 @@ print("largest difference of 500 chances:", "below 0.00001" if gap < 1e-5 else f
 
 # %% tags=["nbval-ignore-output"]
 examples = sampling.NegativeSampler(split.train).epoch(5, rng=np.random.default_rng(0))
-memory = ncf_onehot.input_bytes(len(examples.labels), ratings.n_users, ratings.n_items)
+n_rows, width = len(examples.labels), ratings.n_users + ratings.n_items
+memory = {"one-hot": n_rows * width * 4, "indices": n_rows * 2 * 4}  # four bytes per number
 few = sampling.LabeledPairs(*(column[:2048] for column in examples))
 posts.compile("adam", "binary_crossentropy")
 ours_epoch = epoch_runner(ours, batch_size=256)
@@ -489,7 +489,7 @@ assert memory["one-hot"] > 100 * memory["indices"]
 
 # %% tags=["nbval-ignore-output"]
 sizes = (ratings.n_users, ratings.n_items, 16)
-alone = {"GMF": ncf.gmf(*sizes, decay=0.02, seed=0), "MLP": ncf.mlp(*sizes, decay=0.02, seed=0)}
+alone = {"GMF": ncf.gmf(*sizes, regularization=0.02), "MLP": ncf.mlp(*sizes, regularization=0.02)}
 for name, model in alone.items():
     epochs = {"GMF": 20, "MLP": 8}[name]
     train(model, split.train, epochs=epochs, batch_size=4096, learning_rate=0.01, seed=0)

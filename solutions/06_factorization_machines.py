@@ -45,10 +45,9 @@ from helpers.cloud import artifact, exchange
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.metrics import rmse, rmse_gap
-from helpers.models import fm_kvstore
+from helpers.models import kvstore
 from helpers.models.baselines import BiasModel, GlobalMean
-from helpers.models.fm import TUNED, FactorizationMachine, fm_scores
-from helpers.models.fm_features import one_hot as side_by_side
+from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, fm_scores, side_by_side
 from helpers.models.fm_gibbs import GibbsFM
 
 plots.style()
@@ -469,8 +468,8 @@ print(f"slopes of one row: {np.count_nonzero(slopes.any(axis=1))} of {n_features
 
 # %%
 keys, train_stars = {name: part.indices.reshape(-1, 2) for name, part in rows.items()}, columns(split.train)[2]
-way = fm_kvstore.Settings(k=8, epochs=5)
-late = {d: fm_kvstore.train_here(keys["train"], train_stars, n_features, way, delay=d) for d in (0, 1, 63)}
+what = keys["train"], train_stars, n_features, kvstore.Settings(factors=8, epochs=5)
+late = {d: kvstore.train_here(*what, delay=d) for d in (0, 1, 63)}
 labels = {"xlabel": "epoch of 81 steps", "ylabel": "training RMSE (stars)", "xticks": range(1, 6)}
 fig = plots.lines({f"{d} steps late": (range(1, 6), r.errors[0]) for d, r in late.items()}, title="A step late is free, 63 are not", **labels)
 show(fig, alt="; ".join(f"{d} steps late: RMSE {r.errors[0, 0]:.2f} after epoch 1, {r.errors[0, -1]:.2f} after 5" for d, r in late.items()))
@@ -483,7 +482,7 @@ show(fig, alt="; ".join(f"{d} steps late: RMSE {r.errors[0, 0]:.2f} after epoch 
 # %% tags=["nbval-ignore-output"]
 runs = {"one process, NumPy": late[0]}
 if gates.mxnet.ready("The run with two workers"):
-    runs["two workers, out of step"] = fm_kvstore.train_on_workers(keys["train"], train_stars, n_features, way, seconds=400)
+    runs["two workers, out of step"] = kvstore.train_on_workers(*what, seconds=400)
 found = {name: rmse(run.predict(keys["test"]), stars) for name, run in runs.items()}
 print("\n".join(f"test RMSE {value:.2f}  {name}" for name, value in found.items()))
 assert max(found.values()) - min(found.values()) < 0.005
@@ -497,18 +496,19 @@ assert max(found.values()) - min(found.values()) < 0.005
 #
 # Back to the jobs: even shuffled, 64 factors gained little. Adam's step is about its rate: at 0.0001 and 81 steps an epoch, 50 epochs
 # move a factor by 0.4 or so. Smaller batches are more steps, and larger rates larger ones; but a restless model also learns noise, so
-# the third setting pulls factors harder towards zero. A tenth of the *training* rows judges. `TUNED` was chosen like this on ML-100K,
+# the third setting pulls factors harder towards zero. A tenth of the *training* rows judges. `TUNED_HYPERPARAMETERS` was chosen like this on ML-100K,
 # and serves both data sets.
 
 # %% tags=["nbval-ignore-output"]
 faster = {"num_factors": 32, "mini_batch_size": 256, "linear_lr": 0.002, "factors_lr": 0.002}
-trials = {"the talk's": talks_settings, "faster": faster, "faster, with decay": TUNED}
+trials = {"the talk's": talks_settings, "faster": faster}
+trials["faster, with decay"] = TUNED_HYPERPARAMETERS
 apart, kept = order[:8000], order[8000:]
 
 
 def judged(setting, epochs=15):
     """Train on the kept rows and return the RMSE on those set apart, after each epoch."""
-    machine, curve = FactorizationMachine(**{**setting, "epochs": epochs}), []
+    machine, curve = FactorizationMachine.from_sagemaker({**setting, "epochs": epochs}), []
 
     def judge(*_):
         curve.append(rmse(machine.scores(rows["train"][apart]), train_stars[apart]))
@@ -523,7 +523,7 @@ labels = {"xlabel": "epoch", "ylabel": "validation RMSE (stars)", "ylim": (0.85,
 ends = (f"{name} best {min(c):.2f}, last {c[-1]:.2f}" for name, c in curves.items())
 fig = plots.lines(shown, title="Rates bring speed, and decay lets it last", **labels)
 show(fig, alt="Validation RMSE over 15 epochs: " + "; ".join(ends))
-print("TUNED:", ", ".join(f"{name} {value:g}" for name, value in TUNED.items()))
+print("TUNED:", ", ".join(f"{name} {value:g}" for name, value in TUNED_HYPERPARAMETERS.items()))
 assert curves["faster, with decay"][-1] < min(curves["faster"]) < min(curves["the talk's"])
 
 # %% [markdown]
@@ -559,7 +559,7 @@ def fm_request(rows):
 exercise("06.5").check(fm_request)
 
 # %% [markdown]
-# A third job, with `TUNED`, whose model is deployed and asked for 500 test ratings. `cloud.cleanup` deletes endpoint, configuration and
+# A third job, with `TUNED_HYPERPARAMETERS`, whose model is deployed and asked for 500 test ratings. `cloud.cleanup` deletes endpoint, configuration and
 # model when the block ends, whatever happens in it: an endpoint costs money until someone deletes it.
 
 # %%
@@ -569,7 +569,7 @@ from helpers.cloud.watching import follow
 
 fm_request = exercise("06.5").use(fm_request)
 asked = np.random.default_rng(1).permutation(len(stars))[:500]
-job = start_job("shuffled", **TUNED)
+job = start_job("shuffled", **TUNED_HYPERPARAMETERS)
 *_, log = follow(aws, job)
 with cloud.cleanup(aws, prefix="course-06"):
     builder = ModelBuilder(
@@ -666,10 +666,11 @@ with tempfile.TemporaryDirectory() as folder:
 wide = {part: side_by_side(*zip(codes.T, sizes, strict=True)) for part, codes in facts.items()}
 for name, one in (("tuned, with context", 1.0), ("tuned, context at 0.1", 0.1)):
     values = sparse.diags(np.repeat(np.float32([1, 1, one, one, one]), sizes))
-    adam = FactorizationMachine(**TUNED).fit(wide["train"] @ values, train_stars)
+    adam = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
+    adam.fit(wide["train"] @ values, train_stars)
     said[name] = adam.scores(wide["test"] @ values)
 for name, codes, widths in (("Gibbs", ids, sizes[:2]), ("Gibbs, with context", facts, sizes)):
-    machine = GibbsFM(num_factors=4, samples=40, burn_in=10)
+    machine = GibbsFM(factors=4, samples=40, burn_in=10)
     said[name] = machine.fit_predict(codes["train"], train_stars, codes["test"], widths)
 board |= {name: rmse(scores, stars) for name, scores in said.items()}
 biases, tuned = baselines["user + item bias"].predict(users, items), said["tuned, shuffled"]
@@ -709,10 +710,11 @@ if hundred is not None:
     theirs = data.random_split(hundred, seed=0)
     (u, i, y), (u_test, i_test, y_test) = columns(theirs.train), columns(theirs.test)
     board_100k["user + item bias", theirs.name] = rmse(BiasModel().fit(theirs.train).predict(u_test, i_test), y_test)
-    machine = FactorizationMachine(**TUNED).fit(one_hot(u, i, hundred), y)
+    machine = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
+    machine.fit(one_hot(u, i, hundred), y)
     board_100k["tuned, shuffled", theirs.name] = rmse(machine.scores(one_hot(u_test, i_test, hundred)), y_test)
     sizes_100k = hundred.n_users, hundred.n_items
-    machine = GibbsFM(num_factors=8, samples=60)
+    machine = GibbsFM(factors=8, samples=60)
     drawn = machine.fit_predict(np.stack([u, i], axis=1), y, np.stack([u_test, i_test], axis=1), sizes_100k)
     board_100k["Gibbs", theirs.name] = rmse(drawn, y_test)
     for (name, _), value in board_100k.items():

@@ -54,8 +54,7 @@ from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
 from helpers.metrics import contradictions
 from helpers.models import content
 from helpers.models.baselines import Popularity
-from helpers.models.fm import TUNED
-from helpers.models.fm_features import one_hot, rating_rows
+from helpers.models.fm import TUNED_HYPERPARAMETERS, rating_rows, side_by_side
 
 plots.style()
 scratch = tempfile.TemporaryDirectory()  # gone when the notebook ends
@@ -158,7 +157,7 @@ def run_job(algorithm, name, settings, uri):
 rows, given = rating_rows(split.train)  # a one for the user, a one for the film
 order = np.random.default_rng(0).permutation(len(given))  # the container takes rows as they come
 uri, fingerprint = exchange.upload_matrix(aws, "course-07/ratings/data.pbr", rows[order], given[order])
-settings = dict(feature_dim=rows.shape[1], predictor_type="regressor", **TUNED)
+settings = dict(feature_dim=rows.shape[1], predictor_type="regressor", **TUNED_HYPERPARAMETERS)
 fm_uri = exchange.finished_job(aws, settings, fingerprint) or run_job("factorization-machines", "fm", settings, uri)
 
 # %% [markdown]
@@ -374,7 +373,7 @@ print(f"the ten nearest by L2 come in the order of the inner product for {agree}
 
 # %%
 taken = sampling.NegativeSampler(split.train, avoid="train").epoch(3, rng=np.random.default_rng(0))
-pairs = one_hot((taken.users, n_users), (taken.items, n_items))
+pairs = side_by_side((taken.users, n_users), (taken.items, n_items))
 c_settings = dict(feature_dim=pairs.shape[1], num_factors=16, predictor_type="binary_classifier", epochs=4)
 c_settings |= dict(mini_batch_size=8192, linear_lr=0.02, linear_wd=1e-5)
 c_settings |= dict(factors_lr=0.02, factors_wd=1e-5, factors_init_sigma=0.05)

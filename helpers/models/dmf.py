@@ -1,44 +1,43 @@
-"""Deep matrix factorization (Xue et al. 2017): two towers that read rows and columns of the matrix."""
+"""Deep matrix factorization (Xue et al. 2017): two towers that read rows and columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from helpers.models.base import NotFittedError, check_indices
-from helpers.models.ncf_training import cross_entropy
+from helpers.models.base import Recommender
+from helpers.models.ncf import compiled_epoch, cross_entropy, falling
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
 FloatArray = npt.NDArray[np.float32]
-LEAST = 1e-6  # the paper's floor for a prediction: a cosine can be 0, its logarithm must exist
+_LEAST = 1e-6  # the paper's floor for a prediction: the logarithm of a cosine must exist
 
 
-class DeepMF:
-    """A user is the row of what they rated, an item the column of who rated it.
+@dataclass
+class DeepMF(Recommender):
+    """Two towers of ReLU layers: one reads a user's row of ratings, the other an item's column.
 
-    Each passes through a tower of ReLU layers; the prediction is the cosine of the two ends, at least
-    1e-6. The label of a positive is its stars over the highest star, that of a negative is 0, and the
-    loss is the cross-entropy with these ("normalized cross-entropy").
+    The prediction is the cosine of their ends, at least 1e-6. The label of a positive is its stars
+    over the highest star, that of a negative is 0, and the loss is the cross-entropy with these.
 
-    The towers of all users and items are computed in every step. As the matrix is sparse, that costs
-    less than gathering the rows of a batch, of which each is as long as the catalog.
+    Every step computes the towers of all users and items. As the matrix is sparse, that costs less
+    than gathering the rows of a batch, each as long as the catalog.
 
     Parameters
     ----------
     tower : sequence of int
         Widths of the layers, the same for both sides.
     epochs, ratio, batch_size : int
-        Passes over the positives, negatives a positive, pairs a step.
+        Passes over the positives, negatives per positive, pairs per step.
     learning_rate : float
-        Adam's; it falls linearly to a tenth over the epochs.
-    values : {"stars", "clicks"}
-        What the matrix and the labels hold; "clicks" puts a 1 for every rating.
+        Of Adam; it falls linearly to a tenth.
     seed : int
         Of the first weights and the negatives.
 
@@ -46,103 +45,63 @@ class DeepMF:
     ----------
     history : list of float
         Mean loss of every epoch, in nats.
-    user_ends, item_ends : ndarray of float32, (n_users, tower[-1]), (n_items, tower[-1])
-        Ends of the towers, of length 1; all zeros where no unit fires.
-
-    References
-    ----------
-    Xue et al. 2017, "Deep matrix factorization models for recommender systems".
+    user_ends, item_ends : numpy.ndarray
+        (n_users, tower[-1]) and (n_items, tower[-1]) float32, of length 1, or 0 if no unit fires.
     """
 
-    def __init__(
-        self,
-        tower: Sequence[int] = (64, 32),
-        epochs: int = 10,
-        ratio: int = 5,
-        batch_size: int = 65536,
-        learning_rate: float = 0.01,
-        values: str = "stars",
-        seed: int = 0,
-    ) -> None:
-        if not tower or min(tower) < 1 or min(epochs, ratio, batch_size) < 1:
-            raise ValueError(
-                f"tower={tuple(tower)}, epochs={epochs}, ratio={ratio}, batch_size={batch_size}: "
-                "expected whole numbers of at least 1"
-            )
-        if learning_rate <= 0 or values not in ("stars", "clicks"):
-            raise ValueError(
-                f"learning_rate={learning_rate}, values={values!r}: expected above 0, and 'stars' or 'clicks'"
-            )
-        self.tower, self.epochs, self.ratio, self.batch_size = (
-            tuple(tower),
-            epochs,
-            ratio,
-            batch_size,
-        )
-        self.learning_rate, self.values, self.seed = learning_rate, values, seed
+    tower: Sequence[int] = (64, 32)
+    epochs: int = 10
+    ratio: int = 5
+    batch_size: int = 65536
+    learning_rate: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train."""
+        whole = (*self.tower, self.epochs, self.ratio, self.batch_size)
+        if not self.tower or min(whole) < 1 or self.learning_rate <= 0:
+            raise ValueError(f"{self}: expected whole numbers of at least 1, and a rate above 0")
 
     def fit(self, data: Interactions) -> DeepMF:
-        """Train on every rating and fresh negatives in each epoch."""
-        import keras
+        """Fit the towers to every rating and fresh negatives in each epoch."""
         import tensorflow as tf
 
+        self._learn_from(data)
         matrix = data.matrix()
         matrix.data /= matrix.data.max()
-        if self.values == "clicks":
-            matrix.data[:] = 1.0
-        weights = self._first_weights(data.n_users, data.n_items)
-        optimizer = keras.optimizers.Adam(self.learning_rate)
-        optimizer.build(weights)
+        weights, depth = [], len(self.tower)
+        rng = np.random.default_rng(self.seed)
+        for width_in in (self.n_items, self.n_users):  # the user's tower reads items
+            for width in self.tower:
+                first = rng.normal(0.0, np.sqrt(2 / (width_in + width)), (width_in, width))
+                weights.append(tf.Variable(first.astype(np.float32)))
+                width_in = width
         by_user, by_item = _sparse(matrix), _sparse(matrix.T)
-        depth = len(self.tower)
 
-        @tf.function
-        def epoch(users: Any, items: Any, labels: Any) -> Any:
-            n, total = tf.shape(labels)[0], 0.0
-            for start in tf.range(0, n, self.batch_size):
-                part = slice(start, tf.minimum(start + self.batch_size, n))
-                with tf.GradientTape() as tape:
-                    p, q = _end(by_user, weights[:depth]), _end(by_item, weights[depth:])
-                    cosine = tf.reduce_sum(
-                        tf.gather(p, users[part]) * tf.gather(q, items[part]), axis=1
-                    )
-                    loss = cross_entropy(labels[part], tf.maximum(cosine, LEAST))
-                optimizer.apply(tape.gradient(loss, [w.value for w in weights]), weights)
-                total += loss * tf.cast(part.stop - start, tf.float32)
-            return total / tf.cast(n, tf.float32)
+        def loss(users: Any, items: Any, labels: Any) -> Any:
+            p, q = _end(by_user, weights[:depth]), _end(by_item, weights[depth:])
+            cosine = tf.reduce_sum(tf.gather(p, users) * tf.gather(q, items), axis=1)
+            return cross_entropy(labels, tf.maximum(cosine, _LEAST))
 
+        run = compiled_epoch(loss, weights, self.batch_size)
         sampler = NegativeSampler(data)
         stars = np.asarray(matrix[sampler.users, sampler.items], dtype=np.float32).ravel()
         self.history = []
-        for number in range(self.epochs):
-            rate = self.learning_rate * (1 - 0.9 * number / max(1, self.epochs - 1))
-            optimizer.learning_rate = rate
-            examples = _epoch(
-                sampler, stars, self.ratio, np.random.default_rng([self.seed, number])
-            )
-            self.history.append(float(epoch(*(tf.constant(column) for column in examples))))
+        for epoch in range(self.epochs):
+            rng = np.random.default_rng([self.seed, epoch])
+            users, items, labels = sampler.epoch(self.ratio, rng=rng, shuffle=False)
+            labels = np.concatenate([stars, labels[len(stars) :]])
+            order = rng.permutation(len(labels))
+            examples = LabeledPairs(users[order], items[order], labels[order])
+            self.history.append(run(examples, falling(self.learning_rate, epoch, self.epochs)))
         self.user_ends = _end(by_user, weights[:depth]).numpy()
         self.item_ends = _end(by_item, weights[depth:]).numpy()
         return self
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
-        """Return the cosine of every item for some users, (len(users), n_items)."""
-        if not hasattr(self, "user_ends"):
-            raise NotFittedError("DeepMF: call fit(data) before scores")
-        index = check_indices(np.asarray(users), len(self.user_ends), "users")
+        """Return the cosine of every item for some users, (len(users), n_items) float32."""
+        index = self._users(users)
         return np.asarray(self.user_ends[index] @ self.item_ends.T, dtype=np.float32)
-
-    def _first_weights(self, n_users: int, n_items: int) -> list[Any]:
-        """Weights of the user's tower, which reads items, then of the item's, without biases."""
-        import keras
-
-        generator, weights = np.random.default_rng(self.seed), []
-        for width_in in (n_items, n_users):
-            for width in self.tower:
-                start = generator.normal(0.0, np.sqrt(2 / (width_in + width)), (width_in, width))
-                weights.append(keras.Variable(start.astype(np.float32)))
-                width_in = width
-        return weights
 
 
 def _sparse(matrix: Any) -> Any:
@@ -158,18 +117,7 @@ def _end(rows: Any, weights: list[Any]) -> Any:
     """Pass all rows through a tower and give the ends length 1, (n, tower[-1])."""
     import tensorflow as tf
 
-    x = tf.nn.relu(tf.sparse.sparse_dense_matmul(rows, weights[0].value))
+    x = tf.nn.relu(tf.sparse.sparse_dense_matmul(rows, weights[0]))
     for weight in weights[1:]:
-        x = tf.nn.relu(x @ weight.value)
+        x = tf.nn.relu(x @ weight)
     return tf.math.l2_normalize(x, axis=1)
-
-
-def _epoch(
-    sampler: NegativeSampler, stars: FloatArray, ratio: int, rng: np.random.Generator
-) -> LabeledPairs:
-    """Positives with their stars as labels and fresh negatives with 0, shuffled."""
-    examples = sampler.epoch(ratio, rng=rng, shuffle=False)
-    labels = examples.labels.copy()
-    labels[: len(stars)] = stars
-    order = rng.permutation(len(labels))
-    return LabeledPairs(examples.users[order], examples.items[order], labels[order])

@@ -1,24 +1,30 @@
-"""The factorization machine: second-order weights of low rank, trained by Adam in mini-batches.
+"""The factorization machine, its scores, and its rows of features.
 
-Settings have the names and defaults of SageMaker's built-in algorithm, which this is the inside of; the
-compiled loops stand in `helpers.models.fm_kernels`. With lazy updates its loss follows the real container's
-published log: .5116 after 100 epochs of classifying ML-100K.
+Importing this file loads no compiler: a model server scores rows with NumPy and SciPy alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import NotFittedError
-from helpers.models.fm_scoring import fm_scores, quality
+from helpers.models.base import NotFittedError, check_indices
 
-# Chosen on a tenth of the training rows of ML-100K, never on test rows.
-TUNED: dict[str, float | int] = {
+if TYPE_CHECKING:
+    from helpers.data import Interactions
+
+FloatArray = npt.NDArray[np.float32]
+OnEpoch = Callable[[int, dict[str, float]], None]
+_ROWS_AT_ONCE = 50_000  # bounds the memory of scoring: rows times factors
+
+# SageMaker hyperparameters, chosen on a tenth of the training rows of ML-100K, never on test rows
+TUNED_HYPERPARAMETERS: dict[str, float | int] = {
     "num_factors": 32,
     "epochs": 25,
     "mini_batch_size": 256,
@@ -30,257 +36,309 @@ TUNED: dict[str, float | int] = {
     "factors_wd": 0.0005,
     "factors_init_sigma": 0.02,
 }
-PARTS = ("bias", "linear", "factors")
+_SAGEMAKER = {  # SageMaker's name of a setting, and ours
+    "num_factors": "factors",
+    "epochs": "epochs",
+    "mini_batch_size": "batch_size",
+    "clip_gradient": "clip_gradient",
+    "eps": "epsilon",
+    "rescale_grad": "rescale_gradient",
+}
+_SAGEMAKER_PARTS = {  # our name of a part's setting, and SageMaker's for bias, linear and pairs
+    "learning_rate": ("bias_lr", "linear_lr", "factors_lr"),
+    "regularization": ("bias_wd", "linear_wd", "factors_wd"),
+    "init": ("bias_init_method", "linear_init_method", "factors_init_method"),
+    "sigma": ("bias_init_sigma", "linear_init_sigma", "factors_init_sigma"),
+    "scale": ("bias_init_scale", "linear_init_scale", "factors_init_scale"),
+    "value": ("bias_init_value", "linear_init_value", "factors_init_value"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """How one kind of weights learns and starts."""
+
+    learning_rate: float  # of Adam
+    regularization: float  # strength of the pull towards zero
+    init: str = "normal"  # or "uniform" or "constant"
+    sigma: float = 0.01  # standard deviation of a normal start, around 0
+    scale: float | None = None  # a uniform start is within ±scale
+    value: float | None = None  # of a constant start
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train."""
+        sizes = {"normal": self.sigma, "uniform": self.scale, "constant": self.value}
+        if sizes.get(self.init) is None:
+            raise ValueError(
+                f"{self}: expected init 'normal' with a sigma, 'uniform' with a scale, "
+                "or 'constant' with a value"
+            )
+        if min(self.learning_rate, self.regularization, self.sigma, self.scale or 0) < 0:
+            raise ValueError(f"{self}: expected 0 or more of everything but value")
+
+    def first(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Return the first weights."""
+        if self.init == "constant":
+            return np.full(shape, self.value, dtype=np.float32)
+        if self.init == "uniform" and self.scale is not None:
+            return rng.uniform(-self.scale, self.scale, shape).astype(np.float32)
+        return rng.normal(0, self.sigma, shape).astype(np.float32)
 
 
 @dataclass
 class FactorizationMachine:
-    r"""A factorization machine for ratings or for yes and no.
+    r"""A factorization machine for ratings or for yes and no, trained by Adam in mini-batches.
 
     It scores a row x of features as
-    :math:`w_0 + \sum_j w_j x_j + \sum_{i<j} \langle v_i, v_j \rangle x_i x_j`.
+    :math:`w_0 + \sum_j w_j x_j + \sum_{i<j} \langle v_i, v_j \rangle x_i x_j`. The defaults are
+    SageMaker's. As in its container, a batch updates only the features that occur in it: the loss
+    follows the log that AWS published.
 
     Parameters
     ----------
-    num_factors : int
+    factors : int
         Length of each feature's vector.
-    predictor_type : {"regressor", "binary_classifier"}
-        Squared error on numbers, or logistic loss on 0 and 1.
-    epochs, mini_batch_size : int
-        Passes over the rows, rows in a step.
-    bias_lr, linear_lr, factors_lr : float
-        Learning rates of :math:`w_0`, :math:`w_j` and :math:`v_j`.
-    bias_wd, linear_wd, factors_wd : float
-        Weight decays of the same three.
-    bias_init_method, linear_init_method, factors_init_method : {"normal", "uniform", "constant"}
-        How each begins: with ``…_init_sigma`` around 0, within ``±…_init_scale``, at ``…_init_value``.
-    clip_gradient : float, optional
-        Largest absolute value of a gradient's entry.
-    eps : float, optional
-        Adam's, 1e-8 unless said.
-    rescale_grad : float, optional
-        Factor on gradients; one over the rows of the batch unless said.
-    lazy : bool
-        Update only the features that occur in a batch, as MXNet does for sparse gradients.
+    classifies : bool
+        Logistic loss on 0 and 1, else squared error on numbers.
+    epochs, batch_size : int
+        Passes over the rows, rows per step.
+    bias, linear, pairs : Part
+        Settings of :math:`w_0`, of :math:`w_j` and of :math:`v_j`.
+    clip_gradient, epsilon, rescale_gradient : float, optional
+        Largest entry of a gradient, Adam's epsilon, factor on gradients (by default one over the
+        rows of the batch).
     shuffle : bool
-        Take the rows in a new random order every epoch. SageMaker's container takes them as they come.
+        Take the rows in a new random order every epoch. SageMaker's container keeps their order.
     seed : int
-        Initial weights and order of the rows; same seed, same result.
+        Of the first weights and the order of the rows.
 
     Attributes
     ----------
-    w0 : float
-        The constant.
-    w1 : numpy.ndarray
-        (features,), float32.
-    v : numpy.ndarray
-        (features, num_factors), float32.
+    w0, w1, v : float, numpy.ndarray, numpy.ndarray
+        Constant, (features,) and (features, factors) float32.
     seconds : float
         Time spent in training steps.
-    samples : int
-        Rows those steps took in, each counted once an epoch.
     progress : tuple of numpy.ndarray
-        Of the last epoch, in its order: scores when their batch was computed, and labels, (n,) each.
+        Of the last epoch, in its order: each row's score before the step of its batch, and label.
     """
 
-    num_factors: int = 64
-    predictor_type: str = "regressor"
+    factors: int = 64
+    classifies: bool = False
     epochs: int = 1
-    mini_batch_size: int = 1000
-    bias_lr: float = 0.1
-    linear_lr: float = 0.001
-    factors_lr: float = 0.0001
-    bias_wd: float = 0.01
-    linear_wd: float = 0.001
-    factors_wd: float = 0.00001
-    bias_init_method: str = "normal"
-    bias_init_sigma: float = 0.01
-    bias_init_scale: float | None = None
-    bias_init_value: float | None = None
-    linear_init_method: str = "normal"
-    linear_init_sigma: float = 0.01
-    linear_init_scale: float | None = None
-    linear_init_value: float | None = None
-    factors_init_method: str = "normal"
-    factors_init_sigma: float = 0.001
-    factors_init_scale: float | None = None
-    factors_init_value: float | None = None
+    batch_size: int = 1000
+    bias: Part = Part(0.1, 0.01)
+    linear: Part = Part(0.001, 0.001)
+    pairs: Part = Part(0.0001, 0.00001, sigma=0.001)
     clip_gradient: float | None = None
-    eps: float | None = None
-    rescale_grad: float | None = None
-    lazy: bool = True
+    epsilon: float = 1e-8
+    rescale_gradient: float | None = None
     shuffle: bool = True
     seed: int = 0
-    w0: float = field(init=False, repr=False, compare=False)
-    w1: np.ndarray = field(init=False, repr=False, compare=False)
-    v: np.ndarray = field(init=False, repr=False, compare=False)
-    seconds: float = field(init=False, repr=False, compare=False, default=0.0)
-    samples: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
-        for name in ("num_factors", "epochs", "mini_batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name}={getattr(self, name)}: expected a whole number of at least 1"
-                )
-        for name in (f"{part}_{what}" for part in PARTS for what in ("lr", "wd", "init_sigma")):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
-        if self.predictor_type not in ("regressor", "binary_classifier"):
+        if min(self.factors, self.epochs, self.batch_size) < 1:
             raise ValueError(
-                f"predictor_type={self.predictor_type!r}: expected 'regressor' or 'binary_classifier'"
+                f"factors={self.factors}, epochs={self.epochs}, batch_size={self.batch_size}: "
+                "expected whole numbers of at least 1"
             )
-        for part in PARTS:
-            method = getattr(self, f"{part}_init_method")
-            needs = {"normal": "sigma", "uniform": "scale", "constant": "value"}
-            if method not in needs:
-                raise ValueError(
-                    f"{part}_init_method={method!r}: expected one of {', '.join(needs)}"
-                )
-            if getattr(self, f"{part}_init_{needs[method]}") is None:
-                raise ValueError(f"{part}_init_method={method!r} needs {part}_init_{needs[method]}")
 
-    @property
-    def classifies(self) -> bool:
-        """Whether scores are log-odds."""
-        return self.predictor_type == "binary_classifier"
+    @classmethod
+    def from_sagemaker(
+        cls, hyperparameters: Mapping[str, Any], **settings: Any
+    ) -> FactorizationMachine:
+        """Return a machine with hyperparameters of SageMaker's algorithm, under SageMaker's names.
+
+        Parameters
+        ----------
+        hyperparameters : mapping
+            All but ``feature_dim``; missing ones have their defaults.
+        **settings
+            What SageMaker does not set: ``shuffle``, ``seed``.
+
+        Raises
+        ------
+        ValueError
+            The algorithm has no such hyperparameter, or does not take its value.
+        """
+        left = dict(hyperparameters)
+        kind = left.pop("predictor_type", "regressor")
+        if kind not in ("regressor", "binary_classifier"):
+            raise ValueError(
+                f"predictor_type={kind!r}: expected 'regressor' or 'binary_classifier'"
+            )
+        settings["classifies"] = kind == "binary_classifier"
+        settings |= {_SAGEMAKER[name]: left.pop(name) for name in set(left) & set(_SAGEMAKER)}
+        parts = {"bias": cls.bias, "linear": cls.linear, "pairs": cls.pairs}
+        for place, (part, default) in enumerate(parts.items()):
+            names = {setting: its[place] for setting, its in _SAGEMAKER_PARTS.items()}
+            given = {setting: left.pop(name) for setting, name in names.items() if name in left}
+            settings[part] = replace(default, **given)
+        if left:
+            raise ValueError(f"factorization-machines has no hyperparameter {', '.join(left)}")
+        return cls(**settings)
 
     def fit(
-        self,
-        x: sparse.csr_matrix,
-        y: np.ndarray,
-        on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+        self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None
     ) -> FactorizationMachine:
-        """Learn from the rows of ``x``.
+        """Fit the machine to rows of features, and return it.
 
         Parameters
         ----------
-        x : scipy.sparse.csr_matrix
-            (n, features).
-        y : numpy.ndarray
-            (n,): ratings, or 0 and 1.
+        x, y : scipy.sparse.csr_matrix, array-like
+            (n, features), and (n,) ratings, or 0 and 1.
         on_epoch : callable, optional
-            Called after each epoch with its number (from 0) and `quality` of the scores that the rows had
-            when their batch was computed.
-
-        Returns
-        -------
-        FactorizationMachine
-            This one.
+            Called after each epoch with its number (from 0) and the `quality` of ``progress``.
 
         Raises
         ------
         ValueError
-            No rows, as many ``y`` as not rows, or labels that are not 0 and 1 where it classifies.
+            No rows, not one label per row, a value that is not finite, or a label other than 0
+            and 1 where the machine classifies.
         FloatingPointError
-            Training diverged: a weight is no finite number any more.
+            Training diverged: a score is not finite.
         """
-        from helpers.models.fm_kernels import train_epoch
+        from helpers.models.fm_kernels import Rows, Training, Weights, train_epoch
 
-        x, y = _checked(x, y, self.classifies)
-        random = np.random.default_rng(self.seed)
-        shapes = {
-            "bias": (1, 1),
-            "linear": (x.shape[1], 1),
-            "factors": (x.shape[1], self.num_factors),
-        }
-        weights = tuple(self._initial(part, shapes[part], random) for part in PARTS)
-        means = tuple(np.zeros_like(w) for w in weights)
-        squares = tuple(np.zeros_like(w) for w in weights)
-        rates, decays = (
-            np.array([getattr(self, f"{part}_{what}") for part in PARTS], dtype=np.float32)
-            for what in ("lr", "wd")
+        x, labels = _checked(x, y, self.classifies)
+        rng, parts = np.random.default_rng(self.seed), (self.bias, self.linear, self.pairs)
+        shapes = (1,), (x.shape[1],), (x.shape[1], self.factors)
+        first = [part.first(shape, rng) for part, shape in zip(parts, shapes, strict=True)]
+        weights = Weights(*(a for w in first for a in (w, np.zeros_like(w), np.zeros_like(w))))
+        training = Training(
+            batch_size=self.batch_size,
+            learning_rates=np.array([part.learning_rate for part in parts], dtype=np.float32),
+            regularization=np.array([part.regularization for part in parts], dtype=np.float32),
+            clip=np.float32(self.clip_gradient or np.inf),
+            epsilon=np.float32(self.epsilon),
+            rescale=float(self.rescale_gradient or 0),
+            logistic=self.classifies,
         )
-        scores = np.zeros(len(y), dtype=np.float32)
-        self.seconds, self.samples, step = 0.0, 0, 0
-        clip, eps = (
-            np.float32(self.clip_gradient or 0),
-            np.float32(1e-8 if self.eps is None else self.eps),
-        )
-        settings = (clip, eps, float(self.rescale_grad or 0))
-
-        def run(rows: sparse.csr_matrix, labels: np.ndarray, steps: int) -> int:
-            fixed = (self.mini_batch_size, weights, means, squares, rates, decays, *settings)
-            data = (rows.indptr, rows.indices, rows.data)
-            return train_epoch(data, labels, *fixed, steps, self.classifies, self.lazy, scores)
-
-        run(x[:0], y[:0], 0)  # compiles, or loads what was compiled
+        scores, step = np.zeros(len(labels), dtype=np.float32), 0
+        none = Rows(x.indptr[:1], x.indices[:0], x.data[:0], labels[:0])
+        train_epoch(none, weights, training, step, scores)  # compiles, or loads what was compiled
+        self.seconds = 0.0
         for epoch in range(self.epochs):
             began = time.perf_counter()
-            order = random.permutation(len(y)) if self.shuffle else slice(None)
-            labels = y[order]
-            step = run(x[order], labels, step)  # in order, memory is read as fast as it can be
+            order = rng.permutation(len(labels)) if self.shuffle else slice(None)
+            rows, taken = x[order], labels[order]  # in order, memory is read as fast as it can be
+            in_order = Rows(rows.indptr, rows.indices, rows.data, taken)
+            step = train_epoch(in_order, weights, training, step, scores)
             self.seconds += time.perf_counter() - began
-            self.samples += len(y)
-            self.w0, self.w1, self.v = float(weights[0][0, 0]), weights[1][:, 0], weights[2]
+            self.w0, self.w1, self.v = float(weights.w0[0]), weights.w1, weights.v
             if not np.isfinite(scores).all():
                 raise FloatingPointError(
-                    f"training diverged in epoch {epoch}: a score is {scores[~np.isfinite(scores)][0]}; "
+                    f"training diverged in epoch {epoch}: a score is not a finite number; "
                     "lower the learning rates or set clip_gradient"
                 )
-            self.progress = scores, labels
+            self.progress = scores, taken
             if on_epoch:
-                on_epoch(epoch, quality(scores, labels, self.classifies))
+                on_epoch(epoch, quality(scores, taken, self.classifies))
         return self
 
-    def _initial(
-        self, part: str, shape: tuple[int, int], random: np.random.Generator
-    ) -> np.ndarray:
-        method = getattr(self, f"{part}_init_method")
-        if method == "constant":
-            return np.full(shape, getattr(self, f"{part}_init_value"), dtype=np.float32)
-        if method == "uniform":
-            scale = getattr(self, f"{part}_init_scale")
-            return random.uniform(-scale, scale, shape).astype(np.float32)
-        return random.normal(0, getattr(self, f"{part}_init_sigma"), shape).astype(np.float32)
-
-    def scores(self, x: sparse.csr_matrix) -> np.ndarray:
-        """Score rows; for a classifier these are log-odds.
-
-        Parameters
-        ----------
-        x : scipy.sparse.csr_matrix
-            (n, features).
-
-        Returns
-        -------
-        numpy.ndarray
-            (n,), float32.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        ValueError
-            Another number of features than it learned from.
-        """
+    def scores(self, x: sparse.csr_matrix) -> FloatArray:
+        """Return the scores of rows, (n,) float32: ratings, or log-odds of a 1; see `fm_scores`."""
         if not hasattr(self, "v"):
-            raise NotFittedError(
-                "this factorization machine has not learned anything: call fit first"
-            )
+            raise NotFittedError("FactorizationMachine: call fit(x, y) before asking it")
         return fm_scores(x, self.w0, self.w1, self.v)
-
-    def predict(self, x: sparse.csr_matrix) -> np.ndarray:
-        """Predict ratings, or the probability of a 1; see `scores`."""
-        scores = self.scores(x)
-        return 1 / (1 + np.exp(-scores)) if self.classifies else scores
 
 
 def _checked(
-    x: sparse.csr_matrix, y: np.ndarray, classifies: bool
-) -> tuple[sparse.csr_matrix, np.ndarray]:
-    x = sparse.csr_matrix(x, dtype=np.float32)
-    y = np.ascontiguousarray(y, dtype=np.float32)
-    if y.shape != (x.shape[0],):
+    x: sparse.csr_matrix, y: npt.ArrayLike, classifies: bool
+) -> tuple[sparse.csr_matrix, FloatArray]:
+    """Return rows and labels as float32 arrays that can be learned from."""
+    x, y = sparse.csr_matrix(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.float32)
+    if y.shape != (x.shape[0],) or not len(y):
         raise ValueError(
-            f"{x.shape[0]} rows and labels of shape {y.shape}: expected one label a row"
+            f"{x.shape[0]} rows and labels of shape {y.shape}: "
+            "expected one label per row, and at least one row"
         )
-    if not len(y):
-        raise ValueError("no rows to learn from")
     if not (np.isfinite(x.data).all() and np.isfinite(y).all()):
         raise ValueError("features or labels hold NaN or infinity: expected finite numbers")
     if classifies and not np.isin(y, (0, 1)).all():
         wrong = y[~np.isin(y, (0, 1))][0]
         raise ValueError(f"label {wrong:g} for a binary_classifier: expected 0 or 1")
     return x, y
+
+
+def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) -> FloatArray:
+    """Return the scores of rows, (n,) float32, in time proportional to their non-zeros.
+
+    Parameters
+    ----------
+    x : scipy.sparse.csr_matrix
+        (n, features).
+    w0, w1, v : float, numpy.ndarray, numpy.ndarray
+        Constant, (features,) and (features, factors).
+
+    Raises
+    ------
+    ValueError
+        ``x`` has another number of features, or a value that is not finite.
+    """
+    x = sparse.csr_matrix(x, dtype=np.float32)
+    if x.shape[1] != len(v):
+        raise ValueError(
+            f"rows of {x.shape[1]} features, but the machine has {len(v)}: they must be equal"
+        )
+    if not np.isfinite(x.data).all():
+        raise ValueError("features hold NaN or infinity: expected finite numbers")
+    own = np.einsum("jf,jf->j", v, v)
+    found = np.empty(x.shape[0], dtype=np.float32)
+    for begin in range(0, x.shape[0], _ROWS_AT_ONCE):
+        part = x[begin : begin + _ROWS_AT_ONCE]
+        total = part @ v
+        pairs = np.einsum("nf,nf->n", total, total) - part.multiply(part) @ own
+        found[begin : begin + _ROWS_AT_ONCE] = w0 + part @ w1 + 0.5 * pairs
+    return found
+
+
+def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, float]:
+    """Return accuracy, cross-entropy and F1 of log-odds, or else the RMSE of scores.
+
+    Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,).
+    """
+    scores, y = scores.astype(np.float64), y.astype(np.float64)
+    if not classifies:
+        return {"rmse": float(np.sqrt(np.mean((scores - y) ** 2)))}
+    said, true = scores >= 0, y >= 0.5
+    hits = float(np.sum(said & true))
+    return {
+        "binary_classification_accuracy": float(np.mean(said == true)),
+        "binary_classification_cross_entropy": float(np.mean(np.logaddexp(0, scores) - y * scores)),
+        "binary_f_1.000": 2 * hits / max(float(said.sum() + true.sum()), 1.0),
+    }
+
+
+def side_by_side(*columns: tuple[npt.ArrayLike, int]) -> sparse.csr_matrix:
+    """Return one-hot blocks side by side, (n, sum of the widths) float32.
+
+    Parameters
+    ----------
+    *columns : tuple of array-like and int
+        Contiguous indices (n,) of a block, and the block's width.
+
+    Raises
+    ------
+    ValueError, IndexError
+        No block, or blocks of different length; an index that is not below its width.
+    """
+    checked = [
+        check_indices(codes, width, f"column {place}")
+        for place, (codes, width) in enumerate(columns)
+    ]
+    lengths = {len(codes) for codes in checked}
+    if len(lengths) != 1:
+        raise ValueError(f"columns of lengths {sorted(lengths)}: expected some, of one length")
+    starts = np.cumsum([0, *(width for _, width in columns)])
+    keys = np.stack([c + start for c, start in zip(checked, starts[:-1], strict=True)], axis=1)
+    ends = np.arange(0, keys.size + 1, len(columns), dtype=np.int32)
+    parts = np.ones(keys.size, dtype=np.float32), keys.ravel().astype(np.int32), ends
+    return sparse.csr_matrix(parts, shape=(len(keys), int(starts[-1])))
+
+
+def rating_rows(data: Interactions) -> tuple[sparse.csr_matrix, FloatArray]:
+    """Return a row per rating, (n, n_users + n_items), users first, and the ratings, (n,)."""
+    users, items = (data.frame[side].to_numpy() for side in ("user", "item"))
+    rows = side_by_side((users, data.n_users), (items, data.n_items))
+    return rows, data.frame["rating"].to_numpy(dtype=np.float32)

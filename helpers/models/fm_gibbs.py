@@ -1,238 +1,165 @@
-"""A Bayesian factorization machine, sampled by Gibbs: every weight a distribution, not a number.
-
-After Rendle, "Bayesian Factorization Machines" (2011), as in libFM and myFM. Instead of a learning rate and
-weight decays it has priors whose own strengths are sampled too, and the prediction is the mean over many
-samples.
-"""
+"""A Bayesian factorization machine, sampled by Gibbs (Rendle 2011, as in libFM and myFM)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import NotFittedError
+Array = npt.NDArray[np.float64]
+_FIRST_SIGMA = 0.1  # standard deviation of the first factors
 
 
 @dataclass
 class GibbsFM:
-    """A factorization machine whose weights are drawn, over and over, from their posterior.
+    """A factorization machine whose weights are drawn from their posterior, again and again.
 
-    Features come in blocks of which each row has exactly one (users, items, …): that lets all weights of a
-    block be drawn at once, because no row joins two of them.
+    It has no learning rate. The strengths of its priors are sampled too, and the prediction is the
+    mean over many draws. Each row has exactly one feature of each block (users, items, …), so all
+    weights of a block can be drawn at once.
 
     Parameters
     ----------
-    num_factors : int
+    factors : int
         Length of each feature's vector.
     samples, burn_in : int
-        Draws in all, and how many first ones the mean leaves out.
-    init_sigma : float
-        Spread of the factors at the start.
+        All draws, and how many of the first draws the mean leaves out.
     seed : int
         Of everything drawn.
 
     Attributes
     ----------
-    history : list of float
-        RMSE on the training rows of each draw.
     seconds : float
         Time of the draws.
     """
 
-    num_factors: int = 8
+    factors: int = 8
     samples: int = 200
     burn_in: int = 10
-    init_sigma: float = 0.1
     seed: int = 0
-    history: list[float] = field(init=False, repr=False, compare=False, default_factory=list)
-    seconds: float = field(init=False, repr=False, compare=False, default=0.0)
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be sampled."""
-        if self.num_factors < 1 or self.samples < 1:
-            raise ValueError(
-                f"num_factors={self.num_factors}, samples={self.samples}: expected at least 1 of each"
-            )
-        if not 0 <= self.burn_in < self.samples:
-            raise ValueError(
-                f"burn_in={self.burn_in}: expected 0 to {self.samples - 1}, below samples"
-            )
+        if self.factors < 1 or not 0 <= self.burn_in < self.samples:
+            raise ValueError(f"{self}: expected at least 1 factor, 0 <= burn_in < samples")
 
     def fit_predict(
-        self,
-        train: np.ndarray,
-        y: np.ndarray,
-        test: np.ndarray,
-        sizes: tuple[int, ...],
-        on_sample: Callable[[int, np.ndarray], None] | None = None,
-    ) -> np.ndarray:
-        """Sample, and return the mean prediction of the test rows.
+        self, train: npt.ArrayLike, y: npt.ArrayLike, test: npt.ArrayLike, sizes: Sequence[int]
+    ) -> Array:
+        """Return the mean prediction of the test rows, (m,) float64.
 
         Parameters
         ----------
-        train, test : numpy.ndarray
-            (n, blocks) and (m, blocks): the feature of each block that a row has, counted within its block.
-        y : numpy.ndarray
-            (n,) ratings.
-        sizes : tuple of int
-            How many features each block has.
-        on_sample : callable, optional
-            Called with the number of each draw after the burn-in and the mean prediction so far.
-
-        Returns
-        -------
-        numpy.ndarray
-            (m,), float64.
+        train, test : array-like
+            (n, blocks) and (m, blocks): the feature of each row in each block, from 0.
+        y, sizes : array-like, sequence of int
+            (n,) ratings; features of each block.
 
         Raises
         ------
-        ValueError
-            Shapes do not fit.
-        IndexError
-            A feature is not below the size of its block.
+        ValueError, IndexError
+            Shapes do not fit or a rating is not finite; a feature is not below its block's size.
         """
         train, test, y = np.asarray(train), np.asarray(test), np.asarray(y, dtype=np.float64)
-        _check(train, test, y, sizes)
-        began = time.perf_counter()
-        chain = _Chain(
-            train, y, sizes, self.num_factors, self.init_sigma, np.random.default_rng(self.seed)
-        )
-        total, self.history = np.zeros(len(test)), []
-        for draw in range(self.samples):
+        _check_rows("train", train, sizes)
+        _check_rows("test", test, sizes)
+        if y.shape != (len(train),) or not len(y):
+            raise ValueError(
+                f"{len(train)} rows, ratings of shape {y.shape}: "
+                "expected one rating per row, and at least one row"
+            )
+        if not np.isfinite(y).all():
+            raise ValueError("ratings hold NaN or infinity: expected finite numbers")
+        began, rng = time.perf_counter(), np.random.default_rng(self.seed)
+        blocks = [_Block(train[:, b], n, self.factors, rng) for b, n in enumerate(sizes)]
+        chain, total = _Chain(blocks, y, rng), np.zeros(len(test))
+        for sample in range(self.samples):
             chain.draw()
-            self.history.append(float(np.sqrt(np.mean(chain.residual**2))))
-            if draw >= self.burn_in:
-                total += chain.predict(test)
-                if on_sample:
-                    on_sample(draw, total / (draw - self.burn_in + 1))
+            if sample >= self.burn_in:
+                total += chain.predict(list(test.T))
         self.seconds = time.perf_counter() - began
-        self._chain = chain
         return total / (self.samples - self.burn_in)
 
-    @property
-    def weights(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Linear weights and factors of each block in the last draw.
 
-        Raises
-        ------
-        NotFittedError
-            Before `fit_predict`.
-        """
-        if not hasattr(self, "_chain"):
-            raise NotFittedError("nothing was sampled yet: call fit_predict first")
-        return list(zip(self._chain.linear, self._chain.factors, strict=True))
+def _check_rows(name: str, rows: np.ndarray, sizes: Sequence[int]) -> None:
+    if rows.ndim != 2 or rows.shape[1] != len(sizes):
+        raise ValueError(
+            f"{name} has shape {rows.shape}: expected a column for each of {len(sizes)} blocks"
+        )
+    for b, size in enumerate(sizes):
+        if len(rows) and (rows[:, b].min() < 0 or rows[:, b].max() >= size):
+            raise IndexError(f"{name}, block {b}: features must be in 0..{size - 1}")
 
 
 class _Block:
-    """The rows of each feature of one block, and sums over them."""
+    """One block of features: its weights, and which training row has which feature."""
 
-    def __init__(self, column: np.ndarray, size: int) -> None:
+    def __init__(
+        self, column: np.ndarray, size: int, factors: int, rng: np.random.Generator
+    ) -> None:
         n = len(column)
-        self.column = column
-        self.counts = np.bincount(column, minlength=size).astype(np.float64)
-        self._sum = sparse.csr_matrix(
-            (np.ones(n), column, np.arange(n + 1)), shape=(n, size)
-        ).T.tocsr()
+        self.column, self.counts = column, np.bincount(column, minlength=size).astype(np.float64)
+        self.linear, self.factors = np.zeros(size), rng.normal(0, _FIRST_SIGMA, (size, factors))
+        ones = sparse.csr_matrix((np.ones(n), column, np.arange(n + 1)), shape=(n, size))
+        self._by_feature = ones.T.tocsr()
 
-    def sum(self, values: np.ndarray) -> np.ndarray:
-        """Sum values of rows by feature: (n, …) to (size, …)."""
-        return self._sum @ values
+    def sum(self, values: Array) -> Array:
+        """Sum values of rows by feature, (n, …) to (size, …)."""
+        return np.asarray(self._by_feature @ values)
 
 
 class _Chain:
-    """The state of the sampler: weights, residuals y − ŷ of all rows, precisions."""
+    """The state of the sampler: weights, residuals of all rows, precisions."""
 
-    def __init__(
-        self,
-        train: np.ndarray,
-        y: np.ndarray,
-        sizes: tuple[int, ...],
-        k: int,
-        sigma: float,
-        random: np.random.Generator,
-    ) -> None:
-        self._random = random
-        self._blocks = [_Block(train[:, b], size) for b, size in enumerate(sizes)]
-        self.constant = float(y.mean())
-        self.linear = [np.zeros(size) for size in sizes]
-        self.factors = [random.normal(0, sigma, (size, k)) for size in sizes]
+    def __init__(self, blocks: list[_Block], y: Array, rng: np.random.Generator) -> None:
+        self._blocks, self._rng = blocks, rng
+        self._constant = float(y.mean())
         self._noise = 1.0  # precision of ratings around the prediction
-        self._rows = train
-        self.residual = y - self.predict(train)
+        self._residual = y - self.predict([block.column for block in blocks])
 
-    def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Predict rows with the weights of this draw."""
-        total = np.zeros((len(rows), self.factors[0].shape[1]))
-        own = np.zeros(len(rows))
-        found = np.full(len(rows), self.constant)
-        for b, (linear, factors) in enumerate(zip(self.linear, self.factors, strict=True)):
-            found += linear[rows[:, b]]
-            picked = factors[rows[:, b]]
-            total += picked
-            own += np.einsum("nf,nf->n", picked, picked)
-        return found + 0.5 * (np.einsum("nf,nf->n", total, total) - own)
+    def predict(self, columns: Sequence[np.ndarray]) -> Array:
+        """Predict rows, given their feature in each block, with the weights of this draw."""
+        picked = [b.factors[column] for b, column in zip(self._blocks, columns, strict=True)]
+        total, own = np.zeros_like(picked[0]), np.zeros(len(picked[0]))
+        found = np.full(len(own), self._constant)
+        for block, column, factors in zip(self._blocks, columns, picked, strict=True):
+            found += block.linear[column]
+            total += factors
+            own += np.einsum("nf,nf->n", factors, factors)
+        return np.asarray(found + 0.5 * (np.einsum("nf,nf->n", total, total) - own))
 
     def draw(self) -> None:
         """Draw every weight once, given all the others."""
-        n = len(self.residual)
-        self._noise = self._random.gamma((n + 1) / 2, 2 / (1 + self.residual @ self.residual))
-        shift = self._random.normal(self.residual.mean(), 1 / np.sqrt(self._noise * n))
-        self.constant += shift
-        self.residual -= shift
-        for b, block in enumerate(self._blocks):
-            old = self.linear[b]
-            mean, precision = self._prior(old)
-            sums = block.sum(self.residual) + block.counts * old
-            precisions = self._noise * block.counts + precision
-            self.linear[b] = self._normal(self._noise * sums + precision * mean, precisions)
-            self.residual -= (self.linear[b] - old)[block.column]
-        for b, block in enumerate(self._blocks):
-            others = np.zeros((n, self.factors[b].shape[1]))
-            for other, factors in enumerate(self.factors):
-                if other != b:
-                    others += factors[self._rows[:, other]]
-            self._draw_factors(b, block, others)
+        n, residual = len(self._residual), self._residual
+        self._noise = float(self._rng.gamma((n + 1) / 2, 2 / (1 + residual @ residual)))
+        shift = float(self._rng.normal(residual.mean(), 1 / np.sqrt(self._noise * n)))
+        self._constant += shift
+        residual -= shift
+        for block in self._blocks:
+            new = self._drawn(block.linear, block.sum(residual), block.counts)
+            residual -= (new - block.linear)[block.column]
+            block.linear = new
+        for block in self._blocks:
+            others = np.zeros((n, block.factors.shape[1]))
+            for other in self._blocks:
+                if other is not block:
+                    others += other.factors[other.column]
+            squares = block.sum(others**2)
+            for f, h in enumerate(others.T):  # each dimension is a linear weight of `others`
+                new = self._drawn(block.factors[:, f], block.sum(h * residual), squares[:, f])
+                residual -= h * (new - block.factors[:, f])[block.column]
+                block.factors[:, f] = new
 
-    def _draw_factors(self, b: int, block: _Block, others: np.ndarray) -> None:
-        """Draw the factors of a block one dimension after another: each is a linear weight of ``others``."""
-        squares = block.sum(others**2)
-        for f in range(others.shape[1]):
-            h, old = others[:, f], self.factors[b][:, f].copy()
-            mean, precision = self._prior(old)
-            sums = block.sum(h * self.residual) + squares[:, f] * old
-            precisions = self._noise * squares[:, f] + precision
-            new = self._normal(self._noise * sums + precision * mean, precisions)
-            self.factors[b][:, f] = new
-            self.residual -= h * (new - old)[block.column]
-
-    def _prior(self, weights: np.ndarray) -> tuple[float, float]:
-        """Draw mean and precision of the prior that these weights come from."""
-        n, center = len(weights), weights.mean()
-        spread = ((weights - center) ** 2).sum() + n / (n + 1) * center**2
-        precision = self._random.gamma((n + 1) / 2, 2 / (1 + spread))
-        mean = self._random.normal(n * center / (n + 1), 1 / np.sqrt((n + 1) * precision))
-        return mean, precision
-
-    def _normal(self, weighted: np.ndarray, precision: np.ndarray) -> np.ndarray:
-        return self._random.normal(weighted / precision, 1 / np.sqrt(precision))
-
-
-def _check(train: np.ndarray, test: np.ndarray, y: np.ndarray, sizes: tuple[int, ...]) -> None:
-    for name, rows in (("train", train), ("test", test)):
-        if rows.ndim != 2 or rows.shape[1] != len(sizes):
-            raise ValueError(
-                f"{name} has shape {rows.shape}: expected a column for each of {len(sizes)} blocks"
-            )
-        for b, size in enumerate(sizes):
-            if len(rows) and (rows[:, b].min() < 0 or rows[:, b].max() >= size):
-                raise IndexError(f"{name}, block {b}: features must be in 0..{size - 1}")
-    if y.shape != (len(train),) or not len(y):
-        raise ValueError(
-            f"{len(train)} rows, ratings of shape {y.shape}: expected one a row, at least one"
-        )
-    if not np.isfinite(y).all():
-        raise ValueError("ratings hold NaN or infinity")
+    def _drawn(self, old: Array, sums: Array, squares: Array) -> Array:
+        """Draw new weights of features with values h: sums of h · residual and of h² by feature."""
+        n, center = len(old), old.mean()
+        spread = ((old - center) ** 2).sum() + n / (n + 1) * center**2
+        prior = self._rng.gamma((n + 1) / 2, 2 / (1 + spread))  # precision
+        mean = self._rng.normal(n * center / (n + 1), 1 / np.sqrt((n + 1) * prior))
+        precision = self._noise * squares + prior
+        weighted = self._noise * (sums + squares * old) + prior * mean
+        return self._rng.normal(weighted / precision, 1 / np.sqrt(precision))

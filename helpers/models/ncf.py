@@ -1,212 +1,307 @@
-"""The networks of neural collaborative filtering in Keras 3: GMF, MLP and NeuMF.
+"""Neural collaborative filtering: GMF, MLP and NeuMF in Keras, their training, scores of all items.
 
-Each takes ``{"user": (B,), "item": (B,)}`` contiguous int32 indices and returns (B, 1): the chance of a
-click in a sample with negatives. Layers have fixed names, so that `helpers.models.ncf_onehot` can copy
-weights and `helpers.models.ncf_scores` can score every item at once.
+Each network takes ``{"user": (B,), "item": (B,)}`` contiguous int32 indices and returns (B, 1): the
+chance of a click in a sample with negatives. Layers have fixed names, by which `PairScores` finds
+their weights. After He et al. 2017, and the AWS post of Li 2020, "the post" below.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
+
+from helpers.models.base import Recommender
+from helpers.models.training import FusedAdam
+from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:
     import keras
 
-#: Widths of the hidden layers in the post and in the paper's largest network.
-TOWER = (64, 32, 16, 8)
-_ACTIVATIONS = ("linear", "relu")
+    from helpers.data import Interactions
+
+FloatArray = npt.NDArray[np.float32]
+EpochRunner = Callable[[LabeledPairs, float], float]  # examples, learning rate: mean loss
+_TOWER = (64, 32, 16, 8)  # hidden layers of MLP in the post and in the paper's largest network
+_PAIRS_AT_ONCE = 1 << 16  # pairs whose hidden layers are in memory at once
 
 
-def gmf(
-    n_users: int,
-    n_items: int,
-    k: int = 32,
-    *,
-    activation: str = "linear",
-    decay: float = 0.0,
-    seed: int = 0,
-) -> keras.Model:
-    """Build generalized matrix factorization: ``sigmoid(h · (p * q) + c)``.
+@dataclass
+class Network:
+    """Settings of a network, and the parts that it is built of.
 
     Parameters
     ----------
-    n_users, n_items, k : int
-        Sizes of the two embeddings, each at least 1.
+    n_users, n_items, factors : int
+        Sizes of the embeddings.
+    dropout : float
+        Share dropped before each of the first three hidden layers, as in the post.
     activation : {"linear", "relu"}
-        On the embeddings. "relu" is the post's: a bias that all rows share is added before it, and no
-        coordinate is negative after it.
-    decay : float
-        L2 penalty of the vectors an example touches; part of ``model.losses``.
+        On the embeddings. "relu" is the post's: before it a bias is added that all rows share.
+    regularization : float
+        L2 of the vectors that an example looks up; part of ``model.losses``.
+    one_hot : bool
+        Build the post's network: rows of zeros and a single 1, (B, n_users) and (B, n_items)
+        float32, go through dense layers with a ReLU in the place of embeddings.
     seed : int
         Of all first weights.
 
-    Returns
-    -------
-    keras.Model
-        Layers ``user_gmf``, ``item_gmf`` and ``chance``.
-
     Raises
     ------
     ValueError
-        A size below 1, an unknown activation, a negative decay.
+        A setting that makes no network.
     """
-    parts = _Parts(n_users, n_items, k, activation, decay, seed)
-    return parts.model([parts.product()], "gmf")
 
+    n_users: int
+    n_items: int
+    factors: int = 32
+    dropout: float = 0.0
+    activation: str = "linear"
+    regularization: float = 0.0
+    one_hot: bool = False
+    seed: int = 0
 
-def mlp(
-    n_users: int,
-    n_items: int,
-    k: int = 32,
-    *,
-    tower: Sequence[int] = TOWER,
-    dropout: float = 0.0,
-    activation: str = "linear",
-    decay: float = 0.0,
-    seed: int = 0,
-) -> keras.Model:
-    """Build a perceptron on both embeddings side by side: no product, the layers find their own.
-
-    Parameters
-    ----------
-    n_users, n_items, k, activation, decay, seed
-        As in `gmf`.
-    tower : sequence of int
-        Widths of the hidden layers, each at least 1; all have a ReLU.
-    dropout : float
-        Share dropped after the embeddings and after the first two hidden layers, as in the post.
-
-    Returns
-    -------
-    keras.Model
-        Layers ``user_mlp``, ``item_mlp``, ``hidden_1`` … and ``chance``.
-
-    Raises
-    ------
-    ValueError
-        As `gmf`; an empty tower or a dropout outside [0, 1).
-    """
-    parts = _Parts(n_users, n_items, k, activation, decay, seed)
-    return parts.model([parts.tower(tower, dropout)], "mlp")
-
-
-def neumf(
-    n_users: int,
-    n_items: int,
-    k: int = 32,
-    *,
-    tower: Sequence[int] = TOWER,
-    dropout: float = 0.0,
-    activation: str = "linear",
-    decay: float = 0.0,
-    seed: int = 0,
-) -> keras.Model:
-    """Build NeuMF: GMF and MLP with embeddings of their own, joined in the last layer.
-
-    Parameters
-    ----------
-    n_users, n_items, k, tower, dropout, activation, decay, seed
-        As in `mlp`. The post has ``dropout=0.25, activation="relu", decay=0``.
-
-    Returns
-    -------
-    keras.Model
-        The layers of `gmf` and of `mlp`; ``chance`` weighs k + tower[-1] numbers.
-
-    Raises
-    ------
-    ValueError
-        As `mlp`.
-
-    References
-    ----------
-    He et al. 2017, "Neural collaborative filtering"; Li 2020, AWS post.
-    """
-    parts = _Parts(n_users, n_items, k, activation, decay, seed)
-    return parts.model([parts.product(), parts.tower(tower, dropout)], "neumf")
-
-
-class _Parts:
-    """The inputs of one network and the branches over them; every layer gets a seed of its own."""
-
-    def __init__(
-        self, n_users: int, n_items: int, k: int, activation: str, decay: float, seed: int
-    ) -> None:
+    def __post_init__(self) -> None:
+        """Make the inputs; refuse settings that make no network."""
         import keras
 
-        for name, size in {"n_users": n_users, "n_items": n_items, "k": k}.items():
-            if size < 1:
-                raise ValueError(f"{name}={size}: expected a whole number of at least 1")
-        if activation not in _ACTIVATIONS:
-            raise ValueError(
-                f"activation={activation!r}: expected one of {', '.join(_ACTIVATIONS)}"
-            )
-        if decay < 0:
-            raise ValueError(f"decay={decay}: expected 0 or more")
-        self.keras, self.k, self.activation, self.decay = keras, k, activation, decay
-        self.generator = np.random.default_rng(seed)
-        self.sizes = {"user": n_users, "item": n_items}
-        self.inputs = {side: keras.Input((), name=side, dtype="int32") for side in self.sizes}
+        if min(self.n_users, self.n_items, self.factors) < 1:
+            raise ValueError(f"{self}: expected sizes of at least 1")
+        if self.activation not in ("linear", "relu"):
+            raise ValueError(f"activation={self.activation!r}: expected 'linear' or 'relu'")
+        if not 0 <= self.dropout < 1 or self.regularization < 0:
+            raise ValueError(f"{self}: expected a dropout in [0, 1), a regularization of 0 or more")
+        self._keras, self._rng = keras, np.random.default_rng(self.seed)
+        kind = "float32" if self.one_hot else "int32"
+        self._sizes = {"user": self.n_users, "item": self.n_items}
+        self._inputs = {
+            side: keras.Input((size,) if self.one_hot else (), name=side, dtype=kind)
+            for side, size in self._sizes.items()
+        }
 
     def product(self) -> Any:
-        """GMF's branch, (B, k)."""
-        rows = [self._vectors(side, "gmf") for side in self.sizes]
-        return self.keras.layers.Multiply(name="product")(rows)
+        """Return GMF's branch, (B, factors)."""
+        rows = [self._vectors(side, "gmf") for side in self._sizes]
+        return self._keras.layers.Multiply(name="product")(rows)
 
-    def tower(self, widths: Sequence[int], dropout: float) -> Any:
-        """MLP's branch, (B, widths[-1])."""
-        layers = self.keras.layers
-        if not widths or min(widths) < 1:
-            raise ValueError(f"tower={tuple(widths)}: expected widths of at least 1")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout}: expected a share from 0 to below 1")
-        x = layers.Concatenate(name="side_by_side")(
-            [self._vectors(side, "mlp") for side in self.sizes]
-        )
-        for number, width in enumerate(widths, start=1):
-            if dropout and number <= 3:
-                x = layers.Dropout(dropout, seed=self._next_seed(), name=f"dropout_{number}")(x)
-            start = self.keras.initializers.GlorotUniform(self._next_seed())
-            x = layers.Dense(
-                width, activation="relu", kernel_initializer=start, name=f"hidden_{number}"
-            )(x)
+    def perceptron(self) -> Any:
+        """Return MLP's branch, (B, 8)."""
+        layers = self._keras.layers
+        rows = [self._vectors(side, "mlp") for side in self._sizes]
+        x = layers.Concatenate(name="side_by_side")(rows)
+        for number, width in enumerate(_TOWER, start=1):
+            if self.dropout and number <= 3:
+                x = layers.Dropout(self.dropout, seed=self._seed(), name=f"dropout_{number}")(x)
+            x = self._dense(width, "relu", f"hidden_{number}")(x)
         return x
 
-    def model(self, branches: list[Any], name: str) -> keras.Model:
-        """Join the branches in one number and give it the name of the network."""
-        layers = self.keras.layers
-        x = layers.Concatenate(name="both")(branches) if len(branches) > 1 else branches[0]
-        start = self.keras.initializers.GlorotUniform(self._next_seed())
-        chance = layers.Dense(1, activation="sigmoid", kernel_initializer=start, name="chance")(x)
-        model: keras.Model = self.keras.Model(self.inputs, chance, name=name)
+    def joined(self, name: str, *branches: Any) -> keras.Model:
+        """Return the model of a name that joins branches in one number."""
+        both = self._keras.layers.Concatenate(name="both")
+        x = both(branches) if len(branches) > 1 else branches[0]
+        chance = self._dense(1, "sigmoid", "chance")(x)
+        model: keras.Model = self._keras.Model(self._inputs, chance, name=name)
         return model
 
     def _vectors(self, side: str, branch: str) -> Any:
-        """Look up a side's vectors for a branch, (B, k)."""
-        keras = self.keras
-        # on what is looked up, not on the table; Keras divides the penalty by the batch size itself
-        penalty = keras.regularizers.L2(self.decay / 2) if self.decay else None
-        layer = keras.layers.Embedding(
-            self.sizes[side],
-            self.k,
-            embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.01, self._next_seed()),
-            activity_regularizer=penalty,
-            name=f"{side}_{branch}",
-        )
-        rows = layer(self.inputs[side])
+        """Look up a side's vectors for a branch, (B, factors)."""
+        keras, index, name = self._keras, self._inputs[side], f"{side}_{branch}"
+        if self.one_hot:
+            return self._dense(self.factors, "relu", name)(index)
+        # on what is looked up, not on the table; Keras divides by the batch size itself
+        pull = keras.regularizers.L2(self.regularization / 2) if self.regularization else None
+        rows = keras.layers.Embedding(
+            self._sizes[side],
+            self.factors,
+            embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.01, self._seed()),
+            activity_regularizer=pull,
+            name=name,
+        )(index)
         if self.activation == "linear":
             return rows
         # a table of one row that everybody looks up: the bias of the post's dense layer
-        bias = keras.layers.Embedding(
-            1, self.k, embeddings_initializer="zeros", name=f"{side}_{branch}_bias"
-        )
-        rows = keras.layers.Add(name=f"{side}_{branch}_sum")(
-            [rows, bias(keras.ops.zeros_like(self.inputs[side]))]
-        )
-        return keras.layers.Activation(self.activation, name=f"{side}_{branch}_relu")(rows)
+        layer = keras.layers.Embedding(1, self.factors, "zeros", name=f"{name}_bias")
+        bias = layer(keras.ops.zeros_like(index))
+        rows = keras.layers.Add(name=f"{name}_sum")([rows, bias])
+        return keras.layers.Activation(self.activation, name=f"{name}_relu")(rows)
 
-    def _next_seed(self) -> int:
-        return int(self.generator.integers(2**31))
+    def _dense(self, width: int, activation: str, name: str) -> Any:
+        start, layers = self._keras.initializers.GlorotUniform(self._seed()), self._keras.layers
+        return layers.Dense(width, activation, kernel_initializer=start, name=name)
+
+    def _seed(self) -> int:
+        return int(self._rng.integers(2**31))
+
+
+def gmf(n_users: int, n_items: int, factors: int = 32, **settings: Any) -> keras.Model:
+    """Return generalized matrix factorization, ``sigmoid(h · (p * q) + c)``; see `Network`."""
+    network = Network(n_users, n_items, factors, **settings)
+    return network.joined("gmf", network.product())
+
+
+def mlp(n_users: int, n_items: int, factors: int = 32, **settings: Any) -> keras.Model:
+    """Return a perceptron on both embeddings side by side; see `Network`."""
+    network = Network(n_users, n_items, factors, **settings)
+    return network.joined("mlp", network.perceptron())
+
+
+def neumf(n_users: int, n_items: int, factors: int = 32, **settings: Any) -> keras.Model:
+    """Return NeuMF: GMF and MLP with embeddings of their own, joined at the end; see `Network`."""
+    network = Network(n_users, n_items, factors, **settings)
+    return network.joined("neumf", network.product(), network.perceptron())
+
+
+def train(
+    model: keras.Model,
+    data: Interactions,
+    *,
+    epochs: int = 10,
+    ratio: int = 5,
+    batch_size: int = 2048,
+    learning_rate: float = 0.003,
+    seed: int = 0,
+) -> list[float]:
+    """Train a network by Adam on positives and fresh negatives; return the mean loss of each epoch.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Takes ``{"user": (B,), "item": (B,)}`` and returns chances, (B, 1); changed in place.
+    data : Interactions
+        The positives.
+    epochs, ratio, batch_size : int
+        Passes over the positives, negatives per positive, examples per step.
+    learning_rate : float
+        Of Adam; it falls linearly to a tenth over the epochs.
+    seed : int
+        Epoch e draws from ``default_rng([seed, e])``.
+
+    Returns
+    -------
+    list of float
+        In nats, on the epoch's own examples, regularization included.
+
+    Raises
+    ------
+    ValueError
+        A setting that trains nothing.
+    """
+    if min(epochs, batch_size) < 1 or learning_rate <= 0:
+        given = f"epochs={epochs}, batch_size={batch_size}, learning_rate={learning_rate}"
+        raise ValueError(f"{given}: expected at least 1, at least 1, and above 0")
+    sampler, run, history = NegativeSampler(data), epoch_runner(model, batch_size), []
+    for epoch in range(epochs):
+        examples = sampler.epoch(ratio, rng=np.random.default_rng([seed, epoch]))
+        history.append(run(examples, falling(learning_rate, epoch, epochs)))
+    return history
+
+
+def falling(learning_rate: float, epoch: int, epochs: int) -> float:
+    """Return the learning rate of an epoch (from 0): it falls linearly to a tenth."""
+    return learning_rate * (1 - 0.9 * epoch / max(1, epochs - 1))
+
+
+def epoch_runner(model: keras.Model, batch_size: int) -> EpochRunner:
+    """Return ``run(examples, learning_rate)``: one epoch as one graph; it returns the mean loss.
+
+    Examples are taken in their order. Keras' ``fit`` goes back to Python after each step, which
+    takes longer than a step of a small batch.
+    """
+    import tensorflow as tf
+
+    def loss(users: Any, items: Any, labels: Any) -> Any:
+        chance = model({"user": users, "item": items}, training=True)
+        value = cross_entropy(labels, chance[:, 0])
+        return value + tf.add_n(model.losses) if model.losses else value
+
+    return compiled_epoch(loss, [v.value for v in model.trainable_variables], batch_size)
+
+
+def compiled_epoch(loss: Any, variables: list[Any], batch_size: int) -> EpochRunner:
+    """Return `epoch_runner` of any loss of users, items and labels, and the variables it moves."""
+    import tensorflow as tf
+
+    optimizer = FusedAdam(variables)
+    rate = tf.Variable(0.001, trainable=False)
+    column, truth = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
+
+    @tf.function(input_signature=(column, column, truth))  # one graph for epochs of every length
+    def epoch(users: Any, items: Any, labels: Any) -> Any:
+        n, total = tf.shape(labels)[0], 0.0
+        for start in tf.range(0, n, batch_size):
+            end = tf.minimum(start + batch_size, n)
+            with tf.GradientTape() as tape:
+                value = loss(users[start:end], items[start:end], labels[start:end])
+            optimizer.apply(tape.gradient(value, variables), rate)
+            total += value * tf.cast(end - start, tf.float32)
+        return total / tf.cast(n, tf.float32)
+
+    def run(examples: LabeledPairs, learning_rate: float) -> float:
+        rate.assign(learning_rate)
+        return float(epoch(*(tf.constant(values) for values in examples)))
+
+    return run
+
+
+def cross_entropy(labels: Any, chance: Any) -> Any:
+    """Return the mean binary cross-entropy in nats of two (B,) tensors."""
+    import tensorflow as tf
+
+    p = tf.clip_by_value(chance, 1e-7, 1 - 1e-7)
+    return -tf.reduce_mean(labels * tf.math.log(p) + (1 - labels) * tf.math.log(1 - p))
+
+
+class PairScores(Recommender):
+    """Scores of every item by a trained `gmf`, `mlp` or `neumf`, without building pairs.
+
+    They are log odds of a click, so that no two items tie at a chance of 1. GMF is one matrix
+    product, since ``h · (p * q) = (h * p) · q``. The first hidden layer of MLP is linear before
+    its ReLU, so the user's and the item's half are computed once each and added.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its weights are copied.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        weights = {layer.name: layer.get_weights() for layer in model.layers}
+        self._vectors: dict[str, FloatArray] = {}
+        for name in ("user_gmf", "item_gmf", "user_mlp", "item_mlp"):
+            if name in weights:
+                table = weights[name][0] + weights.get(f"{name}_bias", [np.float32(0)])[0]
+                self._vectors[name] = np.maximum(table, 0) if f"{name}_relu" in weights else table
+        numbers = sum(name.startswith("hidden_") for name in weights)
+        self._tower = [weights[f"hidden_{i}"] for i in range(1, numbers + 1)]
+        self._last, self._constant = weights["chance"][0][:, 0], weights["chance"][1]
+        self.n_users, self.n_items = (len(table) for table in list(self._vectors.values())[:2])
+
+    def scores(self, users: npt.ArrayLike) -> FloatArray:
+        """Return the log odds of a click, (len(users), n_items) float32."""
+        index = self._users(users)
+        out = np.full((len(index), self.n_items), self._constant, dtype=np.float32)
+        factors = 0
+        if "user_gmf" in self._vectors:
+            p, q = self._vectors["user_gmf"][index], self._vectors["item_gmf"]
+            factors = q.shape[1]
+            out += (p * self._last[:factors]) @ q.T
+        if self._tower:
+            self._add_tower(out, index, self._last[factors:])
+        return out
+
+    def _add_tower(self, out: FloatArray, users: npt.NDArray[np.int64], last: FloatArray) -> None:
+        p, q = self._vectors["user_mlp"][users], self._vectors["item_mlp"]
+        (kernel, bias), *rest = self._tower
+        of_users, of_items = p @ kernel[: p.shape[1]] + bias, q @ kernel[p.shape[1] :]
+        step = max(1, _PAIRS_AT_ONCE // self.n_items)
+        for start in range(0, len(users), step):
+            x = of_users[start : start + step, None, :] + of_items
+            x = np.maximum(x, 0, out=x).reshape(-1, x.shape[2])
+            for weight, shift in rest:
+                x = x @ weight
+                x += shift
+                np.maximum(x, 0, out=x)
+            out[start : start + step] += (x @ last).reshape(-1, self.n_items)

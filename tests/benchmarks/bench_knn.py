@@ -19,8 +19,7 @@ import psutil
 from helpers.cloud.serving import ModelServer
 from helpers.data import load, load_or_none
 from helpers.knn import VectorIndex, recall_at_k
-from helpers.models.fm import TUNED, FactorizationMachine
-from helpers.models.fm_features import item_vectors, one_hot, rating_rows, user_vectors
+from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, rating_rows
 from tests.cloud.jobs import RECORDIO, records
 from tests.cloud.jobs import run as run_job
 
@@ -46,11 +45,11 @@ def _row(name: str, value: float | str, unit: str, target: str = "-") -> dict[st
 def _fitted() -> tuple[np.ndarray, np.ndarray]:
     data = load_or_none("100k") or load()
     x, y = rating_rows(data)
-    settings: dict[str, Any] = {**TUNED, "num_factors": 64, "epochs": 15}
-    machine = FactorizationMachine(**settings).fit(x, y)
-    users = one_hot((np.arange(data.n_users), x.shape[1]))
-    items = one_hot((np.arange(data.n_users, x.shape[1]), x.shape[1]))
-    return user_vectors(users, machine.v), item_vectors(items, machine.w1, machine.v)
+    settings: dict[str, Any] = {**TUNED_HYPERPARAMETERS, "num_factors": 64, "epochs": 15}
+    machine = FactorizationMachine.from_sagemaker(settings).fit(x, y)
+    users, items = np.split(machine.v, [data.n_users])
+    ones = np.ones(len(users), dtype=np.float32)
+    return np.column_stack([users, ones]), np.column_stack([items, machine.w1[data.n_users :]])
 
 
 def _cpu(function: Any, repeats: int = 1) -> float:

@@ -24,12 +24,9 @@ import numpy as np
 
 from helpers import data, metrics
 from helpers.metrics import RankingResult
-from helpers.models import ncf, ncf_onehot
-from helpers.models.base import binary_matrix
-from helpers.models.baselines import EASE, ImplicitALS, Popularity
-from helpers.models.implicit import LogisticMF
-from helpers.models.ncf_scores import PairScores
-from helpers.models.ncf_training import epoch_runner, train
+from helpers.models import EASE, ImplicitALS, LogisticMF, Popularity, ncf
+from helpers.models.baselines import binary_matrix
+from helpers.models.ncf import PairScores, epoch_runner, train
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 BATCH, PART = 256, 256 * 64  # a part of one-hot rows is 170 MB on ML-100K
@@ -68,9 +65,8 @@ def one_hot_input(ratings: data.Interactions, epochs: int) -> list[dict]:
     examples = NegativeSampler(split.train).epoch(
         5, rng=np.random.default_rng(0)
     )  # once, as the post does
-    posts = ncf_onehot.onehot_neumf(*sizes, seed=0)
-    ours = ncf.neumf(*sizes, activation="relu", dropout=0.25)
-    ncf_onehot.copy_weights(posts, ours)
+    posts = ncf.neumf(*sizes, one_hot=True, dropout=0.25)
+    ours = look_ups(posts, ncf.neumf(*sizes, activation="relu", dropout=0.25))
     posts.compile("adam", "binary_crossentropy")
     step = epoch_runner(ours, BATCH)
     warm = LabeledPairs(*(column[:BATCH] for column in examples))
@@ -90,13 +86,12 @@ def one_hot_input(ratings: data.Interactions, epochs: int) -> list[dict]:
         step(examples, 0.001)
         spent["embeddings"] += time.perf_counter() - begin
         work["embeddings"] += time.process_time() - clock
-    copied = ncf.neumf(*sizes, activation="relu", dropout=0.25)
-    ncf_onehot.copy_weights(posts, copied)
+    copied = look_ups(posts, ncf.neumf(*sizes, activation="relu", dropout=0.25))
     hits = {
         name: metrics.evaluate(PairScores(model), split.test, seen=split.train)["hit_rate"]
         for name, model in (("one-hot", copied), ("embeddings", ours))
     }
-    memory = ncf_onehot.input_bytes(len(examples.labels), *sizes)
+    memory = {"one-hot": len(examples.labels) * sum(sizes) * 4, "indices": len(examples.labels) * 8}
     where = f"{ratings.name}, batch {BATCH}"
     ratio = spent["one-hot"] / spent["embeddings"]
     rows = [row(f"{name}, an epoch, {where}", s / epochs, "s") for name, s in spent.items()]
@@ -122,13 +117,28 @@ def one_hot_input(ratings: data.Interactions, epochs: int) -> list[dict]:
     ]
 
 
+def look_ups(posts: Any, model: Any) -> Any:
+    """Give a network with look-ups the weights and the seeds of dropout of the post's."""
+    for layer in posts.layers:
+        weights = layer.get_weights()
+        if layer.name.startswith("dropout_"):
+            seeds = model.get_layer(layer.name).seed_generator
+            seeds.state.assign(layer.seed_generator.state)
+        elif layer.name.startswith(("user_", "item_")):
+            model.get_layer(layer.name).set_weights(weights[:1])
+            model.get_layer(f"{layer.name}_bias").set_weights([weights[1][None, :]])
+        elif weights:
+            model.get_layer(layer.name).set_weights(weights)
+    return model
+
+
 def _fit(model: Any, part: LabeledPairs, sizes: tuple[int, int], spent: dict[str, float]) -> None:
     """Train on one part as the post does: one-hot rows first, then ``fit``; add up the seconds of each."""
     begin = time.perf_counter()
-    rows = {
-        "user": ncf_onehot.one_hot(part.users, sizes[0]),
-        "item": ncf_onehot.one_hot(part.items, sizes[1]),
-    }
+    rows = {}
+    for side, indices, size in zip(("user", "item"), (part.users, part.items), sizes, strict=True):
+        rows[side] = np.zeros((len(indices), size), dtype=np.float32)
+        rows[side][np.arange(len(indices)), indices] = 1.0
     made = time.perf_counter()
     model.fit(rows, part.labels, batch_size=BATCH, shuffle=False, verbose=0)
     spent["making one-hot rows"] += made - begin
@@ -177,7 +187,7 @@ def lightfm_warp(train_part: data.Interactions, components: int, epochs: int) ->
 
 def network(build: Callable[..., Any]) -> Callable[..., PairScores]:
     def fit(train_part: data.Interactions, epochs: int, seed: int = 0) -> PairScores:
-        model = build(train_part.n_users, train_part.n_items, 16, decay=0.02, seed=seed)
+        model = build(train_part.n_users, train_part.n_items, 16, regularization=0.02, seed=seed)
         train(model, train_part, epochs=epochs, batch_size=4096, learning_rate=0.01, seed=seed)
         return PairScores(model)
 

@@ -18,9 +18,8 @@ from helpers.cloud.algorithms.fm_train import train
 from helpers.cloud.artifact import FMArtifact, read_model
 from helpers.cloud.recordio import MAGIC, read_records
 from helpers.cloud.serving import ModelServer
-from helpers.cloud.serving.server import ClientError, Invocation
-from helpers.models.fm_features import one_hot
-from helpers.models.fm_scoring import fm_scores
+from helpers.cloud.serving.server import ClientError
+from helpers.models.fm import FactorizationMachine, fm_scores, rating_rows, side_by_side
 from tests.cloud.jobs import RECORDIO, records, run
 
 FM = BUILTIN["factorization-machines"]
@@ -30,7 +29,7 @@ NEEDED = {"feature_dim": "30", "num_factors": "2", "predictor_type": "regressor"
 def data(n: int = 1000) -> tuple[sparse.csr_matrix, np.ndarray]:
     rng = np.random.default_rng(0)
     users, items = rng.integers(0, 20, n), rng.integers(0, 10, n)
-    return one_hot((users, 20), (items, 10)), (users % 5 + items % 3).astype(np.float32)
+    return side_by_side((users, 20), (items, 10)), (users % 5 + items % 3).astype(np.float32)
 
 
 X, Y = data()
@@ -313,8 +312,6 @@ def test_two_instances_are_refused(tmp_path):
 def test_the_rows_are_taken_in_the_order_of_the_file(tmp_path):
     """What AWS' talk of 2018 printed for ML-100K, u1, rows by user: 1.0006, and these seven losses of epoch 41."""
     from helpers.data import load_or_none, predefined_u1
-    from helpers.models.fm import FactorizationMachine
-    from helpers.models.fm_features import rating_rows
 
     ratings = load_or_none("100k")
     if ratings is None:
@@ -331,7 +328,7 @@ def test_the_rows_are_taken_in_the_order_of_the_file(tmp_path):
                 for n in range(11_000, 72_000, 10_000)
             )
 
-    machine = FactorizationMachine(num_factors=64, epochs=50, shuffle=False)
+    machine = FactorizationMachine(factors=64, epochs=50, shuffle=False)
     machine.fit(*rating_rows(by_user), after)
     x, y = rating_rows(split.test)
     assert np.sqrt(np.mean((machine.scores(x) - y) ** 2)) == pytest.approx(1.00061402047, rel=0.002)
@@ -362,8 +359,6 @@ def test_a_job_keeps_the_order_and_reports_as_often_as_asked(tmp_path):
 def test_the_curve_is_that_of_the_real_container(tmp_path):
     """Published for ML-100K, ratings of 4 and 5 as ones, k = 64: cross-entropy .5116 after 100 epochs."""
     from helpers.data import load_or_none
-    from helpers.models.fm import FactorizationMachine
-    from helpers.models.fm_features import rating_rows
 
     ratings = load_or_none("100k")
     if ratings is None:
@@ -377,7 +372,7 @@ def test_the_curve_is_that_of_the_real_container(tmp_path):
         {**NEEDED, "num_factors": "64", "predictor_type": "binary_classifier", "epochs": "100"}
     )
     settings.pop("feature_dim")
-    machine = FactorizationMachine(**settings)
+    machine = FactorizationMachine.from_sagemaker(settings)
     machine.fit(
         x[chosen],
         (y[chosen] >= 4).astype(np.float32),

@@ -14,8 +14,8 @@ from helpers.cloud import exchange, recordio
 from helpers.exercises import checks_07
 from helpers.knn.filters import keep_first
 from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
-from helpers.metrics import contradictions
-from helpers.models import fm_features
+from helpers.metrics.agreement import contradictions
+from helpers.models.fm import fm_scores, side_by_side
 
 
 def slow_contradictions(one, other, atol):
@@ -57,15 +57,19 @@ def machine():
     return rng.normal(size=(30, 4)).astype(np.float32), rng.normal(size=30).astype(np.float32)
 
 
-def test_the_exercises_vectors_are_the_helpers(machine):
+def test_the_exercises_vectors_rank_as_the_machine_scores(machine):
     v, w1 = machine
     users, items = checks_07.fold(v, w1, 10)
-    eye = sparse.identity(30, format="csr", dtype=np.float32)
-    assert np.allclose(users, fm_features.user_vectors(eye[:10], v))
-    assert np.allclose(items, fm_features.item_vectors(eye[10:], w1, v), atol=1e-5)
+    pairs = side_by_side((np.repeat(np.arange(10), 20), 10), (np.tile(np.arange(20), 10), 20))
+    scores = fm_scores(pairs, 0.5, w1, v).reshape(10, 20)
+    assert np.allclose(scores - users @ items.T, 0.5 + w1[:10, None], atol=1e-4)
     x = np.random.default_rng(0).random((6, 30)).astype(np.float32)
-    mine = checks_07.item_vectors(x, v, w1)
-    assert np.allclose(mine, fm_features.item_vectors(sparse.csr_matrix(x), w1, v), atol=1e-3)
+    x[:, :10] = 0
+    tagged = checks_07.item_vectors(x, v, w1)
+    for user in range(10):
+        x[:, :10] = np.eye(10)[user]
+        scores = fm_scores(sparse.csr_matrix(x), 0.0, w1, v)
+        assert np.allclose(scores - tagged @ users[user], w1[user], atol=1e-3)
 
 
 def test_the_exercises_filter_is_the_helpers():

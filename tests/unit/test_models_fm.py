@@ -1,4 +1,4 @@
-"""Factorization machines: the identity, the gradients, and what they learn from planted data."""
+"""Factorization machines: the identity, the gradients, planted data, and the sampled machine."""
 
 from __future__ import annotations
 
@@ -8,141 +8,77 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from helpers.data import load
 from helpers.models.base import NotFittedError
-from helpers.models.fm import TUNED, FactorizationMachine
-from helpers.models.fm_features import item_vectors, one_hot, rating_rows, user_vectors
-from helpers.models.fm_scoring import fm_scores, quality
+from helpers.models.fm import (
+    TUNED_HYPERPARAMETERS,
+    FactorizationMachine,
+    Part,
+    fm_scores,
+    quality,
+    rating_rows,
+    side_by_side,
+)
+from helpers.models.fm_gibbs import GibbsFM
 
 
-def brute_force(x: np.ndarray, w0: float, w1: np.ndarray, v: np.ndarray) -> np.ndarray:
-    found = []
-    for row in x:
-        score = w0 + row @ w1
-        for i, j in itertools.combinations(range(len(row)), 2):
-            score += v[i] @ v[j] * row[i] * row[j]
-        found.append(score)
-    return np.array(found)
-
-
-@pytest.fixture
-def random_rows():
+def test_the_fast_formula_is_the_double_sum():
     rng = np.random.default_rng(0)
     x = sparse.random(30, 12, density=0.3, format="csr", random_state=rng, dtype=np.float32)
-    return (
-        x,
-        float(rng.normal()),
-        rng.normal(size=12).astype(np.float32),
-        rng.normal(size=(12, 4)).astype("f4"),
-    )
+    w1, v = rng.normal(size=12).astype(np.float32), rng.normal(size=(12, 4)).astype(np.float32)
+    for row, score in zip(x.toarray(), fm_scores(x, 0.7, w1, v), strict=True):
+        pairs = itertools.combinations(range(12), 2)
+        slow = 0.7 + row @ w1 + sum(v[i] @ v[j] * row[i] * row[j] for i, j in pairs)
+        assert score == pytest.approx(slow, rel=1e-4, abs=1e-5)
 
 
-def test_the_fast_formula_is_the_double_sum(random_rows):
-    x, w0, w1, v = random_rows
-    np.testing.assert_allclose(
-        fm_scores(x, w0, w1, v), brute_force(x.toarray(), w0, w1, v), rtol=1e-4, atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("kind", ["regressor", "binary_classifier"])
-def test_one_step_of_adam_goes_down_the_numerical_gradient(random_rows, kind):
-    """Adam's first step is the sign of the gradient times the rate, for every weight that has a gradient."""
-    x, *_ = random_rows
-    y = (np.arange(30) % 2).astype(np.float32)
-    settings = dict.fromkeys(("bias_lr", "linear_lr", "factors_lr"), 1e-3)
-    decays = dict.fromkeys(("bias_wd", "linear_wd", "factors_wd"), 0.0)
-    sigmas = dict.fromkeys(("bias_init_sigma", "linear_init_sigma", "factors_init_sigma"), 0.5)
-    machine = FactorizationMachine(3, kind, 1, 30, **settings, **decays, **sigmas)
-    random = np.random.default_rng(0)
-    w0, w1, v = (
-        random.normal(0, 0.5, shape).astype(np.float32).astype(np.float64)
-        for shape in ((1,), (12,), (12, 3))
-    )
-    machine.fit(x, y)
-
-    def loss(w0, w1, v):
-        z = brute_force(x.toarray(), w0[0], w1, v)
-        return np.mean(
-            np.logaddexp(0, z) - y * z if kind == "binary_classifier" else (z - y) ** 2 / 2
-        )
-
-    for place, (weight, after) in enumerate(((w0, [machine.w0]), (w1, machine.w1), (v, machine.v))):
-        for index in np.ndindex(weight.shape):
-            up, down = ([w0.copy(), w1.copy(), v.copy()] for _ in range(2))
-            up[place][index] += 1e-5
-            down[place][index] -= 1e-5
-            slope = (loss(*up) - loss(*down)) / 2e-5
-            if abs(slope) > 1e-4:
-                moved = np.asarray(after)[index] - weight[index]
-                assert moved == pytest.approx(-1e-3 * np.sign(slope), rel=0.02)
-
-
-def plain_adam(
-    x: np.ndarray, y: np.ndarray, machine: FactorizationMachine
-) -> tuple[np.ndarray, np.ndarray]:
-    """Linear weights and factors after training as the equations say it, in double precision."""
+def plain_adam(x: np.ndarray, y: np.ndarray, machine: FactorizationMachine) -> list[np.ndarray]:
+    """Weights after training as the equations say it, in double precision."""
     random = np.random.default_rng(machine.seed)
-    shapes = ((1, 1), (x.shape[1], 1), (x.shape[1], machine.num_factors))
-    sigmas = (machine.bias_init_sigma, machine.linear_init_sigma, machine.factors_init_sigma)
-    weights = [random.normal(0, s, shape) for s, shape in zip(sigmas, shapes, strict=True)]
+    shapes = ((1, 1), (x.shape[1], 1), (x.shape[1], machine.factors))
+    parts = (machine.bias, machine.linear, machine.pairs)
+    weights = [random.normal(0, p.sigma, shape) for p, shape in zip(parts, shapes, strict=True)]
     means, squares = ([np.zeros(shape) for shape in shapes] for _ in range(2))
-    rates = (machine.bias_lr, machine.linear_lr, machine.factors_lr)
-    decays = (machine.bias_wd, machine.linear_wd, machine.factors_wd)
-    step = 0
+    clip, step = machine.clip_gradient or np.inf, 0
     for _ in range(machine.epochs):
         order = random.permutation(len(y))
-        for begin in range(0, len(y), machine.mini_batch_size):
-            rows = x[order[begin : begin + machine.mini_batch_size]]
-            w0, w1, v = weights
+        for begin in range(0, len(y), machine.batch_size):
+            taken = order[begin : begin + machine.batch_size]
+            rows, (w0, w1, v) = x[taken], weights
             total = rows @ v
             pairs = (total**2 - rows**2 @ v**2).sum(axis=1)
-            error = (
-                w0[0, 0]
-                + rows @ w1[:, 0]
-                + pairs / 2
-                - y[order[begin : begin + machine.mini_batch_size]]
-            )
-            error /= len(rows)
-            own = (error @ rows**2)[:, None] * v
+            score = w0[0, 0] + rows @ w1[:, 0] + pairs / 2
+            said = 1 / (1 + np.exp(-score)) if machine.classifies else score
+            error = (said - y[taken]) / len(rows)
             gradients = (
                 error.sum().reshape(1, 1),
                 (error @ rows)[:, None],
-                rows.T @ (error[:, None] * total) - own,
+                rows.T @ (error[:, None] * total) - (error @ rows**2)[:, None] * v,
             )
             step += 1
             correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-            touched = (
-                np.flatnonzero((rows != 0).any(axis=0)) if machine.lazy else np.arange(x.shape[1])
-            )
-            for part, at in enumerate((np.array([0]), touched, touched)):
-                w, m, s = weights[part], means[part], squares[part]
-                g = gradients[part][at] + decays[part] * w[at]
-                if machine.clip_gradient:
-                    g = g.clip(-machine.clip_gradient, machine.clip_gradient)
+            occur = np.flatnonzero((rows != 0).any(axis=0))
+            for place, at in enumerate((np.array([0]), occur, occur)):
+                w, m, s, part = weights[place], means[place], squares[place], parts[place]
+                g = (gradients[place][at] + part.regularization * w[at]).clip(-clip, clip)
                 m[at] = 0.9 * m[at] + 0.1 * g
                 s[at] = 0.999 * s[at] + 0.001 * g**2
-                w[at] -= rates[part] * correction * m[at] / (np.sqrt(s[at]) + 1e-8)
-    return weights[1][:, 0], weights[2]
+                w[at] -= part.learning_rate * correction * m[at] / (np.sqrt(s[at]) + 1e-8)
+    return weights
 
 
-@pytest.mark.parametrize(("lazy", "clip"), [(True, None), (False, None), (True, 0.02)])
-def test_the_compiled_loops_are_plain_adam(random_rows, lazy, clip):
+@pytest.mark.parametrize("settings", [{}, {"clip_gradient": 0.02}, {"classifies": True}], ids=str)
+def test_the_compiled_loops_are_plain_adam(settings):
     """Rows of any length, an empty one, and a last batch that is not full."""
-    x, *_ = random_rows
+    rng = np.random.default_rng(0)
+    x = sparse.random(30, 12, density=0.3, format="csr", random_state=rng, dtype=np.float32)
     x = sparse.csr_matrix(x.multiply(np.arange(30)[:, None] != 4), dtype=np.float32)
-    y = np.random.default_rng(2).normal(size=30).astype(np.float32)
-    rates = dict.fromkeys(("bias_lr", "linear_lr", "factors_lr"), 0.01)
-    machine = FactorizationMachine(
-        5,
-        epochs=4,
-        mini_batch_size=7,
-        factors_init_sigma=0.3,
-        factors_wd=0.1,
-        lazy=lazy,
-        clip_gradient=clip,
-        **rates,
-    ).fit(x, y)
-    w1, v = plain_adam(x.toarray().astype(float), y, machine)
-    np.testing.assert_allclose(machine.w1, w1, atol=2e-5)
+    y = rng.integers(0, 2, 30) if "classifies" in settings else rng.normal(size=30)
+    parts = {"bias": Part(0.01, 0.01), "linear": Part(0.01, 0.001), "pairs": Part(0.01, 0.1)}
+    machine = FactorizationMachine(5, epochs=4, batch_size=7, **parts, **settings).fit(x, y)
+    w0, w1, v = plain_adam(x.toarray().astype(float), y, machine)
+    assert machine.w0 == pytest.approx(w0[0, 0], abs=2e-5)
+    np.testing.assert_allclose(machine.w1, w1[:, 0], atol=2e-5)
     np.testing.assert_allclose(machine.v, v, atol=2e-5)
 
 
@@ -150,146 +86,107 @@ def planted(n: int = 20_000) -> tuple[sparse.csr_matrix, np.ndarray]:
     rng = np.random.default_rng(1)
     users, items = rng.integers(0, 60, n), rng.integers(0, 40, n)
     p, q = rng.normal(size=(60, 2)), rng.normal(size=(40, 2))
-    x = one_hot((users, 60), (items, 40))
+    x = side_by_side((users, 60), (items, 40))
     return x, (3 + (p[users] * q[items]).sum(1) + rng.normal(0, 0.1, n)).astype(np.float32)
 
 
-FAST = {
-    "num_factors": 4,
-    "mini_batch_size": 100,
-    "linear_lr": 0.02,
-    "factors_lr": 0.02,
-    "factors_init_sigma": 0.1,
-}
+PARTS = {"linear": Part(0.02, 0.001), "pairs": Part(0.02, 0.00001, sigma=0.1)}
+FAST = {"factors": 4, "batch_size": 100, **PARTS}
 
 
-@pytest.mark.parametrize("lazy", [True, False])
-def test_planted_interactions_are_learned(lazy):
+def test_planted_interactions_are_learned_and_reported():
     x, y = planted()
-    machine = FactorizationMachine(epochs=15, lazy=lazy, **FAST).fit(x[:16_000], y[:16_000])
+    seen = []
+    machine = FactorizationMachine(epochs=15, **FAST)
+    machine.fit(x[:16_000], y[:16_000], lambda epoch, found: seen.append((epoch, found["rmse"])))
+    assert [epoch for epoch, _ in seen] == list(range(15)) and seen[-1][1] < seen[0][1]
     error = quality(machine.scores(x[16_000:]), y[16_000:], False)["rmse"]
-    assert error < 0.2 < 0.5 * y.std()
-    assert machine.samples == 15 * 16_000 and machine.seconds > 0
+    assert error < 0.2 < 0.5 * y.std() and machine.seconds > 0
+    again, other = (FactorizationMachine(epochs=15, seed=seed, **FAST) for seed in (0, 1))
+    np.testing.assert_array_equal(again.fit(x[:16_000], y[:16_000]).v, machine.v)
+    assert not np.array_equal(other.fit(x[:16_000], y[:16_000]).v, machine.v)
 
 
 def test_planted_preferences_are_classified():
     x, y = planted()
-    machine = FactorizationMachine(predictor_type="binary_classifier", epochs=15, **FAST)
-    machine.fit(x[:16_000], (y[:16_000] > 3).astype(np.float32))
-    found = quality(machine.scores(x[16_000:]), (y[16_000:] > 3).astype(np.float32), True)
+    machine = FactorizationMachine(classifies=True, epochs=15, **FAST)
+    machine.fit(x[:16_000], y[:16_000] > 3)
+    found = quality(machine.scores(x[16_000:]), y[16_000:] > 3, True)
     assert found["binary_classification_accuracy"] > 0.93 and found["binary_f_1.000"] > 0.93
-    probabilities = machine.predict(x[:5])
-    assert ((probabilities > 0) & (probabilities < 1)).all()
 
 
-def test_the_same_seed_gives_the_same_machine():
-    x, y = planted(2000)
-    one, two, other = (FactorizationMachine(epochs=2, seed=s, **FAST).fit(x, y) for s in (0, 0, 1))
-    np.testing.assert_array_equal(one.v, two.v)
-    assert not np.array_equal(one.v, other.v)
-
-
-def test_lazy_updates_leave_absent_features_alone():
-    x, y = planted(500)
-    wider = sparse.hstack([x, sparse.csr_matrix((500, 3))]).tocsr()
-    lazy = FactorizationMachine(epochs=3, **FAST).fit(wider, y)
-    dense = FactorizationMachine(epochs=3, lazy=False, factors_wd=0.1, **FAST).fit(wider, y)
-    start = np.random.default_rng(0)
-    start.normal(0, 0.01, (1, 1)), start.normal(0, 0.01, (103, 1))
-    begun = start.normal(0, 0.1, (103, 4)).astype(np.float32)
-    np.testing.assert_array_equal(lazy.v[100:], begun[100:])
-    assert np.abs(dense.v[100:]).max() < np.abs(begun[100:]).max()
-
-
-def test_each_epoch_is_reported():
-    x, y = planted(1000)
-    seen = []
-    FactorizationMachine(epochs=4, **FAST).fit(
-        x, y, lambda epoch, found: seen.append((epoch, found["rmse"]))
-    )
-    assert [epoch for epoch, _ in seen] == [0, 1, 2, 3] and seen[-1][1] < seen[0][1]
-
-
-def test_initial_values_and_clipping():
+def test_a_machine_is_set_as_sagemaker_sets_it():
+    """Each hyperparameter reaches its setting, and the first weights are as asked."""
+    given = {"num_factors": 2, "predictor_type": "binary_classifier", "epochs": 3}
+    given |= {"mini_batch_size": 7, "bias_lr": 0.0, "bias_wd": 0.5, "linear_lr": 0.0}
+    given |= {"factors_lr": 0.0, "bias_init_method": "constant", "bias_init_value": 3.5}
+    given |= {"factors_init_method": "uniform", "factors_init_scale": 0.25}
+    given |= {"clip_gradient": 0.1, "eps": 1e-6, "rescale_grad": 0.01}
+    parts = {"bias": Part(0.0, 0.5, "constant", value=3.5), "linear": Part(0.0, 0.001)}
+    parts["pairs"] = Part(0.0, 0.00001, "uniform", sigma=0.001, scale=0.25)
+    bounds = {"clip_gradient": 0.1, "epsilon": 1e-6, "rescale_gradient": 0.01, "shuffle": False}
+    machine = FactorizationMachine.from_sagemaker(given, shuffle=False)
+    assert machine == FactorizationMachine(2, True, 3, 7, **parts, **bounds)
     x, y = planted(100)
-    still = dict.fromkeys(("bias_lr", "linear_lr", "factors_lr"), 0.0)
-    machine = FactorizationMachine(
-        2,
-        bias_init_method="constant",
-        bias_init_value=3.5,
-        factors_init_method="uniform",
-        factors_init_scale=0.25,
-        clip_gradient=0.1,
-        eps=1e-6,
-        rescale_grad=0.01,
-        **still,
-    ).fit(x, y)
+    machine.fit(x, y > 3)
     assert machine.w0 == 3.5 and 0.2 < np.abs(machine.v).max() <= 0.25
+    assert FactorizationMachine.from_sagemaker({}) == FactorizationMachine()
+    tuned = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
+    assert (tuned.factors, tuned.pairs) == (32, Part(0.002, 0.0005, sigma=0.02))
 
 
 @pytest.mark.parametrize(
-    "settings, message",
+    "hyperparameters, message",
     [
-        ({"num_factors": 0}, "num_factors=0: expected a whole number of at least 1"),
-        ({"factors_lr": -1}, "factors_lr=-1: expected 0 or more"),
+        ({"num_factors": 0}, "factors=0, .*: expected whole numbers of at least 1"),
+        ({"factors_lr": -1}, "learning_rate=-1.*expected 0 or more"),
         ({"predictor_type": "ranker"}, "predictor_type='ranker'"),
-        ({"bias_init_method": "zeros"}, "bias_init_method='zeros': expected one of"),
-        ({"linear_init_method": "uniform"}, "needs linear_init_scale"),
+        ({"bias_init_method": "zeros"}, "init='zeros'.*expected init 'normal'"),
+        ({"linear_init_method": "uniform"}, "'uniform' with a scale"),
+        ({"factor_lr": 0.1}, "no hyperparameter factor_lr"),
     ],
 )
-def test_settings_that_cannot_train(settings, message):
+def test_settings_that_cannot_train(hyperparameters, message):
     with pytest.raises(ValueError, match=message):
-        FactorizationMachine(**settings)
+        FactorizationMachine.from_sagemaker(hyperparameters)
+
+
+LATE = np.arange(100) == 7
+WILD = FactorizationMachine(
+    2, epochs=300, linear=Part(1e15, 0.001), pairs=Part(1e15, 0.001, sigma=0.001)
+)
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    "call, error, message",
     [
-        (lambda x, y: (x, y[:-1]), "expected one label a row"),
-        (lambda x, y: (x[:0], y[:0]), "no rows"),
-        (lambda x, y: (x, np.where(np.arange(100) == 7, np.nan, y)), "NaN or infinity"),
+        (lambda m, x, y: m.fit(x, y[:-1]), ValueError, "expected one label per row"),
+        (lambda m, x, y: m.fit(x[:0], y[:0]), ValueError, "at least one row"),
+        (lambda m, x, y: m.fit(x, np.where(LATE, np.nan, y)), ValueError, "NaN or infinity"),
+        (lambda m, x, y: m.scores(x), NotFittedError, "call fit"),
+        (lambda m, x, y: m.fit(x, y).scores(x[:, :50]), ValueError, "50 features, .* has 100"),
+        (lambda m, x, y: m.fit(x, y).scores(x * np.nan), ValueError, "features hold NaN"),
+        (lambda m, x, y: FactorizationMachine(2, True).fit(x, y), ValueError, r"label [\d.]+ for"),
+        (lambda m, x, y: WILD.fit(x, y), FloatingPointError, "diverged in epoch .*lower the"),
     ],
 )
-def test_rows_that_cannot_be_learned(change, message):
-    with pytest.raises(ValueError, match=message):
-        FactorizationMachine(2).fit(*change(*planted(100)))
+def test_what_cannot_be_learned_or_asked(call, error, message):
+    with pytest.raises(error, match=message):
+        call(FactorizationMachine(2), *planted(100))
 
 
-def test_other_misuse():
-    x, y = planted(100)
-    with pytest.raises(ValueError, match=r"label [\d.]+ for a binary_classifier: expected 0 or 1"):
-        FactorizationMachine(2, "binary_classifier").fit(x, y)
-    with pytest.raises(NotFittedError):
-        FactorizationMachine().scores(x)
-    with pytest.raises(ValueError, match="rows of 50 features, but the machine has 100"):
-        FactorizationMachine(2).fit(x, y).scores(x[:, :50])
-    with pytest.raises(
-        FloatingPointError, match=r"diverged in epoch \d+: .*lower the learning rates"
-    ):
-        FactorizationMachine(2, epochs=300, factors_lr=1e15, linear_lr=1e15).fit(x, y)
-
-
-def test_tuned_settings_are_hyperparameters():
-    assert FactorizationMachine(**TUNED).mini_batch_size == 256
-
-
-# --- features ----------------------------------------------------------------------------------
-
-
-def test_one_hot_blocks():
-    x = one_hot((np.array([0, 2]), 3), (np.array([1, 0]), 2))
+def test_blocks_stand_side_by_side():
+    x = side_by_side((np.array([0, 2]), 3), (np.array([1, 0]), 2))
     np.testing.assert_array_equal(x.toarray(), [[1, 0, 0, 0, 1], [0, 0, 1, 1, 0]])
-    with pytest.raises(ValueError, match="no columns"):
-        one_hot()
-    with pytest.raises(ValueError, match="lengths"):
-        one_hot((np.array([0]), 3), (np.array([1, 0]), 2))
+    with pytest.raises(ValueError, match=r"lengths \[\]: expected some"):
+        side_by_side()
+    with pytest.raises(ValueError, match=r"lengths \[1, 2\]"):
+        side_by_side((np.array([0]), 3), (np.array([1, 0]), 2))
     with pytest.raises(IndexError, match="column 1: index 2"):
-        one_hot((np.array([0]), 3), (np.array([2]), 2))
+        side_by_side((np.array([0]), 3), (np.array([2]), 2))
 
 
 def test_rating_rows_put_users_first():
-    from helpers.data import load
-
     data = load()
     x, y = rating_rows(data)
     first = data.frame.iloc[0]
@@ -297,23 +194,27 @@ def test_rating_rows_put_users_first():
     assert x[0].indices.tolist() == [first["user"], data.n_users + first["item"]]
 
 
-def test_inner_products_rank_as_the_machine_does_side_features_included():
-    rng = np.random.default_rng(2)
-    users, items, tags, ages = 15, 25, 4, 3
-    w0, w1 = 0.5, rng.normal(size=users + ages + items + tags).astype(np.float32)
-    v = rng.normal(size=(len(w1), 5)).astype(np.float32)
-    of_user = sparse.hstack(
-        [
-            one_hot((np.arange(users), users), (rng.integers(0, ages, users), ages)),
-            sparse.csr_matrix((users, items + tags)),
-        ]
-    ).tocsr()
-    tagged = sparse.csr_matrix((rng.random((items, tags)) < 0.5).astype(np.float32))
-    of_item = sparse.hstack(
-        [sparse.csr_matrix((items, users + ages)), sparse.identity(items), tagged]
-    ).tocsr()
-    products = user_vectors(of_user, v) @ item_vectors(of_item, w1, v).T
-    for user in range(users):
-        rows = sparse.csr_matrix(of_item + sparse.csr_matrix(np.ones((items, 1))) @ of_user[user])
-        scores = fm_scores(rows, w0, w1, v)
-        np.testing.assert_allclose(scores - products[user], (scores - products[user])[0], atol=2e-4)
+def test_the_sampler_finds_planted_interactions():
+    x, y = planted(6000)
+    rows, sizes = x.indices.reshape(-1, 2) - [0, 60], (60, 40)
+    model = GibbsFM(factors=4, samples=60, burn_in=30)
+    found, again = (model.fit_predict(rows[:5000], y[:5000], rows[5000:], sizes) for _ in range(2))
+    assert np.sqrt(np.mean((found - y[5000:]) ** 2)) < 0.2 < 0.3 * y.std()
+    np.testing.assert_array_equal(found, again)
+
+
+@pytest.mark.parametrize(
+    "call, error, message",
+    [
+        (lambda r, y: GibbsFM(factors=0), ValueError, "factors=0"),
+        (lambda r, y: GibbsFM(samples=5, burn_in=5), ValueError, "burn_in=5"),
+        (lambda r, y: GibbsFM().fit_predict(r, y[:-1], r, (60, 40)), ValueError, "one rating per"),
+        (lambda r, y: GibbsFM().fit_predict(r, y, r, (60,)), ValueError, "each of 1 blocks"),
+        (lambda r, y: GibbsFM().fit_predict(r, y, r, (60, 9)), IndexError, r"block 1: .*0\.\.8"),
+        (lambda r, y: GibbsFM().fit_predict(r, y * np.nan, r, (60, 40)), ValueError, "NaN"),
+    ],
+)
+def test_the_sampler_refuses(call, error, message):
+    x, y = planted(100)
+    with pytest.raises(error, match=message):
+        call(x.indices.reshape(-1, 2) - [0, 60], y)

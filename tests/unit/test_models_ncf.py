@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,21 +15,20 @@ import pytest
 
 from helpers import data
 from helpers.book import ROOT
-from helpers.models import NotFittedError, drawing, ncf, ncf_onehot, ncf_training
+from helpers.models import drawing, ncf
+from helpers.models.base import NotFittedError
 from helpers.models.dmf import DeepMF
-from helpers.models.ncf_scores import PairScores
-from helpers.sampling import NegativeSampler, SamplingError
+from helpers.models.ncf import PairScores
+from helpers.sampling import NegativeSampler
+from tests.benchmarks.bench_ncf import look_ups
 
 N_USERS, N_ITEMS = 7, 11
 BUILDERS = {"gmf": ncf.gmf, "mlp": ncf.mlp, "neumf": ncf.neumf}
 
 
-def pairs(n=20, seed=0):
-    rng = np.random.default_rng(seed)
-    return {
-        "user": rng.integers(0, N_USERS, n).astype(np.int32),
-        "item": rng.integers(0, N_ITEMS, n).astype(np.int32),
-    }
+def pairs(n=20):
+    rng, sizes = np.random.default_rng(0), {"user": N_USERS, "item": N_ITEMS}
+    return {side: rng.integers(0, size, n).astype(np.int32) for side, size in sizes.items()}
 
 
 def weights_of(model):
@@ -35,54 +36,29 @@ def weights_of(model):
 
 
 def two_tastes(n_users=40, n_items=30):
-    """Even users click the first half of the items, odd ones the second half; the last item of each is hidden."""
-    rows = [
-        (user, item, 5.0, 1000 + k)
-        for user in range(n_users)
-        for k, item in enumerate(range(user % 2, n_items, 2))
-        if (user + k) % 4
-    ]
-    table = pd.DataFrame(rows, columns=["user_id", "item_id", "rating", "timestamp"])
+    """Even users click even items, odd users odd ones, three in four of them."""
+    pairs = [(u, i) for u in range(n_users) for i in range(u % 2, n_items, 2) if (u + i // 2) % 4]
+    table = pd.DataFrame(pairs, columns=["user_id", "item_id"]).assign(rating=5.0, timestamp=0)
     return data.Interactions.from_frame(table, name="two tastes")
+
+
+def own_and_other(model, clicks):
+    """Mean score of the items of one's own taste, and of the others."""
+    scores = model.scores(np.arange(clicks.n_users))
+    own = np.add.outer(np.arange(clicks.n_users), np.arange(clicks.n_items)) % 2 == 0
+    return scores[own].mean(), scores[~own].mean()
 
 
 # what a network computes
 
 
-def test_gmf_is_a_weighed_product():
-    model = ncf.gmf(N_USERS, N_ITEMS, 3, seed=1)
-    batch, w = pairs(), weights_of(ncf.gmf(N_USERS, N_ITEMS, 3, seed=1))
-    p, q = w["user_gmf"][0][batch["user"]], w["item_gmf"][0][batch["item"]]
-    (h, c) = w["chance"]
-    expected = 1 / (1 + np.exp(-((p * q) @ h[:, 0] + c)))
-    np.testing.assert_allclose(np.asarray(model(batch))[:, 0], expected, atol=1e-6)
-
-
-def test_mlp_is_the_layers_on_both_vectors():
-    model = ncf.mlp(N_USERS, N_ITEMS, 3, seed=1)
-    batch, w = pairs(), weights_of(model)
-    x = np.hstack([w["user_mlp"][0][batch["user"]], w["item_mlp"][0][batch["item"]]])
-    for number in range(1, 5):
-        kernel, bias = w[f"hidden_{number}"]
-        x = np.maximum(x @ kernel + bias, 0)
-    assert [w[f"hidden_{i}"][1].size for i in range(1, 5)] == [64, 32, 16, 8]
-    h, c = w["chance"]
-    np.testing.assert_allclose(
-        np.asarray(model(batch))[:, 0], 1 / (1 + np.exp(-(x @ h[:, 0] + c))), atol=1e-6
-    )
-
-
 def test_neumf_has_four_tables_and_both_branches():
     model = ncf.neumf(N_USERS, N_ITEMS, 3)
     w = weights_of(model)
-    assert {name for name in w if "_" in name and "hidden" not in name} == {
-        "user_gmf", "item_gmf", "user_mlp", "item_mlp",
-    }  # fmt: skip
-    assert w["chance"][0].shape == (3 + 8, 1)
-    assert (
-        model.count_params()
-        == 6 * (N_USERS + N_ITEMS) + (6 + 1) * 64 + 65 * 32 + 33 * 16 + 17 * 8 + 12
-    )
+    assert set(w) >= {"user_gmf", "item_gmf", "user_mlp", "item_mlp"}
+    assert [w[f"hidden_{i}"][1].size for i in range(1, 5)] == [64, 32, 16, 8]
+    layers = (6 + 1) * 64 + 65 * 32 + 33 * 16 + 17 * 8 + (3 + 8 + 1)
+    assert model.count_params() == 6 * (N_USERS + N_ITEMS) + layers
 
 
 @pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
@@ -96,28 +72,19 @@ def test_the_seed_decides_all_first_weights(build):
 @pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 def test_scores_without_pairs_are_the_networks_own(build, activation):
     model = build(N_USERS, N_ITEMS, 3, activation=activation, seed=2)
-    model.set_weights(
-        [w + 0.3 * np.random.default_rng(0).standard_normal(w.shape) for w in model.get_weights()]
-    )
-    users = [4, 0, 4]
-    grid = {
-        "user": np.repeat(users, N_ITEMS).astype(np.int32),
-        "item": np.tile(np.arange(N_ITEMS, dtype=np.int32), len(users)),
-    }
+    rng, users = np.random.default_rng(0), [4, 0, 4]
+    model.set_weights([w + 0.3 * rng.standard_normal(w.shape) for w in model.get_weights()])
+    grid = {"user": np.repeat(users, N_ITEMS), "item": np.tile(np.arange(N_ITEMS), 3)}
     scores = PairScores(model).scores(users)
     assert scores.shape == (3, N_ITEMS) and scores.dtype == np.float32
     chances = np.asarray(model(grid)).reshape(3, N_ITEMS)
     np.testing.assert_allclose(1 / (1 + np.exp(-scores)), chances, atol=1e-6)
+    with pytest.raises(IndexError, match=str(N_USERS)):
+        PairScores(model).scores([N_USERS])
 
 
-def test_scores_refuse_a_user_without_a_vector():
-    scorer = PairScores(ncf.gmf(N_USERS, N_ITEMS, 3))
-    with pytest.raises(IndexError, match="7"):
-        scorer.scores([N_USERS])
-
-
-def test_decay_is_half_the_squared_vectors_of_a_pair():
-    model = ncf.gmf(N_USERS, N_ITEMS, 3, decay=0.5)
+def test_regularization_is_half_the_squared_vectors_of_a_pair():
+    model = ncf.gmf(N_USERS, N_ITEMS, 3, regularization=0.5)
     batch, w = pairs(10), weights_of(model)
     model(batch)
     rows = [w["user_gmf"][0][batch["user"]], w["item_gmf"][0][batch["item"]]]
@@ -126,102 +93,44 @@ def test_decay_is_half_the_squared_vectors_of_a_pair():
 
 
 @pytest.mark.parametrize(
-    "settings, message",
-    [
-        ({"k": 0}, "k=0"),
-        ({"n_users": 0}, "n_users=0"),
-        ({"activation": "tanh"}, "activation='tanh'"),
-        ({"decay": -1.0}, "decay=-1.0"),
-        ({"tower": ()}, "tower="),
-        ({"tower": (8, 0)}, "tower="),
-        ({"dropout": 1.0}, "dropout=1.0"),
-    ],
-)
-def test_settings_that_make_no_network_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        ncf.neumf(**{"n_users": N_USERS, "n_items": N_ITEMS, **settings})
+    "setting",
+    [{"factors": 0}, {"n_users": 0}, {"activation": "tanh"}, {"regularization": -1.0},
+     {"dropout": 1.0}], ids=str,
+)  # fmt: skip
+def test_settings_that_make_no_network_are_refused(setting):
+    ((name, value),) = setting.items()
+    with pytest.raises(ValueError, match=re.escape(f"{name}={value!r}")):
+        ncf.neumf(**{"n_users": N_USERS, "n_items": N_ITEMS, **setting})
 
 
 # one-hot and embeddings
 
 
-def test_dense_on_one_hot_equals_an_embedding_with_copied_weights():
-    posts = ncf_onehot.onehot_neumf(N_USERS, N_ITEMS, 4, seed=3)
-    rng = np.random.default_rng(0)
-    posts.set_weights([w + 0.3 * rng.standard_normal(w.shape) for w in posts.get_weights()])
-    ours = ncf.neumf(N_USERS, N_ITEMS, 4, activation="relu", dropout=0.25)
-    ncf_onehot.copy_weights(posts, ours)
-    batch = pairs(200)
-    wide = {
-        "user": ncf_onehot.one_hot(batch["user"], N_USERS),
-        "item": ncf_onehot.one_hot(batch["item"], N_ITEMS),
-    }
-    np.testing.assert_allclose(np.asarray(posts(wide)), np.asarray(ours(batch)), atol=1e-6)
-    assert np.asarray(ours(batch)).std() > 0.01, "a constant would agree as well"
-    for name in ("user_gmf", "item_gmf", "user_mlp", "item_mlp"):  # bias and kernel in one table
-        folded = ncf_onehot.as_table(*posts.get_layer(name).get_weights())
-        ours.get_layer(name).set_weights([folded])
-        ours.get_layer(f"{name}_bias").set_weights([np.zeros((1, 4))])
-    np.testing.assert_allclose(np.asarray(posts(wide)), np.asarray(ours(batch)), atol=1e-6)
-
-
-def test_the_two_learn_alike():
-    """After the same batches, dropout included, one-hot and look-ups end in the same weights."""
+def test_dense_layers_on_one_hot_compute_and_learn_what_embeddings_do():
+    """The same scores, and after the same batches, dropout included, the same weights."""
     import keras
 
     clicks = two_tastes()
-    sizes = clicks.n_users, clicks.n_items
+    sizes = {"user": clicks.n_users, "item": clicks.n_items}
     examples = NegativeSampler(clicks).epoch(3, rng=np.random.default_rng(0))
-    posts = ncf_onehot.onehot_neumf(*sizes, 4, dropout=0.25, seed=1)
-    ours = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
-    ncf_onehot.copy_weights(posts, ours)
+    batch = {"user": examples.users, "item": examples.items}
+    wide = {side: keras.ops.one_hot(batch[side], size) for side, size in sizes.items()}
+    posts = ncf.neumf(*sizes.values(), 4, one_hot=True, dropout=0.25, seed=1)
+    rng = np.random.default_rng(0)
+    posts.set_weights([w + 0.05 * rng.standard_normal(w.shape) for w in posts.get_weights()])
+    ours = look_ups(posts, ncf.neumf(*sizes.values(), 4, activation="relu", dropout=0.25))
+    chances = np.asarray(ours(batch))
+    np.testing.assert_allclose(np.asarray(posts(wide)), chances, atol=1e-6)
+    assert chances.std() > 0.001, "a constant would agree as well"
     before = [w.copy() for w in ours.get_weights()]
-    ncf_training.epoch_runner(ours, 100)(examples, 0.001)
+    ncf.epoch_runner(ours, 100)(examples, 0.001)
     posts.compile(keras.optimizers.Adam(0.001), "binary_crossentropy")
-    wide = {
-        "user": ncf_onehot.one_hot(examples.users, sizes[0]),
-        "item": ncf_onehot.one_hot(examples.items, sizes[1]),
-    }
     posts.fit(wide, examples.labels, batch_size=100, shuffle=False, verbose=0)
-    again = ncf.neumf(*sizes, 4, activation="relu", dropout=0.25)
-    ncf_onehot.copy_weights(posts, again)
-    moved = max(np.abs(a - b).max() for a, b in zip(before, ours.get_weights(), strict=True))
-    apart = max(
-        np.abs(a - b).max() for a, b in zip(again.get_weights(), ours.get_weights(), strict=True)
-    )
+    again = look_ups(posts, keras.models.clone_model(ours)).get_weights()
+    after = list(zip(before, again, ours.get_weights(), strict=True))
+    moved = max(np.abs(first - mine).max() for first, _, mine in after)
+    apart = max(np.abs(theirs - mine).max() for _, theirs, mine in after)
     assert moved > 0.005 and apart < 0.05 * moved
-
-
-def test_copying_needs_the_relu():
-    with pytest.raises(ValueError, match="relu"):
-        ncf_onehot.copy_weights(
-            ncf_onehot.onehot_neumf(N_USERS, N_ITEMS, 4), ncf.neumf(N_USERS, N_ITEMS, 4)
-        )
-
-
-def test_one_hot_refuses_what_tensorflow_turns_into_zeros():
-    import tensorflow as tf
-
-    assert not tf.one_hot([N_ITEMS], N_ITEMS).numpy().any(), (
-        "the silent zeros of the published sample"
-    )
-    with pytest.raises(IndexError, match=str(N_ITEMS)):
-        ncf_onehot.one_hot([0, N_ITEMS], N_ITEMS)
-    np.testing.assert_array_equal(ncf_onehot.one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])
-
-
-def test_as_table_refuses_shapes_of_two_layers():
-    with pytest.raises(ValueError, match=r"\(3, 2\) and bias \(3,\)"):
-        ncf_onehot.as_table(np.ones((3, 2)), np.ones(3))
-
-
-def test_input_bytes_are_those_of_the_arrays():
-    found = ncf_onehot.input_bytes(5, N_USERS, N_ITEMS)
-    wide = (
-        ncf_onehot.one_hot(np.zeros(5, int), N_USERS).nbytes
-        + ncf_onehot.one_hot(np.zeros(5, int), N_ITEMS).nbytes
-    )
-    assert found == {"one-hot": wide, "indices": 2 * np.zeros(5, np.int32).nbytes}
 
 
 # training
@@ -231,11 +140,10 @@ def test_input_bytes_are_those_of_the_arrays():
 def test_training_tells_two_tastes_apart(build):
     clicks = two_tastes()
     model = build(clicks.n_users, clicks.n_items, 8, seed=0)
-    history = ncf_training.train(model, clicks, epochs=25, batch_size=256, learning_rate=0.02)
+    history = ncf.train(model, clicks, epochs=25, batch_size=256, learning_rate=0.02)
     assert len(history) == 25 and history[-1] < 0.5 * history[0]
-    scores = PairScores(model).scores(np.arange(clicks.n_users))
-    own = np.add.outer(np.arange(clicks.n_users), np.arange(clicks.n_items)) % 2 == 0
-    assert scores[own].mean() > scores[~own].mean() + 2
+    own, other = own_and_other(PairScores(model), clicks)
+    assert own > other + 2
 
 
 def test_adam_in_one_operation_steps_as_keras_does():
@@ -264,22 +172,15 @@ def test_adam_in_one_operation_steps_as_keras_does():
 
 def test_training_repeats_with_its_seed():
     clicks = two_tastes()
-    runs = []
-    for seed in (0, 0, 1):
-        model = ncf.gmf(clicks.n_users, clicks.n_items, 4, seed=0)
-        runs.append(ncf_training.train(model, clicks, epochs=2, seed=seed))
+    models = [ncf.gmf(clicks.n_users, clicks.n_items, 4, seed=0) for _ in range(3)]
+    runs = [ncf.train(m, clicks, epochs=2, seed=s) for m, s in zip(models, (0, 0, 1), strict=True)]
     assert runs[0] == runs[1] != runs[2]
 
 
 @pytest.mark.parametrize("bad", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}])
 def test_training_refuses_settings_that_train_nothing(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
-        ncf_training.train(ncf.gmf(40, 30, 4), two_tastes(), **bad)
-
-
-def test_training_refuses_a_ratio_of_zero():
-    with pytest.raises(SamplingError):
-        ncf_training.train(ncf.gmf(40, 30, 4), two_tastes(), ratio=0)
+        ncf.train(ncf.gmf(40, 30, 4), two_tastes(), **bad)
 
 
 # deep matrix factorization
@@ -288,16 +189,15 @@ def test_training_refuses_a_ratio_of_zero():
 def test_deep_mf_tells_two_tastes_apart_and_stays_between_0_and_1():
     clicks = two_tastes()
     model = DeepMF(tower=(16, 8), epochs=40, batch_size=512, learning_rate=0.01).fit(clicks)
+    own, other = own_and_other(model, clicks)
+    assert own > other + 0.4 and model.history[-1] < model.history[0]
     scores = model.scores(np.arange(clicks.n_users))
-    own = np.add.outer(np.arange(clicks.n_users), np.arange(clicks.n_items)) % 2 == 0
-    assert scores[own].mean() > scores[~own].mean() + 0.4
     assert scores.min() >= -1e-6 and scores.max() <= 1 + 1e-6
-    assert model.history[-1] < model.history[0]
 
 
 def test_deep_mf_refuses():
-    with pytest.raises(ValueError, match="values='likes'"):
-        DeepMF(values="likes")
+    with pytest.raises(ValueError, match="learning_rate=0"):
+        DeepMF(learning_rate=0)
     with pytest.raises(ValueError, match="tower="):
         DeepMF(tower=())
     with pytest.raises(NotFittedError, match="fit"):
@@ -342,40 +242,27 @@ def program():
     return module
 
 
-def test_the_program_needs_nothing_of_the_course():
-    text = (ROOT / "chapters" / "ncf_job" / "ncf.py").read_text(encoding="utf-8")
-    assert "helpers" not in text
-
-
 def test_the_programs_network_is_the_courses(program):
+    assert "helpers" not in Path(program.__file__).read_text(encoding="utf-8")
     batch = pairs(50)
     theirs = program.build_model(N_USERS, N_ITEMS, 4, 0.1, 0.25, 3)
-    ours = ncf.neumf(N_USERS, N_ITEMS, 4, decay=0.1, dropout=0.25, seed=3)
+    ours = ncf.neumf(N_USERS, N_ITEMS, 4, regularization=0.1, dropout=0.25, seed=3)
     assert {layer.name for layer in theirs.layers} == {layer.name for layer in ours.layers}
-    assert {n: [a.shape for a in w] for n, w in weights_of(theirs).items()} == {
-        n: [a.shape for a in w] for n, w in weights_of(ours).items()
-    }
+    assert set(weights_of(theirs)) == set(weights_of(ours))
     for name, weights in weights_of(ours).items():
         theirs.get_layer(name).set_weights(weights)
     np.testing.assert_allclose(np.asarray(theirs(batch)), np.asarray(ours(batch)), atol=1e-7)
-    assert float(sum(theirs.losses)) == pytest.approx(float(sum(_after(ours, batch))), rel=1e-5)
-
-
-def _after(model, batch):
-    model(batch)
-    return model.losses
+    losses = [float(sum(model.losses)) for model in (theirs, ours)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0] > 0
 
 
 def test_the_program_draws_no_click_as_a_negative(program):
     clicked = np.zeros((3, 5), dtype=bool)
     users, items = np.array([0, 0, 1, 2], np.int32), np.array([0, 1, 4, 2], np.int32)
     clicked[users, items] = True
-    drawn_users, drawn_items, labels = program.draw_epoch(
-        users, items, clicked, 50, np.random.default_rng(0)
-    )
+    *drawn, labels = program.draw_epoch(users, items, clicked, 50, np.random.default_rng(0))
     assert len(labels) == 4 * 51 and labels.sum() == 4
-    assert not clicked[drawn_users, drawn_items][labels == 0].any()
-    assert clicked[drawn_users, drawn_items][labels == 1].all()
+    assert np.array_equal(clicked[tuple(drawn)], labels == 1)
 
 
 @pytest.mark.parametrize(
@@ -405,11 +292,8 @@ def test_the_program_trains_alone_and_saves_for_tensorflow_serving(
         "--learning_rate", "0.02", "--training", str(tmp_path), "--model_folder", str(tmp_path / "model"),
     ]  # fmt: skip
     program.main(words)
-    losses = [
-        float(line.split("=")[1])
-        for line in capsys.readouterr().out.splitlines()
-        if "loss=" in line
-    ]
+    lines = capsys.readouterr().out.splitlines()
+    losses = [float(line.split("=")[1]) for line in lines if "loss=" in line]
     assert len(losses) == 3 and losses[-1] < losses[0]
     kept = keras.models.load_model(tmp_path / "model" / "ncf.keras")
     served = tf.saved_model.load(str(tmp_path / "model" / "1")).signatures["serving_default"]
@@ -427,8 +311,7 @@ def test_the_program_reads_its_hosts(program, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: "joined")
     assert program.join_workers() == (2, 1, "joined")
-    config = json.loads(os.environ["TF_CONFIG"])
-    assert config == {
+    assert json.loads(os.environ["TF_CONFIG"]) == {
         "cluster": {"worker": ["algo-1:2222", "algo-2:2222"]},
         "task": {"type": "worker", "index": 1},
     }

@@ -5,8 +5,7 @@ from __future__ import annotations
 from helpers.cloud.algorithms import BUILTIN
 from helpers.cloud.algorithms.container import Container, CustomerError, run
 from helpers.cloud.artifact import FMArtifact, write_model
-from helpers.models.fm import FactorizationMachine
-from helpers.models.fm_scoring import quality
+from helpers.models.fm import FactorizationMachine, quality
 
 _LOSSES = ("rmse", "binary_classification_cross_entropy")
 
@@ -43,7 +42,7 @@ def train(container: Container) -> None:
     if records.labels is None:
         raise CustomerError("channel 'train': the records have no labels to learn from")
     test = container.channel("test", width)
-    machine = FactorizationMachine(**settings, shuffle=False)
+    machine = FactorizationMachine.from_sagemaker(settings, shuffle=False)
     period = int(container.hyperparameters.get("_speedometer_period", 0))
     x, y, host = records.features, records.labels, container.host
     container.log(
@@ -54,10 +53,10 @@ def train(container: Container) -> None:
     def after(epoch: int, found: dict[str, float]) -> None:
         nonlocal before
         speed = len(y) / (machine.seconds - before)
-        batches = -(-len(y) // machine.mini_batch_size)
+        batches = -(-len(y) // machine.batch_size)
         scores, labels = machine.progress
         for last in [*(range(period, batches - 1, period) if period else ()), batches - 1]:
-            rows = slice((last + 1) * machine.mini_batch_size)
+            rows = slice((last + 1) * machine.batch_size)
             so_far = (
                 found
                 if last == batches - 1

@@ -1,4 +1,4 @@
-"""What a shop shows: an order for each segment, with a known amount of chance in it."""
+"""Policies of a shop, the traffic that they get, and rounds of feedback between the two."""
 
 from __future__ import annotations
 
@@ -14,17 +14,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class Shown(NamedTuple):
-    """Lists on screens.
-
-    Attributes
-    ----------
-    items : numpy.ndarray
-        (n_requests, n_slots), best slot first.
-    propensity : numpy.ndarray
-        (n_requests, n_slots): chance with which the policy puts this item into this slot.
-    explored : numpy.ndarray
-        (n_requests,) bool: whether the list was drawn at random.
-    """
+    """Lists on screens: items and their propensities, (n_requests, n_slots); which are random."""
 
     items: IntArray
     propensity: FloatArray
@@ -33,7 +23,9 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """Shows each segment its order; a small share of requests gets items in random order.
+    """Show each segment its order, and a share of the requests a random list.
+
+    With ``explore = 0`` most propensities are 0: what is never shown can never be weighted.
 
     Attributes
     ----------
@@ -41,12 +33,6 @@ class Policy:
         (n_segments, n_items): all items, best first.
     explore : float
         Share of the requests whose list is drawn uniformly from the whole catalog.
-
-    Notes
-    -----
-    An item on its own slot has the propensity ``1 - explore + explore / n_items``,
-    anywhere else ``explore / n_items``. With ``explore = 0`` most are 0: what is
-    never shown can never be weighted.
     """
 
     orders: IntArray
@@ -68,21 +54,10 @@ class Policy:
         return (1 - self.explore) * own + self.explore / self.orders.shape[1]
 
     def show(self, segments: IntArray, n_slots: int, rng: np.random.Generator) -> Shown:
-        """Make a list for each request.
-
-        Parameters
-        ----------
-        segments : numpy.ndarray
-            (n_requests,): who asks.
-        n_slots : int
-            Items on a screen.
-        rng : numpy.random.Generator
-            Source of chance.
-        """
+        """Return a list of ``n_slots`` items for each request, by the segment that asks."""
         items = self.orders[segments, :n_slots]
         explored = rng.random(len(segments)) < self.explore
-        n = int(explored.sum())
-        if n:
+        if n := int(explored.sum()):
             everything = np.broadcast_to(np.arange(self.orders.shape[1]), (n, self.orders.shape[1]))
             items[explored] = rng.permuted(everything, axis=1)[:, :n_slots]
         chance = self.propensity(segments[:, None], items, np.arange(n_slots))
@@ -99,27 +74,126 @@ def production_policy(
 ) -> Policy:
     """Return the policy of a model that is good, but not perfect.
 
-    Parameters
-    ----------
-    shop : Shop
-        Whose truth the model knows in part.
-    explore : float
-        Share of random lists.
-    skill : float
-        0 orders at random, 1 by the truth.
-    overlooked : int, optional
-        An item that the model puts on the last slot of every segment, whatever it is worth;
-        by default the best one.
-    seed : int
-        Same seed, same model.
+    ``skill`` 0 orders at random, 1 by the truth; ``explore`` is the share of random lists. The
+    model puts the item ``overlooked``, by default the best one, on the last slot of every segment.
     """
     if not 0 <= skill <= 1:
         raise ValueError(f"skill is {skill}, expected 0 to 1")
-    rng = np.random.default_rng(seed)
-    noise = rng.permuted(shop.appeal, axis=1)
+    noise = np.random.default_rng(seed).permuted(shop.appeal, axis=1)
     orders = np.argsort(-(skill * shop.appeal + (1 - skill) * noise), axis=1, kind="stable")
     if overlooked is not None:
-        last = shop.n_slots - 1
         kept = np.array([row[row != overlooked] for row in orders])
-        orders = np.insert(kept, last, overlooked, axis=1)
+        orders = np.insert(kept, shop.n_slots - 1, overlooked, axis=1)
     return Policy(orders.astype(np.int64), explore)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Requests and what came of them, as a log holds them.
+
+    Attributes
+    ----------
+    segments, explored : numpy.ndarray
+        (n_requests,): who asked; bool, whether the list was random.
+    items, propensity, clicks : numpy.ndarray
+        (n_requests, n_slots): what was shown, with which chance, and, bool, what was clicked.
+    """
+
+    segments: IntArray
+    items: IntArray
+    propensity: FloatArray
+    explored: npt.NDArray[np.bool_]
+    clicks: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        """Return the number of requests."""
+        return len(self.segments)
+
+    def per_item(self, values: npt.ArrayLike, n_items: int) -> FloatArray:
+        """Return the sum of values, (n_requests, n_slots) or (n_slots,), of each item shown."""
+        weights = np.broadcast_to(np.asarray(values, np.float64), self.items.shape).ravel()
+        return np.bincount(self.items.ravel(), weights=weights, minlength=n_items)
+
+
+def visit(shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator) -> Traffic:
+    """Return the traffic of so many requests under a policy."""
+    segments = rng.choice(shop.n_segments, size=n_requests, p=shop.share)
+    return _answer(shop, segments, policy.show(segments, shop.n_slots, rng), rng)
+
+
+def _answer(shop: Shop, segments: IntArray, shown: Shown, rng: np.random.Generator) -> Traffic:
+    """Let customers look and click; each slot is looked at, and clicked, by itself."""
+    chance = shop.appeal[segments[:, None], shown.items] * shop.examination
+    clicks = rng.random(chance.shape) < chance
+    return Traffic(segments, shown.items, shown.propensity, shown.explored, clicks)
+
+
+def swap_visit(
+    shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator
+) -> tuple[Traffic, IntArray]:
+    """Return traffic where one other slot is swapped with the top one in half of the requests.
+
+    Also return that slot, (n_requests,), from 1; a coin decided whether it was swapped. The
+    propensities are those before the swap: this traffic serves to measure slots.
+    """
+    segments = rng.choice(shop.n_segments, size=n_requests, p=shop.share)
+    shown = policy.show(segments, shop.n_slots, rng)
+    partner = rng.integers(1, shop.n_slots, n_requests)
+    rows = np.flatnonzero(rng.random(n_requests) < 0.5)
+    items, other = shown.items.copy(), partner[rows]
+    items[rows, 0], items[rows, other] = shown.items[rows, other], shown.items[rows, 0]
+    return _answer(shop, segments, shown._replace(items=items), rng), partner
+
+
+class Rounds(NamedTuple):
+    """Rounds of feedback, (n_rounds,) each: regret in clicks per request, Gini of impressions."""
+
+    regret: FloatArray
+    gini: FloatArray
+
+
+def gini(counts: npt.ArrayLike) -> float:
+    """Return how unequally counts are spread: 0 if all are equal, near 1 if one has everything."""
+    x = np.sort(np.asarray(counts, dtype=np.float64).ravel())
+    if not len(x) or not x[0] >= 0 or not 0 < x.sum() < np.inf:
+        raise ValueError("gini: expected counts of 0 or more, not all 0")
+    n = len(x)
+    return float((2 * np.arange(1, n + 1) - n - 1) @ x / (n * x.sum()))
+
+
+def feedback(
+    shop: Shop,
+    n_rounds: int = 30,
+    n_requests: int = 500,
+    *,
+    explore: float = 0.0,
+    learn: str = "clicks",
+    seed: int = 0,
+) -> Rounds:
+    """Run a shop that orders its items, for all segments alike, by the clicks of all rounds before.
+
+    ``learn`` says how: by ``clicks``, as a list of bestsellers; by the ``rate`` of clicks per
+    impression; by clicks per expected ``looks``, which is the rate without the display bias. Rates
+    are pulled towards the overall rate by ten impressions (or looks), so an item that was never
+    shown counts as average. ``explore`` is the share of requests with a random list; the first
+    round shows a random order.
+    """
+    if learn not in ("clicks", "rate", "looks"):
+        raise ValueError(f"learn is {learn!r}, expected clicks, rate or looks")
+    rng, n = np.random.default_rng(seed), shop.n_items
+    best = shop.clicks_per_request(np.tile(np.argsort(-shop.mean_appeal), (shop.n_segments, 1)))
+    random_list = shop.examination.sum() * shop.mean_appeal.mean()
+    looks = shop.examination if learn == "looks" else np.ones(shop.n_slots)
+    clicks, seen, shown = np.zeros(n), np.zeros(n), np.zeros(n)
+    regret, spread = np.zeros(n_rounds), np.zeros(n_rounds)
+    tie = rng.random(n)  # the first order, and among equals
+    for number in range(n_rounds):
+        overall = clicks.sum() / seen.sum() if seen.sum() else 0.0
+        worth = clicks if learn == "clicks" else (clicks + 10 * overall) / (seen + 10)
+        orders = np.tile(np.lexsort((tie, -worth)), (shop.n_segments, 1))
+        traffic = visit(shop, Policy(orders, explore), n_requests, rng)
+        clicks = clicks + traffic.per_item(traffic.clicks, n)
+        shown, seen = shown + traffic.per_item(1.0, n), seen + traffic.per_item(looks, n)
+        earned = (1 - explore) * shop.clicks_per_request(orders) + explore * random_list
+        regret[number], spread[number] = best - earned, gini(shown)
+    return Rounds(regret, spread)

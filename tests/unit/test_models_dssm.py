@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from helpers import data, gates, planted
+from helpers import data, gates
 from helpers.models import content, dssm, dssm_keras, dssm_parts, posters, text
 from helpers.models.checks import NotFittedError
 from helpers.models.search import TitleSearch
+from tests import worlds as planted
 
 # --- text ----------------------------------------------------------------------------------------
 

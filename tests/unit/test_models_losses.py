@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers import planted
 from helpers.models.checks import NotFittedError
 from helpers.models.losses import LOSSES, TUNED, LossMF, listwise_slope, multi_label_slope
+from tests import worlds as planted
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from helpers import gates, planted
+from helpers import gates
 from helpers.data import random_split
 from helpers.metrics import rmse
 from helpers.models import (
@@ -19,6 +19,7 @@ from helpers.models import (
 )
 from helpers.models.mf_arithmetic import Lookup, forward, gradients, initial_weights
 from helpers.models.optimizers import Adam, Momentum
+from tests import worlds as planted
 
 TOLERANCE = 1e-5
 

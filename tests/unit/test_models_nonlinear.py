@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from helpers import planted
 from helpers.data import random_split
 from helpers.metrics import rmse
 from helpers.models import MatrixFactorization, NotFittedError
 from helpers.models.mf_arithmetic import Lookup
 from helpers.models.nonlinear import NonlinearFactorization
 from helpers.models.towers import FeatureTowers, dense_name, parameter_count, tower, tower_slopes
+from helpers.planted import taste_world
+from tests import worlds as planted
 
 SHAPES = [
     (layers, order)
@@ -220,7 +221,7 @@ def test_a_model_that_has_not_learned_says_so():
 
 
 def test_the_taste_world_needs_a_layer_on_both_sides():
-    world = planted.taste_world(width=0.4, noise=0.25)
+    world = taste_world(width=0.4, noise=0.25)
     axis = np.linspace(-1, 1, 41)
     truth = world.stars(axis, axis)
     off = {}
@@ -233,7 +234,7 @@ def test_the_taste_world_needs_a_layer_on_both_sides():
 
 
 def test_without_a_layer_it_finds_the_best_bilinear_score():
-    world = planted.taste_world(n_users=20, n_items=30)
+    world = taste_world(n_users=20, n_items=30)
     x, y = np.meshgrid(world.user_taste, world.item_place, indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * y], axis=-1).reshape(-1, 4)
     best = terms @ np.linalg.lstsq(terms, world.ratings.ravel(), rcond=None)[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from helpers import data, gates, planted
+from helpers import data, gates
 from helpers.models import NotFittedError
 from helpers.models.userlevel import (
     check_padded,
@@ -21,6 +21,7 @@ from helpers.models.userlevel import (
 )
 from helpers.models.userlevel_training import UserLevel
 from helpers.models.vae import MultVAE, kl_to_standard_normal
+from tests import worlds as planted
 
 N, WIDTH = 7, 4
 LISTS = [[3, 1, 5], [6], [], [0, 1, 2, 3, 4, 5, 6]]

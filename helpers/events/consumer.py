@@ -7,9 +7,9 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from .log import EventLog
+from .log import EventLog, Letter
 from .schema import BadEvent, judge
-from .stream import stream_errors, unpack
+from .stream import unpack
 
 
 class Read(NamedTuple):
@@ -36,16 +36,10 @@ class Consumer:
 
     Parameters
     ----------
-    client, stream : boto3 Kinesis client, str
-        Real or local; name of the stream.
-    log : EventLog
-        Keeps events, refusals and the place in the stream, together.
     items : collection of int, optional
         The catalog; an event with another item becomes a dead letter.
-    limit : int
-        Records per call, up to 10,000. It bounds the memory of the consumer.
-    interval : float
-        Seconds between two polls: the API allows five a second.
+    limit, interval : int, float
+        Records per call, up to 10,000, and seconds between two polls: AWS allows five a second.
     """
 
     def __init__(
@@ -66,20 +60,12 @@ class Consumer:
     def poll(self) -> Read:
         """Read once from every shard and write what came.
 
-        Raises
-        ------
-        StreamError
-            If the stream refuses for too long or does not exist.
-        LogBusy, LogFull
-            If the log cannot be written. The next poll reads the records again.
+        Raise `LogBusy` or `LogFull` if that cannot be; the next poll reads the records again.
         """
         time.sleep(max(0.0, self._next_poll - time.monotonic()))
         self._next_poll = time.monotonic() + self.interval
-        with stream_errors(f"list_shards of {self.stream}"):
-            pages = self.client.get_paginator("list_shards").paginate(StreamName=self.stream)
-            shards = [shard["ShardId"] for page in pages for shard in page["Shards"]]
-        total = Read()
-        for shard in shards:
+        total, pages = Read(), self.client.get_paginator("list_shards")
+        for shard in pages.paginate(StreamName=self.stream).search("Shards[].ShardId"):
             answer = self._get(shard)
             counts = self._write(shard, answer["Records"]) if answer["Records"] else Read()
             if answer.get("NextShardIterator"):  # a shard that was split comes to an end
@@ -101,13 +87,12 @@ class Consumer:
 
     def _get(self, shard: str) -> dict[str, Any]:
         """Return the records behind the last ones, or, after a failure, behind the checkpoint."""
-        with stream_errors(f"get_records of {self.stream}"):
-            iterator = self._iterators.pop(shard, None) or self._from_checkpoint(shard)
-            try:
-                return self.client.get_records(ShardIterator=iterator, Limit=self.limit)
-            except self.client.exceptions.ExpiredIteratorException:  # it lives for five minutes
-                iterator = self._from_checkpoint(shard)
-                return self.client.get_records(ShardIterator=iterator, Limit=self.limit)
+        iterator = self._iterators.pop(shard, None) or self._from_checkpoint(shard)
+        try:
+            return self.client.get_records(ShardIterator=iterator, Limit=self.limit)
+        except self.client.exceptions.ExpiredIteratorException:  # it lives for five minutes
+            iterator = self._from_checkpoint(shard)
+            return self.client.get_records(ShardIterator=iterator, Limit=self.limit)
 
     def _from_checkpoint(self, shard: str) -> str:
         start = {"ShardIteratorType": "TRIM_HORIZON"}
@@ -119,7 +104,7 @@ class Consumer:
     def _write(self, shard: str, records: Sequence[dict[str, Any]]) -> Read:
         """Write what can be judged as events, the rest as dead letters, and the new place."""
         rows: list[tuple[Any, ...]] = []
-        dead: list[tuple[str, int, str, str]] = []
+        dead: list[Letter] = []
         for record in records:
             try:
                 source, first, events = unpack(record["Data"])
@@ -133,4 +118,4 @@ class Consumer:
                 except BadEvent as error:
                     dead.append((source, number, str(error), json.dumps(event)))
         at = (self.stream, shard, records[-1]["SequenceNumber"])
-        return Read(len(records), len(rows) + len(dead), *self.log.write(rows, dead, at=at))
+        return Read(len(records), len(rows) + len(dead), *self.log.write(rows, dead, at))

@@ -41,6 +41,8 @@ _INSERT = f"INSERT INTO events VALUES (?{', ?' * (len(FIELDS) + 1)}, NULL) ON CO
 _SAME = f"SELECT {_COLUMNS} FROM events WHERE request_id = ? AND kind = ? AND position = ?"
 _BURY = "INSERT INTO dead_letters VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
+Letter = tuple[str, int, str, str]  # a refused event: source, number, reason, text
+
 
 class LogBusy(RuntimeError):
     """Another process locked the log for too long; nothing was written, nothing was skipped."""
@@ -58,38 +60,26 @@ class Written(NamedTuple):
     dead: int
 
 
-@contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Keep all that the block writes, or nothing."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
 class EventLog:
     """Open a log file, made if missing: tables ``events``, ``dead_letters`` and ``checkpoints``.
 
     Readers never wait for the writer, which waits ``busy_seconds`` for another one. A loss of power
-    can undo the last transactions, never part of one. The place in the stream is in the same
-    transaction as its events, so what was undone is read from the stream again.
+    can undo the last transactions, no part of one; what was undone is read from the stream again.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, busy_seconds: float = 5.0) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
-        with self._translated():
+        self._db = sqlite3.connect(path, timeout=busy_seconds, isolation_level="IMMEDIATE")
+        with self._transaction():
             self._db.executescript(_TABLES)
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Raise the two errors of SQLite that pass as errors of their own."""
+    def _transaction(self) -> Iterator[None]:
+        """Keep all that the block writes, or nothing, and raise `LogBusy` or `LogFull`."""
         try:
-            yield
+            with self._db:
+                yield
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise LogBusy(f"the log {self.path.name} is locked: try again") from error
@@ -100,21 +90,11 @@ class EventLog:
     def write(
         self,
         rows: Sequence[tuple[Any, ...]],
-        dead: Sequence[tuple[str, int, str, str]] = (),
-        *,
+        dead: Sequence[Letter] = (),
         at: tuple[str, str, str] | None = None,
     ) -> Written:
-        """Write events, dead letters and the place in the stream, all or nothing.
-
-        Rows are as from `judge`, then source and number; dead letters are source, number, reason
-        and text; the place is stream, shard and sequence number.
-
-        Raises
-        ------
-        LogBusy, LogFull
-            Nothing was written, and the place in the stream is the old one.
-        """
-        with self._translated(), transaction(self._db):
+        """Write rows (as from `judge`, source, number), letters and (stream, shard, sequence)."""
+        with self._transaction():
             written = self._insert(rows, dead)
             if at is not None:
                 old = self.checkpoint(*at[:2])
@@ -128,9 +108,7 @@ class EventLog:
         self.write([(*row, "frame", number) for number, row in enumerate(rows)])
         return self
 
-    def _insert(
-        self, rows: Sequence[tuple[Any, ...]], dead: Sequence[tuple[str, int, str, str]]
-    ) -> Written:
+    def _insert(self, rows: Sequence[tuple[Any, ...]], dead: Sequence[Letter]) -> Written:
         before = self._db.total_changes
         self._db.executemany(_INSERT, rows)
         new = self._db.total_changes - before
@@ -139,7 +117,7 @@ class EventLog:
         buried = self._db.total_changes - before - new
         return Written(new, len(rows) - new - len(conflicts), buried)
 
-    def _conflicts(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[str, int, str, str]]:
+    def _conflicts(self, rows: Sequence[tuple[Any, ...]]) -> list[Letter]:
         """Return rows whose identity the log holds with other content: a request id used twice.
 
         A customer can click the same slot again: a click with another time is no conflict.
@@ -158,10 +136,10 @@ class EventLog:
     def replay(self, items: Collection[int] | None = None) -> Written:
         """Judge the dead letters again, after the consumer or the catalog was mended.
 
-        Events that are good now move to ``events`` in one transaction; the rest stays. ``new`` and
-        ``repeated`` left the dead letters, ``dead`` is how many remain.
+        Events that are good now move to ``events`` in one transaction: ``new`` and ``repeated``
+        left the dead letters, ``dead`` is how many remain.
         """
-        with self._translated(), transaction(self._db):
+        with self._transaction():
             rows = []
             for source, number, _, text in self._db.execute("SELECT * FROM dead_letters"):
                 with contextlib.suppress(BadEvent, ValueError):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .log import transaction
 from .schema import Event
 from .stream import pack, put_all
 
@@ -34,7 +33,7 @@ class OutboxFull(OSError):
 
 
 class Sent(NamedTuple):
-    """What a flush did: events and records delivered, and records that had to be sent again."""
+    """Events and records that a flush delivered, and records that it had to send again."""
 
     events: int
     records: int
@@ -55,7 +54,7 @@ class Outbox:
         self.path, self.max_bytes = Path(path), max_bytes
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = sqlite3.connect(path, timeout=0.2, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=0.2, isolation_level="IMMEDIATE")
             self._db.executescript(_TABLES + f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
         except sqlite3.OperationalError as error:
             used = "locked" in str(error)
@@ -72,7 +71,7 @@ class Outbox:
             held = f"{self.next - self.sent:,} unsent events and may hold {self.max_bytes:,} bytes"
             raise OutboxFull(f"the outbox {self.path.name} holds {held}: send, or give it more")
         try:
-            with transaction(self._db):
+            with self._db:
                 numbered = enumerate(lines, self.next)
                 self._db.executemany("INSERT INTO events VALUES (?, ?)", numbered)
                 self._db.execute("UPDATE state SET stamp = ?", (stamp,))
@@ -84,7 +83,8 @@ class Outbox:
     def read(self) -> list[bytes]:
         """Return the oldest unsent events, as many as can be sent at once."""
         # to the disk first: else a loss of power could give the numbers of what was sent to others
-        self._db.execute("PRAGMA wal_checkpoint")
+        with contextlib.suppress(sqlite3.OperationalError):  # a full disk: sending makes room
+            self._db.execute("PRAGMA wal_checkpoint")
         lines, size = [], 0
         for (line,) in self._db.execute(_OLDEST, (self.sent,)):
             lines.append(line)
@@ -97,7 +97,7 @@ class Outbox:
         """Forget the oldest events, those that `read` returned: the stream has them."""
         self.sent, self._bytes = self.sent + len(lines), self._bytes - sum(map(len, lines))
         # on a full disk they stay, and are sent again after a restart
-        with contextlib.suppress(sqlite3.OperationalError), transaction(self._db):
+        with contextlib.suppress(sqlite3.OperationalError), self._db:
             self._db.execute("UPDATE state SET sent = ?", (self.sent,))
             self._db.execute("DELETE FROM events WHERE number < ?", (self.sent,))
 
@@ -122,9 +122,8 @@ class Producer:
     clock : callable
         Returns seconds since 1970.
     **settings
-        ``max_bytes``: events that may wait, 1 GiB. ``sync``: whether what `log` acknowledged also
-        survives a loss of power, for milliseconds a call. Without, the default, power can take
-        the newest events with it that were not delivered yet.
+        ``max_bytes`` that may wait, 1 GiB; ``sync``: whether what `log` acknowledged also survives
+        a loss of power before it is delivered, for milliseconds a call.
     """
 
     def __init__(
@@ -142,14 +141,13 @@ class Producer:
     def log(self, events: Event | Iterable[Event]) -> int:
         """Acknowledge events, all of one call or none, and return how many.
 
-        An event without a ``time`` gets one in milliseconds. These stamps never decrease, even if
-        the clock is set back.
+        An event without a ``time`` gets one; these stamps never decrease, even if the clock is set
+        back. The consumer judges the rest.
 
         Raises
         ------
         ValueError
-            If an event is not a dictionary that JSON can hold, or over 64 KiB. Anything else that
-            is wrong with an event is for the consumer to say, which keeps it.
+            If an event is not a dictionary that JSON can hold, or over 64 KiB.
         OutboxFull
             If the disk, or the outbox' share of it, is full.
         """
@@ -161,10 +159,8 @@ class Producer:
     def flush(self) -> Sent:
         """Deliver everything that was acknowledged so far.
 
-        Raises
-        ------
-        StreamError
-            If the stream refuses for too long or does not exist. All events stay in the outbox.
+        Raise `StreamError`, or an error of boto3, if the stream refuses for too long or does not
+        exist. Events that it did not acknowledge stay in the outbox.
         """
         box, begin, records, again = self.outbox, self.outbox.sent, 0, 0
         while lines := box.read():
@@ -180,11 +176,9 @@ class Producer:
 
     def __exit__(self, kind: object, *rest: object) -> None:
         """Deliver and let go of the outbox."""
-        try:
+        with contextlib.closing(self.outbox):
             if kind is None:
                 self.flush()
-        finally:
-            self.outbox.close()
 
 
 def _encode(event: Event, stamp: int) -> bytes:

@@ -1,8 +1,7 @@
 """Schema of an event: its fields, its versions, and the reasons for which one is refused.
 
 An event is a flat dictionary with the identity ``(request_id, kind, position)``. The producer takes
-whatever JSON can hold. The consumer judges, so every acknowledged event ends in one of two tables:
-the events, or the dead letters with a reason.
+whatever JSON can hold; the consumer judges.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def impression(
     Parameters
     ----------
     request_id, model : str
-        Ties together the events of one request; name and version of the model that ranked.
+        Ties the events of one request together; name and version of the model that ranked.
     user, item, position : int
         Contiguous indices, and the slot, counted from 0 at the top.
     propensity : float
@@ -94,10 +93,10 @@ FIELDS = {
 
 
 def judge(event: Any, items: Collection[int] | None = None) -> tuple[Any, ...]:
-    """Return an event as a row of the log, or raise `BadEvent` with the reason why it is none.
+    """Return an event as a row of the log, its `FIELDS`, or raise BadEvent with the reason.
 
-    ``items`` is the catalog, such as ``range(n_items)``; without it any item is known. A row has
-    the columns `FIELDS`; those that the kind does not have are None, a response's position is -1.
+    ``items`` is the catalog, such as ``range(n_items)``; without it any item is known. Fields that
+    the kind does not have are None; the position of a response is -1.
     """
     if not isinstance(event, dict):
         raise BadEvent(f"a JSON {type(event).__name__}, expected an object")
@@ -105,8 +104,7 @@ def judge(event: Any, items: Collection[int] | None = None) -> tuple[Any, ...]:
     if type(version) is not int or version not in (1, VERSION):
         raise BadEvent(f"schema version {_brief(version)} is unknown here (known: 1, {VERSION})")
     if version == 1:  # it counted slots from 1, and did not know the model
-        slot = event.get("slot")
-        place = slot - 1 if is_whole(slot, 1) else None
+        place = event["slot"] - 1 if is_whole(event.get("slot"), 1) else None
         event = {"model": "unknown", **event, "position": place}
     row: list[Any] = []
     for name, (kinds, fits, expected) in FIELDS.items():

@@ -8,7 +8,7 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .schema import BadEvent, is_name, is_whole
@@ -18,30 +18,16 @@ ATTEMPTS = 8  # calls in a row that get nothing through, before `put_all` gives 
 
 
 class StreamError(RuntimeError):
-    """The stream did not take, or give, records for too long; they stay where they are."""
-
-
-@contextlib.contextmanager
-def stream_errors(call: str) -> Iterator[None]:
-    """Raise an error of boto3, which has tried again by itself, as one that names the call."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise StreamError(f"{call}: {type(error).__name__}: {error}") from error
+    """The stream refused records for too long; the outbox keeps them."""
 
 
 def pack(source: str, first: int, lines: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Put consecutive events of an outbox, each a line of JSON, into records of the stream.
-
-    A record names the outbox and the number of its first event, so every event has an address,
-    the same however often it is sent. Partition keys differ: records spread over the shards.
-    """
+    """Put consecutive events of an outbox, each a line of JSON, into records of the stream."""
     records = []
     for begin in range(0, len(lines), RECORD_EVENTS):
         number, some = first + begin, b",".join(lines[begin : begin + RECORD_EVENTS])
         data = b'{"source":"%b","first":%d,"events":[%b]}' % (source.encode(), number, some)
+        # the key differs from record to record: they spread over the shards
         records.append({"Data": data, "PartitionKey": f"{source}-{number}"})
     return records
 
@@ -66,21 +52,16 @@ def back_off(failures: int) -> None:
 def put_all(
     client: Any, stream: str, records: list[Any], pause: Callable[[int], object] = back_off
 ) -> int:
-    """Put records until the stream has every one; return how many had to be sent again.
+    """Put up to 500 records until the stream has every one; return how many it got again.
 
     ``put_records`` can succeed in part: each refused record has an ``ErrorCode`` at its place in
-    the answer. Only those are sent again, after ``pause(failures)``. ``records`` are as many as one
-    call takes: 500, and 5 MiB.
-
-    Raises
-    ------
-    StreamError
-        If it gave up. Some of the records may be in the stream.
+    the answer. Only those are sent again, after ``pause(failures)``. boto3 itself repeats calls
+    that fail as a whole. Raise StreamError after eight calls without progress.
     """
     again, failures = 0, 0
     while records:
         refused, codes = records, {"ConnectionError"}
-        with contextlib.suppress(ConnectionError), stream_errors(f"put_records to {stream}"):
+        with contextlib.suppress(ConnectionError):
             results = client.put_records(StreamName=stream, Records=records)["Records"]
             pairs = zip(records, results, strict=True)
             refused = [record for record, result in pairs if "ErrorCode" in result]
@@ -96,16 +77,10 @@ def put_all(
 
 
 class OpenStream:
-    """Make a stream that `close` deletes, at the latest when Python ends.
+    """Make a stream with a ``name`` of its own; `close` deletes it, at the latest Python's end.
 
-    Parameters
-    ----------
-    client : boto3 Kinesis client
-        Real or local. On AWS a stream costs money for as long as it lives.
-    prefix : str
-        Its ``name`` begins with it; a random end keeps it apart from all others.
-    shards : int
-        Each takes 1,000 records or 1 MiB a second.
+    On AWS a stream costs money for as long as it lives. Each shard takes 1,000 records or 1 MiB a
+    second.
     """
 
     def __init__(self, client: Any, prefix: str, shards: int = 2) -> None:

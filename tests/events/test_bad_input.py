@@ -76,7 +76,8 @@ def test_a_request_id_used_twice_is_a_conflict_and_both_are_kept(
     dead = log.query("SELECT * FROM dead_letters").iloc[0]
     assert dead["reason"].endswith("time 1, not 2, user 1, not 2, item 11, not 12")
     assert json.loads(dead["event"])["request_id"] == "same"
-    log._db.execute("DELETE FROM checkpoints")  # the same records read a second time
+    with log._db:  # the same records read a second time
+        log._db.execute("DELETE FROM checkpoints")
     read = Consumer(kinesis, name, log, interval=0).drain()
     assert (read.new, read.repeated, read.dead) == (0, 1, 0)
     assert log.replay() == (0, 0, 1)

@@ -7,7 +7,7 @@ import contextlib
 import pandas as pd
 import pytest
 
-from helpers.events import Consumer, EventLog, Forgetful, StreamError, export
+from helpers.events import Consumer, EventLog, Forgetful, export
 
 from .conftest import request
 
@@ -53,10 +53,10 @@ def test_a_lost_answer_doubles_records_but_not_events(kinesis, producer, consume
     assert (read.events, read.new, read.repeated) == (15, 5, 10)
 
 
-def test_when_the_stream_is_away_events_wait(producer, consumer):
+def test_when_the_stream_is_away_events_wait(kinesis, producer, consumer):
     producer.stream = "no-such-stream"
     producer.log(request(0))
-    with pytest.raises(StreamError, match="ResourceNotFoundException"):
+    with pytest.raises(kinesis.exceptions.ResourceNotFoundException):
         producer.flush()
     assert producer.outbox.next - producer.outbox.sent == 5
     producer.stream = consumer.stream

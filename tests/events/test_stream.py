@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,15 +53,9 @@ def test_a_lost_answer_is_no_failure_of_the_call():
     assert put_all(client, "s", RECORDS, [].append) == 10
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ClientError({"Error": {"Code": "AccessDeniedException", "Message": "who?"}}, "PutRecords"),
-        EndpointConnectionError(endpoint_url="AccessDeniedException"),
-    ],
-)
-def test_what_boto3_gave_up_is_raised_at_once_with_the_call(error):
-    with pytest.raises(StreamError, match="put_records to s: .*AccessDeniedException"):
+def test_what_boto3_gave_up_is_raised_at_once():
+    error = EndpointConnectionError(endpoint_url="here")
+    with pytest.raises(EndpointConnectionError):
         put_all(Client(error), "s", RECORDS, None)
 
 

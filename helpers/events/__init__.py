@@ -8,11 +8,10 @@ acknowledged event is in the log once, or among the dead letters with the reason
 from .consumer import Consumer
 from .log import EventLog, LogBusy, LogFull, export
 from .producer import Outbox, OutboxFull, Producer
-from .schema import BadEvent, click, impression, judge, new_request_id, response
+from .schema import click, impression, new_request_id, response
 from .stream import Forgetful, OpenStream, StreamError
 
 __all__ = [
-    "BadEvent",
     "Consumer",
     "EventLog",
     "Forgetful",
@@ -26,7 +25,6 @@ __all__ = [
     "click",
     "export",
     "impression",
-    "judge",
     "new_request_id",
     "response",
 ]

@@ -41,7 +41,9 @@ _INSERT = f"INSERT INTO events VALUES (?{', ?' * (len(FIELDS) + 1)}, NULL) ON CO
 _SAME = f"SELECT {_COLUMNS} FROM events WHERE request_id = ? AND kind = ? AND position = ?"
 _BURY = "INSERT INTO dead_letters VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
+Rows = Sequence[tuple[Any, ...]]  # as from `judge`, then source and number
 Letter = tuple[str, int, str, str]  # a refused event: source, number, reason, text
+Place = tuple[str, str, str]  # stream, shard, sequence number
 
 
 class LogBusy(RuntimeError):
@@ -87,13 +89,8 @@ class EventLog:
                 raise LogFull(f"the log {self.path.name} has no room left on its disk") from error
             raise
 
-    def write(
-        self,
-        rows: Sequence[tuple[Any, ...]],
-        dead: Sequence[Letter] = (),
-        at: tuple[str, str, str] | None = None,
-    ) -> Written:
-        """Write rows (as from `judge`, source, number), letters and (stream, shard, sequence)."""
+    def write(self, rows: Rows, dead: Sequence[Letter] = (), at: Place | None = None) -> Written:
+        """Write events, dead letters and the place reached in the stream, all or nothing."""
         with self._transaction():
             written = self._insert(rows, dead)
             if at is not None:
@@ -108,7 +105,7 @@ class EventLog:
         self.write([(*row, "frame", number) for number, row in enumerate(rows)])
         return self
 
-    def _insert(self, rows: Sequence[tuple[Any, ...]], dead: Sequence[Letter]) -> Written:
+    def _insert(self, rows: Rows, dead: Sequence[Letter]) -> Written:
         before = self._db.total_changes
         self._db.executemany(_INSERT, rows)
         new = self._db.total_changes - before
@@ -117,7 +114,7 @@ class EventLog:
         buried = self._db.total_changes - before - new
         return Written(new, len(rows) - new - len(conflicts), buried)
 
-    def _conflicts(self, rows: Sequence[tuple[Any, ...]]) -> list[Letter]:
+    def _conflicts(self, rows: Rows) -> list[Letter]:
         """Return rows whose identity the log holds with other content: a request id used twice.
 
         A customer can click the same slot again: a click with another time is no conflict.

@@ -114,16 +114,13 @@ class Producer:
 
     Parameters
     ----------
-    client, stream : boto3 Kinesis client, str
-        Real or local; the stream must exist when `flush` is called, not before.
     path : path
         The outbox, a SQLite file. A producer opened on the file of a process that was killed goes
         on where that one stopped; on that of a living one it raises a RuntimeError.
     clock : callable
         Returns seconds since 1970.
     **settings
-        ``max_bytes`` that may wait, 1 GiB; ``sync``: whether what `log` acknowledged also survives
-        a loss of power before it is delivered, for milliseconds a call.
+        ``max_bytes``: events that may wait, 1 GiB; ``sync``: see `Outbox`.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ def test_killed_fifty_times_at_any_line(kinesis, kinesis_url, name, tmp_path):
     report = json.loads(done.stdout)
     assert not report["failures"]
     assert Counter(work for work, _ in report["deaths"]) == {"produce": 25, "consume": 25}
-    assert len({where for _, where in report["deaths"]}) > 35, "the kills are spread over the code"
+    assert len({where for _, where in report["deaths"]}) > 20, "the kills are spread over the code"
     check(tmp_path, *settle(kinesis, name, tmp_path))
 
 

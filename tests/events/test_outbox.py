@@ -48,16 +48,6 @@ def test_what_is_sent_at_once_fits_into_one_record(tmp_path):
     assert read_all(box) == big
 
 
-def test_its_share_of_the_disk_is_bounded_and_sending_makes_room(tmp_path):
-    box = Outbox(tmp_path / "box", max_bytes=100)
-    with pytest.raises(OutboxFull, match="holds 12 unsent events and may hold 100 bytes"):
-        for start in range(0, 100, 2):
-            box.append(numbered(start, 2))
-    assert read_all(box) == numbered(0, 12)
-    box.append(numbered(12, 12))
-    assert read_all(box) == numbered(12, 12)
-
-
 def test_a_full_disk_is_said_and_leaves_no_part_of_a_call(tmp_path):
     box = Outbox(tmp_path / "box")
     box._db.execute("PRAGMA max_page_count = 20")

@@ -26,14 +26,6 @@ def test_every_event_arrives_once_with_its_content(producer, consumer, log):
     assert producer.flush().events == 0 and consumer.drain().records == 0
 
 
-def test_a_second_consumer_goes_on_from_the_checkpoint(kinesis, name, producer, consumer, log):
-    for number in range(2):
-        producer.log(request(number))
-        producer.flush()
-        read = Consumer(kinesis, name, log, interval=0).drain()
-        assert (read.events, read.new) == (5, 5)
-
-
 def test_two_consumers_on_one_log_write_every_event_once(kinesis, name, producer, log):
     for number in range(40):
         producer.log(request(number))

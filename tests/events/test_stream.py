@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.events import BadEvent, OpenStream, StreamError
 from helpers.events import stream as streams
-from helpers.events.stream import ATTEMPTS, back_off, pack, put_all, unpack
+from helpers.events.schema import BadEvent
+from helpers.events.stream import ATTEMPTS, OpenStream, StreamError, back_off, pack, put_all, unpack
 
 THROTTLED = "ProvisionedThroughputExceededException"
 RECORDS = [{"Data": b"%d" % i, "PartitionKey": str(i)} for i in range(5)]
@@ -51,12 +50,6 @@ def test_it_gives_up_after_so_many_calls_without_progress():
 def test_a_lost_answer_is_no_failure_of_the_call():
     client = Client(ConnectionResetError(), ConnectionResetError(), [None] * 5)
     assert put_all(client, "s", RECORDS, [].append) == 10
-
-
-def test_what_boto3_gave_up_is_raised_at_once():
-    error = EndpointConnectionError(endpoint_url="here")
-    with pytest.raises(EndpointConnectionError):
-        put_all(Client(error), "s", RECORDS, None)
 
 
 def test_pauses_grow_are_random_and_capped(monkeypatch):

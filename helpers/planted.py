@@ -16,22 +16,12 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True)
 class TasteWorld:
-    """Users and items on one axis of taste, where everyone likes what is near.
+    """Users and items on one axis of taste, where everyone likes what is near."""
 
-    Attributes
-    ----------
-    user_taste, item_place : numpy.ndarray
-        (n_users,) and (n_items,) float64 in [-1, 1], sorted.
-    ratings : numpy.ndarray
-        (n_users, n_items) float64 in stars, with noise.
-    width : float
-        How far taste reaches along the axis.
-    """
-
-    user_taste: np.ndarray
-    item_place: np.ndarray
-    ratings: np.ndarray
-    width: float
+    user_taste: np.ndarray  # (n_users,) in [-1, 1], sorted
+    item_place: np.ndarray  # (n_items,) in [-1, 1], sorted
+    ratings: np.ndarray  # (n_users, n_items) float64 in stars, with noise
+    width: float  # how far taste reaches along the axis
 
     def stars(self, user_taste: np.ndarray, item_place: np.ndarray) -> np.ndarray:
         """Return the true ratings of users at some places and items at others, without noise.
@@ -94,7 +84,8 @@ def planted_week(seed: int = 0) -> pd.DataFrame:
             latency = float(np.round(rng.lognormal(np.log(24 if model == "mf-1" else 48), 0.35), 1))
             failed = rng.random() < (0.25 if day == 2 and 9 <= of_day < 12 else 0.01)
             user, name = int(rng.integers(0, 500)), f"w{len(rows):07d}"
-            head = {"request_id": name, "time": time, "user": user, "model": model}
+            head = dict.fromkeys(("item", "propensity", "latency_ms", "status"))
+            head |= {"request_id": name, "time": time, "user": user, "model": model}
             answer = {"latency_ms": latency, "status": 500 if failed else 200}
             rows.append({**head, "kind": "response", "position": -1, **answer})
             if failed:
@@ -109,6 +100,5 @@ def planted_week(seed: int = 0) -> pd.DataFrame:
                 rows.append({**place, "kind": "impression", "propensity": chance})
                 if rng.random() < 0.2 / (slot + 1):
                     rows.append({**place, "kind": "click", "time": time + 2000})
-    frame = pd.DataFrame(rows, dtype=object)
-    frame = frame.where(frame.notna(), None)
+    frame = pd.DataFrame(rows, dtype=object)  # None stays None
     return frame.sort_values("time", kind="stable", ignore_index=True)

@@ -25,7 +25,7 @@ class Read(NamedTuple):
     def plus(self, other: Read) -> Read:
         """Return the sums; more is waiting if it is for either of them."""
         sums = (a + b for a, b in zip(self[:5], other[:5], strict=True))
-        return Read(*sums, behind=self.behind or other.behind)
+        return Read._make([*sums, self.behind or other.behind])
 
 
 class Consumer:

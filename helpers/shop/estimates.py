@@ -72,25 +72,17 @@ def ips_on_top(
 ) -> Estimate:
     """Estimate the click rate of an item if everybody saw it on top, by inverse propensities.
 
-    Parameters
-    ----------
-    clip : float, optional
-        Largest weight ``1 / propensity``; less variance, and a bias downwards.
-    normalize : bool
-        Divide by the sum of the weights instead of by the requests (self-normalized): a little
-        bias that vanishes with their number, less variance, and never above 1. The error is that
-        of a ratio (delta method).
-
-    Raises
-    ------
-    ValueError
-        If the item was never on top, a propensity is missing, 0 or above 1, or the clip below 1.
-
-    References
-    ----------
     D. Horvitz and D. Thompson, 1952: *A Generalization of Sampling Without Replacement From a
     Finite Universe*. JASA 47. A. Swaminathan and T. Joachims, 2015: *The Self-Normalized Estimator
     for Counterfactual Learning*. NIPS.
+
+    Parameters
+    ----------
+    clip : float, optional
+        Largest weight ``1 / propensity``, from 1; less variance, and a bias downwards.
+    normalize : bool
+        Divide by the sum of the weights instead of by the requests (self-normalized): a bias that
+        vanishes with their number, less variance, never above 1. The error is that of a ratio.
     """
     top = traffic.items[:, 0] == item
     if not top.any():
@@ -125,10 +117,7 @@ def policy_value(traffic: Traffic, orders: npt.ArrayLike, *, clip: float | None 
 
 
 def clicks_per_look(traffic: Traffic, looks: npt.ArrayLike, n_items: int) -> FloatArray:
-    """Return clicks over expected looks of each item, (n_items,); nan for an item never shown.
-
-    ``looks`` are chances, (n_slots,).
-    """
+    """Return clicks over looks, (n_slots,), of each item, (n_items,); nan for one never shown."""
     looks = np.asarray(looks, dtype=np.float64)
     if not np.isfinite(looks).all():
         raise ValueError(f"looks are {looks}, expected a finite chance for each slot")

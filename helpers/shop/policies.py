@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,30 +13,15 @@ from .world import FloatArray, Shop
 IntArray = npt.NDArray[np.int64]
 
 
-class Shown(NamedTuple):
-    """Lists on screens: items and their propensities, (n_requests, n_slots); which are random."""
-
-    items: IntArray
-    propensity: FloatArray
-    explored: npt.NDArray[np.bool_]
-
-
 @dataclass(frozen=True)
 class Policy:
     """Show each segment its order, and a share of the requests a random list.
 
     With ``explore = 0`` most propensities are 0: what is never shown can never be weighted.
-
-    Attributes
-    ----------
-    orders : numpy.ndarray
-        (n_segments, n_items): all items, best first.
-    explore : float
-        Share of the requests whose list is drawn uniformly from the whole catalog.
     """
 
-    orders: IntArray
-    explore: float = 0.0
+    orders: IntArray  # (n_segments, n_items): all items, best first
+    explore: float = 0.0  # share of the requests whose list is drawn from the whole catalog
 
     def __post_init__(self) -> None:
         """Refuse orders that are none."""
@@ -53,15 +38,14 @@ class Policy:
         own = self.orders[np.asarray(segment), np.asarray(position)] == np.asarray(item)
         return (1 - self.explore) * own + self.explore / self.orders.shape[1]
 
-    def show(self, segments: IntArray, n_slots: int, rng: np.random.Generator) -> Shown:
-        """Return a list of ``n_slots`` items for each request, by the segment that asks."""
+    def show(self, segments: IntArray, n_slots: int, rng: np.random.Generator) -> tuple[Any, Any]:
+        """Return the items on the screen of each request, and which of the lists are random."""
         items = self.orders[segments, :n_slots]
         explored = rng.random(len(segments)) < self.explore
         if n := int(explored.sum()):
             everything = np.broadcast_to(np.arange(self.orders.shape[1]), (n, self.orders.shape[1]))
             items[explored] = rng.permuted(everything, axis=1)[:, :n_slots]
-        chance = self.propensity(segments[:, None], items, np.arange(n_slots))
-        return Shown(items, chance, explored)
+        return items, explored
 
 
 def production_policy(
@@ -89,21 +73,13 @@ def production_policy(
 
 @dataclass(frozen=True)
 class Traffic:
-    """Requests and what came of them, as a log holds them.
+    """Requests and what came of them, as a log holds them."""
 
-    Attributes
-    ----------
-    segments, explored : numpy.ndarray
-        (n_requests,): who asked; bool, whether the list was random.
-    items, propensity, clicks : numpy.ndarray
-        (n_requests, n_slots): what was shown, with which chance, and, bool, what was clicked.
-    """
-
-    segments: IntArray
-    items: IntArray
-    propensity: FloatArray
-    explored: npt.NDArray[np.bool_]
-    clicks: npt.NDArray[np.bool_]
+    segments: IntArray  # (n_requests,): who asked
+    items: IntArray  # (n_requests, n_slots): what was shown
+    propensity: FloatArray  # (n_requests, n_slots): with which chance it was in this slot
+    explored: npt.NDArray[np.bool_]  # (n_requests,): whether the list was random
+    clicks: npt.NDArray[np.bool_]  # (n_requests, n_slots)
 
     def __len__(self) -> int:
         """Return the number of requests."""
@@ -112,20 +88,13 @@ class Traffic:
     def per_item(self, values: npt.ArrayLike, n_items: int) -> FloatArray:
         """Return the sum of values, (n_requests, n_slots) or (n_slots,), of each item shown."""
         weights = np.broadcast_to(np.asarray(values, np.float64), self.items.shape).ravel()
-        return np.bincount(self.items.ravel(), weights=weights, minlength=n_items)
+        sums = np.bincount(self.items.ravel(), weights=weights, minlength=n_items)
+        return sums.astype(np.float64)  # no requests, no weights: then they are integers
 
 
 def visit(shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator) -> Traffic:
     """Return the traffic of so many requests under a policy."""
-    segments = rng.choice(shop.n_segments, size=n_requests, p=shop.share)
-    return _answer(shop, segments, policy.show(segments, shop.n_slots, rng), rng)
-
-
-def _answer(shop: Shop, segments: IntArray, shown: Shown, rng: np.random.Generator) -> Traffic:
-    """Let customers look and click; each slot is looked at, and clicked, by itself."""
-    chance = shop.appeal[segments[:, None], shown.items] * shop.examination
-    clicks = rng.random(chance.shape) < chance
-    return Traffic(segments, shown.items, shown.propensity, shown.explored, clicks)
+    return _visit(shop, policy, n_requests, rng, swap=False)[0]
 
 
 def swap_visit(
@@ -136,13 +105,24 @@ def swap_visit(
     Also return that slot, (n_requests,), from 1; a coin decided whether it was swapped. The
     propensities are those before the swap: this traffic serves to measure slots.
     """
+    return _visit(shop, policy, n_requests, rng, swap=True)
+
+
+def _visit(
+    shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator, swap: bool
+) -> tuple[Traffic, IntArray]:
     segments = rng.choice(shop.n_segments, size=n_requests, p=shop.share)
-    shown = policy.show(segments, shop.n_slots, rng)
-    partner = rng.integers(1, shop.n_slots, n_requests)
-    rows = np.flatnonzero(rng.random(n_requests) < 0.5)
-    items, other = shown.items.copy(), partner[rows]
-    items[rows, 0], items[rows, other] = shown.items[rows, other], shown.items[rows, 0]
-    return _answer(shop, segments, shown._replace(items=items), rng), partner
+    items, explored = policy.show(segments, shop.n_slots, rng)
+    propensity = policy.propensity(segments[:, None], items, np.arange(shop.n_slots))
+    partner = np.zeros(n_requests, dtype=np.int64)
+    if swap:
+        partner = rng.integers(1, shop.n_slots, n_requests)
+        rows = np.flatnonzero(rng.random(n_requests) < 0.5)
+        items[rows, 0], items[rows, partner[rows]] = items[rows, partner[rows]], items[rows, 0]
+    # each slot is looked at, and clicked, by itself
+    chance = shop.appeal[segments[:, None], items] * shop.examination
+    clicks = rng.random(chance.shape) < chance
+    return Traffic(segments, items, propensity, explored, clicks), partner
 
 
 class Rounds(NamedTuple):

@@ -25,23 +25,12 @@ def examination(n_slots: int, bias: float) -> FloatArray:
 class Shop:
     """A shop under the position-based click model: *looked at* times *liked* is *clicked*.
 
-    Attributes
-    ----------
-    appeal : numpy.ndarray
-        (n_segments, n_items): chance that a customer of the segment, who looks, clicks.
-    share : numpy.ndarray
-        (n_segments,): share of each segment in the traffic; sums to 1.
-    examination : numpy.ndarray
-        (n_slots,): chance that a slot is looked at; 1 for the top.
-
-    References
-    ----------
     N. Craswell et al., 2008: *An Experimental Comparison of Click Position-Bias Models*. WSDM.
     """
 
-    appeal: FloatArray
-    share: FloatArray
-    examination: FloatArray
+    appeal: FloatArray  # (n_segments, n_items): chance that a customer who looks clicks
+    share: FloatArray  # (n_segments,): of the traffic; sums to 1
+    examination: FloatArray  # (n_slots,): chance that a slot is looked at; 1 for the top
 
     @property
     def n_segments(self) -> int:

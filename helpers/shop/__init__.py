@@ -18,12 +18,11 @@ from .estimates import (
     policy_value,
 )
 from .policies import Policy, feedback, production_policy, swap_visit, visit
-from .world import Shop, examination, plant_shop
+from .world import examination, plant_shop
 
 __all__ = [
     "Estimate",
     "Policy",
-    "Shop",
     "clicks_per_look",
     "compare",
     "examination",

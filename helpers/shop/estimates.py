@@ -135,7 +135,7 @@ class Looks(NamedTuple):
 def looks_from_random_lists(traffic: Traffic) -> Looks:
     """Estimate the examination of each slot relative to the top from explored requests.
 
-    In random lists all slots hold equally good items on average: click rates differ by looks alone.
+    Slots of random lists hold equally good items on average: click rates differ by looks alone.
     """
     if not traffic.explored.any():
         raise ValueError("no request was explored: slots and items cannot be told apart")
@@ -174,8 +174,6 @@ def interval_coverage(
     n_requests: int,
     n_logs: int,
     rng: np.random.Generator,
-    *,
-    normalize: bool = False,
 ) -> float:
     """Return the share of ``n_logs`` logs whose 95 % interval for an item on top holds the truth.
 
@@ -187,14 +185,8 @@ def interval_coverage(
     shown = rng.binomial(visitors, chance)
     clicks = rng.binomial(shown, shop.appeal[:, item] * shop.examination[0])
     weight = np.divide(1.0, chance, out=np.zeros_like(chance), where=chance > 0)
-    if normalize:
-        total = np.maximum(shown @ weight, 1e-300)
-        value = clicks @ weight / total
-        squares = clicks @ weight**2 * (1 - value) ** 2 + (shown - clicks) @ weight**2 * value**2
-        error = np.sqrt(squares) / total
-    else:
-        value = clicks @ weight / n_requests
-        error = np.sqrt(np.maximum(clicks @ weight**2 / n_requests - value**2, 0) / n_requests)
+    value = clicks @ weight / n_requests
+    error = np.sqrt(np.maximum(clicks @ weight**2 / n_requests - value**2, 0) / n_requests)
     truth = shop.mean_appeal[item] * shop.examination[0]
     return float((np.abs(value - truth) <= Z95 * error).mean())
 

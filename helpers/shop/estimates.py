@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,7 +47,7 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def compare(estimates: Mapping[str, Estimate], truth: float) -> pd.DataFrame:
+def compare(estimates: dict[str, Estimate], truth: float) -> pd.DataFrame:
     """Return a table of estimates: interval, standard error, and how many errors it is off."""
     import pandas as pd
 
@@ -89,8 +88,7 @@ def ips_on_top(
         raise ValueError(f"item {item} was never on top: no weight can make up for that; explore")
     c, p = traffic.clicks[top, 0].astype(np.float64), traffic.propensity[top, 0]
     if not ((p > 0) & (p <= 1)).all():
-        bad = "a propensity is missing, 0 or above 1"
-        raise ValueError(f"ips: {bad}: such an impression cannot be weighted")
+        raise ValueError("ips: a propensity is missing, 0 or above 1: it cannot be weighted")
     if clip is not None and not clip >= 1:
         raise ValueError(f"ips: clip is {clip}, expected a largest weight of at least 1")
     weights = 1 / p if clip is None else np.minimum(1 / p, clip)

@@ -13,8 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 def examination(n_slots: int, bias: float) -> FloatArray:
     """Return the chance that a customer looks at each slot, (n_slots,).
 
-    Slot ``k``, counted from 0, is looked at with chance ``(k + 1) ** -bias``, the bias being 0 or
-    more. With 0 all are looked at; with 1 the tenth by one in ten.
+    Slot ``k``, from 0, is looked at with chance ``(k + 1) ** -bias``. The bias is 0 or more.
     """
     if n_slots < 1 or not 0 <= bias < np.inf:
         raise ValueError(f"examination of {n_slots} slots, bias {bias}: expected at least 1 and 0")
@@ -72,10 +71,7 @@ class Shop:
 def plant_shop(
     n_items: int = 20, n_slots: int = 10, n_segments: int = 3, *, bias: float = 1.0, seed: int = 0
 ) -> Shop:
-    """Return a shop where most items appeal to few, segments agree in part, and item 0 is best.
-
-    ``bias`` is the strength of the display bias, see `examination`.
-    """
+    """Return a shop where most items appeal to few, segments agree in part, and item 0 is best."""
     if not 1 <= n_slots <= n_items or n_segments < 1:
         given = f"{n_slots} slots for {n_items} items and {n_segments} segments"
         raise ValueError(f"{given}: expected 1 to all of the items, and at least 1 segment")

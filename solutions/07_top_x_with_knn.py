@@ -49,8 +49,7 @@ from helpers import cloud, data, gates, ledger, metrics, plots, sampling
 from helpers.cloud import artifact, exchange
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore
-from helpers.knn import Seen, VectorIndex, recall_at_k
-from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
+from helpers.knn import VectorIndex, cheapest, recall_at_k, trade_off, vectors_like
 from helpers.metrics import contradictions
 from helpers.models import content
 from helpers.models.baselines import Popularity
@@ -533,8 +532,8 @@ q6.check(first_allowed)
 # %%
 first_allowed = q6.use(first_allowed)
 index, popular = VectorIndex(c_items), np.argsort(-models["popularity"][0], kind="stable")
-seen = Seen.of_pairs(split.train.frame["user"], split.train.frame["item"], n_users)  # for a filter before the search
-blocked, hundred = split.train.matrix().toarray() > 0, index.search(c_users, 100).items  # for one after it
+seen = split.train.matrix()  # for a filter before the search
+blocked, hundred = seen.toarray() > 0, index.search(c_users, 100).items  # for one after it
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons

@@ -37,6 +37,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -49,11 +50,11 @@ import pandas as pd
 
 from helpers import cloud, data, events, ledger, metrics, plots
 from helpers import shop as shops
-from helpers.events.week import DAY, HOUR, WEEK_BEGINS, planted_week, psi
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import Popularity
 from helpers.models.implicit import LossMF
+from helpers.planted import DAY, HOUR, WEEK_BEGINS, planted_week
 
 plots.style()
 
@@ -155,12 +156,24 @@ print("two, all day:  ", cloud.estimate("ml.m5.large", hours=24, count=2))
 # one caller. `cleanup` deletes the endpoint, whatever happens in the block.
 
 # %% tags=["nbval-ignore-output"]
+def timed(ask, users, callers):
+    """Milliseconds of each call while so many callers ask without a pause."""
+
+    def one(user):
+        begin = time.perf_counter()
+        ask(user)
+        return 1000 * (time.perf_counter() - begin)
+
+    with ThreadPoolExecutor(callers) as threads:
+        return list(threads.map(one, users))
+
+
 asked = np.random.default_rng(0).integers(0, n_users, 200)
 with cloud.cleanup(aws, "ch10-"):
     deploy("ch10-shelf")
     agree = np.mean([np.isin(call(user), look_up(user)).mean() for user in asked[:20]])
-    called = shops.rush(call, asked, callers=4)  # milliseconds
-looked_up = shops.rush(look_up, asked, callers=1)
+    called = timed(call, asked, callers=4)
+looked_up = timed(look_up, asked, callers=1)
 slow, quick = np.median(called), np.median(looked_up)
 assert agree > 0.99 and len(called) == 200 and slow > quick
 print("the endpoint and the table give the same films:", bool(agree > 0.99))
@@ -229,7 +242,7 @@ pd.DataFrame(logged)[["kind", "position", "item", "propensity", "model", "status
 # %%
 kinesis = aws.client("kinesis")
 stream = events.OpenStream(kinesis, "ch10-clicks", shards=2)  # deleted when Python ends, if not before
-producer = events.Producer(kinesis, stream.name, home / stream.name)  # its outbox, a folder
+producer = events.Producer(kinesis, stream.name, home / stream.name)  # its outbox, a file
 log = events.EventLog(home / f"{stream.name}.sqlite", busy_seconds=0.5)
 every = 0 if aws.local else 0.2  # seconds: AWS allows five reads a second
 consumer = events.Consumer(kinesis, stream.name, log, items=range(n_items), interval=every)
@@ -480,7 +493,7 @@ exercise("10.q2").ask(choice)
 
 # %%
 for n in (1_000, 5_000, 40_000):
-    covered = shops.coverage(shop, policy, 0, n, n_logs=4_000, rng=np.random.default_rng(5))
+    covered = shops.interval_coverage(shop, policy, 0, n, n_logs=4_000, rng=np.random.default_rng(5))
     print(
         f"{n:6,} requests, about {n * 0.01 * truth:3.0f} clicks on top: covered in {covered:.1%} of the logs"
     )
@@ -678,6 +691,11 @@ WHERE kind = 'impression' GROUP BY item ORDER BY item"""
 (q6 := exercise("10.6")).check(drift)
 
 # %%
+def psi(before, after):
+    p, q = ((n + 0.5) / (n + 0.5).sum() for n in (before, after))  # half a count: no share is 0
+    return ((q - p) * np.log(q / p)).sum()
+
+
 drift = q6.use(drift)
 day_of = (week["time"] - WEEK_BEGINS) // DAY
 for day in range(3, 7):

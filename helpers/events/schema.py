@@ -1,53 +1,26 @@
-"""What an event is: its kinds, its versions, and the reasons for which one is refused.
+"""Schema of an event: its fields, its versions, and the reasons for which one is refused.
 
-An event is a flat dictionary. Its identity is ``(request_id, kind, position)``:
-writing the same event again changes nothing, and the same identity with another
-content is a conflict. Clicks are the exception: a customer who clicks the same slot
-again has clicked it, and the click that came first stays. The producer takes whatever
-can be written down; the consumer judges, so that what was acknowledged ends in one of
-two tables and never nowhere.
+An event is a flat dictionary with the identity ``(request_id, kind, position)``. The producer takes
+whatever JSON can hold; the consumer judges.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Callable, Collection
-from typing import Any, TypeGuard
+from collections.abc import Collection
+from typing import Any
 
-from .errors import BadEvent
-
-#: the version written today
-VERSION = 2
+VERSION = 2  # the version written today
 KINDS = ("impression", "click", "response")
-#: the columns that say what happened; where it came from follows behind them
-COLUMNS = (
-    "request_id",
-    "kind",
-    "position",
-    "time",
-    "user",
-    "item",
-    "propensity",
-    "model",
-    "latency_ms",
-    "status",
-)
-#: position of an event that is about the whole request
-WHOLE_REQUEST = -1
-
 Event = dict[str, Any]
-Row = tuple[Any, ...]
+
+
+class BadEvent(ValueError):
+    """An acknowledged event that must not enter the table of events; its text is the reason."""
 
 
 def new_request_id(time_ms: int) -> str:
-    """Return an id that no other request has and that sorts by time, 28 hexadecimal digits.
-
-    Parameters
-    ----------
-    time_ms : int
-        Milliseconds since 1970. Ids that grow keep an index small and quick.
-    """
+    """Return a unique id that sorts by time (milliseconds since 1970): 28 hexadecimal digits."""
     return f"{time_ms:012x}{secrets.token_hex(8)}"
 
 
@@ -58,186 +31,94 @@ def impression(
 
     Parameters
     ----------
-    request_id : str
-        Ties together everything that belongs to one request.
-    user, item : int
-        Contiguous indices.
-    position : int
-        Slot, counted from 0 at the top.
+    request_id, model : str
+        Ties the events of one request together; name and version of the model that ranked.
+    user, item, position : int
+        Contiguous indices, and the slot, counted from 0 at the top.
     propensity : float
         Chance, in (0, 1], with which the policy puts this item into this slot for this user.
-        It is known while the list is made and can hardly be found out later.
-    model : str
-        Name and version of the model that ranked.
     **more
-        ``time`` in milliseconds since 1970, where the shop has its own; else the producer stamps it.
+        ``time`` in milliseconds since 1970, if the shop has its own; else the producer adds it.
     """
-    return {
-        "v": VERSION,
-        "kind": "impression",
-        "request_id": request_id,
-        "user": user,
-        "item": item,
-        "position": position,
-        "propensity": propensity,
-        "model": model,
-        **more,
-    }
+    shown = {"item": item, "position": position, "propensity": propensity}
+    return _event("impression", request_id, user, model, shown | more)
 
 
 def click(request_id: str, user: int, item: int, position: int, model: str, **more: Any) -> Event:
-    """Return the event "this item was clicked"; parameters as in :func:`impression`."""
-    return {
-        "v": VERSION,
-        "kind": "click",
-        "request_id": request_id,
-        "user": user,
-        "item": item,
-        "position": position,
-        "model": model,
-        **more,
-    }
+    """Return the event "this item was clicked"; parameters as in `impression`."""
+    return _event("click", request_id, user, model, {"item": item, "position": position} | more)
 
 
 def response(
     request_id: str, user: int, model: str, latency_ms: float, status: int = 200, **more: Any
 ) -> Event:
-    """Return the event "this request was answered", or failed.
-
-    Parameters
-    ----------
-    latency_ms : float
-        From the request to its answer, in milliseconds.
-    status : int
-        As in HTTP: 200 is an answer, 500 and above are failures.
-    request_id, user, model, **more
-        As in :func:`impression`.
-    """
-    return {
-        "v": VERSION,
-        "kind": "response",
-        "request_id": request_id,
-        "user": user,
-        "model": model,
-        "latency_ms": latency_ms,
-        "status": status,
-        **more,
-    }
+    """Return the event "this request was answered" after ``latency_ms``, with an HTTP status."""
+    answer = {"latency_ms": latency_ms, "status": status}
+    return _event("response", request_id, user, model, answer | more)
 
 
-def _from_version_1(event: Event) -> Event:
-    """Version 1 counted slots from 1, called them ``slot``, and did not know the model."""
-    if not _whole(event.get("slot")) or event["slot"] == 0:
-        raise BadEvent(
-            f"slot is {_brief(event.get('slot'))} in version 1, expected a whole number from 1"
-        )
-    newer = {k: v for k, v in event.items() if k != "slot"}
-    return {**newer, "v": 2, "position": event["slot"] - 1, "model": event.get("model", "unknown")}
+def _event(kind: str, request_id: str, user: int, model: str, more: Event) -> Event:
+    head = {"v": VERSION, "kind": kind, "request_id": request_id, "user": user, "model": model}
+    return head | more
 
 
-#: version -> a function that turns it into the next one
-UPGRADES: dict[int, Callable[[Event], Event]] = {1: _from_version_1}
+def is_whole(value: Any, first: int = 0, stop: int = 1 << 53) -> bool:
+    """Return whether a value is a whole number in a range that every language can hold."""
+    return type(value) is int and first <= value < stop
 
 
-def _whole(value: Any, stop: int = 1 << 53) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value < stop
-
-
-def _number(value: Any) -> TypeGuard[float]:
-    return type(value) in (int, float)
-
-
-def is_name(value: Any) -> TypeGuard[str]:
+def is_name(value: Any) -> bool:
     """Return whether a value is a text that every database can hold, 1 to 64 characters."""
     return isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable()
 
 
-def decode(line: bytes | str) -> Event:
-    """Read one line of JSON and bring it to today's version.
+def _number(value: Any) -> bool:
+    return type(value) in (int, float)
 
-    Raises
-    ------
-    BadEvent
-        If it is not a JSON object, or of a version that nobody here knows.
+
+_LISTED, _SHOWN, _ANSWER = ("impression", "click"), ("impression",), ("response",)
+#: column of the log -> the kinds that have it, its test, and what it must be
+FIELDS = {
+    "request_id": (KINDS, is_name, "a text of 1 to 64 characters"),
+    "kind": (KINDS, KINDS.__contains__, "one of impression, click, response"),
+    "position": (_LISTED, lambda v: is_whole(v, 0, 1 << 31), "a slot from 0"),
+    "time": (KINDS, is_whole, "milliseconds since 1970"),
+    "user": (KINDS, is_whole, "an index from 0"),
+    "item": (_LISTED, is_whole, "an index from 0"),
+    "propensity": (_SHOWN, lambda v: _number(v) and 0 < v <= 1, "a chance above 0 and up to 1"),
+    "model": (KINDS, is_name, "name and version in 1 to 64 characters"),
+    "latency_ms": (_ANSWER, lambda v: _number(v) and 0 <= v < 1e12, "milliseconds from 0"),
+    "status": (_ANSWER, lambda v: is_whole(v, 100, 600), "a code from 100 to 599"),
+}
+
+
+def judge(event: Any, items: Collection[int] | None = None) -> tuple[Any, ...]:
+    """Return an event as a row of the log, its `FIELDS`, or raise BadEvent with the reason.
+
+    ``items`` is the catalog, such as ``range(n_items)``; without it any item is known. Fields that
+    the kind does not have are None; the position of a response is -1.
     """
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BadEvent(f"not JSON: {error}") from None
     if not isinstance(event, dict):
         raise BadEvent(f"a JSON {type(event).__name__}, expected an object")
     version = event.get("v")
-    while version != VERSION:
-        if type(version) is not int or version not in UPGRADES:
-            known = ", ".join(map(str, sorted({*UPGRADES, VERSION})))
-            raise BadEvent(f"schema version {_brief(version)} is unknown here (known: {known})")
-        event = UPGRADES[version](event)
-        version = event["v"]
-    return event
-
-
-def judge(event: Event, items: Collection[int] | None = None) -> Row:
-    """Return an event as a row of the log, or say why it is not one.
-
-    Parameters
-    ----------
-    event : dict
-        Of today's version.
-    items : collection of int, optional
-        The catalog, such as ``range(n_items)`` or a set; without it any item is known.
-
-    Returns
-    -------
-    tuple
-        In the order of :data:`COLUMNS`.
-
-    Raises
-    ------
-    BadEvent
-        With the field, what it was, and what it must be.
-    """
-    get = event.get
-    kind, request, time, user, model = (
-        get("kind"),
-        get("request_id"),
-        get("time"),
-        get("user"),
-        get("model"),
-    )
-    if kind not in KINDS:
-        raise BadEvent(f"kind is {kind!r}, expected one of {', '.join(KINDS)}")
-    if not is_name(request):
-        raise BadEvent(f"request_id is {_brief(request)}, expected a text of 1 to 64 characters")
-    if not _whole(time):
-        raise BadEvent(f"time is {_brief(time)}, expected milliseconds since 1970")
-    if not _whole(user):
-        raise BadEvent(f"user is {_brief(user)}, expected an index from 0")
-    if not is_name(model):
-        raise BadEvent(f"model is {_brief(model)}, expected name and version in 1 to 64 characters")
-    if kind == "response":
-        latency, status = get("latency_ms"), get("status")
-        if not _number(latency) or not 0 <= latency < 1e12:
-            raise BadEvent(f"latency_ms is {_brief(latency)}, expected milliseconds from 0")
-        if not _whole(status, 600) or status < 100:
-            raise BadEvent(f"status is {_brief(status)}, expected a code from 100 to 599")
-        return (request, kind, WHOLE_REQUEST, time, user, None, None, model, float(latency), status)
-    item, position, propensity = get("item"), get("position"), None
-    if not _whole(item):
-        raise BadEvent(f"item is {_brief(item)}, expected an index from 0")
-    if items is not None and item not in items:
-        raise BadEvent(f"item {item} is not in the catalog")
-    if not _whole(position, 1 << 31):
-        raise BadEvent(f"position is {_brief(position)}, expected a slot from 0")
-    if kind == "impression":
-        propensity = get("propensity")
-        if propensity is None:
+    if type(version) is not int or version not in (1, VERSION):
+        raise BadEvent(f"schema version {_brief(version)} is unknown here (known: 1, {VERSION})")
+    if version == 1:  # it counted slots from 1, and did not know the model
+        place = event["slot"] - 1 if is_whole(event.get("slot"), 1) else None
+        event = {"model": "unknown", **event, "position": place}
+    row: list[Any] = []
+    for name, (kinds, fits, expected) in FIELDS.items():
+        value = event.get(name)
+        if event.get("kind") in KINDS and event["kind"] not in kinds:
+            value = -1 if name == "position" else None
+        elif name == "propensity" and value is None:
             raise BadEvent("propensity is missing: without it the impression cannot be weighted")
-        if not _number(propensity) or not 0 < propensity <= 1:
-            raise BadEvent(
-                f"propensity is {_brief(propensity)}, expected a chance above 0 and up to 1"
-            )
-        propensity = float(propensity)
-    return (request, kind, position, time, user, item, propensity, model, None, None)
+        elif not fits(value):
+            raise BadEvent(f"{name} is {_brief(value)}, expected {expected}")
+        elif name == "item" and items is not None and value not in items:
+            raise BadEvent(f"item {value} is not in the catalog")
+        row.append(value)
+    return tuple(row)
 
 
 def _brief(value: Any) -> str:

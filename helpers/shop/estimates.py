@@ -1,31 +1,20 @@
-"""From what was logged to what is true: click rates, weights against bias, and their errors."""
+"""Estimates from the log of a shop: click rates, weights against display bias, errors, tests."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .traffic import Traffic
-from .world import FloatArray
+from .policies import Policy, Traffic
+from .world import FloatArray, Shop
 
-#: standard errors on each side of a 95 % interval
-Z95 = 1.959963984540054
+if TYPE_CHECKING:
+    import pandas as pd
 
-
-class Looks(NamedTuple):
-    """The examination of each slot relative to the top, with standard errors.
-
-    Attributes
-    ----------
-    value, error : numpy.ndarray
-        (n_slots,) each; the top is 1 by definition, without an error.
-    """
-
-    value: FloatArray
-    error: FloatArray
+Z95 = 1.959963984540054  # standard errors on each side of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -50,12 +39,21 @@ class Estimate:
         return abs(self.value - truth) / self.error
 
     def holds(self, truth: float) -> bool:
-        """Return whether the truth lies in the 95 % interval."""
+        """Return whether the truth is in the 95 % interval."""
         return self.low <= truth <= self.high
 
     def __str__(self) -> str:
         """Return the value and its interval."""
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def compare(estimates: dict[str, Estimate], truth: float) -> pd.DataFrame:
+    """Return a table of estimates: interval, standard error, and how many errors it is off."""
+    import pandas as pd
+
+    rows = [(str(e), f"{e.error:.3f}", f"{e.off_by(truth):.1f}") for e in estimates.values()]
+    columns = ["estimate [95 %]", "standard error", "errors off the truth"]
+    return pd.DataFrame(rows, columns=columns, index=list(estimates))
 
 
 def naive_ctr(traffic: Traffic, item: int) -> Estimate:
@@ -68,118 +66,74 @@ def naive_ctr(traffic: Traffic, item: int) -> Estimate:
     return Estimate(value, float(np.sqrt(value * (1 - value) / n)))
 
 
-def ips(
-    clicks: npt.ArrayLike,
-    propensity: npt.ArrayLike,
-    n_requests: int,
-    *,
-    clip: float | None = None,
-    normalize: bool = False,
+def ips_on_top(
+    traffic: Traffic, item: int, *, clip: float | None = None, normalize: bool = False
 ) -> Estimate:
-    """Estimate what would have been clicked had *every* request been served in one given way.
+    """Estimate the click rate of an item if everybody saw it on top, by inverse propensities.
+
+    D. Horvitz and D. Thompson, 1952: *A Generalization of Sampling Without Replacement From a
+    Finite Universe*. JASA 47. A. Swaminathan and T. Joachims, 2015: *The Self-Normalized Estimator
+    for Counterfactual Learning*. NIPS.
 
     Parameters
     ----------
-    clicks : array_like
-        (m,): clicks of the requests that happened to be served in that way.
-    propensity : array_like
-        (m,): chance with which the policy served them so.
-    n_requests : int
-        All requests, also those served otherwise.
     clip : float, optional
-        Largest weight ``1 / propensity``; less variance, and a bias downwards.
+        Largest weight ``1 / propensity``, from 1; less variance, and a bias downwards.
     normalize : bool
-        Divide by the sum of the weights instead of by ``n_requests`` (self-normalized): a little
-        bias that vanishes with ``m``, less variance, and never above the largest click.
-
-    Returns
-    -------
-    Estimate
-        For the self-normalized one with the error of a ratio (delta method).
-
-    Raises
-    ------
-    ValueError
-        If a propensity is missing, 0 or above 1, or the counts do not fit.
-
-    References
-    ----------
-    D. Horvitz and D. Thompson, 1952: *A Generalization of Sampling Without Replacement From a Finite
-    Universe*. JASA 47. A. Swaminathan and T. Joachims, 2015: *The Self-Normalized Estimator for
-    Counterfactual Learning*. NIPS.
+        Divide by the sum of the weights instead of by the requests (self-normalized): a bias that
+        vanishes with their number, less variance, never above 1. The error is that of a ratio.
     """
-    c, p = np.asarray(clicks, dtype=np.float64), np.asarray(propensity, dtype=np.float64)
-    if c.ndim != 1 or c.shape != p.shape or not 0 < len(c) <= n_requests:
-        raise ValueError(
-            f"ips: {c.shape} clicks, {p.shape} propensities of {n_requests} requests; expected one each, "
-            "at least one, at most all"
-        )
+    top = traffic.items[:, 0] == item
+    if not top.any():
+        raise ValueError(f"item {item} was never on top: no weight can make up for that; explore")
+    c, p = traffic.clicks[top, 0].astype(np.float64), traffic.propensity[top, 0]
     if not ((p > 0) & (p <= 1)).all():
-        raise ValueError(
-            "ips: a propensity is missing, 0 or above 1: such an impression cannot be weighted"
-        )
-    if clip is not None and clip < 1:
+        raise ValueError("ips: a propensity is missing, 0 or above 1: it cannot be weighted")
+    if clip is not None and not clip >= 1:
         raise ValueError(f"ips: clip is {clip}, expected a largest weight of at least 1")
     weights = 1 / p if clip is None else np.minimum(1 / p, clip)
     if normalize:
         total = weights.sum()
         value = float((weights * c).sum() / total)
         return Estimate(value, float(np.sqrt(((weights * (c - value)) ** 2).sum()) / total))
-    value = float((weights * c).sum() / n_requests)
-    square = float(((weights * c) ** 2).sum() / n_requests)
-    return Estimate(value, float(np.sqrt(max(square - value**2, 0.0) / n_requests)))
-
-
-def ips_on_top(
-    traffic: Traffic, item: int, *, clip: float | None = None, normalize: bool = False
-) -> Estimate:
-    """Estimate the click rate of an item if everybody saw it on top, by :func:`ips`."""
-    top = traffic.items[:, 0] == item
-    if not top.any():
-        raise ValueError(f"item {item} was never on top: no weight can make up for that; explore")
-    return ips(
-        traffic.clicks[top, 0],
-        traffic.propensity[top, 0],
-        len(traffic),
-        clip=clip,
-        normalize=normalize,
-    )
+    value = float((weights * c).sum() / len(traffic))
+    square = float(((weights * c) ** 2).sum() / len(traffic))
+    return Estimate(value, float(np.sqrt(max(square - value**2, 0.0) / len(traffic))))
 
 
 def policy_value(traffic: Traffic, orders: npt.ArrayLike, *, clip: float | None = None) -> Estimate:
-    """Estimate clicks per request of another order, from a log of this one.
+    """Estimate clicks per request of other orders, (n_segments, n_items), from an explored log.
 
-    Parameters
-    ----------
-    traffic : Traffic
-        With exploration.
-    orders : array_like
-        (n_segments, n_items): what would be shown, best first.
-    clip : float, optional
-        Largest weight.
-
-    References
-    ----------
-    S. Li et al., 2018: *Offline Evaluation of Ranking Policies with Click Models*. KDD (item-position model).
+    ``clip`` is the largest weight. Item-position model of S. Li et al., 2018: *Offline Evaluation
+    of Ranking Policies with Click Models*. KDD.
     """
     slots = traffic.items.shape[1]
     wanted = np.asarray(orders)[traffic.segments, :slots] == traffic.items
     weights = np.divide(1.0, traffic.propensity, out=np.zeros(wanted.shape), where=wanted)
-    if clip is not None:
-        weights = np.minimum(weights, clip)
-    each = (weights * traffic.clicks).sum(axis=1)
+    each = (np.minimum(weights, clip or np.inf) * traffic.clicks).sum(axis=1)
     return Estimate(float(each.mean()), float(each.std() / np.sqrt(len(each))))
+
+
+def clicks_per_look(traffic: Traffic, looks: npt.ArrayLike, n_items: int) -> FloatArray:
+    """Return clicks over looks, (n_slots,), of each item, (n_items,); nan for one never shown."""
+    looks = np.asarray(looks, dtype=np.float64)
+    if not np.isfinite(looks).all():
+        raise ValueError(f"looks are {looks}, expected a finite chance for each slot")
+    clicks, seen = traffic.per_item(traffic.clicks, n_items), traffic.per_item(looks, n_items)
+    return np.divide(clicks, seen, out=np.full(n_items, np.nan), where=seen > 0)
+
+
+class Looks(NamedTuple):
+    """Examination of each slot relative to the top and its standard error, (n_slots,) each."""
+
+    value: FloatArray
+    error: FloatArray
 
 
 def looks_from_random_lists(traffic: Traffic) -> Looks:
     """Estimate the examination of each slot relative to the top from explored requests.
 
-    In random lists all slots hold equally good items on average, so their click rates differ by looks alone.
-
-    Raises
-    ------
-    ValueError
-        If no request was explored, or none was clicked on top.
+    Slots of random lists hold equally good items on average: click rates differ by looks alone.
     """
     if not traffic.explored.any():
         raise ValueError("no request was explored: slots and items cannot be told apart")
@@ -188,49 +142,68 @@ def looks_from_random_lists(traffic: Traffic) -> Looks:
 
 
 def looks_from_swaps(traffic: Traffic, partner: npt.ArrayLike) -> Looks:
-    """Estimate the examination of each slot relative to the top from swaps with the top.
+    """Estimate the examination of each slot relative to the top from a `swap_visit`.
 
-    Whether two items were swapped was a coin's choice, so both slots of a pair held both equally often.
-
-    Raises
-    ------
-    ValueError
-        If a slot was never swapped, or the top was never clicked while it was.
-
-    References
-    ----------
-    T. Joachims, A. Swaminathan, T. Schnabel, 2017: *Unbiased Learning-to-Rank with Biased Feedback*. WSDM.
+    A coin decided whether two items were swapped, so both slots held both equally often. From
+    T. Joachims et al., 2017: *Unbiased Learning-to-Rank with Biased Feedback*. WSDM.
     """
-    partner = np.asarray(partner)
     slots = np.arange(traffic.clicks.shape[1])
-    chosen = partner == slots[:, None]  # (n_slots, n_requests); the top is nobody's partner
-    chosen[0] = True
-    here = np.array(
-        [traffic.clicks[rows, slot].sum() for slot, rows in zip(slots, chosen, strict=True)]
-    )
-    return _relative(
-        here, np.array([traffic.clicks[rows, 0].sum() for rows in chosen]), chosen.sum(axis=1)
-    )
+    chosen = np.asarray(partner) == slots[:, None]  # (n_slots, n_requests)
+    chosen[0] = True  # the top is no partner
+    here = [traffic.clicks[rows, slot].sum() for slot, rows in zip(slots, chosen, strict=True)]
+    return _relative(here, [traffic.clicks[rows, 0].sum() for rows in chosen], chosen.sum(axis=1))
 
 
 def _relative(here: npt.ArrayLike, top: npt.ArrayLike, n: npt.ArrayLike) -> Looks:
-    """Return clicks on each slot over clicks on top of the same n requests, with the delta method's error."""
+    """Return clicks here over clicks on top of n requests, with the error of the delta method."""
     a, b, n = (np.asarray(x, dtype=np.float64) for x in (here, top, n))
     if not b.all():
-        raise ValueError(
-            "looks: the top was never clicked, so nothing can be compared with it; log more"
-        )
+        raise ValueError("looks: the top was never clicked, so nothing compares with it; log more")
     value = a / b
     error = np.sqrt(a * (1 - a / n) + value**2 * b * (1 - b / n)) / b
     error[0] = 0.0
     return Looks(value, error)
 
 
-def clicks_per_look(traffic: Traffic, looks: npt.ArrayLike, n_items: int) -> FloatArray:
-    """Return clicks over expected looks of each item, (n_items,); nan for an item never shown."""
-    looks = np.asarray(looks, dtype=np.float64)
-    seen = np.bincount(
-        traffic.items.ravel(), weights=np.tile(looks, len(traffic)), minlength=n_items
-    )
-    _, clicks = traffic.counts(n_items)
-    return np.divide(clicks, seen, out=np.full(n_items, np.nan), where=seen > 0)
+def interval_coverage(
+    shop: Shop,
+    policy: Policy,
+    item: int,
+    n_requests: int,
+    n_logs: int,
+    rng: np.random.Generator,
+) -> float:
+    """Return the share of ``n_logs`` logs whose 95 % interval for an item on top holds the truth.
+
+    The estimator is `ips_on_top`. Counts are drawn instead of customers: the same law as `visit` on
+    the top slot, in a fraction of the time. A log without the item on top counts as missed.
+    """
+    chance = policy.propensity(np.arange(shop.n_segments), item, 0)  # (n_segments,)
+    visitors = rng.multinomial(n_requests, shop.share, size=n_logs)  # (n_logs, n_segments)
+    shown = rng.binomial(visitors, chance)
+    clicks = rng.binomial(shown, shop.appeal[:, item] * shop.examination[0])
+    weight = np.divide(1.0, chance, out=np.zeros_like(chance), where=chance > 0)
+    value = clicks @ weight / n_requests
+    error = np.sqrt(np.maximum(clicks @ weight**2 / n_requests - value**2, 0) / n_requests)
+    truth = shop.mean_appeal[item] * shop.examination[0]
+    return float((np.abs(value - truth) <= Z95 * error).mean())
+
+
+def peeking(
+    rate: float, n_per_arm: int, n_looks: int, n_tests: int, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Run tests of two arms with the same click rate; return which looks find a difference.
+
+    The false alarms, (n_tests, n_looks) bool, are those of the two-sided z test of two proportions
+    at 5 %, at equally spaced looks until an arm has ``n_per_arm`` customers.
+    """
+    if not 0 < rate < 1 or not 1 <= n_looks <= n_per_arm:
+        given = f"rate {rate}, {n_per_arm} customers, {n_looks} looks"
+        raise ValueError(f"peeking at {given}: expected 0 to 1, and at least one customer per look")
+    step = n_per_arm // n_looks
+    arms = (rng.binomial(step, rate, size=(n_tests, n_looks)) for _ in range(2))
+    one, two = (np.cumsum(arm, axis=1) for arm in arms)
+    seen = step * np.arange(1, n_looks + 1)
+    pooled = (one + two) / (2 * seen)
+    error = np.sqrt(np.maximum(2 * seen * pooled * (1 - pooled), 1e-300))
+    return np.asarray(np.abs(one - two) / error > Z95)

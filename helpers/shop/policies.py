@@ -1,9 +1,9 @@
-"""What a shop shows: an order for each segment, with a known amount of chance in it."""
+"""Policies of a shop, the traffic that they get, and rounds of feedback between the two."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,44 +13,15 @@ from .world import FloatArray, Shop
 IntArray = npt.NDArray[np.int64]
 
 
-class Shown(NamedTuple):
-    """Lists on screens.
-
-    Attributes
-    ----------
-    items : numpy.ndarray
-        (n_requests, n_slots), best slot first.
-    propensity : numpy.ndarray
-        (n_requests, n_slots): chance with which the policy puts this item into this slot.
-    explored : numpy.ndarray
-        (n_requests,) bool: whether the list was drawn at random.
-    """
-
-    items: IntArray
-    propensity: FloatArray
-    explored: npt.NDArray[np.bool_]
-
-
 @dataclass(frozen=True)
 class Policy:
-    """Shows each segment its order; a small share of requests gets items in random order.
+    """Show each segment its order, and a share of the requests a random list.
 
-    Attributes
-    ----------
-    orders : numpy.ndarray
-        (n_segments, n_items): all items, best first.
-    explore : float
-        Share of the requests whose list is drawn uniformly from the whole catalog.
-
-    Notes
-    -----
-    An item on its own slot has the propensity ``1 - explore + explore / n_items``,
-    anywhere else ``explore / n_items``. With ``explore = 0`` most are 0: what is
-    never shown can never be weighted.
+    With ``explore = 0`` most propensities are 0: what is never shown can never be weighted.
     """
 
-    orders: IntArray
-    explore: float = 0.0
+    orders: IntArray  # (n_segments, n_items): all items, best first
+    explore: float = 0.0  # share of the requests whose list is drawn from the whole catalog
 
     def __post_init__(self) -> None:
         """Refuse orders that are none."""
@@ -60,66 +31,135 @@ class Policy:
         if self.orders.ndim != 2 or not (np.sort(self.orders, axis=1) == np.arange(n)).all():
             raise ValueError("orders: every row must hold each item once, best first")
 
-    def propensity(
-        self, segment: npt.ArrayLike, item: npt.ArrayLike, position: npt.ArrayLike
-    ) -> FloatArray:
-        """Return the chance that the policy puts an item into a slot for a segment."""
-        own = self.orders[np.asarray(segment), np.asarray(position)] == np.asarray(item)
+    def propensity(self, segments: IntArray, items: Any, slots: Any) -> FloatArray:
+        """Return the chances that the policy puts items into slots for segments."""
+        own = self.orders[segments, slots] == items
         return (1 - self.explore) * own + self.explore / self.orders.shape[1]
 
-    def show(self, segments: IntArray, n_slots: int, rng: np.random.Generator) -> Shown:
-        """Make a list for each request.
-
-        Parameters
-        ----------
-        segments : numpy.ndarray
-            (n_requests,): who asks.
-        n_slots : int
-            Items on a screen.
-        rng : numpy.random.Generator
-            Source of chance.
-        """
+    def show(self, segments: IntArray, n_slots: int, rng: np.random.Generator) -> tuple[Any, Any]:
+        """Return the items on the screen of each request, and which of the lists are random."""
         items = self.orders[segments, :n_slots]
         explored = rng.random(len(segments)) < self.explore
-        n = int(explored.sum())
-        if n:
+        if n := int(explored.sum()):
             everything = np.broadcast_to(np.arange(self.orders.shape[1]), (n, self.orders.shape[1]))
             items[explored] = rng.permuted(everything, axis=1)[:, :n_slots]
-        chance = self.propensity(segments[:, None], items, np.arange(n_slots))
-        return Shown(items, chance, explored)
+        return items, explored
 
 
-def production_policy(
-    shop: Shop,
-    *,
-    explore: float = 0.0,
-    skill: float = 0.5,
-    overlooked: int | None = 0,
-    seed: int = 0,
-) -> Policy:
+def production_policy(shop: Shop, *, explore: float = 0.0, overlooked: int = 0) -> Policy:
     """Return the policy of a model that is good, but not perfect.
 
-    Parameters
-    ----------
-    shop : Shop
-        Whose truth the model knows in part.
-    explore : float
-        Share of random lists.
-    skill : float
-        0 orders at random, 1 by the truth.
-    overlooked : int, optional
-        An item that the model puts on the last slot of every segment, whatever it is worth;
-        by default the best one.
-    seed : int
-        Same seed, same model.
+    It orders by the mean of truth and noise, and puts the item ``overlooked``, by default the best
+    one, on the last slot of every segment. ``explore`` is the share of random lists.
     """
-    if not 0 <= skill <= 1:
-        raise ValueError(f"skill is {skill}, expected 0 to 1")
-    rng = np.random.default_rng(seed)
-    noise = rng.permuted(shop.appeal, axis=1)
-    orders = np.argsort(-(skill * shop.appeal + (1 - skill) * noise), axis=1, kind="stable")
-    if overlooked is not None:
-        last = shop.n_slots - 1
-        kept = np.array([row[row != overlooked] for row in orders])
-        orders = np.insert(kept, last, overlooked, axis=1)
+    noise = np.random.default_rng(0).permuted(shop.appeal, axis=1)
+    orders = np.argsort(-(0.5 * shop.appeal + 0.5 * noise), axis=1, kind="stable")
+    kept = np.array([row[row != overlooked] for row in orders])
+    orders = np.insert(kept, shop.n_slots - 1, overlooked, axis=1)
     return Policy(orders.astype(np.int64), explore)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Requests and what came of them, as a log holds them."""
+
+    segments: IntArray  # (n_requests,): who asked
+    items: IntArray  # (n_requests, n_slots): what was shown
+    propensity: FloatArray  # (n_requests, n_slots): with which chance it was in this slot
+    explored: npt.NDArray[np.bool_]  # (n_requests,): whether the list was random
+    clicks: npt.NDArray[np.bool_]  # (n_requests, n_slots)
+
+    def __len__(self) -> int:
+        """Return the number of requests."""
+        return len(self.segments)
+
+    def per_item(self, values: npt.ArrayLike, n_items: int) -> FloatArray:
+        """Return the sum of values, (n_requests, n_slots) or (n_slots,), of each item shown."""
+        weights = np.broadcast_to(np.asarray(values, np.float64), self.items.shape).ravel()
+        sums = np.bincount(self.items.ravel(), weights=weights, minlength=n_items)
+        return sums.astype(np.float64)  # no requests, no weights: then they are integers
+
+
+def visit(shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator) -> Traffic:
+    """Return the traffic of so many requests under a policy."""
+    return _visit(shop, policy, n_requests, rng, swap=False)[0]
+
+
+def swap_visit(
+    shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator
+) -> tuple[Traffic, IntArray]:
+    """Return traffic where one other slot is swapped with the top one in half of the requests.
+
+    Also return that slot, (n_requests,), from 1; a coin decided whether it was swapped. The
+    propensities are those before the swap: this traffic serves to measure slots.
+    """
+    return _visit(shop, policy, n_requests, rng, swap=True)
+
+
+def _visit(
+    shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator, swap: bool
+) -> tuple[Traffic, IntArray]:
+    segments = rng.choice(shop.n_segments, size=n_requests, p=shop.share)
+    items, explored = policy.show(segments, shop.n_slots, rng)
+    propensity = policy.propensity(segments[:, None], items, np.arange(shop.n_slots))
+    partner = np.zeros(n_requests, dtype=np.int64)
+    if swap:
+        partner = rng.integers(1, shop.n_slots, n_requests)
+        rows = np.flatnonzero(rng.random(n_requests) < 0.5)
+        items[rows, 0], items[rows, partner[rows]] = items[rows, partner[rows]], items[rows, 0]
+    # each slot is looked at, and clicked, by itself
+    chance = shop.appeal[segments[:, None], items] * shop.examination
+    clicks = rng.random(chance.shape) < chance
+    return Traffic(segments, items, propensity, explored, clicks), partner
+
+
+class Rounds(NamedTuple):
+    """Rounds of feedback, (n_rounds,) each: regret in clicks per request, Gini of impressions."""
+
+    regret: FloatArray
+    gini: FloatArray
+
+
+def gini(counts: npt.ArrayLike) -> float:
+    """Return how unequally counts are spread: 0 if all are equal, near 1 if one has everything."""
+    x = np.sort(np.asarray(counts, dtype=np.float64).ravel())
+    n = len(x)
+    return float((2 * np.arange(1, n + 1) - n - 1) @ x / (n * x.sum()))
+
+
+def feedback(
+    shop: Shop,
+    n_rounds: int = 30,
+    n_requests: int = 500,
+    *,
+    explore: float = 0.0,
+    learn: str = "clicks",
+    seed: int = 0,
+) -> Rounds:
+    """Run a shop that orders its items, for all segments alike, by the clicks of all rounds before.
+
+    ``learn`` says how: by ``clicks``, as a list of bestsellers; by the ``rate`` of clicks per
+    impression; by clicks per expected ``looks``, which is the rate without the display bias. Rates
+    are pulled towards the overall rate by ten impressions (or looks), so an item that was never
+    shown counts as average. ``explore`` is the share of requests with a random list; the first
+    round shows a random order.
+    """
+    if learn not in ("clicks", "rate", "looks"):
+        raise ValueError(f"learn is {learn!r}, expected clicks, rate or looks")
+    rng, n = np.random.default_rng(seed), shop.n_items
+    best = shop.clicks_per_request(np.tile(np.argsort(-shop.mean_appeal), (shop.n_segments, 1)))
+    random_list = shop.examination.sum() * shop.mean_appeal.mean()
+    looks = shop.examination if learn == "looks" else np.ones(shop.n_slots)
+    clicks, seen, shown = np.zeros(n), np.zeros(n), np.zeros(n)
+    regret, spread = np.zeros(n_rounds), np.zeros(n_rounds)
+    tie = rng.random(n)  # the first order, and among equals
+    for number in range(n_rounds):
+        overall = clicks.sum() / seen.sum() if seen.sum() else 0.0
+        worth = clicks if learn == "clicks" else (clicks + 10 * overall) / (seen + 10)
+        orders = np.tile(np.lexsort((tie, -worth)), (shop.n_segments, 1))
+        traffic = visit(shop, Policy(orders, explore), n_requests, rng)
+        clicks = clicks + traffic.per_item(traffic.clicks, n)
+        shown, seen = shown + traffic.per_item(1.0, n), seen + traffic.per_item(looks, n)
+        earned = (1 - explore) * shop.clicks_per_request(orders) + explore * random_list
+        regret[number], spread[number] = best - earned, gini(shown)
+    return Rounds(regret, spread)

@@ -1,4 +1,4 @@
-"""A shop whose truth is known: how much each kind of customer likes each item, and how far they look."""
+"""Shop whose truth is known: the appeal of items to kinds of customers, the looks of slots."""
 
 from __future__ import annotations
 
@@ -13,20 +13,9 @@ FloatArray = npt.NDArray[np.float64]
 def examination(n_slots: int, bias: float) -> FloatArray:
     """Return the chance that a customer looks at each slot, (n_slots,).
 
-    Parameters
-    ----------
-    n_slots : int
-        Length of the list on the screen.
-    bias : float
-        Strength of the display bias: slot ``k``, counted from 0, is looked at with chance
-        ``(k + 1) ** -bias``. With 0 all are looked at; with 1 the tenth by one in ten.
-
-    Raises
-    ------
-    ValueError
-        If there is no slot, or the bias is negative.
+    Slot ``k``, from 0, is looked at with chance ``(k + 1) ** -bias``. The bias is 0 or more.
     """
-    if n_slots < 1 or bias < 0:
+    if n_slots < 1 or not 0 <= bias < np.inf:
         raise ValueError(f"examination of {n_slots} slots, bias {bias}: expected at least 1 and 0")
     return np.arange(1, n_slots + 1, dtype=np.float64) ** -float(bias)
 
@@ -35,41 +24,12 @@ def examination(n_slots: int, bias: float) -> FloatArray:
 class Shop:
     """A shop under the position-based click model: *looked at* times *liked* is *clicked*.
 
-    Attributes
-    ----------
-    appeal : numpy.ndarray
-        (n_segments, n_items): chance that a customer of the segment clicks the item once they look at it.
-    share : numpy.ndarray
-        (n_segments,): share of each segment in the traffic; sums to 1.
-    examination : numpy.ndarray
-        (n_slots,): chance that a slot is looked at; the top one is always, 1.
-
-    References
-    ----------
     N. Craswell et al., 2008: *An Experimental Comparison of Click Position-Bias Models*. WSDM.
     """
 
-    appeal: FloatArray
-    share: FloatArray
-    examination: FloatArray
-
-    def __post_init__(self) -> None:
-        """Refuse what is not a chance."""
-        if self.appeal.ndim != 2 or self.share.shape != (len(self.appeal),):
-            given = f"appeal {self.appeal.shape}, share {self.share.shape}"
-            raise ValueError(f"{given}: expected (segments, items) and (segments,)")
-        for name in ("appeal", "share", "examination"):
-            values = getattr(self, name)
-            if not ((values >= 0) & (values <= 1)).all():
-                raise ValueError(
-                    f"{name} holds {values.min():g} to {values.max():g}, expected chances, 0 to 1"
-                )
-        if abs(self.share.sum() - 1) > 1e-9:
-            raise ValueError(f"share sums to {self.share.sum():g}, expected 1")
-        if not 1 <= self.n_slots <= self.n_items:
-            raise ValueError(
-                f"{self.n_slots} slots for {self.n_items} items: expected 1 to all of them"
-            )
+    appeal: FloatArray  # (n_segments, n_items): chance that a customer who looks clicks
+    share: FloatArray  # (n_segments,): of the traffic; sums to 1
+    examination: FloatArray  # (n_slots,): chance that a slot is looked at; 1 for the top
 
     @property
     def n_segments(self) -> int:
@@ -95,42 +55,26 @@ class Shop:
         """Return the same shop with another strength of display bias."""
         return replace(self, examination=examination(self.n_slots, bias))
 
-    def best_orders(self) -> npt.NDArray[np.int64]:
-        """Return for each segment all items, best first, (n_segments, n_items)."""
-        return np.argsort(-self.appeal, axis=1, kind="stable")
+    def _chances(self, orders: npt.ArrayLike) -> FloatArray:
+        shown = np.asarray(orders)[:, : self.n_slots]
+        return np.take_along_axis(self.appeal, shown, axis=1) * self.examination
 
     def clicks_per_request(self, orders: npt.ArrayLike) -> float:
-        """Return the expected clicks of a request if each segment is shown its order, best first."""
-        shown = np.asarray(orders)[:, : self.n_slots]
-        chances = np.take_along_axis(self.appeal, shown, axis=1) * self.examination
-        return float(self.share @ chances.sum(axis=1))
+        """Return the expected clicks of a request if each segment is shown its order."""
+        return float(self.share @ self._chances(orders).sum(axis=1))
 
     def any_click(self, orders: npt.ArrayLike) -> float:
-        """Return the expected share of requests with a click if each segment is shown its order."""
-        shown = np.asarray(orders)[:, : self.n_slots]
-        chances = np.take_along_axis(self.appeal, shown, axis=1) * self.examination
-        return float(self.share @ (1 - (1 - chances).prod(axis=1)))
+        """Return the expected share of requests with a click if each is shown its order."""
+        return float(self.share @ (1 - (1 - self._chances(orders)).prod(axis=1)))
 
 
 def plant_shop(
     n_items: int = 20, n_slots: int = 10, n_segments: int = 3, *, bias: float = 1.0, seed: int = 0
 ) -> Shop:
-    """Plant a shop.
-
-    Parameters
-    ----------
-    n_items, n_slots, n_segments : int
-        Sizes.
-    bias : float
-        Strength of the display bias, see :func:`examination`.
-    seed : int
-        Same seed, same shop.
-
-    Returns
-    -------
-    Shop
-        Most items appeal to few; segments agree in part. Item 0 is liked best by the average customer.
-    """
+    """Return a shop where most items appeal to few, segments agree in part, and item 0 is best."""
+    if not 1 <= n_slots <= n_items or n_segments < 1:
+        given = f"{n_slots} slots for {n_items} items and {n_segments} segments"
+        raise ValueError(f"{given}: expected 1 to all of the items, and at least 1 segment")
     rng = np.random.default_rng(seed)
     common = rng.beta(1.0, 6.0, size=n_items)
     taste = rng.beta(1.0, 6.0, size=(n_segments, n_items))

@@ -179,7 +179,7 @@ def _million(users: np.ndarray, items: np.ndarray) -> list[dict[str, Any]]:
     cells = max(16, int(2 * np.sqrt(n)))
     for kind, build, name, tried in (
         ("ivfflat", {"cells": cells}, "probes", (4, 8, 16, 32, 64, 128, 256)),
-        ("hnsw", {"links": 16, "build_effort": 40}, "effort", (100, 200, 300, 400, 500, 700, 1000)),
+        ("hnsw", {"links": 16}, "effort", (100, 200, 300, 400, 500, 700, 1000)),
     ):
         if kind == "hnsw" and (minutes := _minutes(vectors, build)) > limit:
             rows.append(

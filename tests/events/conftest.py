@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import pytest
 
-from helpers.events import Consumer, EventLog, Patience, Producer, click, impression, response
+from helpers.events import Consumer, EventLog, Producer, click, impression, response, stream
 
 ACCESS = {
     "region_name": "us-west-2",
@@ -38,7 +39,8 @@ def kinesis(kinesis_url):
 
 
 @pytest.fixture
-def stream(kinesis):
+def name(kinesis):
+    """The name of a stream with two shards."""
     name = f"events-{next(_numbers)}"
     kinesis.create_stream(StreamName=name, ShardCount=2)
     yield name
@@ -47,29 +49,21 @@ def stream(kinesis):
 
 @pytest.fixture
 def log(tmp_path):
-    with EventLog(tmp_path / "log.sqlite", busy_seconds=0.2) as opened:
+    with contextlib.closing(EventLog(tmp_path / "log.sqlite", busy_seconds=0.2)) as opened:
         yield opened
 
 
 @pytest.fixture
-def hasty():
-    """Patience that waits for nothing and notes what it would have waited."""
-    pauses: list[float] = []
-    patience = Patience(attempts=4, sleep=pauses.append)
-    patience.pauses = pauses
-    return patience
-
-
-@pytest.fixture
-def producer(kinesis, stream, tmp_path, hasty):
-    made = Producer(kinesis, stream, tmp_path / "outbox", events_per_record=4, patience=hasty)
+def producer(kinesis, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream, "RECORD_EVENTS", 4)
+    made = Producer(kinesis, name, tmp_path / "outbox")
     yield made
-    made.close()
+    made.outbox.close()
 
 
 @pytest.fixture
-def consumer(kinesis, stream, log, hasty):
-    return Consumer(kinesis, stream, log, items=range(100), interval=0, patience=hasty)
+def consumer(kinesis, name, log):
+    return Consumer(kinesis, name, log, items=range(100), interval=0)
 
 
 def request(number, n_items=3, model="m1"):

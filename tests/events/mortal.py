@@ -19,7 +19,10 @@ from pathlib import Path
 import boto3
 
 from helpers.events import Consumer, EventLog, Producer, click, impression
+from helpers.events import stream as streams
 from tests.events.conftest import ACCESS
+
+streams.RECORD_EVENTS = 3  # several records in every delivery
 
 
 def die_at_line(number: int, report: int) -> None:
@@ -46,7 +49,7 @@ at_exit: list = []
 
 def produce(client, stream, folder, life):
     """Log six requests, one of them bad, and deliver after every second one."""
-    producer = Producer(client, stream, folder / "outbox", events_per_record=3, segment_bytes=600)
+    producer = Producer(client, stream, folder / "outbox")
     for number in range(6):
         name = f"r{life:04d}-{number}"
         events = [impression(name, life, item, item, 0.5, "m") for item in range(3)]
@@ -60,7 +63,7 @@ def produce(client, stream, folder, life):
             file.write(f"{name} {len(events)}\n")
         if number % 2:
             producer.flush()
-    producer.close()
+    producer.outbox.close()
 
 
 def consume(client, stream, folder, life):
@@ -96,9 +99,8 @@ def child(work, line, *arguments):
 
 def main(url, stream, folder, rounds):
     folder, rounds, rng = Path(folder), int(rounds), random.Random(0)
-    client = boto3.client(
-        "kinesis", endpoint_url=url, **ACCESS
-    )  # no connection yet: each child makes its own
+    # no connection yet: each child makes its own
+    client = boto3.client("kinesis", endpoint_url=url, **ACCESS)
     deaths, failures, life = [], [], 0
     lines = {produce: 2000, consume: 2000}
     for number in range(rounds):
@@ -113,9 +115,8 @@ def main(url, stream, folder, rounds):
                 if end == "killed":
                     deaths.append((work.__name__, said))
                     break
-                lines[work] = max(
-                    int(said.removeprefix("lines=")), 200
-                )  # it lived: aim within its real length
+                # it lived: aim within its real length
+                lines[work] = max(int(said.removeprefix("lines=")), 200)
     print(json.dumps({"deaths": deaths, "failures": failures}))
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
 
 import pytest
 
-from helpers.events import EventError, Outbox, OutboxFull
+from helpers.book import ROOT
+from helpers.events import Outbox, OutboxFull
 
 
 def numbered(start, n):
@@ -16,153 +20,100 @@ def numbered(start, n):
 
 def read_all(box):
     found = []
-    while box.sent < box.next:
-        first, lines = box.read(max_lines=7)
-        assert first == box.sent and lines
+    while lines := box.read():
         found += lines
-        box.mark_sent(first + len(lines))
+        box.mark_sent(lines)
     return found
-
-
-def test_lines_come_back_in_order_across_files(tmp_path):
-    box = Outbox(tmp_path, segment_bytes=100)
-    for start in range(0, 100, 5):
-        assert box.append(numbered(start, 5)) == start
-    assert len(list(tmp_path.glob("*.jsonl"))) > 3
-    assert read_all(box) == numbered(0, 100)
-    assert len(list(tmp_path.glob("*.jsonl"))) == 1, "what the stream has is removed"
-    assert box.read() == (100, [])
 
 
 @pytest.mark.parametrize("sent", [0, 3, 50, 99, 100])
 def test_the_next_process_goes_on_where_the_last_one_stopped(tmp_path, sent):
-    box = Outbox(tmp_path, segment_bytes=100)
+    box = Outbox(tmp_path / "new" / "box")
     for start in range(0, 100, 5):
-        box.append(numbered(start, 5))
-    box.mark_sent(sent)
-    name = box.source
+        box.append(numbered(start, 5), stamp=start)
+    box.mark_sent(box.read()[:sent])
     box.close()
-    again = Outbox(tmp_path, segment_bytes=100)
-    assert again.source == name
-    assert (again.sent, again.next) == (sent, 100)
-    assert again.append(numbered(100, 1)) == 100
+    again = Outbox(tmp_path / "new" / "box")
+    assert (again.source, again.sent, again.next, again.stamp) == (box.source, sent, 100, 95)
+    again.append(numbered(100, 1))
     assert read_all(again) == numbered(sent, 101 - sent)
+    assert (again.sent, again.next) == (101, 101), "a number is never used twice"
 
 
-@pytest.mark.parametrize("cut", [1, 5, 8])
-def test_a_line_cut_off_by_a_kill_was_never_acknowledged(tmp_path, cut):
-    box = Outbox(tmp_path)
-    box.append(numbered(0, 3))
-    box.close()
-    (file,) = tmp_path.glob("*.jsonl")
-    with file.open("ab") as f:
-        f.write(b'{"n":3}\n'[:cut] if cut < 8 else b'{"n":3,')
-    again = Outbox(tmp_path)
-    assert again.next == 3
-    again.append(numbered(3, 1))
-    assert read_all(again) == numbered(0, 4)
+def test_what_is_sent_at_once_fits_into_one_record(tmp_path):
+    box = Outbox(tmp_path / "box")
+    big = [b"%07d" % i * 9_000 for i in range(40)]  # 63,000 bytes each
+    box.append(big)
+    assert sum(map(len, box.read())) < (1 << 20) - 1000
+    assert read_all(box) == big
 
 
-def test_a_full_disk_is_said_and_leaves_no_half_batch(tmp_path, monkeypatch):
-    box = Outbox(tmp_path)
-    box.append(numbered(0, 2))
-    real = os.write
-
-    def half_then_full(file, data):
-        if len(data) > 10:
-            return real(file, data[:10])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "write", half_then_full)
-    with pytest.raises(OutboxFull, match="could not write 3 events: No space left"):
-        box.append(numbered(2, 3))
-    monkeypatch.undo()
-    assert box.append(numbered(5, 1)) == 2, "the numbers of a refused batch are free again"
-    assert read_all(box) == numbered(0, 2) + numbered(5, 1)
-
-
-def test_a_full_disk_while_noting_what_was_sent_only_sends_again(tmp_path, monkeypatch):
-    box = Outbox(tmp_path, segment_bytes=20)
-    for start in range(0, 12, 3):
-        box.append(numbered(start, 3))
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(box, "_replace", full)
-    box.mark_sent(7)
-    assert box.read(1) == (7, numbered(7, 1))
-    box.close()
-    monkeypatch.undo()
-    again = Outbox(tmp_path, segment_bytes=20)
-    assert again.sent == 6, "files below were removed, so the stream has them"
-    assert read_all(again) == numbered(6, 6)
+def test_a_full_disk_is_said_and_leaves_no_part_of_a_call(tmp_path):
+    box = Outbox(tmp_path / "box")
+    box._db.execute("PRAGMA max_page_count = 20")
+    kept = 0
+    with pytest.raises(OutboxFull, match="could not keep 50 events: database or disk is full"):
+        while True:
+            box.append(numbered(kept, 50))
+            kept += 50
+    assert (box.next, kept > 100) == (kept, True)
+    box._db.execute("PRAGMA max_page_count = 1000000")
+    box.append(numbered(kept, 50))
+    assert read_all(box) == numbered(0, kept + 50)
 
 
 def test_a_real_limit_on_the_size_of_files_is_met_in_the_same_way(tmp_path):
     """RLIMIT_FSIZE makes the system write what fits and then refuse, as a disk does."""
     resource = pytest.importorskip("resource")
-    import signal
-
-    box = Outbox(tmp_path)
+    box, kept = Outbox(tmp_path / "box"), 0
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50, old[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
     try:
-        acknowledged = 0
-        with pytest.raises(OutboxFull):
+        with pytest.raises(OutboxFull, match="could not keep 20 events"):
             while True:
-                box.append(numbered(acknowledged, 2))
-                acknowledged += 2
+                box.append(numbered(kept, 20))
+                kept += 20
+        box.mark_sent(box.read()[:3])  # cannot be noted
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
         signal.signal(signal.SIGXFSZ, before)
-    assert acknowledged == 6
-    assert read_all(box) == numbered(0, 6)
-
-
-def test_its_share_of_the_disk_is_bounded(tmp_path):
-    box = Outbox(tmp_path, max_bytes=100, segment_bytes=30)
-    with pytest.raises(OutboxFull, match="may not exceed 100 bytes"):
-        for start in range(0, 100, 2):
-            box.append(numbered(start, 2))
-    n = box.next
-    assert n >= 8
-    assert read_all(box) == numbered(0, n)
-    box.append(numbered(n, 2))
-    assert read_all(box) == numbered(n, 2), "sending makes room"
+    assert kept > 100
+    assert box.read() == numbered(3, kept - 3)
+    box.close()
+    again = Outbox(tmp_path / "box")
+    assert again.next == kept
+    assert read_all(again)[-5:] == numbered(kept - 5, 5), "those that were sent may come again"
 
 
 def test_two_processes_cannot_share_an_outbox(tmp_path):
-    pytest.importorskip("fcntl")
     box = Outbox(tmp_path / "box")
-    with pytest.raises(EventError, match="the outbox box is in use"):
+    with pytest.raises(RuntimeError, match="the outbox box is in use: give each process its own"):
         Outbox(tmp_path / "box")
+    code = "import sys; from helpers.events import Outbox; Outbox(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / "box")]
+    other = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert other.returncode == 1 and "the outbox box is in use" in other.stderr
+    box.append(numbered(0, 1))
     box.close()
-    Outbox(tmp_path / "box").close()
+    assert read_all(Outbox(tmp_path / "box")) == numbered(0, 1)
+    with pytest.raises(RuntimeError, match="cannot be opened: unable to open"):
+        Outbox(tmp_path)
 
 
-def test_numbers_are_not_used_twice_when_files_are_lost(tmp_path):
-    box = Outbox(tmp_path)
-    box.append(numbered(0, 5))
-    box.mark_sent(5)
+def test_what_can_be_sent_survives_a_loss_of_power(tmp_path):
+    """Then its number is not given to another event. SQLite syncs the file that it copies to."""
+    box = Outbox(tmp_path / "box")
+    box.append(numbered(0, 7))
+    box.read()
+    shutil.copy(tmp_path / "box", tmp_path / "left")  # without what waits in the log beside it
+    assert Outbox(tmp_path / "left").next == 7
+
+
+@pytest.mark.parametrize("sync, level", [(False, 1), (True, 2)])
+def test_sync_waits_for_the_disk_in_every_call(tmp_path, sync, level):
+    box = Outbox(tmp_path / "box", sync=sync)
+    assert box._db.execute("PRAGMA synchronous").fetchone() == (level,)
     box.close()
-    for file in tmp_path.glob("*.jsonl"):
-        file.unlink()
-    again = Outbox(tmp_path)
-    assert again.append(numbered(5, 1)) == 5
-
-
-def test_marking_beyond_what_there_is_is_refused(tmp_path):
-    box = Outbox(tmp_path)
-    box.append(numbered(0, 2))
-    with pytest.raises(ValueError, match="expected a number from 0 to 2"):
-        box.mark_sent(3)
-
-
-def test_sync_writes_through(tmp_path, monkeypatch):
-    calls = []
-    monkeypatch.setattr(os, "fsync", lambda file: calls.append(file))
-    Outbox(tmp_path / "a", sync=True).append(numbered(0, 2))
-    Outbox(tmp_path / "b").append(numbered(0, 2))
-    assert len(calls) == 1
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        box.append(numbered(0, 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +11,7 @@ from scipy import sparse
 
 from helpers.cloud import exchange, recordio
 from helpers.exercises import checks_07
-from helpers.knn.filters import keep_first
-from helpers.knn.tradeoff import cheapest, trade_off, vectors_like
+from helpers.knn import cheapest, keep_first, trade_off, vectors_like
 from helpers.metrics.agreement import contradictions
 from helpers.models.fm import fm_scores, side_by_side
 
@@ -51,8 +49,7 @@ def test_contradictions_refuse_what_has_no_order(one, other, words):
         contradictions(one, other)
 
 
-@pytest.fixture(scope="module")
-def machine():
+def test_the_exercises_vectors_are_the_helpers():
     rng = np.random.default_rng(3)
     return rng.normal(size=(30, 4)).astype(np.float32), rng.normal(size=30).astype(np.float32)
 
@@ -88,42 +85,27 @@ def test_vectors_like_have_the_mean_and_the_spectrum():
     drawn = vectors_like(fitted, 40_000, rng)
     assert drawn.dtype == np.float32 and drawn.shape == (40_000, 6)
     assert np.abs(drawn.mean(axis=0) - fitted.mean(axis=0)).max() < 0.1
-    assert np.allclose(np.cov(drawn.T), np.cov(fitted.T), atol=0.05 * 25)
-    assert np.allclose(
-        np.linalg.eigvalsh(np.cov(drawn.T)),
-        np.linalg.eigvalsh(np.cov(fitted.T)),
-        rtol=0.05,
-        atol=1e-4,
-    )
+    theirs, ours = np.cov(fitted.T), np.cov(drawn.T)
+    assert np.allclose(ours, theirs, atol=0.05 * 25)
+    spectra = (np.linalg.eigvalsh(matrix) for matrix in (ours, theirs))
+    assert np.allclose(*spectra, rtol=0.05, atol=1e-4)
 
 
-@pytest.fixture(scope="module")
-def measured():
+def test_more_effort_finds_more_and_compares_more():
     rng = np.random.default_rng(0)
     vectors = (rng.normal(size=(2000, 12)) * np.linspace(3, 0.1, 12)).astype(np.float32)
     queries = rng.normal(size=(20, 12)).astype(np.float32)
-    return trade_off(vectors, queries), trade_off(vectors, queries)
-
-
-def test_more_effort_finds_more_and_compares_more(measured):
-    table, again = measured
+    table, again = (trade_off(vectors, queries) for _ in range(2))
     assert table["index"].unique().tolist() == ["Flat", "IVFFlat", "IVFPQ", "HNSW"]
     assert table.loc[0, "recall"] > 0.99 and table.loc[0, "compared"] == 1
     for name in ("IVFFlat", "HNSW"):
         rows = table[table["index"] == name]
         assert rows["recall"].is_monotonic_increasing and rows["compared"].is_monotonic_increasing
         assert 0 < rows["compared"].iloc[0] < 0.2 and rows["recall"].iloc[-1] > 0.9
-    assert table.drop(columns="ms").equals(again.drop(columns="ms")), (
-        "counts do not depend on the clock"
-    )
-
-
-def test_cheapest_takes_the_first_that_reaches_it(measured):
-    table, _ = measured
-    found = cheapest(table, 0.8)
+    assert table.drop(columns="ms").equals(again.drop(columns="ms")), "no clock in the counts"
+    found, recalls = cheapest(table, 0.8), table.loc[table["index"] == "IVFFlat", "recall"]
     assert found.loc["Flat", "setting"] == "-"
-    ladder = table[table["index"] == "IVFFlat"]
-    assert found.loc["IVFFlat", "recall"] == ladder["recall"][ladder["recall"] >= 0.8].min()
+    assert found.loc["IVFFlat", "recall"] == recalls[recalls >= 0.8].min()
     assert cheapest(table, 1.1).empty
 
 
@@ -147,10 +129,8 @@ class Store:
         Path(path).write_bytes(self.objects[bucket, key])
 
     def list_objects_v2(self, Bucket, Prefix):
-        found = [
-            {"ETag": self.etag(b)} for (_, k), b in self.objects.items() if k.startswith(Prefix)
-        ]
-        return {"Contents": found} if found else {}
+        found = [body for (_, key), body in self.objects.items() if key.startswith(Prefix)]
+        return {"Contents": [{"ETag": self.etag(body)} for body in found]} if found else {}
 
     def get_paginator(self, name):
         assert name == "list_training_jobs"
@@ -162,14 +142,10 @@ class Store:
 
     def done(self, name, uri, **hyperparameters):
         source = {"DataSource": {"S3DataSource": {"S3Uri": uri}}}
-        self.jobs.append(
-            {
-                "TrainingJobName": name,
-                "HyperParameters": {k: str(v) for k, v in hyperparameters.items()},
-                "InputDataConfig": [source],
-                "ModelArtifacts": {"S3ModelArtifacts": f"s3://bucket/{name}/model.tar.gz"},
-            }
-        )
+        settings = {k: str(v) for k, v in hyperparameters.items()}
+        job = {"TrainingJobName": name, "HyperParameters": settings, "InputDataConfig": [source]}
+        artifact = {"S3ModelArtifacts": f"s3://bucket/{name}/model.tar.gz"}
+        self.jobs.append({**job, "ModelArtifacts": artifact})
 
 
 def test_a_matrix_goes_up_as_records_and_comes_back(tmp_path):
@@ -182,7 +158,7 @@ def test_a_matrix_goes_up_as_records_and_comes_back(tmp_path):
         assert np.array_equal(back.features.toarray(), x) and back.labels.tolist() == [1, 2, 3]
     with pytest.raises(ValueError, match="s3://bucket/key"):
         exchange.download(store, "http://bucket/a", tmp_path / "x")
-    assert io.BytesIO(body).read(4) == b"\x0a\x23\xd7\xce"
+    assert body[:4] == b"\x0a\x23\xd7\xce"
 
 
 def test_a_finished_job_is_known_by_settings_and_bytes():
@@ -196,7 +172,5 @@ def test_a_finished_job_is_known_by_settings_and_bytes():
     store.done("deleted-data", "s3://bucket/gone/data.pbr", k=3)
     assert exchange.finished_job(store, {"k": 3}, mine) is None
     store.done("course-06-anything", uri, k=3)
-    assert (
-        exchange.finished_job(store, {"k": 3}, mine)
-        == "s3://bucket/course-06-anything/model.tar.gz"
-    )
+    found = exchange.finished_job(store, {"k": 3}, mine)
+    assert found == "s3://bucket/course-06-anything/model.tar.gz"

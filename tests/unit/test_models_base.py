@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers import models, planted
+from helpers import models
 from helpers.models.base import NotFittedError, above_zero, at_least
 from helpers.models.baselines import EASE, BiasModel, GlobalMean, ImplicitALS, ItemKNN, Popularity
 from helpers.models.implicit import LogisticMF, LossMF
 from helpers.models.mf import MatrixFactorization, TalkModel
 from helpers.models.nonlinear import NonlinearFactorization
+from tests import worlds as planted
 
 RATING = [GlobalMean, BiasModel, MatrixFactorization, TalkModel, NonlinearFactorization]
 IMPLICIT = [ItemKNN, EASE, ImplicitALS, LogisticMF, lambda: LossMF("listwise")]

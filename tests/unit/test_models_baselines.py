@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers import planted
 from helpers.data import Interactions, random_split
 from helpers.metrics import evaluate, rmse
 from helpers.models.baselines import EASE, BiasModel, GlobalMean, ImplicitALS, ItemKNN, Popularity
 from helpers.models.implicit import LogisticMF
+from tests import worlds as planted
 
 
 def from_cells(cells: np.ndarray) -> Interactions:

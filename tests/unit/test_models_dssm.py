@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from helpers import planted
 from helpers.models import content, dssm, posters, text
 from helpers.models.base import NotFittedError
+from tests import worlds as planted
 
 SCRIPTS = ["卧虎藏龙", "Солярис", "千と千尋", "नमस्ते", "$", "…?", "🎬", "\ud800"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers import planted
 from helpers.models.implicit import LOSSES, TUNED_BY_LOSS, LogisticMF, LossMF
 from helpers.sampling import NegativeSampler
+from tests import worlds as planted
 from tests.unit import numeric
 
 

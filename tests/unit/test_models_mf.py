@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from helpers import planted
 from helpers.data import random_split
 from helpers.metrics import rmse
 from helpers.models.baselines import BiasModel
 from helpers.models.mf import Lookup, MatrixFactorization, TalkModel, forward, gradients
+from tests import worlds as planted
 from tests.unit import numeric
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from helpers import planted
 from helpers.data import random_split
 from helpers.metrics import rmse
 from helpers.models.base import NotFittedError
@@ -95,7 +94,7 @@ def test_without_a_layer_it_is_matrix_factorization(split):
 
 
 def test_without_a_layer_it_finds_the_best_bilinear_score():
-    world = planted.taste_world(n_users=20, n_items=30)
+    world = taste_world(n_users=20, n_items=30)
     x, y = np.meshgrid(world.user_taste, world.item_place, indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * y], axis=-1).reshape(-1, 4)
     best = terms @ np.linalg.lstsq(terms, world.ratings.ravel(), rcond=None)[0]

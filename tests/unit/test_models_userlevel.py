@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from helpers import gates, planted
+from helpers import gates
 from helpers.models import userlevel
 from helpers.models import userlevel_frameworks as frameworks
 from helpers.models.base import NotFittedError
 from helpers.models.userlevel import MultVAE, UserLevel, forward, multi_hot, pad_histories
+from tests import worlds as planted
 
 N, WIDTH = 7, 4
 LISTS = [[3, 1, 5], [6], [], [0, 1, 2, 3, 4, 5, 6]]

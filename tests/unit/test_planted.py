@@ -3,79 +3,11 @@
 import numpy as np
 import pytest
 
-from helpers import planted
-
-
-def test_low_rank_truth_is_low_rank_and_noise_is_the_floor():
-    world = planted.low_rank_ratings(300, 200, rank=3, density=0.4, noise=0.25, bias=0.3, seed=1)
-    users, items = np.divmod(np.arange(300 * 200), 200)
-    table = world.truth(users, items).reshape(300, 200)
-    centered = table - world.mean - world.user_bias[:, None] - world.item_bias
-    assert np.linalg.matrix_rank(centered) == 3
-    frame = world.data.frame
-    error = frame["rating"] - world.truth(frame["user"].to_numpy(), frame["item"].to_numpy())
-    assert error.std() == pytest.approx(0.25, rel=0.02)
-    assert world.data.density == pytest.approx(0.4, rel=0.03)
-    assert 0.8 < centered.std() < 1.2
-    assert not frame.duplicated(["user", "item"]).any()
-
-
-def test_without_noise_the_truth_is_what_was_rated():
-    world = planted.low_rank_ratings(noise=0.0)
-    frame = world.data.frame
-    np.testing.assert_allclose(
-        world.truth(frame["user"].to_numpy(), frame["item"].to_numpy()), frame["rating"], atol=1e-5
-    )
-
-
-def test_nobody_and_nothing_is_left_without_a_rating():
-    data = planted.low_rank_ratings(50, 40, density=0.01, seed=3).data
-    assert data.frame["user"].nunique() == data.n_users == 50
-    assert data.frame["item"].nunique() == data.n_items == 40
-
-
-def test_same_seed_same_world():
-    first, second, other = (planted.low_rank_ratings(seed=seed).data.frame for seed in (5, 5, 6))
-    assert first.equals(second) and not first.equals(other)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"rank": 0}, "rank=0"),
-        ({"density": 0}, "density=0"),
-        ({"density": 1.5}, "density=1.5"),
-        ({"noise": -1}, "noise=-1"),
-    ],
-)
-def test_bad_sizes_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        planted.low_rank_ratings(**arguments)
-
-
-def test_the_hand_world_is_small_and_leaves_two_cells_to_guess():
-    data = planted.hand_world()
-    assert (data.n_users, data.n_items, len(data)) == (3, 3, 7)
-    assert set(zip(*np.where(data.matrix().toarray() == 0), strict=True)) == {(1, 1), (2, 0)}
-    assert data.user_of(1) == 0 and data.item_of(3) == 2  # raw ids are not indices, also here
-
-
-def test_popularity_is_as_planted():
-    data = planted.popularity_world((5, 3, 1))
-    assert data.frame["item"].value_counts().sort_index().tolist() == [5, 3, 1]
-    assert data.n_users == 5
-    with pytest.raises(ValueError, match="the first the largest"):
-        planted.popularity_world((1, 2))
-
-
-def test_interactions_may_have_users_without_ratings():
-    data = planted.interactions([0], [1], [3.0], n_users=4, n_items=5)
-    assert (data.n_users, data.n_items, len(data)) == (4, 5, 1)
-    assert list(data.items.columns) == ["item_id", "title", "year", "genres"]
+from helpers.planted import DAY, HOUR, WEEK_BEGINS, planted_week, taste_world
 
 
 def test_everyone_likes_what_is_near():
-    world = planted.taste_world(n_users=5, n_items=7, width=0.3)
+    world = taste_world(n_users=5, n_items=7, width=0.3)
     assert world.ratings.shape == (5, 7)
     np.testing.assert_allclose(world.ratings, world.stars(world.user_taste, world.item_place))
     assert world.stars(0.2, 0.2).item() == 5.0
@@ -85,18 +17,31 @@ def test_everyone_likes_what_is_near():
 
 
 def test_a_narrower_taste_has_a_higher_rank():
-    def rank(width):
-        return int(
-            (np.linalg.svd(planted.taste_world(width=width).ratings, compute_uv=False) > 0.1).sum()
-        )
-
-    assert rank(2.0) < rank(0.5) < rank(0.2)
+    ratings = [taste_world(width=width).ratings for width in (2.0, 0.5, 0.2)]
+    low, middle, high = ((np.linalg.svd(r, compute_uv=False) > 0.1).sum() for r in ratings)
+    assert low < middle < high
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [({"n_users": 0}, "n_users=0"), ({"width": 0}, "width=0"), ({"noise": -1}, "noise=-1")],
-)
-def test_impossible_taste_worlds_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        planted.taste_world(**arguments)
+@pytest.mark.parametrize("wrong", [{"n_users": 0}, {"width": 0}, {"noise": -1}, {"noise": np.nan}])
+def test_impossible_taste_worlds_are_named(wrong):
+    (given,) = (f"{name}={value}" for name, value in wrong.items())
+    with pytest.raises(ValueError, match=given):
+        taste_world(**wrong)
+
+
+def test_the_week_has_its_four_incidents():
+    week = planted_week(seed=0)
+    hour = (week["time"].astype(int) - WEEK_BEGINS) // HOUR
+    day = hour * HOUR // DAY
+    answers, shown = week[week["kind"] == "response"], week[week["kind"] == "impression"]
+    errors = (answers["status"] >= 500).groupby(hour[answers.index]).mean()
+    assert set(errors[errors > 0.05].index) >= {57, 58, 59} and (errors > 0.12).sum() <= 6
+    slow = answers.groupby("model")["latency_ms"].apply(lambda v: np.median(v.astype(float)))
+    assert slow["mf-2"] == pytest.approx(2 * slow["mf-1"], rel=0.1)
+    per_day = shown.groupby(day[shown.index])["item"].nunique()
+    assert per_day[4] == 8 and per_day.drop(4).min() > 55
+    shares = shown.groupby(day[shown.index])["item"].value_counts(normalize=True).unstack(0)
+    moved = shares.sub(shares[0], axis=0).abs().sum()  # day 0 against each
+    assert moved[1] < 0.3 < 0.6 < moved[5]
+    assert week["time"].is_monotonic_increasing and len(week) > 10_000
+    assert not week.duplicated(["request_id", "kind", "position"]).any()

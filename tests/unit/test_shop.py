@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
 from helpers import shop as sh
+from helpers.shop.policies import Traffic, gini
+from helpers.shop.world import Shop
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,6 @@ def traffic(shop):
     return sh.visit(shop, sh.production_policy(shop, explore=0.2), 40_000, np.random.default_rng(0))
 
 
-# the world
-
-
 def test_examination_falls_by_a_power_of_the_slot():
     assert sh.examination(4, 1.0) == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
     assert sh.examination(3, 0).tolist() == [1, 1, 1]
@@ -32,86 +29,58 @@ def test_examination_falls_by_a_power_of_the_slot():
 
 
 def test_clicks_per_request_by_hand():
-    shop = sh.Shop(
+    shop = Shop(
         np.array([[0.5, 0.2, 0.1], [0.1, 0.2, 0.5]]), np.array([0.75, 0.25]), np.array([1.0, 0.5])
     )
     assert shop.mean_appeal == pytest.approx([0.4, 0.2, 0.2])
     same = [[0, 1, 2], [0, 1, 2]]
     assert shop.clicks_per_request(same) == pytest.approx(0.75 * 0.6 + 0.25 * 0.2)
-    assert shop.best_orders().tolist() == [[0, 1, 2], [2, 1, 0]]
-    assert shop.clicks_per_request(shop.best_orders()) == pytest.approx(0.6)
     assert shop.any_click(same) == pytest.approx(0.75 * (1 - 0.5 * 0.9) + 0.25 * (1 - 0.9 * 0.9))
     assert shop.with_bias(0).clicks_per_request(same) == pytest.approx(0.75 * 0.7 + 0.25 * 0.3)
 
 
 def test_the_planted_shop_is_the_same_for_a_seed_and_has_its_best_item_first(shop):
     again, other = sh.plant_shop(seed=0), sh.plant_shop(seed=1)
-    assert np.array_equal(shop.appeal, again.appeal) and not np.array_equal(
-        shop.appeal, other.appeal
-    )
+    assert np.array_equal(shop.appeal, again.appeal)
+    assert not np.array_equal(shop.appeal, other.appeal)
     assert (np.diff(shop.mean_appeal) <= 0).all() and shop.appeal.max() < 1
-
-
-@pytest.mark.parametrize(
-    "appeal, share, looks, message",
-    [
-        (np.array([[1.2]]), np.ones(1), np.ones(1), "appeal holds"),
-        (np.array([[0.2]]), np.array([0.5]), np.ones(1), "share sums to 0.5"),
-        (np.array([[0.2]]), np.ones(2) / 2, np.ones(1), r"expected \(segments, items\)"),
-        (np.array([[0.2]]), np.ones(1), np.ones(2), "2 slots for 1 items"),
-        (np.array([[np.nan]]), np.ones(1), np.ones(1), "appeal holds"),
-    ],
-)
-def test_a_shop_that_cannot_be_is_refused(appeal, share, looks, message):
-    with pytest.raises(ValueError, match=message):
-        sh.Shop(appeal, share, looks)
-
-
-# policies
+    for sizes in ((5, 6, 1), (5, 0, 1), (5, 5, 0)):
+        with pytest.raises(ValueError, match=f"{sizes[1]} slots for 5 items"):
+            sh.plant_shop(*sizes)
 
 
 def test_logged_propensities_are_the_frequencies(shop):
-    policy = sh.production_policy(shop, explore=0.3, seed=4)
+    policy = sh.production_policy(shop, explore=0.3)
     n = 60_000
     for segment in range(shop.n_segments):
-        shown = policy.show(np.full(n, segment), shop.n_slots, np.random.default_rng(segment))
+        segments, rng = np.full(n, segment), np.random.default_rng(segment)
+        items, explored = policy.show(segments, shop.n_slots, rng)
         for slot in (0, 4, 9):
-            seen = np.bincount(shown.items[:, slot], minlength=shop.n_items) / n
+            seen = np.bincount(items[:, slot], minlength=shop.n_items) / n
             said = policy.propensity(segment, np.arange(shop.n_items), slot)
             assert said.sum() == pytest.approx(1)
             assert np.abs(seen - said).max() < 4 * np.sqrt(0.25 / n)
-    assert (np.sort(shown.items, axis=1)[:, 1:] > np.sort(shown.items, axis=1)[:, :-1]).all(), (
-        "none twice"
-    )
-    assert shown.explored.mean() == pytest.approx(0.3, abs=0.01)
+    assert (np.diff(np.sort(items, axis=1)) > 0).all(), "none twice"
+    assert explored.mean() == pytest.approx(0.3, abs=0.01)
 
 
 def test_without_exploration_the_order_is_shown_as_it_is(shop):
     policy = sh.production_policy(shop)
-    segments = np.array([0, 2, 1])
-    shown = policy.show(segments, 5, np.random.default_rng(0))
-    assert np.array_equal(shown.items, policy.orders[segments, :5])
-    assert (shown.propensity == 1).all() and not shown.explored.any()
+    traffic = sh.visit(shop, policy, 50, np.random.default_rng(0))
+    assert np.array_equal(traffic.items, policy.orders[traffic.segments, : shop.n_slots])
+    assert (traffic.propensity == 1).all() and not traffic.explored.any()
 
 
-def test_skill_orders_the_policies_and_the_overlooked_item_is_last(shop):
-    worth = [
-        np.mean(
-            [
-                shop.clicks_per_request(
-                    sh.production_policy(shop, skill=s, overlooked=None, seed=i).orders
-                )
-                for i in range(20)
-            ]
-        )
-        for s in (0, 0.5, 1)
-    ]
-    assert (
-        worth[0] < worth[1] < worth[2] == pytest.approx(shop.clicks_per_request(shop.best_orders()))
-    )
-    assert (sh.production_policy(shop).orders[:, shop.n_slots - 1] == 0).all()
-    with pytest.raises(ValueError, match="skill is 2"):
-        sh.production_policy(shop, skill=2)
+def best_orders(shop):
+    return np.argsort(-shop.appeal, axis=1, kind="stable")
+
+
+def test_the_policy_is_better_than_chance_and_overlooks_an_item(shop):
+    policy, best = sh.production_policy(shop, overlooked=19), best_orders(shop)
+    chance = np.tile(np.arange(20)[::-1], (3, 1))
+    worth = [shop.clicks_per_request(orders) for orders in (chance, policy.orders, best)]
+    assert worth == sorted(worth)
+    assert (policy.orders[:, shop.n_slots - 1] == 19).all()
 
 
 def test_orders_and_shares_out_of_range_are_refused():
@@ -121,28 +90,14 @@ def test_orders_and_shares_out_of_range_are_refused():
         sh.Policy(np.array([[0, 0]]))
 
 
-# traffic
-
-
 def test_clicks_follow_looks_times_appeal(shop, traffic):
-    frame = traffic.frame()
-    expected = shop.appeal[frame["segment"], frame["item"]] * shop.examination[frame["position"]]
+    chance = shop.appeal[traffic.segments[:, None], traffic.items] * shop.examination
     for slot in (0, 5):
-        rows = (frame["position"] == slot).to_numpy()
-        assert frame["click"][rows].mean() == pytest.approx(expected[rows].mean(), abs=0.006)
-    assert len(frame) == 40_000 * shop.n_slots and len(traffic) == 40_000
-
-
-def test_counts_are_those_of_the_frame(shop, traffic):
-    impressions, clicks = traffic.counts(shop.n_items)
-    table = traffic.frame().groupby("item")["click"].agg(["size", "sum"])
-    assert impressions[table.index] == pytest.approx(table["size"]) and clicks[
-        table.index
-    ] == pytest.approx(table["sum"])
-    assert traffic.counts(shop.n_items, slots=1)[0].sum() == len(traffic)
-
-
-# estimates
+        assert traffic.clicks[:, slot].mean() == pytest.approx(chance[:, slot].mean(), abs=0.006)
+    shown, clicks = (traffic.per_item(x, shop.n_items) for x in (1.0, traffic.clicks))
+    assert shown.sum() == 40_000 * shop.n_slots and clicks.sum() == traffic.clicks.sum()
+    assert shown[3] == (traffic.items == 3).sum()
+    assert clicks[3] == traffic.clicks[traffic.items == 3].sum()
 
 
 def test_naive_is_off_by_more_than_ten_errors_where_ips_is_within_two(shop, traffic):
@@ -151,68 +106,70 @@ def test_naive_is_off_by_more_than_ten_errors_where_ips_is_within_two(shop, traf
     for normalize in (False, True):
         estimate = sh.ips_on_top(traffic, 0, normalize=normalize)
         assert estimate.off_by(truth) < 2
-        assert (truth - sh.naive_ctr(traffic, 0).value) / estimate.error > 10 * 0.9, (
-            "also in errors of its own"
-        )
     within = [sh.ips_on_top(traffic, i).holds(shop.mean_appeal[i]) for i in range(shop.n_items)]
     assert np.mean(within) >= 0.85, "95 in 100, give or take"
+    whole, clipped = sh.ips_on_top(traffic, 0), sh.ips_on_top(traffic, 0, clip=20)
+    assert clipped.value < 0.5 * truth and clipped.error < 0.5 * whole.error
+
+
+def on_top(clicks, propensity, n_requests):
+    """Traffic on one slot, where item 0 is on top of the first requests, item 1 of the rest."""
+    m, rest = len(clicks), n_requests - len(clicks)
+    items, clicks = [0] * m + [1] * rest, [*clicks, *[1] * rest]
+    none = np.zeros(n_requests, int)
+    chances = np.array([*propensity, *[1.0] * rest])[:, None]
+    return Traffic(none, np.array(items)[:, None], chances, none > 0, np.array(clicks)[:, None] > 0)
 
 
 def test_ips_by_hand():
-    found = sh.ips([1, 0, 1], [0.5, 0.5, 0.1], n_requests=10)
+    traffic = on_top([1, 0, 1], [0.5, 0.5, 0.1], n_requests=10)
+    found = sh.ips_on_top(traffic, 0)
     assert found.value == pytest.approx((2 + 10) / 10)
     assert found.error == pytest.approx(np.sqrt(((4 + 100) / 10 - 1.44) / 10))
-    assert sh.ips([1, 0, 1], [0.5, 0.5, 0.1], 10, clip=4).value == pytest.approx((2 + 4) / 10)
-    normal = sh.ips([1, 0, 1], [0.5, 0.5, 0.1], 10, normalize=True)
+    assert sh.ips_on_top(traffic, 0, clip=4).value == pytest.approx((2 + 4) / 10)
+    normal = sh.ips_on_top(traffic, 0, normalize=True)
     assert normal.value == pytest.approx(12 / 14) and normal.value <= 1
-    assert sh.ips([1, 1], [1, 1], 2) == sh.Estimate(1.0, 0.0)
+    assert sh.ips_on_top(on_top([1, 1], [1, 1], 2), 0) == sh.Estimate(1.0, 0.0)
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.2, 1.1, np.nan])
 def test_a_propensity_that_cannot_be_is_refused(bad):
     with pytest.raises(ValueError, match="cannot be weighted"):
-        sh.ips([1, 0], [0.5, bad], 5)
+        sh.ips_on_top(on_top([1, 0], [0.5, bad], 5), 0)
 
 
-def test_ips_refuses_what_does_not_fit(shop, traffic):
-    for clicks, propensity, n in (([1], [0.5, 0.5], 5), ([], [], 5), ([1, 1], [0.5, 0.5], 1)):
-        with pytest.raises(ValueError, match="expected one each"):
-            sh.ips(clicks, propensity, n)
-    with pytest.raises(ValueError, match="clip is 0.5"):
-        sh.ips([1], [0.5], 2, clip=0.5)
+def test_what_was_not_logged_cannot_be_estimated(shop, traffic):
+    for clip in (0.5, np.nan):
+        with pytest.raises(ValueError, match=f"clip is {clip}"):
+            sh.ips_on_top(traffic, 0, clip=clip)
     greedy = sh.visit(shop, sh.production_policy(shop), 100, np.random.default_rng(0))
     with pytest.raises(ValueError, match="never on top: no weight can make up for that"):
         sh.ips_on_top(greedy, 0)
     with pytest.raises(ValueError, match="never shown"):
         sh.naive_ctr(greedy, 18)
+    with pytest.raises(ValueError, match="no request was explored"):
+        sh.looks_from_random_lists(greedy)
+    with pytest.raises(ValueError, match="expected a finite chance"):
+        sh.clicks_per_look(traffic, [np.nan] * shop.n_slots, shop.n_items)
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("item", [0, 2])
-def test_the_95_percent_interval_covers_the_truth_in_93_to_97_of_100(shop, item, normalize):
-    """2,000 shops on the top slot alone: item 2 leads in one segment, item 0 is shown by exploration only."""
-    policy = sh.production_policy(shop, explore=0.2)
-    covered = sh.coverage(
-        shop, policy, item, 20_000, 2000, np.random.default_rng(item), normalize=normalize
-    )
-    assert 0.93 <= covered <= 0.97
+def test_the_95_percent_interval_covers_the_truth_in_93_to_97_of_100(shop):
+    """Item 2 leads in one segment, item 0 is shown by exploration only, and so rarely."""
+    policy, rng = sh.production_policy(shop, explore=0.2), np.random.default_rng(0)
+    for item in (0, 2):
+        assert 0.93 <= sh.interval_coverage(shop, policy, item, 20_000, 2000, rng) <= 0.97
+    assert sh.interval_coverage(shop, policy, 0, 1000, 1000, rng) < 0.92
+    assert sh.interval_coverage(shop, sh.Policy(policy.orders), 0, 1000, 50, rng) == 0
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-def test_coverage_draws_counts_by_the_law_of_the_customers(shop, normalize):
+def test_coverage_draws_counts_by_the_law_of_the_customers(shop):
     """Customer by customer, with the estimator of the log, the share is the same."""
-    policy = sh.production_policy(shop, explore=0.2)
-    top = sh.Shop(shop.appeal, shop.share, shop.examination[:1])
+    policy, rng = sh.production_policy(shop, explore=0.2), np.random.default_rng(0)
+    top = Shop(shop.appeal, shop.share, shop.examination[:1])
     logs = [sh.visit(top, policy, 3000, np.random.default_rng(s)) for s in range(300)]
-    found = [sh.ips_on_top(log, 2, normalize=normalize).holds(shop.mean_appeal[2]) for log in logs]
-    said = sh.coverage(shop, policy, 2, 3000, 4000, np.random.default_rng(0), normalize=normalize)
+    found = [sh.ips_on_top(log, 2).holds(shop.mean_appeal[2]) for log in logs]
+    said = sh.interval_coverage(shop, policy, 2, 3000, 4000, rng)
     assert np.mean(found) == pytest.approx(said, abs=0.05)
-
-
-def test_few_clicks_cover_badly(shop):
-    policy = sh.production_policy(shop, explore=0.2)
-    assert sh.coverage(shop, policy, 0, 1000, 1000, np.random.default_rng(0)) < 0.92
-    assert sh.coverage(shop, sh.production_policy(shop), 0, 1000, 50, np.random.default_rng(0)) == 0
 
 
 def test_one_look_alarms_in_5_of_100_and_fourteen_in_far_more():
@@ -225,25 +182,13 @@ def test_one_look_alarms_in_5_of_100_and_fourteen_in_far_more():
             sh.peeking(*bad, 5, np.random.default_rng(0))
 
 
-def test_a_rush_times_every_call_and_passes_errors_on():
-    took = sh.rush(lambda ms: time.sleep(ms / 1000), [20, 1, 20, 1], callers=4)
-    assert took.shape == (4,) and took[0] >= 20 and took[2] >= 20
-    with pytest.raises(ZeroDivisionError):
-        sh.rush(lambda x: 1 / x, [1, 0])
-
-
 def test_comparing_shows_value_error_and_distance():
     table = sh.compare({"one": sh.Estimate(0.5, 0.1)}, truth=0.3)
     assert table.loc["one"].tolist() == ["0.500 [0.304, 0.696]", "0.100", "2.0"]
 
 
-def test_clipping_biases_downwards_and_lowers_the_error(shop, traffic):
-    whole, clipped = sh.ips_on_top(traffic, 0), sh.ips_on_top(traffic, 0, clip=20)
-    assert clipped.value < 0.5 * shop.mean_appeal[0] and clipped.error < 0.5 * whole.error
-
-
 def test_the_value_of_another_policy_is_estimated_from_this_ones_log(shop, traffic):
-    best, mine = shop.best_orders(), sh.production_policy(shop).orders
+    best, mine = best_orders(shop), sh.production_policy(shop).orders
     for orders in (best, mine):
         assert sh.policy_value(traffic, orders).off_by(shop.clicks_per_request(orders)) < 3
     assert sh.policy_value(traffic, best, clip=5).value < sh.policy_value(traffic, best).value
@@ -251,13 +196,9 @@ def test_the_value_of_another_policy_is_estimated_from_this_ones_log(shop, traff
 
 @pytest.mark.parametrize("bias", [0.0, 0.5, 1.0])
 def test_looks_are_found_from_random_lists_and_from_swaps(shop, bias):
-    there = shop.with_bias(bias)
-    explored = sh.visit(
-        there, sh.production_policy(there, explore=1.0), 40_000, np.random.default_rng(1)
-    )
-    swapped, partner = sh.swap_visit(
-        there, sh.production_policy(there), 120_000, np.random.default_rng(2)
-    )
+    there, (one, two) = shop.with_bias(bias), map(np.random.default_rng, (1, 2))
+    explored = sh.visit(there, sh.production_policy(there, explore=1.0), 40_000, one)
+    swapped, partner = sh.swap_visit(there, sh.production_policy(there), 120_000, two)
     lists, swaps = sh.looks_from_random_lists(explored), sh.looks_from_swaps(swapped, partner)
     for found in (lists, swaps):
         assert np.abs(found.value - there.examination).max() < 0.08
@@ -279,74 +220,47 @@ def test_the_errors_of_looks_are_those_of_many_experiments(shop):
 
 
 def test_looks_by_hand():
-    nobody = np.zeros((4, 2))
     clicks = np.array([[1, 0], [1, 1], [1, 0], [1, 0]], dtype=bool)
-    traffic = sh.Traffic(
-        np.zeros(4, int), np.tile([0, 1], (4, 1)), nobody, np.ones(4, bool), clicks
-    )
-    for found in (
-        sh.looks_from_random_lists(traffic),
-        sh.looks_from_swaps(traffic, np.ones(4, int)),
-    ):
+    none, items = np.zeros(4, int), np.tile([0, 1], (4, 1))
+    traffic = Traffic(none, items, items * 0.0, none == 0, clicks)
+    swapped = sh.looks_from_swaps(traffic, np.ones(4, int))
+    for found in (sh.looks_from_random_lists(traffic), swapped):
         assert found.value.tolist() == [1, 0.25]
-        assert found.error[1] == pytest.approx(np.sqrt(0.75) / 4), (
-            "four sure clicks on top add no error"
-        )
-    silent = sh.Traffic(
-        traffic.segments, traffic.items, nobody, traffic.explored, np.zeros((4, 2), dtype=bool)
-    )
+        assert found.error[1] == pytest.approx(np.sqrt(0.75) / 4), "sure clicks add no error"
+    silent = Traffic(none, items, items * 0.0, none == 0, clicks & False)
     with pytest.raises(ValueError, match="never clicked"):
         sh.looks_from_random_lists(silent)
 
 
 def test_clicks_per_look_takes_out_the_slots(shop):
-    there = sh.Shop(shop.appeal[:1], np.ones(1), shop.examination)
-    traffic = sh.visit(
-        there, sh.production_policy(there, explore=0.3), 60_000, np.random.default_rng(0)
-    )
+    there = Shop(shop.appeal[:1], np.ones(1), shop.examination)
+    policy, rng = sh.production_policy(there, explore=0.3), np.random.default_rng(0)
+    traffic = sh.visit(there, policy, 60_000, rng)
     rates = sh.clicks_per_look(traffic, there.examination, there.n_items)
     assert np.abs(rates - there.mean_appeal).max() < 0.03
-    greedy = sh.visit(there, sh.production_policy(there), 10, np.random.default_rng(0))
+    greedy = sh.visit(there, sh.production_policy(there), 10, rng)
     assert np.isnan(sh.clicks_per_look(greedy, there.examination, there.n_items)).sum() == 10
-    with pytest.raises(ValueError, match="no request was explored"):
-        sh.looks_from_random_lists(greedy)
-
-
-# the loop
 
 
 def test_gini_by_hand():
-    assert sh.gini([3, 3, 3]) == pytest.approx(0)
-    assert sh.gini([0, 0, 0, 8]) == pytest.approx(0.75)
-    assert sh.gini([1, 3]) == pytest.approx(0.25)
-    for bad in ([], [0, 0], [-1, 2]):
-        with pytest.raises(ValueError, match="gini"):
-            sh.gini(bad)
+    assert gini([3, 3, 3]) == pytest.approx(0)
+    assert gini([0, 0, 0, 8]) == pytest.approx(0.75)
+    assert gini([1, 3]) == pytest.approx(0.25)
 
 
 def test_bestsellers_feed_on_themselves_and_exploration_helps():
     shop = sh.plant_shop(100, 10, 1, seed=3)
+    ways = [("clicks", 0.0), ("clicks", 0.1), ("rate", 0.0), ("looks", 0.0), ("looks", 0.1)]
     runs = {
-        (learn, explore): [
-            sh.feedback(shop, 20, 300, explore=explore, learn=learn, seed=s) for s in range(6)
-        ]
-        for learn, explore in (
-            ("clicks", 0.0),
-            ("clicks", 0.1),
-            ("rate", 0.0),
-            ("looks", 0.0),
-            ("looks", 0.1),
-        )
+        way: [sh.feedback(shop, 20, 300, explore=way[1], learn=way[0], seed=s) for s in range(6)]
+        for way in ways
     }
     last = {k: np.mean([r.regret[-1] for r in v]) for k, v in runs.items()}
     spread = {k: np.mean([r.gini[-1] for r in v]) for k, v in runs.items()}
     assert last["clicks", 0.0] > last["clicks", 0.1] > last["looks", 0.1] > 0
     assert spread["clicks", 0.0] > 0.88 > spread["looks", 0.1]
-    run = runs["clicks", 0.0][0]
-    assert run.shown.sum() == 20 * 300 * 10 and (run.shown > 0).sum() < 40
     assert last["clicks", 0.0] > 1.5 * last["rate", 0.0] > 3 * last["looks", 0.0], "each step helps"
-    assert np.array_equal(
-        sh.feedback(shop, 5, 50, seed=1).regret, sh.feedback(shop, 5, 50, seed=1).regret
-    )
+    once, again = (sh.feedback(shop, 5, 50, seed=1).regret for _ in range(2))
+    assert np.array_equal(once, again)
     with pytest.raises(ValueError, match="learn is 'all'"):
         sh.feedback(shop, learn="all")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from helpers.cloud.algorithms.reduction import Reduction
-from helpers.knn.index import import_faiss
+from helpers.knn import import_faiss
 
 _MEMBER = "model_algo-1"
 

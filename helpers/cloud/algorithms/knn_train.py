@@ -9,7 +9,7 @@ import numpy as np
 from helpers.cloud.algorithms import BUILTIN
 from helpers.cloud.algorithms.container import Container, CustomerError, run
 from helpers.cloud.algorithms.knn_model import KNNModel, prepared
-from helpers.knn.index import VectorIndex
+from helpers.knn import VectorIndex
 
 _SEED = 0
 
@@ -64,7 +64,6 @@ def train(container: Container) -> None:
         "l2" if settings["index_metric"] == "L2" else "inner_product",
         cells=None if lists == "auto" else lists,
         codes=int(settings.get("faiss_index_pq_m", 1)),
-        seed=_SEED,
     )
     if kind != "flat":
         settings["_probes"] = index.faiss.nprobe = (

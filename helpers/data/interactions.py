@@ -63,7 +63,7 @@ class Interactions:
         Parameters
         ----------
         ratings : pandas.DataFrame
-            Columns ``user_id``, ``item_id`` (integers or strings), ``rating`` (stars) and, optional,
+            Columns ``user_id``, ``item_id`` (integers or strings), ``rating`` (stars) and perhaps
             ``timestamp`` (seconds since 1970, or dates). Other columns are left behind.
         items : pandas.DataFrame, optional
             Columns ``item_id`` and, each optional, ``title``, ``year`` (number), ``genres``
@@ -103,7 +103,7 @@ class Interactions:
         rating = _checked_ratings(ratings["rating"], rating_range, row)
         seconds = _checked_seconds(ratings["timestamp"], row, name)
         columns = zip(FRAME_DTYPES, (user, item, rating, seconds), strict=True)
-        frame = pd.DataFrame(dict(columns))
+        frame = pd.DataFrame(dict(columns), copy=False)
         if keep_latest:
             ordered = frame.sort_values("timestamp", kind="stable")
             latest = ordered.drop_duplicates(["user", "item"], keep="last")
@@ -177,23 +177,13 @@ class Interactions:
         Raises
         ------
         DataError
-            For a missing column, a rating that is not finite, or an index outside 0 … n - 1.
+            For a rating that is not finite, or an index outside 0 … n - 1.
         """
-        missing = [column for column in FRAME_DTYPES if column not in frame.columns]
-        if missing:
-            raise DataError(
-                f"{self.name}: the frame has no column {', '.join(missing)}; "
-                f"found {', '.join(map(str, frame.columns)) or 'none'}"
-            )
+        row = _row_names(self.name, frame)
         for column, size in (("user", self.n_users), ("item", self.n_items)):
-            if len(frame) and not (frame[column].min() >= 0 and frame[column].max() < size):
-                raise DataError(
-                    f"{self.name}: {column} runs from {frame[column].min()} to "
-                    f"{frame[column].max()}, expected 0 to {size - 1}; "
-                    f"raw ids become indices with {column}_of()"
-                )
-        if not np.isfinite(frame["rating"].to_numpy(np.float64)).all():
-            raise DataError(f"{self.name}: the frame's ratings hold NaN or infinity")
+            expected = f"an index, 0 to {size - 1}; raw ids become indices with {column}_of()"
+            _refuse(~frame[column].between(0, size - 1), row, frame[column], expected)
+        _refuse(~np.isfinite(frame["rating"]), row, frame["rating"], "a finite number")
         rows = frame[list(FRAME_DTYPES)].astype(FRAME_DTYPES).reset_index(drop=True)
         return replace(self, frame=rows)
 
@@ -308,7 +298,7 @@ def _checked_seconds(timestamps: pd.Series, row: Row, name: str) -> np.ndarray:
     latest = int(seconds.max())
     if 0 < latest < BEFORE_1990:
         print(
-            f"{name}: every timestamp is before 1990, the latest is {pd.Timestamp(latest, unit='s')}; "
+            f"{name}: every timestamp is before 1990, at most {pd.Timestamp(latest, unit='s')}; "
             "if that is wrong, write dates as 2019-03-01, and they are converted."
         )
     return seconds.to_numpy(dtype=np.int64)
@@ -345,39 +335,30 @@ def _index_of(raw: Any, ids: np.ndarray, column: str, name: str) -> Any:
 
 
 def _items_table(
-    items: pd.DataFrame, rated: pd.Series, item_ids: np.ndarray, name: str, row: Row
+    items: pd.DataFrame, rated: pd.Series, item_ids: np.ndarray, name: str, rated_row: Row
 ) -> pd.DataFrame:
     """Return one row per id of ``item_ids``, in that order; ``rated`` holds each rating's item."""
     if "item_id" not in items.columns:
         found = ", ".join(map(str, items.columns)) or "none"
         raise DataError(f"{name}: items has no column item_id; found {found}; rename its column")
-    item_row = _row_names(f"{name}: items", items)
-    _, known = _indices(items["item_id"], item_row)
+    row = _row_names(f"{name}: items", items)
+    items = items.reindex(columns=["item_id", "title", "year", "genres"])
+    _, known = _indices(items["item_id"], row)
     twice = items["item_id"].duplicated()
-    _refuse(twice, item_row, items["item_id"], "each id once; drop the second row")
+    _refuse(twice, row, items["item_id"], "each id once; drop the second row")
     advice = "an item of items; add it there, drop the rating, or convert both columns to str"
-    _refuse(~rated.isin(known), row, rated, advice)
-    years = items["year"] if "year" in items else pd.Series(np.nan, items.index)
-    numbers = pd.to_numeric(years, errors="coerce")
-    wrong = years.notna() & ~numbers.between(0, 9999)
-    _refuse(wrong, item_row, years, "a year of four digits or nothing")
-    table = items.assign(year=numbers.astype("float64").round().astype("Int16"))
-    table = table.set_index("item_id").reindex(item_ids)
-    titles = table["title"] if "title" in table else [None] * len(table)
-    genres = table["genres"] if "genres" in table else [()] * len(table)
-    names = [
-        title if isinstance(title, str) and title else f"untitled {item_id}"
-        for title, item_id in zip(titles, item_ids, strict=True)
-    ]
-    return pd.DataFrame(
-        {
-            "item_id": item_ids,
-            "title": names,
-            "year": table["year"].array,
-            "genres": [_genres(value) for value in genres],
-        },
-        index=pd.RangeIndex(len(table), name="item"),
-    )
+    unknown = ~pd.Index(item_ids).isin(known)
+    if unknown.any():
+        _refuse(rated.isin(item_ids[unknown]), rated_row, rated, advice)
+    years = pd.to_numeric(items["year"], errors="coerce")
+    wrong = items["year"].notna() & ~years.between(0, 9999)
+    _refuse(wrong, row, items["year"], "a year of four digits or nothing")
+    items["year"] = years.astype("float64").round().astype("Int16")
+    table = items.set_index("item_id").reindex(item_ids).reset_index()
+    titles = table["title"].fillna("").astype(str)
+    table["title"] = titles.where(titles != "", "untitled " + table["item_id"].astype(str))
+    table["genres"] = [_genres(value) if value == value else () for value in table["genres"]]
+    return table.rename_axis(index="item")
 
 
 def _genres(value: Any) -> tuple[str, ...]:

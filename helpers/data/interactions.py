@@ -110,8 +110,6 @@ class Interactions:
             frame = latest.sort_index().reset_index(drop=True)
         else:
             _refuse_repeats(user.astype(np.int64) * len(item_ids) + item, ratings, row)
-        if items is None:
-            items = pd.DataFrame({"item_id": item_ids})
         table = _items_table(items, ratings["item_id"], item_ids, name, row)
         return cls(name, frame, table, user_ids, item_ids)
 
@@ -300,9 +298,17 @@ def _index_of(raw: Any, ids: np.ndarray, column: str, name: str) -> Any:
 
 
 def _items_table(
-    items: pd.DataFrame, rated: pd.Series, item_ids: np.ndarray, name: str, rated_row: Row
+    items: pd.DataFrame | None, rated: pd.Series, item_ids: np.ndarray, name: str, rated_row: Row
 ) -> pd.DataFrame:
     """Return one row per id of ``item_ids``, in that order; ``rated`` holds each rating's item."""
+    if items is None:
+        columns: dict[str, Any] = {
+            "item_id": item_ids,
+            "title": [f"untitled {item_id}" for item_id in item_ids.tolist()],
+            "year": pd.array([pd.NA], "Int16").repeat(len(item_ids)),
+            "genres": [()] * len(item_ids),
+        }
+        return pd.DataFrame(columns).rename_axis(index="item")
     if "item_id" not in items.columns:
         found = ", ".join(map(str, items.columns)) or "none"
         raise DataError(f"{name}: items has no column item_id; found {found}; rename its column")
@@ -322,7 +328,7 @@ def _items_table(
     table = items.set_index("item_id").reindex(item_ids).reset_index()
     titles = table["title"].fillna("").astype(str)
     table["title"] = titles.where(titles != "", "untitled " + table["item_id"].astype(str))
-    table["genres"] = [_genres(value) if value == value else () for value in table["genres"]]
+    table["genres"] = [_genres(value) for value in table["genres"]]
     return table.rename_axis(index="item")
 
 

@@ -254,10 +254,10 @@ def test_the_line_is_right_below_a_field_over_two_lines_and_in_a_long_file(tmp_p
 
 
 def test_ids_with_zeros_are_found_in_a_long_file(tmp_path):
-    rows = [f"{i},{i},3,1000000000" for i in range(1, 700_000)]
-    rows[-2] = "0" + rows[-2]
-    d = read(tmp_path, HEADER + "\n".join(rows))
-    assert d.user_of("0699998") == 0
+    rows = [f"{i},{i},3,1000000000,{'x' * 100_000}" for i in range(1, 180)]  # longer than a block
+    rows[-1] = "0" + rows[-1]
+    d = read(tmp_path, HEADER.strip() + ",note\n" + "\n".join(rows))
+    assert d.user_of("0179") == 0
 
 
 @pytest.mark.parametrize(

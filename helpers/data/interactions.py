@@ -252,9 +252,11 @@ def _checked_seconds(timestamps: pd.Series, row: Row, name: str) -> np.ndarray:
         if dated:
             found = f"{name}: timestamps such as {texts.iloc[0]} became seconds since 1970"
             print(f"{found}, as UTC where no time zone is given.")
-    if (seconds > LATEST_SECOND).all():
-        seconds = seconds // 1000
-        print(f"{name}: timestamps in milliseconds became seconds.")
+    divisor = 1
+    while (seconds > LATEST_SECOND).all():  # milliseconds, or finer
+        seconds, divisor = seconds // 1000, divisor * 1000
+    if divisor > 1:
+        print(f"{name}: timestamps were divided by {divisor:,}, which makes them seconds.")
     outside = (seconds < 0) | (seconds > LATEST_SECOND) | seconds.isna()
     expected = f"seconds since 1970, 0 to {LATEST_SECOND}; correct or drop the row"
     _refuse(outside, row, timestamps, expected)

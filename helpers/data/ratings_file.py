@@ -26,7 +26,7 @@ from .interactions import RATING_COLUMNS, DataError, Interactions
 ITEM_COLUMNS = ("item_id", "title", "year", "genres")
 ALIASES = {  # names of columns in lower case, without blanks and signs; the first found counts
     "user_id": ("userid", "user"),
-    "item_id": ("itemid", "item", "movieid", "movie", "bookid", "isbn", "productid"),
+    "item_id": ("itemid", "movieid", "bookid", "isbn", "productid", "item", "movie"),
     "rating": ("rating", "bookrating", "score", "stars"),
     "timestamp": ("timestamp", "time", "datetime", "date"),
     "title": ("title", "movietitle", "booktitle", "name"),

@@ -148,8 +148,9 @@ def test_dates_become_seconds_and_that_is_said(capsys, column, first):
         (
             [1.5e12, 1.6e12, 1.5e12, 1.7e12],
             1_500_000_000,
-            "timestamps in milliseconds became seconds",
+            "timestamps were divided by 1,000, which",
         ),
+        ([1_500_000_000 * 10**9] * 4, 1_500_000_000, "timestamps were divided by 1,000,000,000"),
         (["978300760.0"] * 4, 978_300_760, ""),
         (
             [20190301] * 4,

@@ -208,11 +208,10 @@ def _indices(ids: pd.Series, row: Row) -> tuple[np.ndarray, np.ndarray]:
         _refuse(odd, row, ids, f"another {first.__name__} like {ids.iloc[0]!r}; {as_text}")
     if kind == "integer":
         _refuse((ids >= 2**63) | (ids < -(2**63)), row, ids, f"a number below 2^63; {as_text}")
-    elif kind == "floating" and (ids % 1 == 0).all():
-        advice = as_text.replace("str", "'int64'")
-        _refuse(ids == ids, row, ids, f"an integer or a string; {advice}")
     elif kind != "string":
-        _refuse(ids == ids, row, ids, f"an integer or a string; {as_text}")
+        whole = kind == "floating" and (ids % 1 == 0).all()
+        advice = as_text.replace("str", "'int64'") if whole else as_text
+        _refuse(np.ones(len(ids), dtype=bool), row, ids, f"an integer or a string; {advice}")
     codes, uniques = pd.factorize(ids, sort=True)
     return codes.astype(np.int32), np.asarray(uniques, dtype=str if kind == "string" else np.int64)
 

@@ -156,7 +156,7 @@ def _in_folder(folder: Path, name: str) -> Pair | None:
 def _published(path: Path) -> bytes:
     """Return the content of a file, or raise where it is not the published one."""
     fresh = "get a fresh copy from https://grouplens.org/datasets/movielens/"
-    advice = "restore it with: git checkout -- helpers/data/latest_small"
+    advice = "restore it with: git checkout -- helpers/data/latest_small, or get the course again"
     advice = advice if path.parent == EMBEDDED else fresh
     try:
         content = path.read_bytes()

@@ -126,13 +126,13 @@ def time_split(data: Interactions, test_share: float = 0.2) -> Split:
     if in_test.all():
         advice = "a smaller test_share or " if timestamp.max() > cutoff else ""
         raise DataError(
-            f"{data.name}: the time split at {date(cutoff)} leaves nothing to train on, because "
+            f"{data.name}: the time split at {_date(cutoff)} leaves nothing to train on, because "
             f"that is the earliest timestamp; use {advice}random_split"
         )
     users = data.frame["user"].to_numpy()
     new_users = np.setdiff1d(users[in_test], users[~in_test]).size
     n_test_users = np.unique(users[in_test]).size
-    note = f"test from {date(cutoff)} on; {new_users} of its {n_test_users} users are not in train"
+    note = f"test from {_date(cutoff)} on; {new_users} of its {n_test_users} users are not in train"
     return Split.by_mask(data, in_test, f"by time {_shares(test_share)}", note)
 
 
@@ -202,6 +202,6 @@ def _shares(test_share: float) -> str:
     return f"{100 * (1 - test_share):.4g}/{100 * test_share:.4g}"
 
 
-def date(seconds: int) -> str:
+def _date(seconds: int) -> str:
     """Return a timestamp as people write it, in UTC."""
     return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

@@ -72,7 +72,8 @@ print(f"{len(ratings):,} ratings by {ratings.n_users:,} users of {ratings.n_item
 
 # %% [markdown]
 # One row is one *interaction*: who, what, how many stars, when. Users and items are numbered from zero without gaps; those indices
-# are what models see. The raw ids of MovieLens stay in `ratings.user_ids` and `ratings.item_ids`.
+# are what models see. The raw ids of MovieLens stay in `ratings.user_ids` and `ratings.item_ids`. Ratings of your own come in through
+# `data.read_ratings("my_ratings.csv")`; the README says what the file looks like.
 
 # %%
 ratings.frame.head(3)

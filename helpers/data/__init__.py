@@ -1,13 +1,12 @@
-"""Ratings to learn from: MovieLens data sets, your own, and the ways to divide them.
+"""Ratings to learn from: MovieLens data sets, ratings of your own, and splits into train and test.
 
-``load("latest-small")`` works everywhere: the files are in this package. See
-:class:`Interactions` for what comes back.
+`load("latest-small")` works everywhere, because its files are in this package. `read_ratings` reads
+a file of your own. Both return `Interactions`, which every split and every model takes.
 """
 
-from .errors import DataError, DataUnavailable, UnknownIdError
-from .interactions import Interactions
-from .ownfile import read_ratings
-from .sources import cache_folder, load, load_or_none
+from .interactions import DataError, Interactions
+from .movielens import load, load_or_none
+from .ratings_file import read_ratings
 from .splits import (
     Split,
     cold_item_split,
@@ -20,11 +19,8 @@ from .splits import (
 
 __all__ = [
     "DataError",
-    "DataUnavailable",
     "Interactions",
     "Split",
-    "UnknownIdError",
-    "cache_folder",
     "cold_item_split",
     "leave_last_out",
     "leave_one_out",

@@ -1,22 +1,25 @@
-"""Who rated what, how and when: the one table every chapter starts from."""
+"""The table of ratings that every chapter starts from: indices, raw ids, and the items' titles."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import replace as dataclass_replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from .checks import Where, check_ratings
-from .errors import DataError, UnknownIdError
-from .tables import contiguous, index_of, items_table, row_names
-
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 FRAME_DTYPES = {"user": np.int32, "item": np.int32, "rating": np.float32, "timestamp": np.int64}
+LATEST_SECOND = 100_000_000_000  # year 5138; larger numbers are milliseconds
+BEFORE_1990 = 631_152_000  # seconds since 1970
+
+
+class DataError(ValueError):
+    """Data or an argument is wrong: the message says where, what was found and what to do."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +31,7 @@ class Interactions:
     name : str
         Name of the data set, such as ``"latest-small"``.
     frame : pandas.DataFrame
-        One row an interaction, in file order: ``user`` int32, ``item`` int32,
+        One row per interaction, in file order: ``user`` int32, ``item`` int32,
         ``rating`` float32 (stars), ``timestamp`` int64 (seconds since 1970, UTC).
     items : pandas.DataFrame
         Index ``item`` (0 … n_items - 1); columns ``item_id``, ``title`` (str),
@@ -51,59 +54,63 @@ class Interactions:
         name: str = "your data",
         *,
         rating_range: tuple[float, float] | None = (0.5, 5.0),
-        where: Where | None = None,
+        keep_latest: bool = False,
     ) -> Interactions:
-        """Check a raw table of ratings and give users and items contiguous indices.
+        """Return a checked table of ratings; the only place where raw ids become indices.
 
-        This is the only place where raw ids become indices; indices follow the
-        order of the raw ids.
+        A sentence is printed for each kind of conversion.
 
         Parameters
         ----------
         ratings : pandas.DataFrame
-            Columns ``user_id``, ``item_id`` (integers or strings), ``rating``
-            (stars), ``timestamp`` (whole seconds since 1970, UTC). Other columns
-            are left behind.
+            Columns ``user_id``, ``item_id`` (integers or strings), ``rating`` (stars) and perhaps
+            ``timestamp`` (seconds since 1970, or dates). Other columns are left behind.
         items : pandas.DataFrame, optional
-            Columns ``item_id`` and, each optional, ``title``, ``year`` (number),
-            ``genres`` (tuple, or one string with ``|`` between). Items without an
-            interaction are left out.
+            Columns ``item_id`` and, each optional, ``title``, ``year`` (number), ``genres``
+            (tuple, or one string with ``|`` between). Items nobody rated are left out.
         name : str
             Name that messages, splits and the ledger use.
         rating_range : (float, float) or None
             Smallest and largest rating allowed; None allows any finite number.
-        where : callable, optional
-            Names row ``i`` in messages; by default its index label.
-
-        Returns
-        -------
-        Interactions
+        keep_latest : bool
+            Whether to keep the latest rating where a user rated an item twice, instead of raising.
 
         Raises
         ------
         DataError
-            For missing columns, wrong types, missing or out-of-range values, a
-            repeated (user, item) pair, an empty table, and rated items that the
-            items' table does not know. The message names the row.
+            For a missing column, a wrong type, a value that is missing or out of range, a (user,
+            item) pair that is there twice, and a rated item that ``items`` lacks; names the row.
         """
-        if not isinstance(ratings, pd.DataFrame):
+        columns = list(ratings.columns) if isinstance(ratings, pd.DataFrame) else []
+        counts = [columns.count(column) for column in RATING_COLUMNS]
+        if counts[:3] != [1, 1, 1] or counts[3] > 1:
+            found = ", ".join(map(str, columns)) or f"no column in a {type(ratings).__name__}"
             raise DataError(
-                f"{name}: ratings is a {type(ratings).__name__}, expected a pandas DataFrame with "
-                "the columns user_id, item_id, rating, timestamp"
+                f"{name}: found {found}, expected a pandas DataFrame with the columns "
+                f"{', '.join(RATING_COLUMNS)}, once each; rename or add columns"
             )
-        place = where or row_names(name, ratings)
-        check_ratings(ratings, place, rating_range)
-        user, user_ids = contiguous(ratings["user_id"])
-        item, item_ids = contiguous(ratings["item_id"])
-        frame = pd.DataFrame(
-            {
-                "user": user,
-                "item": item,
-                "rating": ratings["rating"].to_numpy(dtype=np.float32),
-                "timestamp": ratings["timestamp"].to_numpy(dtype=np.int64),
-            }
-        )
-        table = items_table(items, item_ids, name, lambda i: place(int((item == i).argmax())))
+        if len(ratings) == 0:
+            raise DataError(f"{name}: empty, expected at least one rating; is it the right file?")
+        if counts[3] == 0:
+            ratings = ratings.assign(timestamp=0)
+            print(
+                f"{name}: no timestamp column, so every timestamp is 0; "
+                "random_split and cold_item_split work, splits by time do not."
+            )
+        row = _row_names(name, ratings)
+        user, user_ids = _indices(ratings["user_id"], row)
+        item, item_ids = _indices(ratings["item_id"], row)
+        rating = _checked_ratings(ratings["rating"], rating_range, row)
+        seconds = _checked_seconds(ratings["timestamp"], row, name)
+        values = {"user": user, "item": item, "rating": rating, "timestamp": seconds}
+        frame = pd.DataFrame(values, copy=False)
+        if keep_latest:
+            ordered = frame.sort_values("timestamp", kind="stable")
+            latest = ordered.drop_duplicates(["user", "item"], keep="last")
+            frame = latest.sort_index().reset_index(drop=True)
+        else:
+            _refuse_repeats(user.astype(np.int64) * len(item_ids) + item, ratings, row)
+        table = _items_table(items, ratings["item_id"], item_ids, name, row)
         return cls(name, frame, table, user_ids, item_ids)
 
     @property
@@ -127,141 +134,207 @@ class Interactions:
 
     def __repr__(self) -> str:
         """Return one line: name, sizes, and how full the matrix is."""
-        return (
-            f"{self.name}: {len(self):,} interactions, {self.n_users:,} users × {self.n_items:,} items, "
-            f"{self.density:.2%} full"
-        )
+        sizes = f"{self.n_users:,} users × {self.n_items:,} items"
+        return f"{self.name}: {len(self):,} interactions, {sizes}, {self.density:.2%} full"
 
     def user_of(self, user_id: Any) -> Any:
-        """Index of a raw user id, or of an array of them.
-
-        Parameters
-        ----------
-        user_id : int, str or array-like
-
-        Returns
-        -------
-        int, or numpy.ndarray of int32 with the shape given
-
-        Raises
-        ------
-        UnknownIdError
-            For an id that the data set does not have.
-        """
-        return index_of(user_id, self.user_ids, "user_id", self.name)
+        """Return the index of a raw user id, or int32 indices of an array of them."""
+        return _index_of(user_id, self.user_ids, "user_id", self.name)
 
     def item_of(self, item_id: Any) -> Any:
-        """Index of a raw item id, or of an array of them; the twin of :meth:`user_of`.
-
-        Parameters
-        ----------
-        item_id : int, str or array-like
-
-        Returns
-        -------
-        int, or numpy.ndarray of int32 with the shape given
-
-        Raises
-        ------
-        UnknownIdError
-            For an id that the data set does not have.
-        """
-        return index_of(item_id, self.item_ids, "item_id", self.name)
+        """Return the index of a raw item id, or int32 indices of an array of them."""
+        return _index_of(item_id, self.item_ids, "item_id", self.name)
 
     def replace(self, frame: pd.DataFrame) -> Interactions:
-        """Return the same users and items with other rows.
+        """Return the same users and items with the rows of another ``frame``, which is copied.
 
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-            Columns ``user``, ``item``, ``rating``, ``timestamp``, indices as in this object.
-
-        Returns
-        -------
-        Interactions
-            With a copy of ``frame``, its index counted from 0.
-
-        Raises
-        ------
-        DataError
-            For a missing column or an index outside 0 … n - 1.
+        Its columns are those of this ``frame``. An index outside 0 … n - 1 and a rating that is not
+        finite raise a `DataError`.
         """
-        missing = [column for column in FRAME_DTYPES if column not in frame.columns]
-        if missing:
-            raise DataError(
-                f"{self.name}: the frame has no column {', '.join(missing)}; found "
-                f"{', '.join(map(str, frame.columns)) or 'none'}, expected {', '.join(FRAME_DTYPES)}"
-            )
+        row = _row_names(self.name, frame)
         for column, size in (("user", self.n_users), ("item", self.n_items)):
-            if len(frame) and not (frame[column].min() >= 0 and frame[column].max() < size):
-                raise DataError(
-                    f"{self.name}: {column} runs from {frame[column].min()} to {frame[column].max()}, "
-                    f"expected 0 to {size - 1}; raw ids become indices with {column}_of()"
-                )
+            expected = f"an index, 0 to {size - 1}; raw ids become indices with {column}_of()"
+            _refuse(~frame[column].between(0, size - 1), row, frame[column], expected)
+        _refuse(~np.isfinite(frame["rating"]), row, frame["rating"], "a finite number")
         rows = frame[list(FRAME_DTYPES)].astype(FRAME_DTYPES).reset_index(drop=True)
-        return dataclass_replace(self, frame=rows)
+        return replace(self, frame=rows)
 
     def matrix(self, dtype: Any = np.float32) -> csr_matrix:
-        """Return the ratings as a sparse matrix; a cell without a rating is not stored.
-
-        Parameters
-        ----------
-        dtype : numpy dtype
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix, shape (n_users, n_items)
-        """
+        """Return the ratings as a sparse (n_users, n_items) matrix, unrated cells not stored."""
         from scipy.sparse import csr_matrix
 
         cells = (self.frame["user"].to_numpy(), self.frame["item"].to_numpy())
-        return csr_matrix(
-            (self.frame["rating"].to_numpy().astype(dtype), cells),
-            shape=(self.n_users, self.n_items),
-        )
+        values = self.frame["rating"].to_numpy().astype(dtype)
+        return csr_matrix((values, cells), shape=(self.n_users, self.n_items))
 
     def user_counts(self) -> np.ndarray:
-        """Count the interactions of each user.
-
-        Returns
-        -------
-        numpy.ndarray of int64, shape (n_users,)
-        """
+        """Return the number of interactions of each user, (n_users,) int64."""
         return np.bincount(self.frame["user"], minlength=self.n_users)
 
     def item_counts(self) -> np.ndarray:
-        """Count the interactions of each item: its popularity.
-
-        Returns
-        -------
-        numpy.ndarray of int64, shape (n_items,)
-        """
+        """Return the number of interactions of each item, its popularity, (n_items,) int64."""
         return np.bincount(self.frame["item"], minlength=self.n_items)
 
-    def history(self, user: int) -> pd.DataFrame:
-        """List what one user rated, latest last, with titles.
 
-        Parameters
-        ----------
-        user : int
-            Contiguous index, 0 … n_users - 1.
+Row = Callable[[int], str]  # names row i of a table
 
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``item``, ``title``, ``rating``, ``timestamp``; ties in file order.
 
-        Raises
-        ------
-        UnknownIdError
-            For an index outside the data set.
-        """
-        if not 0 <= user < self.n_users:
-            raise UnknownIdError(
-                f"{self.name}: user {user}, expected 0 to {self.n_users - 1} (an index, not a user_id)"
-            )
-        rows = self.frame[self.frame["user"] == user].sort_values("timestamp", kind="stable")
-        titles = self.items["title"].to_numpy()[rows["item"].to_numpy()]
-        return rows.assign(title=titles)[["item", "title", "rating", "timestamp"]].reset_index(
-            drop=True
+def _row_names(name: str, table: pd.DataFrame) -> Row:
+    """Return the function that names row ``i`` by its index label."""
+    return lambda i: f"{name}: {table.index.name or 'row'} {table.index[[i]].tolist()[0]!r}"
+
+
+def _refuse(bad: Any, row: Row, column: pd.Series, expected: str) -> None:
+    """Raise for the first entry of ``column`` where ``bad`` is true, if there is one."""
+    places = np.flatnonzero(bad)
+    if len(places):
+        value = column.iloc[places[0]]
+        found = "missing" if pd.isna(value) else repr(value) if isinstance(value, str) else value
+        more = f" ({len(places) - 1} more like it)" if len(places) > 1 else ""
+        where = row(int(places[0]))
+        raise DataError(f"{where}: {column.name} is {found}, expected {expected}{more}")
+
+
+def _indices(ids: pd.Series, row: Row) -> tuple[np.ndarray, np.ndarray]:
+    """Return the index of each row, (n,) int32, and the sorted raw ids, int64 or str."""
+    if isinstance(ids.dtype, pd.CategoricalDtype):
+        ids = ids.astype(ids.cat.categories.dtype)
+    _refuse(ids.isna(), row, ids, "an id; fill it in or drop the row")
+    kind = pd.api.types.infer_dtype(ids)
+    as_text = f"convert the column with frame[{ids.name!r}].astype(str)"
+    if kind.startswith("mixed"):
+        first = type(ids.iloc[0])
+        odd = [not isinstance(value, first) for value in ids]
+        _refuse(odd, row, ids, f"another {first.__name__} like {ids.iloc[0]!r}; {as_text}")
+    if kind == "integer":
+        _refuse((ids >= 2**63) | (ids < -(2**63)), row, ids, f"a number below 2^63; {as_text}")
+    elif kind != "string":
+        whole = kind == "floating" and (ids % 1 == 0).all()
+        advice = as_text.replace("str", "'int64'") if whole else as_text
+        _refuse(np.ones(len(ids), dtype=bool), row, ids, f"an integer or a string; {advice}")
+    codes, uniques = pd.factorize(ids, sort=True)
+    return codes.astype(np.int32), np.asarray(uniques, dtype=str if kind == "string" else np.int64)
+
+
+def _checked_ratings(
+    ratings: pd.Series, allowed: tuple[float, float] | None, row: Row
+) -> np.ndarray:
+    """Return the ratings as float32, or raise for the first that is not a number in range."""
+    numbers = ratings
+    if not pd.api.types.is_numeric_dtype(numbers) or pd.api.types.is_bool_dtype(numbers):
+        texts = ratings.astype(str).str.strip().str.replace(",", ".", regex=False)
+        numbers = pd.to_numeric(texts, errors="coerce")
+    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(over="ignore"):
+        stored = values.astype(np.float32)
+    _refuse(~np.isfinite(stored), row, ratings, "a finite number; correct or drop the row")
+    if allowed is not None:
+        low, high = allowed
+        advice = "correct the row, or give rating_range= for another scale"
+        outside = ~((values >= low) & (values <= high))
+        _refuse(outside, row, ratings, f"{low:g} to {high:g}; {advice}")
+    return stored
+
+
+def _checked_seconds(timestamps: pd.Series, row: Row, name: str) -> np.ndarray:
+    """Return seconds since 1970 as int64, also of dates, or raise for the first that is neither."""
+    seconds = timestamps
+    if not pd.api.types.is_integer_dtype(timestamps):
+        texts = timestamps.astype(str).str.strip()
+        seconds = pd.to_numeric(texts, errors="coerce")
+        dated = seconds.isna().mean() > 0.5
+        if dated:
+            dates = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+            seconds = (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta("1s")
+        expected = "whole seconds since 1970, or dates such as 2020-01-31 12:00:00 everywhere"
+        _refuse(seconds.isna() | (seconds % 1 != 0), row, timestamps, expected)
+        if dated:
+            found = f"{name}: timestamps such as {texts.iloc[0]} became seconds since 1970"
+            print(f"{found}, as UTC where no time zone is given.")
+    divisor = 1
+    while (seconds > LATEST_SECOND).all():  # milliseconds, or finer
+        seconds, divisor = seconds // 1000, divisor * 1000
+    if divisor > 1:
+        print(f"{name}: timestamps were divided by {divisor:,}, which makes them seconds.")
+    outside = (seconds < 0) | (seconds > LATEST_SECOND) | seconds.isna()
+    expected = f"seconds since 1970, 0 to {LATEST_SECOND}; correct or drop the row"
+    _refuse(outside, row, timestamps, expected)
+    latest = int(seconds.max())
+    if 0 < latest < BEFORE_1990:
+        print(
+            f"{name}: every timestamp is before 1990, at most {pd.Timestamp(latest, unit='s')}; "
+            "if that is wrong, write dates as 2019-03-01, and they are converted."
         )
+    return seconds.to_numpy(dtype=np.int64, copy=True)
+
+
+def _refuse_repeats(pairs: np.ndarray, ratings: pd.DataFrame, row: Row) -> None:
+    """Raise for the first row whose user and item, one number in ``pairs``, were there before."""
+    if len(np.unique(pairs)) < len(pairs):
+        second = int(pd.Series(pairs).duplicated().to_numpy().argmax())
+        first = int((pairs == pairs[second]).argmax())
+        user_id, item_id = ratings[["user_id", "item_id"]].iloc[second]
+        raise DataError(
+            f"{row(second)}: user_id {user_id} rated item_id {item_id} before (at {row(first)}), "
+            "expected one rating per pair; keep the latest with keep_latest=True"
+        )
+
+
+def _index_of(raw: Any, ids: np.ndarray, column: str, name: str) -> Any:
+    """Return the place of raw ids in the sorted ``ids``."""
+    wanted = np.asarray(raw)
+    whole = np.issubdtype(ids.dtype, np.integer)
+    if np.issubdtype(wanted.dtype, np.integer) != whole or wanted.dtype == bool:
+        raise DataError(
+            f"{name}: {column} {raw!r} is of type {type(raw).__name__}, "
+            f"expected {'an integer' if whole else 'a string'} such as {ids[0]}"
+        )
+    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
+    wrong = ids[at] != wanted
+    if wrong.any():
+        first = np.atleast_1d(wanted)[np.atleast_1d(wrong)][0]
+        span = f"{len(ids):,} ids run from {ids[0]} to {ids[-1]}"
+        raise DataError(f"{name}: no {column} {first}; its {span}, with gaps")
+    return int(at) if at.ndim == 0 else at.astype(np.int32)
+
+
+def _items_table(
+    items: pd.DataFrame | None, rated: pd.Series, item_ids: np.ndarray, name: str, rated_row: Row
+) -> pd.DataFrame:
+    """Return one row per id of ``item_ids``, in that order; ``rated`` holds each rating's item."""
+    if items is None:
+        columns: dict[str, Any] = {
+            "item_id": item_ids,
+            "title": [f"untitled {item_id}" for item_id in item_ids.tolist()],
+            "year": pd.array([pd.NA], "Int16").repeat(len(item_ids)),
+            "genres": [()] * len(item_ids),
+        }
+        return pd.DataFrame(columns).rename_axis(index="item")
+    if "item_id" not in items.columns:
+        found = ", ".join(map(str, items.columns)) or "none"
+        raise DataError(f"{name}: items has no column item_id; found {found}; rename its column")
+    row = _row_names(f"{name}: items", items)
+    items = items.reindex(columns=["item_id", "title", "year", "genres"])
+    _, known = _indices(items["item_id"], row)
+    twice = items["item_id"].duplicated()
+    _refuse(twice, row, items["item_id"], "each id once; drop the second row")
+    advice = "an item of items; add it there, drop the rating, or convert both columns to str"
+    unknown = ~pd.Index(item_ids).isin(known)
+    if unknown.any():
+        _refuse(rated.isin(item_ids[unknown]), rated_row, rated, advice)
+    years = pd.to_numeric(items["year"], errors="coerce")
+    wrong = items["year"].notna() & ~years.between(0, 9999)
+    _refuse(wrong, row, items["year"], "a year of four digits or nothing")
+    items["year"] = years.astype("float64").round().astype("Int16")
+    table = items.set_index("item_id").reindex(item_ids).reset_index()
+    titles = table["title"].fillna("").astype(str)
+    table["title"] = titles.where(titles != "", "untitled " + table["item_id"].astype(str))
+    table["genres"] = [_genres(value) for value in table["genres"]]
+    return table.rename_axis(index="item")
+
+
+def _genres(value: Any) -> tuple[str, ...]:
+    """Return genres as a tuple; a missing value has none."""
+    if isinstance(value, str):
+        return tuple(part for part in value.split("|") if part)
+    return tuple(value) if isinstance(value, (tuple, list)) else ()

@@ -1,4 +1,4 @@
-"""Ways to divide interactions into train and test; each states its rule in the split's name and note."""
+"""Train and test splits: random, each user's latest, by time, cold items, and MovieLens' own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from .errors import DataError
-from .interactions import Interactions
+from .interactions import DataError, Interactions
 
 Ties = Literal["random", "item"]
 
@@ -17,6 +16,11 @@ Ties = Literal["random", "item"]
 @dataclass(frozen=True, eq=False)
 class Split:
     """Two parts of one data set that share its users, items and indices.
+
+    Every split function of this file returns one. They share their parameters: ``data`` is an
+    `Interactions`, ``seed`` a whole number of 0 or more (same seed, same split), ``test_share`` a
+    number between 0 and 1, both excluded. They raise a `DataError` for an argument out of range and
+    for one that would leave train or test empty.
 
     Parameters
     ----------
@@ -33,6 +37,12 @@ class Split:
     name: str
     note: str = ""
 
+    @classmethod
+    def by_mask(cls, data: Interactions, in_test: np.ndarray, name: str, note: str = "") -> Split:
+        """Return the split whose test holds the rows where ``in_test`` is true."""
+        train, test = data.replace(data.frame[~in_test]), data.replace(data.frame[in_test])
+        return cls(train, test, name, note)
+
     def __repr__(self) -> str:
         """Return one line: the rule, both sizes and the note."""
         tail = f" ({self.note})" if self.note else ""
@@ -40,42 +50,21 @@ class Split:
 
 
 def random_split(data: Interactions, test_share: float = 0.2, seed: int = 0) -> Split:
-    """Hold out a random share of the interactions.
+    """Return a split that holds out a random share of the interactions; see `Split`.
 
-    The first ``int(n * test_share)`` entries of
-    ``default_rng(seed).permutation(n)`` are the test rows.
-
-    Parameters
-    ----------
-    data : Interactions
-    test_share : float
-        Between 0 and 1, both excluded.
-    seed : int
-        0 or larger.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    DataError
-        For a share or seed out of range, or a share that leaves a part empty.
+    The first ``int(n * test_share)`` entries of ``default_rng(seed).permutation(n)`` are the test.
     """
-    n_test = _size(test_share, len(data), "interactions")
-    rows = _rng(seed).permutation(len(data))[:n_test]
+    n_test = _test_size(test_share, len(data), "interactions")
     in_test = np.zeros(len(data), dtype=bool)
-    in_test[rows] = True
-    return _split(
-        data, in_test, f"random {_percent(1 - test_share)}/{_percent(test_share)}, seed {seed}"
-    )
+    in_test[_rng(seed).permutation(len(data))[:n_test]] = True
+    return Split.by_mask(data, in_test, f"random {_shares(test_share)}, seed {seed}")
 
 
 def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed: int = 0) -> Split:
-    """Hold out each user's ``k`` latest interactions.
+    """Return a split that holds out each user's ``k`` latest interactions; see `Split`.
 
-    A user with ``k`` interactions or fewer stays in train with all of them and
-    is counted in the note, so that no user is tested who was never trained.
+    A user with ``k`` interactions or fewer stays in train with all of them and is counted in the
+    note, so that no user is tested who was never trained.
 
     Parameters
     ----------
@@ -83,24 +72,13 @@ def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed:
     k : int
         1 or larger.
     ties : {"random", "item"}
-        What decides among equal timestamps at the cut: a seeded draw, or the
-        item index (the larger counts as later). Indices follow item ids, and
-        those follow the films' age in the catalog, so ``"item"`` favors some
-        models over others; it is here to show that.
+        What decides among equal timestamps at the cut: a seeded draw, or the item index (the larger
+        counts as later). Indices follow item ids, and those follow the films' age in the catalog,
+        so ``"item"`` favors some models over others; it is here to show that.
     seed : int
-        For ``ties="random"``; 0 or larger.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    DataError
-        For a bad argument, or when no user has more than ``k`` interactions.
+        For ``ties="random"``.
     """
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise DataError(f"k is {k!r}, expected a whole number of 1 or more")
+    _check_whole("k", k, 1)
     if ties not in ("random", "item"):
         raise DataError(f"ties is {ties!r}, expected 'random' or 'item'")
     rng = _rng(seed)
@@ -109,14 +87,14 @@ def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed:
     decide = rng.permutation(len(data)) if ties == "random" else data.frame["item"].to_numpy()
     order = np.lexsort((decide, timestamp, user))
     counts = data.user_counts()
-    ends = np.cumsum(counts)
     eligible = counts > k
     if not eligible.any():
+        most = counts.max(initial=0)
+        advice = "give a smaller k" if most > 1 else "use random_split or time_split"
         raise DataError(
-            f"k is {k}, but no user of {data.name} has more than {counts.max(initial=0)} interactions; "
-            "give a smaller k"
+            f"k is {k}, but no user of {data.name} has more than {most} interactions; {advice}"
         )
-    cuts = ends[eligible] - k  # position, in `order`, of each user's first test row
+    cuts = np.cumsum(counts)[eligible] - k  # position in `order` of each user's first test row
     in_test = np.zeros(len(data), dtype=bool)
     in_test[order[(cuts[:, None] + np.arange(k)).ravel()]] = True
     tied = int((timestamp[order[cuts]] == timestamp[order[cuts - 1]]).sum())
@@ -126,169 +104,104 @@ def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed:
         note += f"; {short} users with {k} interactions or fewer stay in train"
     rule = f"random ties, seed {seed}" if ties == "random" else "ties by item"
     what = "one" if k == 1 else str(k)
-    return _split(data, in_test, f"leave last {what} out, {rule}", note)
+    return Split.by_mask(data, in_test, f"leave last {what} out, {rule}", note)
 
 
 def leave_one_out(data: Interactions, seed: int = 0, ties: Ties = "random") -> Split:
-    """Hold out each user's latest interaction: :func:`leave_last_out` with ``k=1``.
-
-    Parameters
-    ----------
-    data : Interactions
-    seed : int
-        Decides among equal timestamps; 0 or larger.
-    ties : {"random", "item"}
-        As in :func:`leave_last_out`.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    DataError
-        As :func:`leave_last_out`.
-    """
+    """Return `leave_last_out` with ``k=1``: it holds out each user's latest interaction."""
     return leave_last_out(data, k=1, ties=ties, seed=seed)
 
 
 def time_split(data: Interactions, test_share: float = 0.2) -> Split:
-    """Hold out everything from one moment on, the same for all users.
+    """Return a split that holds out everything from one moment on, for all users; see `Split`.
 
-    The moment is the timestamp that leaves ``int(n * test_share)`` interactions
-    from there on; others in that same second go to test with it, so test may
-    be slightly larger and never overlaps train in time.
-
-    Parameters
-    ----------
-    data : Interactions
-    test_share : float
-        Between 0 and 1, both excluded.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    DataError
-        For a share out of range, or when no moment divides the data.
+    The moment is the timestamp that leaves ``int(n * test_share)`` interactions from there on.
+    Others in that same second go to test with it. So test may be slightly larger, and it never
+    overlaps train in time.
     """
-    n_test = _size(test_share, len(data), "interactions")
+    n_test = _test_size(test_share, len(data), "interactions")
     timestamp = data.frame["timestamp"].to_numpy()
     cutoff = int(np.partition(timestamp, len(data) - n_test)[len(data) - n_test])
     in_test = timestamp >= cutoff
     if in_test.all():
+        advice = "a smaller test_share or " if timestamp.max() > cutoff else ""
         raise DataError(
-            f"{data.name}: the time split at {_date(cutoff)} leaves nothing to train on, because that is the "
-            "earliest timestamp; give a smaller test_share or split at random"
+            f"{data.name}: the time split at {_date(cutoff)} leaves nothing to train on, because "
+            f"that is the earliest timestamp; use {advice}random_split"
         )
     users = data.frame["user"].to_numpy()
     new_users = np.setdiff1d(users[in_test], users[~in_test]).size
     n_test_users = np.unique(users[in_test]).size
     note = f"test from {_date(cutoff)} on; {new_users} of its {n_test_users} users are not in train"
-    return _split(data, in_test, f"by time {_percent(1 - test_share)}/{_percent(test_share)}", note)
+    return Split.by_mask(data, in_test, f"by time {_shares(test_share)}", note)
 
 
 def cold_item_split(data: Interactions, test_share: float = 0.1, seed: int = 0) -> Split:
-    """Hold out a random share of the items with all their interactions.
+    """Return a split that holds out a random share of the items with all their interactions.
 
-    Parameters
-    ----------
-    data : Interactions
-    test_share : float
-        Share of the items that have interactions, between 0 and 1, both excluded.
-    seed : int
-        0 or larger.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    DataError
-        For a share or seed out of range, or a share that leaves a part empty.
+    The share is that of the items that have interactions; see `Split`.
     """
     present = np.flatnonzero(data.item_counts())
-    n_cold = _size(test_share, len(present), "items")
+    n_cold = _test_size(test_share, len(present), "items")
     is_cold = np.zeros(data.n_items, dtype=bool)
     is_cold[_rng(seed).permutation(present)[:n_cold]] = True
     in_test = is_cold[data.frame["item"].to_numpy()]
-    name = f"cold items {_percent(1 - test_share)}/{_percent(test_share)}, seed {seed}"
-    return _split(data, in_test, name, f"{n_cold} items have no interaction in train")
+    name = f"cold items {_shares(test_share)}, seed {seed}"
+    return Split.by_mask(data, in_test, name, f"{n_cold} items have no interaction in train")
 
 
 def predefined_u1(data: Interactions) -> Split:
-    """Divide ML-100K as GroupLens' own files ``u1.base`` and ``u1.test`` do.
+    """Return the split of ML-100K that GroupLens' own files ``u1.base`` and ``u1.test`` make.
 
-    The test is the first 20,000 lines of ``u.data`` (the script ``mku.sh`` in
-    the archive makes it with ``head``). That file is not shuffled evenly: the
-    lines hold only users with an id of 462 or less.
-
-    Parameters
-    ----------
-    data : Interactions
-        All of ``load("100k")``, in file order.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    DataError
-        For any other data.
+    The test is the first 20,000 lines of ``u.data`` (the script ``mku.sh`` in the archive makes it
+    with ``head``). That file is not shuffled evenly: the lines hold only users with an id of 462 or
+    less. Any data but all of ``load("100k")`` in file order raises a `DataError`.
     """
     is_100k = len(data) == 100_000 and data.n_users == 943 and data.n_items == 1682
-    # user_id 196 and item_id 242 stand on the first line of u.data
+    # user_id 196 and item_id 242 are on the first line of u.data
     if not is_100k or tuple(data.frame[["user", "item"]].iloc[0]) != (195, 241):
         raise DataError(
-            f"the split u1 belongs to MovieLens 100k, all 100,000 lines in file order; got {data!r}; "
-            "give load('100k'), or use random_split"
+            "the split u1 belongs to MovieLens 100k, all 100,000 lines in file order; "
+            f"got {data!r}; give load('100k'), or use random_split"
         )
     in_test = np.arange(len(data)) < 20_000
     users = np.unique(data.frame["user"].to_numpy()[in_test]).size
-    return _split(
-        data,
-        in_test,
-        "predefined u1",
-        f"test holds {users} of {data.n_users} users, user_id 462 or less",
-    )
+    note = f"test holds {users} of {data.n_users} users, user_id 462 or less"
+    return Split.by_mask(data, in_test, "predefined u1", note)
 
 
-def _split(data: Interactions, in_test: np.ndarray, name: str, note: str = "") -> Split:
-    return Split(data.replace(data.frame[~in_test]), data.replace(data.frame[in_test]), name, note)
+def _check_whole(name: str, value: int, least: int) -> None:
+    """Refuse an argument that is not a whole number of ``least`` or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise DataError(f"{name} is {value!r}, expected a whole number of {least} or more")
 
 
 def _rng(seed: int) -> np.random.Generator:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise DataError(f"seed is {seed!r}, expected a whole number of 0 or more")
+    _check_whole("seed", seed, 0)
     return np.random.default_rng(seed)
 
 
-def _size(test_share: float, n: int, what: str) -> int:
-    """Number of things in test; both parts must hold at least one."""
-    if (
-        isinstance(test_share, bool)
-        or not isinstance(test_share, (int, float, np.number))
-        or not 0 < test_share < 1
-    ):
+def _test_size(test_share: float, n: int, what: str) -> int:
+    """Return the number of things in test; both parts must hold at least one."""
+    is_number = isinstance(test_share, (int, float, np.number)) and not isinstance(test_share, bool)
+    if not is_number or not 0 < test_share < 1:
         raise DataError(
             f"test_share is {test_share!r}, expected a number between 0 and 1, such as 0.2"
         )
-    size = int(n * test_share)
-    if size < 1:
+    if n < 2:
+        raise DataError(f"there are {n} {what}, expected at least two to split")
+    if int(n * test_share) < 1:
         raise DataError(
             f"test_share is {test_share}, which leaves the test empty: there are {n} {what}; "
-            "give a larger share"
+            f"give a larger share, such as {1.5 / n:.2g}"
         )
-    return size
+    return int(n * test_share)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g}"
+def _shares(test_share: float) -> str:
+    return f"{100 * (1 - test_share):.4g}/{100 * test_share:.4g}"
 
 
 def _date(seconds: int) -> str:
+    """Return a timestamp as people write it, in UTC."""
     return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

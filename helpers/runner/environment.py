@@ -96,14 +96,20 @@ class Environment:
 
     def is_empty(self) -> bool:
         """Return whether its folder is new, or holds nothing but the guard."""
-        if not os.path.lexists(self.folder):
-            return True
-        return self.folder.is_dir() and {path.name for path in self.folder.iterdir()} <= {GUARD}
+        try:
+            return {path.name for path in self.folder.iterdir()} <= {GUARD}
+        except FileNotFoundError:
+            return not self.folder.is_symlink()
+        except OSError:  # a file, or a folder that cannot be read
+            return False
 
     def is_ours(self) -> bool:
         """Return whether the course made what its folder holds."""
-        begun = (self.folder / GUARD).exists() and (self.folder / "pyvenv.cfg").exists()
-        return begun or self.stamp.exists() or (self.folder / UNFINISHED).exists()
+        guard, settings, stamp, unfinished = (
+            os.access(self.folder / name, os.F_OK)
+            for name in (GUARD, "pyvenv.cfg", STAMP, UNFINISHED)
+        )
+        return (guard and settings) or stamp or unfinished
 
     def differences(self) -> list[str]:
         """Return how its interpreter and packages differ from the lock, one clause each."""

@@ -37,7 +37,7 @@ PIP_KEPT = (
     *("cache-dir", "no-cache-dir", "use-feature", "use-deprecated"),
 )
 # the same for uv: beginnings of variables
-UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS")
+UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 UV_KEPT = (
     *(*UV_INDEXES, "UV_NO_INDEX", "UV_KEYRING", "UV_INSECURE_HOST", "UV_NATIVE_TLS"),
     *("UV_SYSTEM_CERTS", "UV_HTTP", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE"),
@@ -320,7 +320,7 @@ def for_uv(
         package's hashes from the first index that has it, and that may hold some platforms only.
     """
     wanted = {}
-    if not any(value and name.startswith(UV_INDEXES) for name, value in present.items()):
+    if not any(present.get(name) for name in UV_INDEXES):
         wanted["UV_DEFAULT_INDEX"] = settings.get("index-url", "")
         if not only_main:
             wanted["UV_INDEX"] = " ".join(settings.get("extra-index-url", "").split())

@@ -76,7 +76,7 @@ def check_venv_module() -> None:
 
 def existing_parent(path: Path) -> Path:
     """Return the nearest folder at or above a path that exists."""
-    while not path.exists() and path != path.parent:
+    while not os.access(path, os.F_OK) and path != path.parent:
         path = path.parent
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -41,7 +42,8 @@ def ask_nothing(environment: Environment) -> None:
     """Turn JupyterLab's question about news off, once: a reader may turn it on again."""
     page = environment.folder / "etc" / "jupyter" / "labconfig" / "page_config.json"
     if not page.exists():
-        files.write(page, json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}, indent=2))
+        with contextlib.suppress(OSError):  # an environment on a read-only disk
+            files.write(page, json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}, indent=2))
 
 
 def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]:

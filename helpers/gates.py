@@ -118,7 +118,7 @@ def _flag(name: str) -> bool:
     return os.environ.get(name, "").strip().lower() in _YES
 
 
-def has_gpu() -> bool:
+def _has_gpu() -> bool:
     """Return whether there is a GPU that TensorFlow can use; ``COURSE_RUN_GATED`` does not matter.
 
     TensorFlow is asked if it is loaded. Otherwise only the driver is asked, because loading
@@ -144,7 +144,7 @@ def has_gpu() -> bool:
 
 
 def _gpu() -> str:
-    here = _flag("COURSE_RUN_GATED") or has_gpu()
+    here = _flag("COURSE_RUN_GATED") or _has_gpu()
     return "" if here else "there is no GPU on this machine"
 
 

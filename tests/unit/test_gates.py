@@ -76,7 +76,7 @@ def test_frameworks_import_silently_and_keras_without_scikit_learn():
 
 
 def test_only_what_is_asked_for_opens(monkeypatch):
-    monkeypatch.setattr(gates, "has_gpu", lambda: False)
+    monkeypatch.setattr(gates, "_has_gpu", lambda: False)
     assert not gates.aws and not gates.gpu
     gates.gpu.forget()
     monkeypatch.setenv("COURSE_RUN_GATED", "1")
@@ -90,7 +90,7 @@ def test_only_what_is_asked_for_opens(monkeypatch):
 def test_a_loaded_tensorflow_is_asked(monkeypatch, devices):
     config = SimpleNamespace(list_physical_devices=lambda kind: devices if kind == "GPU" else [])
     monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=config))
-    assert gates.has_gpu() is bool(devices)
+    assert gates._has_gpu() is bool(devices)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the pretended program is a shell script")
@@ -98,14 +98,14 @@ def test_nvidia_smi_is_asked_and_may_hang_or_fail(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.setattr(gates, "Path", lambda name: tmp_path)  # no device files
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert gates.has_gpu() is False
+    assert gates._has_gpu() is False
     program = tmp_path / "nvidia-smi"
     for text in ("echo 'No devices were found'; exit 6", "echo 'GPU 0: planted'"):
         program.write_text(f"#!/bin/sh\n{text}\n")
         program.chmod(0o755)
-        assert gates.has_gpu() is ("planted" in text)
+        assert gates._has_gpu() is ("planted" in text)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert gates.has_gpu() is False, "a hidden GPU is none"
+    assert gates._has_gpu() is False, "a hidden GPU is none"
 
 
 def test_network_answers_and_gives_up(monkeypatch):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.metadata
 import re
 import sys
+import sysconfig
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
@@ -33,29 +32,34 @@ def differences(lock: Path = LOCK) -> list[str]:
     if interpreter():
         return [interpreter()]
     try:
+        from packaging.markers import Marker
+        from packaging.version import Version
+    except ImportError:  # pip has its own copy
+        from pip._vendor.packaging.markers import Marker  # type: ignore[assignment]
+        from pip._vendor.packaging.version import Version  # type: ignore[assignment]
+    try:
         locked = lock.read_text(encoding="utf-8")
-        packaging = importlib.import_module("packaging.markers")
     except OSError as error:
         return [f"{lock} cannot be read ({error.strerror})"]
-    except ImportError:  # pip has its own copy
-        packaging = importlib.import_module("pip._vendor.packaging.markers")
-    installed: dict[str, str] = {}
-    for package in importlib.metadata.distributions():
-        name, version = package.metadata["Name"], package.metadata["Version"]
-        if name and version:
-            installed.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
+    installed = {}
+    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for file in Path(folder).glob("[!~]*.dist-info/METADATA"):  # ~ is a half removed package
+            head = file.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+            fields = dict(re.findall(r"^(Name|Version): *(\S+)", head, re.MULTILINE))
+            if len(fields) == 2:
+                installed[re.sub(r"[-_.]+", "-", fields["Name"]).lower()] = fields["Version"]
     found = []
     fits: dict[str, bool] = {"": True}
     for name, wanted, marker in re.findall(
         r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]+))?", locked, re.M
     ):
         if marker not in fits:
-            fits[marker] = packaging.Marker(marker).evaluate()
+            fits[marker] = Marker(marker).evaluate()
         if not fits[marker]:
             continue
         if name not in installed:
             found.append(f"{name} is missing")
-        elif installed[name] != wanted:
+        elif installed[name] != wanted and Version(installed[name]) != Version(wanted):
             found.append(f"{name} is {installed[name]}, not {wanted}")
     return found
 

@@ -20,10 +20,10 @@ FOREIGN = (
     *("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"),
     *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_USER", "PIP_PYTHON"),
     *("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "MYPYPATH"),
-    *("TF_USE_LEGACY_KERAS", "TF_CONFIG", "TF_XLA_FLAGS", "XLA_FLAGS", "MPLBACKEND"),
-    *("NUMBA_DISABLE_JIT", "SCIPY_ARRAY_API"),
+    *("TF_USE_LEGACY_KERAS", "TF_CONFIG", "TF_XLA_FLAGS", "XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS"),
+    *("MPLBACKEND", "NUMBA_DISABLE_JIT"),
 )
-FOREIGN_PREFIXES = ("PYTHON", "KERAS_", "NPY_", "DMLC_")
+FOREIGN_PREFIXES = ("PYTHON", "KERAS_", "NPY_", "PANDAS_", "SCIPY_", "SKLEARN_", "DMLC_")
 KEPT = ("PYTHONIOENCODING", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONUTF8")
 # What the course leaves in its environment's folder. Only a folder with one of them is changed.
 GUARD = "course-install.lock"  # locked by the one run that changes the environment

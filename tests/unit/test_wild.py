@@ -183,7 +183,7 @@ def test_packages_go_into_the_environment_and_are_repaired(course, installer, ca
         assert environment.ready() and tree(elsewhere) == before
 
 
-def test_differences_are_named_and_counted(tmp_path):
+def test_differences_are_named_and_counted(tmp_path, monkeypatch):
     environment = Environment(tmp_path, tmp_path / "gone")
     assert "its Python does not start" in environment.differences()[0]
     environment.lock.write_text(
@@ -199,6 +199,13 @@ def test_differences_are_named_and_counted(tmp_path):
     begin = time.process_time()  # of the processor: other programs do not count
     assert installed.differences() == [], "tests run in the environment of the lock"
     assert time.process_time() - begin < 1
+    monkeypatch.setattr(installed.sysconfig, "get_path", lambda kind: str(tmp_path))
+    for folder, version in (("no_such_thing-2.0", "2.0"), ("~o_such_thing-1.0", "1.0")):
+        files.write(  # the second is what a cut-off pip leaves
+            tmp_path / f"{folder}.dist-info" / "METADATA",
+            f"Name: No.such-Thing\nVersion: {version}\n",
+        )
+    assert "no-such-thing is 2.0, not 1.0" in installed.differences(environment.lock)
 
 
 # -- proxies ------------------------------------------------------------------------------------------

@@ -1,8 +1,7 @@
-"""Start anything of the course: ``python -m helpers lab``; without a task it lists them.
+"""Entry point of ``python -m helpers TASK``; without a task it lists the tasks.
 
-This file parses on every Python that may be asked to run it, 2.7 included, so that a wrong one is
-told so in a sentence; hence no functions, no annotations and no f-strings here. The work is done in
-``helpers.runner``.
+This file parses on every Python, 2.7 included, so that a wrong one prints one sentence. It has no
+functions, annotations or f-strings. The work is done in ``helpers.runner``.
 """
 
 import os
@@ -34,8 +33,8 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
         except OSError:
             continue  # not there: try the next name
     sys.stderr.write(
-        "This is Python {}, and the course needs Python 3.10, 3.11 or 3.12 (TensorFlow or MXNet have no"
-        " wheels for others): {}.\n".format(
+        "This is Python {}, and the course needs Python 3.10, 3.11 or 3.12,"
+        " because TensorFlow or MXNet have no wheels for others: {}.\n".format(
             ".".join(str(_n) for _n in sys.version_info[:3]), _advice
         )
     )

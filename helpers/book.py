@@ -1,14 +1,12 @@
-"""From one percent script a chapter to its two executed notebooks.
+"""Builder of the notebooks: two executed notebooks from each chapter's percent script.
 
-``solutions/NN_name.py`` is the source. ``solutions/NN_name.ipynb`` has the
-answers in, ``chapters/NN_name.ipynb`` has them blank; both are executed, and a
-rebuild without a change writes the same bytes. A cell that shows how long something
-took is tagged ``timing`` (beside ``nbval-ignore-output``): as long as the notebook's
-source is what it was, a rebuild leaves the seconds that were stored.
+``solutions/NN_name.py`` is the source. ``solutions/NN_name.ipynb`` has the answers in,
+``chapters/NN_name.ipynb`` has them blank. A rebuild without a change writes the same bytes; the
+seconds in cells tagged ``timing`` stay as stored until the source changes.
 
     python -m helpers build [--check] [NN ...]
 
-``--check`` writes nothing and exits 1 where a notebook does not match its source.
+``--check`` writes nothing and exits 1 if a notebook does not match its source.
 """
 
 from __future__ import annotations
@@ -30,12 +28,13 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from helpers import files
 from helpers.exercises import REGION
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-#: The kernel of a build sees what the kernels of nbval see: same hashes, same quiet
-#: frameworks (ipykernel leaves C-level output alone under PYTEST_CURRENT_TEST), nobody's progress.
+#: Variables of the kernels of builds and of nbval: same hashes, quiet frameworks (ipykernel leaves
+#: C-level output alone under PYTEST_CURRENT_TEST), no progress file.
 ENVIRONMENT = {
     "PYTEST_CURRENT_TEST": "build",
     "PYTHONHASHSEED": "0",
@@ -47,26 +46,17 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 TIMING = "timing"
-_LONGEST_SOCKET = (
-    95  # bytes of its path, less the number of the channel; macOS takes 103, Linux 107
-)
+_LONGEST_SOCKET = 95  # bytes of its path without the channel; macOS takes 103, Linux 107
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def sources(only: list[str] | None = None, root: Path = ROOT) -> list[Path]:
-    """Return the chapters' sources in order.
-
-    Parameters
-    ----------
-    only : list of str, optional
-        Chapter numbers (``["02"]``); None for all.
-    root : pathlib.Path
-        The checkout.
+    """Return the chapters' sources in order; ``only`` names some by number (``["02"]``).
 
     Raises
     ------
     LookupError
-        If a number names no chapter.
+        A number names no chapter.
     """
     found = sorted((root / "solutions").glob("[0-9][0-9]_*.py"))
     if not only:
@@ -103,11 +93,10 @@ def _with_regions(notebook: NotebookNode, replace: Callable[[re.Match[str]], str
 
 
 def blank(notebook: NotebookNode) -> NotebookNode:
-    """Return what a learner opens: answers gone, a placeholder in their place.
+    """Return what a learner opens: placeholders instead of answers.
 
-    Inside a block Python needs a statement, so the placeholder raises
-    ``NotImplementedError``, which a check reports as "not attempted". At top
-    level the line above the region has set the name to ``...`` already.
+    Inside a block the placeholder raises ``NotImplementedError``, which a check reports as "not
+    attempted". At top level the line above the region has set the name to ``...``.
     """
 
     def placeholder(match: re.Match[str]) -> str:
@@ -125,15 +114,7 @@ def solved(notebook: NotebookNode) -> NotebookNode:
 
 
 def answered(notebook: NotebookNode, answers: Mapping[str, str]) -> NotebookNode:
-    """Return the solved notebook with other answers for some exercises.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-        As :func:`read` returns it.
-    answers : mapping of str to str
-        Exercise id to the text that replaces the region, not indented.
-    """
+    """Return the solved notebook with other answers: exercise id to text, not indented."""
 
     def insert(match: re.Match[str]) -> str:
         if match[2] not in answers:
@@ -145,11 +126,10 @@ def answered(notebook: NotebookNode, answers: Mapping[str, str]) -> NotebookNode
 
 
 @contextmanager
-def environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
+def environment() -> Iterator[None]:
     """Set the environment of a build for the kernels started inside the block."""
-    wanted = {**ENVIRONMENT, **(extra or {})}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
+    os.environ.update(ENVIRONMENT)
     try:
         yield
     finally:
@@ -161,21 +141,16 @@ def environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
 
 
 def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> NotebookNode:
-    """Run a notebook in a fresh kernel and keep the outputs that a rerun would make again.
+    """Run a notebook in a fresh kernel, in place; keep the outputs that a rerun makes again.
 
     Parameters
     ----------
     notebook : NotebookNode
-        Changed in place.
+        Changed in place: no widget state, random ids or versions stay in it.
     folder : pathlib.Path
         Working directory of the kernel.
     seconds : int
         Time limit of one cell.
-
-    Returns
-    -------
-    NotebookNode
-        The same notebook, without widget state, random ids or versions of the builder.
     """
     with environment(), _sockets() as config:
         NotebookClient(
@@ -197,11 +172,9 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
 
 @contextmanager
 def _sockets() -> Iterator[Config]:
-    """Have a kernel talk through sockets in a folder of its own, not through TCP.
+    """Let a kernel use sockets in a folder of its own: two builds could take one TCP port.
 
-    A TCP port is chosen by the parent and bound by the kernel a second later: of two
-    builds at a time one could take the other's. Windows has no such sockets in ZeroMQ,
-    and a path of theirs may have a hundred characters; TCP it is where either is so.
+    Windows has no such sockets, and their paths are short; TCP is used in both cases.
     """
     with tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True) as folder:
         path, config = str(Path(folder) / "k"), Config()
@@ -211,7 +184,7 @@ def _sockets() -> Iterator[Config]:
 
 
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Join neighboring pieces of one stream: where a print was cut depends on the clock."""
+    """Join neighboring pieces of one stream, whose cuts depend on the clock."""
     result: list[NotebookNode] = []
     for output in outputs:
         last = result[-1] if result else None
@@ -228,7 +201,7 @@ def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def same_source(one: NotebookNode, other: NotebookNode) -> bool:
-    """Tell whether two notebooks agree in all but their outputs."""
+    """Return whether two notebooks agree in all but their outputs."""
 
     def key(notebook: NotebookNode) -> list[object]:
         return [(c.cell_type, c.id, c.source, dict(c.metadata)) for c in notebook.cells]
@@ -237,15 +210,7 @@ def same_source(one: NotebookNode, other: NotebookNode) -> bool:
 
 
 def keep_timings(notebook: NotebookNode, stored: NotebookNode) -> None:
-    """Put the stored outputs back into cells tagged ``timing``; change ``notebook`` in place.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-        Executed just now.
-    stored : NotebookNode
-        What was built before; nothing is taken from it if its source differs.
-    """
+    """Put the stored outputs into cells tagged ``timing``, in place, if the source is the same."""
     if not same_source(notebook, stored):
         return
     for cell, before in zip(notebook.cells, stored.cells, strict=True):
@@ -262,14 +227,11 @@ BUILDS: tuple[tuple[str, Callable[[NotebookNode], NotebookNode]], ...] = (
 def main(arguments: list[str] | None = None) -> int:
     """Build, or check, the notebooks of some chapters or of all; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m helpers build", description=__doc__.split("\n")[0]
+        prog="python -m helpers build", description="Build the notebooks, executed."
     )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 where one is stale"
-    )
-    parser.add_argument(
-        "only", nargs="*", metavar="NN", help="chapter numbers; all when none is given"
-    )
+    add = parser.add_argument
+    add("--check", action="store_true", help="write nothing; exit 1 if one is stale")
+    add("only", nargs="*", metavar="NN", help="chapter numbers; all if none is given")
     options = parser.parse_args(arguments)
     stale = 0
     for source in sources(options.only):
@@ -285,9 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
             execute(notebook, ROOT / folder)
             if target.exists():
                 keep_timings(notebook, nbformat.read(target, 4))
-            temporary = target.with_suffix(".tmp")
-            nbformat.write(notebook, temporary)
-            temporary.replace(target)
+            with files.replacing(target) as part:
+                nbformat.write(notebook, part)
             print(f"built {name}")
     return 1 if stale else 0
 

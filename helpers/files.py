@@ -1,4 +1,4 @@
-"""Files written whole or not at all, file locks, free ports, and processes that end with their parent.
+"""Files written whole or not at all, file locks, ports, and processes that end with their parent.
 
 Standard library only: the runner uses it on a bare Python, before anything is installed.
 """
@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -21,15 +21,7 @@ from typing import IO
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it over ``path`` if the block succeeds.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        Its folder is made if need be. Readers see the old content or the new, never a part.
-
-    Yields
-    ------
-    pathlib.Path
-        Where to write. It is removed if the block raises.
+    The folder is made if need be. Readers see the old content or the new, never a part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}-{uuid.uuid4().hex}.part")
@@ -44,13 +36,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all; text as UTF-8.
-
-    Raises
-    ------
-    OSError
-        Nothing was changed.
-    """
+    """Write a file whole or not at all; text as UTF-8. After an OSError nothing was changed."""
     with replacing(path) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
@@ -61,7 +47,7 @@ def hold(path: Path) -> IO[str] | None:
     Parameters
     ----------
     path : pathlib.Path
-        The file that is locked; it is made if need be, in a folder that exists.
+        The file that is locked; it is made if need be.
 
     Returns
     -------
@@ -132,6 +118,22 @@ def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def loopback_without_proxy(variables: MutableMapping[str, str]) -> None:
+    """Exempt 127.0.0.1 and localhost from the proxies that ``variables`` name, in place.
+
+    Some programs read ``no_proxy`` and some ``NO_PROXY``; what they list stays. Without a proxy
+    nothing is set, because Python then asks the system, and a lone ``no_proxy`` would stop it.
+    """
+    spelled = {name.lower(): value for name, value in variables.items() if value.strip()}
+    if not any(name.endswith("_proxy") and name != "no_proxy" for name in spelled):
+        return
+    for name in ("no_proxy", "NO_PROXY"):
+        listed = (variables.get(name, "").strip() or spelled.get("no_proxy", "")).strip(", ")
+        missing = {"127.0.0.1", "localhost", "::1"} - {one.strip() for one in listed.split(",")}
+        if listed != "*":
+            variables[name] = ",".join([*filter(None, [listed]), *sorted(missing)])
 
 
 def end_with(parent: int) -> None:

@@ -1,11 +1,9 @@
-"""What this machine has: the one place that decides, and the one sentence a skipped cell prints.
+"""Gates: optional features of this machine (GPU, MXNet, AWS, network).
 
-A gate is asked, not set: ``if gates.mxnet.ready("The symbolic network"):`` runs the cell where the
-machine can, and elsewhere prints what is missing and what shows the same idea. Nothing is tried at
-import; each gate looks once and remembers.
-
-``COURSE_RUN_GATED=1`` opens the GPU gate on a machine without one, so that its cells run on the CPU
-and cannot rot. ``COURSE_OFFLINE=1`` closes the network gate. ``COURSE_CLOUD=aws`` opens the AWS gate.
+``if gates.mxnet.ready("The talk's network"):`` runs a cell if the machine can. Otherwise it prints
+one sentence: what is missing, and what shows the same idea. Each gate looks once, when it is first
+asked. ``COURSE_RUN_GATED=1`` opens the GPU gate without a GPU, so that tests run its cells.
+``COURSE_OFFLINE=1`` closes the network gate. ``COURSE_CLOUD=aws`` opens the AWS gate.
 """
 
 from __future__ import annotations
@@ -24,8 +22,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -36,32 +32,21 @@ _PAGE = f"http://{_HOST}/datasets/movielens/ml-100k-README.txt"
 _ASK = """
 import sys, urllib.error, urllib.request as request
 
-class Stay(request.HTTPRedirectHandler):
-    def redirect_request(self, *unused):
-        return None  # an answer is enough: where it points to does not matter
-
+request.HTTPRedirectHandler.redirect_request = lambda *unused: None  # an answer is enough
 try:
-    request.build_opener(Stay).open(request.Request(sys.argv[1], method="HEAD"), timeout=1).close()
+    request.urlopen(request.Request(sys.argv[1], method="HEAD"), timeout=1).close()
 except urllib.error.HTTPError as error:
     sys.exit(error.code >= 400)
-except OSError:
-    sys.exit(1)
 """
 _YES = ("1", "true", "yes", "on")
 
 
 @contextlib.contextmanager
 def absent(*names: str) -> Iterator[None]:
-    """Make packages look as if they were not installed, for the imports inside the block.
+    """Hide packages from imports inside the block.
 
-    A framework that imports what it can find, for wrappers nobody calls, then takes less memory and time:
-    Keras 60 MB less without scikit-learn, and another 60 without pandas. A package that was imported before
-    is left alone, and after the block all are there as ever.
-
-    Parameters
-    ----------
-    *names : str
-        Top-level packages.
+    Keras imports scikit-learn and pandas if it finds them; hiding each saves 60 MB. Packages that
+    are imported already are unaffected.
     """
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
@@ -73,16 +58,16 @@ def absent(*names: str) -> Iterator[None]:
 
 
 class Gate:
-    """One thing a machine may lack; true or false, with a reason.
+    """One feature that a machine may lack; true or false, with a reason.
 
     Parameters
     ----------
     name : str
-        What it stands for, as a sentence would call it.
+        The feature, as a sentence would call it.
     probe : callable
-        Returns an empty string where the thing is there, else why not, as a clause without a full stop.
+        Returns an empty string if the feature is here, else the reason as a clause.
     twin : str
-        What shows the same idea without it; the second half of the sentence that is printed.
+        What shows the same idea without it: the second half of the sentence that is printed.
     """
 
     def __init__(self, name: str, probe: Callable[[], str], twin: str) -> None:
@@ -97,27 +82,22 @@ class Gate:
         return self._missing
 
     def __bool__(self) -> bool:
-        """Whether it is there; the machine is asked the first time only."""
+        """Return whether it is here; the machine is asked the first time only."""
         return not self._look()
 
     @property
     def reason(self) -> str:
-        """One sentence: what is missing and what to do instead, or that it is there."""
+        """One sentence: what is missing and what to do instead, or that it is here."""
         missing = self._look()
         return f"{missing}; {self.twin}." if missing else f"{self.name} is here."
 
     def ready(self, what: str = "This cell") -> bool:
-        """Whether a cell can run; where it cannot, one sentence says so.
+        """Return whether a cell can run; print one sentence if it cannot.
 
         Parameters
         ----------
         what : str
             What the cell shows, as the start of a sentence: ``"The symbolic network"``.
-
-        Returns
-        -------
-        bool
-            Same as the gate's truth.
         """
         if self:
             return True
@@ -125,11 +105,11 @@ class Gate:
         return False
 
     def forget(self) -> None:
-        """Look again the next time: after the environment changed, and in tests."""
+        """Look again the next time."""
         self._missing = None
 
     def __repr__(self) -> str:
-        """``Gate(MXNet: open)``, without asking the machine where nothing has yet."""
+        """``Gate(MXNet: open)``; the machine is not asked."""
         state = "not asked yet" if self._missing is None else "closed" if self._missing else "open"
         return f"Gate({self.name}: {state})"
 
@@ -138,16 +118,11 @@ def _flag(name: str) -> bool:
     return os.environ.get(name, "").strip().lower() in _YES
 
 
-def has_gpu() -> bool:
-    """Whether a GPU is there that TensorFlow can use.
+def _has_gpu() -> bool:
+    """Return whether there is a GPU that TensorFlow can use; ``COURSE_RUN_GATED`` does not matter.
 
-    TensorFlow is asked where it is loaded already. Before that, only the driver is: loading
-    TensorFlow to hear "no" would cost seconds and half a gigabyte.
-
-    Returns
-    -------
-    bool
-        ``COURSE_RUN_GATED`` does not change the answer.
+    TensorFlow is asked if it is loaded. Otherwise only the driver is asked, because loading
+    TensorFlow costs seconds and half a gigabyte.
     """
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
@@ -169,9 +144,8 @@ def has_gpu() -> bool:
 
 
 def _gpu() -> str:
-    if _flag("COURSE_RUN_GATED") or has_gpu():
-        return ""
-    return "there is no GPU on this machine"
+    here = _flag("COURSE_RUN_GATED") or _has_gpu()
+    return "" if here else "there is no GPU on this machine"
 
 
 def _mxnet() -> str:
@@ -184,32 +158,21 @@ def _mxnet() -> str:
 
 
 def _aws() -> str:
-    if os.environ.get("COURSE_CLOUD", "").strip().lower() == "aws":
-        return ""
-    return "no AWS account is asked for (COURSE_CLOUD is not aws)"
+    asked = os.environ.get("COURSE_CLOUD", "").strip().lower() == "aws"
+    return "" if asked else "no AWS account is asked for (COURSE_CLOUD is not aws)"
 
 
 def _network() -> str:
     if _flag("COURSE_OFFLINE"):
         return "the course is set to stay offline (COURSE_OFFLINE)"
-    if _answers(_PAGE, seconds=1.0):
-        return ""
-    return f"{_HOST} cannot be reached"
+    return "" if _answers(_PAGE, seconds=1.0) else f"{_HOST} cannot be reached"
 
 
 def _answers(page: str, seconds: float) -> bool:
-    """Whether a web page answers within ``seconds``, through the proxy where one is set.
-
-    The look-up of a name has no time limit of its own, so a process asks that can be ended.
-    """
+    """Return whether a page answers in time. Looking up a name has no limit, so a process asks."""
     try:
-        tried = subprocess.run(
-            [sys.executable, "-S", "-c", _ASK, page],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds,
-            check=False,
-        )
+        command = [sys.executable, "-S", "-c", _ASK, page]
+        tried = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return tried.returncode == 0
@@ -222,45 +185,33 @@ network = Gate("The network", _network, "the data inside the course is enough fo
 
 
 def import_keras() -> ModuleType:
-    """Import Keras without its wrappers for scikit-learn, which nobody calls here: 60 MB and a second less.
-
-    Returns
-    -------
-    module
-        ``keras``. Where scikit-learn is loaded already, nothing is saved and nothing missing.
-    """
+    """Return Keras, imported without its wrappers for scikit-learn: 60 MB and a second less."""
     with absent("sklearn"):
         return importlib.import_module("keras")
 
 
 def import_mxnet() -> ModuleType:
-    """Import MXNet 1.9.1 on a NumPy it does not know.
-
-    MXNet still reads ``numpy.bool``, which NumPy 1.24 removed; it is put back before the import. Its
-    graph optimizer would write a line with the time of day at every bind; it is told to be quiet.
-
-    Returns
-    -------
-    module
-        ``mxnet``.
+    """Return MXNet 1.9.1, imported with the ``numpy.bool`` that NumPy 1.24 removed.
 
     Raises
     ------
     ImportError
         MXNet is not here; the message says why and what to use.
     """
+    import numpy as np
+
     if not mxnet:
         raise ImportError(f"mxnet: {mxnet.reason}")
     if "bool" not in vars(np):
         vars(np)["bool"] = np.bool_
-    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
+    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # else a line with the time at every bind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy functions it merely lists
         return importlib.import_module("mxnet")
 
 
 def report() -> pd.DataFrame:
-    """Tell whether this machine is ready for the course, and which optional things it has.
+    """Return whether this machine is ready for the course, and which optional features it has.
 
     Returns
     -------
@@ -272,40 +223,26 @@ def report() -> pd.DataFrame:
     import pandas as pd
     import psutil
 
-    from helpers import data
+    from helpers import data, installed
 
-    def damaged() -> str:
-        try:
-            data.load("latest-small")
-        except data.DataError as error:
-            return str(error)
-        return ""
-
-    needed = {"tensorflow": "TensorFlow", "sklearn": "scikit-learn", "ipywidgets": "ipywidgets"}
-    absent = [title for name, title in needed.items() if importlib.util.find_spec(name) is None]
-    checks = {
-        "Python": (
-            ""
-            if (3, 10) <= sys.version_info[:2] <= (3, 12)
-            else "the course needs Python 3.10, 3.11 or 3.12",
-            "a version that every framework has wheels for",
-        ),
-        "packages": (
-            f"{', '.join(absent)} missing" if absent else "",
-            "the environment is complete",
-        ),
-        "memory": (
-            ""
-            if psutil.virtual_memory().total >= 1.8 * 2**30
-            else "less than 2 GB: close other programs",
-            "2 GB or more: enough for one chapter at a time",
-        ),
-        "data": (damaged(), "the ratings are here and unchanged"),
-    }
-    rows = [
-        (name, "not ready" if wrong else "ready", wrong or fine)
-        for name, (wrong, fine) in checks.items()
+    damaged = ""
+    try:
+        data.load("latest-small")
+    except data.DataError as error:
+        damaged = str(error)
+    supported = (3, 10) <= sys.version_info[:2] <= (3, 12)
+    python = "" if supported else "the course needs Python 3.10, 3.11 or 3.12"
+    differ = installed.few(installed.differences())
+    packages = f"{differ} (python -m helpers lab repairs it)" if differ else ""
+    enough = psutil.virtual_memory().total >= 1.8 * 2**30
+    memory = "" if enough else "less than 2 GB: close other programs"
+    checks = [
+        ("Python", python, "a version that every framework has wheels for"),
+        ("packages", packages, "the environment is complete"),
+        ("memory", memory, "2 GB or more: enough for one chapter at a time"),
+        ("data", damaged, "the ratings are here and unchanged"),
     ]
+    rows = [(name, "not ready" if bad else "ready", bad or good) for name, bad, good in checks]
     for gate in (gpu, mxnet, aws):
         rows.append((gate.name.removeprefix("A "), "here" if gate else "not here", gate.reason))
     return pd.DataFrame(rows, columns=["", "state", "what it means"]).set_index("")

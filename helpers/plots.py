@@ -34,6 +34,7 @@ def style() -> None:
     """Set the look of figures and tables: readable at half size, safe for color-blind readers."""
     pd.set_option("display.max_colwidth", 120)
     pd.set_option("display.width", 110)
+    mpl.rcdefaults()  # not the reader's own settings
     mpl.rcParams.update(
         {
             "figure.figsize": (6.4, 3.6),

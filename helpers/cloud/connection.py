@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from typing import Any
 
-from helpers import gates
+from helpers import files, gates
 from helpers.cloud import local
 from helpers.cloud import sdk as kit
 from helpers.cloud.errors import CloudError
@@ -113,6 +114,7 @@ _server: local.Server | None = None
 
 def _connect_here(with_sdk: bool) -> Connection:
     global _server
+    files.loopback_without_proxy(os.environ)  # of this kernel, and of the service it starts
     _server = local.find()
     launched = local.launch() if _server is None else None
     try:

@@ -1,34 +1,31 @@
-"""The task runner: makes the course's environment on first use, then starts what was asked for.
+"""Task runner behind ``python -m helpers``: make the course's environment, then start a task.
 
 Standard library only: it runs on a bare Python, before anything is installed.
 
-===============  ==============================================================================
-``machine``      what this machine must have before anything is installed, and what it will miss
-``environment``  where the environment is, whether it matches the lock, what its programs see
-``install``      makes it: uv first, pip where uv cannot be had
-``indexes``      what pip is told about mirrors, told to uv as well
-``guard``        one run at a time changes the environment
-``tasks``        lab, test, build, bench, cloud, lock
-``doctor``       says all of the above about this machine, and installs nothing
-===============  ==============================================================================
+===============  ===========================================================================
+``machine``      requirements of this machine: platform, disk, a folder that can be written
+``environment``  the environment's place, its state, and the variables its programs see
+``install``      make or repair it: with uv, or with pip if uv does not work
+``tasks``        lab, test, build, bench, cloud, doctor, lock
+===============  ===========================================================================
 """
 
 from __future__ import annotations
 
 import sys
 
-from helpers.runner import doctor, tasks
+from helpers.runner import tasks
 from helpers.runner.environment import Environment
 from helpers.runner.machine import CannotRun
 
 USAGE = """python -m helpers TASK [arguments]
 
-  lab     open JupyterLab on the first chapter; arguments go to JupyterLab (--no-browser --port=9999)
+  lab     open JupyterLab on the first chapter; arguments go to it (--no-browser --port=9999)
   test    pass every test: ruff, mypy, pytest; with arguments, pytest alone with them (-k splits)
   build   build the notebooks from solutions/NN_name.py; arguments go to helpers.book (--check 02)
   bench   measure what the course promises; arguments go to tests.benchmarks
   cloud   keep one SageMaker on this machine for all notebooks, until Ctrl-C (--port=9999)
-  doctor  say what this machine has and misses; installs nothing
+  doctor  say what this machine has and lacks; installs nothing
   lock    make requirements.lock from requirements.txt; arguments go to uv (--upgrade)
 
 The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
@@ -39,24 +36,13 @@ TASKS = {
     "build": tasks.build,
     "bench": tasks.bench,
     "cloud": tasks.cloud,
+    "doctor": tasks.doctor,
     "lock": tasks.lock,
-    "doctor": doctor.doctor,
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Run one task.
-
-    Parameters
-    ----------
-    arguments : list of str
-        The task's name and what is passed on to it.
-
-    Returns
-    -------
-    int
-        The exit code: the task's own; 2 where the machine or the command cannot work, 130 after Ctrl-C.
-    """
+    """Run one task; return its exit code, 2 if it cannot run here, or 130 after Ctrl-C."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(USAGE, file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2

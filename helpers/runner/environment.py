@@ -1,50 +1,52 @@
-"""Where the course's environment is, whether it matches the lock, and what its programs see."""
+"""The course's virtual environment: its place, its state, the variables of its programs."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers import files
 from helpers.runner.machine import CannotRun
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORTED = ((3, 10), (3, 11), (3, 12))
-# set for other environments; they would put foreign packages, kernels or settings in front of ours
+# Settings for other environments, other projects or other frameworks. They would put foreign
+# packages in front of the course's, send packages elsewhere, or change what a chapter prints.
 FOREIGN = (
-    "PYTHONDONTWRITEBYTECODE",  # TensorFlow takes half a minute to import where its bytecode is not kept
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "PYTHONSTARTUP",
-    "JUPYTER_PATH",
-    "JUPYTER_CONFIG_PATH",
-    "CONDA_PREFIX",
-    "CONDA_DEFAULT_ENV",
-    "__PYVENV_LAUNCHER__",
+    *("CONDA_PREFIX", "CONDA_DEFAULT_ENV", "__PYVENV_LAUNCHER__", "SETUPTOOLS_USE_DISTUTILS"),
+    *("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"),
+    *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_USER", "PIP_PYTHON"),
+    *("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "MYPYPATH"),
+    *("TF_USE_LEGACY_KERAS", "TF_CONFIG", "TF_XLA_FLAGS", "XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS"),
+    *("MPLBACKEND", "NUMBA_DISABLE_JIT"),
 )
+FOREIGN_PREFIXES = ("PYTHON", "KERAS_", "NPY_", "PANDAS_", "SCIPY_", "SKLEARN_", "DMLC_")
+KEPT = ("PYTHONIOENCODING", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONUTF8")
+# What the course leaves in its environment's folder. Only a folder with one of them is changed.
+GUARD = "course-install.lock"  # locked by the one run that changes the environment
+UNFINISHED = "course-install.unfinished"  # there while packages are written
+STAMP = "course-lock.sha256"  # the lock that was installed to the end
+DIFFERENCES = """
+import pathlib, sys
+from helpers import installed
+print("\\n".join(installed.differences(pathlib.Path(sys.argv[1]))))
+"""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The virtual environment of a checkout.
-
-    Parameters
-    ----------
-    root : pathlib.Path
-        The checkout, which holds ``requirements.lock``.
-    folder : pathlib.Path
-        The environment, whether it exists or not.
-    """
+    """The environment of a checkout ``root``, in ``folder``, whether it exists or not."""
 
     root: Path
     folder: Path
 
     @classmethod
     def here(cls) -> Environment:
-        """The environment of this checkout: ``.venv``, or the folder that COURSE_VENV names."""
-        named = os.environ.get("COURSE_VENV")
+        """Return this checkout's: in ``.venv``, or in the folder that COURSE_VENV names."""
+        named = os.environ.get("COURSE_VENV", "").strip()
         return cls(ROOT, Path(named).expanduser().absolute() if named else ROOT / ".venv")
 
     @property
@@ -58,71 +60,103 @@ class Environment:
         return self.program("python")
 
     def program(self, name: str) -> Path:
-        """The path of one of its programs, whether it is installed or not."""
+        """Return the path of one of its programs, whether it is installed or not."""
         return self.programs / (f"{name}.exe" if os.name == "nt" else name)
 
     @property
     def lock(self) -> Path:
-        """The file that says what is installed, hash by hash."""
+        """The file that lists the packages and their hashes."""
         return self.root / "requirements.lock"
 
     @property
     def stamp(self) -> Path:
-        """The file that says which lock was installed to the end."""
-        return self.folder / "course-lock.sha256"
+        """The file that tells which lock was installed to the end."""
+        return self.folder / STAMP
+
+    def lock_text(self) -> str:
+        """Return the lock with plain line ends: git may change them on Windows."""
+        try:
+            return self.lock.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CannotRun(
+                f"{self.lock.name} cannot be read ({error}), and it says what to install:"
+                " take that file from a fresh copy of the course."
+            ) from error
 
     def lock_hash(self) -> str:
-        """SHA-256 of the lock, in hex; line ends do not count, since git may change them on Windows.
-
-        Raises
-        ------
-        CannotRun
-            When the lock is missing.
-        """
-        try:
-            content = self.lock.read_bytes()
-        except OSError as error:
-            raise CannotRun(
-                f"{self.lock.name} cannot be read ({error.strerror}), and it says what to install:"
-                f" restore it with: git checkout -- {self.lock.name}"
-            ) from error
-        return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
-
-    def ready(self) -> bool:
-        """Whether it is there and was installed to the end from the lock as it is now."""
-        return self.python.exists() and self.installed_hash() == self.lock_hash()
+        """Return the SHA-256 of the lock, in hex."""
+        return hashlib.sha256(self.lock_text().encode()).hexdigest()
 
     def installed_hash(self) -> str:
-        """SHA-256 of the lock it was installed from; empty when that did not come to its end."""
+        """Return the SHA-256 of the lock it was installed from; empty if that did not finish."""
         try:
             return self.stamp.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError):
             return ""
 
-    def version(self) -> tuple[int, int] | None:
-        """Its Python's version, read from ``pyvenv.cfg``; None where there is no environment."""
+    def is_empty(self) -> bool:
+        """Return whether its folder is new, or holds nothing but the guard."""
         try:
-            text = (self.folder / "pyvenv.cfg").read_text(encoding="utf-8")
-        except OSError:
-            return None
-        found = re.search(r"^version(?:_info)?\s*=\s*(\d+)\.(\d+)", text, re.MULTILINE)
-        return (int(found[1]), int(found[2])) if found else None
+            return {path.name for path in self.folder.iterdir()} <= {GUARD}
+        except FileNotFoundError:
+            return not self.folder.is_symlink()
+        except OSError:  # a file, or a folder that cannot be read
+            return False
+
+    def is_ours(self) -> bool:
+        """Return whether the course made what its folder holds."""
+        guard, settings, stamp, unfinished = (
+            os.access(self.folder / name, os.F_OK)
+            for name in (GUARD, "pyvenv.cfg", STAMP, UNFINISHED)
+        )
+        return (guard and settings) or stamp or unfinished
+
+    def differences(self) -> list[str]:
+        """Return how its interpreter and packages differ from the lock, one clause each."""
+        command = [str(self.python), "-c", DIFFERENCES, str(self.lock)]
+        try:
+            told = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=self.variables(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError as error:
+            return [f"its Python does not start ({error.strerror})"]
+        if told.returncode != 0:
+            return [f"its Python fails ({(told.stderr.strip() or 'silently').splitlines()[-1]})"]
+        return [line for line in told.stdout.splitlines() if line]
+
+    def ready(self) -> bool:
+        """Return whether this lock was installed to the end, and nothing has changed since."""
+        return self.installed_hash() == self.lock_hash() and not self.differences()
 
     def variables(self) -> dict[str, str]:
-        """The environment variables of a program that runs in it.
+        """Return the variables of a program that runs in it.
 
-        Its own programs, packages and kernels come first, those of other environments are out of the
-        way, and hashes of strings are the same in every run. The threads of a program share two heaps:
-        by default Linux gives each its own, and each keeps what its thread once needed (80 MiB of
-        chapter 09). A number that is set already stays.
+        Its own programs, packages, kernels and settings come first. Hashes of strings are the same
+        in every run. The threads of a program share two heaps: by default Linux gives each its own
+        (80 MiB more in chapter 09).
         """
-        variables = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-        variables["VIRTUAL_ENV"] = str(self.folder)
-        variables["PATH"] = os.pathsep.join(
-            [str(self.programs), *filter(None, [variables.get("PATH")])]
-        )
-        variables["JUPYTER_PREFER_ENV_PATH"] = "1"
-        variables["PYTHONHASHSEED"] = "0"
-        variables["PYTHONNOUSERSITE"] = "1"
+        variables = {
+            name: value
+            for name, value in os.environ.items()
+            if name in KEPT or not (name in FOREIGN or name.startswith(FOREIGN_PREFIXES))
+        }
+        path = [str(self.programs), *filter(None, [variables.get("PATH")])]
+        variables |= {
+            "VIRTUAL_ENV": str(self.folder),
+            "PATH": os.pathsep.join(path),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "PYTHONHASHSEED": "0",
+            "PYTHONNOUSERSITE": "1",
+            "KERAS_BACKEND": "tensorflow",
+            "KERAS_HOME": str(self.folder / "keras"),
+            "IPYTHONDIR": str(self.folder / "ipython"),
+            "MATPLOTLIBRC": os.devnull,
+        }
         variables.setdefault("MALLOC_ARENA_MAX", "2")
+        files.loopback_without_proxy(variables)
         return variables

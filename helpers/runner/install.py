@@ -1,219 +1,247 @@
-"""Makes the environment from the lock: uv into it first, then everything with uv, or with pip where uv fails.
+"""Making and repairing the environment: uv first, then every package with uv, or with pip.
 
-Every file that is installed must have a hash that stands in the lock. The stamp is taken away before
-anything changes and written last, so an installation that was cut off is never taken for a whole one;
-one that was cut off while packages were written is made anew, since any of them may be half there.
+Every installed file must have a hash from the lock. The stamp is removed before anything changes
+and written last. An environment whose packages were being written when a run was killed is made
+anew. Only folders that the course itself has made are changed (`Environment.is_ours`).
 """
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from helpers.runner import indexes, machine
-from helpers.runner.environment import SUPPORTED, Environment
-from helpers.runner.guard import GUARD, guarded
+from helpers import files, installed
+from helpers.runner import machine
+from helpers.runner.environment import GUARD, ROOT, STAMP, UNFINISHED, Environment
 from helpers.runner.machine import CannotRun
 
-UNFINISHED = "course-install.unfinished"  # there while packages are written
+NEEDED_BYTES = 5.5e9  # the environment is 3.5 GB; the rest is the download and the caches
+UPDATE_BYTES = 1.5e9  # an environment that exists and changes a few packages
+# the parts of an environment: what is removed before it is made anew, and nothing else
+PARTS = (
+    *("bin", "lib", "lib64", "include", "share", "etc", "Scripts", "Lib", "Include"),
+    *("pyvenv.cfg", "keras", "ipython", STAMP),
+)
+# the settings of pip that say where packages come from; all others could send them elsewhere
+PIP_KEPT = (
+    *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy", "cert"),
+    *("client-cert", "timeout", "default-timeout", "retries", "keyring-provider"),
+    *("cache-dir", "no-cache-dir", "use-feature", "use-deprecated"),
+)
+# the same for uv: beginnings of variables
+UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+UV_KEPT = (
+    *(*UV_INDEXES, "UV_NO_INDEX", "UV_KEYRING", "UV_INSECURE_HOST", "UV_NATIVE_TLS"),
+    *("UV_SYSTEM_CERTS", "UV_HTTP", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE"),
+    *("UV_CONCURRENT", "UV_NO_PROGRESS"),
+)
+YES = ("1", "true", "yes", "on", "y", "t")
+MADE = "import pip, sys; from helpers import installed; sys.exit(bool(installed.interpreter()))"
 
 
 def ensure(environment: Environment) -> None:
-    """Make the environment, or bring it to the lock; nothing to do where both agree.
+    """Make the environment, or bring it to the lock.
 
     Raises
     ------
     CannotRun
-        When this machine cannot hold it (before anything is written) or the installation failed.
-    """
-    if environment.ready():
-        return
-    preflight(environment)
-    with guarded(environment):
-        if environment.ready():  # another run made it while this one waited
-            return
-        _announce(environment)
-        _forget(environment)
-        prepare(environment)
-        install_packages(environment)
-        _remember(environment)
-    print(f"The environment is ready in {environment.folder}.", flush=True)
-
-
-def ensure_uv(environment: Environment) -> Path:
-    """Make the environment with uv in it and nothing else, unless more is there.
-
-    Returns
-    -------
-    pathlib.Path
-        The program.
-
-    Raises
-    ------
-    CannotRun
-        As `ensure`, and when uv cannot be installed.
+        This machine cannot hold it (nothing was written), or the installation failed.
     """
     if not environment.ready():
         preflight(environment)
         with guarded(environment):
+            if not environment.ready():  # else another run made it while this one waited
+                _announce(environment)
+                environment.stamp.unlink(missing_ok=True)
+                prepare(environment)
+                install_packages(environment)
+                files.write(environment.stamp, environment.lock_hash() + "\n")
+        print(f"The environment is ready in {environment.folder}.", flush=True)
+    let_it_find_helpers(environment)
+
+
+def ensure_uv(environment: Environment) -> Path:
+    """Return the environment's uv; make an environment with uv alone if there is none."""
+    if not environment.ready():
+        preflight(environment)
+        with guarded(environment):
             prepare(environment)
-            if not install_uv(environment):
+            if not install_uv(environment, package_variables(environment)):
                 raise CannotRun(
                     "uv could not be installed (its message is above), and the lock needs it.", 1
                 )
+            (environment.folder / UNFINISHED).unlink(missing_ok=True)
     return environment.program("uv")
 
 
 def preflight(environment: Environment) -> None:
-    """Everything that can be refused before the first byte is written.
-
-    Raises
-    ------
-    CannotRun
-        One sentence on the first thing that is wrong.
-    """
+    """Raise CannotRun, with one sentence, if the environment cannot be made; write nothing."""
     machine.check_platform()
     environment.lock_hash()
-    made = environment.version() is not None
-    if not made:
-        machine.check_venv_module()
-        _check_empty(environment)
-    machine.check_disk(environment.folder, machine.UPDATE_BYTES if made else machine.NEEDED_BYTES)
-    machine.check_writable(environment.folder)
-
-
-def _check_empty(environment: Environment) -> None:
     folder = environment.folder
-    if folder.exists() and (
-        not folder.is_dir() or any(path.name != GUARD for path in folder.iterdir())
-    ):
-        raise CannotRun(
-            f"{folder} is there already and is no Python environment, so nothing is written into it:"
-            " name a new or empty folder with COURSE_VENV, or move it away."
-        )
+    try:
+        ours = environment.is_ours()
+        if not ours:
+            machine.check_venv_module()
+            if not environment.is_empty():
+                what = (
+                    "is an environment that the course did not make"
+                    if (folder / "pyvenv.cfg").exists()
+                    else "is there already and is not the course's"
+                )
+                raise CannotRun(
+                    f"{folder} {what}, so nothing in it is changed:"
+                    " name a new or empty folder with COURSE_VENV, or move it away."
+                )
+        machine.check_folder(folder, UPDATE_BYTES if ours else NEEDED_BYTES)
+    except OSError as error:
+        raise _no_access(environment, error, 2) from error
+
+
+def _no_access(environment: Environment, error: OSError, code: int) -> CannotRun:
+    return CannotRun(
+        f"{environment.folder} cannot be used ({error.strerror}: {error.filename}):"
+        " free some space, or name a folder of yours with COURSE_VENV.",
+        code,
+    )
+
+
+@contextlib.contextmanager
+def guarded(environment: Environment) -> Iterator[None]:
+    """Hold an exclusive lock on the environment; the system releases it if the process dies.
+
+    A closed terminal and a polite kill end the block as Ctrl-C does, and so stop the installers.
+    """
+
+    def on_wait() -> None:
+        print("Another run is making the environment; waiting until it has finished.", flush=True)
+
+    try:
+        environment.folder.mkdir(parents=True, exist_ok=True)
+        with files.locked(environment.folder / GUARD, on_wait=on_wait) as held:
+            if held is not None:  # what is started below keeps the lock if this run is killed
+                os.set_inheritable(held.fileno(), True)
+            before = {
+                number: signal.signal(number, signal.default_int_handler)
+                for name in ("SIGTERM", "SIGHUP")
+                if (number := getattr(signal, name, None)) is not None  # Windows has no SIGHUP
+            }
+            try:
+                yield
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+    except OSError as error:
+        raise _no_access(environment, error, 1) from error
 
 
 def _announce(environment: Environment) -> None:
-    if environment.installed_hash():
-        print(
-            "The packages of the course have changed; bringing the environment up to date.",
-            flush=True,
-        )
+    folder, known = environment.folder, environment.installed_hash()
+    if known and known == environment.lock_hash():
+        clauses = installed.few(environment.differences())
+        print(f"The environment is not as the lock says ({clauses}); repairing it.", flush=True)
+    elif known:
+        print("The packages of the course have changed; updating the environment.", flush=True)
     else:
         print(
-            f"Making the course's environment in {environment.folder}: about 3.5 GB and a few minutes, once.",
+            f"Making the course's environment in {folder}: about 3.5 GB and a few minutes, once.",
             flush=True,
         )
     for sentence in machine.missed():
         print(sentence, flush=True)
 
 
-def _forget(environment: Environment) -> None:
-    environment.stamp.unlink(missing_ok=True)
-
-
-def _remember(environment: Environment) -> None:
-    unfinished = environment.stamp.with_suffix(".new")
-    unfinished.write_text(environment.lock_hash() + "\n", encoding="ascii")
-    unfinished.replace(environment.stamp)
-
-
 def prepare(environment: Environment) -> None:
-    """Make an environment that has pip, unless a whole one of a supported Python is there.
-
-    Raises
-    ------
-    CannotRun
-        When Python could not make it.
-    """
-    whole = environment.version() in SUPPORTED and environment.python.exists()
-    whole = whole and not (environment.folder / UNFINISHED).exists()
-    if (
-        whole
-        and _call(environment, [str(environment.python), "-m", "pip", "--version"], quiet=True) == 0
-    ):
+    """Make an environment that has pip, unless a whole one of a supported Python is there."""
+    unfinished = environment.folder / UNFINISHED
+    variables = environment.variables()
+    command = [str(environment.python), "-c", MADE]
+    whole = environment.python.exists() and not unfinished.exists()
+    if whole and _call(command, variables, quiet=True) == 0:
         return
-    for path in environment.folder.iterdir():  # half made, or its Python is gone or too old
-        if path.name == GUARD:
-            continue
+    unfinished.touch()
+    for path in (environment.folder / part for part in PARTS):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            path.unlink()
-    if _call(environment, [sys.executable, "-m", "venv", str(environment.folder)]) != 0:
+            path.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "venv", str(environment.folder)]
+    if _call(command, variables) != 0:
         raise CannotRun(f"Python could not make {environment.folder} (its message is above).", 1)
 
 
 def install_packages(environment: Environment) -> None:
-    """Install what the lock names, with uv if it can be had and works, else with pip.
-
-    Raises
-    ------
-    CannotRun
-        When pip failed too.
-    """
+    """Install what the lock lists, with uv, or with pip if uv does not work; check the result."""
+    before = environment.differences()
+    variables = package_variables(environment)
+    has_uv = install_uv(environment, variables)
     unfinished = environment.folder / UNFINISHED
-    with_uv = install_uv(environment)
     unfinished.touch()
-    if with_uv:
-        command = [
-            str(environment.program("uv")),
-            "pip",
-            "install",
-            "--python",
-            str(environment.python),
-        ]
-        command += ["--require-hashes", "-r", str(environment.lock)]
-        code = _call(
-            environment, command, indexes.for_uv(indexes.pip_settings(environment), os.environ)
-        )
-        if code == 0:
+    failure = "uv could not be installed"
+    if has_uv:
+        command = [str(environment.program("uv")), "pip", "install", "--no-config", "--python"]
+        command += [str(environment.python), "--require-hashes", "-r", str(environment.lock)]
+        code = _call(command, variables)
+        if code == 0 and not environment.differences():
             unfinished.unlink()
             return
-        print(
-            f"uv ended with code {code}; trying again with pip, which takes 5 to 12 minutes.",
-            flush=True,
-        )
-    else:
-        print(
-            "uv could not be installed; going on with pip, which takes 5 to 12 minutes.", flush=True
-        )
-    code = _pip(environment, environment.lock)
+        failure = f"uv ended with code {code}" if code else "uv did not install all packages"
+    print(f"{failure}; trying with pip, which takes 5 to 12 minutes.", flush=True)
+    code = _pip(environment, environment.lock, variables)
+    different = environment.differences()
+    if not different or different == before:  # nothing is half written
+        unfinished.unlink()
     if code != 0:
         raise CannotRun(
-            f"The packages could not be installed (pip ended with code {code}; its message is above):"
-            " look at the network connection, then run this again; what was downloaded is kept.",
+            f"The packages could not be installed (pip ended with code {code}; see above): look at"
+            " the network connection, then run this again; what was downloaded is kept.",
             1,
         )
-    unfinished.unlink()
+    if different:
+        raise CannotRun(
+            f"The environment is not as the lock says ({installed.few(different)}):"
+            f" delete {environment.folder} and run this again.",
+            1,
+        )
 
 
-def install_uv(environment: Environment) -> bool:
-    """Install uv into the environment with pip, from the lock; True when it is there.
+def let_it_find_helpers(environment: Environment) -> None:
+    """Let notebooks in any folder import ``helpers``, by a .pth file in the environment."""
+    line = f"import sys; sys.path.append({ascii(str(environment.root))})\n"  # ASCII on any system
+    for pattern in ("lib/python3*/site-packages", "Lib/site-packages"):
+        for folder in environment.folder.glob(pattern):
+            path = folder / "course.pth"
+            with contextlib.suppress(OSError):  # a read-only disk
+                if not path.exists() or path.read_text(encoding="ascii") != line:
+                    files.write(path, line)
 
-    pip checks the hash, so this first step is as safe as the rest.
-    """
-    block = locked_block(environment.lock.read_text(encoding="utf-8"), "uv")
+
+def install_uv(environment: Environment, variables: Mapping[str, str]) -> bool:
+    """Install uv with pip, from the lock with its hash; return whether it is there."""
+    block = locked_block(environment.lock_text(), "uv")
     version = block.split("==")[1].split()[0]
     if _version_of(environment.program("uv")) == version:
         return True
     wanted = environment.folder / "course-uv.txt"
     wanted.write_text(block, encoding="utf-8")
     try:
-        done = _pip(environment, wanted, "--quiet", "--no-deps", "--force-reinstall") == 0
+        options = ("--quiet", "--no-deps", "--force-reinstall")
+        done = _pip(environment, wanted, variables, *options) == 0
     finally:
         wanted.unlink()
     return done and _version_of(environment.program("uv")) == version
 
 
 def _version_of(uv: Path) -> str:
-    """What an installed uv says its version is; empty when there is none or it does not run."""
+    """Return what an installed uv says its version is; empty if there is none that runs."""
     try:
         told = subprocess.run([str(uv), "--version"], capture_output=True, text=True, check=False)
     except OSError:
@@ -222,47 +250,110 @@ def _version_of(uv: Path) -> str:
 
 
 def locked_block(lock: str, name: str) -> str:
-    """The lines of one package in the lock: its version, its marker and its hashes.
-
-    Raises
-    ------
-    CannotRun
-        When the lock does not name the package.
-    """
-    lock = lock.replace("\r\n", "\n")
+    """Return the lines of one package in the lock: its version, its marker and its hashes."""
     found = re.search(rf"^{re.escape(name)}==.*(?:\n[ ]+--hash=.*)+", lock, re.MULTILINE)
     if not found:
         raise CannotRun(
-            f"requirements.lock does not name {name}: restore it with: git checkout -- requirements.lock"
+            f"requirements.lock does not name {name}:"
+            " take that file from a fresh copy of the course."
         )
     return found[0].rstrip("\\") + "\n"
 
 
-def _pip(environment: Environment, wanted: Path, *options: str) -> int:
-    """Install a file of hashed requirements with the environment's own pip."""
-    command = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check"]
-    command += [*options, "--require-hashes", "-r", str(wanted)]
-    return _call(
-        environment, command, {"PIP_USER": "0"}
-    )  # --user and an environment exclude each other
+def package_variables(environment: Environment, only_main: bool = False) -> dict[str, str]:
+    """Return the variables of pip and uv: what the reader's settings say about sources, no more.
+
+    Both are told the same mirrors, certificates and proxies, and no file or variable sends the
+    packages to another place. ``only_main``: see `for_uv`.
+    """
+    settings = pip_settings(environment)
+    variables = {
+        name: value
+        for name, value in environment.variables().items()
+        if name.startswith(UV_KEPT) or not name.startswith(("PIP_", "UV_"))
+    }
+    for key in PIP_KEPT:
+        if settings.get(key):
+            name = "PIP_" + key.upper().replace("-", "_")
+            variables[name] = settings[key].strip().replace("\n", " ")
+    return variables | {"PIP_CONFIG_FILE": os.devnull} | for_uv(settings, variables, only_main)
 
 
-def _call(
-    environment: Environment,
-    command: Sequence[str],
-    extra: dict[str, str] | None = None,
-    quiet: bool = False,
+def pip_settings(environment: Environment) -> dict[str, str]:
+    """Return what pip's files and PIP_* variables say: ``{"index-url": ...}``."""
+    command = [str(environment.python), "-m", "pip", "--disable-pip-version-check"]
+    told = subprocess.run(
+        [*command, "config", "list"],
+        cwd=ROOT,
+        env=environment.variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return parse_settings(told.stdout) if told.returncode == 0 else {}
+
+
+def parse_settings(text: str) -> dict[str, str]:
+    """Return the output of ``pip config list`` as a table; later sections outrank earlier ones."""
+    settings: dict[str, str] = {}
+    lines = [line.partition("=") for line in text.splitlines()]
+    for section in ("global", "install", ":env:"):
+        for key, equals, value in lines:
+            if equals and key.startswith(f"{section}."):
+                settings[key[len(section) + 1 :].replace("_", "-")] = str(ast.literal_eval(value))
+    return settings
+
+
+def for_uv(
+    settings: Mapping[str, str], present: Mapping[str, str], only_main: bool = False
+) -> dict[str, str]:
+    """Return the variables that make uv look where pip looks.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of `pip_settings`.
+    present : mapping
+        The environment variables; what the reader set for uv is left as it is.
+    only_main : bool
+        Leave out additional indexes and folders. The lock is made this way: uv would take a
+        package's hashes from the first index that has it, and that may hold some platforms only.
+    """
+    wanted = {}
+    if not any(present.get(name) for name in UV_INDEXES):
+        wanted["UV_DEFAULT_INDEX"] = settings.get("index-url", "")
+        if not only_main:
+            wanted["UV_INDEX"] = " ".join(settings.get("extra-index-url", "").split())
+            wanted["UV_FIND_LINKS"] = ",".join(settings.get("find-links", "").split())
+            wanted["UV_NO_INDEX"] = "1" if settings.get("no-index", "").lower() in YES else ""
+        if wanted.get("UV_INDEX"):
+            # pip takes the best of all indexes; this is safe because every file's hash is known
+            wanted["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    wanted["UV_INSECURE_HOST"] = " ".join(settings.get("trusted-host", "").split())
+    wanted["UV_HTTP_TIMEOUT"] = settings.get("timeout", settings.get("default-timeout", ""))
+    wanted["SSL_CERT_FILE"] = settings.get("cert", "")
+    wanted["ALL_PROXY"] = settings.get("proxy", "")
+    return {name: value for name, value in wanted.items() if value and not present.get(name)}
+
+
+def _pip(
+    environment: Environment, wanted: Path, variables: Mapping[str, str], *options: str
 ) -> int:
-    """Run a command in the environment and wait; its exit code.
+    """Install a file of hashed requirements with the environment's pip; return its exit code."""
+    command = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check"]
+    return _call([*command, *options, "--require-hashes", "-r", str(wanted)], variables)
 
-    It has a session of its own, so that Ctrl-C reaches this run alone, which then ends the command and all
-    that it started, without a traceback of each.
+
+def _call(command: Sequence[str], variables: Mapping[str, str], quiet: bool = False) -> int:
+    """Run a command in a session of its own; return its exit code.
+
+    Ctrl-C thus reaches this run alone, which then ends the command and all that it started.
     """
     output = subprocess.DEVNULL if quiet else None
     with subprocess.Popen(
         command,
-        cwd=environment.root,
-        env=environment.variables() | (extra or {}),
+        cwd=ROOT,
+        env=variables,
         stdout=output,
         stderr=output,
         start_new_session=True,

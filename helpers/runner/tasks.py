@@ -1,22 +1,34 @@
-"""The tasks: each makes the environment if need be, then hands over to a program in it."""
+"""Tasks: each makes the environment if need be, then hands over to a program in it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from helpers.runner import indexes, install
+from helpers import files, installed
+from helpers.runner import install, machine
 from helpers.runner.environment import Environment
 from helpers.runner.machine import CannotRun
 
 FIRST_CHAPTER = "chapters/00_start_here.ipynb"
-# the checks that `test` runs before pytest, and what each is for
-CHECKS = {"ruff": ["ruff", "check", "."], "mypy": ["mypy"]}
+# what `test` runs before pytest
+CHECKS = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy"],
+}
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 LOCK_COMMAND = "python -m helpers lock"
+DATA_CHECK = """
+from helpers import data
+print(f"latest-small: {len(data.load('latest-small')):,} ratings, checksum as published")
+"""
 
 
 def lab(environment: Environment, arguments: Sequence[str]) -> int:
@@ -27,23 +39,18 @@ def lab(environment: Environment, arguments: Sequence[str]) -> int:
 
 
 def ask_nothing(environment: Environment) -> None:
-    """Turn JupyterLab's question about news off, in the environment's own settings.
-
-    A reader who turned it on again there is left alone: the file is written once.
-    """
+    """Turn JupyterLab's question about news off, once: a reader may turn it on again."""
     page = environment.folder / "etc" / "jupyter" / "labconfig" / "page_config.json"
     if not page.exists():
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(
-            json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}, indent=2), encoding="utf-8"
-        )
+        with contextlib.suppress(OSError):  # an environment on a read-only disk
+            files.write(page, json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}, indent=2))
 
 
 def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]:
-    """What JupyterLab is told, less what the reader says differently.
+    """Return JupyterLab's options, except those that the reader sets differently.
 
-    It listens on this machine only, reads no news, looks for no updates and offers no extensions from
-    the network; the folder it shows is the checkout.
+    It listens on this machine only, reads no news, looks for no updates and offers no extensions
+    from the network; the folder it shows is the checkout.
     """
     options = {
         "--ServerApp.ip": "127.0.0.1",
@@ -94,64 +101,115 @@ def cloud(environment: Environment, arguments: Sequence[str]) -> int:
     return hand_over(environment, ["helpers.cloud.lab", *arguments])
 
 
-def lock(environment: Environment, arguments: Sequence[str]) -> int:
-    """Make requirements.lock: every package, version and hash for every platform and Python at once.
+def doctor(environment: Environment, arguments: Sequence[str]) -> int:
+    """Print what this machine has and lacks; install nothing and ask no network.
 
-    Versions that stand in it are kept where they still fit; ``--upgrade`` looks for newer ones.
+    Returns
+    -------
+    int
+        0 if the course runs or can be installed here, 1 if something of it is damaged, 2 if this
+        machine cannot hold it.
+    """
+    if arguments:
+        raise CannotRun(f"doctor takes no arguments, and was given {' '.join(arguments)}.")
+    known = environment.installed_hash()
+    differ = environment.differences() if known == environment.lock_hash() else []
+    free = shutil.disk_usage(machine.existing_parent(environment.folder)).free
+    kind = f"{platform.system()} on {platform.machine()}"
+    lacks = " ".join(machine.missed()) or "all have a wheel for this platform, MXNet too"
+    print(f"Python       {platform.python_version()} at {sys.executable}")
+    print(f"Machine      {kind}, {os.cpu_count()} processors, {machine.memory()}")
+    print(f"Disk         {free / 1e9:.1f} GB free for {environment.folder}")
+    print(f"Packages     {lacks}")
+    data = "looked at once the environment is ready"
+    if known and known != environment.lock_hash():
+        state = "made from another requirements.lock; the next task updates it"
+    elif differ:
+        state = f"not as requirements.lock says: {installed.few(differ)}; the next task repairs it"
+    elif known:
+        state = "ready, as requirements.lock says"
+    elif environment.is_empty():
+        state = "not made yet"
+    elif environment.is_ours():
+        state = "begun but not finished; the next task finishes it"
+    else:
+        state = "not the course's"
+    print(f"Environment  {state}: {environment.folder}", flush=True)
+    if known == environment.lock_hash() and not differ:
+        data, code = check_data(environment)
+        verdict = f"The course is installed here{', and its data is not whole' if code else ''}."
+    else:
+        verdict, code = "The course can be installed here: python -m helpers lab does it.", 0
+        if differ:
+            verdict, code = "The environment is damaged: python -m helpers lab repairs it.", 1
+        try:
+            install.preflight(environment)
+        except CannotRun as reason:
+            verdict, code = str(reason), reason.code
+    print(f"Data         {data}")
+    print(verdict)
+    return code
+
+
+def check_data(environment: Environment) -> tuple[str, int]:
+    """Return what the data room says of the embedded ratings, and 0 if their checksum is right."""
+    told = subprocess.run(
+        [str(environment.python), "-c", DATA_CHECK],
+        cwd=environment.root,
+        env=environment.variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode == 0:
+        return told.stdout.strip(), 0
+    return (told.stderr.strip().splitlines() or ["cannot be read"])[-1], 1
+
+
+def lock(environment: Environment, arguments: Sequence[str]) -> int:
+    """Make requirements.lock: every package, version and hash for every platform and Python.
+
+    Versions in it are kept where they still fit; ``--upgrade`` looks for newer ones.
     """
     uv = install.ensure_uv(environment)
     command = [str(uv), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
-    command += [
-        "--python-version",
-        "3.10",
-        "--no-python-downloads",
-        "--python",
-        str(environment.python),
-    ]
-    command += ["--custom-compile-command", LOCK_COMMAND, "--output-file", environment.lock.name]
-    command += [*arguments, "requirements.txt"]
-    settings = indexes.for_uv(indexes.pip_settings(environment), os.environ, only_main=True)
-    code = subprocess.run(
-        command, cwd=environment.root, env=environment.variables() | settings, check=False
-    ).returncode
+    command += ["--python-version", "3.10", "--no-python-downloads"]
+    command += ["--python", str(environment.python), "--custom-compile-command", LOCK_COMMAND]
+    command += ["--output-file", environment.lock.name, *arguments, "requirements.txt"]
+    variables = install.package_variables(environment, only_main=True)
+    code = subprocess.run(command, cwd=environment.root, env=variables, check=False).returncode
     if code == 0:
         print(f"{environment.lock.name} is made; the next task installs what changed in it.")
     return code
 
 
 def run(environment: Environment, module: Sequence[str]) -> int:
-    """Run a module of the environment and wait for it; its exit code."""
+    """Run a module of the environment and wait for it; return its exit code."""
     print(f"== {' '.join(module)}", flush=True)
     command = [str(environment.python), "-m", *module]
-    return subprocess.run(
-        command, cwd=environment.root, env=environment.variables(), check=False
-    ).returncode
+    variables = environment.variables()
+    return subprocess.run(command, cwd=environment.root, env=variables, check=False).returncode
 
 
 def hand_over(environment: Environment, module: Sequence[str]) -> int:
     """Become a module of the environment: its signals, its exit code, no process in between.
 
     Windows cannot replace a process, so there the module's exit code is waited for.
-
-    Raises
-    ------
-    CannotRun
-        When the environment's Python does not start.
     """
-    command = [str(environment.python), "-m", *module]
+    command, variables = [str(environment.python), "-m", *module], environment.variables()
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name != "nt":
         os.chdir(environment.root)
         try:
-            os.execve(command[0], command, environment.variables())
+            os.execve(command[0], command, variables)
         except OSError as error:
             raise CannotRun(
                 f"{command[0]} does not start ({error.strerror}):"
                 f" delete {environment.folder} and run this again.",
                 1,
             ) from error
-    with subprocess.Popen(command, cwd=environment.root, env=environment.variables()) as process:
+    with subprocess.Popen(command, cwd=environment.root, env=variables) as process:
         while True:
             try:
                 return process.wait()

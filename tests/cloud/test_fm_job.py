@@ -18,7 +18,7 @@ from helpers.cloud.algorithms.fm_train import train
 from helpers.cloud.artifact import FMArtifact, read_model
 from helpers.cloud.recordio import MAGIC, read_records
 from helpers.cloud.serving import ModelServer
-from helpers.cloud.serving.server import ClientError
+from helpers.cloud.serving.server import ClientError, Invocation
 from helpers.models.fm import FactorizationMachine, fm_scores, rating_rows, side_by_side
 from tests.cloud.jobs import RECORDIO, records, run
 

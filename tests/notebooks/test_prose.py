@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -24,14 +25,25 @@ SHOUT = re.compile(r"\b(simply|obviously|trivially)\b", re.I)
 
 
 def tracked():
-    names = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"],
-        cwd=book.ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [book.ROOT / n for n in names.stdout.splitlines() if (book.ROOT / n).is_file()]
+    """Files of the course, found without git: a ZIP has none, and git refuses another's folder."""
+    skipped = {line.strip("/") for line in (book.ROOT / ".gitignore").read_text().splitlines()}
+    found = []
+    for folder, folders, names in os.walk(book.ROOT):
+        here = Path(folder)
+        folders[:] = [
+            name
+            for name in folders
+            if name != ".git" and name not in skipped and not (here / name / "pyvenv.cfg").exists()
+        ]
+        found += [here / name for name in names if name != ".git" and name not in skipped]
+    return sorted(found)
+
+
+def test_files_are_found_without_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    found = {path.relative_to(book.ROOT).as_posix() for path in tracked()}
+    assert {"README.md", "helpers/book.py", ".ci/run", "binder/start"} <= found
+    assert not [name for name in found if "__pycache__" in name or name.startswith(".venv")]
 
 
 def slug(heading):

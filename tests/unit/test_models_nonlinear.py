@@ -8,6 +8,8 @@ from helpers.metrics import rmse
 from helpers.models.base import NotFittedError
 from helpers.models.mf import Lookup, MatrixFactorization
 from helpers.models.nonlinear import LAYERS, ORDERS, FeatureTowers, NonlinearFactorization, tower
+from helpers.planted import taste_world
+from tests import worlds as planted
 from tests.unit import numeric
 
 SHAPES = [(layers, order) for layers in LAYERS for order in ORDERS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -12,20 +13,17 @@ from types import SimpleNamespace
 import pytest
 
 from helpers import runner
-from helpers.runner import doctor, guard, indexes, install, machine, tasks
+from helpers.runner import install, machine, tasks
 from helpers.runner.environment import ROOT, Environment
 from helpers.runner.machine import CannotRun
 
 LOCK = """# made by: python -m helpers lock
 numpy==1.26.4 ; python_full_version < '3.13' \\
     --hash=sha256:aaa
-    # via -r requirements.txt
 uv==0.13.9 ; python_full_version < '3.13' \\
     --hash=sha256:bbb \\
     --hash=sha256:ccc
     # via -r requirements.txt
-zipp==4.1.2 \\
-    --hash=sha256:ddd
 """
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows cannot replace a process")
 
@@ -33,13 +31,13 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows cannot replace a pro
 @pytest.fixture
 def environment(tmp_path, monkeypatch):
     """A checkout with a lock and no environment; nothing of the real one is reached."""
-    root = tmp_path / "course"
-    root.mkdir()
-    (root / "requirements.lock").write_text(LOCK)
-    monkeypatch.setattr(
-        Environment, "here", classmethod(lambda cls: Environment(root, root / ".venv"))
-    )
-    return Environment(root, root / ".venv")
+    here = Environment(tmp_path / "course", tmp_path / "course" / ".venv")
+    chapter = here.root / tasks.FIRST_CHAPTER
+    chapter.parent.mkdir(parents=True)
+    chapter.touch()
+    here.lock.write_text(LOCK)
+    monkeypatch.setattr(Environment, "here", classmethod(lambda cls: here))
+    return here
 
 
 class Fakes:
@@ -48,34 +46,36 @@ class Fakes:
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.commands: list[list[str]] = []
+        self.kinds: list[str] = []
         self.codes: dict[str, int] = {}  # what a program ends with, where it is not 0
+        self.elsewhere: tuple[str, ...] = ()  # installers that install into another folder
+        self.killed_in = ""
         self.uv_says = ""
+        self.different = ["numpy is missing"]
 
-    def kind(self, command) -> str:
-        words = [str(word) for word in command]
-        for kind in ("venv", "--version", "config"):
-            if kind in words:
-                return "uv --version" if kind == "--version" and "pip" not in words else kind
-        if words[0] == str(self.environment.program("uv")):
-            return "uv"
-        return "pip uv" if "course-uv.txt" in words[-1] else "pip"
-
-    def call(self, environment, command, extra=None, quiet=False) -> int:
-        kind = self.kind(command)
-        self.commands.append([kind, *map(str, command)])
-        if kind == "venv":
-            environment.programs.mkdir(parents=True)
-            environment.python.touch()
-            (environment.folder / "pyvenv.cfg").write_text("version = 3.11.7\n")
-        if kind == "pip uv" and not self.codes.get(kind):
-            self.block = Path(command[-1]).read_text()
-            environment.program("uv").touch()
+    def call(self, command, variables, quiet=False) -> int:
+        here, last = self.environment, str(command[-1])
+        if "venv" in command:
+            kind = "venv"
+            here.programs.mkdir(parents=True)
+            here.python.touch()
+        elif command[0] == str(here.program("uv")):
+            kind = "uv"
+        elif "-c" in command:
+            kind = "whole?"
+        else:
+            kind = "pip uv" if last.endswith("course-uv.txt") else "pip"
+        self.commands.append([*map(str, command)])
+        self.kinds.append(kind)
+        code = self.codes.get(kind, 0)
+        if kind == "pip uv" and not code:
+            self.block = Path(last).read_text()
             self.uv_says = "0.13.9"
-        return self.codes.get(kind, 0)
-
-    @property
-    def kinds(self) -> list[str]:
-        return [command[0] for command in self.commands]
+        if kind in ("uv", "pip") and not code and kind not in self.elsewhere:
+            self.different = []
+        if kind == self.killed_in:
+            raise KeyboardInterrupt
+        return code
 
 
 @pytest.fixture
@@ -83,147 +83,81 @@ def fakes(environment, monkeypatch):
     fakes = Fakes(environment)
     monkeypatch.setattr(install, "_call", fakes.call)
     monkeypatch.setattr(install, "_version_of", lambda uv: fakes.uv_says)
-    monkeypatch.setattr(indexes, "pip_settings", lambda environment: {})
+    monkeypatch.setattr(install, "pip_settings", lambda environment: {})
+    monkeypatch.setattr(Environment, "differences", lambda self: fakes.different)
     return fakes
 
 
 # -- the installation ---------------------------------------------------------------------------------
 
 
-def test_first_use_makes_the_environment_with_uv(environment, fakes):
+def test_first_use_installs_with_uv_and_another_lock_updates(environment, fakes):
     install.ensure(environment)
-    assert fakes.kinds == ["venv", "pip uv", "uv"]
+    assert fakes.kinds == ["venv", "pip uv", "uv"] and environment.ready()
     assert "--require-hashes" in fakes.commands[1] and "--require-hashes" in fakes.commands[2]
     assert fakes.commands[2][-1] == str(environment.lock)
     assert fakes.block.startswith("uv==0.13.9") and fakes.block.count("--hash") == 2
-    assert environment.ready()
-
-
-def test_a_ready_environment_starts_nothing(environment, fakes):
+    environment.lock.write_bytes(LOCK.replace("\n", "\r\n").encode())  # git on Windows
     install.ensure(environment)
-    fakes.commands.clear()
-    install.ensure(environment)
-    assert fakes.commands == []
-
-
-def test_another_lock_is_installed_into_the_same_environment(environment, fakes):
-    install.ensure(environment)
-    (environment.folder / "of the learner").touch()
-    fakes.commands.clear()
+    assert len(fakes.kinds) == 3
     environment.lock.write_text(LOCK.replace("numpy==1.26.4", "numpy==1.26.5"))
-    assert not environment.ready()
     install.ensure(environment)
-    assert fakes.kinds == ["--version", "uv"]  # pip is there, uv is the right one
-    assert (environment.folder / "of the learner").exists()
-    assert environment.ready()
-
-
-def test_line_ends_are_no_other_lock(environment, fakes):
-    install.ensure(environment)
-    environment.lock.write_bytes(LOCK.replace("\n", "\r\n").encode())
-    assert environment.ready()
+    assert fakes.kinds[3:] == ["whole?", "uv"] and environment.ready()
 
 
 @pytest.mark.parametrize(
-    ("codes", "kinds", "says"),
+    ("codes", "elsewhere", "last", "says"),
     [
-        ({"pip uv": 1}, ["venv", "pip uv", "pip"], "uv could not be installed"),
-        ({"uv": 2}, ["venv", "pip uv", "uv", "pip"], "uv ended with code 2"),
+        ({"pip uv": 1}, (), ["pip uv", "pip"], "uv could not be installed"),
+        ({"uv": 2}, (), ["uv", "pip"], "uv ended with code 2"),
+        ({}, ("uv",), ["uv", "pip"], "uv did not install all"),
+        ({"uv": 1, "pip": 1}, (), ["uv", "pip"], "pip ended with code 1"),
+        ({}, ("uv", "pip"), ["uv", "pip"], "not as the lock says (numpy is missing): delete"),
     ],
 )
-def test_pip_takes_over_where_uv_fails(environment, fakes, capsys, codes, kinds, says):
-    fakes.codes = codes
-    install.ensure(environment)
-    assert fakes.kinds == kinds
-    assert "--require-hashes" in fakes.commands[-1]
-    assert environment.ready() and says in capsys.readouterr().out
-
-
-def test_a_failed_installation_leaves_no_stamp(environment, fakes):
-    fakes.codes = {"uv": 1, "pip": 1}
-    with pytest.raises(CannotRun, match="pip ended with code 1") as caught:
+def test_pip_takes_over_where_uv_fails(environment, fakes, capsys, codes, elsewhere, last, says):
+    fakes.codes, fakes.elsewhere = codes, elsewhere
+    fails = "pip" in codes or "pip" in elsewhere
+    with pytest.raises(CannotRun) if fails else contextlib.nullcontext() as caught:
         install.ensure(environment)
-    assert caught.value.code == 1
-    assert not environment.ready() and not environment.stamp.exists()
+    assert fakes.kinds[-2:] == last and "--require-hashes" in fakes.commands[-1]
+    assert says in (str(caught.value) if fails else capsys.readouterr().out)
+    assert environment.ready() != fails and environment.stamp.exists() != fails
+    assert not fails or caught.value.code == 1
 
 
-@pytest.mark.parametrize("cut_off_in", ["venv", "pip uv", "uv"])
-def test_an_interrupted_installation_is_made_anew(environment, fakes, monkeypatch, cut_off_in):
-    def cut_off(environment, command, extra=None, quiet=False):
-        code = fakes.call(environment, command, extra, quiet)
-        if fakes.kinds[-1] == cut_off_in:
-            raise KeyboardInterrupt
-        return code
-
-    monkeypatch.setattr(install, "_call", cut_off)
-    with pytest.raises(KeyboardInterrupt):
-        install.ensure(environment)
+@pytest.mark.parametrize("killed_in", ["venv", "pip uv", "uv"])
+def test_an_interrupted_installation_is_made_anew(environment, fakes, capsys, killed_in):
+    fakes.killed_in = killed_in
+    assert runner.main(["lab"]) == 130
+    assert capsys.readouterr().err == "\nStopped. The same command goes on from here.\n"
+    fakes.different = ["numpy is missing"]
     assert not environment.ready()
-    monkeypatch.setattr(install, "_call", fakes.call)
-    fakes.commands.clear()
+    fakes.killed_in = ""
+    fakes.kinds.clear()
     install.ensure(environment)
-    # half-written packages are never kept; an environment without packages may be
-    assert ("venv" in fakes.kinds) == (cut_off_in == "uv")
-    assert environment.ready()
+    assert fakes.kinds[0] == "venv" and environment.ready()
 
 
-def test_an_interrupted_update_does_not_keep_the_old_stamp(environment, fakes):
-    install.ensure(environment)
-    environment.lock.write_text(LOCK + "# more\n")
-    fakes.codes = {"uv": 1, "pip": 1}
-    with pytest.raises(CannotRun):
-        install.ensure(environment)
-    environment.lock.write_text(
-        LOCK
-    )  # the lock that was installed before: its packages may be gone
-    assert not environment.ready()
-
-
-def test_an_environment_whose_python_is_gone_or_too_old_is_made_anew(environment, fakes):
-    install.ensure(environment)
-    environment.python.unlink()
-    assert not environment.ready()
-    install.ensure(environment)
-    assert fakes.kinds.count("venv") == 2
-    (environment.folder / "pyvenv.cfg").write_text("version = 3.9.18\n")
-    environment.stamp.unlink()
-    install.ensure(environment)
-    assert fakes.kinds.count("venv") == 3
-
-
-def test_a_folder_of_other_things_is_left_alone(environment, fakes):
-    environment.folder.mkdir()
-    (environment.folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(CannotRun, match="is there already and is no Python environment"):
-        install.ensure(environment)
-    assert [path.name for path in environment.folder.iterdir()] == ["thesis.txt"]
-    assert fakes.commands == []
-
-
-def test_a_lock_without_uv_says_so():
+def test_a_missing_or_short_lock_says_so(environment, capsys):
     with pytest.raises(CannotRun, match="does not name uv"):
         install.locked_block("numpy==1.26.4 \\\n    --hash=sha256:aaa\n", "uv")
-
-
-def test_a_missing_lock_says_how_to_restore_it(environment, capsys):
     environment.lock.unlink()
     assert runner.main(["lab"]) == 2
-    assert "git checkout -- requirements.lock" in capsys.readouterr().err
+    assert "from a fresh copy of the course" in capsys.readouterr().err
     assert not environment.folder.exists()
 
 
 def test_two_runs_do_not_install_at_once(environment):
-    environment.folder.mkdir()
     code = (
         "import sys; from pathlib import Path\n"
         "from helpers.runner.environment import Environment\n"
-        "from helpers.runner.guard import guarded\n"
-        "with guarded(Environment(Path(sys.argv[1]), Path(sys.argv[2]))): print('held', flush=True)\n"
+        "from helpers.runner.install import guarded\n"
+        "with guarded(Environment(Path(), Path(sys.argv[1]))): print('held', flush=True)\n"
     )
-    command = [sys.executable, "-c", code, str(environment.root), str(environment.folder)]
-    with guard.guarded(environment):
+    command = [sys.executable, "-c", code, str(environment.folder)]
+    with install.guarded(environment):
         other = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert other.stdout is not None
         assert other.stdout.readline().startswith("Another run is making the environment")
         assert other.poll() is None
     rest, _ = other.communicate(timeout=60)
@@ -231,37 +165,32 @@ def test_two_runs_do_not_install_at_once(environment):
 
 
 @posix
-def test_ctrl_c_ends_what_the_installer_started(environment, tmp_path, monkeypatch):
+def test_ctrl_c_ends_what_the_installer_started(environment, monkeypatch):
     seen = []
 
     class Interrupted(subprocess.Popen):
         def wait(self, timeout=None):
-            if not seen:
-                seen.append(self.pid)
-                raise KeyboardInterrupt
-            return super().wait(timeout)
+            if seen:
+                return super().wait(timeout)
+            seen.append(self.pid)
+            raise KeyboardInterrupt
 
-    environment.programs.mkdir(parents=True)
     monkeypatch.setattr(subprocess, "Popen", Interrupted)
     with pytest.raises(KeyboardInterrupt):
-        install._call(environment, [sys.executable, "-c", "import time; time.sleep(600)"])
+        install._call([sys.executable, "-c", "import time; time.sleep(600)"], dict(os.environ))
     with pytest.raises(ProcessLookupError):
         os.kill(seen[0], 0)
 
 
-# -- where packages come from -------------------------------------------------------------------------
-
-
 def test_pips_mirror_is_uvs_too():
-    text = """:env:.index-url='https://env.example/simple'
-global.index-url='https://file.example/simple'
-global.extra-index-url='https://a.example/simple\\nhttps://b.example/simple'
-install.find-links='/opt/wheels'
-global.cert='/etc/ssl/own.pem'
-global.trusted-host='mirror.example'
-global.default-timeout='180'
-"""
-    assert indexes.for_uv(indexes.parse_settings(text), {}) == {
+    settings = install.parse_settings(
+        ":env:.index-url='https://env.example/simple'\n"
+        "global.index-url='https://file.example/simple'\n"
+        "global.extra-index-url='https://a.example/simple\\nhttps://b.example/simple'\n"
+        "install.find-links='/opt/wheels'\nglobal.cert='/etc/ssl/own.pem'\n"
+        "global.trusted-host='mirror.example'\nglobal.default-timeout='180'\n"
+    )
+    assert install.for_uv(settings, {}) == {
         "UV_DEFAULT_INDEX": "https://env.example/simple",
         "UV_INDEX": "https://a.example/simple https://b.example/simple",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
@@ -270,30 +199,11 @@ global.default-timeout='180'
         "UV_HTTP_TIMEOUT": "180",
         "SSL_CERT_FILE": "/etc/ssl/own.pem",
     }
-
-
-def test_what_is_set_for_uv_outranks_pips_settings():
-    settings = {
-        "index-url": "https://pip.example/simple",
-        "extra-index-url": "https://more.example/simple",
-    }
-    assert indexes.for_uv(settings, {"UV_DEFAULT_INDEX": "https://uv.example/simple"}) == {}
-    assert indexes.for_uv({"cert": "a.pem"}, {"SSL_CERT_FILE": "b.pem"}) == {}
-
-
-def test_the_lock_is_made_from_the_main_index_only():
-    settings = {
-        "index-url": "https://pip.example/simple",
-        "extra-index-url": "x",
-        "find-links": "y",
-    }
-    assert indexes.for_uv(settings, {}, only_main=True) == {
-        "UV_DEFAULT_INDEX": "https://pip.example/simple"
-    }
-
-
-def test_no_settings_no_variables():
-    assert indexes.for_uv(indexes.parse_settings(""), {}) == {}
+    # uv would take a package's hashes from an additional index that holds some platforms only
+    assert "UV_INDEX" not in install.for_uv(settings, {}, only_main=True)
+    # what the reader sets for uv is left as it is
+    assert install.for_uv({"cert": "a.pem"}, {"SSL_CERT_FILE": "b.pem"}) == {}
+    assert install.for_uv({"index-url": "https://a.example"}, {"UV_INDEX_URL": "b"}) == {}
 
 
 # -- what is refused before anything is installed -----------------------------------------------------
@@ -304,136 +214,93 @@ def refused(environment, fakes, capsys) -> str:
     assert runner.main(["lab"]) == 2
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1 and not environment.folder.exists()
-    assert fakes.commands == []
+    assert fakes.kinds == []
     return told.err
 
 
 def test_too_little_disk(environment, fakes, capsys, monkeypatch):
-    monkeypatch.setattr(
-        machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_234_000_000)
-    )
+    def has(free: float) -> None:
+        monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+
+    has(1.234e9)
     told = refused(environment, fakes, capsys)
     assert "1.2 GB free" in told and "5.5 GB" in told and "COURSE_VENV" in told
-
-
-def test_an_update_needs_less_disk(environment, fakes, monkeypatch):
+    assert runner.main(["doctor"]) == 2
+    has(6e9)
     install.ensure(environment)
-    environment.stamp.unlink()
-    monkeypatch.setattr(
-        machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000_000)
-    )
+    environment.stamp.write_text("")
+    has(2e9)  # enough for an update
     install.ensure(environment)
     assert environment.ready()
 
 
-def test_no_ensurepip(environment, fakes, capsys, monkeypatch):
+def test_no_ensurepip_and_no_folder_to_write_in(environment, fakes, capsys, monkeypatch):
+    monkeypatch.setattr(machine.os, "access", lambda path, mode: False)
+    assert "Nothing can be written" in refused(environment, fakes, capsys)
     monkeypatch.setattr(
         machine.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else 1
     )
-    assert f"sudo apt install python3.{sys.version_info[1]}-venv" in refused(
-        environment, fakes, capsys
-    )
+    told = refused(environment, fakes, capsys)
+    assert f"sudo apt install python3.{sys.version_info[1]}-venv" in told
+
+    def full(*unused, **options):
+        raise OSError(28, "No space left on device", "course-install.lock")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(Environment, "ready", lambda self: False)
+    monkeypatch.setattr(install.files, "locked", full)
+    with pytest.raises(CannotRun, match="No space left on device: course-install.lock") as caught:
+        install.ensure(environment)
+    assert caught.value.code == 1
 
 
-def test_a_folder_that_cannot_be_written(environment, fakes, capsys, monkeypatch):
-    monkeypatch.setattr(machine.os, "access", lambda path, mode: False)
-    assert "Nothing can be written" in refused(environment, fakes, capsys)
+def pretend(monkeypatch, **answers) -> None:
+    usual = {"system": "Linux", "machine": "x86_64", "libc_ver": ("glibc", "2.40")}
+    for name, answer in (usual | answers).items():
+        monkeypatch.setattr(machine.platform, name, lambda answer=answer: answer)
 
 
 @pytest.mark.parametrize(
-    ("system", "processor", "says"),
+    ("answers", "says"),
     [
-        ("Linux", "riscv64", "Linux on riscv64"),
-        ("Windows", "ARM64", "Windows on ARM64"),
-        ("FreeBSD", "amd64", "FreeBSD on amd64"),
+        ({"machine": "riscv64"}, "Linux on riscv64"),
+        ({"system": "Windows", "machine": "ARM64"}, "Windows on ARM64"),
+        ({"libc_ver": ("glibc", "2.17")}, "glibc 2.17"),
+        ({"system": "Darwin", "mac_ver": ("13.6.1", ("", "", ""), "x86_64")}, "macOS 13"),
+        ({"python_implementation": "PyPy"}, "64-bit PyPy"),
     ],
 )
-def test_a_platform_without_wheels(
-    environment, fakes, capsys, monkeypatch, system, processor, says
-):
-    monkeypatch.setattr(machine.platform, "system", lambda: system)
-    monkeypatch.setattr(machine.platform, "machine", lambda: processor)
+def test_a_platform_without_wheels(environment, fakes, capsys, monkeypatch, answers, says):
+    pretend(monkeypatch, **answers)
     assert says in refused(environment, fakes, capsys)
+    monkeypatch.setattr(machine.sysconfig, "get_config_var", lambda name: "x86-linux-musl")
+    assert "musl" in refused(environment, fakes, capsys) or "libc_ver" not in answers
 
 
-def test_an_old_macos_glibc_or_another_python(environment, fakes, capsys, monkeypatch):
-    monkeypatch.setattr(machine.platform, "libc_ver", lambda: ("glibc", "2.17"))
-    monkeypatch.setattr(machine.platform, "system", lambda: "Linux")
-    monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
-    assert "glibc 2.17" in refused(environment, fakes, capsys)
-    monkeypatch.setattr(machine.sysconfig, "get_config_var", lambda name: "x86_64-pc-linux-musl")
-    assert "musl" in refused(environment, fakes, capsys)
-    monkeypatch.setattr(machine.platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(machine.platform, "mac_ver", lambda: ("13.6.1", ("", "", ""), "x86_64"))
-    assert "macOS 13" in refused(environment, fakes, capsys)
-    monkeypatch.setattr(machine.platform, "python_implementation", lambda: "PyPy")
-    assert "64-bit PyPy" in refused(environment, fakes, capsys)
-
-
-@pytest.mark.parametrize(
-    ("system", "processor", "says"),
-    [
-        ("Linux", "x86_64", ""),
-        ("Linux", "aarch64", ""),
-        ("Windows", "AMD64", "MXNet has no wheel for Windows"),
-        ("Darwin", "arm64", "MXNet has no wheel for Apple Silicon"),
-        ("Darwin", "x86_64", "TensorFlow ended Intel Macs with 2.16"),
-    ],
-)
-def test_what_a_platform_misses_is_said(monkeypatch, system, processor, says):
-    monkeypatch.setattr(machine.platform, "system", lambda: system)
-    monkeypatch.setattr(machine.platform, "machine", lambda: processor)
-    told = " ".join(machine.missed())
-    assert says in told and bool(told) == bool(says)
-
-
-def other_pythons() -> list[Path]:
-    """Interpreters on this machine that the course does not run on."""
-    places = [Path(place) for place in os.environ.get("PATH", "").split(os.pathsep) if place]
-    found = [path for place in places for path in place.glob("python[0-9].[0-9]*")]
-    found += (Path.home() / ".pyenv" / "versions").glob("*/bin/python[0-9].[0-9]*")
-    pattern = re.compile(r"python(\d)\.(\d+)")
-    versions = {path: pattern.fullmatch(path.name) for path in found if path.parent.name != "shims"}
-    return sorted(
-        {
-            path
-            for path, match in versions.items()
-            if match and not (3, 10) <= (int(match[1]), int(match[2])) <= (3, 12)
-        }
-    )
+def test_what_a_platform_lacks_is_said(monkeypatch):
+    pretend(monkeypatch, machine="aarch64")
+    assert machine.missed() == []
+    pretend(monkeypatch, system="Windows", machine="AMD64")
+    assert "MXNet has no wheel for Windows" in machine.missed()[0]
+    pretend(monkeypatch, system="Darwin")
+    assert machine.missed() == ["TensorFlow ended Intel Macs with 2.16, so 2.16 is installed here."]
 
 
 def test_another_python_is_told_so_in_one_sentence(tmp_path):
-    tried = []
-    for python in other_pythons():
-        told = subprocess.run(
-            [str(python), "-m", "helpers", "lab"],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "COURSE_VENV": str(tmp_path / "venv"),
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if "needs Python" not in told.stderr and told.returncode != 2:
-            continue  # not an interpreter that starts
+    folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
+    folders += (Path.home() / ".pyenv" / "versions").glob("*/bin")
+    found = [path for folder in folders for path in folder.glob("python[23].*")]
+    wrong = r"python(2\.7|3\.[6-9]|3\.1[3-9])"
+    pythons = [p for p in found if p.parent.name != "shims" and re.fullmatch(wrong, p.name)]
+    variables = {"COURSE_VENV": str(tmp_path / "venv"), "PYTHONDONTWRITEBYTECODE": "1"}
+    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12, .*\.\n"
+    for python in pythons:
+        command, variables = [str(python), "-m", "helpers", "lab"], {**os.environ, **variables}
+        told = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
         assert told.returncode == 2 and told.stdout == "", python
-        assert re.fullmatch(
-            r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12 .*\.\n",
-            told.stderr,
-        )
+        assert re.fullmatch(sentence, told.stderr)
         assert not (tmp_path / "venv").exists()
-        tried.append(python.name)
-    if not tried:
-        pytest.skip("no Python older than 3.10 or newer than 3.12 on this machine")
-
-
-def test_the_entry_parses_on_the_oldest_pythons():
-    """No function, annotation or f-string, whatever Python is there to try it."""
-    for name in ("__main__.py", "__init__.py"):
+    for name in ("__main__.py", "__init__.py"):  # whatever Python is here to try it
         text = (ROOT / "helpers" / name).read_text(encoding="ascii")
         assert not re.search(r"""^\s*def |->|\bf["']|:=|^\s*match """, text, re.MULTILINE), name
 
@@ -441,190 +308,99 @@ def test_the_entry_parses_on_the_oldest_pythons():
 # -- handing over -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def handed(environment, fakes, monkeypatch):
-    """What would have replaced this process."""
-    handed: list[tuple[list[str], dict[str, str]]] = []
-    monkeypatch.chdir(environment.root)
-    monkeypatch.setattr(
-        tasks.os, "execve", lambda path, command, env: handed.append((command, env))
-    )
-    monkeypatch.setattr(
-        subprocess,
-        "Popen",
-        lambda *a, **k: pytest.fail("a process in between") if os.name != "nt" else None,
-    )
-    return handed
-
-
-def start(handed, *arguments):
-    with pytest.raises(BaseException):  # noqa: B017 - the stand-in comes back, which execve never does
-        runner.main(list(arguments))
-    return handed[-1]
-
-
 @posix
 @pytest.mark.parametrize(
     ("arguments", "module"),
     [
-        (["build", "--check", "02"], ["-m", "helpers.book", "--check", "02"]),
-        (["bench"], ["-m", "tests.benchmarks"]),
-        (["test", "-k", "splits"], ["-m", "pytest", "-k", "splits"]),
+        (["build", "--check", "02"], ["helpers.book", "--check", "02"]),
+        (["bench"], ["tests.benchmarks"]),
+        (["test", "-k", "splits"], ["pytest", "-k", "splits"]),
+        (["lab", "--port=9999"], ["jupyterlab"]),
     ],
 )
-def test_a_task_becomes_its_module(environment, handed, arguments, module):
-    command, variables = start(handed, *arguments)
-    assert command == [str(environment.python), *module]
-    assert variables["VIRTUAL_ENV"] == str(environment.folder)
+def test_a_task_becomes_its_module(environment, fakes, monkeypatch, arguments, module):
+    handed = []
+
+    def execve(path, command, variables):
+        handed.extend([command, variables["VIRTUAL_ENV"]])
+        raise OSError(8, "the stand-in comes back")
+
+    monkeypatch.chdir(environment.root)
+    monkeypatch.setattr(tasks.os, "execve", execve)
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a process in between"))
+    assert runner.main(arguments) == 1
+    command, folder = handed
+    assert folder == str(environment.folder)
+    assert command[: len(module) + 2] == [str(environment.python), "-m", *module]
+    if arguments[0] == "lab":
+        assert command[-1] == "--port=9999"
+        options = {"--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None"}
+        options |= {f"--LabApp.default_url=/lab/tree/{tasks.FIRST_CHAPTER}"}
+        assert options <= set(command)
 
 
-@posix
-def test_lab_opens_the_first_chapter_on_this_machine_only(environment, handed):
-    chapter = environment.root / tasks.FIRST_CHAPTER
-    chapter.parent.mkdir()
-    chapter.touch()
-    command, variables = start(handed, "lab", "--no-browser", "--port=9999")
-    assert command[1:3] == ["-m", "jupyterlab"] and command[-2:] == ["--no-browser", "--port=9999"]
-    assert "--ServerApp.ip=127.0.0.1" in command
-    assert f"--LabApp.default_url=/lab/tree/{tasks.FIRST_CHAPTER}" in command
-    assert {"--LabApp.news_url=None", "--LabApp.extension_manager=readonly"} <= set(command)
-
-
-def test_lab_does_not_ask_about_news(environment):
+def test_lab_does_not_ask_about_news_and_lets_the_reader_decide(environment, monkeypatch):
     tasks.ask_nothing(environment)
-    page = next(environment.folder.rglob("page_config.json"))
-    assert (
-        page.relative_to(environment.folder).as_posix() == "etc/jupyter/labconfig/page_config.json"
-    )
+    page = environment.folder / "etc/jupyter/labconfig/page_config.json"
     assert tasks.ANNOUNCEMENTS in page.read_text()
     page.write_text("{}")
     tasks.ask_nothing(environment)
     assert page.read_text() == "{}", "a reader's own choice stays"
-
-
-def test_lab_lets_the_reader_decide(environment, monkeypatch):
     monkeypatch.setattr(tasks.os, "geteuid", lambda: 0, raising=False)
-    chapter = environment.root / tasks.FIRST_CHAPTER
-    chapter.parent.mkdir()
-    chapter.touch()
-    options = tasks.lab_options(
-        environment, ["--ip=0.0.0.0", "chapters/02_matrix_factorization.ipynb"]
-    )
-    assert not any(
-        option.startswith(("--ServerApp.ip", "--LabApp.default_url")) for option in options
-    )
+    options = tasks.lab_options(environment, ["--ip=0.0.0.0", "chapters/02.ipynb"])
+    mine = ("--ServerApp.ip", "--LabApp.default_url")
+    assert not any(option.startswith(mine) for option in options)
     assert options[-1] == "--allow-root"
     monkeypatch.setattr(tasks.os, "geteuid", lambda: 1000, raising=False)
     assert "--allow-root" not in tasks.lab_options(environment, [])
 
 
-def test_programs_see_this_environment_only(environment, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    monkeypatch.setenv("JUPYTER_PATH", "/elsewhere")
-    monkeypatch.setenv("CONDA_PREFIX", "/elsewhere")
-    monkeypatch.setenv("PATH", "/usr/bin")
-    variables = environment.variables()
-    assert not {"PYTHONPATH", "JUPYTER_PATH", "CONDA_PREFIX"} & set(variables)
-    assert variables["PATH"].split(os.pathsep) == [str(environment.programs), "/usr/bin"]
-    assert variables["PYTHONHASHSEED"] == "0" and variables["JUPYTER_PREFER_ENV_PATH"] == "1"
+def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, monkeypatch, capsys):
+    asked: list[str] = []
+    codes: dict[str, int] = {}
 
+    def run(environment, module):
+        asked.append(" ".join(module[:2]))
+        return codes.get(asked[-1], 0)
 
-def test_threads_share_heaps_unless_told_otherwise(environment, monkeypatch):
-    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
-    assert environment.variables()["MALLOC_ARENA_MAX"] == "2"
-    monkeypatch.setenv("MALLOC_ARENA_MAX", "5")
-    assert environment.variables()["MALLOC_ARENA_MAX"] == "5"
-
-
-def test_windows_has_other_paths(environment, monkeypatch):
-    monkeypatch.setattr("helpers.runner.environment.os.name", "nt")
-    python, uv = (
-        environment.folder / "Scripts" / "python.exe",
-        environment.folder / "Scripts" / "uv.exe",
-    )
-    found = environment.python, environment.program("uv")
-    monkeypatch.undo()
-    assert found == (python, uv)
-
-
-@pytest.mark.parametrize(
-    ("codes", "expected", "says"),
-    [
-        ({}, 0, ""),
-        ({"ruff": 1}, 1, "Failed: ruff;"),
-        ({"mypy": 1, "pytest": 5}, 5, "Failed: mypy, pytest;"),
-    ],
-)
-def test_test_runs_everything_and_fails_if_anything_does(
-    environment, fakes, monkeypatch, capsys, codes, expected, says
-):
-    asked = []
-    monkeypatch.setattr(
-        tasks, "run", lambda env, module: asked.append(module) or codes.get(module[0], 0)
-    )
-    assert runner.main(["test"]) == expected
-    assert [module[0] for module in asked] == ["ruff", "mypy", "pytest"]
-    assert says in capsys.readouterr().err
-
-
-def test_exit_codes_come_through(environment, monkeypatch):
-    monkeypatch.setattr(Environment, "python", property(lambda self: Path(sys.executable)))
-    assert tasks.run(environment, ["json.tool", "no such file"]) != 0
-    assert tasks.run(environment, ["this"]) == 0
-
-
-def test_ctrl_c_is_one_sentence(environment, monkeypatch, capsys):
-    def stop(*unused):
-        raise KeyboardInterrupt
-
-    monkeypatch.setitem(runner.TASKS, "lab", stop)
-    assert runner.main(["lab"]) == 130
-    assert capsys.readouterr().err == "\nStopped. The same command goes on from here.\n"
+    monkeypatch.setattr(tasks, "run", run)
+    assert runner.main(["test"]) == 0
+    assert asked == ["ruff check", "ruff format", "mypy", "pytest"]
+    codes |= {"ruff format": 1}
+    assert runner.main(["test"]) == 1
+    codes |= {"pytest": 5}
+    assert runner.main(["test"]) == 5
+    assert "Failed: ruff format;" in (said := capsys.readouterr().err)
+    assert "Failed: ruff format, pytest;" in said
 
 
 def test_an_unknown_task_names_the_known_ones(capsys):
     assert runner.main(["lap"]) == 2
     assert "'lap'; the tasks are lab, test, build" in capsys.readouterr().err
-    assert runner.main([]) == 2
-    assert runner.main(["--help"]) == 0
+    assert (runner.main([]), runner.main(["--help"])) == (2, 0)
 
 
-# -- doctor -------------------------------------------------------------------------------------------
+def test_doctor_tells_the_states_of_an_environment_apart(environment, fakes, capsys, monkeypatch):
+    def told(code: int) -> str:
+        assert runner.main(["doctor"]) == code
+        return capsys.readouterr().out
 
-
-def test_doctor_works_without_an_environment_and_makes_none(environment, fakes, capsys):
-    assert runner.main(["doctor"]) == 0
-    told = capsys.readouterr().out
-    assert "not made yet" in told and "can be installed here" in told
-    assert not environment.folder.exists() and fakes.commands == []
-
-
-def test_doctor_tells_a_stale_environment_from_a_whole_one(environment, fakes, capsys, monkeypatch):
+    said = told(0)
+    assert "not made yet" in said and "can be installed here" in said
+    assert not environment.folder.exists() and fakes.kinds == []
     install.ensure(environment)
-    monkeypatch.setattr(doctor, "_data", lambda environment: ("latest-small: 100,004 ratings", 0))
-    assert runner.main(["doctor"]) == 0
-    assert "ready, and installed from this requirements.lock" in capsys.readouterr().out
+    monkeypatch.setattr(tasks, "check_data", lambda here: ("latest-small: 100,004 ratings", 0))
+    assert "ready, as requirements.lock says" in told(0)
+    monkeypatch.setattr(tasks, "check_data", lambda here: ("ratings.csv.gz: SHA-256 is …", 1))
+    assert "its data is not whole" in told(1)
+    fakes.different = ["numpy is 2.1.0, not 1.26.4"]
+    said = told(1)
+    assert "says: numpy is 2.1.0, not 1.26.4;" in said and "lab repairs it" in said
     environment.lock.write_text(LOCK + "# more\n")
-    assert runner.main(["doctor"]) == 0
-    assert "made from another requirements.lock" in capsys.readouterr().out
-    environment.stamp.unlink()
-    assert runner.main(["doctor"]) == 0
-    assert "begun but not finished" in capsys.readouterr().out
-
-
-def test_doctor_reports_damaged_data_and_a_full_disk(environment, fakes, capsys, monkeypatch):
-    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: SimpleNamespace(free=5))
-    assert runner.main(["doctor"]) == 2
+    assert "made from another requirements.lock" in told(0)
+    environment.stamp.write_text("")
+    assert "begun but not finished" in told(0)
     monkeypatch.undo()
-    monkeypatch.setattr(Environment, "ready", lambda self: True)
-    monkeypatch.setattr(doctor, "_data", lambda environment: ("ratings.csv.gz: SHA-256 is …", 1))
-    assert doctor.doctor(environment, []) == 1
-    assert "its data is not whole" in capsys.readouterr().out
-
-
-def test_doctor_checks_the_embedded_data():
-    environment = SimpleNamespace(
-        python=sys.executable, root=ROOT, variables=lambda: dict(os.environ)
-    )
-    told, code = doctor._data(environment)
-    assert (told, code) == ("latest-small: 100,004 ratings, checksum as published", 0)
+    here = SimpleNamespace(python=sys.executable, root=ROOT, variables=lambda: dict(os.environ))
+    said = "latest-small: 100,004 ratings, checksum as published"
+    assert tasks.check_data(here) == (said, 0)

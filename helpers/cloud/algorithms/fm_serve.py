@@ -10,7 +10,7 @@ import numpy as np
 
 from helpers.cloud.algorithms.formats import decode, encode
 from helpers.cloud.artifact import FMArtifact, read_model
-from helpers.cloud.serving.server import Response, serve
+from helpers.cloud.serving.server import Invocation, Response, serve
 from helpers.models.fm import fm_scores
 
 

@@ -1,0 +1,70 @@
+"""The installed packages, compared with requirements.lock. Standard library at import."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import sysconfig
+from pathlib import Path
+
+LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
+
+
+def interpreter() -> str:
+    """Return a clause if this interpreter is not the one that made its environment, or too new."""
+    running = ".".join(map(str, sys.version_info[:2]))
+    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+        return f"its interpreter is Python {running}, and the course needs 3.10, 3.11 or 3.12"
+    with contextlib.suppress(OSError):
+        settings = (Path(sys.prefix) / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
+        made = re.search(r"^version(?:_info)?\s*=\s*(\d+\.\d+)", settings, re.MULTILINE)
+        if made and made[1] != running:
+            return f"it was made with Python {made[1]}, and its interpreter is now {running}"
+    return ""
+
+
+def differences(lock: Path = LOCK) -> list[str]:
+    """Return how this environment differs from a lock, one clause each; empty if it is the same.
+
+    The interpreter is compared first (`interpreter`), then the versions in the packages' metadata.
+    """
+    if interpreter():
+        return [interpreter()]
+    try:
+        from packaging.markers import Marker
+        from packaging.version import Version
+    except ImportError:  # pip has its own copy
+        from pip._vendor.packaging.markers import Marker  # type: ignore[assignment]
+        from pip._vendor.packaging.version import Version  # type: ignore[assignment]
+    try:
+        locked = lock.read_text(encoding="utf-8")
+    except OSError as error:
+        return [f"{lock} cannot be read ({error.strerror})"]
+    installed = {}
+    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for file in Path(folder).glob("[!~]*.dist-info/METADATA"):  # ~ is a half removed package
+            head = file.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+            fields = dict(re.findall(r"^(Name|Version): *(\S+)", head, re.MULTILINE))
+            if len(fields) == 2:
+                installed[re.sub(r"[-_.]+", "-", fields["Name"]).lower()] = fields["Version"]
+    found = []
+    fits: dict[str, bool] = {"": True}
+    for name, wanted, marker in re.findall(
+        r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]+))?", locked, re.M
+    ):
+        if marker not in fits:
+            fits[marker] = Marker(marker).evaluate()
+        if not fits[marker]:
+            continue
+        if name not in installed:
+            found.append(f"{name} is missing")
+        elif installed[name] != wanted and Version(installed[name]) != Version(wanted):
+            found.append(f"{name} is {installed[name]}, not {wanted}")
+    return found
+
+
+def few(clauses: list[str]) -> str:
+    """Join the first three clauses, and count the others."""
+    more = [f"{len(clauses) - 3} more"] if len(clauses) > 3 else []
+    return "; ".join([*clauses[:3], *more])

@@ -195,7 +195,8 @@ class Table:
         bare, quote = self.content, (self.quote or "").encode()
         if quote and quote in bare:
             bare = re.sub(quote + b"[^" + quote + b"]*" + quote, b"", bare)
-        lines, last = bare.count(b"\n") + (bare[-1:] != b"\n"), len(self.columns) - 1
+        lines = bare.count(b"\n") + (bare[-1:] != b"\n")
+        last = len(self.columns) - 1
         if bare.count(self.separator.encode()) != lines * last:
             self._check()
         names = {i: name for i, name in enumerate(self.columns) if name}
@@ -253,19 +254,22 @@ def _recognize(content: bytes, file: str, wanted: tuple[str, ...], required: set
     double = "::" in line
     if double:
         content, line = content.replace(b"::", b"\t"), line.replace("::", "\t")
-    quote = "'" if line.startswith("'") else '"'
+    quote: str | None = "'" if line.startswith("'") else '"'
     options = {}
     for separator in SEPARATORS:
         first = csv.reader([line], delimiter=separator, quotechar=quote, skipinitialspace=True)
         options[separator] = next(first, [])
-    for header, read in ((True, _header_columns), (False, _usual_columns)):
-        for separator, fields in options.items():
-            columns = read(fields, wanted, file)
-            if required <= set(columns):
-                literal = not header and separator in "\t|"  # MovieLens' titles hold single quotes
-                shown = "'::'" if double else repr(separator)
-                quotes = None if literal else quote
-                return Table(file, content, separator, columns, header, quotes, shown)
+    shown = "'::'" if double else ""
+    for separator, fields in options.items():
+        columns = _header_columns(fields, wanted, file)
+        if required <= set(columns):
+            return Table(file, content, separator, columns, True, quote, shown or repr(separator))
+    for separator, fields in options.items():
+        columns = _usual_columns(fields, wanted)
+        if columns:
+            if "title" in columns and separator in "\t|":  # MovieLens' titles hold single quotes
+                quote = None
+            return Table(file, content, separator, columns, False, quote, shown or repr(separator))
     found = max(options.values(), key=len)
     missing = ", ".join(sorted(required - set(_header_columns(found, wanted, file))))
     raise DataError(
@@ -287,7 +291,7 @@ def _header_columns(fields: list[str], wanted: tuple[str, ...], file: str) -> li
     return columns
 
 
-def _usual_columns(fields: list[str], wanted: tuple[str, ...], file: str) -> list[str]:
+def _usual_columns(fields: list[str], wanted: tuple[str, ...]) -> list[str]:
     """Return the columns of a file without a header line; [] where they cannot be known."""
     if wanted == RATING_COLUMNS:
         numbers = all(re.fullmatch("[-+]?[0-9][-+0-9.,:TZe ]*", field) for field in fields[2:])
@@ -371,7 +375,8 @@ def _text(content: bytes, file: str) -> bytes:
             at = error.start
     if content[at] and re.match(rb"[0-9]+(\||::)", content):  # u.item and movies.dat are Latin-1
         return content.decode("latin-1").encode()
-    line, kind = content.count(b"\n", 0, at) + 1, "perhaps UTF-16, " if not content[at] else ""
+    line = content.count(b"\n", 0, at) + 1
+    kind = "" if content[at] else "perhaps UTF-16, "
     raise DataError(
         f"{file}: line {line} holds the byte 0x{content[at]:02x}, {kind}not UTF-8 text; "
         "save the file as UTF-8 ('CSV UTF-8' in Excel)"

@@ -53,6 +53,9 @@ SAME = {
     "names of RecBole": TWO.replace("user_id", "user_id:token").replace("rating", "rating:float"),
     "other names": TWO.replace("user_id,item_id,rating", "User ID,Item-ID,Book-Rating"),
     "no header": TWO.removeprefix(HEADER),
+    "no header, tabs and quotes": re.sub(
+        r"[\w.]+", lambda m: f'"{m[0]}"', TWO.removeprefix(HEADER)
+    ).replace(",", "\t"),
     "no header, spaces": TWO.removeprefix(HEADER).replace(",", " "),
     "further columns": swap("\n", ",x\n"),
     "titles with commas": titled('"a, ""b"""', "c"),

@@ -251,10 +251,14 @@ print(boto3.client("s3").list_buckets()["ResponseMetadata"]["HTTPStatusCode"])
 
 # -- settings of other programs -----------------------------------------------------------------------
 
-HOSTILE = dict(
-    setting.split("=", 1)
-    for setting in ["KERAS_BACKEND=torch", "TF_USE_LEGACY_KERAS=1", "TF_CONFIG={}", "PYTHONOPTIMIZE=2", "PYTHONWARNINGS=error", "PYTHONSAFEPATH=1", "PYTHONPATH=/elsewhere", "JUPYTER_PATH=/elsewhere", "CONDA_PREFIX=/elsewhere", "MPLBACKEND=TkAgg", "NPY_PROMOTION_STATE=weak", "DMLC_ROLE=server", "PANDAS_COPY_ON_WRITE=1", "SETUPTOOLS_USE_DISTUTILS=stdlib", "PYTEST_ADDOPTS=--no-such-option", "HTTP_PROXY=http://192.0.2.1:9", "https_proxy=http://192.0.2.1:9"]
-)
+SETTINGS = """
+    KERAS_BACKEND=torch TF_USE_LEGACY_KERAS=1 TF_CONFIG={} PYTHONOPTIMIZE=2 PYTHONWARNINGS=error
+    PYTHONSAFEPATH=1 PYTHONPATH=/elsewhere JUPYTER_PATH=/elsewhere CONDA_PREFIX=/elsewhere
+    MPLBACKEND=TkAgg NPY_PROMOTION_STATE=weak DMLC_ROLE=server PANDAS_COPY_ON_WRITE=1
+    SETUPTOOLS_USE_DISTUTILS=stdlib PYTEST_ADDOPTS=--no-such-option
+    HTTP_PROXY=http://192.0.2.1:9 https_proxy=http://192.0.2.1:9
+"""
+HOSTILE = dict(setting.split("=", 1) for setting in SETTINGS.split())
 MATPLOTLIB = "text.usetex: True\nfont.family: fantasy\nbackend: TkAgg\n"
 HOME = {
     ".keras/keras.json": '{"backend": "jax", "floatx": "float64", "epsilon": 0.1}',

@@ -667,8 +667,7 @@ wide = {part: side_by_side(*zip(codes.T, sizes, strict=True)) for part, codes in
 for name, one in (("tuned, with context", 1.0), ("tuned, context at 0.1", 0.1)):
     values = sparse.diags(np.repeat(np.float32([1, 1, one, one, one]), sizes))
     adam = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
-    adam.fit(wide["train"] @ values, train_stars)
-    said[name] = adam.scores(wide["test"] @ values)
+    said[name] = adam.fit(wide["train"] @ values, train_stars).scores(wide["test"] @ values)
 for name, codes, widths in (("Gibbs", ids, sizes[:2]), ("Gibbs, with context", facts, sizes)):
     machine = GibbsFM(factors=4, samples=40, burn_in=10)
     said[name] = machine.fit_predict(codes["train"], train_stars, codes["test"], widths)
@@ -782,9 +781,8 @@ print("the talk's keys:", np.argwhere(row == np.amax(row)).flatten().tolist(), "
 found = {(name, ratings.name, split.name): value for name, value in board.items()}
 found |= {(name, "100k", how): value for (name, how), value in board_100k.items()}
 for (name, where, how), value in found.items():
-    protocol = ledger.Protocol(chapter="06", dataset=where, split=how)
     seed = None if name in baselines else 0
-    ledger.record(protocol, model=name, metric="RMSE", value=value, seed=seed)
+    ledger.record(ledger.Protocol("06", where, how), model=name, metric="RMSE", value=value, seed=seed)
 ledger.scoreboard("06")
 
 # %% [markdown]

@@ -47,16 +47,7 @@ from helpers import data, gates, ledger, metrics, plots
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import EASE, Popularity
-from helpers.models.userlevel import (
-    MultVAE,
-    UserLevel,
-    event_sequences,
-    first_weights,
-    forward,
-    kl_to_standard_normal,
-    multi_hot,
-    pad_histories,
-)
+from helpers.models.userlevel import event_sequences, first_weights, forward, multi_hot
 
 plots.style()
 
@@ -239,6 +230,8 @@ q3.check(masked_sum)
 # symbol and as a Gluon block.
 
 # %%
+from helpers.models.userlevel import pad_histories
+
 masked_sum = q3.use(masked_sum)
 padded = pad_histories(sequences[:100], width=300)
 table = weights["item_in"]
@@ -353,6 +346,8 @@ show(fig, alt=f"Pull of three losses on six scores, the first two of taken films
 # One was then shortened: the pairwise loss takes 20 rounds at twice the rate instead of 30, which those rows could not tell apart.
 
 # %% tags=["nbval-ignore-output"]
+from helpers.models.userlevel import UserLevel
+
 models = {
     "popularity": Popularity(),
     "EASE": EASE(regularization=800),
@@ -473,6 +468,8 @@ q6 = exercise("09.6")
 q6.check(divergence)
 
 # %% tags=["nbval-ignore-output"]
+from helpers.models.userlevel import MultVAE, kl_to_standard_normal
+
 divergence = q6.use(divergence)
 m, v = np.random.default_rng(0).normal(size=(2, 5, 32)).astype(np.float32)
 print("as in the model:", np.allclose(divergence(m, v), kl_to_standard_normal(m, v), atol=1e-4))

@@ -37,6 +37,21 @@ INFERENCE = (
 )
 
 
+def job_request(name: str, image: str, data: str, settings: dict[str, str]) -> dict:
+    """Return a training job of one instance and one channel."""
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": data}}
+    return {
+        "TrainingJobName": name,
+        "RoleArn": ROLE,
+        "HyperParameters": settings,
+        "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
+        "InputDataConfig": [{"ChannelName": "train", "DataSource": source}],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
+        "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }
+
+
 class Aws:
     """Clients of one service, and the calls that most tests make."""
 
@@ -86,25 +101,11 @@ class Aws:
         """Return a script-mode job: a script and its hyperparameters."""
         self.put("in/train/x.csv", "1,2\n")
         submitted = self.archive(f"code/{name}.tar.gz", {"train.py": code})
-        own = {
-            "sagemaker_program": '"train.py"',
-            "sagemaker_submit_directory": json.dumps(submitted),
-        }
-        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/train"}}
-        return {
-            "TrainingJobName": name,
-            "RoleArn": ROLE,
-            "HyperParameters": own | {k: json.dumps(v) for k, v in settings.items()},
-            "AlgorithmSpecification": {"TrainingImage": TENSORFLOW, "TrainingInputMode": "File"},
-            "InputDataConfig": [{"ChannelName": "train", "DataSource": source}],
-            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
-            "ResourceConfig": {
-                "InstanceType": "ml.c5.xlarge",
-                "InstanceCount": count,
-                "VolumeSizeInGB": 1,
-            },
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-        }
+        own = {"sagemaker_program": "train.py", "sagemaker_submit_directory": submitted}
+        written = {k: json.dumps(v) for k, v in (own | settings).items()}
+        made = job_request(name, TENSORFLOW, f"s3://{BUCKET}/in/train", written)
+        made["ResourceConfig"]["InstanceCount"] = count
+        return made
 
     def train(self, name: str, code: str, *, count: int = 1, change=None, **settings) -> dict:
         request = self.train_request(name, code, count=count, **settings)
@@ -112,6 +113,12 @@ class Aws:
             change(request)
         self.sm.create_training_job(**request)
         return self.trained(name)
+
+    def fails(self, name: str, code: str = "pass", **more) -> str:
+        """Train a job that fails; return the reason."""
+        found = self.train(name, code, **more)
+        assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Failed"
+        return found["FailureReason"]
 
     def trained(self, name: str) -> dict:
         return wait(
@@ -129,20 +136,16 @@ class Aws:
         )
 
     def config(self, name: str, model: str) -> None:
-        self.sm.create_endpoint_config(
-            EndpointConfigName=name,
-            ProductionVariants=[
-                {
-                    "VariantName": "AllTraffic",
-                    "ModelName": model,
-                    "InitialInstanceCount": 1,
-                    "InstanceType": "ml.m5.large",
-                }
-            ],
-        )
+        variant = {"VariantName": "AllTraffic", "ModelName": model}
+        variant |= {"InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+        self.sm.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
 
     def deploy(self, name: str, data: str, image: str = SKLEARN) -> dict:
         self.model(name, data, image)
+        return self.endpoint(name)
+
+    def endpoint(self, name: str) -> dict:
+        """Bring a model of that name into service."""
         self.config(name, name)
         self.sm.create_endpoint(EndpointName=name, EndpointConfigName=name)
         return self.deployed(name)
@@ -163,7 +166,7 @@ class Aws:
         )
 
     def log_with(self, line: str, group: str, prefix: str, seconds: float = 30) -> list[str]:
-        """Read a log until a line that begins so is in it: lines get there a moment after they are written."""
+        """Read a log until a line in it begins so: it gets there a moment after it is written."""
         limit = time.monotonic() + seconds
         while True:
             with contextlib.suppress(self.client("logs").exceptions.ResourceNotFoundException):
@@ -175,15 +178,15 @@ class Aws:
 
     def log(self, group: str, prefix: str) -> list[str]:
         logs = self.client("logs")
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)[
-            "logStreams"
-        ]
+        found = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)
         lines = []
-        for stream in streams:
-            name = stream["logStreamName"]
-            found = logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)
-            lines += [event["message"] for event in found["events"]]
+        for name in (stream["logStreamName"] for stream in found["logStreams"]):
+            said = logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)
+            lines += [event["message"] for event in said["events"]]
         return lines
+
+    def job_log(self, name: str) -> list[str]:
+        return self.log("/aws/sagemaker/TrainingJobs", f"{name}/")
 
 
 def tar(files: dict[str, str]) -> bytes:
@@ -195,6 +198,21 @@ def tar(files: dict[str, str]) -> bytes:
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
     return buffer.getvalue()
+
+
+def change(path: str, value: object):
+    """Return what changes one member of a request, named as in ``ResourceConfig.InstanceCount``."""
+
+    def apply(request: dict) -> None:
+        *places, last = path.split(".")
+        for place in places:
+            request = request[int(place) if place.isdigit() else place]
+        request[last] = value
+
+    return apply
+
+
+DATA = "InputDataConfig.0.DataSource.S3DataSource.S3Uri"
 
 
 def wait(describe, member: str, *busy: str, seconds: float = 180) -> dict:

@@ -221,9 +221,7 @@ def deployed(aws, name: str, folder, **environment: str) -> Endpoint:
     file = io.BytesIO()
     archive.pack(folder, file)
     aws.model(name, aws.put(f"models/{name}.tar.gz", file.getvalue()), SERVING, **environment)
-    aws.config(name, name)
-    aws.sm.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    found = aws.deployed(name)
+    found = aws.endpoint(name)
     assert found["EndpointStatus"] == "InService", found.get("FailureReason")
     return Endpoint(aws, name)
 

@@ -41,7 +41,7 @@ def account():
 
 
 def expect(stub, found=None, then=None, refused=()):
-    """Expect the six listings, in order, with what they find, and what `then` expects after each."""
+    """Expect the six listings in order, what each finds, and the calls that come `then`."""
     for call, rows in EMPTY.items():
         if call in refused:
             stub.add_client_error(call, "AccessDeniedException", "no")

@@ -35,9 +35,8 @@ json.dump(float(w.numpy()), open(os.environ["SM_MODEL_DIR"] + "/w.json", "w"))
 def test_tensorflow_trains_on_two_instances(aws):
     found = aws.train("distributed", SCRIPT, count=2)
     assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
-    log = aws.log("/aws/sagemaker/TrainingJobs", "distributed/")
-    assert {"worker 0 of 2 found 3.00", "worker 1 of 2 found 3.00"} <= set(log)
-    with tarfile.open(
-        fileobj=io.BytesIO(aws.get("out/distributed/output/model.tar.gz"))
-    ) as archive:
+    log = set(aws.job_log("distributed"))
+    assert {"worker 0 of 2 found 3.00", "worker 1 of 2 found 3.00"} <= log
+    packed = io.BytesIO(aws.get("out/distributed/output/model.tar.gz"))
+    with tarfile.open(fileobj=packed) as archive:
         assert abs(json.load(archive.extractfile("w.json")) - 3) < 0.01

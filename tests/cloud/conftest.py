@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import tarfile
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 
 from helpers.cloud import local
@@ -231,13 +230,9 @@ def gone(pid: int, seconds: float = 5) -> bool:
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
                 return True
-        except FileNotFoundError:
+        except psutil.NoSuchProcess:
             return True
         time.sleep(0.05)
     return False

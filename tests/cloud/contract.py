@@ -1,4 +1,4 @@
-"""Botocore's service model as a judge of every answer: names, types, required members, error codes."""
+"""Botocore's service model as a judge of every answer: names, types, members, error codes."""
 
 from __future__ import annotations
 
@@ -67,11 +67,8 @@ def judge(client):
             if code in declared and code == "ModelError":
                 assert set(decoded) - {"Code"} <= set(declared[code].members)
             return
-        found = (
-            list(faults(operation_model.output_shape, decoded))
-            if operation_model.output_shape
-            else []
-        )
+        shape = operation_model.output_shape
+        found = list(faults(shape, decoded)) if shape else []
         assert not found, f"{operation_model.name}: {found}"
 
     client.meta.events.register("before-parse", before_parse)

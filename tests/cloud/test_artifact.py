@@ -1,4 +1,4 @@
-"""The factorization machine's artifact: MXNet's bytes without MXNet, and files that are no model."""
+"""The factorization machine's artifact: MXNet's bytes without MXNet, and files that are none."""
 
 from __future__ import annotations
 

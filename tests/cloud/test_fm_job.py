@@ -165,17 +165,12 @@ def test_requests_that_are_refused(body, message):
 
 
 @pytest.mark.parametrize(
-    "body, kind, status, message",
-    [
-        (b"no records", RECORDIO["Content-Type"], 400, "expected the magic number"),
-        (records(np.ones((1, 3))), RECORDIO["Content-Type"], 400, "but feature_dim is 4"),
-        (b"1,2,3,4", "text/csv", 415, "content type text/csv is not supported"),
-        (b"x", "", 415, "content type missing is not supported"),
-    ],
+    "kind, status, message",
+    [(RECORDIO["Content-Type"], 400, "expected the magic number"), ("", 415, "missing is not")],
 )
-def test_other_requests_that_are_refused(body, kind, status, message):
+def test_requests_of_another_kind(kind, status, message):
     with pytest.raises(ClientError, match=message) as caught:
-        ask(body, kind)
+        ask(b"no records", kind)
     assert caught.value.status == status
 
 
@@ -211,12 +206,6 @@ def test_defaults_are_awss():
     assert {name: found[name] for name in wanted} == wanted and "clip_gradient" not in found
 
 
-def one(keys, values=(1.0, 1.0), label=1.0) -> dict[str, bytes]:
-    """A file of one record."""
-    row = sparse.csr_matrix((np.array(values, "f4"), np.array(keys), [0, 2]), shape=(1, 30))
-    return {"a": records(row, np.array([label], np.float32))}
-
-
 GOOD, BARE = records(X[:3], Y[:3]), records(X[:3])
 
 
@@ -227,13 +216,7 @@ GOOD, BARE = records(X[:3], Y[:3]), records(X[:3])
         ({}, {}, "No data found in the channel 'train': 0 files"),
         ({"a": b""}, {}, "No data found in the channel 'train': 1 files, all of them empty"),
         ({"a": GOOD}, {"feature_dim": 31}, "file a: record 0 has 30 features, but feature_dim"),
-        (one([3, 40]), {}, "key 40, out of range: keys are 0 to 29"),
-        (one([9, 3]), {}, "key 3 after 9, unsorted"),
-        (one([3, 3]), {}, "key 3 twice"),
-        (one([3, 4], [1, np.nan]), {}, "the value nan"),
-        (one([3, 4], label=np.nan), {}, "the label nan"),
         ({"a": GOOD, "b": GOOD[:-7]}, {}, "file b: truncated: record 2"),
-        ({"a": b"user,item,rating\n1,2,3"}, {}, "expected the magic number"),
         ({"a": BARE}, {}, "the records have no labels"),
         ({"a": GOOD, "b": BARE}, {}, "some files have labels and some have none"),
         ({"a": GOOD}, {"predictor_type": "binary_classifier"}, "expected 0 or 1"),

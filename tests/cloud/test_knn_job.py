@@ -22,6 +22,7 @@ RNG = np.random.default_rng(1)
 VECTORS = RNG.normal(size=(600, 6)).astype(np.float32)
 LABELS = np.arange(600, dtype=np.float32)
 NEEDED = {"feature_dim": 6, "k": 3, "predictor_type": "classifier", "sample_size": 600}
+PQ, FLAT = {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 4}, {"index_type": "faiss.IVFFlat"}
 LINES = "application/jsonlines; verbose=true"
 
 
@@ -60,11 +61,11 @@ def test_distances_ascend_whatever_the_metric(tmp_path, metric):
 @pytest.mark.parametrize(
     "metric, settings",
     [
-        ("L2", {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 4, "faiss_index_ivf_nlists": 4}),
-        ("L2", {"index_type": "faiss.IVFFlat", "faiss_index_ivf_nlists": 5}),
-        ("L2", {"index_type": "faiss.IVFFlat"}),
-        ("INNER_PRODUCT", {"index_type": "faiss.IVFFlat"}),
-        ("COSINE", {"index_type": "faiss.IVFFlat"}),
+        ("L2", PQ | {"faiss_index_ivf_nlists": 4}),
+        ("L2", FLAT | {"faiss_index_ivf_nlists": 5}),
+        ("L2", FLAT),
+        ("INNER_PRODUCT", FLAT),
+        ("COSINE", FLAT),
     ],
 )
 def test_approximate_indexes_find_most(tmp_path, metric, settings):
@@ -142,47 +143,27 @@ def test_sparse_records_are_vectors_too(tmp_path):
     assert ask(model, VECTORS[:1])[0]["labels"][0] == 0
 
 
-PQ = {"index_type": "faiss.IVFPQ", "faiss_index_pq_m": 4}
-
-
 @pytest.mark.parametrize(
-    "settings, wrong, expected",
+    "settings, message",
     [
-        ({"k": 0}, "value '0' is not valid for the 'k'", "an integer of at least 1"),
-        ({"k": 700}, "'700' is not valid for the 'k'", "from 1 to sample_size (600)"),
-        (
-            {"sample_size": 5000, "k": 601},
-            "'601' is not valid for the 'k'",
-            "from 1 to 600, the number of records",
-        ),
-        ({"index_type": "faiss.HNSW"}, "", "one of faiss.Flat, faiss.IVFFlat, faiss.IVFPQ"),
-        ({"index_metric": "L1"}, "", "one of L2, INNER_PRODUCT, COSINE"),
-        (
-            {"index_type": "faiss.IVFPQ"},
-            "Missing required hyperparameter: 'faiss_index_pq_m'",
-            "when 'index_type' is 'faiss.IVFPQ'",
-        ),
-        (PQ | {"faiss_index_pq_m": 5}, "'5' is not valid for the 'faiss_index_pq_m'", ""),
-        (PQ | {"index_metric": "COSINE"}, "'COSINE' is not valid for the 'index_metric'", "when"),
-        (PQ | {"index_metric": "INNER_PRODUCT"}, "'INNER_PRODUCT' is not valid", "when"),
-        (
-            {"index_type": "faiss.IVFFlat", "faiss_index_ivf_nlists": 601},
-            "'601' is not valid for the 'faiss_index_ivf_nlists'",
-            "",
-        ),
-        (
-            {"dimension_reduction_type": "sign"},
-            "Missing required hyperparameter: 'dimension_reduction_target'",
-            "",
-        ),
-        ({"feature_dim": 7}, "record 0 has 6 values", "feature_dim is 7"),
-        ({"predictor_type": "regress"}, "", "expects one of classifier, regressor"),
+        ({"k": 0}, "value '0' is not valid for the 'k' .* expects an integer of at least 1"),
+        ({"k": 700}, r"'700' is not valid for the 'k' .* from 1 to sample_size \(600\)"),
+        ({"sample_size": 5000, "k": 601}, "'601' is not valid .* 600, the number of records"),
+        ({"index_type": "faiss.HNSW"}, "expects one of faiss.Flat, faiss.IVFFlat, faiss.IVFPQ"),
+        ({"index_metric": "L1"}, "expects one of L2, INNER_PRODUCT, COSINE"),
+        ({"index_type": "faiss.IVFPQ"}, "Missing .*: 'faiss_index_pq_m' when 'index_type' is"),
+        (PQ | {"faiss_index_pq_m": 5}, "'5' is not valid for the 'faiss_index_pq_m'"),
+        (PQ | {"index_metric": "COSINE"}, "'COSINE' is not valid .*'index_metric' .* when"),
+        (PQ | {"index_metric": "INNER_PRODUCT"}, "'INNER_PRODUCT' is not valid .* when"),
+        (FLAT | {"faiss_index_ivf_nlists": 601}, "'601' .* 'faiss_index_ivf_nlists'"),
+        ({"dimension_reduction_type": "sign"}, "Missing .* 'dimension_reduction_target'"),
+        ({"feature_dim": 7}, "record 0 has 6 values, but feature_dim is 7"),
+        ({"predictor_type": "regress"}, "expects one of classifier, regressor"),
     ],
 )
-def test_settings_that_can_not_be_used_are_named(tmp_path, settings, wrong, expected):
-    with pytest.raises((CustomerError, ValueError)) as caught:
+def test_settings_that_can_not_be_used_are_named(tmp_path, settings, message):
+    with pytest.raises((CustomerError, ValueError), match=message):
         trained(tmp_path, **settings)
-    assert wrong in str(caught.value) and expected in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -188,16 +188,3 @@ def test_it_ends_when_the_one_that_started_it_is_killed(tmp_path):
     parent.wait()
     _, left = psutil.wait_procs(family, timeout=5)
     assert not left
-
-
-def test_misuse(tmp_path):
-    with pytest.raises(ValueError, match="'xgboost': expected one of tensorflow, script"):
-        ModelServer("xgboost", tmp_path, environment={}, log=print)
-    made = unready(tmp_path)
-    with pytest.raises(ServerDied, match="never started"):
-        made.invoke(b"", JSON)
-    made.stop()
-    made.start()
-    with pytest.raises(RuntimeError, match="started before"):
-        made.start()
-    made.stop()

@@ -17,12 +17,11 @@ from helpers.cloud.serving.server import ClientError
 from helpers.cloud.serving.tfs import find_model, to_serving
 from helpers.cloud.serving.tfs_json import JsonError
 from tests.cloud.conftest import ECR
+from tests.cloud.jobs import serving
 
-SERVING = f"{ECR}/tensorflow-inference:2.19-cpu"
 PAIR = {"user": np.dtype("int32"), "item": np.dtype("int32")}
 INT, FLOAT = {"x": np.dtype("int32")}, {"x": np.dtype("float32")}
 TEXT, TRUTH = {"x": np.dtype(object)}, {"x": np.dtype(bool)}
-JSON = {"Content-Type": "application/json"}
 
 
 def read(request: dict, spec=PAIR):
@@ -156,7 +155,7 @@ def test_a_model_that_is_none_says_so(tmp_path):
     made.stop()
 
 
-# --- through the service -----------------------------------------------------------------------
+# --- as a process ------------------------------------------------------------------------------
 
 _HANDLERS = """
 import json
@@ -194,52 +193,36 @@ def exported(tmp_path_factory):
     return folder
 
 
-class Endpoint:
-    """An endpoint of the service, asked as its model server would be."""
-
-    def __init__(self, aws, name: str) -> None:
-        self.aws, self.name = aws, name
-
-    def invoke(self, body: object, kind: str = "application/json") -> tuple[int, str]:
-        """Return status and answer; a model's error as the model server said it."""
-        runtime = self.aws.runtime
-        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        try:
-            answer = runtime.invoke_endpoint(EndpointName=self.name, Body=sent, ContentType=kind)
-        except runtime.exceptions.ModelError as refused:
-            return refused.response["OriginalStatusCode"], refused.response["OriginalMessage"]
-        return 200, answer["Body"].read().decode()
-
-    def log(self) -> list[str]:
-        """Return its log, once it says what answers."""
-        group = f"/aws/sagemaker/Endpoints/{self.name}"
-        return self.aws.log_with("serving on", group, "AllTraffic/")
-
-
-def deployed(aws, name: str, folder, **environment: str) -> Endpoint:
-    """Bring a folder into service in the TensorFlow container."""
-    file = io.BytesIO()
-    archive.pack(folder, file)
-    aws.model(name, aws.put(f"models/{name}.tar.gz", file.getvalue()), SERVING, **environment)
-    found = aws.endpoint(name)
-    assert found["EndpointStatus"] == "InService", found.get("FailureReason")
-    return Endpoint(aws, name)
+def post(server: ModelServer, body: object, kind: str = "application/json") -> tuple[int, str]:
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    status, _, answer = server.invoke(sent, {"Content-Type": kind})
+    return status, answer.decode()
 
 
 @pytest.fixture(scope="module")
-def server(aws, exported):
-    yield deployed(aws, "tf-python", exported, COURSE_TFS="python")
-    aws.sm.delete_endpoint(EndpointName="tf-python")
+def server(exported):
+    with serving("tensorflow", exported, COURSE_TFS="python") as made:
+        yield made
 
 
 def test_a_saved_model_answers(server):
     which = "the course's own TensorFlow Serving REST interface in Python, version 1 of the model"
-    assert f"serving on 127.0.0.1:8080: {which}" in server.log()
+    assert server.backend == which
     rows = {"instances": [{"user": 1, "item": 2}, {"user": 3, "item": 0}]}
-    status, body = server.invoke(rows)
+    status, body = post(server, rows)
     assert (status, json.loads(body)) == (200, {"predictions": [1.2, 3.0]})
-    _, body = server.invoke({"inputs": {"user": [1], "item": [2]}})
+    _, body = post(server, {"inputs": {"user": [1], "item": [2]}})
     assert json.loads(body) == {"outputs": [1.2]}
+
+
+def test_a_saved_model_is_deployed(aws, exported):
+    file = io.BytesIO()
+    archive.pack(exported, file)
+    data = aws.put("models/tf.tar.gz", file.getvalue())
+    found = aws.deploy("tf", data, f"{ECR}/tensorflow-inference:2.19-cpu")
+    assert found["EndpointStatus"] == "InService", found.get("FailureReason")
+    assert aws.ask("tf", {"instances": [{"user": 1, "item": 2}]}) == {"predictions": [1.2]}
+    aws.sm.delete_endpoint(EndpointName="tf")
 
 
 @pytest.mark.parametrize(
@@ -252,7 +235,7 @@ def test_a_saved_model_answers(server):
     ],
 )
 def test_wrong_requests_are_told_why(server, request_, named):
-    status, answer = server.invoke(request_)
+    status, answer = post(server, request_)
     text = json.loads(answer)["error"]
     assert status == 400 and named in text
     assert "Traceback" not in text and "stack traces" not in text
@@ -260,7 +243,7 @@ def test_wrong_requests_are_told_why(server, request_, named):
 
 def test_many_callers_get_their_own_answers(server):
     def ask(user: int) -> float:
-        _, body = server.invoke({"inputs": {"user": [user], "item": [0]}})
+        _, body = post(server, {"inputs": {"user": [user], "item": [0]}})
         return json.loads(body)["outputs"][0]
 
     users = [number % 10 for number in range(400)]
@@ -277,14 +260,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         sent = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
         said = {"state": "AVAILABLE"}
         if self.path.endswith(":predict"):
-            said = {"path": self.path, "sent": sent}
-            said |= {"predictions": [row["user"] + row["item"] / 10 for row in sent.get("instances", [])]}
+            rows = sent.get("instances", [])
+            found = [row["user"] + row["item"] / 10 for row in rows]
+            said = {"path": self.path, "sent": sent, "predictions": found}
         body = json.dumps({"error": "as it words it"} if "bad" in sent else said).encode()
         self.send_response(400 if "bad" in sent else 200)
-        self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
     do_GET = do_POST = answer
 print("loaded", flags["model_base_path"].endswith("/export"), flush=True)
-http.server.ThreadingHTTPServer(("127.0.0.1", int(flags["rest_api_port"])), Handler).serve_forever()
+address = ("127.0.0.1", int(flags["rest_api_port"]))
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
 """
 
 
@@ -300,25 +287,24 @@ def binary(tmp_path) -> str:
     return f"{program.parent}{os.pathsep}{os.environ['PATH']}"
 
 
-def test_the_real_program_is_used_where_it_is(aws, binary, tmp_path):
-    endpoint = deployed(aws, "tf-binary", tmp_path / "model", PATH=binary)
+def test_the_real_program_is_used_where_it_is(binary, tmp_path):
     program = tmp_path / "bin" / "tensorflow_model_server"
-    which = f"TensorFlow Serving itself ({program}), version 1 of the model"
-    assert {"loaded True", f"serving on 127.0.0.1:8080: {which}"} <= set(endpoint.log())
-    for sent in ({"instances": [{"user": 1, "item": 2}]}, {"inputs": {"user": [1], "item": [2]}}):
-        status, body = endpoint.invoke(sent)
-        said = json.loads(body)
-        assert (status, said["path"], said["sent"]) == (200, "/v1/models/model:predict", sent)
-    refused = (400, '{"error": "as it words it"}')
-    assert endpoint.invoke({"inputs": [1], "bad": 1}) == refused
-    aws.sm.delete_endpoint(EndpointName="tf-binary")
+    with serving("tensorflow", tmp_path / "model", PATH=binary) as server:
+        which = f"TensorFlow Serving itself ({program}), version 1 of the model"
+        assert server.backend == which and "loaded True" in server.lines
+        columns = {"inputs": {"user": [1], "item": [2]}}
+        for sent in ({"instances": [{"user": 1, "item": 2}]}, columns):
+            status, body = post(server, sent)
+            said = json.loads(body)
+            assert (status, said["path"], said["sent"]) == (200, "/v1/models/model:predict", sent)
+        refused = (400, '{"error": "as it words it"}')
+        assert post(server, {"inputs": [1], "bad": 1}) == refused
 
 
-def test_the_users_handlers_stand_around_it(aws, binary, tmp_path):
+def test_the_users_handlers_stand_around_it(binary, tmp_path):
     (tmp_path / "model" / "code").mkdir()
     (tmp_path / "model" / "code" / "inference.py").write_text(_HANDLERS)
-    endpoint = deployed(aws, "tf-handlers", tmp_path / "model", PATH=binary)
-    assert endpoint.invoke(b"3 4", "text/plain") == (200, "3.4")
-    status, body = endpoint.invoke(b"{}")
+    with serving("tensorflow", tmp_path / "model", PATH=binary) as server:
+        assert post(server, b"3 4", "text/plain") == (200, "3.4")
+        status, body = post(server, b"{}")
     assert status == 500 and "ValueError: no application/json here" in json.loads(body)["error"]
-    aws.sm.delete_endpoint(EndpointName="tf-handlers")

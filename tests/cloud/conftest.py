@@ -19,21 +19,21 @@ BUCKET = "sagemaker-us-west-2-123456789012"
 ECR = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
 TENSORFLOW = f"{ECR}/tensorflow-training:2.19-cpu-py312"
 SKLEARN = f"{ECR}/sagemaker-scikit-learn:1.2-1-cpu-py3"
-INFERENCE = (
-    "import json, os, time\n"
-    "def model_fn(d): return json.load(open(os.path.join(d, 'model.json')))\n"
-    "def predict_fn(x, m):\n"
-    "    if x == 'die': os._exit(7)\n"
-    "    return [m['w'] * v for v in x]\n"
-    "def input_fn(body, kind):\n"
-    "    if kind == 'application/jsonlines':\n"
-    "        return [json.loads(line) for line in body.splitlines() if line.strip()]\n"
-    "    return json.loads(body)\n"
-    "def output_fn(p, accept):\n"
-    "    if accept == 'application/jsonlines':\n"
-    "        return ''.join(json.dumps(v) + '\\n' for v in p), accept\n"
-    "    return json.dumps(p), 'application/json'\n"
-)
+INFERENCE = """
+import json, os, time
+def model_fn(d): return json.load(open(os.path.join(d, "model.json")))
+def predict_fn(x, m):
+    if x == "die": os._exit(7)
+    return [m["w"] * v for v in x]
+def input_fn(body, kind):
+    if kind == "application/jsonlines":
+        return [json.loads(line) for line in body.splitlines() if line.strip()]
+    return json.loads(body)
+def output_fn(p, accept):
+    if accept == "application/jsonlines":
+        return "".join(json.dumps(v) + "\\n" for v in p), accept
+    return json.dumps(p), "application/json"
+"""
 
 
 def job_request(name: str, image: str, data: str, settings: dict[str, str]) -> dict:
@@ -121,10 +121,7 @@ class Aws:
 
     def trained(self, name: str) -> dict:
         return wait(
-            lambda: self.sm.describe_training_job(TrainingJobName=name),
-            "TrainingJobStatus",
-            "InProgress",
-            "Stopping",
+            lambda: self.sm.describe_training_job(TrainingJobName=name), "TrainingJobStatus"
         )
 
     def model(self, name: str, data: str, image: str = SKLEARN, **environment: str) -> None:
@@ -150,19 +147,13 @@ class Aws:
         return self.deployed(name)
 
     def deployed(self, name: str) -> dict:
-        return wait(
-            lambda: self.sm.describe_endpoint(EndpointName=name),
-            "EndpointStatus",
-            "Creating",
-            "Updating",
-        )
+        return wait(lambda: self.sm.describe_endpoint(EndpointName=name), "EndpointStatus")
 
     def ask(self, name: str, value: object, **more):
         more = {"ContentType": "application/json"} | more
         body = value if isinstance(value, bytes) else json.dumps(value)
-        return json.loads(
-            self.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)["Body"].read()
-        )
+        answer = self.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)
+        return json.loads(answer["Body"].read())
 
     def log_with(self, line: str, group: str, prefix: str, seconds: float = 30) -> list[str]:
         """Read a log until a line in it begins so: it gets there a moment after it is written."""
@@ -214,12 +205,15 @@ def change(path: str, value: object):
 DATA = "InputDataConfig.0.DataSource.S3DataSource.S3Uri"
 
 
-def wait(describe, member: str, *busy: str, seconds: float = 180) -> dict:
+BUSY = ("InProgress", "Stopping", "Creating", "Updating")
+
+
+def wait(describe, member: str, seconds: float = 180) -> dict:
     """Describe until a status is final."""
     limit = time.monotonic() + seconds
     while True:
         found = describe()
-        if found[member] not in busy:
+        if found[member] not in BUSY:
             return found
         assert time.monotonic() < limit, f"still {found[member]}: {found}"
         time.sleep(0.05)
@@ -249,6 +243,5 @@ def aws():
 @pytest.fixture(scope="session")
 def model(aws) -> str:
     """A model that multiplies by three, with its own inference code."""
-    return aws.archive(
-        "models/three.tar.gz", {"model.json": '{"w": 3}', "code/inference.py": INFERENCE}
-    )
+    files = {"model.json": '{"w": 3}', "code/inference.py": INFERENCE}
+    return aws.archive("models/three.tar.gz", files)

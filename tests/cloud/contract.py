@@ -5,19 +5,10 @@ from __future__ import annotations
 import json
 
 # errors that any operation may answer, whatever its model declares
-COMMON = {
-    "ValidationException",
-    "UnknownOperationException",
-    "SerializationException",
-    "AccessDeniedException",
-}
-NUMBERS = {
-    "integer": int,
-    "long": int,
-    "float": (int, float),
-    "double": (int, float),
-    "timestamp": (int, float),
-}
+COMMON = {"ValidationException", "UnknownOperationException"}
+COMMON |= {"SerializationException", "AccessDeniedException"}
+NUMBERS = dict.fromkeys(("integer", "long"), int)
+NUMBERS |= dict.fromkeys(("float", "double", "timestamp"), (int, float))
 OTHERS = {"string": str, "boolean": bool, "structure": dict, "map": dict, "list": list}
 
 

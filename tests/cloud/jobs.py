@@ -34,6 +34,18 @@ def records(matrix, labels=None) -> bytes:
     return file.getvalue()
 
 
+def python(*arguments: str, without: tuple[str, ...] = (), **environment: str):
+    """Run Python to its end in the project's folder, without variables that begin so."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith(without)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+
+
 @dataclass
 class Job:
     """A job that has ended."""
@@ -66,14 +78,7 @@ def run(
 ) -> Job:
     """Train in a process of its own."""
     prepare(root, settings, channels, **types)
-    done = subprocess.run(
-        [sys.executable, "-m", BUILTIN[name].module],
-        cwd=ROOT,
-        env={**os.environ, "COURSE_OPT_ML": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-m", BUILTIN[name].module, COURSE_OPT_ML=str(root))
     failure = root / "output" / "failure"
     reason = failure.read_text() if failure.exists() else ""
     return Job(done.returncode, done.stdout + done.stderr, reason, root / "model")

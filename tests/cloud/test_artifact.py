@@ -26,6 +26,12 @@ def model() -> FMArtifact:
     )
 
 
+def zipped(folder, name: str, data: bytes | str):
+    """Write a model's file that holds one member."""
+    with zipfile.ZipFile(folder / "model_algo-1", "w") as file:
+        file.writestr(name, data)
+
+
 def scores(model: FMArtifact, x: np.ndarray) -> np.ndarray:
     pairs = ((x @ model.v) ** 2).sum(1) - (x**2 @ model.v**2).sum(1)
     return model.w0 + x @ model.w1 + 0.5 * pairs
@@ -82,8 +88,7 @@ def test_mxnet_loads_and_scores_it(model, tmp_path, kind):
 
 def test_a_model_without_factors_says_so(tmp_path):
     params = artifact.dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
-    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as zipped:
-        zipped.writestr("params", params)
+    zipped(tmp_path, "params", params)
     message = r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"
     with pytest.raises(ArtifactError, match=message):
         artifact.read_model(tmp_path)
@@ -98,8 +103,7 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "other.tar.gz").write_bytes(tar({"saved_model.pb": "x"}))
     with pytest.raises(ArtifactError, match=r"holds saved_model.pb; expected model_algo-1"):
         artifact.read_model(tmp_path / "other.tar.gz")
-    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as zipped:
-        zipped.writestr("meta.json", "{}")
+    zipped(tmp_path, "meta.json", "{}")
     with pytest.raises(ArtifactError, match=r"holds meta.json; expected params"):
         artifact.read_model(tmp_path)
 

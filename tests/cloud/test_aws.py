@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import boto3
@@ -12,10 +9,10 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from helpers import cloud, gates
-from helpers.book import ROOT
 from helpers.cloud import aws as real
 from helpers.cloud import belongings, connection, sdk
 from tests.cloud.conftest import ROLE, TENSORFLOW, job_request
+from tests.cloud.jobs import python
 
 EMPTY = {
     "list_hyper_parameter_tuning_jobs": "HyperParameterTuningJobSummaries",
@@ -66,20 +63,16 @@ def test_cleanup_deletes_when_a_cell_raises_and_the_cells_error_comes_through(ac
     made, stub = account
     arn = "arn:aws:sagemaker:us-west-2:1:model/x"
     model = {"ModelName": "course-05-m", "ModelArn": arn, "CreationTime": 1}
-    expect(
-        stub,
-        found={
-            "list_endpoints": [endpoint("course-05-a"), endpoint("not-course-05")],
-            "list_models": [model],
-        },
-        then={
-            "list_endpoints": lambda: stub.add_response("delete_endpoint", {}, MINE),
-            "list_models": lambda: stub.add_response(
-                "delete_model", {}, {"ModelName": "course-05-m"}
-            ),
-        },
-        refused=["list_endpoint_configs"],
-    )
+    found = {
+        "list_endpoints": [endpoint("course-05-a"), endpoint("not-course-05")],
+        "list_models": [model],
+    }
+    mine = {"ModelName": "course-05-m"}
+    then = {
+        "list_endpoints": lambda: stub.add_response("delete_endpoint", {}, MINE),
+        "list_models": lambda: stub.add_response("delete_model", {}, mine),
+    }
+    expect(stub, found, then, refused=["list_endpoint_configs"])
     with pytest.raises(ZeroDivisionError), cloud.cleanup(made, prefix="course-05"):
         1 / 0  # noqa: B018
     stub.assert_no_pending_responses()
@@ -243,13 +236,5 @@ print(telemetry._send_telemetry_request(1, 2))
 
 def test_the_sdk_sends_nothing_home():
     """In a process of its own, with every connection but to this machine refused."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAGEMAKER_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", SENDS],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = python("-c", SENDS, without=("AWS_", "SAGEMAKER_"))
     assert done.stdout == "True\nNone\n", done.stderr[-2000:]

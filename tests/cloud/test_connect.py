@@ -15,6 +15,7 @@ from helpers import cloud
 from helpers.book import ROOT
 from helpers.cloud import connection
 from tests.cloud.conftest import gone
+from tests.cloud.jobs import python
 
 NOTEBOOK = r'''
 import json, os, pathlib, sys, tempfile
@@ -115,19 +116,10 @@ def notebook(tmp_path_factory):
     keys = {"aws_access_key_id": "AKIAREAL", "aws_secret_access_key": "real"}
     lines = ["[default]", *(f"{name} = {key}" for name, key in keys.items()), ""]
     (home / ".aws" / "credentials").write_text("\n".join(lines))
-    dropped = ("AWS_", "COURSE_CLOUD")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
-    environment |= {name.upper(): key for name, key in keys.items()}
+    environment = {name.upper(): key for name, key in keys.items()}
     environment |= {"AWS_SESSION_TOKEN": "real", "AWS_PROFILE": "work", "HOME": str(home)}
-    environment |= {"COURSE_CLOUD_STATE": "", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [sys.executable, "-c", NOTEBOOK],
-        env=environment,
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+    environment |= {"COURSE_CLOUD_STATE": "", "PYTHONWARNINGS": "ignore"}
+    done = python("-c", NOTEBOOK, without=("AWS_", "COURSE_CLOUD"), **environment)
     assert done.returncode == 0, done.stderr[-3000:]
     parts = (part.partition("\n") for part in ("connect\n" + done.stdout).split("-- "))
     return {title: text for title, _, text in parts} | {"errors": done.stderr}

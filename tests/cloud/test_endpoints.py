@@ -98,8 +98,8 @@ def test_an_update_takes_over_without_a_gap(aws, endpoint):
 
 
 def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
-    pause = "    time.sleep(m.get('pause', 0))\n    if x == 'die'"
-    slow = INFERENCE.replace("    if x == 'die'", pause)
+    pause = "    time.sleep(m.get('pause', 0))\n    if x =="
+    slow = INFERENCE.replace("    if x ==", pause)
     ready(aws, "overtaken-slow", '{"w": 5, "pause": 8}', slow)
     ready(aws, "overtaken-quick", '{"w": 6}', slow)
 

@@ -33,27 +33,17 @@ class Model:
         return Response(request.body, "text/plain", headers=headers)
 
 
-@contextlib.contextmanager
-def serving(quick: bool):
+@pytest.fixture
+def served(request):
     model = Model()
-    server = ModelHTTPServer(model, quick=quick)
+    server = ModelHTTPServer(model, quick=getattr(request, "param", True))
     threading.Thread(target=server.serve_forever, name="loop", daemon=True).start()
     pool = Pool(server.port)
     yield model, server.port, pool
     pool.close()
 
 
-@pytest.fixture
-def served():
-    with serving(quick=True) as found:
-        yield found
-
-
-@pytest.fixture(params=["quick", "threads"])
-def either(request):
-    """A server of each kind: both keep their callers apart."""
-    with serving(quick=request.param == "quick") as found:
-        yield found
+both = pytest.mark.parametrize("served", [True, False], ids=["quick", "threads"], indirect=True)
 
 
 def ask(pool: Pool, body: bytes) -> tuple[int, bytes]:
@@ -68,8 +58,9 @@ def test_quick_requests_are_answered_by_the_one_thread(served):
     assert set(model.threads) == {"loop"}
 
 
-def test_requests_in_one_packet_and_in_pieces(either):
-    _, port, _ = either
+@both
+def test_requests_in_one_packet_and_in_pieces(served):
+    _, port, _ = served
     head = POST + b"Content-Length: 3\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), 10) as caller:
         caller.sendall(head + b"one" + head + b"two")
@@ -130,8 +121,9 @@ def test_slow_answers_get_threads_in_which_others_pass_them(served):
         (b"x" * (3 * loop.LARGEST_HEAD), b""),
     ],
 )
-def test_what_is_no_request_ends_its_connection_and_no_other(either, raw, begin):
-    _, port, pool = either
+@both
+def test_what_is_no_request_ends_its_connection_and_no_other(served, raw, begin):
+    _, port, pool = served
     with socket.create_connection(("127.0.0.1", port), 10) as caller:
         said = b""
         with contextlib.suppress(ConnectionError):
@@ -141,9 +133,10 @@ def test_what_is_no_request_ends_its_connection_and_no_other(either, raw, begin)
     assert ask(pool, b"on") == (200, b"on")
 
 
-def test_a_header_of_two_lines_ends_its_connection_and_no_other(either, monkeypatch):
+@both
+def test_a_header_of_two_lines_ends_its_connection_and_no_other(served, monkeypatch):
     """Nothing of the answer goes out, and the thread that ends of it says why."""
-    _, port, pool = either
+    _, port, pool = served
     ended: queue.SimpleQueue = queue.SimpleQueue()
     monkeypatch.setattr(threading, "excepthook", lambda end: ended.put(str(end.exc_value)))
     with socket.create_connection(("127.0.0.1", port), 10) as caller:
@@ -153,8 +146,9 @@ def test_a_header_of_two_lines_ends_its_connection_and_no_other(either, monkeypa
     assert ask(pool, b"on") == (200, b"on")
 
 
-def test_callers_that_leave_early_do_no_harm(either):
-    _, port, pool = either
+@both
+def test_callers_that_leave_early_do_no_harm(served):
+    _, port, pool = served
     for piece in (b"", b"POST", POST + b"Content-Length: 9\r\n\r\nfour"):
         with socket.create_connection(("127.0.0.1", port), 10) as caller:
             caller.sendall(piece)

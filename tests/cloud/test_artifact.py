@@ -18,12 +18,9 @@ needs_mxnet = pytest.mark.skipif(not gates.mxnet, reason="MXNet has no wheel for
 @pytest.fixture
 def model() -> FMArtifact:
     rng = np.random.default_rng(0)
-    return FMArtifact(
-        0.75,
-        rng.normal(size=6).astype(np.float32),
-        rng.normal(size=(6, 3)).astype(np.float32),
-        {"predictor_type": "regressor", "feature_dim": "6", "num_factors": "3"},
-    )
+    w1, v = (rng.normal(size=shape).astype(np.float32) for shape in (6, (6, 3)))
+    settings = {"predictor_type": "regressor", "feature_dim": "6", "num_factors": "3"}
+    return FMArtifact(0.75, w1, v, settings)
 
 
 def zipped(folder, name: str, data: bytes | str):

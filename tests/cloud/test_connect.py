@@ -187,9 +187,9 @@ print(json.dumps({"pids": [server.process.pid, *pids], "work": str(server.work)}
 @pytest.mark.parametrize("how", ["killed", "ended"])
 def test_nothing_is_left_of_a_kernel_that_is_gone(how):
     ending = "time.sleep(99)" if how == "killed" else "sys.exit(0)"
-    environment = os.environ | {"COURSE_CLOUD_STATE": "", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", KERNEL % ending]
-    kernel = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | {"COURSE_CLOUD_STATE": ""}
+    here = {"env": environment, "cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
+    kernel = subprocess.Popen([sys.executable, "-c", KERNEL % ending], **here)
     assert kernel.stdout is not None
     kernel.stdout.readline()
     said = json.loads(kernel.stdout.readline())

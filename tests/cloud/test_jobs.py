@@ -64,17 +64,6 @@ def test_a_manifest_names_the_objects(aws, batch):
     assert [k["Key"] for k in keys] == ["batch/manifest/b.jsonl.out"]
 
 
-def test_csv_is_split_and_assembled(aws):
-    code = "def model_fn(d): return 3\ndef predict_fn(x, m): return x * m\n"
-    aws.model("csv", aws.archive("models/csv.tar.gz", {"code/inference.py": code}))
-    source = aws.put("batch/numbers.csv", "".join(f"{n},{n / 2}\n" for n in range(5)))
-    more = {"TransformOutput": {"Accept": "text/csv"}, "BatchStrategy": "MultiRecord"}
-    transform(aws, "csv", source, "csv", TransformInput={"ContentType": "text/csv"}, **more)
-    lines = aws.get("batch/csv/numbers.csv.out").decode().split()
-    rows = [[float(v) for v in line.split(",")] for line in lines]
-    assert rows == [[3 * n, 3 * n / 2] for n in range(5)]
-
-
 WHOLE = {"TransformInput": {"ContentType": "application/json", "SplitType": "None"}}
 NOWHERE = {"TransformOutput": {"S3OutputPath": "s3://never-made/out"}}
 

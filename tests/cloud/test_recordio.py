@@ -42,13 +42,6 @@ def test_the_bytes_are_those_of_the_sdk_and_are_read_back(name):
         np.testing.assert_array_equal(found.labels, labels.astype(np.float32))
 
 
-def test_rows_without_values_keep_their_place():
-    matrix = sparse.csr_matrix(np.array([[0, 0, 0], [0, 2, 0], [0, 0, 0]], dtype=np.float32))
-    found = read_records(written(matrix, np.zeros(3, np.float32)))
-    assert not found.dense and len(found) == 3
-    np.testing.assert_array_equal(found.features.toarray(), matrix.toarray())
-
-
 def ratings(n: int) -> tuple[sparse.csr_matrix, np.ndarray]:
     rng = np.random.default_rng(0)
     users, items = rng.integers(0, 943, n), rng.integers(0, 1682, n)

@@ -156,10 +156,8 @@ def test_every_costly_operation_has_a_price():
     assert "$0.115" in real.costs("CreateEndpointConfig", {"ProductionVariants": variants})[0]
     group = {"TransformResources": {"InstanceType": "ml.made.up", "InstanceCount": 1}}
     assert "not in the course's table" in real.costs("CreateTransformJob", group)[0]
-    tuning = {
-        "HyperParameterTuningJobConfig": {"ResourceLimits": {"MaxNumberOfTrainingJobs": 5}},
-        "TrainingJobDefinition": job("x"),
-    }
+    five = {"ResourceLimits": {"MaxNumberOfTrainingJobs": 5}}
+    tuning = {"HyperParameterTuningJobConfig": five, "TrainingJobDefinition": job("x")}
     assert "10 × ml.c5.xlarge" in real.costs("CreateHyperParameterTuningJob", tuning)[0]
     assert real.costs("CreateModel", {}) == []
 

@@ -125,14 +125,11 @@ def notebook(tmp_path_factory):
     return {title: text for title, _, text in parts} | {"errors": done.stderr}
 
 
-def test_one_line_says_where(notebook):
+def test_one_line_says_where_and_a_job_shows_its_own_lines_only(notebook):
     where = "(region us-west-2, no account needed)"
     assert notebook["connect"] == f"Connected to the SageMaker of this machine {where}.\n"
-    assert notebook["errors"] == ""
-
-
-def test_a_jobs_own_lines_are_shown_and_nothing_else(notebook):
     assert notebook["train"] == "epoch 0\nepoch 1\n"
+    assert notebook["errors"] == ""
 
 
 def test_a_failure_shows_the_scripts_traceback(notebook):

@@ -100,6 +100,8 @@ def test_an_error_of_the_script_is_the_reason(aws):
     assert log[0] == "reading" and "ValueError: no such column" in log
 
 
+NO_OUTPUT = change("OutputDataConfig.S3OutputPath", "s3://never-made/out")
+NO_DATA = change(DATA, f"s3://{BUCKET}/nowhere")
 KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 ONE_OF_TWO = """
 import os, time
@@ -114,18 +116,8 @@ time.sleep(600)  # cut short, or the test takes too long
     [
         ("killed", KILLED, {}, ["out of memory", "exit code: 137"]),
         ("one-of-two", ONE_OF_TWO, {"count": 2}, ["lost"]),
-        (
-            "output-nowhere",
-            "pass",
-            {"change": change("OutputDataConfig.S3OutputPath", "s3://never-made/out")},
-            ["ClientError: ", "NoSuchBucket"],
-        ),
-        (
-            "no-data",
-            "pass",
-            {"change": change(DATA, f"s3://{BUCKET}/nowhere")},
-            [f"No S3 objects found under S3 URL 's3://{BUCKET}/nowhere'"],
-        ),
+        ("output-nowhere", "pass", {"change": NO_OUTPUT}, ["ClientError: ", "NoSuchBucket"]),
+        ("no-data", "pass", {"change": NO_DATA}, ["No S3 objects found under", "/nowhere'"]),
     ],
 )
 def test_a_job_that_fails_says_why(aws, name, code, more, sentences):
@@ -200,7 +192,8 @@ def test_jobs_are_listed_filtered_sorted_and_paged(aws):
 
 
 VPC = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
-ALGORITHM = "AlgorithmSpecification"
+ALGORITHM, XGBOOST = "AlgorithmSpecification", f"{ECR}/xgboost:1"
+BROKEN = [{"Name": "m", "Regex": "("}]
 
 
 @pytest.mark.parametrize(
@@ -212,18 +205,9 @@ ALGORITHM = "AlgorithmSpecification"
         ({f"{ALGORITHM}.TrainingInputMode": "Pipe"}, "input mode File"),
         ({"ResourceConfig.InstanceType": "ml.c99.huge"}, "Member must satisfy enum value set"),
         ({"TrainingJobName": "not a name"}, "regular expression pattern"),
-        (
-            {"HyperParameters": {}, f"{ALGORITHM}.TrainingImage": f"{ECR}/xgboost:1"},
-            "No program of this machine stands in for the training image",
-        ),
-        (
-            {f"{ALGORITHM}.MetricDefinitions": [{"Name": "m", "Regex": "("}]},
-            "regular expression of the metric 'm'",
-        ),
-        (
-            {f"{ALGORITHM}.ContainerEntrypoint": ["bash"], "HyperParameters.title": "it's"},
-            "holds a single quote",
-        ),
+        ({"HyperParameters": {}, f"{ALGORITHM}.TrainingImage": XGBOOST}, "No program of this"),
+        ({f"{ALGORITHM}.MetricDefinitions": BROKEN}, "regular expression of the metric 'm'"),
+        ({f"{ALGORITHM}.ContainerEntrypoint": ["a"], "HyperParameters.b": "it's"}, "single quote"),
     ],
 )
 def test_what_is_not_here_is_refused_in_a_sentence(aws, changes, sentence):
@@ -261,9 +245,8 @@ def test_source_code_can_not_leave_its_folder(aws, member):
     bad = json.dumps(aws.put("code/bad.tar.gz", buffer.getvalue()))
     name = "tar-" + "".join(c if c.isalnum() else "-" for c in member).strip("-")
     reason = aws.fails(name, change=change("HyperParameters.sagemaker_submit_directory", bad))
-    assert (
-        "neither a file nor a folder" if member == "link" else "outside of its folder"
-    ) in reason
+    sentence = "neither a file nor a folder" if member == "link" else "outside of its folder"
+    assert sentence in reason
 
 
 def test_a_key_can_not_leave_its_channel(aws):

@@ -77,6 +77,7 @@ def test_bodies_that_are_no_request(body):
         ({"instances": [{"user": 1, "film": 1}]}, PAIR, "film"),
         ({"instances": [{"user": 1, "item": 1}, 5]}, PAIR, "item 1"),
         ({"instances": [{"user": 1, "item": "2"}]}, PAIR, "item .*int32"),
+        ({"instances": [{"user": 1, "item": 2.0}]}, PAIR, "item .*int32"),
         ({"instances": [5_000_000_000]}, INT, "int32"),
         ({"instances": [1, True]}, FLOAT, "float"),
         ({"instances": [16_777_217]}, FLOAT, "precision"),
@@ -88,7 +89,7 @@ def test_bodies_that_are_no_request(body):
         ({"inputs": [[1], 2]}, FLOAT, "level"),
         ({"instances": [{"b64": "???"}]}, TEXT, "base64"),
     ],
-    ids=range(21),
+    ids=range(22),
 )
 def test_requests_that_do_not_fit_name_what_is_wrong(request_, spec, named):
     with pytest.raises(JsonError, match=named):

@@ -178,6 +178,11 @@ def test_data_that_can_not_be_used_is_named(tmp_path, files, kind, message):
         train(prepare(tmp_path, NEEDED, {"train": files}, train=kind))
 
 
+def test_a_model_that_is_none(tmp_path):
+    with pytest.raises(ValueError, match="not the model of a k-NN job"):
+        KNNModel.load(tmp_path)
+
+
 def test_top_100_for_every_user_by_a_server_of_its_own(tmp_path):
     """ML-100K's numbers: 943 users, 1,682 items, 65 dimensions."""
     rng = np.random.default_rng(0)

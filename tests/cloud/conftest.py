@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import tarfile
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 
 from helpers.cloud import local
@@ -20,21 +19,36 @@ BUCKET = "sagemaker-us-west-2-123456789012"
 ECR = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
 TENSORFLOW = f"{ECR}/tensorflow-training:2.19-cpu-py312"
 SKLEARN = f"{ECR}/sagemaker-scikit-learn:1.2-1-cpu-py3"
-INFERENCE = (
-    "import json, os, time\n"
-    "def model_fn(d): return json.load(open(os.path.join(d, 'model.json')))\n"
-    "def predict_fn(x, m):\n"
-    "    if x == 'die': os._exit(7)\n"
-    "    return [m['w'] * v for v in x]\n"
-    "def input_fn(body, kind):\n"
-    "    if kind == 'application/jsonlines':\n"
-    "        return [json.loads(line) for line in body.splitlines() if line.strip()]\n"
-    "    return json.loads(body)\n"
-    "def output_fn(p, accept):\n"
-    "    if accept == 'application/jsonlines':\n"
-    "        return ''.join(json.dumps(v) + '\\n' for v in p), accept\n"
-    "    return json.dumps(p), 'application/json'\n"
-)
+INFERENCE = """
+import json, os, time
+def model_fn(d): return json.load(open(os.path.join(d, "model.json")))
+def predict_fn(x, m):
+    if x == "die": os._exit(7)
+    return [m["w"] * v for v in x]
+def input_fn(body, kind):
+    if kind == "application/jsonlines":
+        return [json.loads(line) for line in body.splitlines() if line.strip()]
+    return json.loads(body)
+def output_fn(p, accept):
+    if accept == "application/jsonlines":
+        return "".join(json.dumps(v) + "\\n" for v in p), accept
+    return json.dumps(p), "application/json"
+"""
+
+
+def job_request(name: str, image: str, data: str, settings: dict[str, str]) -> dict:
+    """Return a training job of one instance and one channel."""
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": data}}
+    return {
+        "TrainingJobName": name,
+        "RoleArn": ROLE,
+        "HyperParameters": settings,
+        "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
+        "InputDataConfig": [{"ChannelName": "train", "DataSource": source}],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
+        "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    }
 
 
 class Aws:
@@ -86,25 +100,11 @@ class Aws:
         """Return a script-mode job: a script and its hyperparameters."""
         self.put("in/train/x.csv", "1,2\n")
         submitted = self.archive(f"code/{name}.tar.gz", {"train.py": code})
-        own = {
-            "sagemaker_program": '"train.py"',
-            "sagemaker_submit_directory": json.dumps(submitted),
-        }
-        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/in/train"}}
-        return {
-            "TrainingJobName": name,
-            "RoleArn": ROLE,
-            "HyperParameters": own | {k: json.dumps(v) for k, v in settings.items()},
-            "AlgorithmSpecification": {"TrainingImage": TENSORFLOW, "TrainingInputMode": "File"},
-            "InputDataConfig": [{"ChannelName": "train", "DataSource": source}],
-            "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
-            "ResourceConfig": {
-                "InstanceType": "ml.c5.xlarge",
-                "InstanceCount": count,
-                "VolumeSizeInGB": 1,
-            },
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-        }
+        own = {"sagemaker_program": "train.py", "sagemaker_submit_directory": submitted}
+        written = {k: json.dumps(v) for k, v in (own | settings).items()}
+        made = job_request(name, TENSORFLOW, f"s3://{BUCKET}/in/train", written)
+        made["ResourceConfig"]["InstanceCount"] = count
+        return made
 
     def train(self, name: str, code: str, *, count: int = 1, change=None, **settings) -> dict:
         request = self.train_request(name, code, count=count, **settings)
@@ -113,12 +113,15 @@ class Aws:
         self.sm.create_training_job(**request)
         return self.trained(name)
 
+    def fails(self, name: str, code: str = "pass", **more) -> str:
+        """Train a job that fails; return the reason."""
+        found = self.train(name, code, **more)
+        assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Failed"
+        return found["FailureReason"]
+
     def trained(self, name: str) -> dict:
         return wait(
-            lambda: self.sm.describe_training_job(TrainingJobName=name),
-            "TrainingJobStatus",
-            "InProgress",
-            "Stopping",
+            lambda: self.sm.describe_training_job(TrainingJobName=name), "TrainingJobStatus"
         )
 
     def model(self, name: str, data: str, image: str = SKLEARN, **environment: str) -> None:
@@ -129,41 +132,31 @@ class Aws:
         )
 
     def config(self, name: str, model: str) -> None:
-        self.sm.create_endpoint_config(
-            EndpointConfigName=name,
-            ProductionVariants=[
-                {
-                    "VariantName": "AllTraffic",
-                    "ModelName": model,
-                    "InitialInstanceCount": 1,
-                    "InstanceType": "ml.m5.large",
-                }
-            ],
-        )
+        variant = {"VariantName": "AllTraffic", "ModelName": model}
+        variant |= {"InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+        self.sm.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
 
     def deploy(self, name: str, data: str, image: str = SKLEARN) -> dict:
         self.model(name, data, image)
+        return self.endpoint(name)
+
+    def endpoint(self, name: str) -> dict:
+        """Bring a model of that name into service."""
         self.config(name, name)
         self.sm.create_endpoint(EndpointName=name, EndpointConfigName=name)
         return self.deployed(name)
 
     def deployed(self, name: str) -> dict:
-        return wait(
-            lambda: self.sm.describe_endpoint(EndpointName=name),
-            "EndpointStatus",
-            "Creating",
-            "Updating",
-        )
+        return wait(lambda: self.sm.describe_endpoint(EndpointName=name), "EndpointStatus")
 
     def ask(self, name: str, value: object, **more):
         more = {"ContentType": "application/json"} | more
         body = value if isinstance(value, bytes) else json.dumps(value)
-        return json.loads(
-            self.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)["Body"].read()
-        )
+        answer = self.runtime.invoke_endpoint(EndpointName=name, Body=body, **more)
+        return json.loads(answer["Body"].read())
 
     def log_with(self, line: str, group: str, prefix: str, seconds: float = 30) -> list[str]:
-        """Read a log until a line that begins so is in it: lines get there a moment after they are written."""
+        """Read a log until a line in it begins so: it gets there a moment after it is written."""
         limit = time.monotonic() + seconds
         while True:
             with contextlib.suppress(self.client("logs").exceptions.ResourceNotFoundException):
@@ -175,15 +168,15 @@ class Aws:
 
     def log(self, group: str, prefix: str) -> list[str]:
         logs = self.client("logs")
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)[
-            "logStreams"
-        ]
+        found = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)
         lines = []
-        for stream in streams:
-            name = stream["logStreamName"]
-            found = logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)
-            lines += [event["message"] for event in found["events"]]
+        for name in (stream["logStreamName"] for stream in found["logStreams"]):
+            said = logs.get_log_events(logGroupName=group, logStreamName=name, startFromHead=True)
+            lines += [event["message"] for event in said["events"]]
         return lines
+
+    def job_log(self, name: str) -> list[str]:
+        return self.log("/aws/sagemaker/TrainingJobs", f"{name}/")
 
 
 def tar(files: dict[str, str]) -> bytes:
@@ -197,12 +190,30 @@ def tar(files: dict[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def wait(describe, member: str, *busy: str, seconds: float = 180) -> dict:
+def change(path: str, value: object):
+    """Return what changes one member of a request, named as in ``ResourceConfig.InstanceCount``."""
+
+    def apply(request: dict) -> None:
+        *places, last = path.split(".")
+        for place in places:
+            request = request[int(place) if place.isdigit() else place]
+        request[last] = value
+
+    return apply
+
+
+DATA = "InputDataConfig.0.DataSource.S3DataSource.S3Uri"
+
+
+BUSY = ("InProgress", "Stopping", "Creating", "Updating")
+
+
+def wait(describe, member: str, seconds: float = 180) -> dict:
     """Describe until a status is final."""
     limit = time.monotonic() + seconds
     while True:
         found = describe()
-        if found[member] not in busy:
+        if found[member] not in BUSY:
             return found
         assert time.monotonic() < limit, f"still {found[member]}: {found}"
         time.sleep(0.05)
@@ -213,13 +224,9 @@ def gone(pid: int, seconds: float = 5) -> bool:
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
                 return True
-        except FileNotFoundError:
+        except psutil.NoSuchProcess:
             return True
         time.sleep(0.05)
     return False
@@ -236,6 +243,5 @@ def aws():
 @pytest.fixture(scope="session")
 def model(aws) -> str:
     """A model that multiplies by three, with its own inference code."""
-    return aws.archive(
-        "models/three.tar.gz", {"model.json": '{"w": 3}', "code/inference.py": INFERENCE}
-    )
+    files = {"model.json": '{"w": 3}', "code/inference.py": INFERENCE}
+    return aws.archive("models/three.tar.gz", files)

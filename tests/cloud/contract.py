@@ -1,23 +1,14 @@
-"""Botocore's service model as a judge of every answer: names, types, required members, error codes."""
+"""Botocore's service model as a judge of every answer: names, types, members, error codes."""
 
 from __future__ import annotations
 
 import json
 
 # errors that any operation may answer, whatever its model declares
-COMMON = {
-    "ValidationException",
-    "UnknownOperationException",
-    "SerializationException",
-    "AccessDeniedException",
-}
-NUMBERS = {
-    "integer": int,
-    "long": int,
-    "float": (int, float),
-    "double": (int, float),
-    "timestamp": (int, float),
-}
+COMMON = {"ValidationException", "UnknownOperationException"}
+COMMON |= {"SerializationException", "AccessDeniedException"}
+NUMBERS = dict.fromkeys(("integer", "long"), int)
+NUMBERS |= dict.fromkeys(("float", "double", "timestamp"), (int, float))
 OTHERS = {"string": str, "boolean": bool, "structure": dict, "map": dict, "list": list}
 
 
@@ -67,11 +58,8 @@ def judge(client):
             if code in declared and code == "ModelError":
                 assert set(decoded) - {"Code"} <= set(declared[code].members)
             return
-        found = (
-            list(faults(operation_model.output_shape, decoded))
-            if operation_model.output_shape
-            else []
-        )
+        shape = operation_model.output_shape
+        found = list(faults(shape, decoded)) if shape else []
         assert not found, f"{operation_model.name}: {found}"
 
     client.meta.events.register("before-parse", before_parse)

@@ -1,7 +1,8 @@
-"""Run a built-in algorithm's container as the control plane does: a folder for ``/opt/ml``, a subprocess."""
+"""Run a built-in algorithm's container as the control plane does: a folder for ``/opt/ml``."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -16,6 +17,9 @@ from scipy import sparse
 from helpers.book import ROOT
 from helpers.cloud import recordio
 from helpers.cloud.algorithms import BUILTIN
+from helpers.cloud.algorithms.container import Container
+from helpers.cloud.serving import ModelServer
+from helpers.cloud.serving.server import Invocation
 
 RECORDIO = {"Content-Type": "application/x-recordio-protobuf"}
 
@@ -30,6 +34,18 @@ def records(matrix, labels=None) -> bytes:
     return file.getvalue()
 
 
+def python(*arguments: str, without: tuple[str, ...] = (), **environment: str):
+    """Run Python to its end in the project's folder, without variables that begin so."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith(without)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+
+
 @dataclass
 class Job:
     """A job that has ended."""
@@ -40,37 +56,49 @@ class Job:
     model: Path
 
 
-def run(
-    root: Path, name: str, settings: dict, channels: dict[str, dict[str, bytes]], **types: str
-) -> Job:
-    """Train; ``types`` are the channels' content types."""
+def prepare(root: Path, settings: dict, channels: dict[str, dict[str, bytes]], **types: str):
+    """Lay out a job's folder; ``types`` are the channels' content types."""
     config = root / "input" / "config"
     config.mkdir(parents=True)
-    (config / "hyperparameters.json").write_text(
-        json.dumps({k: str(v) for k, v in settings.items()})
-    )
-    (config / "inputdataconfig.json").write_text(
-        json.dumps({c: {"ContentType": t} for c, t in types.items()})
-    )
-    (config / "resourceconfig.json").write_text(
-        json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]})
-    )
+    for name, content in {
+        "hyperparameters": {k: str(v) for k, v in settings.items()},
+        "inputdataconfig": {c: {"ContentType": t} for c, t in types.items()},
+        "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"]},
+    }.items():
+        (config / f"{name}.json").write_text(json.dumps(content))
     for channel, files in channels.items():
         (root / "input" / "data" / channel).mkdir(parents=True)
         for file, content in files.items():
             (root / "input" / "data" / channel / file).write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, "-m", BUILTIN[name].module],
-        cwd=ROOT,
-        env={**os.environ, "COURSE_OPT_ML": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return Container(root)
+
+
+def run(
+    root: Path, name: str, settings: dict, channels: dict[str, dict[str, bytes]], **types: str
+) -> Job:
+    """Train in a process of its own."""
+    prepare(root, settings, channels, **types)
+    done = python("-m", BUILTIN[name].module, COURSE_OPT_ML=str(root))
     failure = root / "output" / "failure"
-    return Job(
-        done.returncode,
-        done.stdout + done.stderr,
-        failure.read_text() if failure.exists() else "",
-        root / "model",
-    )
+    reason = failure.read_text() if failure.exists() else ""
+    return Job(done.returncode, done.stdout + done.stderr, reason, root / "model")
+
+
+@contextlib.contextmanager
+def serving(kind: str, folder: Path, **environment: str):
+    """Start a model server that is ready; its ``lines`` are its log."""
+    lines: list[str] = []
+    server = ModelServer(kind, folder, environment=environment, log=lines.append)
+    server.lines = lines
+    try:
+        server.start()
+        server.wait_ready(60)
+        yield server
+    finally:
+        server.stop()
+
+
+def asked(body: bytes, content_type: str, accept: str = "*/*") -> Invocation:
+    """Return a request as a container's handler gets it."""
+    headers = {"content-type": content_type, "accept": accept}
+    return Invocation("POST", "/invocations", headers, body)

@@ -1,9 +1,7 @@
-"""The factorization machine's artifact: MXNet's bytes without MXNet, and files that are not what they seem."""
+"""The factorization machine's artifact: MXNet's bytes without MXNet, and files that are none."""
 
 from __future__ import annotations
 
-import io
-import tarfile
 import zipfile
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 from helpers import gates
 from helpers.cloud import archive, artifact
 from helpers.cloud.artifact import ArtifactError, FMArtifact
+from tests.cloud.conftest import tar
 
 needs_mxnet = pytest.mark.skipif(not gates.mxnet, reason="MXNet has no wheel for this machine")
 
@@ -19,12 +18,15 @@ needs_mxnet = pytest.mark.skipif(not gates.mxnet, reason="MXNet has no wheel for
 @pytest.fixture
 def model() -> FMArtifact:
     rng = np.random.default_rng(0)
-    return FMArtifact(
-        0.75,
-        rng.normal(size=6).astype(np.float32),
-        rng.normal(size=(6, 3)).astype(np.float32),
-        {"predictor_type": "regressor", "feature_dim": "6", "num_factors": "3"},
-    )
+    w1, v = (rng.normal(size=shape).astype(np.float32) for shape in (6, (6, 3)))
+    settings = {"predictor_type": "regressor", "feature_dim": "6", "num_factors": "3"}
+    return FMArtifact(0.75, w1, v, settings)
+
+
+def zipped(folder, name: str, data: bytes | str):
+    """Write a model's file that holds one member."""
+    with zipfile.ZipFile(folder / "model_algo-1", "w") as file:
+        file.writestr(name, data)
 
 
 def scores(model: FMArtifact, x: np.ndarray) -> np.ndarray:
@@ -50,11 +52,8 @@ def test_round_trip_through_the_archive(model, tmp_path):
 def test_params_are_byte_for_byte_mxnets(model, tmp_path):
     mx = gates.import_mxnet()
     path = str(tmp_path / "x.params")
-    arrays = {
-        "v": model.v,
-        "w1_weight": model.w1[:, None],
-        "w0_weight": np.array([model.w0], np.float32),
-    }
+    w0, w1 = np.array([model.w0], np.float32), model.w1[:, None]
+    arrays = {"v": model.v, "w1_weight": w1, "w0_weight": w0}
     mx.nd.save(path, {f"arg:{name}": mx.nd.array(array) for name, array in arrays.items()})
     data = (tmp_path / "x.params").read_bytes()
     assert artifact.dump_params(arrays) == data
@@ -66,9 +65,8 @@ def test_params_are_byte_for_byte_mxnets(model, tmp_path):
 @pytest.mark.parametrize("kind", ["regressor", "binary_classifier"])
 def test_mxnet_loads_and_scores_it(model, tmp_path, kind):
     mx = gates.import_mxnet()
-    path = artifact.write_model(
-        tmp_path, FMArtifact(model.w0, model.w1, model.v, {"predictor_type": kind})
-    )
+    made = FMArtifact(model.w0, model.w1, model.v, {"predictor_type": kind})
+    path = artifact.write_model(tmp_path, made)
     with zipfile.ZipFile(path) as archive:
         (tmp_path / "model-symbol.json").write_bytes(archive.read("symbol.json"))
         (tmp_path / "model-0000.params").write_bytes(archive.read("params"))
@@ -81,27 +79,15 @@ def test_mxnet_loads_and_scores_it(model, tmp_path, kind):
     wanted = scores(model, x)
     if kind == "binary_classifier":
         wanted = 1 / (1 + np.exp(-wanted))
-    np.testing.assert_allclose(
-        module.get_outputs()[0].asnumpy()[:, 0], wanted, rtol=1e-5, atol=1e-6
-    )
-
-
-def tar_of(path, *members: tuple[tarfile.TarInfo, bytes]):
-    with tarfile.open(path, "w:gz") as tar:
-        for info, content in members:
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return path
+    found = module.get_outputs()[0].asnumpy()[:, 0]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_a_model_without_factors_says_so(tmp_path):
-    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as zipped:
-        zipped.writestr(
-            "params", artifact.dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
-        )
-    with pytest.raises(
-        ArtifactError, match=r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"
-    ):
+    params = artifact.dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
+    zipped(tmp_path, "params", params)
+    message = r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"
+    with pytest.raises(ArtifactError, match=message):
         artifact.read_model(tmp_path)
 
 
@@ -111,11 +97,10 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "model_algo-1").write_bytes(b"not a zip")
     with pytest.raises(ArtifactError, match="not a zip file"):
         artifact.read_model(tmp_path)
-    other = tar_of(tmp_path / "other.tar.gz", (tarfile.TarInfo("saved_model.pb"), b"x"))
+    (tmp_path / "other.tar.gz").write_bytes(tar({"saved_model.pb": "x"}))
     with pytest.raises(ArtifactError, match=r"holds saved_model.pb; expected model_algo-1"):
-        artifact.read_model(other)
-    with zipfile.ZipFile(tmp_path / "model_algo-1", "w") as zipped:
-        zipped.writestr("meta.json", "{}")
+        artifact.read_model(tmp_path / "other.tar.gz")
+    zipped(tmp_path, "meta.json", "{}")
     with pytest.raises(ArtifactError, match=r"holds meta.json; expected params"):
         artifact.read_model(tmp_path)
 

@@ -1,15 +1,18 @@
-"""Real AWS, without one: botocore's stubs stand in, and every request is checked against its model."""
+"""Real AWS, without one: botocore's stubs check every request against its model."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from helpers import cloud
+from helpers import cloud, gates
 from helpers.cloud import aws as real
 from helpers.cloud import belongings, connection, sdk
-from tests.cloud.conftest import ROLE, TENSORFLOW
+from tests.cloud.conftest import ROLE, TENSORFLOW, job_request
+from tests.cloud.jobs import python
 
 EMPTY = {
     "list_hyper_parameter_tuning_jobs": "HyperParameterTuningJobSummaries",
@@ -22,15 +25,10 @@ EMPTY = {
 
 
 @pytest.fixture
-def account(monkeypatch):
+def account():
     """A connection to an account that is not there."""
-    client = boto3.client(
-        "sagemaker",
-        region_name="us-west-2",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-        endpoint_url=None,
-    )
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    client = boto3.client("sagemaker", region_name="us-west-2", endpoint_url=None, **keys)
     made = connection.Connection(
         local=False, region="us-west-2", account="111122223333", role=ROLE, session=None
     )
@@ -39,47 +37,42 @@ def account(monkeypatch):
         yield made, stub
 
 
-def expect(stub, **found):
-    """Expect the six listings, in order, with what they find."""
+def expect(stub, found=None, then=None, refused=()):
+    """Expect the six listings in order, what each finds, and the calls that come `then`."""
     for call, rows in EMPTY.items():
+        if call in refused:
+            stub.add_client_error(call, "AccessDeniedException", "no")
+            continue
         asked = {"MaxResults": 100, "NameContains": "course-05"}
         if "jobs" in call:
             asked["StatusEquals"] = "InProgress"
-        stub.add_response(call, {rows: found.get(call, [])}, asked)
+        stub.add_response(call, {rows: (found or {}).get(call, [])}, asked)
+        (then or {}).get(call, lambda: None)()
 
 
 def endpoint(name, status="InService"):
     arn = f"arn:aws:sagemaker:us-west-2:111122223333:endpoint/{name}"
-    return {
-        "EndpointName": name,
-        "EndpointArn": arn,
-        "CreationTime": 1,
-        "LastModifiedTime": 1,
-        "EndpointStatus": status,
-    }
+    times = {"CreationTime": 1, "LastModifiedTime": 1}
+    return {"EndpointName": name, "EndpointArn": arn, "EndpointStatus": status} | times
+
+
+MINE = {"EndpointName": "course-05-a"}
 
 
 def test_cleanup_deletes_when_a_cell_raises_and_the_cells_error_comes_through(account, capsys):
     made, stub = account
-    calls = list(EMPTY)
-    for call in calls[:4]:
-        asked = {"MaxResults": 100, "NameContains": "course-05"}
-        asked |= {"StatusEquals": "InProgress"} if "jobs" in call else {}
-        rows = (
-            [endpoint("course-05-a"), endpoint("not-course-05")] if call == "list_endpoints" else []
-        )
-        stub.add_response(call, {EMPTY[call]: rows}, asked)
-    stub.add_response("delete_endpoint", {}, {"EndpointName": "course-05-a"})
-    stub.add_client_error("list_endpoint_configs", "AccessDeniedException", "no")
-    model = {
-        "ModelName": "course-05-m",
-        "ModelArn": "arn:aws:sagemaker:us-west-2:1:model/x",
-        "CreationTime": 1,
+    arn = "arn:aws:sagemaker:us-west-2:1:model/x"
+    model = {"ModelName": "course-05-m", "ModelArn": arn, "CreationTime": 1}
+    found = {
+        "list_endpoints": [endpoint("course-05-a"), endpoint("not-course-05")],
+        "list_models": [model],
     }
-    stub.add_response(
-        "list_models", {"Models": [model]}, {"MaxResults": 100, "NameContains": "course-05"}
-    )
-    stub.add_response("delete_model", {}, {"ModelName": "course-05-m"})
+    mine = {"ModelName": "course-05-m"}
+    then = {
+        "list_endpoints": lambda: stub.add_response("delete_endpoint", {}, MINE),
+        "list_models": lambda: stub.add_response("delete_model", {}, mine),
+    }
+    expect(stub, found, then, refused=["list_endpoint_configs"])
     with pytest.raises(ZeroDivisionError), cloud.cleanup(made, prefix="course-05"):
         1 / 0  # noqa: B018
     stub.assert_no_pending_responses()
@@ -90,48 +83,27 @@ def test_cleanup_deletes_when_a_cell_raises_and_the_cells_error_comes_through(ac
 
 def test_what_could_not_be_deleted_is_an_error_where_the_cell_had_none(account, capsys):
     made, stub = account
-    calls = list(EMPTY)
-    for call in calls[:4]:
-        rows = [endpoint("course-05-a")] if call == "list_endpoints" else []
-        stub.add_response(
-            call,
-            {EMPTY[call]: rows},
-            {"MaxResults": 100, "NameContains": "course-05"}
-            | ({"StatusEquals": "InProgress"} if "jobs" in call else {}),
-        )
-    stub.add_client_error("delete_endpoint", "ThrottlingException", "slow down")
-    for call in calls[4:]:
-        stub.add_response(
-            call, {EMPTY[call]: []}, ANY and {"MaxResults": 100, "NameContains": "course-05"}
-        )
-    with (
-        pytest.raises(
-            cloud.CloudError, match="The endpoint course-05-a is still there: .*slow down"
-        ),
-        cloud.cleanup(made, prefix="course-05"),
-    ):
+
+    def fail():
+        stub.add_client_error("delete_endpoint", "ThrottlingException", "slow down")
+
+    expect(stub, {"list_endpoints": [endpoint("course-05-a")]}, {"list_endpoints": fail})
+    still = "The endpoint course-05-a is still there: .*slow down"
+    with pytest.raises(cloud.CloudError, match=still), cloud.cleanup(made, prefix="course-05"):
         pass
     assert "Cleaned up: nothing was left." in capsys.readouterr().out
 
 
 def test_an_endpoint_still_being_created_is_waited_for(account, monkeypatch):
     made, stub = account
-    expect_calls = list(EMPTY)
-    for call in expect_calls[:4]:
-        rows = [endpoint("course-05-a", "Creating")] if call == "list_endpoints" else []
-        asked = {"MaxResults": 100, "NameContains": "course-05"}
-        stub.add_response(
-            call,
-            {EMPTY[call]: rows},
-            asked | ({"StatusEquals": "InProgress"} if "jobs" in call else {}),
-        )
-    for status in ("Creating", "InService"):
-        stub.add_response(
-            "describe_endpoint", endpoint("course-05-a", status), {"EndpointName": "course-05-a"}
-        )
-    stub.add_response("delete_endpoint", {}, {"EndpointName": "course-05-a"})
-    for call in expect_calls[4:]:
-        stub.add_response(call, {EMPTY[call]: []}, {"MaxResults": 100, "NameContains": "course-05"})
+
+    def looks():
+        for status in ("Creating", "InService"):
+            stub.add_response("describe_endpoint", endpoint("course-05-a", status), MINE)
+        stub.add_response("delete_endpoint", {}, MINE)
+
+    creating = [endpoint("course-05-a", "Creating")]
+    expect(stub, {"list_endpoints": creating}, {"list_endpoints": looks})
     slept: list[float] = []
     wait = belongings._wait
     monkeypatch.setattr(belongings, "_wait", lambda client, name: wait(client, name, slept.append))
@@ -143,11 +115,10 @@ def test_an_endpoint_still_being_created_is_waited_for(account, monkeypatch):
 
 def test_leftovers_lists_what_is_still_there(account):
     made, stub = account
-    expect(stub, list_endpoints=[endpoint("course-05-a", "Failed"), endpoint("other-course-05")])
-    found = cloud.leftovers(made, "course-05")
-    assert found.to_dict("records") == [
-        {"what": "endpoint", "name": "course-05-a", "status": "Failed"}
-    ]
+    rows = [endpoint("course-05-a", "Failed"), endpoint("other-course-05")]
+    expect(stub, {"list_endpoints": rows})
+    (found,) = cloud.leftovers(made, "course-05").to_dict("records")
+    assert found == {"what": "endpoint", "name": "course-05-a", "status": "Failed"}
 
 
 @pytest.mark.parametrize("prefix", ["", "c", "co"])
@@ -159,36 +130,25 @@ def test_a_short_prefix_is_refused_on_aws(account, prefix):
 
 
 def job(name):
-    return {
-        "TrainingJobName": name,
-        "RoleArn": ROLE,
-        "AlgorithmSpecification": {"TrainingImage": TENSORFLOW, "TrainingInputMode": "File"},
-        "OutputDataConfig": {"S3OutputPath": "s3://b/out"},
-        "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 1800},
-    }
+    made = job_request(name, TENSORFLOW, "s3://b/in", {})
+    made["ResourceConfig"]["InstanceCount"] = 2
+    made["StoppingCondition"]["MaxRuntimeInSeconds"] = 1800
+    return made
 
 
 def test_the_price_is_printed_before_a_job_starts(account, capsys):
     made, stub = account
-    real.watch(made.client("sagemaker"))
-    stub.add_response(
-        "create_training_job",
-        {"TrainingJobArn": "arn:aws:sagemaker:us-west-2:1:training-job/x"},
-        ANY_JOB,
-    )
-    made.client("sagemaker").create_training_job(**job("course-05-x"))
+    client = made.client("sagemaker")
+    real.watch(client)
+    arn = "arn:aws:sagemaker:us-west-2:1:training-job/x"
+    stub.add_response("create_training_job", {"TrainingJobArn": arn}, dict.fromkeys(job("x"), ANY))
+    client.create_training_job(**job("course-05-x"))
     said = capsys.readouterr().out
     assert said.startswith("At most: About $0.20: 2 × ml.c5.xlarge for 0.5 h at $0.204 an hour")
-    assert said.endswith(
-        "These prices are approximate: check the price list, https://aws.amazon.com/sagemaker/pricing/.\n"
-    )
+    assert "approximate" in said and said.endswith("https://aws.amazon.com/sagemaker/pricing/.\n")
     with pytest.raises(cloud.CloudError, match="everything the course makes is named course-…"):
-        made.client("sagemaker").create_training_job(**job("x"))
+        client.create_training_job(**job("x"))
     stub.assert_no_pending_responses()
-
-
-ANY_JOB = {name: ANY for name in job("x")}
 
 
 def test_every_costly_operation_has_a_price():
@@ -196,10 +156,8 @@ def test_every_costly_operation_has_a_price():
     assert "$0.115" in real.costs("CreateEndpointConfig", {"ProductionVariants": variants})[0]
     group = {"TransformResources": {"InstanceType": "ml.made.up", "InstanceCount": 1}}
     assert "not in the course's table" in real.costs("CreateTransformJob", group)[0]
-    tuning = {
-        "HyperParameterTuningJobConfig": {"ResourceLimits": {"MaxNumberOfTrainingJobs": 5}},
-        "TrainingJobDefinition": job("x"),
-    }
+    five = {"ResourceLimits": {"MaxNumberOfTrainingJobs": 5}}
+    tuning = {"HyperParameterTuningJobConfig": five, "TrainingJobDefinition": job("x")}
     assert "10 × ml.c5.xlarge" in real.costs("CreateHyperParameterTuningJob", tuning)[0]
     assert real.costs("CreateModel", {}) == []
 
@@ -224,45 +182,36 @@ def test_aws_is_used_only_where_it_is_asked_for(monkeypatch):
         real.connection()
 
 
-def test_credentials_that_do_not_work_are_said_not_to(monkeypatch, aws):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.server.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANOTONE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    with pytest.raises(cloud.CloudError, match="the AWS account can't be used"):
-        real.connection()
-
-
-def test_a_connection_says_account_and_region(monkeypatch, aws, capsys):
+@pytest.fixture
+def way(monkeypatch, aws):
     """The way to AWS, with this machine's service at its end."""
-    from types import SimpleNamespace
-
-    from helpers import gates
-
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-west-2")
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.server.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", aws.server.token)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+def test_credentials_that_do_not_work_are_said_not_to(monkeypatch, way):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANOTONE")
+    with pytest.raises(cloud.CloudError, match="the AWS account can't be used"):
+        real.connection()
+
+
+def test_a_connection_says_account_and_region(monkeypatch, way, capsys):
     monkeypatch.setenv("COURSE_CLOUD", "aws")
     monkeypatch.setenv("COURSE_AWS_ROLE", ROLE)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setattr(sdk, "load", lambda local: SimpleNamespace(Session=lambda: "session"))
     monkeypatch.setattr(boto3.session.Session, "client", boto3.session.Session.client)
     gates.aws.forget()
     try:
         made = cloud.connect()
-        assert (made.local, made.account, made.region, made.role) == (
-            False,
-            "123456789012",
-            "us-west-2",
-            ROLE,
-        )
+        assert not made.local
+        where = (made.account, made.region, made.role)
+        assert where == ("123456789012", "us-west-2", ROLE)
+        place = "account 123456789012, region us-west-2"
         said = capsys.readouterr().out
-        assert (
-            said
-            == "Connected to AWS (account 123456789012, region us-west-2): what you start costs money.\n"
-        )
+        assert said == f"Connected to AWS ({place}): what you start costs money.\n"
         with pytest.raises(cloud.CloudError, match="is named course-…"):
             made.client("sagemaker").create_model(ModelName="mine", ExecutionRoleArn=ROLE)
     finally:
@@ -270,31 +219,20 @@ def test_a_connection_says_account_and_region(monkeypatch, aws, capsys):
         gates.aws.forget()
 
 
+SENDS = """
+import socket
+def refuse(*a, **k): raise AssertionError(f"looked up {a}")
+socket.getaddrinfo = refuse
+from helpers.cloud import sdk
+sdk.load(local=False)
+from sagemaker.core.telemetry import telemetry_logging as telemetry
+from sagemaker.core.config.config import load_sagemaker_config as config
+print(config()["SageMaker"]["PythonSDK"]["Modules"]["TelemetryOptOut"])
+print(telemetry._send_telemetry_request(1, 2))
+"""
+
+
 def test_the_sdk_sends_nothing_home():
     """In a process of its own, with every connection but to this machine refused."""
-    import os
-    import subprocess
-    import sys
-
-    from helpers.book import ROOT
-
-    code = (
-        "import socket\n"
-        "def refuse(*a, **k): raise AssertionError(f'looked up {a}')\n"
-        "socket.getaddrinfo = refuse\n"
-        "from helpers.cloud import sdk\n"
-        "sdk.load(local=False)\n"
-        "from sagemaker.core.telemetry import telemetry_logging as t\n"
-        "from sagemaker.core.config.config import load_sagemaker_config as config\n"
-        "print(config()['SageMaker']['PythonSDK']['Modules']['TelemetryOptOut'], t._send_telemetry_request(1, 2))\n"
-    )
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAGEMAKER_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.stdout == "True None\n", done.stderr[-2000:]
+    done = python("-c", SENDS, without=("AWS_", "SAGEMAKER_"))
+    assert done.stdout == "True\nNone\n", done.stderr[-2000:]

@@ -5,19 +5,30 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from pathlib import Path
 
 import pytest
 
 from helpers.cloud import CloudError, local
 from tests.cloud.conftest import BUCKET
 
+HOST, HERE = "Host: 127.0.0.1:{port}\r\n", "Authorization: AWS {token}:-\r\n"
+
+
+def send(server, text: str, whole: bool = True) -> bytes:
+    """Send what may be no request; return how the answer begins."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(text.format(port=server.port, token=server.token).encode("latin-1"))
+        if not whole:
+            connection.shutdown(socket.SHUT_WR)
+        return connection.recv(100)
+
 
 def ask(server, method="GET", path="/", body=None, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    given = {"Authorization": f"AWS {server.token}:-"}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
     try:
-        given = {"Authorization": f"AWS {server.token}:-"} | {
-            k.replace("_", "-"): v for k, v in headers.items()
-        }
         connection.request(method, path, body, {k: v for k, v in given.items() if v is not None})
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -26,15 +37,12 @@ def ask(server, method="GET", path="/", body=None, **headers):
 
 
 def test_it_listens_on_this_machine_only(aws):
-    lines = [line.split() for line in open("/proc/net/tcp", encoding="utf-8").readlines()[1:]]  # noqa: SIM115, PTH123
-    here = [
-        row[1]
-        for row in lines
-        if row[3] == "0A" and int(row[1].split(":")[1], 16) == aws.server.port
-    ]
-    assert here == [f"0100007F:{aws.server.port:04X}"]
-    with open("/proc/net/tcp6", encoding="utf-8") as file:  # noqa: PTH123
-        assert f":{aws.server.port:04X} " not in "".join(line for line in file if " 0A " in line)
+    def listening(table: str) -> list[str]:
+        rows = [line.split() for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+        addresses = [row[1] for row in rows if row[3] == "0A"]
+        return [a for a in addresses if a.endswith(f":{aws.server.port:04X}")]
+
+    assert listening("tcp") == [f"0100007F:{aws.server.port:04X}"] and listening("tcp6") == []
     outside = [a[4][0] for a in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
     for address in set(outside) - {"127.0.0.1"}:
         with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
@@ -63,55 +71,26 @@ def test_moto_can_not_be_reset(aws):
 @pytest.mark.parametrize(
     ("text", "status"),
     [
-        (b"nonsense\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", b"431"),
-        (
-            b"PUT / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS {token}:-\r\nContent-Length: x\r\n\r\n",
-            b"413",
-        ),
-        (
-            b"PUT / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS {token}:-\r\n"
-            b"Content-Length: 99999999999\r\n\r\n",
-            b"413",
-        ),
-        (
-            b"PUT / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS {token}:-\r\n"
-            b"Content-Length: \xb2\r\n\r\n",
-            b"413",
-        ),
-        (
-            b"PUT / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: AWS {token}:-\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n-5\r\nbody",
-            b"400",
-        ),
+        ("nonsense\r\n\r\n", b"400"),
+        ("GET / HTTP/1.1\r\nX: " + "y" * 70_000 + "\r\n\r\n", b"431"),
+        (f"PUT / HTTP/1.1\r\n{HOST}{HERE}Content-Length: x\r\n\r\n", b"413"),
+        (f"PUT / HTTP/1.1\r\n{HOST}{HERE}Content-Length: 99999999999\r\n\r\n", b"413"),
+        (f"PUT / HTTP/1.1\r\n{HOST}{HERE}Content-Length: \xb2\r\n\r\n", b"413"),
+        (f"PUT / HTTP/1.1\r\n{HOST}{HERE}Transfer-Encoding: chunked\r\n\r\n-5\r\nbody", b"400"),
+        (f"PUT /x HTTP/1.1\r\n{HOST}{HERE}Content-Length: 100\r\n\r\nhalf", b""),
     ],
 )
-def test_requests_that_are_none_get_an_answer(aws, text, status):
-    server = aws.server
-    text = text.replace(b"{port}", str(server.port).encode()).replace(
-        b"{token}", server.token.encode()
-    )
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(text)
-        assert connection.recv(100).split()[1] == status
-    assert server.alive()
-
-
-def test_a_caller_that_hangs_up_harms_no_one(aws):
-    head = f"PUT /x HTTP/1.1\r\nHost: 127.0.0.1:{aws.server.port}\r\nAuthorization: AWS {aws.server.token}:-\r\n"
-    with socket.create_connection(("127.0.0.1", aws.server.port), timeout=10) as connection:
-        connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\nhalf")
+def test_what_is_no_request_harms_no_one(aws, text, status):
+    answer = send(aws.server, text, whole=bool(status))
+    assert answer.split()[1:2] == ([status] if status else []), answer
     assert aws.server.alive()
 
 
 def test_half_a_head_changes_nothing(aws):
     """A caller killed before its Content-Length was sent has not asked for an empty object."""
     aws.put("door/kept", b"whole")
-    head = f"PUT /{BUCKET}/door/kept HTTP/1.1\r\nHost: 127.0.0.1:{aws.server.port}\r\n"
-    with socket.create_connection(("127.0.0.1", aws.server.port), timeout=10) as connection:
-        connection.sendall(f"{head}Authorization: AWS {aws.server.token}:-\r\nContent-Le".encode())
-        connection.shutdown(socket.SHUT_WR)
-        assert connection.recv(100) == b""
+    head = f"PUT /{BUCKET}/door/kept HTTP/1.1\r\n{HOST}{HERE}Content-Le"
+    assert send(aws.server, head, whole=False) == b""
     assert aws.get("door/kept") == b"whole"
 
 
@@ -138,9 +117,8 @@ def test_a_control_request_that_is_no_json_is_refused(aws, body):
     ],
 )
 def test_requests_are_checked_without_a_client_that_does(aws, operation, request_, sentence):
-    status, answer = ask(
-        aws.server, "POST", "/", json.dumps(request_), X_Amz_Target=f"SageMaker.{operation}"
-    )
+    target = f"SageMaker.{operation}"
+    status, answer = ask(aws.server, "POST", "/", json.dumps(request_), X_Amz_Target=target)
     assert status in (400, 404) and sentence in json.loads(answer)["message"]
 
 
@@ -149,24 +127,15 @@ def test_a_taken_port_is_said_to_be_taken():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(
-            CloudError, match=f"port {port} of 127.0.0.1 can't be used: Address already in use"
-        ):
+        message = f"port {port} of 127.0.0.1 can't be used: Address already in use"
+        with pytest.raises(CloudError, match=message):
             local.start(port=port)
 
 
 def test_other_services_are_here(aws):
-    sts, iam, kinesis = (aws.client(name) for name in ("sts", "iam", "kinesis"))
+    sts, iam = aws.client("sts"), aws.client("iam")
     assert sts.get_caller_identity()["Arn"].endswith("assumed-role/SageMakerRole/notebook")
     role = iam.get_role(RoleName="SageMakerRole")["Role"]["Arn"]
-    allowed = iam.simulate_principal_policy(
-        PolicySourceArn=role, ActionNames=["s3:PutObject", "sagemaker:CreateModel"]
-    )
-    assert [r["EvalDecision"] for r in allowed["EvaluationResults"]] == ["allowed", "allowed"]
-    kinesis.create_stream(StreamName="events", ShardCount=1)
-    kinesis.put_record(StreamName="events", Data=b"hi", PartitionKey="a")
-    shard = kinesis.list_shards(StreamName="events")["Shards"][0]["ShardId"]
-    start = kinesis.get_shard_iterator(
-        StreamName="events", ShardId=shard, ShardIteratorType="TRIM_HORIZON"
-    )
-    assert kinesis.get_records(ShardIterator=start["ShardIterator"])["Records"][0]["Data"] == b"hi"
+    asked = {"PolicySourceArn": role, "ActionNames": ["s3:PutObject", "sagemaker:CreateModel"]}
+    allowed = iam.simulate_principal_policy(**asked)["EvaluationResults"]
+    assert [r["EvalDecision"] for r in allowed] == ["allowed", "allowed"]

@@ -1,11 +1,13 @@
-"""Endpoints and their requests: what is answered, what is refused, and what happens when the model dies."""
+"""Endpoints and their requests: what is answered, refused, updated, and what a death changes."""
 
 from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.cloud.conftest import INFERENCE, ROLE
 
@@ -19,16 +21,15 @@ def endpoint(aws, model) -> str:
 
 def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
     assert aws.ask(endpoint, [1, 2]) == [3, 6]
+    assert str(aws.ask(endpoint, b"[NaN, 1]")) == "[nan, 3]", "as the model writes it"
     found = aws.sm.describe_endpoint(EndpointName=endpoint)
     assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 1
     assert found["LastModifiedTime"] > found["CreationTime"]
+    lines = "application/jsonlines"
     answer = aws.runtime.invoke_endpoint(
-        EndpointName=endpoint,
-        Body=b"1\n2\n",
-        ContentType="application/jsonlines",
-        Accept="application/jsonlines",
+        EndpointName=endpoint, Body=b"1\n2\n", ContentType=lines, Accept=lines
     )
-    assert (answer["Body"].read(), answer["ContentType"]) == (b"3\n6\n", "application/jsonlines")
+    assert (answer["Body"].read(), answer["ContentType"]) == (b"3\n6\n", lines)
     assert answer["InvokedProductionVariant"] == "AllTraffic"
     log = aws.log_with("serving", "/aws/sagemaker/Endpoints/three", "AllTraffic/")
     assert log[0].startswith("serving on 127.0.0.1:8080: ")  # and by which program
@@ -44,62 +45,45 @@ def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
 )
 def test_what_a_model_refuses_is_a_model_error(aws, endpoint, body, kind, status):
     with pytest.raises(aws.runtime.exceptions.ModelError) as refused:
-        aws.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, ContentType=kind)
+        aws.ask(endpoint, body, ContentType=kind)
     said = refused.value.response
     assert said["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert status is None or said["OriginalStatusCode"] == status
-    assert (
-        f"error ({said['OriginalStatusCode']}) from AllTraffic with message"
-        in said["Error"]["Message"]
-    )
+    sentence = f"error ({said['OriginalStatusCode']}) from AllTraffic with message"
+    assert sentence in said["Error"]["Message"]
     assert aws.ask(endpoint, [1]) == [3]
 
 
-def test_not_a_number_goes_through_as_the_model_writes_it(aws, endpoint):
-    assert str(aws.ask(endpoint, b"[NaN, 1]")) == "[nan, 3]"
-
-
 def test_a_body_of_fifty_megabytes_is_refused_and_the_connection_lives(aws, endpoint):
-    with pytest.raises(
-        aws.runtime.exceptions.ValidationError, match="less than or equal to 6291456"
-    ):
-        aws.runtime.invoke_endpoint(
-            EndpointName=endpoint, Body=b" " * 50_000_000, ContentType="application/json"
-        )
+    error = aws.runtime.exceptions.ValidationError
+    with pytest.raises(error, match="less than or equal to 6291456"):
+        aws.ask(endpoint, b" " * 50_000_000)
     assert aws.ask(endpoint, [1]) == [3]
 
 
 def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
-    with pytest.raises(
-        aws.runtime.exceptions.ModelError, match="The model server died and is being started again"
-    ):
+    error = aws.runtime.exceptions.ModelError
+    with pytest.raises(error, match="The model server died and is being started again"):
         aws.ask(endpoint, "die")
     assert aws.ask(endpoint, [2]) == [6]
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
 
 
 def test_many_at_once(aws, endpoint):
-    answers: list[object] = []
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda n: aws.ask(endpoint, [n]), range(40)))
+    assert answers == [[3 * n] for n in range(40)]
 
-    def ask(number: int) -> None:
-        answers.append((number, aws.ask(endpoint, [number])))
 
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(40)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert sorted(answers) == [(n, [3 * n]) for n in range(40)]
+def ready(aws, name: str, weights: str, code: str = INFERENCE) -> None:
+    """Make a model and its configuration, for an endpoint to take."""
+    files = {"model.json": weights, "code/inference.py": code}
+    aws.model(name, aws.archive(f"models/{name}.tar.gz", files))
+    aws.config(name, name)
 
 
 def test_an_update_takes_over_without_a_gap(aws, endpoint):
-    aws.model(
-        "four",
-        aws.archive(
-            "models/four.tar.gz", {"model.json": '{"w": 4}', "code/inference.py": INFERENCE}
-        ),
-    )
-    aws.config("four", "four")
+    ready(aws, "four", '{"w": 4}')
     aws.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName="four")
     seen = {aws.ask(endpoint, [1])[0]}
     limit = time.monotonic() + 30
@@ -111,54 +95,43 @@ def test_an_update_takes_over_without_a_gap(aws, endpoint):
 
 
 def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
-    slow = INFERENCE.replace(
-        "    if x == 'die'", "    time.sleep(m.get('pause', 0))\n    if x == 'die'"
-    )
-    for name, numbers in (
-        ("overtaken-slow", '{"w": 5, "pause": 8}'),
-        ("overtaken-quick", '{"w": 6}'),
-    ):
-        aws.model(
-            name,
-            aws.archive(
-                f"models/{name}.tar.gz", {"model.json": numbers, "code/inference.py": slow}
-            ),
-        )
-        aws.config(name, name)
-    aws.sm.create_endpoint(EndpointName="overtaken", EndpointConfigName="overtaken-slow")
-    aws.deployed("overtaken")
-    said: list[object] = []
+    pause = "    time.sleep(m.get('pause', 0))\n    if x =="
+    slow = INFERENCE.replace("    if x ==", pause)
+    ready(aws, "overtaken-slow", '{"w": 5, "pause": 8}', slow)
+    ready(aws, "overtaken-quick", '{"w": 6}', slow)
 
-    def ask() -> None:
-        try:
-            said.append(aws.ask("overtaken", [1]))
-        except aws.runtime.exceptions.ValidationError as error:
-            said.append(str(error))
+    def update(model: str) -> None:
+        aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName=f"overtaken-{model}")
+        aws.deployed("overtaken")
 
-    for step in ("update", "delete"):
-        if step == "delete":  # back to the slow one
-            aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName="overtaken-slow")
-            aws.deployed("overtaken")
+    def asked_while(step) -> object:
+        """Return what a request is told that was on its way before a step."""
+        said: list[object] = []
+
+        def ask() -> None:
+            try:
+                said.append(aws.ask("overtaken", [1]))
+            except aws.runtime.exceptions.ValidationError as error:
+                said.append(str(error))
+
         asking = threading.Thread(target=ask)
         asking.start()
         time.sleep(0.5)
-        if step == "update":
-            aws.sm.update_endpoint(EndpointName="overtaken", EndpointConfigName="overtaken-quick")
-            aws.deployed("overtaken")
-        else:
-            aws.sm.delete_endpoint(EndpointName="overtaken")
+        step()
         asking.join(30)
-    assert said[0] == [6], "the model that took over answers"
-    assert "not found" in str(said[1])
+        return said[0]
+
+    aws.sm.create_endpoint(EndpointName="overtaken", EndpointConfigName="overtaken-slow")
+    aws.deployed("overtaken")
+    assert asked_while(lambda: update("quick")) == [6], "the model that took over answers"
+    update("slow")
+    told = asked_while(lambda: aws.sm.delete_endpoint(EndpointName="overtaken"))
+    assert "not found" in str(told)
 
 
 def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
     before = aws.ask(endpoint, [1])
-    aws.model(
-        "worse",
-        aws.archive("models/worse.tar.gz", {"code/inference.py": "import nowhere_to_be_found"}),
-    )
-    aws.config("worse", "worse")
+    ready(aws, "worse", "{}", "import nowhere_to_be_found")
     config = aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
     aws.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName="worse")
     found = aws.deployed(endpoint)
@@ -170,11 +143,7 @@ def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
 @pytest.mark.parametrize(
     ("name", "files", "sentence"),
     [
-        (
-            "empty",
-            {"readme.txt": "-"},
-            "holds neither a TensorFlow SavedModel nor code/inference.py",
-        ),
+        ("empty", {"readme.txt": "-"}, "neither a TensorFlow SavedModel nor code/inference.py"),
         ("broken", {"code/inference.py": "import nowhere_to_be_found"}, "nowhere_to_be_found"),
         ("no-model", {"code/inference.py": INFERENCE}, "model.json"),
         ("outside", {"../code/inference.py": INFERENCE}, "outside of its folder"),
@@ -191,33 +160,29 @@ def test_a_model_that_can_not_serve_fails_with_the_reason(aws, name, files, sent
 def test_missing_things_are_missing(aws, endpoint):
     found = aws.deploy("no-data", "s3://sagemaker-us-west-2-123456789012/models/nowhere.tar.gz")
     assert found["EndpointStatus"] == "Failed" and "there is no S3 object" in found["FailureReason"]
-    with pytest.raises(
-        aws.runtime.exceptions.ValidationError,
-        match="Endpoint never of account 123456789012 not found",
-    ):
+    error = aws.runtime.exceptions.ValidationError
+    with pytest.raises(error, match="Endpoint never of account 123456789012 not found"):
         aws.ask("never", [1])
     for call, name in (("describe_endpoint", "EndpointName"), ("delete_model", "ModelName")):
-        with pytest.raises(aws.sm.exceptions.ClientError, match="Could not find"):
+        with pytest.raises(ClientError, match="Could not find"):
             getattr(aws.sm, call)(**{name: "never"})
-    with pytest.raises(aws.sm.exceptions.ClientError, match="Could not find model"):
+    with pytest.raises(ClientError, match="Could not find model"):
         aws.config("config-of-none", "none")
-    with pytest.raises(
-        aws.sm.exceptions.ClientError, match="Cannot create already existing endpoint"
-    ):
+    with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
         aws.sm.create_endpoint(EndpointName=endpoint, EndpointConfigName="three")
 
 
 def test_what_is_not_here_is_refused_in_a_sentence(aws, model):
     one = {"ModelName": "three", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     two = [{"VariantName": name, **one} for name in "ab"]
-    with pytest.raises(aws.sm.exceptions.ClientError, match="serves exactly one"):
+    with pytest.raises(ClientError, match="serves exactly one"):
         aws.sm.create_endpoint_config(EndpointConfigName="two", ProductionVariants=two)
     serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
     variant = {"VariantName": "a", "ModelName": "three", "ServerlessConfig": serverless}
-    with pytest.raises(aws.sm.exceptions.ClientError, match="ServerlessConfig is not supported"):
+    with pytest.raises(ClientError, match="ServerlessConfig is not supported"):
         aws.sm.create_endpoint_config(EndpointConfigName="less", ProductionVariants=[variant])
     containers = [{"Image": "a", "ModelDataUrl": model}] * 2
-    with pytest.raises(aws.sm.exceptions.ClientError, match="exactly one is supported"):
+    with pytest.raises(ClientError, match="exactly one is supported"):
         aws.sm.create_model(ModelName="pipeline", ExecutionRoleArn=ROLE, Containers=containers)
 
 
@@ -232,12 +197,8 @@ def test_models_configurations_and_endpoints_are_listed_and_deleted(aws, model):
         assert [r[name] for r in getattr(aws.sm, call)(NameContains="listed")[rows]] == ["listed"]
     assert aws.sm.list_endpoints(StatusEquals="Failed", NameContains="listed")["Endpoints"] == []
     assert aws.sm.describe_model(ModelName="listed")["PrimaryContainer"]["ModelDataUrl"] == model
-    assert (
-        aws.sm.describe_endpoint_config(EndpointConfigName="listed")["ProductionVariants"][0][
-            "ModelName"
-        ]
-        == "listed"
-    )
+    (variant,) = aws.sm.describe_endpoint_config(EndpointConfigName="listed")["ProductionVariants"]
+    assert variant["ModelName"] == "listed"
     aws.sm.delete_endpoint(EndpointName="listed")
     aws.sm.delete_endpoint_config(EndpointConfigName="listed")
     aws.sm.delete_model(ModelName="listed")

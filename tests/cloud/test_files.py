@@ -1,4 +1,4 @@
-"""Archives that may not leave their folder, files that are there whole, folders of services that were killed."""
+"""Archives that stay in their folder, files that are whole, what a killed service left."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def link(name: str, kind: bytes) -> tarfile.TarInfo:
         (tarfile.TarInfo("a/../../escape"), "would be written outside"),
         (tarfile.TarInfo("/tmp/escape"), "would be written outside"),
         (tarfile.TarInfo(r"..\escape"), "would be written outside"),
-        (link("inside", tarfile.SYMTYPE), "'inside', which is neither a file nor a folder"),
-        (link("inside", tarfile.LNKTYPE), "'inside', which is neither a file nor a folder"),
-        (link("device", tarfile.CHRTYPE), "'device', which is neither a file nor a folder"),
+        (link("inside", tarfile.SYMTYPE), "'inside', which is neither a file"),
+        (link("inside", tarfile.LNKTYPE), "'inside', which is neither a file"),
+        (link("device", tarfile.CHRTYPE), "'device', which is neither a file"),
     ],
 )
 def test_an_archive_that_reaches_out_writes_nothing(tmp_path, bad, message):
@@ -63,7 +63,7 @@ def test_archives_that_are_none(tmp_path):
     (tmp_path / "big").write_bytes(np.random.default_rng(0).bytes(100_000))
     whole = packed(tmp_path)
     for data in (b"", b"hello", whole[:60_000], whole[:10]):
-        with pytest.raises(ArchiveError, match=r"it is not a tar.gz archive that can be unpacked"):
+        with pytest.raises(ArchiveError, match="is not a tar.gz archive that can be unpacked"):
             archive.unpack(data, "it", tmp_path / "out")
 
 
@@ -90,8 +90,10 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_a_lock_is_let_go_by_the_death_of_its_process(tmp_path):
-    code = f"import time; from pathlib import Path; from helpers.cloud import files; print(files.hold(Path({str(tmp_path / 'lock')!r})), flush=True); time.sleep(60)"
-    holder = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    code = "import sys, time; from pathlib import Path; from helpers.cloud import files\n"
+    code += "print(files.hold(Path(sys.argv[1])), flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", code, str(tmp_path / "lock")]
+    holder = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
     try:
         assert holder.stdout is not None and holder.stdout.readline() != b"None\n"
         assert files.hold(tmp_path / "lock") is None

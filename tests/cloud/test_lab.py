@@ -16,14 +16,16 @@ import time
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.s3.models import s3_backends
 
 from helpers.book import ROOT
 from helpers.cloud import local
 from helpers.cloud.lab import main as lab_main
+from helpers.cloud.service import journal
 from helpers.cloud.service.front import Request
 from helpers.cloud.service.journal import Journal
 from helpers.cloud.service.moto import Moto
-from tests.cloud.conftest import BUCKET, INFERENCE, Aws, gone
+from tests.cloud.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
 
 
 def kill(server: local.Server) -> None:
@@ -77,39 +79,35 @@ class Writers:
             assert lab.get(key) in (body, self.tried[key]), key
 
 
-def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
-    lab = opened(tmp_path)
-    s3 = lab.s3
-    s3.create_bucket(Bucket="own", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-    s3.put_object(
-        Bucket="own",
-        Key="a/ü +%.txt",
-        Body="one",
-        ContentType="text/x",
-        Metadata={"who": "me"},
-        Tagging="t=1",
-    )
-    s3.put_object(Bucket="own", Key="../../escape", Body="in")
-    s3.put_object(Bucket="own", Key="twice", Body="first")
-    s3.put_object(Bucket="own", Key="twice", Body="second")
-    blob = os.urandom(1 << 20) * 9
+def put_every_way(s3, blob: bytes) -> None:
+    """Create, replace, copy, tag, upload in parts and delete, in a bucket of its own."""
+    place = {"CreateBucketConfiguration": {"LocationConstraint": "us-west-2"}}
+    for bucket in ("own", "brief"):
+        s3.create_bucket(Bucket=bucket, **place)
+    s3.delete_bucket(Bucket="brief")
+    about = {"ContentType": "text/x", "Metadata": {"who": "me"}, "Tagging": "t=1"}
+    s3.put_object(Bucket="own", Key="a/ü +%.txt", Body="one", **about)
+    for key, body in (("../../escape", "in"), ("twice", "first"), ("twice", "second")):
+        s3.put_object(Bucket="own", Key=key, Body=body)
     s3.upload_fileobj(io.BytesIO(blob), "own", "big")  # in parts
     s3.copy_object(Bucket="own", Key="copy", CopySource={"Bucket": "own", "Key": "twice"})
     for number in range(4):
         s3.put_object(Bucket="own", Key=f"gone-{number}", Body="x")
     s3.delete_object(Bucket="own", Key="gone-0")
     s3.delete_objects(Bucket="own", Delete={"Objects": [{"Key": "gone-1"}, {"Key": "gone-2"}]})
-    s3.create_bucket(Bucket="brief", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-    s3.delete_bucket(Bucket="brief")
-    with pytest.raises(s3.exceptions.ClientError, match="does not keep the setting 'versioning'"):
+    with pytest.raises(ClientError, match="does not keep the setting 'versioning'"):
         s3.put_bucket_versioning(Bucket="own", VersioningConfiguration={"Status": "Enabled"})
-    before = s3.head_object(Bucket="own", Key="big")
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
+    lab = opened(tmp_path)
+    blob = os.urandom(1 << 20) * 9
+    put_every_way(lab.s3, blob)
+    before = lab.s3.head_object(Bucket="own", Key="big")
     data = lab.put("three.tar.gz", aws.get("models/three.tar.gz"))
     assert lab.deploy("kept", data)["EndpointStatus"] == "InService"
-    lab.sm.add_tags(
-        ResourceArn=lab.sm.describe_model(ModelName="kept")["ModelArn"],
-        Tags=[{"Key": "k", "Value": "v"}],
-    )
+    arn = lab.sm.describe_model(ModelName="kept")["ModelArn"]
+    lab.sm.add_tags(ResourceArn=arn, Tags=[{"Key": "k", "Value": "v"}])
     lab.sm.create_training_job(**lab.train_request("cut", "import time; time.sleep(60)"))
     writers = Writers(lab)
     writers.wait(40)
@@ -119,16 +117,12 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     writers.check(lab)
     s3 = lab.s3
     found = s3.get_object(Bucket="own", Key="a/ü +%.txt")
-    assert (found["Body"].read(), found["ContentType"], found["Metadata"]) == (
-        b"one",
-        "text/x",
-        {"who": "me"},
-    )
-    assert s3.get_object_tagging(Bucket="own", Key="a/ü +%.txt")["TagSet"] == [
-        {"Key": "t", "Value": "1"}
-    ]
-    assert s3.get_object(Bucket="own", Key="twice")["Body"].read() == b"second"
-    assert s3.get_object(Bucket="own", Key="copy")["Body"].read() == b"second"
+    kept = (found["Body"].read(), found["ContentType"], found["Metadata"])
+    assert kept == (b"one", "text/x", {"who": "me"})
+    tags = s3.get_object_tagging(Bucket="own", Key="a/ü +%.txt")["TagSet"]
+    assert tags == [{"Key": "t", "Value": "1"}]
+    for key in ("twice", "copy"):
+        assert s3.get_object(Bucket="own", Key=key)["Body"].read() == b"second"
     after = s3.get_object(Bucket="own", Key="big")
     assert after["Body"].read() == blob
     assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])
@@ -138,51 +132,43 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     assert not (tmp_path.parent / "escape").exists()
     assert lab.sm.describe_endpoint(EndpointName="kept")["EndpointStatus"] == "InService"
     assert lab.ask("kept", [2]) == [6]  # its model server starts with its first request
-    arn = lab.sm.describe_model(ModelName="kept")["ModelArn"]
     assert lab.sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
     cut = lab.sm.describe_training_job(TrainingJobName="cut")
-    assert (
-        cut["TrainingJobStatus"] == "Failed" and "ended while the job ran" in cut["FailureReason"]
-    )
+    assert cut["TrainingJobStatus"] == "Failed"
+    assert "ended while the job ran" in cut["FailureReason"]
     lab.server.stop()
 
 
-@pytest.mark.skipif(
-    not hasattr(resource, "prlimit"), reason="this system sets no limits of another process"
-)
+THREE_FILES = """
+import os
+for name in "abc":
+    open(f"{os.environ['SM_MODEL_DIR']}/{name}", "wb").write(os.urandom(900_000))
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux' limits of a process")
 def test_a_disk_that_is_full_under_the_service(tmp_path):
-    """No file may grow beyond a megabyte: the system itself refuses, wherever the service and its jobs write."""
+    """No file may grow beyond a megabyte, wherever the service and its jobs write."""
     lab = opened(tmp_path)
     assert lab.server.process is not None
 
     def limit(size: int) -> None:
-        resource.prlimit(
-            lab.server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY)
-        )
+        sizes = (size, resource.RLIM_INFINITY)
+        resource.prlimit(lab.server.process.pid, resource.RLIMIT_FSIZE, sizes)
 
     big = os.urandom(2 << 20)
     large = lab.put("full/large", big)
     lab.put("full/kept", b"first")
-    padded = lab.archive(
-        "full/padded.tar.gz", {"model.json": "3" + " " * len(big), "code/inference.py": INFERENCE}
-    )
+    files = {"model.json": "3" + " " * len(big), "code/inference.py": INFERENCE}
+    padded = lab.archive("full/padded.tar.gz", files)
     limit(1 << 20)
     for key in ("full/kept", "full/new"):
         with pytest.raises(ClientError, match="could not keep it: File too large"):
             lab.put(key, big)
     assert lab.get("full/kept") == b"first"
-
-    def from_large(request):
-        request["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] = large
-
-    three = "import os\nfor n in 'abc': open(os.environ['SM_MODEL_DIR'] + '/' + n, 'wb').write(os.urandom(900_000))"
-    for name, code, change in (("input", "pass", from_large), ("output", three, None)):
-        found = lab.train(name, code, change=change)
-        assert found["TrainingJobStatus"] == found["SecondaryStatus"] == "Failed"
-        assert (
-            found["FailureReason"].startswith("InternalServerError")
-            and "File too large" in found["FailureReason"]
-        )
+    failed = [lab.fails("input", change=change(DATA, large)), lab.fails("output", THREE_FILES)]
+    for reason in failed:
+        assert reason.startswith("InternalServerError") and "File too large" in reason
     found = lab.deploy("padded", padded)
     assert found["EndpointStatus"] == "Failed" and "File too large" in found["FailureReason"]
     limit(resource.RLIM_INFINITY)
@@ -205,8 +191,6 @@ class Disk:
         self.open()
 
     def open(self) -> None:
-        from moto.s3.models import s3_backends
-
         s3_backends.reset()
         self.journal = Journal(self.folder, Moto(1))
 
@@ -217,10 +201,9 @@ class Disk:
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
-    from helpers.cloud.service import journal
-
     disk = Disk(tmp_path)
-    location = b"<CreateBucketConfiguration><LocationConstraint>us-west-2</LocationConstraint></CreateBucketConfiguration>"
+    region = b"<LocationConstraint>us-west-2</LocationConstraint>"
+    location = b"<CreateBucketConfiguration>" + region + b"</CreateBucketConfiguration>"
     assert disk.call("PUT", "/own", location).status == 200
     assert disk.call("PUT", "/own/kept", b"first").status == 200
     write = journal.write_atomically
@@ -255,9 +238,8 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
 def test_a_bucket_can_not_name_another_folder(tmp_path, bucket):
     disk = Disk(tmp_path / "s3")
     assert disk.call("PUT", f"/{bucket}").status >= 400
-    assert list((tmp_path / "s3").iterdir()) == [] and [p.name for p in tmp_path.iterdir()] == [
-        "s3"
-    ]
+    assert list((tmp_path / "s3").iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["s3"]
 
 
 CONNECT = """
@@ -265,32 +247,22 @@ import os
 from helpers import cloud
 aws = cloud.connect(sdk=False)
 s3 = aws.client("s3")
-s3.put_object(Bucket="sagemaker-us-west-2-123456789012", Key=f"from-{os.getpid()}", Body=b"x")
-print(len(s3.list_objects_v2(Bucket="sagemaker-us-west-2-123456789012")["Contents"]))
+s3.put_object(Bucket=aws.bucket, Key=f"from-{os.getpid()}", Body=b"x")
+print(len(s3.list_objects_v2(Bucket=aws.bucket)["Contents"]))
 """
 
 
 def test_kernels_find_the_labs_server_and_share_it(tmp_path):
     environment = os.environ | {"COURSE_CLOUD_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    here = {"env": environment, "cwd": ROOT, "text": True, "stdout": subprocess.PIPE}
     command = [sys.executable, "-m", "helpers.cloud.lab"]
-    lab = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    lab = subprocess.Popen(command, **here)
     try:
         assert "SageMaker runs on this machine" in lab.stdout.readline()
         assert oct((tmp_path / "server.json").stat().st_mode)[-3:] == "600"
-        second = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120
-        )
+        second = subprocess.run(command, **here, stderr=subprocess.PIPE, timeout=120)
         assert second.returncode == 2 and "already uses" in second.stderr
-        kernels = [
-            subprocess.Popen(
-                [sys.executable, "-c", CONNECT],
-                env=environment,
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(2)
-        ]
+        kernels = [subprocess.Popen([sys.executable, "-c", CONNECT], **here) for _ in range(2)]
         counts = [int(kernel.communicate(timeout=150)[0].splitlines()[-1]) for kernel in kernels]
         assert max(counts) == 2
     finally:
@@ -305,16 +277,9 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
     [
         (["--port", "abc"], "'abc' is no port: expected a number from 0 to 65535"),
         (["--port", "70000"], "'70000' is no port"),
-        (["--port=-1"], "'-1' is no port"),
         (["--stat", "x", "y"], "unrecognized arguments: y"),
-        (
-            ["--state", "{file}/x"],
-            "can't be used: Not a directory. Name another folder with --state.",
-        ),
-        (
-            ["--port", "{taken}"],
-            "Address already in use. Name another --port than {taken}, or none.",
-        ),
+        (["--state", "{file}/x"], "can't be used: Not a directory. Name another folder"),
+        (["--port", "{taken}"], "Address already in use. Name another --port than {taken}"),
     ],
 )
 def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, arguments, sentence):
@@ -330,22 +295,18 @@ def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, argume
     assert code == 2 and sentence.format(**filled) in capsys.readouterr().err
 
 
-def test_a_stale_note_of_a_server_is_not_believed(tmp_path, monkeypatch):
+def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypatch, aws):
     monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
     assert local.find() is None
     for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):
         (tmp_path / "server.json").write_text(text, encoding="utf-8")
         assert local.find() is None
-    monkeypatch.setenv("COURSE_CLOUD_STATE", "")
-    assert local.state_folder() is None and local.find() is None
-
-
-def test_a_note_with_another_token_is_not_believed(tmp_path, monkeypatch, aws):
-    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
     local.announce(local.Server(aws.server.port, "COURSE0"), tmp_path)
-    assert local.find() is None
+    assert local.find() is None, "another token"
     local.announce(aws.server, tmp_path)
     assert local.find() == local.Server(aws.server.port, aws.server.token)
+    monkeypatch.setenv("COURSE_CLOUD_STATE", "")
+    assert local.state_folder() is None and local.find() is None
 
 
 def test_a_lab_killed_takes_its_programs_with_it(tmp_path):

@@ -30,37 +30,23 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
     clicks, file = two_tastes(), io.BytesIO()
     np.save(file, clicks.frame[["user", "item"]].assign(label=1).to_numpy(np.int32))
     aws.client("s3").put_object(Bucket=aws.bucket, Key="two/train.npy", Body=file.getvalue())
-    image = {
-        "framework": "tensorflow",
-        "region": aws.region,
-        "version": "2.19",
-        "py_version": "py312",
-    }
-    hyperparameters = {
-        "n_user": clicks.n_users,
-        "n_item": clicks.n_items,
-        "factors": 8,
-        "epochs": 20,
-    }
+    kind = {"framework": "tensorflow", "version": "2.19", "py_version": "py312"}
+    place = {"region": aws.region, "instance_type": "ml.c5.2xlarge", "image_scope": "training"}
+    sizes = {"n_user": clicks.n_users, "n_item": clicks.n_items, "factors": 8}
+    learning = {"epochs": 20, "batch_size": 256, "learning_rate": 0.02}
+    source = str(ROOT / "chapters" / "ncf_job")
     trainer = ModelTrainer(
-        training_image=image_uris.retrieve(
-            **image, instance_type="ml.c5.2xlarge", image_scope="training"
-        ),
-        source_code=SourceCode(
-            source_dir=str(ROOT / "chapters" / "ncf_job"), entry_script="ncf.py"
-        ),
+        training_image=image_uris.retrieve(**kind, **place),
+        source_code=SourceCode(source_dir=source, entry_script="ncf.py"),
         compute=Compute(instance_type="ml.c5.2xlarge", instance_count=2),
-        hyperparameters=hyperparameters | {"batch_size": 256, "learning_rate": 0.02},
+        hyperparameters=sizes | learning,
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/two-models"),
         base_job_name="course-05-two",
         role=aws.role,
         sagemaker_session=aws.session,
     )
-    trainer.train(
-        input_data_config=[
-            InputData(channel_name="training", data_source=f"s3://{aws.bucket}/two/train.npy")
-        ]
-    )
+    data = InputData(channel_name="training", data_source=f"s3://{aws.bucket}/two/train.npy")
+    trainer.train(input_data_config=[data])
     job = trainer._latest_training_job
     assert job.training_job_status == "Completed"
 
@@ -73,14 +59,12 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
     bucket, key = job.model_artifacts.s3_model_artifacts.removeprefix("s3://").split("/", 1)
     packed = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        assert {"1/saved_model.pb", "ncf.keras"} <= {
-            n.removeprefix("./") for n in archive.getnames()
-        }
+        names = {name.removeprefix("./") for name in archive.getnames()}
         archive.extractall(tmp_path, filter="data")
+    assert {"1/saved_model.pb", "ncf.keras"} <= names
     model = keras.models.load_model(tmp_path / "ncf.keras")
-    users, items = np.divmod(
-        np.arange(clicks.n_users * clicks.n_items, dtype=np.int32), clicks.n_items
-    )
+    pairs = np.arange(clicks.n_users * clicks.n_items, dtype=np.int32)
+    users, items = np.divmod(pairs, clicks.n_items)
     chance = np.asarray(model({"user": users, "item": items}))[:, 0]
     own = (users + items) % 2 == 0
     assert chance[own].mean() > chance[~own].mean() + 0.4

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import struct
 
 import numpy as np
 import pytest
 
-from helpers.cloud import payload, recordio
+from helpers.cloud import payload
+from tests.cloud import jobs
 
 
 def records(n: int) -> bytes:
-    file = io.BytesIO()
-    recordio.write_numpy_to_dense_tensor(file, np.arange(n * 3, dtype=np.float32).reshape(n, 3))
-    return file.getvalue()
+    return jobs.records(np.arange(n * 3, dtype=np.float32).reshape(n, 3))
 
 
 def tf_records(*contents: bytes) -> bytes:
@@ -35,59 +33,36 @@ def test_single_records_are_all_there(data, kind, n):
     parts = list(payload.split(data, kind, "SingleRecord", 6))
     assert len(parts) == n
     assert b"".join(parts).replace(b"\n", b"") == data.replace(b"\n", b"")
-
-
-@pytest.mark.parametrize("kind", ["Line", "RecordIO", "TFRecord", "None"])
-def test_an_empty_object_has_no_records(kind):
     assert list(payload.split(b"", kind, "MultiRecord", 6)) == []
 
 
 def test_many_records_fill_a_request_without_passing_the_limit():
     data = b"".join(b"%05d\n" % number for number in range(1000))
-    limit = 100 / (1 << 20)
-    parts = list(payload.split(data, "Line", "MultiRecord", limit))
+    parts = list(payload.split(data, "Line", "MultiRecord", 100 / (1 << 20)))
     assert b"".join(parts) == data
     assert max(map(len, parts)) == 96 and len(parts) == 63
-
-
-def test_without_a_limit_all_records_go_at_once():
     assert list(payload.split(records(9), "RecordIO", "MultiRecord", 0)) == [records(9)]
 
 
 @pytest.mark.parametrize("kind, strategy", [("None", "MultiRecord"), ("Line", "SingleRecord")])
 def test_a_record_over_the_limit_is_refused(kind, strategy):
-    with pytest.raises(
-        payload.PayloadError, match=r"Too much data for max payload size.*MaxPayloadInMB"
-    ):
+    with pytest.raises(payload.PayloadError, match="Too much data for max payload size"):
         list(payload.split(b"x" * 2_000_000, kind, strategy, 1))
 
 
 @pytest.mark.parametrize(
     "data, kind, message",
     [
-        (
-            b"not a record at all",
-            "RecordIO",
-            r"magic number 0x20746f6e at byte 0, expected 0xced7230a",
-        ),
-        (records(2)[:-4], "RecordIO", r"cut off"),
-        (records(1) + b"abc", "RecordIO", r"within a record's head"),
-        (tf_records(b"abc")[:-1], "TFRecord", r"cut off"),
-        (b"short", "TFRecord", r"head"),
+        (b"not a record at all", "RecordIO", "magic number 0x20746f6e at byte 0"),
+        (records(2)[:-4], "RecordIO", "cut off"),
+        (records(1) + b"abc", "RecordIO", "within a record's head"),
+        (tf_records(b"abc")[:-1], "TFRecord", "cut off"),
+        (b"short", "TFRecord", "head"),
     ],
 )
 def test_damaged_objects(data, kind, message):
     with pytest.raises(payload.PayloadError, match=message):
         list(payload.split(data, kind, "MultiRecord", 6))
-
-
-def test_unknown_settings():
-    with pytest.raises(ValueError, match="SplitType 'Word'"):
-        list(payload.split(b"x", "Word", "MultiRecord", 6))
-    with pytest.raises(ValueError, match="BatchStrategy 'Some'"):
-        list(payload.split(b"x", "Line", "Some", 6))
-    with pytest.raises(ValueError, match="AssembleWith 'Comma'"):
-        payload.assemble([b"x"], "Comma")
 
 
 def test_assembling_ends_each_answer_once():

@@ -1,4 +1,4 @@
-"""Following a job's log: every line once, in order, to the end, with the reason where the job fails."""
+"""Following a job's log: every line once, in order, to the end, and why a job failed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ class Cloud:
     def describe_training_job(self, TrainingJobName):
         self.looks += 1
         ended = self.looks >= len(self.parts)
-        return {"TrainingJobStatus": self.end if ended else "InProgress"} | (
-            {"FailureReason": self.reason} if ended and self.reason else {}
-        )
+        found = {"TrainingJobStatus": self.end if ended else "InProgress"}
+        return found | ({"FailureReason": self.reason} if ended and self.reason else {})
 
     def describe_log_streams(self, logGroupName, logStreamNamePrefix):
         if not any(self.parts[: self.looks]):
@@ -41,12 +40,9 @@ class Cloud:
 
     def get_log_events(self, logGroupName, logStreamName, nextToken="0", startFromHead=None):
         said = [line for part in self.parts[: self.looks] for line in part]
-        place = int(nextToken)
-        page = said[place : place + 2]
-        return {
-            "events": [{"message": m} for m in page],
-            "nextForwardToken": str(place + len(page)),
-        }
+        page = said[int(nextToken) :][:2]
+        events = [{"message": message} for message in page]
+        return {"events": events, "nextForwardToken": str(int(nextToken) + len(page))}
 
 
 @pytest.fixture(autouse=True)
@@ -56,42 +52,36 @@ def no_pause(monkeypatch):
 
 def test_follow_yields_each_line_once_and_ends_with_the_job():
     cloud = Cloud([[], ["a", "b", "c"], [], ["d"]])
-    assert list(watching.follow(cloud, "job")) == [
-        [],
-        ["a", "b", "c"],
-        ["a", "b", "c"],
-        ["a", "b", "c", "d"],
-    ]
+    first, last = ["a", "b", "c"], ["a", "b", "c", "d"]
+    assert list(watching.follow(cloud, "job")) == [[], first, first, last]
 
 
 @pytest.mark.parametrize("end, reason", [("Failed", "ClientError: no labels"), ("Stopped", None)])
 def test_a_job_that_did_not_complete_says_why(end, reason):
-    cloud = Cloud([["a"], ["b"]], end, reason)
-    seen = []
-    with pytest.raises(
-        CloudError, match=f"training job mine: {end}: {reason or 'no reason given'}"
-    ):
-        seen.extend(watching.follow(cloud, "mine"))
-    with pytest.raises(CloudError):
-        list(watching.follow(Cloud([["a"]], end), "mine"))
+    message = f"training job mine: {end}: {reason or 'no reason given'}"
+    for parts in ([["a"], ["b"]], [["a"]]):
+        with pytest.raises(CloudError, match=message):
+            list(watching.follow(Cloud(parts, end, reason), "mine"))
 
 
 def test_watch_redraws_with_every_new_line_and_returns_the_logs(monkeypatch):
     shown = []
     handle = SimpleNamespace(update=lambda data, **k: shown.append(data["text/plain"]))
-    monkeypatch.setattr(
-        "IPython.display.display", lambda data, **k: shown.append(data["text/plain"]) or handle
-    )
+
+    def display(data, **_):
+        handle.update(data)
+        return handle
+
+    follow = watching.follow
     clouds = {"one": Cloud([["a"], ["b"], []]), "two": Cloud([["x", "y", "z"]])}
-    both = SimpleNamespace(local=True)
-    monkeypatch.setattr(
-        watching, "follow", lambda aws, job, real=watching.follow: real(clouds[job], job)
-    )
+    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr(watching, "follow", lambda aws, job: follow(clouds[job], job))
 
     def tell(logs):
         return "; ".join(f"{title}: {''.join(lines)}" for title, lines in logs.items())
 
-    logs = watching.watch(both, {"first": "one", "second": "two"}, lambda logs: plt.figure(), tell)
+    jobs = {"first": "one", "second": "two"}
+    logs = watching.watch(SimpleNamespace(local=True), jobs, lambda logs: plt.figure(), tell)
     assert logs == {"first": ["a", "b"], "second": ["x", "y", "z"]}
     assert shown == ["first: a; second: xyz", "first: ab; second: xyz"]
     assert not plt.get_fignums(), "figures are closed"

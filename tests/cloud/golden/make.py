@@ -1,6 +1,6 @@
-"""Make the golden files: in an environment of its own with ``sagemaker`` 2.257.7, ``numpy`` and ``scipy``.
+"""Make the golden files, where ``sagemaker`` 2.257.7, ``numpy`` and ``scipy`` are installed.
 
-``python make.py`` writes the files beside itself; they were made once and are not made again by tests.
+``python make.py`` writes the files beside itself: once, never again by tests.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def samples() -> dict[str, tuple]:
-    """Name, matrix and labels of each file; the tests write the same with the course's own writer."""
+    """Return matrix and labels of each file by name: tests write them with the course's writer."""
     random = np.random.RandomState(0)
     values = sparse.random(
         40, 300, density=0.03, format="csr", random_state=random, dtype=np.float32

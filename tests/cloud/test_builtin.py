@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
-from helpers.models.fm_features import one_hot
+from helpers.models.fm import side_by_side
 from tests.cloud.conftest import ECR, job_request
 from tests.cloud.jobs import records
 from tests.cloud.test_jobs import transform
@@ -29,7 +29,7 @@ def data(aws) -> str:
     rng = np.random.default_rng(0)
     users, items = rng.integers(0, 20, 500), rng.integers(0, 10, 500)
     labels = (users % 5).astype("f4")
-    return aws.put("fm/train", records(one_hot((users, 20), (items, 10)), labels))
+    return aws.put("fm/train", records(side_by_side((users, 20), (items, 10)), labels))
 
 
 @pytest.fixture(scope="module")

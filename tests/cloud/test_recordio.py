@@ -12,7 +12,7 @@ from scipy import sparse
 
 from helpers.cloud import recordio
 from helpers.cloud.recordio import MAGIC, RecordError, read_records
-from helpers.models.fm_features import one_hot
+from helpers.models.fm import side_by_side
 from tests.cloud.golden.make import HERE, samples
 
 SAMPLES = samples()
@@ -45,7 +45,7 @@ def test_the_bytes_are_those_of_the_sdk_and_are_read_back(name):
 def ratings(n: int) -> tuple[sparse.csr_matrix, np.ndarray]:
     rng = np.random.default_rng(0)
     users, items = rng.integers(0, 943, n), rng.integers(0, 1682, n)
-    return one_hot((users, 943), (items, 1682)), rng.integers(1, 6, n).astype(np.float32)
+    return side_by_side((users, 943), (items, 1682)), rng.integers(1, 6, n).astype(np.float32)
 
 
 def test_a_hundred_thousand_ratings_take_under_two_seconds_each_way():

@@ -16,7 +16,7 @@ import pytest
 
 from helpers import files, installed, plots, runner
 from helpers.book import read, sources
-from helpers.exercises.source import REGION
+from helpers.exercises import REGION
 from helpers.runner import install
 from helpers.runner.environment import GUARD, ROOT, STAMP, UNFINISHED, Environment
 

@@ -1,4 +1,4 @@
-"""What chapter 07 stands on: orders that agree, indexes that are measured, matrices that go to S3 and come back."""
+"""What chapter 07 stands on: orders that agree, measured indexes, matrices on S3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import sparse
 from helpers.cloud import exchange, recordio
 from helpers.exercises import checks_07
 from helpers.knn import cheapest, keep_first, trade_off, vectors_like
-from helpers.metrics.agreement import contradictions
+from helpers.metrics import contradictions
 from helpers.models.fm import fm_scores, side_by_side
 
 
@@ -49,13 +49,9 @@ def test_contradictions_refuse_what_has_no_order(one, other, words):
         contradictions(one, other)
 
 
-def test_the_exercises_vectors_are_the_helpers():
+def test_the_exercises_vectors_rank_as_the_machine_scores():
     rng = np.random.default_rng(3)
-    return rng.normal(size=(30, 4)).astype(np.float32), rng.normal(size=30).astype(np.float32)
-
-
-def test_the_exercises_vectors_rank_as_the_machine_scores(machine):
-    v, w1 = machine
+    v, w1 = (rng.normal(size=size).astype(np.float32) for size in ((30, 4), 30))
     users, items = checks_07.fold(v, w1, 10)
     pairs = side_by_side((np.repeat(np.arange(10), 20), 10), (np.tile(np.arange(20), 10), 20))
     scores = fm_scores(pairs, 0.5, w1, v).reshape(10, 20)

@@ -34,7 +34,7 @@ FloatArray = NDArray[np.float32]
 _EPSILON = 1e-7  # AdaGrad's, under the root as in MXNet
 _FIRST_SIGMA = 0.05  # standard deviation of the first factors
 _HOST, _WORKERS = "127.0.0.1", 2
-_MODE = "dist_async"  # or "dist_sync"
+_MODE = "dist_async"  # in "dist_sync" the tests compare number by number with `train_here`
 
 
 @dataclass(frozen=True)

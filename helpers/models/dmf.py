@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from helpers.models.base import Recommender
+from helpers.models.base import Recommender, above_zero, at_least
 from helpers.models.ncf import compiled_epoch, cross_entropy, falling
 from helpers.sampling import LabeledPairs, NegativeSampler
 
@@ -26,27 +27,18 @@ class DeepMF(Recommender):
 
     The prediction is the cosine of their ends, at least 1e-6. The label of a positive is its stars
     over the highest star, that of a negative is 0, and the loss is the cross-entropy with these.
-
     Every step computes the towers of all users and items. As the matrix is sparse, that costs less
     than gathering the rows of a batch, each as long as the catalog.
 
-    Parameters
-    ----------
-    tower : sequence of int
-        Widths of the layers, the same for both sides.
-    epochs, ratio, batch_size : int
-        Passes over the positives, negatives per positive, pairs per step.
-    learning_rate : float
-        Of Adam; it falls linearly to a tenth.
-    seed : int
-        Of the first weights and the negatives.
+    ``tower`` has the widths of the layers, the same for both sides. Each positive has ``ratio``
+    negatives, and a step takes ``batch_size`` pairs. The learning rate of Adam falls linearly to a
+    tenth. ``seed`` decides the first weights and the negatives.
 
     Attributes
     ----------
-    history : list of float
-        Mean loss of every epoch, in nats.
-    user_ends, item_ends : numpy.ndarray
-        (n_users, tower[-1]) and (n_items, tower[-1]) float32, of length 1, or 0 if no unit fires.
+    history, user_ends, item_ends : list of float, numpy.ndarray, numpy.ndarray
+        Mean loss of every epoch in nats; (n_users, tower[-1]) and (n_items, tower[-1]) float32, of
+        length 1, or 0 if no unit fires.
     """
 
     tower: Sequence[int] = (64, 32)
@@ -58,9 +50,10 @@ class DeepMF(Recommender):
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
-        whole = (*self.tower, self.epochs, self.ratio, self.batch_size)
-        if not self.tower or min(whole) < 1 or self.learning_rate <= 0:
-            raise ValueError(f"{self}: expected whole numbers of at least 1, and a rate above 0")
+        at_least(1, self, "epochs", "ratio", "batch_size")
+        above_zero(self, "learning_rate")
+        if min(self.tower, default=0) < 1:
+            raise ValueError(f"tower={self.tower}: expected one width or more, each at least 1")
 
     def fit(self, data: Interactions) -> DeepMF:
         """Fit the towers to every rating and fresh negatives in each epoch."""
@@ -71,11 +64,10 @@ class DeepMF(Recommender):
         matrix.data /= matrix.data.max()
         weights, depth = [], len(self.tower)
         rng = np.random.default_rng(self.seed)
-        for width_in in (self.n_items, self.n_users):  # the user's tower reads items
-            for width in self.tower:
-                first = rng.normal(0.0, np.sqrt(2 / (width_in + width)), (width_in, width))
+        for width in (self.n_items, self.n_users):  # the user's tower reads items
+            for shape in pairwise((width, *self.tower)):
+                first = rng.normal(0.0, np.sqrt(2 / sum(shape)), shape)
                 weights.append(tf.Variable(first.astype(np.float32)))
-                width_in = width
         by_user, by_item = _sparse(matrix), _sparse(matrix.T)
 
         def loss(users: Any, items: Any, labels: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import NotFittedError, check_indices
+from helpers.models.base import NotFittedError, at_least, check_indices
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
@@ -52,6 +52,7 @@ _SAGEMAKER_PARTS = {  # our name of a part's setting, and SageMaker's for bias, 
     "scale": ("bias_init_scale", "linear_init_scale", "factors_init_scale"),
     "value": ("bias_init_value", "linear_init_value", "factors_init_value"),
 }
+_KINDS = ("regressor", "binary_classifier")  # of a machine, as SageMaker calls them
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,13 @@ class Part:
     value: float | None = None  # of a constant start
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
+        at_least(0, self, "learning_rate", "regularization", "sigma")
         sizes = {"normal": self.sigma, "uniform": self.scale, "constant": self.value}
         if sizes.get(self.init) is None:
             raise ValueError(
                 f"{self}: expected init 'normal' with a sigma, 'uniform' with a scale, "
                 "or 'constant' with a value"
             )
-        if min(self.learning_rate, self.regularization, self.sigma, self.scale or 0) < 0:
-            raise ValueError(f"{self}: expected 0 or more of everything but value")
 
     def first(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         """Return the first weights."""
@@ -96,12 +95,10 @@ class FactorizationMachine:
 
     Parameters
     ----------
-    factors : int
-        Length of each feature's vector.
+    factors, epochs, batch_size : int
+        Length of each feature's vector, passes over the rows, rows per step.
     classifies : bool
         Logistic loss on 0 and 1, else squared error on numbers.
-    epochs, batch_size : int
-        Passes over the rows, rows per step.
     bias, linear, pairs : Part
         Settings of :math:`w_0`, of :math:`w_j` and of :math:`v_j`.
     clip_gradient, epsilon, rescale_gradient : float, optional
@@ -116,10 +113,9 @@ class FactorizationMachine:
     ----------
     w0, w1, v : float, numpy.ndarray, numpy.ndarray
         Constant, (features,) and (features, factors) float32.
-    seconds : float
-        Time spent in training steps.
-    progress : tuple of numpy.ndarray
-        Of the last epoch, in its order: each row's score before the step of its batch, and label.
+    seconds, progress : float, tuple of numpy.ndarray
+        Time spent in training steps; of the last epoch, in its order, each row's score before the
+        step of its batch, and its label.
     """
 
     factors: int = 64
@@ -136,44 +132,27 @@ class FactorizationMachine:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
-        if min(self.factors, self.epochs, self.batch_size) < 1:
-            raise ValueError(
-                f"factors={self.factors}, epochs={self.epochs}, batch_size={self.batch_size}: "
-                "expected whole numbers of at least 1"
-            )
+        at_least(1, self, "factors", "epochs", "batch_size")
 
     @classmethod
     def from_sagemaker(
         cls, hyperparameters: Mapping[str, Any], **settings: Any
     ) -> FactorizationMachine:
-        """Return a machine with hyperparameters of SageMaker's algorithm, under SageMaker's names.
+        """Return a machine with SageMaker's hyperparameters, all but ``feature_dim``.
 
-        Parameters
-        ----------
-        hyperparameters : mapping
-            All but ``feature_dim``; missing ones have their defaults.
-        **settings
-            What SageMaker does not set: ``shuffle``, ``seed``.
-
-        Raises
-        ------
-        ValueError
-            The algorithm has no such hyperparameter, or does not take its value.
+        Missing ones have their defaults. ``settings`` are what SageMaker does not set: ``shuffle``
+        and ``seed``. Raise ``ValueError`` for a name or a value that the algorithm does not take.
         """
         left = dict(hyperparameters)
         kind = left.pop("predictor_type", "regressor")
-        if kind not in ("regressor", "binary_classifier"):
-            raise ValueError(
-                f"predictor_type={kind!r}: expected 'regressor' or 'binary_classifier'"
-            )
+        if kind not in _KINDS:
+            raise ValueError(f"predictor_type={kind!r}: expected one of {_KINDS}")
         settings["classifies"] = kind == "binary_classifier"
         settings |= {_SAGEMAKER[name]: left.pop(name) for name in set(left) & set(_SAGEMAKER)}
-        parts = {"bias": cls.bias, "linear": cls.linear, "pairs": cls.pairs}
-        for place, (part, default) in enumerate(parts.items()):
+        for place, part in enumerate(("bias", "linear", "pairs")):
             names = {setting: its[place] for setting, its in _SAGEMAKER_PARTS.items()}
             given = {setting: left.pop(name) for setting, name in names.items() if name in left}
-            settings[part] = replace(default, **given)
+            settings[part] = replace(getattr(cls, part), **given)
         if left:
             raise ValueError(f"factorization-machines has no hyperparameter {', '.join(left)}")
         return cls(**settings)
@@ -181,14 +160,9 @@ class FactorizationMachine:
     def fit(
         self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None
     ) -> FactorizationMachine:
-        """Fit the machine to rows of features, and return it.
+        """Fit the machine to rows of features, (n, features), and labels, (n,), and return it.
 
-        Parameters
-        ----------
-        x, y : scipy.sparse.csr_matrix, array-like
-            (n, features), and (n,) ratings, or 0 and 1.
-        on_epoch : callable, optional
-            Called after each epoch with its number (from 0) and the `quality` of ``progress``.
+        After each epoch ``on_epoch`` gets its number, from 0, and the `quality` of ``progress``.
 
         Raises
         ------
@@ -243,46 +217,44 @@ class FactorizationMachine:
         return fm_scores(x, self.w0, self.w1, self.v)
 
 
+def _finite(x: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return rows of features as float32, without NaN and infinity."""
+    x = sparse.csr_matrix(x, dtype=np.float32)
+    if not np.isfinite(x.data).all():
+        raise ValueError("features hold NaN or infinity: expected finite numbers")
+    return x
+
+
 def _checked(
     x: sparse.csr_matrix, y: npt.ArrayLike, classifies: bool
 ) -> tuple[sparse.csr_matrix, FloatArray]:
     """Return rows and labels as float32 arrays that can be learned from."""
-    x, y = sparse.csr_matrix(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.float32)
+    x, y = _finite(x), np.ascontiguousarray(y, dtype=np.float32)
     if y.shape != (x.shape[0],) or not len(y):
         raise ValueError(
             f"{x.shape[0]} rows and labels of shape {y.shape}: "
             "expected one label per row, and at least one row"
         )
-    if not (np.isfinite(x.data).all() and np.isfinite(y).all()):
-        raise ValueError("features or labels hold NaN or infinity: expected finite numbers")
-    if classifies and not np.isin(y, (0, 1)).all():
-        wrong = y[~np.isin(y, (0, 1))][0]
-        raise ValueError(f"label {wrong:g} for a binary_classifier: expected 0 or 1")
+    wrong = y[~(np.isin(y, (0, 1)) if classifies else np.isfinite(y))]
+    if len(wrong):
+        expected = (
+            "binary_classifier: expected 0 or 1" if classifies else "regressor: expected finite"
+        )
+        raise ValueError(f"label {wrong[0]:g} for a {expected}")
     return x, y
 
 
 def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) -> FloatArray:
     """Return the scores of rows, (n,) float32, in time proportional to their non-zeros.
 
-    Parameters
-    ----------
-    x : scipy.sparse.csr_matrix
-        (n, features).
-    w0, w1, v : float, numpy.ndarray, numpy.ndarray
-        Constant, (features,) and (features, factors).
-
-    Raises
-    ------
-    ValueError
-        ``x`` has another number of features, or a value that is not finite.
+    ``x`` is (n, features), ``w1`` (features,) and ``v`` (features, factors). Raise ``ValueError``
+    for another number of features, and for a feature that is not finite.
     """
-    x = sparse.csr_matrix(x, dtype=np.float32)
+    x = _finite(x)
     if x.shape[1] != len(v):
         raise ValueError(
             f"rows of {x.shape[1]} features, but the machine has {len(v)}: they must be equal"
         )
-    if not np.isfinite(x.data).all():
-        raise ValueError("features hold NaN or infinity: expected finite numbers")
     own = np.einsum("jf,jf->j", v, v)
     found = np.empty(x.shape[0], dtype=np.float32)
     for begin in range(0, x.shape[0], _ROWS_AT_ONCE):
@@ -313,25 +285,12 @@ def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, fl
 def side_by_side(*columns: tuple[npt.ArrayLike, int]) -> sparse.csr_matrix:
     """Return one-hot blocks side by side, (n, sum of the widths) float32.
 
-    Parameters
-    ----------
-    *columns : tuple of array-like and int
-        Contiguous indices (n,) of a block, and the block's width.
-
-    Raises
-    ------
-    ValueError, IndexError
-        No block, or blocks of different length; an index that is not below its width.
+    A column is contiguous indices (n,) and the width of their block. Raise ``ValueError`` for
+    columns of different length, and ``IndexError`` for an index that is not below its width.
     """
-    checked = [
-        check_indices(codes, width, f"column {place}")
-        for place, (codes, width) in enumerate(columns)
-    ]
-    lengths = {len(codes) for codes in checked}
-    if len(lengths) != 1:
-        raise ValueError(f"columns of lengths {sorted(lengths)}: expected some, of one length")
+    checked = [check_indices(c, n, f"column {place}") for place, (c, n) in enumerate(columns)]
     starts = np.cumsum([0, *(width for _, width in columns)])
-    keys = np.stack([c + start for c, start in zip(checked, starts[:-1], strict=True)], axis=1)
+    keys = np.stack(checked, axis=1) + starts[:-1]
     ends = np.arange(0, keys.size + 1, len(columns), dtype=np.int32)
     parts = np.ones(keys.size, dtype=np.float32), keys.ravel().astype(np.int32), ends
     return sparse.csr_matrix(parts, shape=(len(keys), int(starts[-1])))
@@ -339,6 +298,5 @@ def side_by_side(*columns: tuple[npt.ArrayLike, int]) -> sparse.csr_matrix:
 
 def rating_rows(data: Interactions) -> tuple[sparse.csr_matrix, FloatArray]:
     """Return a row per rating, (n, n_users + n_items), users first, and the ratings, (n,)."""
-    users, items = (data.frame[side].to_numpy() for side in ("user", "item"))
-    rows = side_by_side((users, data.n_users), (items, data.n_items))
+    rows = side_by_side((data.frame["user"], data.n_users), (data.frame["item"], data.n_items))
     return rows, data.frame["rating"].to_numpy(dtype=np.float32)

@@ -10,6 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from helpers.metrics.rating import finite
+from helpers.models.base import at_least, check_indices
+
 Array = npt.NDArray[np.float64]
 _FIRST_SIGMA = 0.1  # standard deviation of the first factors
 
@@ -22,19 +25,8 @@ class GibbsFM:
     mean over many draws. Each row has exactly one feature of each block (users, items, …), so all
     weights of a block can be drawn at once.
 
-    Parameters
-    ----------
-    factors : int
-        Length of each feature's vector.
-    samples, burn_in : int
-        All draws, and how many of the first draws the mean leaves out.
-    seed : int
-        Of everything drawn.
-
-    Attributes
-    ----------
-    seconds : float
-        Time of the draws.
+    There are ``samples`` draws, of which the mean leaves out the first ``burn_in``. ``factors`` is
+    the length of each feature's vector, and ``seconds`` the time of the draws.
     """
 
     factors: int = 8
@@ -44,55 +36,44 @@ class GibbsFM:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot be sampled."""
-        if self.factors < 1 or not 0 <= self.burn_in < self.samples:
-            raise ValueError(f"{self}: expected at least 1 factor, 0 <= burn_in < samples")
+        at_least(1, self, "factors")
+        if not 0 <= self.burn_in < self.samples:
+            raise ValueError(f"{self}: expected 0 <= burn_in < samples")
 
     def fit_predict(
         self, train: npt.ArrayLike, y: npt.ArrayLike, test: npt.ArrayLike, sizes: Sequence[int]
     ) -> Array:
         """Return the mean prediction of the test rows, (m,) float64.
 
-        Parameters
-        ----------
-        train, test : array-like
-            (n, blocks) and (m, blocks): the feature of each row in each block, from 0.
-        y, sizes : array-like, sequence of int
-            (n,) ratings; features of each block.
-
-        Raises
-        ------
-        ValueError, IndexError
-            Shapes do not fit or a rating is not finite; a feature is not below its block's size.
+        ``train`` (n, blocks) and ``test`` (m, blocks) have the feature of each row in each block,
+        from 0; ``y`` (n,) has the ratings, and ``sizes`` the number of features of each block.
+        Raise ``ValueError`` for shapes that do not fit and ratings that are not finite, and
+        ``IndexError`` for a feature that is not below its block's size.
         """
-        train, test, y = np.asarray(train), np.asarray(test), np.asarray(y, dtype=np.float64)
-        _check_rows("train", train, sizes)
-        _check_rows("test", test, sizes)
-        if y.shape != (len(train),) or not len(y):
-            raise ValueError(
-                f"{len(train)} rows, ratings of shape {y.shape}: "
-                "expected one rating per row, and at least one row"
-            )
-        if not np.isfinite(y).all():
-            raise ValueError("ratings hold NaN or infinity: expected finite numbers")
+        learned, asked = _columns(train, sizes, "train"), _columns(test, sizes, "test")
+        (y,) = finite(ratings=y)
+        if len(y) != len(learned[0]):
+            raise ValueError(f"{len(learned[0])} rows, {len(y)} ratings: expected as many of each")
         began, rng = time.perf_counter(), np.random.default_rng(self.seed)
-        blocks = [_Block(train[:, b], n, self.factors, rng) for b, n in enumerate(sizes)]
-        chain, total = _Chain(blocks, y, rng), np.zeros(len(test))
+        blocks = [_Block(c, n, self.factors, rng) for c, n in zip(learned, sizes, strict=True)]
+        chain, total = _Chain(blocks, y, rng), np.zeros(len(asked[0]))
         for sample in range(self.samples):
             chain.draw()
             if sample >= self.burn_in:
-                total += chain.predict(list(test.T))
+                total += chain.predict(asked)
         self.seconds = time.perf_counter() - began
         return total / (self.samples - self.burn_in)
 
 
-def _check_rows(name: str, rows: np.ndarray, sizes: Sequence[int]) -> None:
+def _columns(rows: npt.ArrayLike, sizes: Sequence[int], name: str) -> list[np.ndarray]:
+    """Return the checked features of each block."""
+    rows = np.asarray(rows)
     if rows.ndim != 2 or rows.shape[1] != len(sizes):
         raise ValueError(
             f"{name} has shape {rows.shape}: expected a column for each of {len(sizes)} blocks"
         )
-    for b, size in enumerate(sizes):
-        if len(rows) and (rows[:, b].min() < 0 or rows[:, b].max() >= size):
-            raise IndexError(f"{name}, block {b}: features must be in 0..{size - 1}")
+    blocks = enumerate(zip(rows.T, sizes, strict=True))
+    return [check_indices(column, size, f"{name}, block {b}") for b, (column, size) in blocks]
 
 
 class _Block:
@@ -144,10 +125,8 @@ class _Chain:
             residual -= (new - block.linear)[block.column]
             block.linear = new
         for block in self._blocks:
-            others = np.zeros((n, block.factors.shape[1]))
-            for other in self._blocks:
-                if other is not block:
-                    others += other.factors[other.column]
+            rest = (other.factors[other.column] for other in self._blocks if other is not block)
+            others = sum(rest, np.zeros((n, block.factors.shape[1])))
             squares = block.sum(others**2)
             for f, h in enumerate(others.T):  # each dimension is a linear weight of `others`
                 new = self._drawn(block.factors[:, f], block.sum(h * residual), squares[:, f])

@@ -1,13 +1,11 @@
 """Training loops of the factorization machine, compiled by numba: import them only to train.
 
-The import takes about half a second. Compiling takes some seconds, once; the result is kept beside
-this file, or in the user's cache folder.
+The import takes half a second. Compiling takes some seconds, once: the result is kept on disk.
 
 A batch takes two passes. `_forward` scores its rows in order, keeps each row's sum of x_j v_j, and
 chains the entries of each feature. `_backward` follows the chain of each feature, adds up its
-gradient, and takes its step of Adam while its weights are in the processor's cache. There is one
-thread: a second one would wait twice per batch, which costs more than it gives on a busy machine.
-So the result is the same on any number of cores.
+gradient, and takes its step of Adam while its weights are in the processor's cache. One thread
+does it all: the result is the same on any number of cores, and a second one would mostly wait.
 """
 
 from __future__ import annotations
@@ -20,7 +18,6 @@ import numba
 import numpy as np
 
 _FAST = {"reassoc", "contract", "nsz", "arcp"}  # sums in any order; NaN stays NaN
-
 
 # CSR rows in the order of an epoch, and their labels, (n,); values and labels are float32
 Rows = namedtuple("Rows", "indptr indices values labels")
@@ -130,25 +127,16 @@ def _backward(count, values, weights, batch, rates, training):  # type: ignore[n
 def train_epoch(rows, weights, training, step, scores):  # type: ignore[no-untyped-def]
     """Train on all rows once, in mini-batches; return the steps taken so far.
 
-    Parameters
-    ----------
-    rows, weights, training : Rows, Weights, Training
-        Weights change in place.
-    step : int
-        Steps before this epoch.
-    scores : numpy.ndarray
-        (n,) float32: filled with each row's score before the step of its batch.
+    ``weights`` change in place, ``step`` counts the steps before this epoch, and ``scores`` (n,)
+    float32 get each row's score before the step of its batch.
     """
     w0, m0, s0, _, _, _, v, _, _ = weights
     indptr, n, size = rows.indptr, len(rows.labels), training.batch_size
     clip, epsilon, (features, k) = training.clip, training.epsilon, v.shape
-    entries = 0
-    for begin in range(0, n, size):
-        entries = max(entries, indptr[min(begin + size, n)] - indptr[begin])
     batch = _Batch(
         head=np.full(features, -1, np.int32),
-        following=np.empty(entries, np.int32),
-        row=np.empty(entries, np.int32),
+        following=np.empty(len(rows.indices), np.int32),
+        row=np.empty(len(rows.indices), np.int32),
         touched=np.empty(features + 1, np.int32),
         totals=np.empty((min(size, n), k), np.float32),
         errors=np.empty(min(size, n), np.float32),

@@ -5,7 +5,7 @@ A scheduler, a server and the workers are processes of this machine. The server 
 gradients, and pushes those, as DiFacto does. In mode "dist_sync" the server waits for all workers
 and adds up their gradients before it moves; in mode "dist_async" it moves at every push.
 
-This file is also the program of those processes. They run it by its path, to load no other model.
+This file is also the program of those processes.
 """
 
 from __future__ import annotations
@@ -13,43 +13,37 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
-import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from helpers import files
+from helpers import files, gates
+from helpers.models.base import above_zero, at_least, check_indices
 
 FloatArray = NDArray[np.float32]
 _EPSILON = 1e-7  # AdaGrad's, under the root as in MXNet
 _FIRST_SIGMA = 0.05  # standard deviation of the first factors
-_PROGRAM = Path(__file__).resolve()
-_HOST, _MODES = "127.0.0.1", ("dist_async", "dist_sync")
+_HOST, _WORKERS = "127.0.0.1", 2
+_MODE = "dist_async"  # in "dist_sync" the tests compare number by number with `train_here`
 
 
 @dataclass(frozen=True)
 class Settings:
     """How to train; the defaults suit some ten thousand ratings.
 
-    Parameters
-    ----------
-    factors, epochs : int
-        Length of each feature's vector, passes over the rows.
-    batch_size : int
-        Rows in one step of all workers together.
-    learning_rate, regularization : float
-        Of AdaGrad; pull towards zero, once for each occurrence of a feature.
-    seed : int
-        Of the first factors and the order of the rows, the same for any number of workers.
+    ``batch_size`` counts the rows of all workers together, ``learning_rate`` is AdaGrad's, and
+    ``regularization`` pulls towards zero, once for each occurrence of a feature. ``seed`` decides
+    the first factors and the order of the rows, the same for any number of workers.
     """
 
     factors: int = 8
@@ -61,12 +55,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train."""
-        whole = min(self.factors, self.epochs, self.batch_size)
-        if whole < 1 or self.learning_rate <= 0 or self.regularization < 0:
-            raise ValueError(
-                f"{self}: expected whole numbers and a learning rate above 0, "
-                "and a regularization of 0 or more"
-            )
+        at_least(1, self, "factors", "epochs", "batch_size")
+        at_least(0, self, "regularization")
+        above_zero(self, "learning_rate")
 
     def first_table(self, n_features: int) -> FloatArray:
         """Return small factors and no linear weights, (n_features, factors + 1)."""
@@ -122,7 +113,8 @@ def gradients(
 
 def _learn(settings: Settings, data: Any, pull: Any, push: Any, mine: slice) -> np.ndarray:
     """Push gradients for one worker's share of every batch; return its RMSE of each epoch."""
-    (keys, residuals), curve, size = data, [], settings.batch_size
+    (keys, residuals), curve = data, []
+    size, regularization = settings.batch_size, settings.regularization
     for epoch in range(settings.epochs):
         order = np.random.default_rng([settings.seed, epoch]).permutation(len(keys))
         squares, seen = 0.0, 0
@@ -130,9 +122,7 @@ def _learn(settings: Settings, data: Any, pull: Any, push: Any, mine: slice) -> 
             taken = order[start : start + size][mine]
             touched, places = np.unique(keys[taken], return_inverse=True)
             places = places.reshape(keys[taken].shape)
-            gradient, errors = gradients(
-                pull(touched), places, residuals[taken], settings.regularization
-            )
+            gradient, errors = gradients(pull(touched), places, residuals[taken], regularization)
             push(touched, gradient)
             squares, seen = squares + float((errors**2).sum()), seen + len(taken)
         curve.append((squares / max(seen, 1)) ** 0.5)
@@ -147,9 +137,7 @@ def _checked(
     if keys.ndim != 2 or len(keys) != len(ratings) or len(keys) == 0:
         given = f"keys {keys.shape}, ratings {ratings.shape}"
         raise ValueError(f"{given}: expected (n, m) feature numbers and n > 0 ratings")
-    if keys.min() < 0 or keys.max() >= n_features:
-        given = f"keys run from {keys.min()} to {keys.max()}"
-        raise ValueError(f"{given}, expected 0 to {n_features - 1}")
+    check_indices(keys.ravel(), n_features, "keys")
     if not np.isfinite(ratings).all():
         raise ValueError("ratings hold NaN or infinity: expected finite numbers")
     mean = float(ratings.mean(dtype=np.float64))
@@ -161,19 +149,10 @@ def train_here(
 ) -> Trained:
     """Train in this process, in NumPy: what several workers are compared with.
 
-    Parameters
-    ----------
-    keys, ratings : array-like
-        (n, m) whole numbers: the features of each row, each of value 1; (n,) labels.
-    n_features : int
-        Rows of the table.
-    delay : int
-        Steps taken before a step's gradients arrive, as with workers out of step.
-
-    Raises
-    ------
-    ValueError
-        Shapes do not fit, a key is out of range, a rating is not finite, or the delay is negative.
+    ``keys`` are whole numbers, (n, m): the features of each row, each of value 1; ``ratings`` are
+    (n,) labels. Gradients arrive ``delay`` steps late, as with workers out of step. Raise
+    ``ValueError`` for shapes that do not fit, a rating that is not finite and a negative delay, and
+    ``IndexError`` for a key that is not below ``n_features``.
     """
     if delay < 0:
         raise ValueError(f"delay={delay}: expected 0 or more steps")
@@ -199,62 +178,42 @@ def train_here(
 
 
 def train_on_workers(
-    keys: ArrayLike,
-    ratings: ArrayLike,
-    n_features: int,
-    settings: Settings,
-    *,
-    workers: int = 2,
-    mode: str = "dist_async",
-    seconds: float = 120.0,
+    keys: ArrayLike, ratings: ArrayLike, n_features: int, settings: Settings, *, seconds: float
 ) -> Trained:
-    """Train with one scheduler, one server and some workers, processes of this machine.
+    """Train as `train_here` does, in processes: a scheduler, a server and two workers.
 
-    Parameters
-    ----------
-    keys, ratings, n_features, settings
-        As for `train_here`. Worker ``r`` takes the rows r, r + workers, … of each batch.
-    workers, mode : int, {"dist_async", "dist_sync"}
-        How many workers, and whether the server waits for all of them.
-    seconds : float
-        Time limit of the whole, after which every process is ended.
+    Worker ``r`` takes the rows r, r + 2, … of each batch. After ``seconds`` every process is ended.
 
     Raises
     ------
-    ValueError
-        A bad argument.
+    ValueError, IndexError
+        As for `train_here`.
     ImportError
         MXNet is missing: ask ``helpers.gates.mxnet`` first.
     RuntimeError
         A process failed, or the time limit passed; the message has the end of its output.
     """
-    from helpers import gates
-
     keys, residuals, mean = _checked(keys, ratings, n_features)
-    if workers < 1 or mode not in _MODES:
-        raise ValueError(f"workers={workers}, mode={mode!r}: expected 1 or more, and {_MODES}")
     if not gates.mxnet:
         raise ImportError(f"mxnet: {gates.mxnet.reason}")
     with tempfile.TemporaryDirectory(prefix="kvstore-") as name:
         folder = Path(name)
-        np.savez(folder / "rows.npz", keys=keys, residuals=residuals)
-        job = {"n_features": n_features, "mode": mode, "settings": asdict(settings)}
-        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        _run_all(folder, ["scheduler", "server", *["worker"] * workers], seconds)
-        errors = [np.load(folder / f"worker-{rank}.npy") for rank in range(workers)]
+        job = _MODE, settings, n_features, (keys, residuals)
+        (folder / "job.pickle").write_bytes(pickle.dumps(job))
+        _run_all(folder, ["scheduler", "server", *["worker"] * _WORKERS], seconds)
+        errors = [np.load(folder / f"worker-{rank}.npy") for rank in range(_WORKERS)]
         return Trained(np.load(folder / "table.npy"), mean, np.stack(errors))
 
 
 def _run_all(folder: Path, roles: list[str], seconds: float) -> None:
     """Start a process for each role, wait for all, and leave none behind."""
-    program = f"import runpy; runpy.run_path({str(_PROGRAM)!r}, run_name='__main__')"
     common = {
         "DMLC_PS_ROOT_URI": _HOST,
-        "DMLC_PS_ROOT_PORT": str(files.free_port(_HOST)),
+        "DMLC_PS_ROOT_PORT": str(files.free_port()),
         "DMLC_NODE_HOST": _HOST,  # without it they would listen on every address of the machine
         "DMLC_NUM_SERVER": "1",
         "DMLC_NUM_WORKER": str(roles.count("worker")),
-        "PYTHONPATH": str(_PROGRAM.parents[2]),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
         "OMP_NUM_THREADS": "1",
     }
     running = []
@@ -262,7 +221,7 @@ def _run_all(folder: Path, roles: list[str], seconds: float) -> None:
         for number, role in enumerate(roles):
             log = folder / f"{role}-{number}.log"
             child = subprocess.Popen(
-                [sys.executable, "-c", program, str(folder), str(os.getpid())],
+                [sys.executable, "-m", __name__, str(folder), str(os.getpid())],
                 env={**os.environ, **common, "DMLC_ROLE": role},
                 stdin=subprocess.DEVNULL,
                 stdout=stack.enter_context(log.open("wb")),
@@ -289,17 +248,14 @@ def _run_all(folder: Path, roles: list[str], seconds: float) -> None:
 
 def _work(mx: Any, folder: Path) -> None:
     """Be one worker: pull rows, push gradients, and write the errors and the table at the end."""
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    settings = Settings(**job["settings"])
-    stored = np.load(folder / "rows.npz")
-    shape = (job["n_features"], settings.factors + 1)
-    server = mx.kv.create(job["mode"])
+    mode, settings, n_features, data = pickle.loads((folder / "job.pickle").read_bytes())
+    server = mx.kv.create(mode)
     if server.rank == 0:
         rate = settings.learning_rate
         server.set_optimizer(mx.optimizer.AdaGrad(learning_rate=rate, eps=_EPSILON))
-    first = settings.first_table(job["n_features"])
+    first = settings.first_table(n_features)
     server.init("rows", mx.nd.array(first).tostype("row_sparse"))
-    pulled = mx.nd.sparse.zeros("row_sparse", shape)
+    pulled = mx.nd.sparse.zeros("row_sparse", first.shape)
 
     def pull(touched: np.ndarray) -> FloatArray:
         server.row_sparse_pull("rows", out=pulled, row_ids=mx.nd.array(touched, dtype="int64"))
@@ -307,14 +263,14 @@ def _work(mx: Any, folder: Path) -> None:
         return rows
 
     def push(touched: np.ndarray, gradient: FloatArray) -> None:
-        server.push("rows", mx.nd.sparse.row_sparse_array((gradient, touched), shape=shape))
+        server.push("rows", mx.nd.sparse.row_sparse_array((gradient, touched), shape=first.shape))
 
-    data, mine = (stored["keys"], stored["residuals"]), slice(server.rank, None, server.num_workers)
+    mine = slice(server.rank, None, server.num_workers)
     errors = _learn(settings, data, pull, push, mine)
     server._barrier()  # all pushes of all workers are in
     np.save(folder / f"worker-{server.rank}.npy", errors)
     if server.rank == 0:
-        server.row_sparse_pull("rows", out=pulled, row_ids=mx.nd.arange(shape[0], dtype="int64"))
+        server.row_sparse_pull("rows", out=pulled, row_ids=mx.nd.arange(n_features, dtype="int64"))
         np.save(folder / "table.npy", pulled.asnumpy())
     server._barrier()
 
@@ -337,9 +293,7 @@ def _be_a_child(folder: Path, parent: int) -> None:
         return _schedule()
     for unneeded in ("sklearn", "scipy.stats"):  # they would cost a process more than its work
         sys.modules[unneeded] = None  # type: ignore[assignment]
-    from helpers.gates import import_mxnet
-
-    mx = import_mxnet()  # a server serves inside this line and exits
+    mx = gates.import_mxnet()  # a server serves inside this line and exits
     try:
         _work(mx, folder)
     except Exception as error:  # an ordinary exit would wait for the others for ever

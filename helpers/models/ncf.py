@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from helpers.models.base import Recommender
+from helpers.models.base import Recommender, at_least
 from helpers.models.training import FusedAdam
 from helpers.sampling import LabeledPairs, NegativeSampler
 
@@ -33,26 +33,12 @@ _PAIRS_AT_ONCE = 1 << 16  # pairs whose hidden layers are in memory at once
 class Network:
     """Settings of a network, and the parts that it is built of.
 
-    Parameters
-    ----------
-    n_users, n_items, factors : int
-        Sizes of the embeddings.
-    dropout : float
-        Share dropped before each of the first three hidden layers, as in the post.
-    activation : {"linear", "relu"}
-        On the embeddings. "relu" is the post's: before it a bias is added that all rows share.
-    regularization : float
-        L2 of the vectors that an example looks up; part of ``model.losses``.
-    one_hot : bool
-        Build the post's network: rows of zeros and a single 1, (B, n_users) and (B, n_items)
-        float32, go through dense layers with a ReLU in the place of embeddings.
-    seed : int
-        Of all first weights.
-
-    Raises
-    ------
-    ValueError
-        A setting that makes no network.
+    ``dropout`` is the share dropped before each of the first three hidden layers, as in the post.
+    ``activation``, "linear" or "relu", is that of the embeddings. "relu" is the post's: before it a
+    bias is added that all rows share. ``regularization`` is L2 of the vectors that an example looks
+    up, part of ``model.losses``. ``one_hot`` builds the post's network: rows of zeros and a single
+    1, (B, n_users) and (B, n_items) float32, go through dense layers with a ReLU in the place of
+    embeddings. ``seed`` decides all first weights.
     """
 
     n_users: int
@@ -68,12 +54,10 @@ class Network:
         """Make the inputs; refuse settings that make no network."""
         import keras
 
-        if min(self.n_users, self.n_items, self.factors) < 1:
-            raise ValueError(f"{self}: expected sizes of at least 1")
-        if self.activation not in ("linear", "relu"):
-            raise ValueError(f"activation={self.activation!r}: expected 'linear' or 'relu'")
-        if not 0 <= self.dropout < 1 or self.regularization < 0:
-            raise ValueError(f"{self}: expected a dropout in [0, 1), a regularization of 0 or more")
+        at_least(1, self, "n_users", "n_items", "factors")
+        at_least(0, self, "regularization", "dropout")
+        if self.activation not in ("linear", "relu") or self.dropout >= 1:
+            raise ValueError(f"{self}: expected activation 'linear' or 'relu', a dropout below 1")
         self._keras, self._rng = keras, np.random.default_rng(self.seed)
         kind = "float32" if self.one_hot else "int32"
         self._sizes = {"user": self.n_users, "item": self.n_items}
@@ -98,11 +82,11 @@ class Network:
             x = self._dense(width, "relu", f"hidden_{number}")(x)
         return x
 
-    def joined(self, name: str, *branches: Any) -> keras.Model:
+    def joined(self, name: str, *branches: Callable[[Network], Any]) -> keras.Model:
         """Return the model of a name that joins branches in one number."""
+        ends = [branch(self) for branch in branches]
         both = self._keras.layers.Concatenate(name="both")
-        x = both(branches) if len(branches) > 1 else branches[0]
-        chance = self._dense(1, "sigmoid", "chance")(x)
+        chance = self._dense(1, "sigmoid", "chance")(both(ends) if len(ends) > 1 else ends[0])
         model: keras.Model = self._keras.Model(self._inputs, chance, name=name)
         return model
 
@@ -138,20 +122,18 @@ class Network:
 
 def gmf(n_users: int, n_items: int, factors: int = 32, **settings: Any) -> keras.Model:
     """Return generalized matrix factorization, ``sigmoid(h · (p * q) + c)``; see `Network`."""
-    network = Network(n_users, n_items, factors, **settings)
-    return network.joined("gmf", network.product())
+    return Network(n_users, n_items, factors, **settings).joined("gmf", Network.product)
 
 
 def mlp(n_users: int, n_items: int, factors: int = 32, **settings: Any) -> keras.Model:
     """Return a perceptron on both embeddings side by side; see `Network`."""
-    network = Network(n_users, n_items, factors, **settings)
-    return network.joined("mlp", network.perceptron())
+    return Network(n_users, n_items, factors, **settings).joined("mlp", Network.perceptron)
 
 
 def neumf(n_users: int, n_items: int, factors: int = 32, **settings: Any) -> keras.Model:
     """Return NeuMF: GMF and MLP with embeddings of their own, joined at the end; see `Network`."""
     network = Network(n_users, n_items, factors, **settings)
-    return network.joined("neumf", network.product(), network.perceptron())
+    return network.joined("neumf", Network.product, Network.perceptron)
 
 
 def train(
@@ -166,28 +148,11 @@ def train(
 ) -> list[float]:
     """Train a network by Adam on positives and fresh negatives; return the mean loss of each epoch.
 
-    Parameters
-    ----------
-    model : keras.Model
-        Takes ``{"user": (B,), "item": (B,)}`` and returns chances, (B, 1); changed in place.
-    data : Interactions
-        The positives.
-    epochs, ratio, batch_size : int
-        Passes over the positives, negatives per positive, examples per step.
-    learning_rate : float
-        Of Adam; it falls linearly to a tenth over the epochs.
-    seed : int
-        Epoch e draws from ``default_rng([seed, e])``.
-
-    Returns
-    -------
-    list of float
-        In nats, on the epoch's own examples, regularization included.
-
-    Raises
-    ------
-    ValueError
-        A setting that trains nothing.
+    The positives are ``data``; each has ``ratio`` negatives, which epoch e draws from
+    ``default_rng([seed, e])``. The learning rate falls linearly to a tenth over the epochs. The
+    losses are in nats, on the epoch's own examples, regularization included. ``model`` takes
+    ``{"user": (B,), "item": (B,)}``, returns chances, (B, 1), and is changed in place. Raise
+    ``ValueError`` for a setting that trains nothing.
     """
     if min(epochs, batch_size) < 1 or learning_rate <= 0:
         given = f"epochs={epochs}, batch_size={batch_size}, learning_rate={learning_rate}"
@@ -259,12 +224,8 @@ class PairScores(Recommender):
 
     They are log odds of a click, so that no two items tie at a chance of 1. GMF is one matrix
     product, since ``h · (p * q) = (h * p) · q``. The first hidden layer of MLP is linear before
-    its ReLU, so the user's and the item's half are computed once each and added.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Its weights are copied.
+    its ReLU, so the user's and the item's half are computed once each and added. The weights of the
+    model are copied.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -274,8 +235,7 @@ class PairScores(Recommender):
             if name in weights:
                 table = weights[name][0] + weights.get(f"{name}_bias", [np.float32(0)])[0]
                 self._vectors[name] = np.maximum(table, 0) if f"{name}_relu" in weights else table
-        numbers = sum(name.startswith("hidden_") for name in weights)
-        self._tower = [weights[f"hidden_{i}"] for i in range(1, numbers + 1)]
+        self._tower = [layer for name, layer in weights.items() if name.startswith("hidden_")]
         self._last, self._constant = weights["chance"][0][:, 0], weights["chance"][1]
         self.n_users, self.n_items = (len(table) for table in list(self._vectors.values())[:2])
 

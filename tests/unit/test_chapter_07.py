@@ -1,4 +1,4 @@
-"""What chapter 07 stands on: orders that agree, indexes that are measured, matrices that go to S3 and come back."""
+"""What chapter 07 stands on: orders that agree, measured indexes, matrices on S3."""
 
 from __future__ import annotations
 
@@ -12,61 +12,37 @@ from scipy import sparse
 from helpers.cloud import exchange, recordio
 from helpers.exercises import checks_07
 from helpers.knn import cheapest, keep_first, trade_off, vectors_like
-from helpers.metrics.agreement import contradictions
-from helpers.models.fm import fm_scores, side_by_side
+from helpers.metrics import contradictions
+from helpers.models.fm import fm_scores
 
 
-def slow_contradictions(one, other, atol):
-    n, found = len(one), set()
-    for i in range(n):
-        for j in range(n):
-            if other[i] > other[j] + atol and one[j] > one[i] + atol:
-                found.add(j)
-    return len(found)
+def all_pairs(one, other, atol):
+    """Count the items that one score has above, and the other below, some item."""
+    return ((other[:, None] > other + atol) & (one > one[:, None] + atol)).any(axis=0).sum()
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_contradictions_are_those_of_all_pairs(seed):
     rng = np.random.default_rng(seed)
     one, other = rng.integers(0, 6, (2, 40)).astype(float)
-    assert contradictions(one, other, 0.5) == slow_contradictions(one, other, 0.5) > 0
+    assert contradictions(one, other, 0.5) == all_pairs(one, other, 0.5) > 0
     near = other + rng.normal(0, 0.3, 40)
-    assert contradictions(near, other, 0.7) == slow_contradictions(near, other, 0.7)
+    assert contradictions(near, other, 0.7) == all_pairs(near, other, 0.7)
+    assert contradictions(other + 100, other) == 0 == contradictions(np.zeros(40), other)
 
 
-def test_ties_and_constants_do_not_contradict():
-    other = np.array([0.3, 0.2, 0.2, -1.0])
-    assert contradictions([9, 5, 6, 1], other) == 0
-    assert contradictions(other + 100, other) == 0
-    assert contradictions(-other, other) == 3
-
-
-@pytest.mark.parametrize(
-    "one, other, words", [([1, 2], [1], "as many in each"), ([1, np.nan], [1, 2], "finite")]
-)
-def test_contradictions_refuse_what_has_no_order(one, other, words):
-    with pytest.raises(ValueError, match=words):
-        contradictions(one, other)
-
-
-def test_the_exercises_vectors_are_the_helpers():
+def test_the_exercises_vectors_rank_as_the_machine_scores():
     rng = np.random.default_rng(3)
-    return rng.normal(size=(30, 4)).astype(np.float32), rng.normal(size=30).astype(np.float32)
-
-
-def test_the_exercises_vectors_rank_as_the_machine_scores(machine):
-    v, w1 = machine
+    v, w1 = (rng.normal(size=size).astype(np.float32) for size in ((30, 4), 30))
     users, items = checks_07.fold(v, w1, 10)
-    pairs = side_by_side((np.repeat(np.arange(10), 20), 10), (np.tile(np.arange(20), 10), 20))
-    scores = fm_scores(pairs, 0.5, w1, v).reshape(10, 20)
-    assert np.allclose(scores - users @ items.T, 0.5 + w1[:10, None], atol=1e-4)
-    x = np.random.default_rng(0).random((6, 30)).astype(np.float32)
-    x[:, :10] = 0
-    tagged = checks_07.item_vectors(x, v, w1)
-    for user in range(10):
-        x[:, :10] = np.eye(10)[user]
-        scores = fm_scores(sparse.csr_matrix(x), 0.0, w1, v)
-        assert np.allclose(scores - tagged @ users[user], w1[user], atol=1e-3)
+    for features in (rng.random((6, 20)), np.eye(20)):
+        x = np.hstack([np.zeros((len(features), 10)), features]).astype(np.float32)
+        tagged = checks_07.item_vectors(x, v, w1)
+        for user in range(10):
+            x[:, :10] = np.eye(10)[user]
+            scores = fm_scores(sparse.csr_matrix(x), 0.0, w1, v)
+            assert np.allclose(scores - tagged @ users[user], w1[user], atol=1e-3)
+    assert np.allclose(tagged, items), "with an item's own feature alone they are the same"
 
 
 def test_the_exercises_filter_is_the_helpers():
@@ -86,16 +62,14 @@ def test_vectors_like_have_the_mean_and_the_spectrum():
     assert drawn.dtype == np.float32 and drawn.shape == (40_000, 6)
     assert np.abs(drawn.mean(axis=0) - fitted.mean(axis=0)).max() < 0.1
     theirs, ours = np.cov(fitted.T), np.cov(drawn.T)
-    assert np.allclose(ours, theirs, atol=0.05 * 25)
-    spectra = (np.linalg.eigvalsh(matrix) for matrix in (ours, theirs))
-    assert np.allclose(*spectra, rtol=0.05, atol=1e-4)
+    assert np.allclose(ours, theirs, atol=1.25)
+    assert np.allclose(*map(np.linalg.eigvalsh, (ours, theirs)), rtol=0.05, atol=1e-4)
 
 
 def test_more_effort_finds_more_and_compares_more():
     rng = np.random.default_rng(0)
-    vectors = (rng.normal(size=(2000, 12)) * np.linspace(3, 0.1, 12)).astype(np.float32)
-    queries = rng.normal(size=(20, 12)).astype(np.float32)
-    table, again = (trade_off(vectors, queries) for _ in range(2))
+    vectors = (rng.normal(size=(2020, 12)) * np.linspace(3, 0.1, 12)).astype(np.float32)
+    table, again = (trade_off(vectors[20:], vectors[:20]) for _ in range(2))
     assert table["index"].unique().tolist() == ["Flat", "IVFFlat", "IVFPQ", "HNSW"]
     assert table.loc[0, "recall"] > 0.99 and table.loc[0, "compared"] == 1
     for name in ("IVFFlat", "HNSW"):
@@ -104,7 +78,6 @@ def test_more_effort_finds_more_and_compares_more():
         assert 0 < rows["compared"].iloc[0] < 0.2 and rows["recall"].iloc[-1] > 0.9
     assert table.drop(columns="ms").equals(again.drop(columns="ms")), "no clock in the counts"
     found, recalls = cheapest(table, 0.8), table.loc[table["index"] == "IVFFlat", "recall"]
-    assert found.loc["Flat", "setting"] == "-"
     assert found.loc["IVFFlat", "recall"] == recalls[recalls >= 0.8].min()
     assert cheapest(table, 1.1).empty
 
@@ -113,39 +86,33 @@ class Store:
     """S3 and SageMaker as far as `exchange` asks them."""
 
     def __init__(self):
-        self.objects, self.jobs, self.bucket = {}, [], "bucket"
-
-    def client(self, name):
-        return self
+        self.objects, self.jobs, self.bucket = {}, {}, "bucket"
+        self.client = lambda name: self
 
     def put_object(self, Bucket, Key, Body):
-        self.objects[Bucket, Key] = Body
-        return {"ETag": self.etag(Body)}
-
-    def etag(self, body):
-        return f'"{hash(body)}"'
+        self.objects[Key] = Body
+        return {"ETag": hash(Body)}
 
     def download_file(self, bucket, key, path):
-        Path(path).write_bytes(self.objects[bucket, key])
+        Path(path).write_bytes(self.objects[key])
 
     def list_objects_v2(self, Bucket, Prefix):
-        found = [body for (_, key), body in self.objects.items() if key.startswith(Prefix)]
-        return {"Contents": [{"ETag": self.etag(body)} for body in found]} if found else {}
+        found = [body for key, body in self.objects.items() if key.startswith(Prefix)]
+        return {"Contents": [{"ETag": str(hash(body))} for body in found]} if found else {}
 
     def get_paginator(self, name):
-        assert name == "list_training_jobs"
-        pages = [{"TrainingJobSummaries": [job]} for job in self.jobs]
-        return SimpleNamespace(paginate=lambda **asked: pages)
+        names = [{"TrainingJobName": name} for name in self.jobs]
+        return SimpleNamespace(paginate=lambda **asked: [{"TrainingJobSummaries": names}])
 
     def describe_training_job(self, TrainingJobName):
-        return next(job for job in self.jobs if job["TrainingJobName"] == TrainingJobName)
+        return self.jobs[TrainingJobName]
 
     def done(self, name, uri, **hyperparameters):
-        source = {"DataSource": {"S3DataSource": {"S3Uri": uri}}}
-        settings = {k: str(v) for k, v in hyperparameters.items()}
-        job = {"TrainingJobName": name, "HyperParameters": settings, "InputDataConfig": [source]}
-        artifact = {"S3ModelArtifacts": f"s3://bucket/{name}/model.tar.gz"}
-        self.jobs.append({**job, "ModelArtifacts": artifact})
+        self.jobs[name] = {
+            "HyperParameters": hyperparameters,
+            "InputDataConfig": [{"DataSource": {"S3DataSource": {"S3Uri": uri}}}],
+            "ModelArtifacts": {"S3ModelArtifacts": f"s3://bucket/{name}/model.tar.gz"},
+        }
 
 
 def test_a_matrix_goes_up_as_records_and_comes_back(tmp_path):
@@ -153,24 +120,21 @@ def test_a_matrix_goes_up_as_records_and_comes_back(tmp_path):
     for matrix in (x, sparse.csr_matrix(x)):
         uri, fingerprint = exchange.upload_matrix(store, "a/data.pbr", matrix, [1, 2, 3])
         assert uri == "s3://bucket/a/data.pbr" and fingerprint
-        body = exchange.download(store, uri, tmp_path / "data.pbr").read_bytes()
-        back = recordio.read_records(body)
+        file = exchange.download(store, uri, tmp_path / "data.pbr")
+        back = recordio.read_records(file.read_bytes())
         assert np.array_equal(back.features.toarray(), x) and back.labels.tolist() == [1, 2, 3]
     with pytest.raises(ValueError, match="s3://bucket/key"):
         exchange.download(store, "http://bucket/a", tmp_path / "x")
-    assert body[:4] == b"\x0a\x23\xd7\xce"
 
 
 def test_a_finished_job_is_known_by_settings_and_bytes():
     store = Store()
     uri, mine = exchange.upload_matrix(store, "mine/data.pbr", np.eye(2), [0, 1])
     other_uri, _ = exchange.upload_matrix(store, "other/data.pbr", np.eye(2), [1, 1])
+    store.done("other-data", other_uri, k="3")
+    store.done("other-settings", uri, k="4")
+    store.done("more-settings", uri, k="3", epochs="2")
+    store.done("deleted-data", "s3://bucket/gone/data.pbr", k="3")
     assert exchange.finished_job(store, {"k": 3}, mine) is None
-    store.done("other-data", other_uri, k=3)
-    store.done("other-settings", uri, k=4)
-    store.done("more-settings", uri, k=3, epochs=2)
-    store.done("deleted-data", "s3://bucket/gone/data.pbr", k=3)
-    assert exchange.finished_job(store, {"k": 3}, mine) is None
-    store.done("course-06-anything", uri, k=3)
-    found = exchange.finished_job(store, {"k": 3}, mine)
-    assert found == "s3://bucket/course-06-anything/model.tar.gz"
+    store.done("course-06-anything", uri, k="3")
+    assert "course-06-anything" in exchange.finished_job(store, {"k": 3}, mine)

@@ -26,7 +26,7 @@ from helpers.cloud import recordio
 from helpers.cloud.algorithms import BUILTIN
 from helpers.data import Split, load, load_or_none, random_split
 from helpers.metrics import rmse
-from helpers.models import BiasModel
+from helpers.models.baselines import BiasModel
 from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, rating_rows
 from helpers.models.fm_gibbs import GibbsFM
 

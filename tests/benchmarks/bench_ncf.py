@@ -24,8 +24,10 @@ import numpy as np
 
 from helpers import data, metrics
 from helpers.metrics import RankingResult
-from helpers.models import EASE, ImplicitALS, LogisticMF, Popularity, ncf
-from helpers.models.baselines import binary_matrix
+from helpers.models import ncf
+from helpers.models.base import binary_matrix
+from helpers.models.baselines import EASE, ImplicitALS, Popularity
+from helpers.models.implicit import LogisticMF
 from helpers.models.ncf import PairScores, epoch_runner, train
 from helpers.sampling import LabeledPairs, NegativeSampler
 

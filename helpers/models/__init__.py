@@ -12,7 +12,3 @@
 - `userlevel`: a history in, a score for every item out; `userlevel_frameworks`: in Keras and MXNet
 - `drawing`: a Keras model as a picture
 """
-
-from helpers.models.base import NotFittedError, Recommender
-
-__all__ = ["NotFittedError", "Recommender"]

@@ -52,9 +52,7 @@ class Recommender:
         """Return checked user and item indices of one length, both (n,)."""
         users, items = self._users(users), check_indices(items, self.n_items, "items")
         if len(users) != len(items):
-            raise ValueError(
-                f"{len(users)} users and {len(items)} items: expected pairs, as many of each"
-            )
+            raise ValueError(f"{len(users)} users and {len(items)} items: expected as many of each")
         return users, items
 
 

@@ -24,8 +24,6 @@ _TINY = np.float32(1e-30)  # keeps a row that is solved already from dividing by
 class GlobalMean(Recommender):
     """Predict the mean of the training ratings for every pair."""
 
-    mean: float
-
     def fit(self, data: Interactions) -> GlobalMean:
         """Take the mean of the ratings."""
         self._learn_from(data)
@@ -78,9 +76,7 @@ class BiasModel(Recommender):
 
 
 class Popularity(Recommender):
-    """Rank items by their number of interactions, ``counts``, the same for everyone."""
-
-    counts: npt.NDArray[np.int64]  # (n_items,)
+    """Rank items by their number of interactions, ``counts`` (n_items,), alike for everyone."""
 
     def fit(self, data: Interactions) -> Popularity:
         """Count the interactions of each item."""
@@ -166,8 +162,7 @@ class EASE(Recommender):
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
         users = self._users(users)
-        taken: FloatArray = self._taken[users].toarray()
-        return taken - self._through[users] * self._scale
+        return np.asarray(self._taken[users].toarray() - self._through[users] * self._scale)
 
 
 def _inverse(matrix: FloatArray) -> FloatArray:
@@ -177,8 +172,7 @@ def _inverse(matrix: FloatArray) -> FloatArray:
     if failed:
         raise ValueError("the matrix cannot be inverted; use a larger regularization")
     lower = np.tril(inverse)
-    full: FloatArray = lower + np.tril(lower, -1).T
-    return full
+    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from scipy import sparse
 from scipy.special import expit, softmax
 
 from helpers.models.base import Recommender, at_least, binary_matrix, one_of
+from helpers.models.ncf import falling
 from helpers.models.training import Adam, Rows, Weights
 from helpers.sampling import LabeledPairs, NegativeSampler
 
@@ -80,14 +81,13 @@ class LogisticMF(Recommender):
         self.mean = float(-np.log(self.ratio))  # log odds of a positive in the sample
         adam = Adam(self.learning_rate, epsilon_hat=True)
         self.history = []
-        examples = sampler.epoch(self.ratio, rng=rng)
         for epoch in range(self.epochs):
-            if epoch and self.resample:
+            if epoch == 0 or self.resample:
                 examples = sampler.epoch(self.ratio, rng=rng)
-            elif epoch:
+            else:
                 order = rng.permutation(len(examples.labels))
                 examples = LabeledPairs(*(column[order] for column in examples))
-            adam.learning_rate = _falling(self.learning_rate, epoch, self.epochs)
+            adam.learning_rate = falling(self.learning_rate, epoch, self.epochs)
             self.history.append(self._run_epoch(examples, adam))
         return self
 
@@ -127,11 +127,6 @@ def _with_bias(rng: np.random.Generator, n: int, factors: int, bias: int) -> Flo
     return table
 
 
-def _falling(learning_rate: float, epoch: int, epochs: int) -> float:
-    """Return the rate of an epoch: it falls linearly to a tenth."""
-    return learning_rate * (1.0 - 0.9 * epoch / max(1, epochs - 1))
-
-
 @dataclass
 class LossMF(Recommender):
     """Fit ``score = b_i + u.v`` under one of four losses, with the settings of `TUNED_BY_LOSS`.
@@ -158,7 +153,7 @@ class LossMF(Recommender):
         """Learn from the interactions, whatever their rating."""
         self._learn_from(data)
         rng = np.random.default_rng(self.seed)
-        clicked = binary_matrix(data)
+        self._clicked = clicked = binary_matrix(data)
         spread, k = 0.1 / np.sqrt(self.factors), self.factors
         self.user_factors = rng.normal(0, spread, (self.n_users, k)).astype(np.float32)
         self.item_factors = rng.normal(0, spread, (self.n_items, k)).astype(np.float32)
@@ -166,32 +161,26 @@ class LossMF(Recommender):
         share = clicked.nnz / np.prod(clicked.shape)
         odds = share / (1 - share) if self.loss == "multi-label" else 1 / self.ratio
         self.item_bias = np.full(self.n_items, np.log(odds), dtype=np.float32)
-        sampler = NegativeSampler(data) if self.loss in ("pointwise", "pairwise") else None
+        self._sampler = NegativeSampler(data) if self.loss in ("pointwise", "pairwise") else None
         adam = Adam(self.learning_rate)
         n_batches = max(1, self.n_users // self.batch_size)
         for epoch in range(self.epochs):
-            adam.learning_rate = _falling(self.learning_rate, epoch, self.epochs)
+            adam.learning_rate = falling(self.learning_rate, epoch, self.epochs)
             for users in np.array_split(rng.permutation(self.n_users), n_batches):
-                by_score = self._gradient(clicked[users], users, sampler, rng)
-                self._step(adam, users, by_score)
+                self._step(adam, users, self._gradient(users, rng))
         return self
 
-    def _gradient(
-        self,
-        clicked: sparse.csr_matrix,
-        users: npt.NDArray[np.int64],
-        sampler: NegativeSampler | None,
-        rng: np.random.Generator,
-    ) -> Any:
+    def _gradient(self, users: npt.NDArray[np.int64], rng: np.random.Generator) -> Any:
         """Return the gradient of the loss for every score, sparse where the loss samples."""
-        if sampler is None:
+        clicked: sparse.csr_matrix = self._clicked[users]
+        if self._sampler is None:
             scores = self.user_factors[users] @ self.item_factors.T + self.item_bias
             targets = clicked.toarray()
             if self.loss == "multi-label":
                 return expit(scores) - targets
             return softmax(scores, axis=1) * targets.sum(axis=1, keepdims=True) - targets
         rows, positives = clicked.nonzero()
-        drawn = sampler.draw(users[rows], ratio=self.ratio, rng=rng, positives=positives)
+        drawn = self._sampler.draw(users[rows], ratio=self.ratio, rng=rng, positives=positives)
         p = self._of_pairs(users[rows], positives)
         n = self._of_pairs(np.repeat(users[rows], self.ratio), drawn.ravel()).reshape(drawn.shape)
         if self.loss == "pointwise":

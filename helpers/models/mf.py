@@ -114,10 +114,9 @@ class MatrixFactorization(Recommender):
 
     Parameters
     ----------
-    factors, epochs, batch_size : int
-        Length of the vectors, most passes over the training rows, ratings in a step.
-    biases : bool
-        Add a constant, a number per user and one per item. Without them the model is the talks'.
+    factors, biases, epochs, batch_size : int, bool, int, int
+        Length of the vectors; whether to add a constant, a number per user and one per item; most
+        passes over the training rows; ratings in a step.
     optimizer, learning_rate : {"adam", "sgd"}, float
         See `helpers.models.training`; ``"sgd"`` has momentum.
     regularization, bias_regularization : float
@@ -138,7 +137,7 @@ class MatrixFactorization(Recommender):
         the best epoch, counted from 1.
     history : pandas.DataFrame
         A row per epoch before the refit: ``epoch``, ``train``, ``validation`` and the watched
-        sets, RMSE in stars. Empty where there is neither a validation slice nor a watched set.
+        sets, RMSE in stars. Empty if there are neither.
     seconds, samples : float, int
         Time in training steps, a refit included, and ratings in them, each once per epoch.
     """
@@ -179,15 +178,12 @@ class MatrixFactorization(Recommender):
         if held_out.any():
             watched = {"validation": _select(rows, held_out), **watched}
         self.seconds, self.samples = 0.0, 0
-        history = self._train(_select(rows, ~held_out), watched, self.epochs)
-        self.history = pd.DataFrame(history)
+        self.history = self._train(_select(rows, ~held_out), watched, self.epochs)
         if self.refit and held_out.any():
             self._train(rows, {}, self.best_epoch)
         return self
 
-    def _train(
-        self, train: Triples, watched: dict[str, Triples], epochs: int
-    ) -> list[dict[str, float]]:
+    def _train(self, train: Triples, watched: dict[str, Triples], epochs: int) -> pd.DataFrame:
         """Train from fresh weights, keep those of the best epoch; return the RMSE by epoch."""
         generator = np.random.default_rng([self.seed, 1])
         self.mean = float(train[2].mean(dtype=np.float64)) if self.biases else 0.0
@@ -213,7 +209,7 @@ class MatrixFactorization(Recommender):
                 self.weights = {name: table.copy() for name, table in weights.items()}
             elif epoch - self.best_epoch >= self.patience:
                 break
-        return history
+        return pd.DataFrame(history)
 
     def _run_epoch(self, weights: Weights, train: Triples, optimizer: Optimizer) -> None:
         """Take a step for each batch of the training rows, in their order."""

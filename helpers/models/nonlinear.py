@@ -1,9 +1,8 @@
 """Hidden layers under an inner product: factorization with layers, and towers on given features.
 
-A *tower* turns each row of an array into another row. Both orders of the 2018 talk are here:
-``"relu-dense"``, ``relu(rows) @ weight + bias``, as its symbolic ``get_one_layer_mlp`` does, and
-``"dense-relu"``, ``relu(rows @ weight + bias)``, as its Gluon ``MFBlock`` does. The prediction is
-the inner product of the user's and the item's row after their towers.
+The 2018 talk has both orders: ``"relu-dense"``, ``relu(rows) @ weight + bias``, in its symbolic
+``get_one_layer_mlp``, ``"dense-relu"``, ``relu(rows @ weight + bias)``, in its Gluon ``MFBlock``.
+The prediction is the inner product of the user's and the item's row after the layer.
 """
 
 from __future__ import annotations
@@ -82,8 +81,8 @@ class NonlinearFactorization(MatrixFactorization):
     dropout : float
         Share of each side's outputs set to zero in training; the others are scaled up.
     dense_regularization, output_regularization : float
-        Adds ``dense_regularization / 2 · Σ weight²`` of the layers to a batch's loss; as
-        ``regularization``, but on the vectors that leave the towers.
+        Add ``dense_regularization / 2 · Σ weight²`` of the layers to a batch's loss, and the
+        latter as ``regularization``, but on the vectors that leave the towers.
     """
 
     layers: str = "both"
@@ -109,8 +108,8 @@ class NonlinearFactorization(MatrixFactorization):
 
     def first_weights(self, data: Interactions) -> Weights:
         """Return the weights that a training on ``data`` starts from; the seed decides them."""
-        generator = np.random.default_rng([self.seed, 1])
-        return self._draw_weights(data.n_users, data.n_items, generator)
+        chance = np.random.default_rng([self.seed, 1])
+        return self._draw_weights(data.n_users, data.n_items, chance)
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors after the towers, (n_users, hidden) and (n_items, hidden)."""
@@ -201,11 +200,9 @@ class FeatureTowers:
     def fit(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> FeatureTowers:
         """Learn from features, (n_users,) and (n_items,), and a full table of their stars."""
         (x,), (y,) = finite(users=users), finite(items=items)
-        if ratings.shape != (len(x), len(y)) or not np.isfinite(ratings).all():
-            raise ValueError(
-                f"ratings have shape {ratings.shape}, expected {(len(x), len(y))}: "
-                "a finite number per user and item"
-            )
+        finite(ratings=ratings.ravel())
+        if ratings.shape != (len(x), len(y)):
+            raise ValueError(f"ratings have shape {ratings.shape}, expected {(len(x), len(y))}")
         self.mean = float(ratings.mean())
         self.weights = self._draw_weights()
         adam = Adam(self.learning_rate)
@@ -226,7 +223,7 @@ class FeatureTowers:
         generator = np.random.default_rng(0)
         weights: Weights = {}
         for side in ("user", "item"):
-            weights[f"{side}_first"] = generator.normal(0, 1, (1, self.units))
+            weights[f"{side}_first"] = generator.normal(0, 1, self.units)
             # kinks spread over the features' range, not all at zero
             weights[f"{side}_first_bias"] = generator.uniform(-1, 1, self.units)
             if layer := _layer_of(self.layers, side):
@@ -236,9 +233,8 @@ class FeatureTowers:
         return weights
 
     def _first(self, side: str, features: np.ndarray) -> np.ndarray:
-        return (
-            features[:, None] * self.weights[f"{side}_first"] + self.weights[f"{side}_first_bias"]
-        )
+        first, bias = self.weights[f"{side}_first"], self.weights[f"{side}_first_bias"]
+        return np.outer(features, first) + bias
 
     def _vectors(self, side: str, features: np.ndarray) -> np.ndarray:
         layer = _layer_of(self.layers, side)
@@ -248,14 +244,12 @@ class FeatureTowers:
         f, g = self._vectors("user", x), self._vectors("item", y)
         error = (f @ g.T + self.mean - ratings) / ratings.size
         result: Weights = {}
-        for side, features, out, gradient in (
-            ("user", x, f, error @ g),
-            ("item", y, g, error.T @ f),
-        ):
+        sides = ("user", x, f, error @ g), ("item", y, g, error.T @ f)
+        for side, features, out, gradient in sides:
             if layer := _layer_of(self.layers, side):
                 gradient, result[layer], result[f"{layer}_bias"] = _tower_gradients(
                     self.weights[layer], "relu-dense", self._first(side, features), out, gradient
                 )
-            result[f"{side}_first"] = features[None] @ gradient
+            result[f"{side}_first"] = features @ gradient
             result[f"{side}_first_bias"] = gradient.sum(axis=0)
         return result

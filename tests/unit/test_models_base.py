@@ -10,7 +10,6 @@ import pytest
 
 from helpers import models
 from helpers.models.base import NotFittedError, above_zero, at_least
-from helpers import models
 from helpers.models.baselines import EASE, BiasModel, GlobalMean, ImplicitALS, ItemKNN, Popularity
 from helpers.models.implicit import LogisticMF, LossMF
 from helpers.models.mf import MatrixFactorization, TalkModel

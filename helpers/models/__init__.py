@@ -4,11 +4,11 @@
 - `baselines`: mean, biases, popularity; item-kNN, EASE and implicit ALS, which rank
 - `mf`, `nonlinear`: factorization of ratings, without and with hidden layers
 - `implicit`: factorization of clicks, with sampled negatives and under four losses
-- `fm`, `fm_kernels`: factorization machine; `fm_gibbs`: the same machine, sampled
-- `kvstore`: a key-value store that several workers train with
+- `fm`, `fm_kernels`: factorization machine; `fm_gibbs`: the same machine, sampled; `kvstore`: the
+  same, trained by several workers
 - `ncf`: GMF, MLP and NeuMF; `dmf`: two towers that read the matrix
-- `content`, `text`, `posters`: scores for new items, by their genres, titles and posters
-- `dssm`: two towers that put users and items, with their content, in one space
+- `content`, `text`, `posters`: features of items, and a search box over titles
+- `dssm`: two towers that put users and items, by what they are made of, in one space
 - `userlevel`: a history in, a score for every item out; `userlevel_frameworks`: in Keras and MXNet
 - `drawing`: a Keras model as a picture
 """

@@ -316,7 +316,7 @@ def best_product(world):
 # %% tags=["nbval-ignore-output"]
 surfaces = {"the truth": truth, "inner product": best_product(world)}
 for layers, name in (("user", "layer on user's side"), ("both", "layer on both sides")):
-    model = FeatureTowers(units=32, hidden=8, layers=layers)
+    model = FeatureTowers(units=32, layers=layers)
     model.fit(world.user_taste, world.item_place, world.ratings)
     surfaces[name] = model.predict(axis, axis)
 off = {name: metrics.rmse(surface.ravel(), truth.ravel()) for name, surface in surfaces.items()}

@@ -67,7 +67,7 @@ plots.style()
 # %%
 split = data.leave_one_out(data.load(), ties="random", seed=0)
 n_users, n_items = split.train.n_users, split.train.n_items
-model = LossMF.tuned("listwise").fit(split.train)  # "Choosing the loss", below, says what that is
+model = LossMF("listwise").fit(split.train)  # "Choosing the loss", below, says what that is
 night = metrics.top_k(model.scores(np.arange(n_users)), 50, seen=split.train)  # (671, 50)
 folder = tempfile.TemporaryDirectory()
 home = Path(folder.name)
@@ -614,7 +614,7 @@ exercise("10.q3").ask(choice)
 
 # %%
 models = {"popularity": Popularity().fit(split.train), "listwise": model}
-models |= {loss: LossMF.tuned(loss).fit(split.train) for loss in ("multi-label", "pairwise", "pointwise")}
+models |= {loss: LossMF(loss).fit(split.train) for loss in ("multi-label", "pairwise", "pointwise")}
 
 # %% tags=["nbval-ignore-output"]
 results = {name: metrics.evaluate(m, split.test, seen=split.train) for name, m in models.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +20,7 @@ class NotFittedError(RuntimeError):
 class Recommender:
     """A model of users and items: ``fit`` returns the model, `scores` rates all items for users.
 
-    A subclass calls `_learn_from` first in ``fit``, and `_users` or `_pairs` first in ``scores``
-    and ``predict``.
+    A subclass begins ``fit`` with `_learn_from`, `scores` with `_users`, ``predict`` with `_pairs`.
     """
 
     n_users: int  # size of the matrix it was fitted on
@@ -52,9 +52,7 @@ class Recommender:
         """Return checked user and item indices of one length, both (n,)."""
         users, items = self._users(users), check_indices(items, self.n_items, "items")
         if len(users) != len(items):
-            raise ValueError(
-                f"{len(users)} users and {len(items)} items: expected pairs, as many of each"
-            )
+            raise ValueError(f"{len(users)} users and {len(items)} items: expected as many of each")
         return users, items
 
 
@@ -72,14 +70,17 @@ def above_zero(model: object, *settings: str) -> None:
             raise ValueError(f"{name}={value}: expected a number above 0")
 
 
-def check_indices(indices: npt.ArrayLike, size: int, name: str) -> npt.NDArray[np.int64]:
-    """Return ``indices`` as a one-dimensional integer array, (n,).
+def one_of(known: Iterable[str], model: object, setting: str) -> None:
+    """Raise `ValueError` with the name of the model's setting unless it is among the known."""
+    if (value := getattr(model, setting)) not in known:
+        raise ValueError(f"{setting}={value!r}: expected one of {', '.join(known)}")
 
-    Raises
-    ------
-    TypeError, ValueError, IndexError
-        They are not whole numbers, have not one dimension, or are not in 0 to ``size - 1``: often
-        raw ids where indices belong.
+
+def check_indices(indices: npt.ArrayLike, size: int, name: str) -> npt.NDArray[np.int64]:
+    """Return ``indices`` as an integer array, (n,).
+
+    Raise ``TypeError`` unless they are whole numbers, ``ValueError`` for a second dimension and
+    ``IndexError`` outside 0 to ``size - 1``, as raw ids often are.
     """
     array = np.atleast_1d(np.asarray(indices))
     if array.size == 0:
@@ -99,8 +100,6 @@ def check_indices(indices: npt.ArrayLike, size: int, name: str) -> npt.NDArray[n
 
 def binary_matrix(data: Interactions) -> sparse.csr_matrix:
     """Return who took what, whatever the rating: (n_users, n_items) of float32 ones."""
-    if len(data) == 0:
-        raise ValueError(f"{data.name}: no interactions to learn from")
     matrix = data.matrix(np.float32)
     matrix.data[:] = 1.0
     return matrix

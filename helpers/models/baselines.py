@@ -24,8 +24,6 @@ _TINY = np.float32(1e-30)  # keeps a row that is solved already from dividing by
 class GlobalMean(Recommender):
     """Predict the mean of the training ratings for every pair."""
 
-    mean: float
-
     def fit(self, data: Interactions) -> GlobalMean:
         """Take the mean of the ratings."""
         self._learn_from(data)
@@ -38,30 +36,19 @@ class GlobalMean(Recommender):
         return np.full(len(users), self.mean, np.float32)
 
 
-@dataclass
 class BiasModel(Recommender):
     """Predict ``mean + user_bias[u] + item_bias[i]``, with biases shrunk towards zero.
 
     Minimizes ``Σ (rating - prediction)² + user_regularization · Σ user_bias² +
     item_regularization · Σ item_bias²`` by ``epochs`` alternations between two closed forms: with
     the other side fixed, a bias is the sum of its residuals divided by (their number +
-    regularization). Three ratings are thus trusted less than three hundred.
+    regularization). Three ratings are thus trusted less than three hundred. ``mean``, ``user_bias``
+    (n_users,) and ``item_bias`` (n_items,) are float64, in stars; 0 for those without ratings.
 
     Source: Koren 2010, "Factor in the neighbors", section 2.1.
-
-    Attributes
-    ----------
-    mean, user_bias, item_bias : float, numpy.ndarray and numpy.ndarray
-        In stars; (n_users,) and (n_items,) float64, 0 for those without ratings.
     """
 
-    user_regularization: float = 5.0
-    item_regularization: float = 2.0
-    epochs: int = 20
-
-    def __post_init__(self) -> None:
-        at_least(0, self, "user_regularization", "item_regularization")
-        at_least(1, self, "epochs")
+    user_regularization, item_regularization, epochs = 5.0, 2.0, 20
 
     def fit(self, data: Interactions) -> BiasModel:
         """Find the biases of the users and items."""
@@ -70,10 +57,9 @@ class BiasModel(Recommender):
         ratings = data.frame["rating"].to_numpy(np.float64)
         self.mean = float(ratings.mean())
         # a user or item without ratings divides 0 by at least 1
-        user_counts = np.bincount(users, minlength=self.n_users)
-        item_counts = np.bincount(items, minlength=self.n_items)
-        user_weight = np.maximum(user_counts + self.user_regularization, 1)
-        item_weight = np.maximum(item_counts + self.item_regularization, 1)
+        user_weight = np.bincount(users, minlength=self.n_users) + self.user_regularization
+        item_weight = np.bincount(items, minlength=self.n_items) + self.item_regularization
+        user_weight, item_weight = np.maximum(user_weight, 1), np.maximum(item_weight, 1)
         centered = ratings - self.mean
         self.user_bias = np.zeros(self.n_users)
         for _ in range(self.epochs):
@@ -88,16 +74,9 @@ class BiasModel(Recommender):
         users, items = self._pairs(users, items)
         return (self.mean + self.user_bias[users] + self.item_bias[items]).astype(np.float32)
 
-    def scores(self, users: npt.ArrayLike) -> FloatArray:
-        """Return the predicted stars of every item for some users, (len(users), n_items)."""
-        users = self._users(users)
-        return (self.mean + self.user_bias[users, None] + self.item_bias).astype(np.float32)
-
 
 class Popularity(Recommender):
-    """Rank items by their number of interactions, ``counts``, the same for everyone."""
-
-    counts: npt.NDArray[np.int64]  # (n_items,)
+    """Rank items by their number of interactions, ``counts`` (n_items,), alike for everyone."""
 
     def fit(self, data: Interactions) -> Popularity:
         """Count the interactions of each item."""
@@ -111,7 +90,6 @@ class Popularity(Recommender):
         return np.tile(self.counts.astype(np.float32), (len(users), 1))
 
 
-@dataclass
 class ItemKNN(Recommender):
     """Score items by their similarity to what the user took.
 
@@ -123,12 +101,7 @@ class ItemKNN(Recommender):
     Source: Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms".
     """
 
-    neighbors: int = 100
-    shrinkage: float = 10.0
-
-    def __post_init__(self) -> None:
-        at_least(1, self, "neighbors")
-        at_least(0, self, "shrinkage")
+    neighbors, shrinkage = 100, 10.0
 
     def fit(self, data: Interactions) -> ItemKNN:
         """Find the neighbors of every item."""
@@ -162,10 +135,10 @@ class EASE(Recommender):
     """Find the best linear map from what a user took to what the user takes, in closed form.
 
     The map B minimizes ``|X - X B|² + regularization |B|²`` subject to ``diag(B) = 0``. With
-    ``P = (X'X + regularization I)^-1`` it is ``B = I - P diag(1 / diag P)``; inverting an
-    item-by-item matrix is the cost. With fewer users than items the identity
-    ``P = (I - X' K X) / regularization``, ``K = (X X' + regularization I)^-1``, needs a
-    user-by-user matrix only, and ``X B = X - K X diag(1 / diag P)`` (since ``X P = K X``).
+    ``P = (X'X + regularization I)^-1`` it is ``B = I - P diag(1 / diag P)``. The data sets here
+    have fewer users than items. So no item-by-item matrix is inverted, but a user-by-user one,
+    ``K = (X X' + regularization I)^-1``: ``P = (I - X' K X) / regularization`` and ``X P = K X``
+    give the scores ``X B = X - K X diag(1 / diag P)``.
 
     Source: Steck 2019, "Embarrassingly shallow autoencoders for sparse data".
     """
@@ -176,30 +149,20 @@ class EASE(Recommender):
         above_zero(self, "regularization")
 
     def fit(self, data: Interactions) -> EASE:
-        """Solve for B, or in the dual form for the two factors that replace it."""
+        """Solve for the two factors that take the place of B."""
         self._learn_from(data)
         self._taken = taken = binary_matrix(data)
-        self._dual = self.n_users < self.n_items
-        gram = (taken @ taken.T if self._dual else taken.T @ taken).toarray()
+        gram = (taken @ taken.T).toarray()
         gram[np.diag_indices(len(gram))] += self.regularization
-        inverse = _inverse(gram)
-        if self._dual:
-            # float32 throughout: K is well conditioned, its eigenvalues are below 1/regularization
-            self._through = np.ascontiguousarray((taken.T @ inverse).T)  # K X, (n_users, n_items)
-            covered = np.asarray(taken.multiply(self._through).sum(axis=0)).ravel()  # diag X' K X
-            self._scale = self.regularization / (1.0 - covered).astype(np.float32)  # 1 / diag P
-        else:
-            inverse /= -np.diag(inverse)
-            inverse[np.diag_indices(len(inverse))] = 0.0
-            self.weights = inverse  # B, (n_items, n_items)
+        # float32 throughout: K is well conditioned, its eigenvalues are below 1/regularization
+        self._through = np.ascontiguousarray((taken.T @ _inverse(gram)).T)  # K X
+        covered = np.asarray(taken.multiply(self._through).sum(axis=0)).ravel()  # diag X' K X
+        self._scale = self.regularization / (1.0 - covered).astype(np.float32)  # 1 / diag P
         return self
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
         users = self._users(users)
-        rows: sparse.csr_matrix = self._taken[users]
-        if not self._dual:
-            return np.asarray(rows @ self.weights, dtype=np.float32)
-        return rows.toarray() - self._through[users] * self._scale
+        return np.asarray(self._taken[users].toarray() - self._through[users] * self._scale)
 
 
 def _inverse(matrix: FloatArray) -> FloatArray:
@@ -209,8 +172,7 @@ def _inverse(matrix: FloatArray) -> FloatArray:
     if failed:
         raise ValueError("the matrix cannot be inverted; use a larger regularization")
     lower = np.tril(inverse)
-    full: FloatArray = lower + np.tril(lower, -1).T
-    return full
+    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 @dataclass
@@ -220,34 +182,21 @@ class ImplicitALS(Recommender):
     Minimizes ``sum over taken (1 - u.v)² + empty_weight * sum over all cells (u.v)²`` plus
     ``regularization * (n_u + empty_weight * n_items) * |u|²`` for each user and likewise for each
     item. With the items fixed each user is a least-squares problem, and the sum over all cells is
-    one small matrix that all users share: therefore no sampling is needed.
+    one small matrix that all users share: therefore no sampling is needed. Users and items take
+    turns, ``epochs`` times, with ``steps`` of conjugate gradient that start where the last turn
+    ended. ``seed`` decides the first item vectors, of ``factors`` numbers.
 
     Source: Hu, Koren and Volinsky 2008; Takács, Pilászy and Tikk 2011 (conjugate gradient);
     Rendle et al. 2021, "Revisiting the performance of iALS".
-
-    Parameters
-    ----------
-    factors : int
-        Length of the vectors.
-    empty_weight, regularization : float
-        Above 0; a taken cell has weight 1.
-    epochs, steps : int
-        Turns of users and items; steps of conjugate gradient in a turn, which start where the
-        last turn ended.
-    seed : int
-        For the first item vectors.
     """
 
     factors: int = 32
-    empty_weight: float = 0.3
-    regularization: float = 0.01
-    epochs: int = 10
-    steps: int = 3
     seed: int = 0
 
+    empty_weight, regularization, epochs, steps = 0.3, 0.01, 10, 3
+
     def __post_init__(self) -> None:
-        at_least(1, self, "factors", "epochs", "steps")
-        above_zero(self, "empty_weight", "regularization")
+        at_least(1, self, "factors")
 
     def fit(self, data: Interactions) -> ImplicitALS:
         """Alternate between users and items."""
@@ -266,9 +215,8 @@ class ImplicitALS(Recommender):
     def _improve(self, rows: FloatArray, taken: sparse.csr_matrix, other: FloatArray) -> None:
         """Move every row towards its least-squares solution, in place.
 
-        All rows take the steps of their own conjugate gradient at once. No row's matrix is ever
-        built: a product with it is the shared part, the regularization, and a sum over what the
-        row has taken.
+        All rows take their own steps at once. No row's matrix is ever built: a product with it is
+        the shared part, the regularization, and a sum over what the row has taken.
         """
         shared = self.empty_weight * (other.T @ other)
         count = np.diff(taken.indptr)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import importlib.util
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,18 +12,19 @@ if TYPE_CHECKING:
 
 
 def show_model(model: keras.Model) -> None:
-    """Display a functional model: Graphviz' picture, with the list of its layers as text.
+    """Display a functional model: the list of its layers, and a picture where Graphviz is there.
 
-    Both are one output, so the text that a notebook stores and compares is the same with and
-    without Graphviz; without it, the text is shown.
+    Both are one output, whose text is the same with and without Graphviz.
     """
     from IPython.display import display
 
     text = layer_lines(model)
     content: dict[str, str] = {"text/plain": text}
-    # without pydot or Graphviz' program dot, plot_model would print advice instead of raising
     if shutil.which("dot") and importlib.util.find_spec("pydot"):
-        content["image/png"] = base64.b64encode(_picture(model)).decode()
+        import keras
+
+        picture = keras.utils.model_to_dot(model, show_layer_names=True, dpi=70).create_png()
+        content["image/png"] = base64.b64encode(picture).decode()
     display(content, metadata={"image/png": {"alt": text}}, raw=True)
 
 
@@ -42,13 +41,3 @@ def layer_lines(model: keras.Model) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
     return "\n".join(lines)
-
-
-def _picture(model: keras.Model) -> bytes:
-    """Return the model as a PNG."""
-    import keras
-
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.png"
-        keras.utils.plot_model(model, to_file=str(file), show_layer_names=True, dpi=70)
-        return file.read_bytes()

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import expit, softmax
 
-from helpers.models.base import Recommender, above_zero, at_least, binary_matrix
+from helpers.models.base import Recommender, at_least, binary_matrix, one_of
+from helpers.models.ncf import falling
 from helpers.models.training import Adam, Rows, Weights
 from helpers.sampling import LabeledPairs, NegativeSampler
 
@@ -19,22 +20,23 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float32]
 
-LOSSES = ("pointwise", "multi-label", "pairwise", "listwise")
-# the best of a dozen tries per loss, by NDCG@10 on five films per user of the training part
-TUNED_BY_LOSS: dict[str, dict[str, Any]] = {
-    "pointwise": {"epochs": 12, "learning_rate": 0.1, "regularization": 1e-3},
-    "multi-label": {"epochs": 12, "learning_rate": 0.1, "regularization": 1e-3},
-    "pairwise": {"epochs": 12, "learning_rate": 0.1, "regularization": 1e-4},
-    "listwise": {"epochs": 12, "learning_rate": 0.3, "regularization": 3e-2},
+# learning rate and regularization of `LossMF`: the best of a dozen tries per loss, by NDCG@10 on
+# five films per user of the training part
+TUNED_BY_LOSS = {
+    "pointwise": (0.1, 1e-3),
+    "multi-label": (0.1, 1e-3),
+    "pairwise": (0.1, 1e-4),
+    "listwise": (0.3, 3e-2),
 }
 
 
 @dataclass(kw_only=True)
 class LogisticMF(Recommender):
-    """Fit the chance that a user takes an item: ``sigmoid(mean + a_u + b_i + u.v)``.
+    """Fit the log odds that a user takes an item, ``mean + a_u + b_i + u.v``.
 
-    Adam learns from every positive and ``ratio`` sampled negatives, in batches. The probabilities
-    are those of the sample: `helpers.sampling.undo_sampling` brings them back to the matrix.
+    Adam learns from every positive and ``ratio`` sampled negatives, in batches. The odds are those
+    of the sample: `helpers.sampling.undo_sampling` brings them back to the matrix. ``history`` has
+    the mean cross-entropy of every epoch, on its own examples, in nats.
 
     Source: Johnson 2014, "Logistic matrix factorization for implicit feedback data"; Rendle et al.
     2020, "Neural collaborative filtering vs. matrix factorization revisited".
@@ -44,26 +46,15 @@ class LogisticMF(Recommender):
     factors, epochs, ratio, batch_size : int
         Length of the vectors, passes over the positives, negatives per positive, examples in a
         step.
-    learning_rate, regularization : float
-        Adam's rate, which falls linearly to a tenth, and the L2 penalty of the vectors an example
-        reads.
-    resample : bool
-        Draw fresh negatives every epoch, or keep those of the first.
-    strategy, alpha
-        As for `helpers.sampling.NegativeSampler`.
-    seed : int
-        For the first vectors and the negatives.
-
-    Attributes
-    ----------
-    history : list of float
-        Mean cross-entropy of every epoch, on its own examples, in nats.
+    regularization, resample : float, bool
+        L2 penalty of the vectors that an example reads; whether each epoch draws fresh negatives.
+    strategy, alpha, seed
+        As for `helpers.sampling.NegativeSampler`; for the first vectors and the negatives.
     """
 
     factors: int = 32
     epochs: int = 12
     ratio: int = 5
-    learning_rate: float = 0.02
     regularization: float = 0.01
     batch_size: int = 8192
     resample: bool = True
@@ -71,10 +62,11 @@ class LogisticMF(Recommender):
     alpha: float | None = None
     seed: int = 0
 
+    learning_rate = 0.02  # of the first epoch; it falls linearly to a tenth
+
     def __post_init__(self) -> None:
-        at_least(1, self, "factors", "epochs", "batch_size")
+        at_least(1, self, "factors", "epochs", "ratio", "batch_size")
         at_least(0, self, "regularization")
-        above_zero(self, "learning_rate")
 
     def fit(self, data: Interactions) -> LogisticMF:
         """Learn from the interactions, whatever their rating."""
@@ -89,14 +81,13 @@ class LogisticMF(Recommender):
         self.mean = float(-np.log(self.ratio))  # log odds of a positive in the sample
         adam = Adam(self.learning_rate, epsilon_hat=True)
         self.history = []
-        examples = sampler.epoch(self.ratio, rng=rng)
         for epoch in range(self.epochs):
-            if epoch and self.resample:
+            if epoch == 0 or self.resample:
                 examples = sampler.epoch(self.ratio, rng=rng)
-            elif epoch:
+            else:
                 order = rng.permutation(len(examples.labels))
                 examples = LabeledPairs(*(column[order] for column in examples))
-            adam.learning_rate = _falling(self.learning_rate, epoch, self.epochs)
+            adam.learning_rate = falling(self.learning_rate, epoch, self.epochs)
             self.history.append(self._run_epoch(examples, adam))
         return self
 
@@ -127,13 +118,6 @@ class LogisticMF(Recommender):
         users = self._users(users)
         return self._tables["user"][users] @ self._tables["item"].T + np.float32(self.mean)
 
-    def predict(self, users: npt.ArrayLike, items: npt.ArrayLike) -> FloatArray:
-        """Return the probability of a positive in the sample for each pair, (n,)."""
-        users, items = self._pairs(users, items)
-        user, item = self._tables["user"][users], self._tables["item"][items]
-        logit = np.einsum("nk,nk->n", user, item) + np.float32(self.mean)
-        return np.asarray(expit(logit), dtype=np.float32)
-
 
 def _with_bias(rng: np.random.Generator, n: int, factors: int, bias: int) -> FloatArray:
     """Draw vectors and append two columns: zeros at ``bias``, ones in the other."""
@@ -143,96 +127,60 @@ def _with_bias(rng: np.random.Generator, n: int, factors: int, bias: int) -> Flo
     return table
 
 
-def _falling(learning_rate: float, epoch: int, epochs: int) -> float:
-    """Return the rate of an epoch: it falls linearly to a tenth."""
-    return learning_rate * (1.0 - 0.9 * epoch / max(1, epochs - 1))
-
-
 @dataclass
 class LossMF(Recommender):
-    """Fit ``score = b_i + u.v`` under one of four losses.
+    """Fit ``score = b_i + u.v`` under one of four losses, with the settings of `TUNED_BY_LOSS`.
+
+    ``"pointwise"`` is the logistic loss on every positive and ``ratio`` sampled negatives,
+    ``"multi-label"`` the logistic loss on every item of the catalog, ``"pairwise"`` is BPR, each
+    positive against ``ratio`` sampled negatives, and ``"listwise"`` the softmax over the catalog.
+    ``seed`` decides the first vectors, the order of users and the negatives.
 
     Source: Rendle et al. 2009, "BPR"; Liang et al. 2018, "Variational autoencoders for
     collaborative filtering" (multinomial and logistic likelihoods).
-
-    Parameters
-    ----------
-    loss : {"pointwise", "multi-label", "pairwise", "listwise"}
-        Logistic loss on every positive and ``ratio`` sampled negatives; logistic loss on every
-        item of the catalog; BPR, each positive against ``ratio`` sampled negatives; softmax over
-        the catalog.
-    factors, epochs, ratio, batch_size : int
-        Length of the vectors, passes over the users, negatives per positive, users in a step.
-    learning_rate, regularization : float
-        Adam's rate, which falls linearly to a tenth, and the L2 penalty of all vectors.
-    seed : int
-        For the first vectors, the order of users and the negatives.
-
-    Attributes
-    ----------
-    user_factors, item_factors, item_bias : numpy.ndarray
-        (n_users, factors), (n_items, factors) and (n_items,) float32.
     """
 
     loss: str
-    factors: int = 32
-    epochs: int = 20
-    learning_rate: float = 0.02
-    regularization: float = 1e-3
-    ratio: int = 5
-    batch_size: int = 64
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss={self.loss!r}: expected one of {', '.join(LOSSES)}")
-        at_least(1, self, "factors", "epochs", "ratio", "batch_size")
+    factors, epochs, ratio, batch_size = 32, 12, 5, 64  # a batch is of users
 
-    @classmethod
-    def tuned(cls, loss: str, seed: int = 0) -> LossMF:
-        """Return an unfitted model with the settings of `TUNED_BY_LOSS`."""
-        return cls(loss, **TUNED_BY_LOSS.get(loss, {}), seed=seed)
+    def __post_init__(self) -> None:
+        one_of(TUNED_BY_LOSS, self, "loss")
+        self.learning_rate, self.regularization = TUNED_BY_LOSS[self.loss]
 
     def fit(self, data: Interactions) -> LossMF:
         """Learn from the interactions, whatever their rating."""
         self._learn_from(data)
         rng = np.random.default_rng(self.seed)
-        clicked = binary_matrix(data)
+        self._clicked = clicked = binary_matrix(data)
         spread, k = 0.1 / np.sqrt(self.factors), self.factors
         self.user_factors = rng.normal(0, spread, (self.n_users, k)).astype(np.float32)
         self.item_factors = rng.normal(0, spread, (self.n_items, k)).astype(np.float32)
         # log odds of a click among the cells that the loss looks at; orders ignore it
         share = clicked.nnz / np.prod(clicked.shape)
-        log_odds = (
-            np.log(share / (1 - share)) if self.loss == "multi-label" else -np.log(self.ratio)
-        )
-        self.item_bias = np.full(self.n_items, log_odds, dtype=np.float32)
-        sampler = NegativeSampler(data) if self.loss in ("pointwise", "pairwise") else None
+        odds = share / (1 - share) if self.loss == "multi-label" else 1 / self.ratio
+        self.item_bias = np.full(self.n_items, np.log(odds), dtype=np.float32)
+        self._sampler = NegativeSampler(data) if self.loss in ("pointwise", "pairwise") else None
         adam = Adam(self.learning_rate)
         n_batches = max(1, self.n_users // self.batch_size)
         for epoch in range(self.epochs):
-            adam.learning_rate = _falling(self.learning_rate, epoch, self.epochs)
+            adam.learning_rate = falling(self.learning_rate, epoch, self.epochs)
             for users in np.array_split(rng.permutation(self.n_users), n_batches):
-                by_score = self._gradient(clicked[users], users, sampler, rng)
-                self._step(adam, users, by_score)
+                self._step(adam, users, self._gradient(users, rng))
         return self
 
-    def _gradient(
-        self,
-        clicked: sparse.csr_matrix,
-        users: npt.NDArray[np.int64],
-        sampler: NegativeSampler | None,
-        rng: np.random.Generator,
-    ) -> Any:
+    def _gradient(self, users: npt.NDArray[np.int64], rng: np.random.Generator) -> Any:
         """Return the gradient of the loss for every score, sparse where the loss samples."""
-        if sampler is None:
+        clicked: sparse.csr_matrix = self._clicked[users]
+        if self._sampler is None:
             scores = self.user_factors[users] @ self.item_factors.T + self.item_bias
             targets = clicked.toarray()
             if self.loss == "multi-label":
                 return expit(scores) - targets
             return softmax(scores, axis=1) * targets.sum(axis=1, keepdims=True) - targets
         rows, positives = clicked.nonzero()
-        drawn = sampler.draw(users[rows], ratio=self.ratio, rng=rng, positives=positives)
+        drawn = self._sampler.draw(users[rows], ratio=self.ratio, rng=rng, positives=positives)
         p = self._of_pairs(users[rows], positives)
         n = self._of_pairs(np.repeat(users[rows], self.ratio), drawn.ravel()).reshape(drawn.shape)
         if self.loss == "pointwise":
@@ -250,7 +198,7 @@ class LossMF(Recommender):
         return products + self.item_bias[items]
 
     def _step(self, adam: Adam, users: npt.NDArray[np.int64], by_score: Any) -> None:
-        """Step against the mean loss of the batch's users: their rows, all items, all biases."""
+        """Step against the mean loss of some users: their rows, all items, all biases."""
         scale, pull = np.float32(1 / len(users)), np.float32(self.regularization)
         mine, items = self.user_factors[users], self.item_factors
         gradients = {

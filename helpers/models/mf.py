@@ -1,9 +1,7 @@
 """Matrix factorization of ratings in NumPy, with biases and early stopping; the talk's model.
 
 A rating is predicted as ``mean + user_bias[u] + item_bias[i] + user_factors[u] · item_factors[i]``.
-Without biases only the inner product remains, which is the model of both talks. The tables are in
-a plain dictionary (`Weights`): an optimizer is a loop over it, and copying them into MXNet or Keras
-is an assignment.
+Without biases only the inner product remains, which is the model of both talks.
 
 Source: Koren, Bell, Volinsky (2009), "Matrix Factorization Techniques for Recommender Systems".
 """
@@ -11,7 +9,7 @@ Source: Koren, Bell, Volinsky (2009), "Matrix Factorization Techniques for Recom
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from helpers.metrics import rmse
-from helpers.models.base import Recommender, at_least
+from helpers.models.base import Recommender, at_least, one_of
 from helpers.models.training import Adam, Momentum, Optimizer, Weights
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
 Triples = tuple[np.ndarray, np.ndarray, np.ndarray]  # users, items, ratings: (n,) each
 Index = np.ndarray | slice
 
+OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {"adam": Adam, "sgd": Momentum}
 # the side whose indices read a table
 SIDE = {"user_factors": "user", "user_bias": "user", "item_factors": "item", "item_bias": "item"}
 
@@ -39,15 +38,9 @@ def forward(
 ) -> np.ndarray:
     """Return the predicted rating of each pair, (n,), in stars, float32 where the weights are.
 
-    Parameters
-    ----------
-    weights : dict
-        ``user_factors`` (n_users, factors), ``item_factors`` (n_items, factors) and, where the
-        model has biases, ``user_bias`` (n_users,) and ``item_bias`` (n_items,).
-    users, items : numpy.ndarray
-        (n,) contiguous indices.
-    mean : float
-        Added to every prediction.
+    ``weights`` has ``user_factors`` (n_users, factors), ``item_factors`` (n_items, factors) and,
+    where the model has biases, ``user_bias`` (n_users,) and ``item_bias`` (n_items,). The indices
+    are (n,) each; ``mean`` is added to every prediction.
     """
     p, q = weights["user_factors"][users], weights["item_factors"][items]
     predicted = np.einsum("nk,nk->n", p, q)
@@ -60,7 +53,7 @@ class Lookup:
     """The rows of a table that a batch reads: the one-hot matrix behind an embedding.
 
     Reading rows is ``one_hot.T @ table``. Backwards, a row's gradient is the sum over the ratings
-    that read it: ``one_hot @ gradients``. Rows that no rating reads are left out.
+    that read it: ``one_hot @ gradients``.
     """
 
     def __init__(self, index: np.ndarray) -> None:  # (n,) a row number per rating
@@ -80,7 +73,7 @@ class Lookup:
 
 
 def gradients(
-    weights: Weights, users: np.ndarray, items: np.ndarray, ratings: np.ndarray, mean: float = 0.0
+    weights: Weights, users: np.ndarray, items: np.ndarray, ratings: np.ndarray
 ) -> Weights:
     """Return the gradient of a batch's loss, half the mean squared error, for whole tables.
 
@@ -88,7 +81,7 @@ def gradients(
     shapes and dtype of ``weights``, as in MXNet and Keras; rows that the batch does not read are 0.
     """
     lookups = {"user": Lookup(users), "item": Lookup(items)}
-    of_rows = _row_gradients(weights, (users, items, ratings), lookups, mean)
+    of_rows = _row_gradients(weights, (users, items, ratings), lookups, 0.0)
     result = {name: np.zeros_like(table) for name, table in weights.items()}
     for name, gradient in of_rows.items():
         result[name][lookups[SIDE[name]].rows] = gradient
@@ -121,34 +114,30 @@ class MatrixFactorization(Recommender):
 
     Parameters
     ----------
-    factors, epochs, batch_size : int
-        Length of the vectors, most passes over the training rows, ratings in a step.
-    biases : bool
-        Add a constant, a number per user and one per item. Without them the model is the talks'.
-    optimizer : {"adam", "sgd"}
-        See `helpers.models.training`; ``"sgd"`` uses ``momentum``.
-    learning_rate, momentum, regularization, bias_regularization : float
-        Settings of the optimizer; pull towards zero on factors and on biases, 0 or more.
+    factors, biases, epochs, batch_size : int, bool, int, int
+        Length of the vectors; whether to add a constant, a number per user and one per item; most
+        passes over the training rows; ratings in a step.
+    optimizer, learning_rate : {"adam", "sgd"}, float
+        See `helpers.models.training`; ``"sgd"`` has momentum.
+    regularization, bias_regularization : float
+        Pull towards zero on factors and on biases, 0 or more.
     init, init_scale : {"normal", "xavier"}, float
         First factors: normal with standard deviation ``init_scale``, or uniform within
         ``±sqrt(init_scale / ((rows + factors) / 2))``, MXNet's ``Xavier(magnitude=init_scale)``.
-    validation_share, patience : float, int
-        Share of the training rows held out, and epochs without a better RMSE on them after which
-        training stops. A share of 0 trains for all ``epochs``.
-    refit : bool
-        Once the best epoch is known, train again from the start on all rows for as many epochs.
+    validation_share, patience, refit : float, int, bool
+        Share of the training rows held out; epochs without a better RMSE on them after which
+        training stops; whether to train then from the start on all rows, up to the best epoch.
     seed : int
         For first weights, validation slice and order of the rows; same seed, same result.
 
     Attributes
     ----------
-    weights, mean : dict of str to numpy.ndarray, float
-        Tables of the best epoch, see `forward`; mean of the training ratings, 0 without biases.
+    weights, mean, best_epoch : dict of str to numpy.ndarray, float, int
+        Tables of the best epoch, see `forward`; mean of the training ratings, 0 without biases;
+        the best epoch, counted from 1.
     history : pandas.DataFrame
         A row per epoch before the refit: ``epoch``, ``train``, ``validation`` and the watched
-        sets, RMSE in stars. Empty where there is neither a validation slice nor a watched set.
-    best_epoch : int
-        The epoch whose weights were kept, counted from 1.
+        sets, RMSE in stars. Empty if there are neither.
     seconds, samples : float, int
         Time in training steps, a refit included, and ratings in them, each once per epoch.
     """
@@ -159,7 +148,6 @@ class MatrixFactorization(Recommender):
     batch_size: int = 2000
     optimizer: str = "adam"
     learning_rate: float = 0.01
-    momentum: float = 0.9
     regularization: float = 0.13
     bias_regularization: float = 0.0
     init: str = "normal"
@@ -174,10 +162,8 @@ class MatrixFactorization(Recommender):
         at_least(0, self, "regularization", "bias_regularization", "validation_share")
         if self.validation_share >= 1:
             raise ValueError(f"validation_share={self.validation_share}: expected less than 1")
-        if self.optimizer not in ("adam", "sgd"):
-            raise ValueError(f"optimizer={self.optimizer!r}: expected 'adam' or 'sgd'")
-        if self.init not in ("normal", "xavier"):
-            raise ValueError(f"init={self.init!r}: expected 'normal' or 'xavier'")
+        one_of(OPTIMIZERS, self, "optimizer")
+        one_of(("normal", "xavier"), self, "init")
 
     def fit(
         self, data: Interactions, watch: Mapping[str, Interactions] | None = None
@@ -192,20 +178,17 @@ class MatrixFactorization(Recommender):
         if held_out.any():
             watched = {"validation": _select(rows, held_out), **watched}
         self.seconds, self.samples = 0.0, 0
-        self.history = pd.DataFrame()
-        self._train(_select(rows, ~held_out), watched, self.epochs)
+        self.history = self._train(_select(rows, ~held_out), watched, self.epochs)
         if self.refit and held_out.any():
             self._train(rows, {}, self.best_epoch)
         return self
 
-    def _train(self, train: Triples, watched: dict[str, Triples], epochs: int) -> None:
-        """Train from fresh weights, keep those of the best epoch, and the RMSE of each epoch."""
+    def _train(self, train: Triples, watched: dict[str, Triples], epochs: int) -> pd.DataFrame:
+        """Train from fresh weights, keep those of the best epoch; return the RMSE by epoch."""
         generator = np.random.default_rng([self.seed, 1])
         self.mean = float(train[2].mean(dtype=np.float64)) if self.biases else 0.0
         weights = self._draw_weights(self.n_users, self.n_items, generator)
-        optimizer: Optimizer = Adam(self.learning_rate)
-        if self.optimizer == "sgd":
-            optimizer = Momentum(self.learning_rate, self.momentum)
+        optimizer: Optimizer = OPTIMIZERS[self.optimizer](self.learning_rate)
         history: list[dict[str, float]] = []
         best = np.inf
         for epoch in range(1, epochs + 1):
@@ -226,8 +209,7 @@ class MatrixFactorization(Recommender):
                 self.weights = {name: table.copy() for name, table in weights.items()}
             elif epoch - self.best_epoch >= self.patience:
                 break
-        if watched:
-            self.history = pd.DataFrame(history)
+        return pd.DataFrame(history)
 
     def _run_epoch(self, weights: Weights, train: Triples, optimizer: Optimizer) -> None:
         """Take a step for each batch of the training rows, in their order."""
@@ -313,12 +295,10 @@ class TalkModel(MatrixFactorization):
     batch_size: int = 50
     optimizer: str = "sgd"
     learning_rate: float = 0.02
-    momentum: float = 0.9
     regularization: float = 0.0
     init: str = "xavier"
     init_scale: float = 2.24
     validation_share: float = 0.0
-    refit: bool = False
 
 
 def _triples(data: Interactions) -> Triples:

@@ -1,9 +1,8 @@
 """Hidden layers under an inner product: factorization with layers, and towers on given features.
 
-A *tower* turns each row of an array into another row. Both orders of the 2018 talk are here:
-``"relu-dense"``, ``relu(rows) @ weight + bias``, as its symbolic ``get_one_layer_mlp`` does, and
-``"dense-relu"``, ``relu(rows @ weight + bias)``, as its Gluon ``MFBlock`` does. The prediction is
-the inner product of the user's and the item's row after their towers.
+The 2018 talk has both orders: ``"relu-dense"``, ``relu(rows) @ weight + bias``, in its symbolic
+``get_one_layer_mlp``, ``"dense-relu"``, ``relu(rows @ weight + bias)``, in its Gluon ``MFBlock``.
+The prediction is the inner product of the user's and the item's row after the layer.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.models.base import NotFittedError, at_least
+from helpers.metrics.rating import finite
+from helpers.models.base import NotFittedError, at_least, one_of
 from helpers.models.mf import Index, Lookup, MatrixFactorization, Triples
 from helpers.models.training import Adam, Weights
 
@@ -25,16 +25,15 @@ LAYERS = ("none", "user", "both", "shared")
 
 
 def tower(rows: np.ndarray, weight: np.ndarray, bias: np.ndarray, order: str) -> np.ndarray:
-    """Return rows, (n, factors), after a hidden layer, (n, hidden).
+    """Return rows, (n, factors), after a hidden layer, (n, hidden), in one of two `ORDERS`.
 
-    The weight is (factors, hidden), which MXNet keeps transposed, the bias (hidden,). The order is
-    ``"relu-dense"`` or ``"dense-relu"``: the rectifier comes before or after the layer.
+    The weight is (factors, hidden), which MXNet keeps transposed, the bias (hidden,).
     """
+    if order not in ORDERS:
+        raise ValueError(f"order={order!r}: expected one of {', '.join(ORDERS)}")
     if order == "relu-dense":
         return np.maximum(rows, 0) @ weight + bias
-    if order == "dense-relu":
-        return np.maximum(rows @ weight + bias, 0)
-    raise ValueError(f"order={order!r}: expected one of {', '.join(ORDERS)}")
+    return np.maximum(rows @ weight + bias, 0)
 
 
 def _layer_of(layers: str, side: str) -> str:
@@ -82,8 +81,8 @@ class NonlinearFactorization(MatrixFactorization):
     dropout : float
         Share of each side's outputs set to zero in training; the others are scaled up.
     dense_regularization, output_regularization : float
-        Adds ``dense_regularization / 2 · Σ weight²`` of the layers to a batch's loss; as
-        ``regularization``, but on the vectors that leave the towers.
+        Add ``dense_regularization / 2 · Σ weight²`` of the layers to a batch's loss, and the
+        latter as ``regularization``, but on the vectors that leave the towers.
     """
 
     layers: str = "both"
@@ -95,15 +94,13 @@ class NonlinearFactorization(MatrixFactorization):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value, known in (("layers", self.layers, LAYERS), ("order", self.order, ORDERS)):
-            if value not in known:
-                raise ValueError(f"{name}={value!r}: expected one of {', '.join(known)}")
+        one_of(LAYERS, self, "layers")
+        one_of(ORDERS, self, "order")
         if self.hidden is not None:
             at_least(1, self, "hidden")
         if self.layers == "user" and self.hidden not in (None, self.factors):
             raise ValueError(
-                f"hidden={self.hidden} with factors={self.factors}: with a layer on the user side "
-                "only, both sides must end with as many numbers; leave hidden out"
+                f"hidden={self.hidden}: expected factors={self.factors} on one side only"
             )
         at_least(0, self, "dense_regularization", "output_regularization", "dropout")
         if self.dropout >= 1:
@@ -111,8 +108,8 @@ class NonlinearFactorization(MatrixFactorization):
 
     def first_weights(self, data: Interactions) -> Weights:
         """Return the weights that a training on ``data`` starts from; the seed decides them."""
-        generator = np.random.default_rng([self.seed, 1])
-        return self._draw_weights(data.n_users, data.n_items, generator)
+        chance = np.random.default_rng([self.seed, 1])
+        return self._draw_weights(data.n_users, data.n_items, chance)
 
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors after the towers, (n_users, hidden) and (n_items, hidden)."""
@@ -182,47 +179,32 @@ class NonlinearFactorization(MatrixFactorization):
 
 @dataclass(kw_only=True)
 class FeatureTowers:
-    """Fit a network whose users and items come with features instead of ids.
+    """Fit a network whose users and items come with one feature each instead of ids.
 
-    Each side is a first layer on its features, then, where ``layers`` says so, a rectifier and a
-    dense layer: the talk's network with the embedding replaced by a dense layer, so that it can
-    answer for a user it has never seen. With ``layers="none"`` the score is an inner product of
-    linear maps of the features.
-
-    Parameters
-    ----------
-    units, hidden, layers : int, int, {"none", "user", "both"}
-        Outputs of the first and of the second layer, and sides with the second. With ``"user"``
-        both sides must end with ``units`` numbers, and ``hidden`` is not used.
-    epochs, learning_rate, seed : int, float, int
-        Steps of Adam on the whole table of ratings; its rate, which falls to zero; first weights.
+    It is the talk's network with the embedding replaced by a dense layer of ``units`` outputs, so
+    that it can answer for a user it has never seen. On the sides that ``layers`` names ("none",
+    "user" or "both") a rectifier and a dense layer follow, of ``hidden`` outputs, or ``units`` with
+    "user", since both sides must end alike. Adam takes ``epochs`` steps on the whole table of
+    ratings, at a learning rate that falls to zero.
     """
 
     units: int = 16
-    hidden: int = 8
     layers: str = "both"
-    epochs: int = 800
-    learning_rate: float = 0.03
-    seed: int = 0
+
+    hidden, epochs, learning_rate = 8, 800, 0.03
 
     def __post_init__(self) -> None:
-        if self.layers not in LAYERS[:3]:
-            raise ValueError(f"layers={self.layers!r}: expected one of {', '.join(LAYERS[:3])}")
-        at_least(1, self, "units", "hidden", "epochs")
+        one_of(LAYERS[:3], self, "layers")
+        at_least(1, self, "units")
 
     def fit(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> FeatureTowers:
-        """Learn from a full table of ratings, (n_users, n_items), in stars.
-
-        The finite features are (n_users, d) and (n_items, e); one dimension means one feature.
-        """
-        x, y = _columns(users), _columns(items)
-        if ratings.shape != (len(x), len(y)) or not np.isfinite(ratings).all():
-            raise ValueError(
-                f"ratings have shape {ratings.shape}, expected {(len(x), len(y))}: "
-                "a finite number per user and item"
-            )
+        """Learn from features, (n_users,) and (n_items,), and a full table of their stars."""
+        (x,), (y,) = finite(users=users), finite(items=items)
+        finite(ratings=ratings.ravel())
+        if ratings.shape != (len(x), len(y)):
+            raise ValueError(f"ratings have shape {ratings.shape}, expected {(len(x), len(y))}")
         self.mean = float(ratings.mean())
-        self.weights = self._draw_weights(x.shape[1], y.shape[1])
+        self.weights = self._draw_weights()
         adam = Adam(self.learning_rate)
         every = {name: slice(None) for name in self.weights}
         for epoch in range(self.epochs):
@@ -231,20 +213,17 @@ class FeatureTowers:
         return self
 
     def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Return the predicted stars of every user for every item, (len(users), len(items)).
-
-        The arguments are features as in `fit`, of known or new users and items.
-        """
+        """Return the stars of users for items, known or new, (len(users), len(items))."""
         if not hasattr(self, "weights"):
             raise NotFittedError("FeatureTowers: call fit(users, items, ratings) before predict")
-        f, g = self._vectors("user", _columns(users)), self._vectors("item", _columns(items))
-        return f @ g.T + self.mean
+        (x,), (y,) = finite(users=users), finite(items=items)
+        return self._vectors("user", x) @ self._vectors("item", y).T + self.mean
 
-    def _draw_weights(self, n_user: int, n_item: int) -> Weights:
-        generator = np.random.default_rng(self.seed)
+    def _draw_weights(self) -> Weights:
+        generator = np.random.default_rng(0)
         weights: Weights = {}
-        for side, d in (("user", n_user), ("item", n_item)):
-            weights[f"{side}_first"] = generator.normal(0, 1 / np.sqrt(d), (d, self.units))
+        for side in ("user", "item"):
+            weights[f"{side}_first"] = generator.normal(0, 1, self.units)
             # kinks spread over the features' range, not all at zero
             weights[f"{side}_first_bias"] = generator.uniform(-1, 1, self.units)
             if layer := _layer_of(self.layers, side):
@@ -254,8 +233,8 @@ class FeatureTowers:
         return weights
 
     def _first(self, side: str, features: np.ndarray) -> np.ndarray:
-        """Return the outputs of the first layer."""
-        return features @ self.weights[f"{side}_first"] + self.weights[f"{side}_first_bias"]
+        first, bias = self.weights[f"{side}_first"], self.weights[f"{side}_first_bias"]
+        return np.outer(features, first) + bias
 
     def _vectors(self, side: str, features: np.ndarray) -> np.ndarray:
         layer = _layer_of(self.layers, side)
@@ -265,26 +244,12 @@ class FeatureTowers:
         f, g = self._vectors("user", x), self._vectors("item", y)
         error = (f @ g.T + self.mean - ratings) / ratings.size
         result: Weights = {}
-        for side, features, out, gradient in (
-            ("user", x, f, error @ g),
-            ("item", y, g, error.T @ f),
-        ):
+        sides = ("user", x, f, error @ g), ("item", y, g, error.T @ f)
+        for side, features, out, gradient in sides:
             if layer := _layer_of(self.layers, side):
                 gradient, result[layer], result[f"{layer}_bias"] = _tower_gradients(
                     self.weights[layer], "relu-dense", self._first(side, features), out, gradient
                 )
-            result[f"{side}_first"] = features.T @ gradient
+            result[f"{side}_first"] = features @ gradient
             result[f"{side}_first_bias"] = gradient.sum(axis=0)
         return result
-
-
-def _columns(features: np.ndarray) -> np.ndarray:
-    """Return features as (n, d) float64; one dimension becomes one column."""
-    array = np.asarray(features, dtype=np.float64)
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2 or not np.isfinite(array).all():
-        raise ValueError(
-            f"features of shape {array.shape}: expected one row each, of finite numbers"
-        )
-    return array

@@ -20,17 +20,16 @@ Rows = Mapping[str, np.ndarray | slice]  # by name of a table: different rows, (
 class Momentum:
     """Stochastic gradient descent with momentum, as MXNet computes it, on the rows of a batch.
 
-    ``velocity = momentum · velocity - learning_rate · gradient``, then ``weight += velocity``, for
+    ``velocity = KEPT · velocity - learning_rate · gradient``, then ``weight += velocity``, for
     every row at every step. A row without a gradient coasts: over ``n`` steps it moves by
-    ``velocity · (m + m² + … + mⁿ)``. That sum has a closed form, so the row is moved when it is
-    read next. The result is that of the dense optimizer, up to rounding. ``momentum`` is the share
-    of the last step that is kept, from 0 (plain SGD) to below 1.
+    ``velocity · (m + m² + … + mⁿ)``, where m is `KEPT`. That sum has a closed form, so the row is
+    moved when it is read next. The result is that of the dense optimizer, up to rounding.
     """
 
-    def __init__(self, learning_rate: float, momentum: float) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum={momentum}: expected a number from 0 to below 1")
-        self.learning_rate, self.momentum = np.float32(learning_rate), np.float32(momentum)
+    KEPT = np.float32(0.9)  # share of the last step
+
+    def __init__(self, learning_rate: float) -> None:
+        self.learning_rate = np.float32(learning_rate)
         above_zero(self, "learning_rate")
         self._steps = 0
         self._velocity: Weights = {}
@@ -44,9 +43,9 @@ class Momentum:
                 self._moved[name] = np.full(len(weights[name]), self._steps)
             missed = self._steps - self._moved[name][index]
             velocity = self._velocity[name][index]
-            kept = self.momentum ** missed.astype(np.float32)
+            kept = self.KEPT ** missed.astype(np.float32)
             kept = kept.reshape((-1,) + (1,) * (velocity.ndim - 1))
-            weights[name][index] += velocity * (self.momentum * (1 - kept) / (1 - self.momentum))
+            weights[name][index] += velocity * (self.KEPT * (1 - kept) / (1 - self.KEPT))
             self._velocity[name][index] = velocity * kept
             self._moved[name][index] = self._steps
 
@@ -54,7 +53,7 @@ class Momentum:
         """Move rows that have been refreshed against their gradients, in place."""
         self._steps += 1
         for name, index in rows.items():
-            velocity = self.momentum * self._velocity[name][index]
+            velocity = self.KEPT * self._velocity[name][index]
             velocity -= self.learning_rate * gradients[name]
             weights[name][index] += velocity
             self._velocity[name][index] = velocity
@@ -62,12 +61,11 @@ class Momentum:
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015) on the rows of a batch; other rows stay where they are.
+    """Adam (Kingma and Ba, 2015) on the rows of a batch; dense Adam lets the other rows coast.
 
-    ``mean`` and ``square`` are running means of the gradient and of its square, corrected for
-    their start at zero; ``weight -= learning_rate · mean / (sqrt(square) + epsilon)``. Dense Adam
-    would let the other rows coast; where every row is in every batch, the two are the same. With
-    ``epsilon_hat`` epsilon is added before the correction, as MXNet and TensorFlow do.
+    ``weight -= learning_rate · mean / (sqrt(square) + epsilon)`` with running means of the gradient
+    and of its square, corrected for their start at zero. With ``epsilon_hat`` epsilon is added
+    before the correction, as MXNet and TensorFlow do.
     """
 
     MEAN, SQUARE = 0.9, 0.999  # shares of the running means that a step keeps
@@ -152,9 +150,9 @@ class FusedAdam:
 def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Callable[..., Any]:
     """Return ``step(learning_rate, *batch)``: a compiled step of `FusedAdam` that returns the loss.
 
-    ``loss(*batch)`` returns two tensors: the loss, and what is added to it before the gradient is
-    taken, such as squared weights. It is compiled once; batches may differ in size. Give the
-    learning rate as a NumPy scalar: each new Python number would be compiled anew.
+    ``loss(*batch)`` returns the loss and what is added to it before the gradient is taken, such as
+    squared weights. It is compiled once for batches of all sizes. Give the learning rate as a
+    NumPy scalar: each new Python number would be compiled anew.
     """
     import tensorflow as tf
 
@@ -185,8 +183,7 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
 def freed_afterwards() -> Iterator[None]:
     """Free what a training leaves: compiled steps, networks and variables refer to each other.
 
-    Only objects made inside the block are searched. Searching TensorFlow's own objects as well
-    would take longer than many a training here.
+    Only objects made inside the block are searched: TensorFlow's own would take too long.
     """
     gc.freeze()
     try:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from helpers import book
 from helpers.data import random_split
 from helpers.metrics import rmse
 from helpers.models.baselines import BiasModel
@@ -17,13 +18,8 @@ def score(model, data):
 
 
 @pytest.fixture(scope="module")
-def world():
-    return planted.low_rank_ratings(300, 200, rank=2, density=0.3, noise=0.3, bias=0.4, seed=0)
-
-
-@pytest.fixture(scope="module")
-def split(world):
-    return random_split(world.data)
+def split():
+    return random_split(planted.low_rank_ratings(300, 200, noise=0.3, bias=0.4).data)
 
 
 @pytest.mark.parametrize("n", [10, 500])  # below and above the size of a sparse matrix
@@ -63,17 +59,29 @@ def test_gradients_are_those_of_the_loss(biases):
     lookups = {"user": Lookup(users), "item": Lookup(items)}
     of_rows = model._gradients(weights, batch, lookups)
     model._regularize(of_rows, weights, lookups)
-    for name, found in gradients(weights, *batch, mean=3.0).items():
+    centered = *batch[:2], batch[2] - 3
+    for name, found in gradients(weights, *centered).items():
         np.testing.assert_allclose(found, numeric.gradient(plain, weights[name]), atol=1e-4)
         expected = numeric.gradient(regularized, weights[name])[lookups[name[:4]].rows]
         np.testing.assert_allclose(of_rows[name], expected, atol=1e-4)
 
 
-def test_the_talks_settings_and_first_weights():
-    model = TalkModel(seed=3)
-    assert (model.factors, model.batch_size, model.learning_rate) == (64, 50, 0.02)
-    assert not model.biases and model.validation_share == 0 and model.epochs == 10
-    weights = model._draw_weights(943, 1682, np.random.default_rng(0))
+def test_chapter_02_writes_out_the_same_gradient():
+    cells = book.solved(book.read(book.sources(["02"])[0])).cells
+    (code,) = (cell.source for cell in cells if "def batch_gradient(" in cell.source)
+    space = {"np": np}
+    exec(code, space)
+    rng = np.random.default_rng(0)
+    shapes = {"user_factors": (6, 3), "item_factors": (5, 3)}
+    weights = {name: rng.normal(size=shape).astype("float32") for name, shape in shapes.items()}
+    batch = np.array([0, 0, 3]), np.array([1, 2, 1]), np.array([4, 3, 5], "float32")
+    found = space["batch_gradient"](*weights.values(), *batch)
+    for one, expected in zip(found, gradients(weights, *batch).values(), strict=True):
+        np.testing.assert_allclose(one, expected, atol=1e-5)
+
+
+def test_the_talks_first_weights():
+    weights = TalkModel()._draw_weights(943, 1682, np.random.default_rng(0))
     for name, rows in (("user_factors", 943), ("item_factors", 1682)):  # MXNet's Xavier
         limit = np.sqrt(2.24 * 2 / (rows + 64))
         assert np.abs(weights[name]).max() == pytest.approx(limit, rel=0.01)
@@ -82,12 +90,12 @@ def test_the_talks_settings_and_first_weights():
 @pytest.mark.parametrize(
     "optimizer", [{"learning_rate": 0.02}, {"optimizer": "sgd", "learning_rate": 0.5}]
 )
-def test_it_finds_what_is_planted(world, split, optimizer):
+def test_it_finds_what_is_planted(split, optimizer):
     settings = {"factors": 2, "init_scale": 0.3, "regularization": 0.01, "batch_size": 500}
     model = MatrixFactorization(**settings, **optimizer).fit(split.train)
     reached, biases = score(model, split.test), score(BiasModel().fit(split.train), split.test)
-    assert world.noise * 0.95 < reached < world.noise * 1.25
-    assert biases > 3 * world.noise
+    assert 0.3 * 0.95 < reached < 0.3 * 1.25, "the noise is 0.3"
+    assert biases > 3 * 0.3
 
 
 def test_early_stopping_keeps_the_best_epoch(split):

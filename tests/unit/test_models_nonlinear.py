@@ -107,14 +107,11 @@ def test_without_a_layer_it_finds_the_best_bilinear_score():
 
 
 def test_towers_refuse_what_does_not_fit():
-    for settings in ({"layers": "shared"}, {"epochs": 0}):
-        with pytest.raises(ValueError, match="layers='shared'|epochs=0"):
-            FeatureTowers(**settings)
     with pytest.raises(ValueError, match=r"\(2, 2\), expected \(2, 3\)"):
-        FeatureTowers(epochs=1).fit(np.zeros(2), np.zeros(3), np.zeros((2, 2)))
-    with pytest.raises(ValueError, match="ratings .* finite"):
-        FeatureTowers(epochs=1).fit(np.zeros(1), np.zeros(1), np.array([[np.inf]]))
-    with pytest.raises(ValueError, match="features .* finite"):
-        FeatureTowers(epochs=1).fit(np.array([np.nan]), np.zeros(3), np.zeros((1, 3)))
+        FeatureTowers().fit(np.zeros(2), np.zeros(3), np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="ratings: expected finite"):
+        FeatureTowers().fit(np.zeros(1), np.zeros(1), np.array([[np.inf]]))
+    with pytest.raises(ValueError, match="users: expected finite"):
+        FeatureTowers().fit(np.array([np.nan]), np.zeros(3), np.zeros((1, 3)))
     with pytest.raises(NotFittedError, match="FeatureTowers"):
         FeatureTowers().predict(np.zeros(2), np.zeros(3))

@@ -235,7 +235,6 @@ class TwoTowers(Recommender):
         size = min(self.batch_size, len(users))
         steps = len(users) // size
         rates = np.linspace(self.learning_rate, 0, self.epochs * steps, endpoint=False)
-        level = np.zeros((size, size), np.float32)
         own = tf.Variable(keras.initializers.RandomNormal(0, 0.1)((self.n_users, self.factors)))
         shared = tf.Variable(keras.initializers.RandomUniform()((1, self.factors)))
         scale = tf.Variable(10.0)
@@ -247,7 +246,7 @@ class TwoTowers(Recommender):
                 rows = order[at % steps * size :][:size]
                 who, what = users[rows], items[rows]
                 entries = reader.entries(what, self.dropout, generator)
-                added = sampler.in_batch(who, what).logits(level, correct=self.correct)
+                added = sampler.in_batch(who, what).added(correct=self.correct)
                 yield tuple(map(tf.constant, (rate, who, what, added, *entries)))
 
         def loss(who: Any, what: Any, added: Any, *entries: Any) -> tuple[Any, Any]:

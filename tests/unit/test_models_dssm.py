@@ -273,7 +273,7 @@ def test_the_correction_is_that_of_the_sampler(correct):
     batch = NegativeSampler(train, avoid="train").in_batch(users, items)
     cosine = model.user_vectors(users) @ model.item_vectors().T[:, items]
     wanted = -np.diag(
-        special.log_softmax(batch.logits(10 * cosine, correct=correct), axis=1)
+        special.log_softmax(10 * cosine + batch.added(correct=correct), axis=1)
     ).mean()
     assert model.history[0] == pytest.approx(wanted, rel=1e-4)
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
+from PIL import Image
 from scipy import sparse, special
 
 from helpers.models import content, dssm, posters, text
@@ -23,15 +25,12 @@ def test_trigrams_by_hand():
         text.words(1984)
 
 
-def test_any_script_is_hashed_and_an_empty_or_missing_title_is_a_row_of_zeros():
+def test_any_script_is_hashed_alike_in_every_process_and_missing_titles_are_rows_of_zeros():
     rows = text.hashed_trigrams(SCRIPTS)
     assert rows.multiply(rows).sum(axis=1) == pytest.approx(np.ones((8, 1)), abs=1e-6)
     empty = ["", "   ", None, float("nan"), pd.NA]
     assert text.hashed_trigrams([*empty, "Alien"]).getnnz(axis=1).tolist() == [0] * 5 + [5]
     assert not text.word_indices(empty, 3).any()
-
-
-def test_buckets_do_not_change_between_processes_and_words_are_cut_and_padded():
     assert [text.bucket(t, 4096) for t in ("#st", "卧虎#")] == [3771, 3153]
     table = text.word_indices(["a b a", "a b c d e"], 4)
     assert table.shape == (2, 4) and table.dtype == np.int32 and (table[1] > 0).all()
@@ -48,7 +47,7 @@ ITEMS = pd.DataFrame(
 )
 
 
-def test_features_of_whole_and_of_poor_items():
+def test_features_of_whole_and_of_poor_items_and_cosines_of_joined_rows():
     genres, years = content.genre_rows(ITEMS).toarray(), content.year_rows(ITEMS).toarray()
     assert content.genre_names(ITEMS) == ["Drama", "Sci-Fi"]
     assert genres[1].tolist() == pytest.approx([2**-0.5, 2**-0.5])
@@ -58,9 +57,6 @@ def test_features_of_whole_and_of_poor_items():
     assert content.genre_rows(ITEMS, ["Sci-Fi"]).toarray().ravel().tolist() == [1, 1, 0, 0]
     rows = content.word_rows(["Star Wars", "Star Trek", ""]).toarray()  # star, trek, wars
     assert rows[0, 2] > rows[0, 0] > rows[0, 1] == 0 and not rows[2].any(), "rare words weigh more"
-
-
-def test_joined_rows_add_their_cosines():
     a, b = sparse.csr_matrix([[1.0, 0], [0.6, 0.8]]), sparse.csr_matrix([[1.0], [1.0]])
     both = content.join([(3, a), (1, b)])
     assert (both @ both.T).toarray()[0, 1] == pytest.approx(0.75 * 0.6 + 0.25)
@@ -112,8 +108,6 @@ def test_a_poster_is_a_function_of_the_metadata():
 
 
 def test_real_posters_are_used_and_bad_files_named(tmp_path, monkeypatch):
-    from PIL import Image
-
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8000)  # Pillow refuses twice as many
     Image.new("RGB", (60, 90), (200, 10, 10)).save(tmp_path / "20.png")
     Image.new("RGB", (200, 90)).save(tmp_path / "40.png")
@@ -233,7 +227,7 @@ def test_every_kind_of_part_trains_scores_and_repeats():
     assert np.array_equal(one, two), "same seed, same model"
 
 
-def test_a_layer_for_sparse_rows_is_a_dense_layer():
+def test_a_layer_for_sparse_rows_is_dense_and_dropped_entries_scale_the_others_up():
     bags = {"title": text.hashed_trigrams(["Casablanca", "", "Солярис"])}
     given = {"title": bags["title"].toarray()}
     ours, theirs = dssm.item_tower(bags, 8, 8), dssm.item_tower(given, 8, 8)
@@ -241,18 +235,12 @@ def test_a_layer_for_sparse_rows_is_a_dense_layer():
     reader, rows = dssm._PartReader(bags), np.arange(3)
     found = ours(reader.look_up(rows, reader.entries(rows)))
     np.testing.assert_allclose(found, theirs(given), atol=1e-6)
-
-
-def test_entries_are_dropped_in_training_and_the_others_scaled_up():
     ones = dssm._PartReader({"title": sparse.csr_matrix(np.ones((2, 1000), np.float32))})
     places, values = ones.entries(np.array([1]), 0.25, np.random.default_rng(0))
-    assert 650 < len(values) < 850 and len(values) == len(places)
-    assert np.allclose(values, 1 / 0.75)
+    assert 650 < len(values) < 850 and len(values) == len(places) and np.allclose(values, 4 / 3)
 
 
 def test_the_sum_of_exponentials_and_its_slope_are_those_of_scipy():
-    import tensorflow as tf
-
     logits = np.random.default_rng(0).normal(0, 30, (4, 5)).astype(np.float32)
     logits[0, 1:], logits[1, 2] = -np.inf, 2000.0
     given, times = tf.Variable(logits), np.arange(1, 5, dtype=np.float32)

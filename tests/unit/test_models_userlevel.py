@@ -4,12 +4,14 @@ import gc
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import sparse
 
 from helpers import gates
 from helpers.models import userlevel
 from helpers.models import userlevel_frameworks as frameworks
 from helpers.models.base import NotFittedError
+from helpers.models.training import Adam, adam_step
 from helpers.models.userlevel import MultVAE, UserLevel, forward, multi_hot, pad_histories
 from tests import worlds as planted
 
@@ -33,7 +35,10 @@ def world():
     return planted.interactions(users, items, np.full(len(users), 4.0))
 
 
-def test_padding_keeps_the_latest_and_fills_the_end():
+def test_sequences_are_in_order_and_padding_keeps_the_latest_and_fills_the_end():
+    data = planted.interactions([0, 0, 0, 2], [2, 0, 1, 0], [4.0] * 4)  # user 1 has no row
+    found = userlevel.event_sequences(data.replace(data.frame.assign(timestamp=[30, 10, 20, 7])))
+    assert [list(s) for s in found] == [[0, 1, 2], [], [0]]
     assert pad_histories([[3, 1, 5], [6]]).tolist() == [[3, 1, 5], [6, -1, -1]]
     assert pad_histories([[3, 1, 5], [6]], width=2).tolist() == [[1, 5], [6, -1]]
     assert pad_histories([[], []]).tolist() == [[-1], [-1]]
@@ -54,13 +59,6 @@ def test_what_is_no_history_is_named(weights):
     ):
         with pytest.raises(error, match=said):
             forward(weights, histories)
-
-
-def test_event_sequences_are_in_order_and_empty_for_a_user_without_a_row():
-    all_of_it = planted.interactions([0, 0, 0, 1, 2], [2, 0, 1, 1, 0], [4.0] * 5)
-    frame = all_of_it.frame.assign(timestamp=[30, 10, 20, 5, 7])
-    found = userlevel.event_sequences(all_of_it.replace(frame[frame["user"] != 1]))
-    assert [list(s) for s in found] == [[0, 1, 2], [], [0]]
 
 
 def test_hiding_keeps_the_size_of_sums_and_the_original():
@@ -105,16 +103,13 @@ def test_mxnet_is_the_same_function(weights):
 
 
 def test_losses_and_the_divergence_by_hand():
-    import tensorflow as tf
-
     logits = tf.Variable(np.log([[1.0, 2.0, 5.0]]).astype(np.float32))
     taken, chances = np.array([[1.0, 1.0, 0.0]], np.float32), np.array([[1 / 2, 2 / 3, 5 / 6]])
     softmax = float(userlevel._multinomial(logits, taken))
     assert softmax == pytest.approx(-np.log(1 / 8) - np.log(2 / 8), abs=1e-5)
     with tf.GradientTape() as tape:
         loss = userlevel._binary(logits, tf.constant(taken))
-    by_item = np.log(2) + np.log(3 / 2) + np.log(6)
-    assert float(loss) == pytest.approx(by_item, abs=1e-5)
+    assert float(loss) == pytest.approx(np.log(2) + np.log(3 / 2) + np.log(6), abs=1e-5)
     np.testing.assert_allclose(tape.gradient(loss, logits), chances - taken, atol=1e-6)
     pairs = userlevel._pairwise(logits, [0, 0], [0, 1], [2, 2])
     assert float(pairs) == pytest.approx(np.log(6) + np.log(7 / 2), abs=1e-5)
@@ -154,13 +149,15 @@ def test_each_loss_learns_two_kinds(world, loss):
     assert np.isfinite(model.score_histories([[-1, -1]])).all()
 
 
-def test_the_same_seed_gives_the_same_model_and_another_does_not(world):
+def test_the_same_seed_gives_the_same_model_and_no_variables_are_left_behind(world):
     few = {"hidden": 4, "epochs": 2, "batch_size": 16}
     one, same, other = (UserLevel(seed=seed, **few).fit(world).scores([0, 1]) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert not np.allclose(one, other)
     small = UserLevel(regularization=10.0, **few).fit(world).weights["item_in"]
     assert np.abs(small).mean() < np.abs(UserLevel(**few).fit(world).weights["item_in"]).mean()
+    shapes = [v.shape for v in gc.get_objects() if isinstance(v, tf.Variable)]
+    assert tf.TensorShape([world.n_items, 4]) not in shapes and gc.get_freeze_count() == 0
 
 
 def test_users_without_history_are_not_trained_on_but_scored():
@@ -188,10 +185,6 @@ def test_calls_that_cannot_work_are_named(world):
 
 
 def test_adam_takes_the_steps_of_the_paper_also_for_rows_that_a_batch_repeats():
-    import tensorflow as tf
-
-    from helpers.models.training import Adam, adam_step
-
     start = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     table = tf.Variable(start)
     step = adam_step(lambda rows: (tf.reduce_sum(tf.gather(table, rows) ** 3), 0.0), [table])
@@ -205,10 +198,6 @@ def test_adam_takes_the_steps_of_the_paper_also_for_rows_that_a_batch_repeats():
 
 
 def test_a_step_is_compiled_once_and_reports_the_loss_without_what_is_added():
-    import tensorflow as tf
-
-    from helpers.models.training import adam_step
-
     weight, compiled = tf.Variable([2.0]), []
 
     def loss(rows):
@@ -220,12 +209,3 @@ def test_a_step_is_compiled_once_and_reports_the_loss_without_what_is_added():
     assert weight.numpy() == pytest.approx([1.5], abs=1e-4), "a first step is as long as the rate"
     assert [float(step(np.float32(0.5), np.arange(n))) for n in (3, 1, 0)] == [7, 7, 7]
     assert compiled == [(None,)]
-
-
-def test_a_training_leaves_no_variables_behind(world):
-    import tensorflow as tf
-
-    UserLevel(hidden=3, epochs=1).fit(world)
-    shapes = [v.shape for v in gc.get_objects() if isinstance(v, tf.Variable)]
-    assert tf.TensorShape([world.n_items, 3]) not in shapes
-    assert gc.get_freeze_count() == 0

@@ -66,7 +66,7 @@ def _mxnet_scores(
 
 
 def symbol_chances(weights: Weights, padded: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Return the chances of items, (n_users, n_items), from an MXNet symbol with a logistic end."""
+    """Return items' chances, (n_users, n_items), from an MXNet symbol that ends in a sigmoid."""
     mx = import_mxnet()
     given = {"padded": check_padded(padded, len(weights["item_in"])), **weights}
     variables = {name: mx.sym.Variable(name) for name in given}
@@ -77,7 +77,7 @@ def symbol_chances(weights: Weights, padded: npt.ArrayLike) -> npt.NDArray[np.fl
 
 
 def user_level_block(weights: Weights) -> Any:
-    """Return an MXNet Gluon block with these weights: logits, (B, n_items), of lists as floats."""
+    """Return an MXNet Gluon block with these weights: (B, length) lists to (B, n_items) logits."""
     mx = import_mxnet()
 
     class UserLevelBlock(mx.gluon.HybridBlock):  # type: ignore[name-defined, misc, unused-ignore]

@@ -271,11 +271,13 @@ def trade_off(
     """
     import pandas as pd
 
+    from helpers.metrics.lists import best
+
     faiss = import_faiss()
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)  # the graph is then the same in every run
     try:
-        truth = np.argpartition(-(queries @ vectors.T), k - 1, axis=1)[:, :k]
+        truth = best(queries @ vectors.T, k)
         rows: list[tuple[Any, ...]] = []
         for kind, (name, knob, settings) in _LADDERS.items():
             index = VectorIndex(vectors, kind, codes=12, links=16, as_distance=as_distance)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from helpers.models.base import Recommender, binary_matrix, check_indices
+from helpers.models.base import Recommender, at_least, binary_matrix, check_indices
 from helpers.models.text import count_rows, unit_rows, words
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ def year_rows(items: pd.DataFrame) -> sparse.csr_matrix:
     Neighboring years then share weights, also years that training never saw.
     """
     years = pd.to_numeric(items["year"]).to_numpy(dtype=np.float64, na_value=np.nan)
-    known = np.clip(np.nan_to_num(years, nan=_KNOTS[0]), _KNOTS[0], _KNOTS[-1])
-    basis = np.column_stack([np.interp(known, _KNOTS, row) for row in np.eye(len(_KNOTS))])
-    basis[np.isnan(years)] = 0
-    return sparse.csr_matrix(basis, dtype=np.float32)
+    basis = np.column_stack([np.interp(years, _KNOTS, row) for row in np.eye(len(_KNOTS))])
+    return sparse.csr_matrix(np.nan_to_num(basis), dtype=np.float32)
 
 
 def word_rows(titles: Sequence[Any]) -> sparse.csr_matrix:
@@ -54,10 +52,7 @@ def word_rows(titles: Sequence[Any]) -> sparse.csr_matrix:
 
 
 def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
-    """Return weighted unit rows side by side, so that cosines add up.
-
-    ``parts`` holds pairs of a weight of 0 or more and rows; the weights are scaled to sum to 1.
-    """
+    """Return pairs (weight, unit rows) as rows side by side, whose cosines are weighted means."""
     total = sum(weight for weight, _ in parts)
     if not parts or min(weight for weight, _ in parts) < 0 or not total > 0:
         raise ValueError(f"weights {[w for w, _ in parts]}: expected 0 or more, and not all 0")
@@ -66,10 +61,7 @@ def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
 
 
 class ContentModel(Recommender):
-    """Base class of the baselines over content: ``fit`` remembers who took what.
-
-    ``features`` are sparse rows of length 1, one per item: an inner product is a cosine.
-    """
+    """Base class of the baselines over ``features``: one sparse row of length 1 per item."""
 
     def __init__(self, features: sparse.csr_matrix) -> None:
         if not np.isfinite(features.data).all():
@@ -106,9 +98,8 @@ class ContentKNN(ContentModel):
 
     def __init__(self, features: sparse.csr_matrix, neighbors: int = 5) -> None:
         super().__init__(features)
-        if neighbors < 1:
-            raise ValueError(f"neighbors={neighbors}: expected at least 1")
         self.neighbors = neighbors
+        at_least(1, self, "neighbors")
 
     def scores(
         self, users: npt.ArrayLike, items: npt.ArrayLike | None = None
@@ -117,8 +108,7 @@ class ContentKNN(ContentModel):
         chosen, rows = self._users(users), self.features
         if items is not None:
             rows = rows[check_indices(items, self.n_items, "items")]
-        warm = np.flatnonzero(self._taken.getnnz(axis=0))
-        warm = np.random.default_rng(0).permutation(warm)
+        warm = np.random.default_rng(0).permutation(np.unique(self._taken.indices))
         keep = min(self.neighbors, len(warm))
         alike = np.asarray((rows @ self.features[warm].T).toarray(), dtype=np.float32)
         best = np.argpartition(-alike, keep - 1, axis=1)[:, :keep]

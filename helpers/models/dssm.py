@@ -40,14 +40,10 @@ Parts = Mapping[str, Any]  # by name: an array or csr matrix with one row per it
 
 
 def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike) -> tuple[Any, Any, Any]:
-    """Return the cosine loss of each pair of rows, and its gradients for ``a`` and ``b``.
+    """Return the loss of each pair of rows, (n,), and its gradients for a and b, (n, factors).
 
-    Parameters
-    ----------
-    a, b : array-like, (n, factors)
-        A row of zeros has no direction: its cosine counts as 0, and its gradient is 0.
-    label : array-like, (n,)
-        1 for a pair that belongs together (the loss is 1 - cosine), else 0 (max(0, cosine)).
+    The loss is 1 - cosine for ``label`` 1, a pair that belongs together, and max(0, cosine) for 0.
+    A row of zeros has no direction: its cosine counts as 0, and its gradient is 0.
     """
     left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if left.shape != right.shape or left.ndim != 2:
@@ -83,21 +79,19 @@ def keras_cosine_loss(a: Any, b: Any, label: Any) -> tuple[Any, Any, Any]:
 def item_tower(
     parts: Parts, factors: int = 32, hidden: int = 64, regularization: float = 0.0
 ) -> keras.Model:
-    """Return the network from an item's parts to a vector of length 1.
+    """Return the network from a dict of items' parts to vectors of length 1, (n, factors) float32.
 
-    It takes a dict with the names of ``parts``, and returns (n, factors) float32. Of the parts only
-    shapes, dtypes and largest indices are read.
+    Of the parts given here, only shapes, dtypes and largest indices are read.
     """
     keras = gates.import_keras()
     if not parts:
         raise ValueError("parts is empty; expected at least one array that describes the items")
-    inputs, outputs = {}, []
-    for name, part in parts.items():
-        inputs[name], out = _reader(name, part, hidden, regularization)
-        outputs.append(out)
+    read = {name: _reader(name, part, hidden, regularization) for name, part in parts.items()}
+    outputs = [out for _, out in read.values()]
     joined = keras.layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
     rectified = keras.layers.Activation("relu")(joined)
     vector = keras.layers.Dense(factors, name="to_shared_space")(rectified)
+    inputs = {name: given for name, (given, _) in read.items()}
     return keras.Model(inputs, keras.layers.UnitNormalization()(vector), name="item_tower")
 
 
@@ -198,25 +192,13 @@ class TwoTowers(Recommender):
 
     Every row of a batch is a positive pair. The other rows' items are its negatives, without those
     that its user took. The logit is ``scale · cosine - log Q(item)`` with a learned scale; Q is the
-    share of rows with the item. A user's vector is a row that all share plus a row of their own.
+    share of rows with the item, and ``correct=False`` leaves it out. A user's vector is a row that
+    all share plus a row of their own. Adam's ``learning_rate`` falls to zero along the steps.
 
-    Parameters
-    ----------
-    factors, hidden : int
-        Numbers of the shared space, and of each part's layer.
-    epochs, batch_size, learning_rate, seed
-        Of Adam, whose learning rate falls to zero along the steps; of everything random.
-    correct : bool
-        Subtract log Q. Without it the model learns popularity away.
-    dropout : float
-        Share of a sparse bag's entries that are left out in training.
-    regularization : float
-        Weight of the squared weights of bags in the loss.
-    sparse_weight : float
-        Weight of sparse bags when an item is scored: training trusts titles that it has met more
-        than a new title deserves.
-
-    `fit` sets ``history``, the mean loss of each epoch.
+    ``hidden`` is the width of each part's layer, ``dropout`` the share of a sparse bag's entries
+    that training leaves out, ``regularization`` the weight of the bags' squared weights in the
+    loss. Sparse bags count ``sparse_weight`` times when an item is scored: training trusts titles
+    that it has met more than a new title deserves. `fit` sets ``history``, each epoch's mean loss.
     """
 
     factors: int = 32
@@ -231,10 +213,7 @@ class TwoTowers(Recommender):
     seed: int = 0
 
     def fit(self, train: Interactions, parts: Parts) -> TwoTowers:
-        """Fit both towers to who took what, whatever the rating.
-
-        ``parts`` describe every item, also those that nobody took: one row per item.
-        """
+        """Fit both towers to who took what; ``parts`` have a row for every item, taken or not."""
         for name, part in parts.items():
             if (n := part.shape[0]) != train.n_items:
                 raise ValueError(f"part {name!r} has {n} rows; expected {train.n_items}")
@@ -256,7 +235,6 @@ class TwoTowers(Recommender):
         size = min(self.batch_size, len(users))
         steps = len(users) // size
         rates = np.linspace(self.learning_rate, 0, self.epochs * steps, endpoint=False)
-        level = np.zeros((size, size), np.float32)
         own = tf.Variable(keras.initializers.RandomNormal(0, 0.1)((self.n_users, self.factors)))
         shared = tf.Variable(keras.initializers.RandomUniform()((1, self.factors)))
         scale = tf.Variable(10.0)
@@ -268,7 +246,7 @@ class TwoTowers(Recommender):
                 rows = order[at % steps * size :][:size]
                 who, what = users[rows], items[rows]
                 entries = reader.entries(what, self.dropout, generator)
-                added = sampler.in_batch(who, what).logits(level, correct=self.correct)
+                added = sampler.in_batch(who, what).added(correct=self.correct)
                 yield tuple(map(tf.constant, (rate, who, what, added, *entries)))
 
         def loss(who: Any, what: Any, added: Any, *entries: Any) -> tuple[Any, Any]:

@@ -41,13 +41,9 @@ class Posters:
 def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
     """Return a poster for every item: a real one where a folder has it, else a drawing.
 
-    Parameters
-    ----------
-    items : pandas.DataFrame
-        With ``item_id``, ``title``, ``year`` and ``genres``.
-    folder : path, optional
-        Of files named ``<item_id>.png`` or ``.jpg``; by default the environment variable
-        ``POSTERS_DIR``, if it is set. Files that cannot be used are listed in ``notes``.
+    ``items`` is a table with ``item_id``, ``title``, ``year`` and ``genres``. ``folder`` holds
+    files named ``<item_id>.png`` or ``.jpg``; the environment variable ``POSTERS_DIR`` names it
+    where it is not given. Files that cannot be used are listed in ``notes``.
     """
     rows = zip(items["title"], items["year"], items["genres"], strict=True)
     found = Posters(np.stack([_draw(*row) for row in rows]), np.ones(len(items), bool), [])
@@ -73,9 +69,8 @@ def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
 def _draw(title: Any, year: Any, genres: Sequence[str]) -> npt.NDArray[np.uint8]:
     """Return one item's drawing, (24, 16, 3); its title and year may be missing."""
     age = 0.5 if pd.isna(year) else float(np.clip((int(year) - 1915) / 100, 0, 1))
-    picture = np.empty((_HEIGHT, _WIDTH, 3))
     color = _color(genres[0], 0.25 + 0.55 * age, 0.85) if genres else np.full(3, 0.6)
-    picture[:] = color * np.linspace(1.0, 0.7, _HEIGHT)[:, None, None]
+    picture = np.tile(color * np.linspace(1.0, 0.7, _HEIGHT)[:, None, None], (1, _WIDTH, 1))
     for place, genre in enumerate(genres[:3]):
         _paint_sign(picture[1:13, 1 + 5 * place : 5 + 5 * place], genre)
     for line, word in enumerate(words(title)[:4]):
@@ -91,11 +86,9 @@ def _color(genre: str, saturation: float, value: float) -> npt.NDArray[np.float6
 
 def _paint_sign(area: npt.NDArray[np.float64], genre: str) -> None:
     """Paint a genre's sign into (12, 4) pixels: stripes, dots, a block or a diagonal."""
-    mask = np.zeros(area.shape[:2], dtype=bool)
     diagonal = np.arange(12), np.arange(12) // 3
     where: list[Any] = [np.s_[::2], np.s_[::3, ::2], np.s_[2:10], diagonal]
-    mask[where[bucket(genre, 4)]] = True
-    area[mask] = _color(genre, 0.9, 0.45)
+    area[where[bucket(genre, 4)]] = _color(genre, 0.9, 0.45)
 
 
 def _read(file: Path) -> npt.NDArray[np.uint8]:

@@ -17,6 +17,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
+from helpers.metrics.lists import best
+
+_BUCKETS = 4096  # of hashed trigrams and words
+
 
 def words(text: Any) -> list[str]:
     """Return the lower-case words of a text; a missing one (None, NaN, NA) has none.
@@ -53,8 +57,6 @@ def bucket(token: str, n_buckets: int) -> int:
 
     Python's own ``hash`` differs between processes, so it cannot name a row of a saved model.
     """
-    if n_buckets < 1:
-        raise ValueError(f"n_buckets={n_buckets}: expected at least 1")
     return zlib.crc32(token.encode("utf-8", errors="surrogatepass")) % n_buckets
 
 
@@ -80,29 +82,25 @@ def unit_rows(matrix: Any) -> sparse.csr_matrix:
 
 
 def hashed_trigrams(
-    texts: Sequence[Any], n_buckets: int = 4096, split: Callable[[Any], list[str]] = letter_trigrams
+    texts: Sequence[Any], split: Callable[[Any], list[str]] = letter_trigrams
 ) -> sparse.csr_matrix:
-    """Return texts as rows of counted, hashed trigrams, (len(texts), n_buckets) float32.
+    """Return texts as rows of counted, hashed trigrams, (len(texts), 4096) float32.
 
     Rows have length 1, so that an inner product is a cosine; an empty or missing text is a row of
     zeros. ``split`` returns the trigrams of a text.
     """
-    buckets = [[bucket(trigram, n_buckets) for trigram in split(text)] for text in texts]
-    return unit_rows(count_rows(buckets, range(n_buckets)))
+    buckets = [[bucket(trigram, _BUCKETS) for trigram in split(text)] for text in texts]
+    return unit_rows(count_rows(buckets, range(_BUCKETS)))
 
 
-def word_indices(
-    texts: Sequence[Any], n_buckets: int = 4096, length: int = 8
-) -> npt.NDArray[np.int32]:
+def word_indices(texts: Sequence[Any], length: int) -> npt.NDArray[np.int32]:
     """Return the first words of texts as indices in reading order, (len(texts), length) int32.
 
-    Words are hashed to 1 … ``n_buckets``; shorter rows end with zeros.
+    Words are hashed to 1 … 4096; shorter rows end with zeros.
     """
-    if length < 1:
-        raise ValueError(f"length={length}: expected at least 1 word")
     table = np.zeros((len(texts), length), dtype=np.int32)
     for row, text in zip(table, texts, strict=True):
-        found = [1 + bucket(word, n_buckets) for word in words(text)][:length]
+        found = [1 + bucket(word, _BUCKETS) for word in words(text)][:length]
         row[: len(found)] = found
     return table
 
@@ -127,8 +125,8 @@ class TitleSearch:
     def by_letters(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
         """Return the n best matching titles, best first; fewer if fewer match at all."""
         found = self._matches(query)
-        best = _best(found, n)
-        return best[found[best] > 0]
+        top = best(found, min(n, len(found)))
+        return top[found[top] > 0]
 
     def by_taste(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
         """Return the n items nearest to the query's place, without its best matches.
@@ -139,11 +137,10 @@ class TitleSearch:
         near = np.flatnonzero(found)
         if not len(near):
             return near
-        weight = np.exp(self._SHARP * (found[near] - found.max()))
-        place = weight @ self.vectors[near]
+        place = np.exp(self._SHARP * (found[near] - found.max())) @ self.vectors[near]
         place = np.float32(place / max(float(np.linalg.norm(place)), 1e-12))
         named = self.by_letters(query, n)
-        around = _best(self.vectors @ place, n + len(named))
+        around = best(self.vectors @ place, min(n + len(named), len(found)))
         return around[~np.isin(around, named)][:n]
 
     def _matches(self, query: str) -> npt.NDArray[np.float32]:
@@ -155,12 +152,3 @@ class TitleSearch:
         share = np.bincount(held.indices, minlength=len(self.vectors)) / bag.nnz
         found = np.where(share >= self._LEAST, 0.8 * share + 0.2 * (held @ bag.data), 0)
         return found.astype(np.float32)
-
-
-def _best(scores: npt.NDArray[Any], n: int) -> npt.NDArray[np.int64]:
-    """Return the places of the n largest, largest first; equal ones in order of place."""
-    if n < 1:
-        raise ValueError(f"n={n}: expected at least 1")
-    n = min(n, len(scores))
-    pool = np.flatnonzero(scores >= np.partition(scores, -n)[-n])
-    return pool[np.argsort(-scores[pool], kind="stable")][:n]

@@ -14,14 +14,14 @@ Source: Dirac 2016, "Using MXNet for Recommendation Modeling at Scale", its last
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import Recommender, binary_matrix
+from helpers.models.base import Recommender, above_zero, at_least, binary_matrix
 from helpers.models.training import Weights, adam_step, freed_afterwards, one_ahead
 from helpers.sampling import NegativeSampler
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Users = npt.NDArray[np.int64]
 Extra = Callable[[Users, sparse.csr_matrix], Any]  # what a batch holds beside its rows
 PADDING = -1
+_DRAWN = 500  # items in a sample of the loss "sampled"
 
 
 def event_sequences(data: Interactions) -> list[npt.NDArray[np.int32]]:
@@ -42,10 +43,9 @@ def event_sequences(data: Interactions) -> list[npt.NDArray[np.int32]]:
 
 
 def pad_histories(histories: Sequence[Any], width: int | None = None) -> npt.NDArray[np.int32]:
-    """Return lists of item indices as one table, padded with -1 at the end.
+    """Return lists of item indices as one table, (n_users, width) int32, padded with -1 at the end.
 
-    ``width`` is that of the longest history by default; of a longer one the latest items stay.
-    Returns (n_users, width) int32, at least one column for users without history.
+    ``width`` is by default that of the longest history; of a longer one the latest items stay.
     """
     lists = [np.asarray(h).ravel() for h in histories]
     for row, items in enumerate(lists):
@@ -99,26 +99,21 @@ def first_weights(n_items: int, hidden: int, counts: Any, n_users: int, seed: in
     and ``item_out`` (n_items, hidden), ``hidden_bias`` (hidden,), and ``item_bias`` (n_items,), the
     logarithm of the share of users, with half a user added.
     """
-    generator = np.random.default_rng([seed, 9])
-    scale = 0.3 / np.sqrt(hidden)
-    share = (np.asarray(counts, np.float64) + 0.5) / n_users
-    return {
-        "item_in": generator.normal(0, scale, (n_items, hidden)).astype(np.float32),
-        "hidden_bias": np.zeros(hidden, np.float32),
-        "item_out": generator.normal(0, scale, (n_items, hidden)).astype(np.float32),
-        "item_bias": np.log(share).astype(np.float32),
-    }
+    scale, shape = 0.3 / np.sqrt(hidden), (2, n_items, hidden)
+    item_in, item_out = np.random.default_rng([seed, 9]).normal(0, scale, shape).astype(np.float32)
+    item_bias = np.log((np.asarray(counts, np.float64) + 0.5) / n_users).astype(np.float32)
+    hidden_bias = np.zeros(hidden, np.float32)
+    return dict(item_in=item_in, hidden_bias=hidden_bias, item_out=item_out, item_bias=item_bias)
 
 
 def _hidden_layer(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
     """Return the hidden layer of each user, (n_users, hidden); see `forward`."""
     n_items = len(weights["item_in"])
     if not sparse.issparse(histories):
-        taken = multi_hot(histories, n_items)
-    elif histories.shape[1] != n_items:
+        histories = multi_hot(histories, n_items)
+    if histories.shape[1] != n_items:
         raise ValueError(f"histories have {histories.shape[1]} items, the model has {n_items}")
-    else:
-        taken = sparse.csr_matrix(histories, dtype=np.float32)
+    taken = sparse.csr_matrix(histories, dtype=np.float32)
     if not np.isfinite(taken.data).all():
         raise ValueError("histories: found NaN or infinity, expected finite numbers")
     length = np.maximum(np.asarray(taken.sum(axis=1)), 1.0)  # (n_users, 1)
@@ -127,20 +122,11 @@ def _hidden_layer(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
 
 
 def forward(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
-    """Return the score of every item for every history, in one pass.
+    """Return the logit of every item for every history, (n_users, n_items) float32, in one pass.
 
-    Parameters
-    ----------
-    weights : dict
-        As `first_weights` makes them.
-    histories : scipy.sparse matrix (n_users, n_items) or array of int (n_users, length)
-        Ones where an item was taken, or padded lists, checked by `check_padded`. All users without
-        history get the same row.
-
-    Returns
-    -------
-    numpy.ndarray of float32, (n_users, n_items)
-        Logits. (0, n_items) for an empty batch.
+    ``weights`` are as `first_weights` makes them. ``histories`` are a sparse matrix of ones,
+    (n_users, n_items), or padded lists, (n_users, length). All users without history get the same
+    row. Raise ``ValueError``, ``TypeError`` or ``IndexError`` for what is no history.
     """
     scores: npt.NDArray[np.float32] = _hidden_layer(weights, histories) @ weights["item_out"].T
     scores += weights["item_bias"]
@@ -167,8 +153,7 @@ def _binary(scores: Any, taken: Any) -> Any:
     n_users = tf.cast(tf.shape(scores)[0], tf.float32)
 
     @tf.custom_gradient  # type: ignore[misc, unused-ignore]
-    def loss(logits: Any) -> Any:
-        # TensorFlow's own takes twice as long
+    def loss(logits: Any) -> Any:  # TensorFlow's own takes twice as long
         total = tf.reduce_sum(tf.nn.softplus(logits) - logits * taken)
         return total / n_users, lambda above: above * (tf.sigmoid(logits) - taken) / n_users
 
@@ -234,14 +219,10 @@ class HistoryModel(Recommender):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
-        for field in fields(self):  # their types are strings: annotations are not evaluated
-            value, least = getattr(self, field.name), {"int": 1, "float": 0}.get(str(field.type))
-            if least is not None and field.name != "seed" and not value >= least:
-                raise ValueError(f"{field.name}={value}: expected at least {least}")
-        if self.learning_rate == 0 or self.dropout >= 1:
-            given = f"learning_rate={self.learning_rate}, dropout={self.dropout}"
-            raise ValueError(f"{given}: expected above 0, and from 0 to below 1")
+        at_least(1, self, "hidden", "epochs", "batch_size")
+        above_zero(self, "learning_rate")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout}: expected a number from 0 to below 1")
 
     def fit(self, data: Interactions) -> HistoryModel:
         """Train on the users of ``data`` who have a history; return this object."""
@@ -298,24 +279,18 @@ class HistoryModel(Recommender):
 class UserLevel(HistoryModel):
     """The user-level network, trained to complete histories. See `HistoryModel` for other settings.
 
-    Parameters
-    ----------
-    loss : {"binary", "multinomial", "pairwise", "sampled"}
-        A yes or no per item, a softmax over all items, pairs, or a softmax over a sample.
-    regularization : float
-        Adds ``regularization · (Σ item_in² + Σ item_out²)`` to a batch's loss.
-    n_drawn, correct : int, bool
-        Of ``"sampled"``: items drawn by popularity; divide each by how often it is expected.
+    ``loss`` is "binary" (a yes or no per item), "multinomial" (a softmax over all items),
+    "pairwise", or "sampled" (a softmax over items drawn by popularity, which ``correct`` divides by
+    how often each is expected). ``regularization · (Σ item_in² + Σ item_out²)`` is added to it.
     """
 
     loss: str = "binary"
     regularization: float = 0.0
-    n_drawn: int = 500
     correct: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
         super().__post_init__()
+        at_least(0, self, "regularization")
         losses = ("binary", "multinomial", "pairwise", "sampled")
         if self.loss not in losses:
             raise ValueError(f"loss={self.loss!r}: expected one of {', '.join(losses)}")
@@ -349,8 +324,8 @@ class UserLevel(HistoryModel):
             if sampler is not None:
                 negative = sampler.draw(users[row], ratio=1, rng=generator)[:, 0]
                 return pairs | {"negative": negative.astype(np.int32)}
-            drawn = generator.choice(data.n_items, self.n_drawn, p=chance).astype(np.int32)
-            expected = self.n_drawn * chance[drawn] if self.correct else np.ones(self.n_drawn)
+            drawn = generator.choice(data.n_items, _DRAWN, p=chance).astype(np.int32)
+            expected = _DRAWN * chance[drawn] if self.correct else np.ones(_DRAWN)
             return pairs | {
                 "drawn": drawn,
                 "log_expected": np.log(expected).astype(np.float32),
@@ -362,7 +337,7 @@ class UserLevel(HistoryModel):
 
 @dataclass(kw_only=True, eq=False)
 class MultVAE(HistoryModel):
-    """Multinomial variational autoencoder. See `HistoryModel` for the other settings.
+    """Multinomial variational autoencoder. See `HistoryModel` for other settings.
 
     From the hidden layer come a mean and a log variance for each of ``latent`` numbers. Training
     scores a draw from that distribution, and adds its divergence from the standard normal one times

@@ -20,17 +20,14 @@ if TYPE_CHECKING:
 
 
 def keras_user_level(weights: Weights) -> keras.Model:
-    """Return the network in Keras, with these weights.
+    """Return the network in Keras with these weights; its logits are (B, n_items) float32.
 
-    It takes int32 lists padded with -1, (B, length), or float32 rows of ones, (B, n_items), and
-    returns logits, (B, n_items).
+    It takes int32 lists padded with -1, (B, length), or float32 rows of ones, (B, n_items).
     """
     keras = import_keras()
     ops = keras.ops
 
     class KerasUserLevel(keras.Model):  # type: ignore[name-defined, misc, unused-ignore]
-        """Masked embedding sum or matrix product, tanh, all items at once."""
-
         def __init__(self) -> None:
             super().__init__(name="user_level")
             self.tables = {n: self.add_weight(shape=w.shape, name=n) for n, w in weights.items()}
@@ -69,31 +66,21 @@ def _mxnet_scores(
 
 
 def symbol_chances(weights: Weights, padded: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Return the chance of every item from an MXNet symbol that ends in a logistic output.
-
-    The result is (n_users, n_items); ``padded`` is checked by `check_padded`.
-    """
+    """Return items' chances, (n_users, n_items), from an MXNet symbol that ends in a sigmoid."""
     mx = import_mxnet()
-    lists = check_padded(padded, len(weights["item_in"]))
-    given = {"padded": lists, **weights}
+    given = {"padded": check_padded(padded, len(weights["item_in"])), **weights}
     variables = {name: mx.sym.Variable(name) for name in given}
     scores = _mxnet_scores(mx.sym, **variables, shape=weights["item_in"].shape)
-    symbol = mx.sym.sigmoid(scores)
     arrays = {name: mx.nd.array(value) for name, value in given.items()}
-    chances: npt.NDArray[np.float32] = symbol.bind(mx.cpu(), arrays).forward()[0].asnumpy()
-    return chances
+    (chances,) = mx.sym.sigmoid(scores).bind(mx.cpu(), arrays).forward()
+    return np.asarray(chances.asnumpy())
 
 
 def user_level_block(weights: Weights) -> Any:
-    """Return the network as an MXNet Gluon block with these weights.
-
-    It takes padded lists, (B, length) float32, and returns logits, (B, n_items).
-    """
+    """Return an MXNet Gluon block with these weights: (B, length) lists to (B, n_items) logits."""
     mx = import_mxnet()
 
     class UserLevelBlock(mx.gluon.HybridBlock):  # type: ignore[name-defined, misc, unused-ignore]
-        """Masked embedding sum, tanh, all items at once."""
-
         def __init__(self) -> None:
             super().__init__()
             with self.name_scope():

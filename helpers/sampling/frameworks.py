@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from helpers.gates import import_mxnet
 from helpers.sampling.sampler import LabeledPairs, NegativeSampler, SamplingError, check_request
 
 
 def negative_sampling_dataset(
-    train_data: Any, sample_ratio: int = 5, batch_size: int = 256, *, seed: int = 0, **options: Any
+    train_data: Any, sample_ratio: int = 5, batch_size: int = 256, *, seed: int = 0
 ) -> Any:
     """Return a ``tf.data.Dataset`` of positives with sampled negatives.
 
@@ -27,8 +28,6 @@ def negative_sampling_dataset(
         Negatives per positive, and examples per batch; the last batch may be short.
     seed : int
         Epoch e draws from ``default_rng([seed, e])``.
-    **options
-        Settings of `NegativeSampler`, whose errors are raised.
 
     Returns
     -------
@@ -37,7 +36,7 @@ def negative_sampling_dataset(
     """
     import tensorflow as tf
 
-    n_examples, epochs = _epochs(train_data, sample_ratio, batch_size, seed, options)
+    n_batches, epochs = _epochs(train_data, sample_ratio, batch_size, seed)
 
     def batches() -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
         users, items, labels = next(epochs)
@@ -47,7 +46,6 @@ def negative_sampling_dataset(
 
     ids, label = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None,), tf.float32)
     dataset = tf.data.Dataset.from_generator(batches, output_signature=((ids, ids), label))
-    n_batches = -(-n_examples // batch_size)
     return dataset.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
 
 
@@ -62,26 +60,17 @@ class NegativeSamplingDataIter:
     """
 
     def __init__(
-        self,
-        train_data: Any,
-        sample_ratio: int = 5,
-        batch_size: int = 256,
-        *,
-        seed: int = 0,
-        **options: Any,
+        self, train_data: Any, sample_ratio: int = 5, batch_size: int = 256, *, seed: int = 0
     ) -> None:
-        _, self._epochs = _epochs(train_data, sample_ratio, batch_size, seed, options)
+        _, self._epochs = _epochs(train_data, sample_ratio, batch_size, seed)
         self.batch_size = batch_size
         self.reset()
 
     def reset(self) -> None:
         """Draw the next epoch."""
-        from helpers.gates import import_mxnet
-
         mx: Any = import_mxnet()
         # mx.nd.array would warn: it looks for scipy matrices where SciPy keeps them no more
-        array = mx.nd.ndarray.array
-        user, item, score = (array(column, dtype=np.float32) for column in next(self._epochs))
+        user, item, score = (mx.nd.ndarray.array(c, dtype=np.float32) for c in next(self._epochs))
         inputs = {"user": user, "item": item}
         self._batches = mx.io.NDArrayIter(inputs, {"score": score}, self.batch_size)
         self.provide_data = self._batches.provide_data[::-1]  # it sorts by name: item, user
@@ -97,13 +86,12 @@ class NegativeSamplingDataIter:
 
 
 def _epochs(
-    train_data: Any, sample_ratio: int, batch_size: int, seed: int, options: dict[str, Any]
+    train_data: Any, sample_ratio: int, batch_size: int, seed: int
 ) -> tuple[int, Iterator[LabeledPairs]]:
-    """Return how many examples an epoch has, and the epochs, one after the other."""
+    """Return how many batches an epoch has, and the epochs, one after the other."""
     check_request(sample_ratio, np.random.default_rng(0))
     if batch_size < 1:
         raise SamplingError(f"batch_size is {batch_size}; expected 1 or more")
-    sampler = NegativeSampler(train_data, **options)
-    rngs = (np.random.default_rng([seed, epoch]) for epoch in count())
-    epochs = (sampler.epoch(sample_ratio, rng=rng) for rng in rngs)
-    return len(sampler.users) * (1 + sample_ratio), epochs
+    sampler = NegativeSampler(train_data)
+    epochs = (sampler.epoch(sample_ratio, rng=np.random.default_rng([seed, e])) for e in count())
+    return -(-len(sampler.users) * (1 + sample_ratio) // batch_size), epochs

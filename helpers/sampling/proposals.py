@@ -31,9 +31,8 @@ class BitSet:
 
     def _byte(self, users: IntArray, items: IntArray) -> npt.NDArray[Any]:
         """Return the place of each cell's byte; 32 bits suffice below 2 GiB and are faster."""
-        index = np.dtype(np.int32 if self.bits.size < 1 << 31 else np.int64)
-        first: npt.NDArray[Any] = users.astype(index)
-        return first * self.row_bytes + (items >> 3)
+        rows: IntArray = users.astype(np.int32 if self.bits.size < 1 << 31 else np.int64)
+        return rows * self.row_bytes + (items >> 3)
 
     def has(self, users: IntArray, items: IntArray) -> npt.NDArray[np.bool_]:
         """Return which pairs are in the set; ids broadcast and must be inside the matrix."""

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numpy.random import Generator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from helpers.data.pairs import PairSource, as_pairs, check_ids
-from helpers.metrics.lists import check_scores
 from helpers.sampling.proposals import BitSet, InBatch, ItemArray, Uniform, Weighted
 
 _CHUNK = 1 << 16  # draws at a time: the working arrays stay in cache
@@ -25,9 +23,9 @@ class SamplingError(ValueError):
 class LabeledPairs(NamedTuple):
     """Training examples: the positives (label 1) and their negatives (label 0)."""
 
-    users: npt.NDArray[np.int32]  # (n_examples,)
-    items: npt.NDArray[np.int32]  # (n_examples,)
-    labels: npt.NDArray[np.float32]  # (n_examples,)
+    users: NDArray[np.int32]  # (n_examples,)
+    items: NDArray[np.int32]  # (n_examples,)
+    labels: NDArray[np.float32]  # (n_examples,)
 
 
 class InBatchNegatives(NamedTuple):
@@ -37,29 +35,26 @@ class InBatchNegatives(NamedTuple):
     log Q(item). Subtracting log Q from the logits undoes it (Yi et al. 2019, RecSys).
     """
 
-    items: npt.NDArray[np.int32]  # (batch,) the positive of each row, and of each column of scores
-    usable: npt.NDArray[np.bool_]  # (batch, batch) whether item c may be a negative of row r
-    log_q: npt.NDArray[np.float32]  # (batch,) logarithm of each item's share of train
+    items: NDArray[np.int32]  # (batch,) the positive of each row, and of each column of scores
+    usable: NDArray[np.bool_]  # (batch, batch) whether item c may be a negative of row r
+    log_q: NDArray[np.float32]  # (batch,) logarithm of each item's share of train
 
-    def logits(self, scores: ArrayLike, *, correct: bool = True) -> npt.NDArray[np.float32]:
-        """Return the logits of the batch softmax, (batch, batch), from scores of that shape.
+    def added(self, *, correct: bool = True) -> NDArray[np.float32]:
+        """Return what a batch softmax adds to the scores of row r and item c, (batch, batch).
 
-        `correct` subtracts log Q. The logit is minus infinity where item c is neither row r's
+        It is minus log Q, or 0 if not `correct`; and minus infinity where item c is neither row r's
         positive nor a usable negative.
         """
-        matrix = check_scores(np.asarray(scores, dtype=np.float32))
-        if matrix.shape != self.usable.shape:
-            raise ValueError(f"scores have shape {matrix.shape}; expected {self.usable.shape}")
-        if correct:
-            matrix = matrix - self.log_q[None, :]
-        return np.where(self.usable | np.eye(len(matrix), dtype=bool), matrix, np.float32(-np.inf))
+        level = -self.log_q if correct else np.zeros_like(self.log_q)
+        allowed = self.usable | np.eye(len(level), dtype=bool)
+        return np.where(allowed, level, np.float32(-np.inf))
 
 
 class NegativeSampler:
     """Draw items that a user is not known to have taken, to stand as negatives.
 
     Draws are with replacement: two negatives of one row may be the same item. A `SamplingError`
-    says which settings are out of range or contradict each other.
+    names settings that are out of range or contradict each other, and users with no negative left.
 
     Parameters
     ----------
@@ -68,17 +63,16 @@ class NegativeSampler:
     strategy : {"uniform", "popularity", "in-batch", "hard"}
         ``uniform``: every item alike. ``popularity``: in proportion to the item's count in `train`
         to the power `alpha`. ``in-batch``: the positives of other rows of the same batch.
-        ``hard``: of `hard_draws` candidates, the one that `score` puts highest.
+        ``hard``: of `hard_draws` uniform candidates, the one that `score` puts highest.
     alpha : float, optional
-        Power of popularity: 0 is uniform, 1 in proportion to the count. Default 0.75 for
-        "popularity" (word2vec's choice), 0 for the candidates of "hard".
+        Power of popularity: 0 is uniform, 1 the count. The default 0.75 is word2vec's choice.
     avoid : {"train", "all", "none"}
         What a negative may not be. ``train``: a training positive of the same user; a held-out one
         can be drawn, as in production, where nobody knows tomorrow's clicks. ``all``: any positive
         in `train` or `known`; in training this tells the model which items were held out.
         ``none``: nothing is refused.
     known : Interactions or (users, items), optional
-        All known positives, for ``avoid="all"`` only.
+        All known positives, for ``avoid="all"`` only; within the numbers of users and items.
     score : callable, optional
         ``score(users, items)`` returns one number per pair, for strategy "hard".
     shape : (int, int), optional
@@ -102,41 +96,29 @@ class NegativeSampler:
         _refuse(strategy, alpha, avoid, known is not None, score is not None)
         n_users, n_items = shape or (None, None)
         pairs = as_pairs(train, "train", n_users=n_users, n_items=n_items)
+        self.users, self.items, self.n_users, self.n_items = pairs
         if not len(pairs.users):
             raise SamplingError("train holds no positives; expected at least one (user, item) pair")
         sources = [pairs]
-        if known is not None:  # it may have more users and items than two arrays of train
-            sources.append(as_pairs(known, "known", n_users=n_users, n_items=n_items))
-        self.users, self.items = pairs.users, pairs.items
-        self.n_users = max(source.n_users for source in sources)
-        self.n_items = max(source.n_items for source in sources)
-        self.strategy, self.avoid, self.score = strategy, avoid, score
-        self.alpha = alpha if alpha is not None else (0.75 if strategy == "popularity" else 0.0)
-        self._names = known if known is not None else train
+        if known is not None:
+            sources.append(as_pairs(known, "known", n_users=self.n_users, n_items=self.n_items))
         self.known = None if avoid == "none" else BitSet(self.n_users, self.n_items, *sources)
+        self.strategy, self.avoid, self._names = strategy, avoid, train
+        self.score: Any = score
         self._counts = np.bincount(self.items, minlength=self.n_items)  # popularity in train
-        kind = Weighted if self.alpha else Uniform
-        self._proposal: Uniform = kind(self._counts.astype(np.float64) ** self.alpha)
+        power = (0.75 if alpha is None else alpha) if strategy == "popularity" else 0.0
+        kind = Weighted if power else Uniform
+        self._proposal: Uniform = kind(self._counts.astype(np.float64) ** power)
 
     def draw(
-        self,
-        users: ArrayLike,
-        ratio: int = 5,
-        *,
-        rng: Generator,
-        positives: ArrayLike | None = None,
+        self, users: ArrayLike, ratio: int, *, rng: Generator, positives: ArrayLike | None = None
     ) -> ItemArray:
         """Return `ratio` negatives for every row, (n_rows, ratio) int32.
-
-        Users who have no negative left are named in a `SamplingError`.
 
         Parameters
         ----------
         users : array of int, (n_rows,)
             The user of each row; users may repeat.
-        ratio : int
-            Negatives per row, at least 1.
-        rng : numpy.random.Generator
         positives : array of int, (n_rows,), optional
             The positive item of each row; strategy "in-batch" draws from them.
         """
@@ -151,7 +133,7 @@ class NegativeSampler:
             proposal = InBatch(self._aligned(rows, positives), self.n_items, self.batch_size)
         return self._fill(rows, ratio, rng, proposal)
 
-    def epoch(self, ratio: int = 5, *, rng: Generator, shuffle: bool = True) -> LabeledPairs:
+    def epoch(self, ratio: int, *, rng: Generator, shuffle: bool = True) -> LabeledPairs:
         """Return every positive of `train` with `ratio` fresh negatives each, in random order.
 
         Without `shuffle`, the positives come first, in the order of `train`, then their negatives,
@@ -218,14 +200,13 @@ class NegativeSampler:
         for place in bad:  # few, of users who have nearly every item: draw from what is left
             row = place // ratio
             user = int(users[row])
-            if user not in exhausted:
-                weights = proposal.weights(row)
-                n_drawable = np.count_nonzero(weights)
-                weights[self.known.items_of(user)] = 0.0
-                total = np.cumsum(weights)
-                flat[place] = np.searchsorted(total, rng.random() * total[-1], side="right")
-                if total[-1] == 0:
-                    exhausted.add(user)
+            weights = proposal.weights(row)
+            n_drawable = np.count_nonzero(weights)
+            weights[self.known.items_of(user)] = 0.0
+            total = np.cumsum(weights)
+            flat[place] = np.searchsorted(total, rng.random() * total[-1], side="right")
+            if total[-1] == 0:
+                exhausted.add(user)
         if exhausted:
             raise SamplingError(
                 f"no negative exists for {_name(sorted(exhausted), self._names)}: every item "
@@ -236,7 +217,6 @@ class NegativeSampler:
 
     def _hardest(self, users: ItemArray, ratio: int, rng: Generator) -> ItemArray:
         """Keep the highest scored of `hard_draws` candidates, for every negative."""
-        assert self.score is not None
         out = np.empty((len(users), ratio), dtype=np.int32)
         width = ratio * self.hard_draws
         step = max(1, 4 * _CHUNK // width)
@@ -284,8 +264,8 @@ def _refuse(strategy: str, alpha: float | None, avoid: str, known: bool, score: 
     """Refuse settings that are out of range or contradict each other."""
     if strategy not in ("uniform", "popularity", "in-batch", "hard"):
         problem = f"strategy is {strategy!r}; expected uniform, popularity, in-batch or hard"
-    elif alpha is not None and (strategy in ("uniform", "in-batch") or not 0 <= alpha < np.inf):
-        problem = f'alpha is {alpha}; expected 0 or more, for strategy "popularity" or "hard"'
+    elif alpha is not None and (strategy != "popularity" or not 0 <= alpha < np.inf):
+        problem = f'alpha is {alpha}; expected 0 or more, for strategy "popularity"'
     elif avoid not in ("all", "train", "none"):
         problem = f"avoid is {avoid!r}; expected all, train or none"
     elif (avoid == "all") != known:

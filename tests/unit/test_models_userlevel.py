@@ -4,12 +4,14 @@ import gc
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import sparse
 
 from helpers import gates
 from helpers.models import userlevel
 from helpers.models import userlevel_frameworks as frameworks
 from helpers.models.base import NotFittedError
+from helpers.models.training import Adam, adam_step
 from helpers.models.userlevel import MultVAE, UserLevel, forward, multi_hot, pad_histories
 from tests import worlds as planted
 
@@ -33,10 +35,13 @@ def world():
     return planted.interactions(users, items, np.full(len(users), 4.0))
 
 
-def test_padding_keeps_the_latest_and_fills_the_end():
-    np.testing.assert_array_equal(pad_histories([[3, 1, 5], [6]]), [[3, 1, 5], [6, -1, -1]])
-    np.testing.assert_array_equal(pad_histories([[3, 1, 5], [6]], width=2), [[1, 5], [6, -1]])
-    np.testing.assert_array_equal(pad_histories([[], []]), [[-1], [-1]])
+def test_sequences_are_in_order_and_padding_keeps_the_latest_and_fills_the_end():
+    data = planted.interactions([0, 0, 0, 2], [2, 0, 1, 0], [4.0] * 4)  # user 1 has no row
+    found = userlevel.event_sequences(data.replace(data.frame.assign(timestamp=[30, 10, 20, 7])))
+    assert [list(s) for s in found] == [[0, 1, 2], [], [0]]
+    assert pad_histories([[3, 1, 5], [6]]).tolist() == [[3, 1, 5], [6, -1, -1]]
+    assert pad_histories([[3, 1, 5], [6]], width=2).tolist() == [[1, 5], [6, -1]]
+    assert pad_histories([[], []]).tolist() == [[-1], [-1]]
     assert pad_histories([]).shape == (0, 0) and pad_histories([], width=5).shape == (0, 5)
 
 
@@ -44,24 +49,16 @@ def test_what_is_no_history_is_named(weights):
     for wrong in ([0.5], [2, -1]):
         with pytest.raises(ValueError, match="history 1 holds"):
             pad_histories([[1], wrong])
-    with pytest.raises(ValueError, match=r"shape \(3,\)"):
-        userlevel.check_padded([1, 2, 3], N)
-    with pytest.raises(TypeError, match="float64"):
-        userlevel.check_padded([[0.5]], N)
-    for wrong in (7, -2):
-        with pytest.raises(IndexError, match=rf"history 1 holds {wrong}.*0\.\.6"):
-            forward(weights, [[0, 1], [2, wrong]])
-    with pytest.raises(ValueError, match="have 5 items, the model has 7"):
-        forward(weights, sparse.csr_matrix((2, 5)))
-    with pytest.raises(ValueError, match="histories: found NaN"):
-        forward(weights, sparse.csr_matrix(np.full((1, N), np.nan)))
-
-
-def test_event_sequences_are_in_order_and_empty_for_a_user_without_a_row():
-    all_of_it = planted.interactions([0, 0, 0, 1, 2], [2, 0, 1, 1, 0], [4.0] * 5)
-    frame = all_of_it.frame.assign(timestamp=[30, 10, 20, 5, 7])
-    found = userlevel.event_sequences(all_of_it.replace(frame[frame["user"] != 1]))
-    assert [list(s) for s in found] == [[0, 1, 2], [], [0]]
+    for histories, error, said in (
+        ([1, 2, 3], ValueError, r"shape \(3,\)"),
+        ([[0.5]], TypeError, "float64"),
+        ([[0, 1], [2, 7]], IndexError, r"history 1 holds 7.*0\.\.6"),
+        ([[0, 1], [2, -2]], IndexError, r"history 1 holds -2.*0\.\.6"),
+        (sparse.csr_matrix((2, 5)), ValueError, "have 5 items, the model has 7"),
+        (sparse.csr_matrix(np.full((1, N), np.nan)), ValueError, "histories: found NaN"),
+    ):
+        with pytest.raises(error, match=said):
+            forward(weights, histories)
 
 
 def test_hiding_keeps_the_size_of_sums_and_the_original():
@@ -71,7 +68,7 @@ def test_hiding_keeps_the_size_of_sums_and_the_original():
     assert shown.sum() == pytest.approx(taken.sum(), rel=0.03)
 
 
-def test_forward_by_hand(weights):
+def test_forward_by_hand_also_without_history_and_for_an_empty_batch(weights):
     padded = pad_histories(LISTS)
     got = forward(weights, padded)
     rows = weights["item_in"][[3, 1, 5]].sum(axis=0) / np.sqrt(3)
@@ -80,11 +77,8 @@ def test_forward_by_hand(weights):
     np.testing.assert_allclose(got, forward(weights, multi_hot(padded, N)), atol=1e-6)
     order = forward(weights, [[5, 3, 1, -1]])
     np.testing.assert_allclose(order[0], got[0], atol=1e-5, err_msg="a set, not a sequence")
-
-
-def test_no_history_and_an_empty_batch_have_a_defined_answer(weights):
     only_bias = weights["item_out"] @ np.tanh(weights["hidden_bias"]) + weights["item_bias"]
-    np.testing.assert_allclose(forward(weights, [[-1, -1, -1]])[0], only_bias, atol=1e-6)
+    np.testing.assert_allclose(got[2], only_bias, atol=1e-6)
     for empty in (np.empty((0, 3), int), pad_histories([]), sparse.csr_matrix((0, N))):
         assert forward(weights, empty).shape == (0, N)
 
@@ -109,23 +103,18 @@ def test_mxnet_is_the_same_function(weights):
 
 
 def test_losses_and_the_divergence_by_hand():
-    import tensorflow as tf
-
     logits = tf.Variable(np.log([[1.0, 2.0, 5.0]]).astype(np.float32))
     taken, chances = np.array([[1.0, 1.0, 0.0]], np.float32), np.array([[1 / 2, 2 / 3, 5 / 6]])
     softmax = float(userlevel._multinomial(logits, taken))
     assert softmax == pytest.approx(-np.log(1 / 8) - np.log(2 / 8), abs=1e-5)
     with tf.GradientTape() as tape:
         loss = userlevel._binary(logits, tf.constant(taken))
-    by_item = np.log(2) + np.log(3 / 2) + np.log(6)
-    assert float(loss) == pytest.approx(by_item, abs=1e-5)
+    assert float(loss) == pytest.approx(np.log(2) + np.log(3 / 2) + np.log(6), abs=1e-5)
     np.testing.assert_allclose(tape.gradient(loss, logits), chances - taken, atol=1e-6)
     pairs = userlevel._pairwise(logits, [0, 0], [0, 1], [2, 2])
     assert float(pairs) == pytest.approx(np.log(6) + np.log(7 / 2), abs=1e-5)
-    found = userlevel.kl_to_standard_normal(
-        [[0.0, 0.0], [2.0, 0.0]], [[0.0, 0.0], [0.0, np.log(2)]]
-    )
-    np.testing.assert_allclose(found, [0, 2 + (2 - 1 - np.log(2)) / 2], atol=1e-6)
+    apart = userlevel.kl_to_standard_normal([[0.0, 0], [2, 0]], [[0.0, 0], [0, np.log(2)]])
+    np.testing.assert_allclose(apart, [0, 2 + (2 - 1 - np.log(2)) / 2], atol=1e-6)
 
 
 CHANCE = np.array([0.2, 0.7, 0.1])
@@ -134,11 +123,10 @@ CHANCE = np.array([0.2, 0.7, 0.1])
 def sampled(drawn, correct=True):
     """The sampled loss of one user who took item 0, for a fixed sample; the full sum is log 8."""
     expected = len(drawn) * CHANCE[drawn] if correct else np.ones(len(drawn))
-    out = np.log([[1.0], [2.0], [5.0]]).astype(np.float32)
     batch = {"row": [0], "positive": [0], "drawn": drawn}
     batch["log_expected"] = np.log(expected).astype(np.float32)
-    batch["drawn_is_taken"] = (drawn[None] == 0).astype(np.float32)
-    weights = {"item_out": out, "item_bias": np.zeros(3, np.float32)}
+    batch["drawn_is_taken"] = np.float32(drawn[None] == 0)
+    weights = {"item_out": np.log([[1], [2], [5]], dtype=np.float32), "item_bias": np.zeros(3, "f")}
     return float(userlevel._sampled(np.ones((1, 1), np.float32), weights, batch))
 
 
@@ -153,7 +141,7 @@ def test_a_sample_gives_the_full_softmax_loss_only_with_the_correction():
 @pytest.mark.parametrize("loss", ["binary", "multinomial", "pairwise", "sampled", "vae"])
 def test_each_loss_learns_two_kinds(world, loss):
     few = {"hidden": 8, "epochs": 15, "learning_rate": 0.05, "batch_size": 16}
-    model = MultVAE(latent=4, **few) if loss == "vae" else UserLevel(loss, n_drawn=20, **few)
+    model = MultVAE(latent=4, **few) if loss == "vae" else UserLevel(loss, **few)
     scores = model.fit(world).score_histories([[0, 1, 2], [39, 38, 37]])
     assert scores[0, 3:20].mean() > scores[0, 20:37].mean() + 0.5
     assert scores[1, 20:37].mean() > scores[1, 3:20].mean() + 0.5
@@ -161,23 +149,24 @@ def test_each_loss_learns_two_kinds(world, loss):
     assert np.isfinite(model.score_histories([[-1, -1]])).all()
 
 
-def test_the_same_seed_gives_the_same_model_and_another_does_not(world):
+def test_the_same_seed_gives_the_same_model_and_no_variables_are_left_behind(world):
     few = {"hidden": 4, "epochs": 2, "batch_size": 16}
     one, same, other = (UserLevel(seed=seed, **few).fit(world).scores([0, 1]) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert not np.allclose(one, other)
     small = UserLevel(regularization=10.0, **few).fit(world).weights["item_in"]
     assert np.abs(small).mean() < np.abs(UserLevel(**few).fit(world).weights["item_in"]).mean()
+    shapes = [v.shape for v in gc.get_objects() if isinstance(v, tf.Variable)]
+    assert tf.TensorShape([world.n_items, 4]) not in shapes and gc.get_freeze_count() == 0
 
 
 def test_users_without_history_are_not_trained_on_but_scored():
-    rows = planted.interactions([0, 0, 1, 2, 2], [0, 1, 1, 0, 2], [4.0] * 5)
-    without = rows.replace(rows.frame[rows.frame["user"] != 1])
-    model = UserLevel(hidden=2, epochs=1).fit(without)
+    rows = planted.interactions([0, 0, 2, 2], [0, 1, 0, 2], [4.0] * 4)
+    model = UserLevel(hidden=2, epochs=1).fit(rows)
     np.testing.assert_allclose(model.scores([1])[0], model.score_histories([[-1]])[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["hidden", "dropout", "regularization", "n_drawn", "loss"])
+@pytest.mark.parametrize("name", ["hidden", "dropout", "regularization", "loss"])
 def test_settings_that_cannot_work_are_named(name):
     with pytest.raises(ValueError, match=f"{name}='?-1"):
         UserLevel(**{name: "-1" if name == "loss" else -1})
@@ -196,10 +185,6 @@ def test_calls_that_cannot_work_are_named(world):
 
 
 def test_adam_takes_the_steps_of_the_paper_also_for_rows_that_a_batch_repeats():
-    import tensorflow as tf
-
-    from helpers.models.training import Adam, adam_step
-
     start = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     table = tf.Variable(start)
     step = adam_step(lambda rows: (tf.reduce_sum(tf.gather(table, rows) ** 3), 0.0), [table])
@@ -213,10 +198,6 @@ def test_adam_takes_the_steps_of_the_paper_also_for_rows_that_a_batch_repeats():
 
 
 def test_a_step_is_compiled_once_and_reports_the_loss_without_what_is_added():
-    import tensorflow as tf
-
-    from helpers.models.training import adam_step
-
     weight, compiled = tf.Variable([2.0]), []
 
     def loss(rows):
@@ -228,12 +209,3 @@ def test_a_step_is_compiled_once_and_reports_the_loss_without_what_is_added():
     assert weight.numpy() == pytest.approx([1.5], abs=1e-4), "a first step is as long as the rate"
     assert [float(step(np.float32(0.5), np.arange(n))) for n in (3, 1, 0)] == [7, 7, 7]
     assert compiled == [(None,)]
-
-
-def test_a_training_leaves_no_variables_behind(world):
-    import tensorflow as tf
-
-    UserLevel(hidden=3, epochs=1).fit(world)
-    shapes = [v.shape for v in gc.get_objects() if isinstance(v, tf.Variable)]
-    assert tf.TensorShape([world.n_items, 3]) not in shapes
-    assert gc.get_freeze_count() == 0

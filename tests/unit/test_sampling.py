@@ -100,14 +100,6 @@ def test_the_policy_says_what_is_refused(strategy: str, avoid: str) -> None:
     assert set(negatives(users, items, 1 - labels)) == pair_set(split.train)
 
 
-def test_known_may_be_larger_than_train_where_no_size_is_stated() -> None:
-    known = ([0, 4], [1, 9])
-    sampler = NegativeSampler(([0], [0]), avoid="all", known=known)
-    assert (sampler.n_users, sampler.n_items) == (5, 10)
-    with pytest.raises(ValueError, match="unknown item 9"):
-        NegativeSampler(([0], [0]), avoid="all", known=known, shape=(5, 9))
-
-
 def test_popularity_never_draws_what_nobody_took() -> None:
     sampler = NegativeSampler(TRAIN, strategy="popularity", shape=(3, 50), avoid="none")
     assert sampler.draw(np.zeros(1000, dtype=int), 5, rng=rng()).max() <= 3
@@ -136,19 +128,15 @@ def test_in_batch_negatives_are_of_the_batch_and_rows_left_over_join_the_last() 
     assert len(sampler.epoch(3, rng=rng()).labels) == 4 * 33
 
 
-def test_in_batch_logits_by_hand() -> None:
+def test_what_is_added_to_logits_in_a_batch_by_hand() -> None:
     sampler = NegativeSampler((np.array([0, 1, 2, 2]), np.array([0, 0, 0, 1])), shape=(3, 3))
     batch = sampler.in_batch([0, 2, 1], [0, 1, 0])
     assert batch.usable.astype(int).tolist() == [[0, 1, 0], [0, 0, 0], [0, 1, 0]]
     np.testing.assert_allclose(np.exp(batch.log_q), [0.75, 0.25, 0.75], rtol=1e-6)
-    logits = batch.logits(np.zeros((3, 3)))
-    np.testing.assert_allclose(logits[0], [-np.log(0.75), -np.log(0.25), -np.inf], rtol=1e-6)
-    assert np.isfinite(np.diag(logits)).all()
-    assert batch.logits(np.zeros((3, 3)), correct=False)[0].tolist() == [0.0, 0.0, -np.inf]
-    with pytest.raises(ValueError, match=r"shape \(2, 2\); expected \(3, 3\)"):
-        batch.logits(np.zeros((2, 2)))
-    with pytest.raises(ValueError, match="nan"):
-        batch.logits(np.full((3, 3), np.nan))
+    added = batch.added()
+    np.testing.assert_allclose(added[0], [-np.log(0.75), -np.log(0.25), -np.inf], rtol=1e-6)
+    assert np.isfinite(np.diag(added)).all()
+    assert batch.added(correct=False)[0].tolist() == [0.0, 0.0, -np.inf]
 
 
 def test_users_with_almost_everything_are_drawn_exactly() -> None:
@@ -209,6 +197,7 @@ def test_ratio_is_a_positive_whole_number(ratio: object) -> None:
         ({"strategy": "hard"}, "needs score"),
         ({"train": ([], [])}, "train holds no positives"),
         ({"shape": (3, 3)}, "unknown item 3 at position 5"),
+        ({"avoid": "all", "known": ([0], [4])}, "unknown item 4"),
         ({"train": ([0, -1], [0, 1])}, "unknown user -1"),
     ],
 )

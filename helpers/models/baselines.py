@@ -36,6 +36,7 @@ class GlobalMean(Recommender):
         return np.full(len(users), self.mean, np.float32)
 
 
+@dataclass
 class BiasModel(Recommender):
     """Predict ``mean + user_bias[u] + item_bias[i]``, with biases shrunk towards zero.
 
@@ -48,7 +49,13 @@ class BiasModel(Recommender):
     Source: Koren 2010, "Factor in the neighbors", section 2.1.
     """
 
-    user_regularization, item_regularization, epochs = 5.0, 2.0, 20
+    user_regularization: float = 5.0
+    item_regularization: float = 2.0
+    epochs: int = 20
+
+    def __post_init__(self) -> None:
+        at_least(0, self, "user_regularization", "item_regularization")
+        at_least(1, self, "epochs")
 
     def fit(self, data: Interactions) -> BiasModel:
         """Find the biases of the users and items."""
@@ -90,6 +97,7 @@ class Popularity(Recommender):
         return np.tile(self.counts.astype(np.float32), (len(users), 1))
 
 
+@dataclass
 class ItemKNN(Recommender):
     """Score items by their similarity to what the user took.
 
@@ -101,7 +109,12 @@ class ItemKNN(Recommender):
     Source: Deshpande and Karypis 2004, "Item-based top-N recommendation algorithms".
     """
 
-    neighbors, shrinkage = 100, 10.0
+    neighbors: int = 100
+    shrinkage: float = 10.0
+
+    def __post_init__(self) -> None:
+        at_least(1, self, "neighbors")
+        at_least(0, self, "shrinkage")
 
     def fit(self, data: Interactions) -> ItemKNN:
         """Find the neighbors of every item."""
@@ -135,10 +148,9 @@ class EASE(Recommender):
     """Find the best linear map from what a user took to what the user takes, in closed form.
 
     The map B minimizes ``|X - X B|² + regularization |B|²`` subject to ``diag(B) = 0``. With
-    ``P = (X'X + regularization I)^-1`` it is ``B = I - P diag(1 / diag P)``. The data sets here
-    have fewer users than items. So no item-by-item matrix is inverted, but a user-by-user one,
-    ``K = (X X' + regularization I)^-1``: ``P = (I - X' K X) / regularization`` and ``X P = K X``
-    give the scores ``X B = X - K X diag(1 / diag P)``.
+    ``P = (X'X + regularization I)^-1`` it is ``B = I - P diag(1 / diag P)``. With fewer users than
+    items, a user-by-user matrix is inverted instead, ``K = (X X' + regularization I)^-1``:
+    ``P = (I - X' K X) / regularization`` and ``X P = K X`` give ``X B = X - K X diag(1 / diag P)``.
 
     Source: Steck 2019, "Embarrassingly shallow autoencoders for sparse data".
     """
@@ -149,19 +161,27 @@ class EASE(Recommender):
         above_zero(self, "regularization")
 
     def fit(self, data: Interactions) -> EASE:
-        """Solve for the two factors that take the place of B."""
+        """Solve for B, or for the two factors that take its place."""
         self._learn_from(data)
         self._taken = taken = binary_matrix(data)
-        gram = (taken @ taken.T).toarray()
+        self._dual = self.n_users < self.n_items
+        gram = (taken @ taken.T if self._dual else taken.T @ taken).toarray()
         gram[np.diag_indices(len(gram))] += self.regularization
         # float32 throughout: K is well conditioned, its eigenvalues are below 1/regularization
-        self._through = np.ascontiguousarray((taken.T @ _inverse(gram)).T)  # K X
-        covered = np.asarray(taken.multiply(self._through).sum(axis=0)).ravel()  # diag X' K X
-        self._scale = self.regularization / (1.0 - covered).astype(np.float32)  # 1 / diag P
+        inverse = _inverse(gram)
+        if self._dual:
+            self._through = np.ascontiguousarray((taken.T @ inverse).T)  # K X
+            covered = np.asarray(taken.multiply(self._through).sum(axis=0)).ravel()  # diag X' K X
+            self._scale = self.regularization / (1.0 - covered).astype(np.float32)  # 1 / diag P
+        else:
+            self._map = inverse / -np.diag(inverse)
+            np.fill_diagonal(self._map, 0.0)
         return self
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
         users = self._users(users)
+        if not self._dual:
+            return np.asarray(self._taken[users] @ self._map)
         return np.asarray(self._taken[users].toarray() - self._through[users] * self._scale)
 
 
@@ -191,12 +211,15 @@ class ImplicitALS(Recommender):
     """
 
     factors: int = 32
+    empty_weight: float = 0.3
+    regularization: float = 0.01
+    epochs: int = 10
+    steps: int = 3
     seed: int = 0
 
-    empty_weight, regularization, epochs, steps = 0.3, 0.01, 10, 3
-
     def __post_init__(self) -> None:
-        at_least(1, self, "factors")
+        at_least(1, self, "factors", "epochs", "steps")
+        above_zero(self, "empty_weight", "regularization")
 
     def fit(self, data: Interactions) -> ImplicitALS:
         """Alternate between users and items."""
@@ -213,18 +236,14 @@ class ImplicitALS(Recommender):
         return self
 
     def _improve(self, rows: FloatArray, taken: sparse.csr_matrix, other: FloatArray) -> None:
-        """Move every row towards its least-squares solution, in place.
-
-        All rows take their own steps at once. No row's matrix is ever built: a product with it is
-        the shared part, the regularization, and a sum over what the row has taken.
-        """
+        """Move every row towards its least-squares solution, in place, without its matrix."""
         shared = self.empty_weight * (other.T @ other)
         count = np.diff(taken.indptr)
         ridge = self.regularization * (count + self.empty_weight * len(other))
         ridge = ridge.astype(np.float32)[:, None]
         owner = np.repeat(np.arange(len(rows)), count)
 
-        def product(x: FloatArray) -> FloatArray:
+        def product(x: FloatArray) -> FloatArray:  # of each row's matrix and its vector
             weight = np.empty(len(owner), dtype=np.float32)
             for start in range(0, len(owner), _PAIRS):
                 part = slice(start, start + _PAIRS)

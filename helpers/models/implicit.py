@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import expit, softmax
 
-from helpers.models.base import Recommender, at_least, binary_matrix, one_of
+from helpers.models.base import Recommender, above_zero, at_least, binary_matrix, one_of
 from helpers.models.ncf import falling
 from helpers.models.training import Adam, Rows, Weights
 from helpers.sampling import LabeledPairs, NegativeSampler
@@ -35,8 +35,8 @@ class LogisticMF(Recommender):
     """Fit the log odds that a user takes an item, ``mean + a_u + b_i + u.v``.
 
     Adam learns from every positive and ``ratio`` sampled negatives, in batches. The odds are those
-    of the sample: `helpers.sampling.undo_sampling` brings them back to the matrix. ``history`` has
-    the mean cross-entropy of every epoch, on its own examples, in nats.
+    of the sample, not of the whole matrix. ``history`` has the mean cross-entropy of every epoch,
+    on its own examples, in nats.
 
     Source: Johnson 2014, "Logistic matrix factorization for implicit feedback data"; Rendle et al.
     2020, "Neural collaborative filtering vs. matrix factorization revisited".
@@ -46,8 +46,9 @@ class LogisticMF(Recommender):
     factors, epochs, ratio, batch_size : int
         Length of the vectors, passes over the positives, negatives per positive, examples in a
         step.
-    regularization, resample : float, bool
-        L2 penalty of the vectors that an example reads; whether each epoch draws fresh negatives.
+    regularization, learning_rate, resample : float, float, bool
+        L2 penalty of the vectors that an example reads; Adam's first rate, which falls to a tenth;
+        whether each epoch draws fresh negatives.
     strategy, alpha, seed
         As for `helpers.sampling.NegativeSampler`; for the first vectors and the negatives.
     """
@@ -56,17 +57,17 @@ class LogisticMF(Recommender):
     epochs: int = 12
     ratio: int = 5
     regularization: float = 0.01
+    learning_rate: float = 0.02
     batch_size: int = 8192
     resample: bool = True
     strategy: Literal["uniform", "popularity"] = "uniform"
     alpha: float | None = None
     seed: int = 0
 
-    learning_rate = 0.02  # of the first epoch; it falls linearly to a tenth
-
     def __post_init__(self) -> None:
         at_least(1, self, "factors", "epochs", "ratio", "batch_size")
         at_least(0, self, "regularization")
+        above_zero(self, "learning_rate")
 
     def fit(self, data: Interactions) -> LogisticMF:
         """Learn from the interactions, whatever their rating."""

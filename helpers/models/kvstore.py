@@ -54,7 +54,6 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
         at_least(1, self, "factors", "epochs", "batch_size")
         at_least(0, self, "regularization")
         above_zero(self, "learning_rate")
@@ -241,9 +240,6 @@ def _run_all(folder: Path, roles: list[str], seconds: float) -> None:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(roles)} processes did not end within {seconds:g} s")
             time.sleep(0.02)
-
-
-# --- the program of one process ------------------------------------------------------------------
 
 
 def _work(mx: Any, folder: Path) -> None:

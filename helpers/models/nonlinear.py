@@ -51,10 +51,7 @@ def _outputs(weights: Weights, layer: str, order: str, rows: np.ndarray) -> np.n
 def _tower_gradients(
     weight: np.ndarray, order: str, rows: np.ndarray, out: np.ndarray, gradient: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the gradients for rows, weight and bias, given that for ``out``, their `tower`.
-
-    At exactly 0 the rectifier's own gradient is 0, as in MXNet and TensorFlow.
-    """
+    """Return the gradients for rows, weight and bias, given that for ``out``, their `tower`."""
     if order == "relu-dense":
         of_rows, of_weight = (gradient @ weight.T) * (rows > 0), np.maximum(rows, 0).T @ gradient
     else:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import Recommender, above_zero, at_least, binary_matrix
+from helpers.models.base import Recommender, above_zero, at_least, binary_matrix, one_of
 from helpers.models.training import Weights, adam_step, freed_afterwards, one_ahead
 from helpers.sampling import NegativeSampler
 
@@ -178,14 +178,9 @@ def _pairwise(scores: Any, row: Any, positive: Any, negative: Any) -> Any:
 
 
 def _sampled(hidden: Any, weights: Any, batch: Any) -> Any:
-    """Return the softmax loss with its sum over the catalog estimated from a sample.
-
-    The taken items of a user enter the sum exactly. The drawn ones stand for the rest, each divided
-    by how often it is expected in the sample; without that, items that are drawn often are pushed
-    down too hard. ``drawn_is_taken`` is 1 where the sum has a drawn item already.
-
-    Sources: Bengio and Senécal 2003 and Jean et al. 2015, see chapter 09.
-    """
+    """Return the softmax loss with its sum estimated from a sample (Bengio and Senécal 2003)."""
+    # Taken items enter exactly. Drawn ones stand for the rest, each divided by how often the sample
+    # is expected to hold it; ``drawn_is_taken`` is 1 where the sum has a drawn item already.
     import tensorflow as tf
 
     row, positive, drawn = batch["row"], batch["positive"], batch["drawn"]
@@ -248,11 +243,8 @@ class HistoryModel(Recommender):
         return self.score_histories(self._taken[rows])
 
     def _minimize(self, loss: Any, start: Weights, users: Users, extra: Extra) -> None:
-        """Fill `weights` and `history` by Adam over batches of users, in a new order every epoch.
-
-        ``loss`` takes the variables, the batch's rows of ones, the same with some items hidden, and
-        what ``extra`` returns for its users and rows; it returns what `adam_step` takes.
-        """
+        """Fill `weights` and `history` by Adam over batches of users, in new order every epoch."""
+        # loss(variables, rows of ones, the same with some items hidden, extra(users, rows))
         import tensorflow as tf
 
         weights = {name: tf.Variable(value, name=name) for name, value in start.items()}
@@ -291,9 +283,7 @@ class UserLevel(HistoryModel):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(0, self, "regularization")
-        losses = ("binary", "multinomial", "pairwise", "sampled")
-        if self.loss not in losses:
-            raise ValueError(f"loss={self.loss!r}: expected one of {', '.join(losses)}")
+        one_of(("binary", "multinomial", "pairwise", "sampled"), self, "loss")
 
     def _train(self, data: Interactions, users: Users, start: Weights) -> None:
         import tensorflow as tf

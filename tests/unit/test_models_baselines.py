@@ -72,14 +72,12 @@ def test_item_knn_is_its_formula() -> None:
     np.fill_diagonal(cosine, 0.0)
     for row in cosine:
         row[np.argsort(-row, kind="stable")[5:]] = 0.0
-    model = ItemKNN()
-    model.neighbors, model.shrinkage = 5, 3.0
-    found = model.fit(data).similarity.toarray()
+    found = ItemKNN(neighbors=5, shrinkage=3.0).fit(data).similarity.toarray()
     # equal similarities at the fifth place may be kept either way: compare what is kept, not which
     np.testing.assert_allclose(np.sort(found), np.sort(cosine), rtol=1e-5, atol=1e-7)
     cosine = both / root
     np.fill_diagonal(cosine, 0.0)
-    model.neighbors, model.shrinkage = 100, 0.0
+    model = ItemKNN(neighbors=100, shrinkage=0.0)
     np.testing.assert_allclose(model.fit(data).scores(np.arange(50)), taken @ cosine, rtol=1e-4)
 
 
@@ -96,9 +94,7 @@ def test_ease_is_its_closed_form(n_users: int, n_items: int) -> None:
 def test_als_ends_where_its_loss_is_flat() -> None:
     data = random_world()
     taken = taken_of(data)
-    model = ImplicitALS(factors=4)
-    model.epochs = 400
-    model.fit(data)
+    model = ImplicitALS(factors=4, epochs=400).fit(data)
     users, items = model.user_factors.astype(float), model.item_factors.astype(float)
     error = taken * (users @ items.T - taken) + 0.3 * users @ items.T
     of_users = error @ items + 0.01 * (taken.sum(axis=1) + 0.3 * 30)[:, None] * users

@@ -88,7 +88,7 @@ def load(name: str = "latest-small") -> Interactions:
         items = re.sub(rb"\t(V|unkonwn)\t", b"\t\t", items)
     table = parse_items(items, items_file)
     if items_file == "ml-100k.item":  # and separates genres by blanks
-        table["genres"] = [tuple(" ".join(genres).split()) for genres in table["genres"]]
+        table["genres"] = table["genres"].str.replace(" ", "|")
     return Interactions.from_frame(parse_ratings(ratings, ratings_file), table, name)
 
 

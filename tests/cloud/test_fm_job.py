@@ -315,7 +315,7 @@ def test_the_rows_are_taken_in_the_order_of_the_file(tmp_path):
 
     ratings = load_or_none("100k")
     if ratings is None:
-        pytest.skip("ML-100K is not to be had here")
+        pytest.skip("ML-100K is not available here")
     split = predefined_u1(ratings)
     by_user = split.train.replace(split.train.frame.sort_values(["user", "item"]))
     so_far: list[float] = []
@@ -362,7 +362,7 @@ def test_the_curve_is_that_of_the_real_container(tmp_path):
 
     ratings = load_or_none("100k")
     if ratings is None:
-        pytest.skip("ML-100K is not to be had here")
+        pytest.skip("ML-100K is not available here")
     x, y = rating_rows(ratings)
     chosen = np.random.default_rng(1).permutation(len(y))[
         :90_570

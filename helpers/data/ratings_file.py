@@ -1,7 +1,4 @@
-"""Ratings of your own, read from a file: CSV of any dialect, gzipped or not, and MovieLens' own.
-
-A fault in the file raises a `DataError` that names its line, what was found and what to do.
-"""
+"""Ratings of your own, read from a file: CSV of any dialect, gzipped or not, and MovieLens' own."""
 
 from __future__ import annotations
 
@@ -87,12 +84,12 @@ def parse_ratings(content: bytes, file: str, talk: bool = False) -> pd.DataFrame
     if talk and not table.header:
         print(f"{file}: no header line, so the columns are taken as {', '.join(table.columns)}.")
     ids = {"user_id": pa.string(), "item_id": pa.string()}
+    read, lines = table.read(ids)
     columns = {
         name: _ids(column, f"{file}: {name}", talk) if name in ids else column.to_pandas()
-        for name, column in table.read(ids).items()
+        for name, column in read.items()
     }
-    frame = pd.DataFrame(columns, copy=False)
-    return frame.set_index(table.index(len(frame)).rename("line"))
+    return pd.DataFrame(columns, copy=False).set_axis(lines).rename_axis("line")
 
 
 def parse_items(content: bytes, file: str, whole: bool = True) -> pd.DataFrame:
@@ -101,9 +98,9 @@ def parse_items(content: bytes, file: str, whole: bool = True) -> pd.DataFrame:
     ``whole`` makes ids integers; an item with another id has no rating and is left out.
     """
     table = _recognize(_text(content, file), file, ITEM_COLUMNS)
-    read = table.read({name: pa.string() for name in table.columns})
+    read, lines = table.read({name: pa.string() for name in table.columns})
     frame = pd.DataFrame({name: column.to_pandas().str.strip() for name, column in read.items()})
-    frame = frame.set_index(table.index(len(frame)).rename(f"{file}, line"))
+    frame = frame.set_axis(lines).rename_axis(f"{file}, line")
     if table.columns == U_ITEM_COLUMNS:
         flags = frame[U_ITEM_COLUMNS[5:]] == "1"
         frame["genres"] = ["|".join(flags.columns[row]) for row in flags.to_numpy()]
@@ -123,17 +120,16 @@ class Table:
     """Text with one row per line, and how its fields are told apart."""
 
     file: str
-    content: bytes  # UTF-8; lines end with a newline, perhaps not the last
+    content: bytes  # UTF-8, newlines between lines
     separator: str
     columns: list[str]  # our names; "" for a column that is left behind
     header: bool
     quote: str  # "" where quotes are ordinary characters
     shown: str  # the separator as messages show it
 
-    def read(self, types: dict[str, pa.DataType]) -> dict[str, pa.ChunkedArray]:
-        """Return the columns that have a name; types that are not given are inferred."""
+    def read(self, types: dict[str, pa.DataType]) -> tuple[dict[str, pa.ChunkedArray], pd.Index]:
+        """Return the columns that have a name, and the line of each row; infer other types."""
         names = [name or str(i) for i, name in enumerate(self.columns)]
-        kept = [name for name in self.columns if name]
         block = 1 << 24  # bytes; no row may be longer
         parse = ParseOptions(delimiter=self.separator, quote_char=self.quote or False)
         parse.newlines_in_values = True
@@ -142,21 +138,15 @@ class Table:
                 pa.BufferReader(self.content),
                 ReadOptions(column_names=names, skip_rows=int(self.header), block_size=block),
                 parse,
-                ConvertOptions(include_columns=kept, column_types=types, null_values=[]),
+                ConvertOptions(column_types=types, null_values=[]),
             )
         except pa.ArrowInvalid as error:
-            self.lines()
-            raise DataError(f"{self.file}: cannot be read as a table ({error})") from error
-        if read.num_rows == 0:
-            raise DataError(f"{self.file}: no row below the header line, expected at least one")
-        return dict(zip(read.column_names, read.columns, strict=True))
-
-    def index(self, n_rows: int) -> pd.Index:
-        """Return the line where each row starts as an index."""
-        n_lines = self.content.count(b"\n") + (not self.content.endswith(b"\n"))
-        if n_lines == n_rows + self.header:
-            return pd.RangeIndex(1 + self.header, 1 + n_lines)
-        return pd.Index(self.lines())  # empty lines, or fields over several lines
+            found = f"no table ({error})" if self.lines() else "no row below the header line"
+            raise DataError(f"{self.file}: {found}, expected at least one row") from error
+        lines: pd.Index = pd.RangeIndex(1 + self.header, 1 + self.header + read.num_rows)
+        if self.content.count(b"\n") >= lines[-1]:  # empty lines, or fields over several lines
+            lines = pd.Index(self.lines())
+        return {name: read[name] for name in self.columns if name}, lines
 
     def lines(self) -> list[int]:
         """Return the line where each row starts; raise for the first row that is not whole."""
@@ -200,12 +190,12 @@ def _recognize(content: bytes, file: str, wanted: tuple[str, ...]) -> Table:
     options = {}
     for separator in SEPARATORS:
         first = csv.reader([line], delimiter=separator, quotechar=quote, skipinitialspace=True)
-        options[separator] = next(first, [])
+        options[separator] = next(first)
     required = wanted[: 3 if wanted == RATING_COLUMNS else 1]
     for header in (True, False):
         for separator, fields in options.items():
-            named = _header_columns(fields, wanted, file)
-            columns = named if header else _usual_columns(fields, wanted)
+            known = _header_columns(fields, wanted, file)
+            columns = known if header else _usual_columns(fields, wanted)
             if set(required) <= set(columns):
                 if not header and "title" in columns and separator in "\t|":
                     quote = ""  # MovieLens' titles hold quotes
@@ -295,9 +285,8 @@ def _text(content: bytes, file: str) -> bytes:
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if content.endswith(b"\n\n"):
-        content = content.rstrip(b"\n")
-    if not content or content.isspace():
+    content = content.rstrip(b"\n")
+    if not content.strip():
         raise DataError(f"{file}: empty, expected lines of text; is it the right file?")
     try:
         content.decode()
@@ -309,8 +298,6 @@ def _text(content: bytes, file: str) -> bytes:
     if at < 0:
         return content
     line = content.count(b"\n", 0, at) + 1
-    kind = "" if content[at] else "perhaps UTF-16, "
-    raise DataError(
-        f"{file}: line {line} holds the byte 0x{content[at]:02x}, {kind}not UTF-8 text; "
-        "save the file as UTF-8 ('CSV UTF-8' in Excel)"
-    )
+    found = f"0x{content[at]:02x}" if content[at] else "0x00, perhaps of UTF-16"
+    advice = "save the file as UTF-8 ('CSV UTF-8' in Excel)"
+    raise DataError(f"{file}: line {line} holds the byte {found}, not of UTF-8 text; {advice}")

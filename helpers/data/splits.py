@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal
 
 import numpy as np
 
 from .interactions import DataError, Interactions
-
-Ties = Literal["random", "item"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +56,7 @@ def random_split(data: Interactions, test_share: float = 0.2, seed: int = 0) -> 
     return Split.by_mask(data, in_test, f"random {_shares(test_share)}, seed {seed}")
 
 
-def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed: int = 0) -> Split:
+def leave_last_out(data: Interactions, k: int = 10, ties: str = "random", seed: int = 0) -> Split:
     """Return a split that holds out each user's ``k`` latest interactions; see `Split`.
 
     A user with ``k`` interactions or fewer stays in train with all of them and is counted in the
@@ -96,7 +93,7 @@ def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed:
     return Split.by_mask(data, in_test, f"leave last {what} out, {rule}", note)
 
 
-def leave_one_out(data: Interactions, seed: int = 0, ties: Ties = "random") -> Split:
+def leave_one_out(data: Interactions, seed: int = 0, ties: str = "random") -> Split:
     """Return `leave_last_out` with ``k=1``: it holds out each user's latest interaction."""
     return leave_last_out(data, k=1, ties=ties, seed=seed)
 
@@ -170,8 +167,7 @@ def _rng(seed: int) -> np.random.Generator:
 
 def _test_size(test_share: float, n: int, what: str) -> int:
     """Return the number of things in test; both parts must hold at least one."""
-    is_number = isinstance(test_share, (int, float, np.number)) and not isinstance(test_share, bool)
-    if not is_number or not 0 < test_share < 1:
+    if not isinstance(test_share, (float, np.floating)) or not 0 < test_share < 1:
         raise DataError(f"test_share is {test_share!r}, expected a number between 0 and 1")
     if n < 2:
         raise DataError(f"there are {n} {what}, expected at least two to split")

@@ -129,10 +129,10 @@ def world(tmp_path, monkeypatch):
     contents |= {"ml-100k.inter": INTER, "ml-100k.item": ITEM}
     for name, content in contents.items():
         monkeypatch.setitem(movielens.SHA256, name, sha(content))
-    for name in ("MOVIELENS_DIR", "COURSE_OFFLINE", "COURSE_GROUPLENS_URL"):
+    for name in ("MOVIELENS_DIR", "COURSE_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COURSE_GROUPLENS_URL", f"http://127.0.0.1:{files.free_port()}/")
+    monkeypatch.setattr(movielens, "GROUPLENS", f"http://127.0.0.1:{files.free_port()}/")
     monkeypatch.setattr("time.sleep", lambda _: None)  # between pooch's attempts
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -325,7 +325,7 @@ def server(world, monkeypatch):
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
     threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setenv("COURSE_GROUPLENS_URL", f"http://127.0.0.1:{httpd.server_port}/")
+    monkeypatch.setattr(movielens, "GROUPLENS", f"http://127.0.0.1:{httpd.server_port}/")
     monkeypatch.setattr(movielens, "SECONDS", 0.3)
     yield state
     state.release.set()

@@ -146,8 +146,15 @@ DATED = re.sub(r"100000000(\d)", r"2020-01-31 12:00:0\1", TWO)
 ADVICE = [
     (zipped("r.csv"), "is a zip archive; unpack it and give the file inside"),
     (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give that file"),
-    (TWO.encode("utf-16-le"), "line 1 holds the byte 0x00, perhaps UTF-16, not UTF-8.*save the fi"),
-    (ACCENT.encode("cp1252"), "line 3 holds the byte 0xe9, not UTF-8 text; save .* UTF-8", ACCENT),
+    (
+        TWO.encode("utf-16-le"),
+        "line 1 holds the byte 0x00, perhaps of UTF-16, not of .*save the fi",
+    ),
+    (
+        ACCENT.encode("cp1252"),
+        "line 3 holds the byte 0xe9, not of UTF-8 text; save .* UTF-8",
+        ACCENT,
+    ),
     (gzip.compress(TWO.encode())[:-9], "damaged gzip or UTF-16 .*; get a fresh copy"),
     (
         swap("user_id", "uid"),

@@ -1,8 +1,4 @@
-"""Ratings to learn from: MovieLens data sets, ratings of your own, and splits into train and test.
-
-`load("latest-small")` works everywhere, because its files are in this package. `read_ratings` reads
-a file of your own. Both return `Interactions`, which every split and every model takes.
-"""
+"""Ratings to learn from: MovieLens, ratings of your own, and splits into train and test."""
 
 from .interactions import DataError, Interactions
 from .movielens import load, load_or_none

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix
 
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
+ITEM_COLUMNS = ("item_id", "title", "year", "genres")
 FRAME_DTYPES = {"user": np.int32, "item": np.int32, "rating": np.float32, "timestamp": np.int64}
 LATEST_SECOND = 100_000_000_000  # year 5138; larger numbers are milliseconds
 BEFORE_1990 = 631_152_000  # seconds since 1970
@@ -56,9 +54,7 @@ class Interactions:
         rating_range: tuple[float, float] | None = (0.5, 5.0),
         keep_latest: bool = False,
     ) -> Interactions:
-        """Return a checked table of ratings; the only place where raw ids become indices.
-
-        A sentence is printed for each kind of conversion.
+        """Return a checked table of ratings with indices; print what is converted.
 
         Parameters
         ----------
@@ -68,18 +64,16 @@ class Interactions:
         items : pandas.DataFrame, optional
             Columns ``item_id`` and, each optional, ``title``, ``year`` (number), ``genres``
             (tuple, or one string with ``|`` between). Items nobody rated are left out.
-        name : str
-            Name that messages, splits and the ledger use.
         rating_range : (float, float) or None
             Smallest and largest rating allowed; None allows any finite number.
         keep_latest : bool
-            Whether to keep the latest rating where a user rated an item twice, instead of raising.
+            Whether to keep the latest of several ratings of a pair, instead of raising.
 
         Raises
         ------
         DataError
-            For a missing column, a wrong type, a value that is missing or out of range, a (user,
-            item) pair that is there twice, and a rated item that ``items`` lacks; names the row.
+            For a value that is missing, wrong or out of range, a pair of user and item that is
+            there twice, and a rated item that ``items`` lacks; names the row.
         """
         columns = list(ratings.columns) if isinstance(ratings, pd.DataFrame) else []
         counts = [columns.count(column) for column in RATING_COLUMNS]
@@ -97,20 +91,20 @@ class Interactions:
                 f"{name}: no timestamp column, so every timestamp is 0; "
                 "random_split and cold_item_split work, splits by time do not."
             )
-        row = _row_names(name, ratings)
-        user, user_ids = _indices(ratings["user_id"], row)
-        item, item_ids = _indices(ratings["item_id"], row)
-        rating = _checked_ratings(ratings["rating"], rating_range, row)
-        seconds = _checked_seconds(ratings["timestamp"], row, name)
+        user, user_ids = _indices(ratings["user_id"], name)
+        item, item_ids = _indices(ratings["item_id"], name)
+        rating = _stars(ratings["rating"], rating_range, name)
+        seconds = _seconds(ratings["timestamp"], name)
         values = {"user": user, "item": item, "rating": rating, "timestamp": seconds}
         frame = pd.DataFrame(values, copy=False)
         if keep_latest:
-            ordered = frame.sort_values("timestamp", kind="stable")
-            latest = ordered.drop_duplicates(["user", "item"], keep="last")
-            frame = latest.sort_index().reset_index(drop=True)
+            frame = frame.sort_values("timestamp", kind="stable")
+            frame = frame.drop_duplicates(["user", "item"], keep="last").sort_index(
+                ignore_index=True
+            )
         else:
-            _refuse_repeats(user.astype(np.int64) * len(item_ids) + item, ratings, row)
-        table = _items_table(items, ratings["item_id"], item_ids, name, row)
+            _refuse_repeats(user.astype(np.int64) * len(item_ids) + item, ratings, name)
+        table = _items_table(items, ratings["item_id"], item_ids, name)
         return cls(name, frame, table, user_ids, item_ids)
 
     @property
@@ -146,23 +140,16 @@ class Interactions:
         return _index_of(item_id, self.item_ids, "item_id", self.name)
 
     def replace(self, frame: pd.DataFrame) -> Interactions:
-        """Return the same users and items with the rows of another ``frame``, which is copied.
-
-        Its columns are those of this ``frame``. An index outside 0 … n - 1 and a rating that is not
-        finite raise a `DataError`.
-        """
-        row = _row_names(self.name, frame)
+        """Return the same users and items with a copy of other rows, which are checked."""
         for column, size in (("user", self.n_users), ("item", self.n_items)):
             expected = f"an index, 0 to {size - 1}; raw ids become indices with {column}_of()"
-            _refuse(~frame[column].between(0, size - 1), row, frame[column], expected)
-        _refuse(~np.isfinite(frame["rating"]), row, frame["rating"], "a finite number")
+            _refuse(~frame[column].between(0, size - 1), frame[column], self.name, expected)
+        _refuse(~np.isfinite(frame["rating"]), frame["rating"], self.name, "a finite number")
         rows = frame[list(FRAME_DTYPES)].astype(FRAME_DTYPES).reset_index(drop=True)
         return replace(self, frame=rows)
 
     def matrix(self, dtype: Any = np.float32) -> csr_matrix:
         """Return the ratings as a sparse (n_users, n_items) matrix, unrated cells not stored."""
-        from scipy.sparse import csr_matrix
-
         cells = (self.frame["user"].to_numpy(), self.frame["item"].to_numpy())
         values = self.frame["rating"].to_numpy().astype(dtype)
         return csr_matrix((values, cells), shape=(self.n_users, self.n_items))
@@ -176,49 +163,46 @@ class Interactions:
         return np.bincount(self.frame["item"], minlength=self.n_items)
 
 
-Row = Callable[[int], str]  # names row i of a table
+def _place(name: str, column: pd.Series, i: int) -> str:
+    """Return the name of row ``i``, by its index label, as errors show it."""
+    return f"{name}: {column.index.name or 'row'} {column.index[[i]].tolist()[0]!r}"
 
 
-def _row_names(name: str, table: pd.DataFrame) -> Row:
-    """Return the function that names row ``i`` by its index label."""
-    return lambda i: f"{name}: {table.index.name or 'row'} {table.index[[i]].tolist()[0]!r}"
-
-
-def _refuse(bad: Any, row: Row, column: pd.Series, expected: str) -> None:
+def _refuse(bad: Any, column: pd.Series, name: str, expected: str) -> None:
     """Raise for the first entry of ``column`` where ``bad`` is true, if there is one."""
     places = np.flatnonzero(bad)
     if len(places):
         value = column.iloc[places[0]]
         found = "missing" if pd.isna(value) else repr(value) if isinstance(value, str) else value
         more = f" ({len(places) - 1} more like it)" if len(places) > 1 else ""
-        where = row(int(places[0]))
-        raise DataError(f"{where}: {column.name} is {found}, expected {expected}{more}")
+        place = _place(name, column, places[0])
+        raise DataError(f"{place}: {column.name} is {found}, expected {expected}{more}")
 
 
-def _indices(ids: pd.Series, row: Row) -> tuple[np.ndarray, np.ndarray]:
+def _indices(ids: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the index of each row, (n,) int32, and the sorted raw ids, int64 or str."""
-    if isinstance(ids.dtype, pd.CategoricalDtype):
-        ids = ids.astype(ids.cat.categories.dtype)
-    _refuse(ids.isna(), row, ids, "an id; fill it in or drop the row")
-    kind = pd.api.types.infer_dtype(ids)
-    as_text = f"convert the column with frame[{ids.name!r}].astype(str)"
+    codes, found = pd.factorize(ids)
+    _refuse(codes < 0, ids, name, "an id; fill it in or drop the row")
+    values = np.asarray(found)
+    kind = pd.api.types.infer_dtype(values)
+    advice = f"convert the column with frame[{ids.name!r}].astype(str)"
     if kind.startswith("mixed"):
-        first = type(ids.iloc[0])
-        odd = [not isinstance(value, first) for value in ids]
-        _refuse(odd, row, ids, f"another {first.__name__} like {ids.iloc[0]!r}; {as_text}")
+        first = type(values[0])
+        odd = np.array([not isinstance(value, first) for value in values])
+        _refuse(odd[codes], ids, name, f"another {first.__name__} like {values[0]!r}; {advice}")
     if kind == "integer":
-        _refuse((ids >= 2**63) | (ids < -(2**63)), row, ids, f"a number below 2^63; {as_text}")
+        wide = (values >= 2**63) | (values < -(2**63))
+        _refuse(wide[codes], ids, name, f"a number below 2^63; {advice}")
     elif kind != "string":
-        whole = kind == "floating" and (ids % 1 == 0).all()
-        advice = as_text.replace("str", "'int64'") if whole else as_text
-        _refuse(np.ones(len(ids), dtype=bool), row, ids, f"an integer or a string; {advice}")
-    codes, uniques = pd.factorize(ids, sort=True)
-    return codes.astype(np.int32), np.asarray(uniques, dtype=str if kind == "string" else np.int64)
+        if kind == "floating" and (values % 1 == 0).all():
+            advice = advice.replace("str", "'int64'")
+        _refuse(codes >= 0, ids, name, f"an integer or a string; {advice}")
+    values = values.astype(str if kind == "string" else np.int64)
+    order = values.argsort()
+    return order.argsort().astype(np.int32)[codes], values[order]
 
 
-def _checked_ratings(
-    ratings: pd.Series, allowed: tuple[float, float] | None, row: Row
-) -> np.ndarray:
+def _stars(ratings: pd.Series, allowed: tuple[float, float] | None, name: str) -> np.ndarray:
     """Return the ratings as float32, or raise for the first that is not a number in range."""
     numbers = ratings
     if not pd.api.types.is_numeric_dtype(numbers) or pd.api.types.is_bool_dtype(numbers):
@@ -227,16 +211,15 @@ def _checked_ratings(
     values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     with np.errstate(over="ignore"):
         stored = values.astype(np.float32)
-    _refuse(~np.isfinite(stored), row, ratings, "a finite number; correct or drop the row")
-    if allowed is not None:
-        low, high = allowed
-        advice = "correct the row, or give rating_range= for another scale"
-        outside = ~((values >= low) & (values <= high))
-        _refuse(outside, row, ratings, f"{low:g} to {high:g}; {advice}")
+    _refuse(~np.isfinite(stored), ratings, name, "a finite number; correct or drop the row")
+    low, high = allowed or (-np.inf, np.inf)
+    outside = ~((values >= low) & (values <= high))
+    advice = "correct the row, or give rating_range= for another scale"
+    _refuse(outside, ratings, name, f"{low:g} to {high:g}; {advice}")
     return stored
 
 
-def _checked_seconds(timestamps: pd.Series, row: Row, name: str) -> np.ndarray:
+def _seconds(timestamps: pd.Series, name: str) -> np.ndarray:
     """Return seconds since 1970 as int64, also of dates, or raise for the first that is neither."""
     seconds = timestamps
     if not pd.api.types.is_integer_dtype(timestamps):
@@ -247,7 +230,7 @@ def _checked_seconds(timestamps: pd.Series, row: Row, name: str) -> np.ndarray:
             dates = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
             seconds = (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta("1s")
         expected = "whole seconds since 1970, or dates such as 2020-01-31 12:00:00 everywhere"
-        _refuse(seconds.isna() | (seconds % 1 != 0), row, timestamps, expected)
+        _refuse(seconds.isna() | (seconds % 1 != 0), timestamps, name, expected)
         if dated:
             found = f"{name}: timestamps such as {texts.iloc[0]} became seconds since 1970"
             print(f"{found}, as UTC where no time zone is given.")
@@ -256,9 +239,8 @@ def _checked_seconds(timestamps: pd.Series, row: Row, name: str) -> np.ndarray:
         seconds, divisor = seconds // 1000, divisor * 1000
     if divisor > 1:
         print(f"{name}: timestamps were divided by {divisor:,}, which makes them seconds.")
-    outside = (seconds < 0) | (seconds > LATEST_SECOND) | seconds.isna()
     expected = f"seconds since 1970, 0 to {LATEST_SECOND}; correct or drop the row"
-    _refuse(outside, row, timestamps, expected)
+    _refuse(seconds.isna() | ~seconds.between(0, LATEST_SECOND), timestamps, name, expected)
     latest = int(seconds.max())
     if 0 < latest < BEFORE_1990:
         print(
@@ -268,14 +250,15 @@ def _checked_seconds(timestamps: pd.Series, row: Row, name: str) -> np.ndarray:
     return seconds.to_numpy(dtype=np.int64, copy=True)
 
 
-def _refuse_repeats(pairs: np.ndarray, ratings: pd.DataFrame, row: Row) -> None:
+def _refuse_repeats(pairs: np.ndarray, ratings: pd.DataFrame, name: str) -> None:
     """Raise for the first row whose user and item, one number in ``pairs``, were there before."""
     if len(np.unique(pairs)) < len(pairs):
         second = int(pd.Series(pairs).duplicated().to_numpy().argmax())
         first = int((pairs == pairs[second]).argmax())
         user_id, item_id = ratings[["user_id", "item_id"]].iloc[second]
+        here, there = (_place(name, ratings["user_id"], i) for i in (second, first))
         raise DataError(
-            f"{row(second)}: user_id {user_id} rated item_id {item_id} before (at {row(first)}), "
+            f"{here}: user_id {user_id} rated item_id {item_id} before (at {there}), "
             "expected one rating per pair; keep the latest with keep_latest=True"
         )
 
@@ -299,36 +282,33 @@ def _index_of(raw: Any, ids: np.ndarray, column: str, name: str) -> Any:
 
 
 def _items_table(
-    items: pd.DataFrame | None, rated: pd.Series, item_ids: np.ndarray, name: str, rated_row: Row
+    items: pd.DataFrame | None, rated: pd.Series, item_ids: np.ndarray, name: str
 ) -> pd.DataFrame:
     """Return one row per id of ``item_ids``, in that order; ``rated`` holds each rating's item."""
     if items is None:
-        columns: dict[str, Any] = {
-            "item_id": item_ids,
-            "title": [f"untitled {item_id}" for item_id in item_ids.tolist()],
-            "year": pd.array([pd.NA], "Int16").repeat(len(item_ids)),
-            "genres": [()] * len(item_ids),
-        }
+        titles = [f"untitled {item_id}" for item_id in item_ids.tolist()]
+        genres: list[Any] = [()] * len(titles)
+        no_year = pd.array([pd.NA], "Int16").repeat(len(titles))
+        columns = {"item_id": item_ids, "title": titles, "year": no_year, "genres": genres}
         return pd.DataFrame(columns).rename_axis(index="item")
     if "item_id" not in items.columns:
         found = ", ".join(map(str, items.columns)) or "none"
         raise DataError(f"{name}: items has no column item_id; found {found}; rename its column")
-    row = _row_names(f"{name}: items", items)
-    items = items.reindex(columns=["item_id", "title", "year", "genres"])
-    _, known = _indices(items["item_id"], row)
-    twice = items["item_id"].duplicated()
-    _refuse(twice, row, items["item_id"], "each id once; drop the second row")
-    advice = "an item of items; add it there, drop the rating, or convert both columns to str"
+    items = items.reindex(columns=list(ITEM_COLUMNS))
+    ids, place = items["item_id"], f"{name}: items"
+    known = _indices(ids, place)[1]
+    _refuse(ids.duplicated(), ids, place, "each id once; drop the second row")
     unknown = ~pd.Index(item_ids).isin(known)
     if unknown.any():
-        _refuse(rated.isin(item_ids[unknown]), rated_row, rated, advice)
-    years = pd.to_numeric(items["year"], errors="coerce")
+        advice = "an item of items; add it there, drop the rating, or convert both columns to str"
+        _refuse(rated.isin(item_ids[unknown]), rated, name, advice)
+    years: pd.Series = pd.to_numeric(items["year"], errors="coerce")
     wrong = items["year"].notna() & ~years.between(0, 9999)
-    _refuse(wrong, row, items["year"], "a year of four digits or nothing")
+    _refuse(wrong, items["year"], place, "a year of four digits or nothing")
     items["year"] = years.astype("float64").round().astype("Int16")
     table = items.set_index("item_id").reindex(item_ids).reset_index()
-    titles = table["title"].fillna("").astype(str)
-    table["title"] = titles.where(titles != "", "untitled " + table["item_id"].astype(str))
+    title = table["title"].fillna("").astype(str)
+    table["title"] = title.where(title != "", "untitled " + table["item_id"].astype(str))
     table["genres"] = [_genres(value) for value in table["genres"]]
     return table.rename_axis(index="item")
 
@@ -336,5 +316,5 @@ def _items_table(
 def _genres(value: Any) -> tuple[str, ...]:
     """Return genres as a tuple; a missing value has none."""
     if isinstance(value, str):
-        return tuple(part for part in value.split("|") if part)
+        value = [part.strip() for part in value.split("|") if part.strip()]
     return tuple(value) if isinstance(value, (tuple, list)) else ()

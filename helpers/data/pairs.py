@@ -49,15 +49,15 @@ def as_pairs(
     A size that is not given is the source's own, else one more than the largest id. Raise
     ``ValueError`` for arrays of different length and for ids that are no indices of the matrix.
     """
-    if hasattr(source, "frame") and hasattr(source, "n_items"):
+    if hasattr(source, "frame"):
         users, items = source.frame["user"].to_numpy(), source.frame["item"].to_numpy()
-        n_users, n_items = n_users or source.n_users, n_items or source.n_items
+        shape = source.n_users, source.n_items
     elif hasattr(source, "tocoo"):
         coo = source.tocoo()
-        users, items = coo.row, coo.col
-        n_users, n_items = n_users or coo.shape[0], n_items or coo.shape[1]
+        users, items, shape = coo.row, coo.col, coo.shape
     elif isinstance(source, tuple) and len(source) == 2:
         users, items = np.asarray(source[0]), np.asarray(source[1])
+        shape = int(users.max(initial=-1)) + 1, int(items.max(initial=-1)) + 1
     else:
         raise ValueError(
             f"{what} is a {type(source).__name__}; expected Interactions, "
@@ -68,8 +68,7 @@ def as_pairs(
             f"{what}: users have shape {users.shape} and items {items.shape}; "
             "expected two 1-d arrays of one length"
         )
-    n_users = int(users.max(initial=-1)) + 1 if n_users is None else n_users
-    n_items = int(items.max(initial=-1)) + 1 if n_items is None else n_items
+    n_users, n_items = n_users or shape[0], n_items or shape[1]
     users, items = check_ids(users, n_users, "user"), check_ids(items, n_items, "item")
     return Pairs(users, items, n_users, n_items)
 

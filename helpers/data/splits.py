@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal
 
 import numpy as np
 
 from .interactions import DataError, Interactions
-
-Ties = Literal["random", "item"]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Two parts of one data set that share its users, items and indices.
 
-    Every split function of this file returns one. They share their parameters: ``data`` is an
-    `Interactions`, ``seed`` a whole number of 0 or more (same seed, same split), ``test_share`` a
-    number between 0 and 1, both excluded. They raise a `DataError` for an argument out of range and
-    for one that would leave train or test empty.
+    Every function of this file returns one. ``seed`` is a whole number of 0 or more, ``test_share``
+    a number between 0 and 1, both excluded. All raise a `DataError` for an argument out of range,
+    and for one that would leave train or test empty.
 
     Parameters
     ----------
@@ -60,32 +56,22 @@ def random_split(data: Interactions, test_share: float = 0.2, seed: int = 0) -> 
     return Split.by_mask(data, in_test, f"random {_shares(test_share)}, seed {seed}")
 
 
-def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed: int = 0) -> Split:
+def leave_last_out(data: Interactions, k: int = 10, ties: str = "random", seed: int = 0) -> Split:
     """Return a split that holds out each user's ``k`` latest interactions; see `Split`.
 
     A user with ``k`` interactions or fewer stays in train with all of them and is counted in the
-    note, so that no user is tested who was never trained.
-
-    Parameters
-    ----------
-    data : Interactions
-    k : int
-        1 or larger.
-    ties : {"random", "item"}
-        What decides among equal timestamps at the cut: a seeded draw, or the item index (the larger
-        counts as later). Indices follow item ids, and those follow the films' age in the catalog,
-        so ``"item"`` favors some models over others; it is here to show that.
-    seed : int
-        For ``ties="random"``.
+    note, so that no user is tested who was never trained. ``ties`` says what decides among equal
+    timestamps at the cut: a seeded draw, or the item index (the larger counts as later). Indices
+    follow item ids, and those follow the films' age in the catalog, so ``"item"`` favors some
+    models over others; it is here to show that.
     """
     _check_whole("k", k, 1)
     if ties not in ("random", "item"):
         raise DataError(f"ties is {ties!r}, expected 'random' or 'item'")
     rng = _rng(seed)
-    user = data.frame["user"].to_numpy()
     timestamp = data.frame["timestamp"].to_numpy()
-    decide = rng.permutation(len(data)) if ties == "random" else data.frame["item"].to_numpy()
-    order = np.lexsort((decide, timestamp, user))
+    decide = rng.permutation(len(data)) if ties == "random" else data.frame["item"]
+    order = np.lexsort((decide, timestamp, data.frame["user"]))
     counts = data.user_counts()
     eligible = counts > k
     if not eligible.any():
@@ -107,7 +93,7 @@ def leave_last_out(data: Interactions, k: int = 10, ties: Ties = "random", seed:
     return Split.by_mask(data, in_test, f"leave last {what} out, {rule}", note)
 
 
-def leave_one_out(data: Interactions, seed: int = 0, ties: Ties = "random") -> Split:
+def leave_one_out(data: Interactions, seed: int = 0, ties: str = "random") -> Split:
     """Return `leave_last_out` with ``k=1``: it holds out each user's latest interaction."""
     return leave_last_out(data, k=1, ties=ties, seed=seed)
 
@@ -116,8 +102,7 @@ def time_split(data: Interactions, test_share: float = 0.2) -> Split:
     """Return a split that holds out everything from one moment on, for all users; see `Split`.
 
     The moment is the timestamp that leaves ``int(n * test_share)`` interactions from there on.
-    Others in that same second go to test with it. So test may be slightly larger, and it never
-    overlaps train in time.
+    Others in that same second go to test too, so that test never overlaps train in time.
     """
     n_test = _test_size(test_share, len(data), "interactions")
     timestamp = data.frame["timestamp"].to_numpy()
@@ -153,9 +138,8 @@ def cold_item_split(data: Interactions, test_share: float = 0.1, seed: int = 0) 
 def predefined_u1(data: Interactions) -> Split:
     """Return the split of ML-100K that GroupLens' own files ``u1.base`` and ``u1.test`` make.
 
-    The test is the first 20,000 lines of ``u.data`` (the script ``mku.sh`` in the archive makes it
-    with ``head``). That file is not shuffled evenly: the lines hold only users with an id of 462 or
-    less. Any data but all of ``load("100k")`` in file order raises a `DataError`.
+    The test is the first 20,000 lines of ``u.data`` (see ``mku.sh`` in the archive). They hold only
+    users with an id of 462 or less. Any data but all of ``load("100k")`` raises a `DataError`.
     """
     is_100k = len(data) == 100_000 and data.n_users == 943 and data.n_items == 1682
     # user_id 196 and item_id 242 are on the first line of u.data
@@ -183,19 +167,16 @@ def _rng(seed: int) -> np.random.Generator:
 
 def _test_size(test_share: float, n: int, what: str) -> int:
     """Return the number of things in test; both parts must hold at least one."""
-    is_number = isinstance(test_share, (int, float, np.number)) and not isinstance(test_share, bool)
-    if not is_number or not 0 < test_share < 1:
-        raise DataError(
-            f"test_share is {test_share!r}, expected a number between 0 and 1, such as 0.2"
-        )
+    if not isinstance(test_share, (float, np.floating)) or not 0 < test_share < 1:
+        raise DataError(f"test_share is {test_share!r}, expected a number between 0 and 1")
     if n < 2:
         raise DataError(f"there are {n} {what}, expected at least two to split")
-    if int(n * test_share) < 1:
-        raise DataError(
-            f"test_share is {test_share}, which leaves the test empty: there are {n} {what}; "
-            f"give a larger share, such as {1.5 / n:.2g}"
-        )
-    return int(n * test_share)
+    if n_test := int(n * test_share):
+        return n_test
+    raise DataError(
+        f"test_share is {test_share}, which leaves the test empty: there are {n} {what}; "
+        f"give a larger share, such as {1.5 / n:.2g}"
+    )
 
 
 def _shares(test_share: float) -> str:

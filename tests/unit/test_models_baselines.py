@@ -32,9 +32,7 @@ def taken_of(data: Interactions) -> np.ndarray:
 def test_the_mean_and_biases_are_least_squares_solutions() -> None:
     data = planted.low_rank_ratings(300, 200, noise=0.3, bias=0.4).data
     train = data.replace(data.frame[data.frame["item"] != 7])
-    model = BiasModel()
-    model.epochs = 200
-    model.fit(train)
+    model = BiasModel(epochs=200).fit(train)
     users, items, stars = (train.frame[name].to_numpy() for name in ("user", "item", "rating"))
     assert rmse(GlobalMean().fit(train).predict(users, items), stars) == pytest.approx(stars.std())
     assert model.item_bias[7] == 0, "never rated"

@@ -7,9 +7,8 @@ acknowledged event is in the log once, or among the dead letters with the reason
 
 from .consumer import Consumer
 from .log import EventLog, LogBusy, LogFull, export
-from .producer import Outbox, OutboxFull, Producer
+from .producer import Forgetful, OpenStream, OutboxFull, Producer, StreamError
 from .schema import click, impression, new_request_id, response
-from .stream import Forgetful, OpenStream, StreamError
 
 __all__ = [
     "Consumer",
@@ -18,7 +17,6 @@ __all__ = [
     "LogBusy",
     "LogFull",
     "OpenStream",
-    "Outbox",
     "OutboxFull",
     "Producer",
     "StreamError",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from .log import EventLog, Letter
-from .schema import BadEvent, judge
-from .stream import unpack
+from .schema import BadEvent, is_index, is_name, judge
+
+LIMIT = 100  # records in a call, at most; AWS allows 10,000
 
 
 class Read(NamedTuple):
@@ -33,13 +34,8 @@ class Consumer:
 
     Kill it at any point: either a transaction was committed, and the next consumer begins behind
     it, or it was not, and the next one reads the same records again. The log keeps each event once.
-
-    Parameters
-    ----------
-    items : collection of int, optional
-        The catalog; an event with another item becomes a dead letter.
-    limit, interval : int, float
-        Records per call, up to 10,000, and seconds between two polls: AWS allows five a second.
+    An event with an item that is not among ``items``, the catalog, becomes a dead letter.
+    ``interval`` is the time between two polls in seconds: AWS allows five a second.
     """
 
     def __init__(
@@ -49,11 +45,10 @@ class Consumer:
         log: EventLog,
         *,
         items: Collection[int] | None = None,
-        limit: int = 100,
         interval: float = 0.2,
     ) -> None:
-        self.client, self.stream, self.log, self.items = client, stream, log, items
-        self.limit, self.interval = limit, interval
+        self.client, self.stream, self.log = client, stream, log
+        self.items, self.interval = items, interval
         self._iterators: dict[str, str] = {}
         self._next_poll = 0.0
 
@@ -64,35 +59,35 @@ class Consumer:
         """
         time.sleep(max(0.0, self._next_poll - time.monotonic()))
         self._next_poll = time.monotonic() + self.interval
-        total, pages = Read(), self.client.get_paginator("list_shards")
-        for shard in pages.paginate(StreamName=self.stream).search("Shards[].ShardId"):
-            answer = self._get(shard)
-            counts = self._write(shard, answer["Records"]) if answer["Records"] else Read()
-            if answer.get("NextShardIterator"):  # a shard that was split comes to an end
-                self._iterators[shard] = answer["NextShardIterator"]
-            behind = bool(answer["Records"]) or answer.get("MillisBehindLatest", 0) > 0
-            total = total.plus(counts._replace(behind=behind))
+        total = Read()
+        for shard in self.client.list_shards(StreamName=self.stream)["Shards"]:
+            total = total.plus(self._read(shard["ShardId"]))
         return total
 
     def drain(self, seconds: float = 60.0, *, at_least: int = 0) -> Read:
         """Poll until nothing is waiting, or so many seconds have passed; return the sum.
 
         It does not stop before ``at_least`` events were read: what was put a moment ago may take
-        a second to show. ``behind`` is True if the time was over before the end was reached.
+        a second to show.
         """
         stop, total = time.monotonic() + seconds, Read(behind=True)
         while (total.behind or total.events < at_least) and time.monotonic() < stop:
             total = total._replace(behind=False).plus(self.poll())
         return total
 
-    def _get(self, shard: str) -> dict[str, Any]:
-        """Return the records behind the last ones, or, after a failure, behind the checkpoint."""
+    def _read(self, shard: str) -> Read:
+        """Write the records behind the last ones, or, after a failure, behind the checkpoint."""
         iterator = self._iterators.pop(shard, None) or self._from_checkpoint(shard)
         try:
-            return self.client.get_records(ShardIterator=iterator, Limit=self.limit)
+            answer = self.client.get_records(ShardIterator=iterator, Limit=LIMIT)
         except self.client.exceptions.ExpiredIteratorException:  # it lives for five minutes
             iterator = self._from_checkpoint(shard)
-            return self.client.get_records(ShardIterator=iterator, Limit=self.limit)
+            answer = self.client.get_records(ShardIterator=iterator, Limit=LIMIT)
+        records = answer["Records"]
+        counts = self._write(shard, records) if records else Read()
+        if answer.get("NextShardIterator"):  # a shard that was split comes to an end
+            self._iterators[shard] = answer["NextShardIterator"]
+        return counts._replace(behind=bool(records) or answer.get("MillisBehindLatest", 0) > 0)
 
     def _from_checkpoint(self, shard: str) -> str:
         start = {"ShardIteratorType": "TRIM_HORIZON"}
@@ -101,7 +96,7 @@ class Consumer:
         ask = self.client.get_shard_iterator
         return ask(StreamName=self.stream, ShardId=shard, **start)["ShardIterator"]
 
-    def _write(self, shard: str, records: Sequence[dict[str, Any]]) -> Read:
+    def _write(self, shard: str, records: list[dict[str, Any]]) -> Read:
         """Write what can be judged as events, the rest as dead letters, and the new place."""
         rows: list[tuple[Any, ...]] = []
         dead: list[Letter] = []
@@ -119,3 +114,15 @@ class Consumer:
                     dead.append((source, number, str(error), json.dumps(event)))
         at = (self.stream, shard, records[-1]["SequenceNumber"])
         return Read(len(records), len(rows) + len(dead), *self.log.write(rows, dead, at))
+
+
+def unpack(data: bytes) -> tuple[str, int, list[Any]]:
+    """Return the outbox of a record, the number of its first event, and its events."""
+    try:
+        record = json.loads(data)
+        source, first, events = record["source"], record["first"], record["events"]
+        if is_name(source) and is_index(first) and isinstance(events, list):
+            return source, first, events
+    except (ValueError, RecursionError, TypeError, KeyError):
+        pass
+    raise BadEvent("the record was not packed by a producer of events")

@@ -39,6 +39,7 @@ COMMIT;
 _COLUMNS = ", ".join(FIELDS)
 _INSERT = f"INSERT INTO events VALUES (?{', ?' * (len(FIELDS) + 1)}, NULL) ON CONFLICT DO NOTHING"
 _SAME = f"SELECT {_COLUMNS} FROM events WHERE request_id = ? AND kind = ? AND position = ?"
+_PARQUET = {"item": "Int64", "status": "Int64", "propensity": "float64", "latency_ms": "float64"}
 _BURY = "INSERT INTO dead_letters VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 Rows = Sequence[tuple[Any, ...]]  # as from `judge`, then source and number
@@ -179,9 +180,8 @@ def export(log: EventLog, folder: str | os.PathLike[str]) -> list[Path]:
     files = []
     for name in log.query(f"SELECT DISTINCT {day} AS day FROM events ORDER BY day")["day"]:
         chosen = f"SELECT id, {_COLUMNS} FROM events WHERE {day} = ? ORDER BY id"
-        frame = log.query(chosen, (name,)).astype(dict.fromkeys(("item", "status"), "Int64"))
-        frame = frame.astype(dict.fromkeys(("propensity", "latency_ms"), "float64"))
         files.append(Path(folder) / f"day={name}" / "events.parquet")
         with replacing(files[-1]) as path:
+            frame = log.query(chosen, (name,)).astype(_PARQUET)
             frame.to_parquet(path, index=False, compression="zstd")
     return files

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from helpers.events import Consumer, EventLog, Producer, click, impression, response, stream
+from helpers.events import Consumer, EventLog, Producer, click, impression, response
 
 ACCESS = {
     "region_name": "us-west-2",
@@ -55,10 +55,10 @@ def log(tmp_path):
 
 @pytest.fixture
 def producer(kinesis, name, tmp_path, monkeypatch):
-    monkeypatch.setattr(stream, "RECORD_EVENTS", 4)
+    monkeypatch.setattr("helpers.events.producer.RECORD_EVENTS", 4)
     made = Producer(kinesis, name, tmp_path / "outbox")
     yield made
-    made.outbox.close()
+    made.close()
 
 
 @pytest.fixture

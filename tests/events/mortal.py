@@ -19,10 +19,11 @@ from pathlib import Path
 import boto3
 
 from helpers.events import Consumer, EventLog, Producer, click, impression
-from helpers.events import stream as streams
+from helpers.events import consumer as consumers
+from helpers.events import producer as producers
 from tests.events.conftest import ACCESS
 
-streams.RECORD_EVENTS = 3  # several records in every delivery
+producers.RECORD_EVENTS = consumers.LIMIT = 3  # several records in every delivery and reading
 
 
 def die_at_line(number: int, report: int) -> None:
@@ -63,13 +64,13 @@ def produce(client, stream, folder, life):
             file.write(f"{name} {len(events)}\n")
         if number % 2:
             producer.flush()
-    producer.outbox.close()
+    producer.close()
 
 
 def consume(client, stream, folder, life):
     """Read what there is."""
     log = EventLog(folder / "log.sqlite")
-    Consumer(client, stream, log, items=range(100), limit=3, interval=0).drain()
+    Consumer(client, stream, log, items=range(100), interval=0).drain()
     log.close()
 
 

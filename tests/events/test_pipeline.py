@@ -26,12 +26,13 @@ def test_every_event_arrives_once_with_its_content(producer, consumer, log):
     assert producer.flush().events == 0 and consumer.drain().records == 0
 
 
-def test_two_consumers_on_one_log_write_every_event_once(kinesis, name, producer, log):
+def test_two_consumers_on_one_log_write_every_event_once(kinesis, name, producer, log, monkeypatch):
+    monkeypatch.setattr("helpers.events.consumer.LIMIT", 5)
     for number in range(40):
         producer.log(request(number))
     producer.flush()
     with contextlib.closing(EventLog(log.path)) as other:
-        a, b = (Consumer(kinesis, name, x, interval=0, limit=5) for x in (log, other))
+        a, b = (Consumer(kinesis, name, x, interval=0) for x in (log, other))
         reads = [c.poll() for _ in range(20) for c in (a, b)]
     assert sum(r.new for r in reads) == 200 == log.count()
     assert 0 < sum(r.repeated for r in reads) < 200, "both read most of it"
@@ -50,7 +51,7 @@ def test_when_the_stream_is_away_events_wait(kinesis, producer, consumer):
     producer.log(request(0))
     with pytest.raises(kinesis.exceptions.ResourceNotFoundException):
         producer.flush()
-    assert producer.outbox.next - producer.outbox.sent == 5
+    assert producer.next - producer.sent == 5
     producer.stream = consumer.stream
     assert producer.flush().events == 5
     assert consumer.drain().new == 5
@@ -86,7 +87,9 @@ class Odd:
         return self.get(self.calls, arguments, self.client.get_records(**arguments))
 
 
-def test_an_expired_iterator_is_replaced(kinesis, name, producer, log):
+def test_an_expired_iterator_is_replaced(kinesis, name, producer, log, monkeypatch):
+    monkeypatch.setattr("helpers.events.consumer.LIMIT", 5)
+
     def late(call, arguments, answer):
         if call == 3:
             error = {"Error": {"Code": "ExpiredIteratorException", "Message": "late"}}
@@ -96,7 +99,7 @@ def test_an_expired_iterator_is_replaced(kinesis, name, producer, log):
     for number in range(40):
         producer.log(request(number))
     producer.flush()
-    assert Consumer(Odd(kinesis, late), name, log, limit=5, interval=0).drain().new == 200
+    assert Consumer(Odd(kinesis, late), name, log, interval=0).drain().new == 200
 
 
 def test_a_consumer_can_wait_for_what_must_come(kinesis, name, producer, log):
@@ -128,7 +131,7 @@ def everything(folder):
 def test_parquet_holds_what_the_log_holds_by_day_also_after_a_kill(
     producer, consumer, log, tmp_path, monkeypatch, dies_after
 ):
-    producer.clock = lambda: 86_400.0 * (1 + producer.outbox.next // 50)  # ten requests a day
+    producer.clock = lambda: 86_400.0 * (1 + producer.next // 50)  # ten requests a day
     for number in range(30):
         producer.log(request(number))
     producer.flush()

@@ -49,7 +49,7 @@ def test_the_three_kinds_become_rows():
         ({"v": True}, "schema version True"),
         ({"v": [2]}, "schema version [2]"),
         ({"v": 1}, "position is None, expected a slot from 0"),
-        ({"v": 1, "slot": 0}, "position is None"),
+        ({"v": 1, "slot": 0}, "position is -1"),
         ({"kind": "response", "latency_ms": -1, "status": 200}, "latency_ms is -1"),
         ({"kind": "response", "latency_ms": 10**400, "status": 200}, "latency_ms is 1000"),
         ({"kind": "response", "latency_ms": 1, "status": 600}, "status is 600"),

@@ -5,9 +5,8 @@ least once, and writing an event again changes nothing. Kill any part at any poi
 acknowledged event is in the log once, or among the dead letters with the reason.
 """
 
-from .consumer import Consumer
-from .log import EventLog, LogBusy, LogFull, export
-from .producer import Forgetful, OpenStream, OutboxFull, Producer, StreamError
+from .log import Consumer, EventLog, LogBusy, LogFull, export
+from .producer import Forgetful, OpenStream, OutboxFull, Producer
 from .schema import click, impression, new_request_id, response
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "OpenStream",
     "OutboxFull",
     "Producer",
-    "StreamError",
     "click",
     "export",
     "impression",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import secrets
 import sqlite3
@@ -25,8 +24,7 @@ PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS calls (stop INTEGER PRIMARY KEY, stamp INTEGER, lines BLOB);
-CREATE TABLE IF NOT EXISTS state AS
-SELECT lower(hex(randomblob(16))) AS source, 0 AS sent, 0 AS stamp;
+CREATE TABLE IF NOT EXISTS state AS SELECT hex(randomblob(16)) AS source, 0 AS sent, 0 AS stamp;
 COMMIT;
 """
 _STATE = """
@@ -37,15 +35,11 @@ FROM state LEFT JOIN calls
 _OLDEST = "SELECT stop, lines FROM calls WHERE stop > ? ORDER BY stop"
 _DELETE = "DELETE FROM calls WHERE stop <= ? RETURNING length(lines)"
 _EVENT_BYTES, _BATCH_BYTES = 64 << 10, 900 << 10  # a batch fits into one record, of 1 MiB
-_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 class OutboxFull(OSError):
     """The producer's disk, or its share of it, is full; nothing of this call was acknowledged."""
-
-
-class StreamError(RuntimeError):
-    """The stream refused records for too long; the outbox keeps them."""
 
 
 class Sent(NamedTuple):
@@ -56,12 +50,12 @@ class Sent(NamedTuple):
     again: int
 
 
-class Producer:
+class Producer(contextlib.AbstractContextManager["Producer"]):
     """Write events to an outbox on disk, and from there to a Kinesis stream.
 
     *Acknowledged* means that `log` returned. After that, whatever dies, the event will be in the
     stream at least once; the log at the other end holds it once. Only a loss of power can undo the
-    last calls, if they were not sent, but no part of one.
+    last calls, if they were not sent, but no part of one. Leaving a ``with`` block delivers.
 
     ``path`` is the outbox, a SQLite file. A producer opened on the file of a process that was
     killed goes on where that one stopped; on that of a living one it raises a RuntimeError.
@@ -72,14 +66,13 @@ class Producer:
         self,
         client: Any,
         stream: str,
-        path: str | os.PathLike[str],
+        path: str | Path,
         *,
         clock: Callable[[], float] = time.time,
         max_bytes: int = 1 << 30,
     ) -> None:
         self.client, self.stream, self.path = client, stream, Path(path)
         self.clock, self.max_bytes = clock, max_bytes
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = sqlite3.connect(path, timeout=0.2, isolation_level=None)
             self._db.executescript(_TABLES)
@@ -94,18 +87,17 @@ class Producer:
         """Acknowledge events, all of one call or none, and return how many.
 
         An event without a ``time`` gets one; these stamps never decrease, even if the clock is set
-        back. The consumer judges the rest.
-
-        Raises
-        ------
-        ValueError
-            If an event is not a dictionary that JSON can hold, or over 64 KiB.
-        OutboxFull
-            If the disk, or the outbox' share of it, is full.
+        back. Raise ValueError if an event is not a dictionary that JSON can hold, or over 64 KiB,
+        and OutboxFull if the disk, or the outbox' share of it, is full.
         """
         batch = [events] if isinstance(events, dict) else events
         stamp = max(self.stamp, int(self.clock() * 1000))
-        lines = [_encode(event, stamp) for event in batch]
+        try:
+            lines = [_to_json({"time": stamp, **event}).encode() for event in batch]
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"an event cannot be written as JSON: {error}") from None
+        if (longest := max(map(len, lines), default=0)) > _EVENT_BYTES:
+            raise ValueError(f"an event of {longest:,} bytes, expected at most {_EVENT_BYTES:,}")
         if not lines:
             return 0
         text, stop = b"\n".join(lines), self.next + len(lines)
@@ -123,7 +115,7 @@ class Producer:
     def flush(self) -> Sent:
         """Deliver everything that was acknowledged so far.
 
-        Raise `StreamError`, or an error of boto3, if the stream refuses for too long or does not
+        Raise a RuntimeError or an error of boto3 if the stream refuses for too long, or does not
         exist. Events that it did not acknowledge stay in the outbox.
         """
         begin, records, again = self.sent, 0, 0
@@ -157,29 +149,11 @@ class Producer:
             self._db.execute("UPDATE state SET sent = ?, stamp = ?", (self.sent, self.stamp))
             self._bytes -= sum(size for (size,) in self._db.execute(_DELETE, (self.sent,)))
 
-    def close(self) -> None:
-        """Let go of the outbox; what waits in it stays."""
-        self._db.close()
-
-    def __enter__(self) -> Producer:
-        """Return itself; leaving the block delivers, unless an error is on its way, and closes."""
-        return self
-
     def __exit__(self, kind: object, *rest: object) -> None:
-        """Deliver and let go of the outbox."""
-        with contextlib.closing(self):
+        """Deliver, unless an error is on its way, and close the outbox; what waits in it stays."""
+        with contextlib.closing(self._db):
             if kind is None:
                 self.flush()
-
-
-def _encode(event: Event, stamp: int) -> bytes:
-    try:
-        line = _to_json({"time": stamp, **event}).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"an event cannot be written as JSON: {error}") from None
-    if len(line) > _EVENT_BYTES:
-        raise ValueError(f"an event of {len(line):,} bytes, expected at most {_EVENT_BYTES:,}")
-    return line
 
 
 def pack(source: str, first: int, lines: list[bytes]) -> list[dict[str, Any]]:
@@ -198,30 +172,27 @@ def back_off(failures: int) -> None:
     time.sleep(random.uniform(0, min(5.0, 0.05 * 2**failures)))
 
 
-def put_all(
-    client: Any, stream: str, records: list[Any], pause: Callable[[int], object] = back_off
-) -> int:
+def put_all(client: Any, stream: str, records: list[Any]) -> int:
     """Put up to 500 records until the stream has every one; return how many it got again.
 
     ``put_records`` can succeed in part: each refused record has an ``ErrorCode`` at its place in
-    the answer. Only those are sent again, after ``pause(failures)``. boto3 itself repeats calls
-    that fail as a whole. Raise StreamError after eight calls without progress.
+    the answer. Only those are sent again. boto3 itself repeats calls that fail as a whole.
     """
     again, failures = 0, 0
     while records:
-        answers = [{"ErrorCode": "ConnectionError"}] * len(records)
+        codes = ["ConnectionError"] * len(records)
         with contextlib.suppress(ConnectionError):
-            answers = client.put_records(StreamName=stream, Records=records)["Records"]
-        pairs = zip(records, answers, strict=True)
-        refused = [(record, got["ErrorCode"]) for record, got in pairs if "ErrorCode" in got]
-        failures = failures + 1 if len(refused) == len(records) else 1
-        if refused and failures == ATTEMPTS:
-            codes = ", ".join(sorted({code for _, code in refused}))
-            why = f"{len(refused)} records refused {failures} times: {codes}"
-            raise StreamError(f"put_records to {stream}: {why}")
-        if refused:
-            pause(failures)
-        again, records = again + len(refused), [record for record, _ in refused]
+            answer = client.put_records(StreamName=stream, Records=records)
+            codes = [result.get("ErrorCode") for result in answer["Records"]]
+        records = [record for record, code in zip(records, codes, strict=True) if code]
+        again, failures = again + len(records), failures + 1 if all(codes) else 1
+        if records and failures == ATTEMPTS:
+            why = (
+                f"{len(records)} records refused {failures} times: {', '.join(sorted(set(codes)))}"
+            )
+            raise RuntimeError(f"put_records to {stream}: {why}")
+        if records:
+            back_off(failures)
     return again
 
 

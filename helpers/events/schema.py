@@ -13,6 +13,7 @@ from typing import Any
 VERSION = 2  # the version written today
 KINDS = ("impression", "click", "response")
 Event = dict[str, Any]
+Items = Collection[int] | None  # the catalog; with None, any item is known
 
 
 class BadEvent(ValueError):
@@ -30,9 +31,9 @@ def impression(
     """Return the event "this item was shown".
 
     ``user`` and ``item`` are contiguous indices, ``position`` is the slot, counted from 0 at the
-    top, and ``propensity`` the chance, in (0, 1], with which the policy puts this item into this
-    slot for this user. ``request_id`` ties the events of a request together; ``model`` is name and
-    version of the model that ranked. ``time``, in milliseconds since 1970, can be given, too.
+    top, and ``propensity`` the chance, in (0, 1], that the policy puts this item there for this
+    user. ``request_id`` ties the events of a request together; ``model`` is the name and version of
+    the model that ranked. ``time``, in milliseconds since 1970, can be given, too.
     """
     event = {"v": VERSION, "kind": "impression", "request_id": request_id, "user": user}
     shown = {"item": item, "position": position, "propensity": propensity, "model": model}
@@ -70,7 +71,7 @@ def _is_number(value: Any) -> bool:
 is_index = whole(0, 1 << 53)  # every language can hold it
 _LISTED, _SHOWN, _ANSWER = ("impression", "click"), ("impression",), ("response",)
 #: column of the log -> the kinds that have it, its test, and what it must be
-FIELDS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool], str]] = {
+FIELDS: dict[str, Any] = {
     "request_id": (KINDS, is_name, "a text of 1 to 64 characters"),
     "kind": (KINDS, KINDS.__contains__, "one of impression, click, response"),
     "position": (_LISTED, whole(0, 1 << 31), "a slot from 0"),
@@ -82,41 +83,31 @@ FIELDS: dict[str, tuple[tuple[str, ...], Callable[[Any], bool], str]] = {
     "latency_ms": (_ANSWER, _is_number, "milliseconds from 0"),
     "status": (_ANSWER, whole(100, 600), "a code from 100 to 599"),
 }
-_RULES = {
-    kind: [(name, *rule) for name, (kinds, *rule) in FIELDS.items() if kind in kinds]
-    for kind in KINDS
-}
+_RULES = {k: [(name, *r) for name, (kinds, *r) in FIELDS.items() if k in kinds] for k in KINDS}
 _ABSENT = {**dict.fromkeys(FIELDS), "position": -1}  # the fields that a kind does not have
 
 
-def judge(event: Any, items: Collection[int] | None = None) -> tuple[Any, ...]:
+def judge(event: Any, items: Items = None) -> tuple[Any, ...]:
     """Return an event as a row of the log, its `FIELDS`, or raise BadEvent with the reason.
 
-    ``items`` is the catalog, such as ``range(n_items)``; without it any item is known. Fields that
-    the kind does not have are None; the position of a response is -1.
+    Fields that the kind does not have are None; the position of a response is -1.
     """
     if not isinstance(event, dict):
         raise BadEvent(f"a JSON {type(event).__name__}, expected an object")
     version, kind = event.get("v"), event.get("kind")
     if type(version) is not int or version not in (1, VERSION):
-        raise BadEvent(f"schema version {_brief(version)} is unknown here (known: 1, {VERSION})")
+        raise BadEvent(f"schema version {version!r:.40} is unknown here (known: 1, {VERSION})")
     if version == 1:  # it counted slots from 1, and did not know the model
-        slot = event.get("slot")
-        event = {"model": "unknown", **event, "position": slot - 1 if is_index(slot) else None}
+        place = event["slot"] - 1 if is_index(event.get("slot")) else None
+        event = {"model": "unknown", **event, "position": place}
+    if kind == "impression" and event.get("propensity") is None:
+        raise BadEvent("propensity is missing: without it the impression cannot be weighted")
     row = _ABSENT.copy()
+    # a kind that does not exist fails in its own field
     for name, fits, expected in _RULES[kind if kind in KINDS else "response"]:
         value = row[name] = event.get(name)
         if not fits(value):
-            if name == "propensity" and value is None:
-                raise BadEvent(
-                    "propensity is missing: without it the impression cannot be weighted"
-                )
-            raise BadEvent(f"{name} is {_brief(value)}, expected {expected}")
+            raise BadEvent(f"{name} is {value!r:.40}, expected {expected}")
     if items is not None and row["item"] is not None and row["item"] not in items:
         raise BadEvent(f"item {row['item']} is not in the catalog")
     return tuple(row.values())
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 
 import pytest
@@ -49,8 +48,7 @@ def name(kinesis):
 
 @pytest.fixture
 def log(tmp_path):
-    with contextlib.closing(EventLog(tmp_path / "log.sqlite", busy_seconds=0.2)) as opened:
-        yield opened
+    return EventLog(tmp_path / "log.sqlite", busy_seconds=0.2)
 
 
 @pytest.fixture
@@ -58,7 +56,7 @@ def producer(kinesis, name, tmp_path, monkeypatch):
     monkeypatch.setattr("helpers.events.producer.RECORD_EVENTS", 4)
     made = Producer(kinesis, name, tmp_path / "outbox")
     yield made
-    made.close()
+    made._db.close()
 
 
 @pytest.fixture

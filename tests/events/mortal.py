@@ -19,11 +19,11 @@ from pathlib import Path
 import boto3
 
 from helpers.events import Consumer, EventLog, Producer, click, impression
-from helpers.events import consumer as consumers
+from helpers.events import log as logs
 from helpers.events import producer as producers
 from tests.events.conftest import ACCESS
 
-producers.RECORD_EVENTS = consumers.LIMIT = 3  # several records in every delivery and reading
+producers.RECORD_EVENTS = logs.LIMIT = 3  # several records in every delivery and reading
 
 
 def die_at_line(number: int, report: int) -> None:
@@ -64,14 +64,12 @@ def produce(client, stream, folder, life):
             file.write(f"{name} {len(events)}\n")
         if number % 2:
             producer.flush()
-    producer.close()
+    producer._db.close()
 
 
 def consume(client, stream, folder, life):
     """Read what there is."""
-    log = EventLog(folder / "log.sqlite")
-    Consumer(client, stream, log, items=range(100), interval=0).drain()
-    log.close()
+    Consumer(client, stream, EventLog(folder / "log.sqlite"), items=range(100), interval=0).drain()
 
 
 def child(work, line, *arguments):

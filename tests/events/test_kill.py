@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
 
 import pytest
 
@@ -29,11 +28,11 @@ def settle(kinesis, stream, folder):
     """Let one more producer and consumer live to their end; return the log's requests and its numbers."""
     with Producer(kinesis, stream, folder / "outbox") as producer:
         producer.flush()
-    with closing(EventLog(folder / "log.sqlite")) as log:
-        Consumer(kinesis, stream, log, items=range(100), interval=0).drain()
-        events = log.query("SELECT request_id, source, number FROM events")
-        dead = log.query("SELECT event, source, number, reason FROM dead_letters")
-        assert log.query("PRAGMA integrity_check").iloc[0, 0] == "ok"
+    log = EventLog(folder / "log.sqlite")
+    Consumer(kinesis, stream, log, items=range(100), interval=0).drain()
+    events = log.query("SELECT request_id, source, number FROM events")
+    dead = log.query("SELECT event, source, number, reason FROM dead_letters")
+    assert log.query("PRAGMA integrity_check").iloc[0, 0] == "ok"
     return events, dead
 
 

@@ -27,13 +27,12 @@ def test_every_event_arrives_once_with_its_content(producer, consumer, log):
 
 
 def test_two_consumers_on_one_log_write_every_event_once(kinesis, name, producer, log, monkeypatch):
-    monkeypatch.setattr("helpers.events.consumer.LIMIT", 5)
+    monkeypatch.setattr("helpers.events.log.LIMIT", 5)
     for number in range(40):
         producer.log(request(number))
     producer.flush()
-    with contextlib.closing(EventLog(log.path)) as other:
-        a, b = (Consumer(kinesis, name, x, interval=0) for x in (log, other))
-        reads = [c.poll() for _ in range(20) for c in (a, b)]
+    two = [Consumer(kinesis, name, one, interval=0) for one in (log, EventLog(log.path))]
+    reads = [consumer.poll() for _ in range(20) for consumer in two]
     assert sum(r.new for r in reads) == 200 == log.count()
     assert 0 < sum(r.repeated for r in reads) < 200, "both read most of it"
 
@@ -88,7 +87,7 @@ class Odd:
 
 
 def test_an_expired_iterator_is_replaced(kinesis, name, producer, log, monkeypatch):
-    monkeypatch.setattr("helpers.events.consumer.LIMIT", 5)
+    monkeypatch.setattr("helpers.events.log.LIMIT", 5)
 
     def late(call, arguments, answer):
         if call == 3:

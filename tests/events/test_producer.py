@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.book import ROOT
-from helpers.events import OpenStream, OutboxFull, Producer, StreamError
-from helpers.events.consumer import unpack
+from helpers.events import OpenStream, OutboxFull, Producer
+from helpers.events import producer as producers
+from helpers.events.log import unpack
 from helpers.events.producer import ATTEMPTS, back_off, pack, put_all
 from helpers.events.schema import BadEvent
 
@@ -53,13 +54,13 @@ def arrived(producer):
 
 @pytest.mark.parametrize("sent", [0, 3, 5, 50, 99, 100])
 def test_the_next_process_goes_on_where_the_last_one_stopped(tmp_path, sent):
-    first = box(tmp_path / "new" / "box", clock=iter(range(99)).__next__)
+    first = box(tmp_path / "box", clock=iter(range(99)).__next__)
     for start in range(0, 100, 5):
         first.log(numbered(start, 5))
     assert (first.log([]), len(first._oldest())) == (0, 100)
     first._forget(sent)
-    first.close()
-    again = box(tmp_path / "new" / "box", clock=lambda: 0)
+    first._db.close()
+    again = box(tmp_path / "box", clock=lambda: 0)
     assert (again.source, again.sent, again.next) == (first.source, sent, 100)
     assert again.stamp == first.stamp == 19_000
     again.log(numbered(100, 1))
@@ -109,7 +110,7 @@ def test_a_real_limit_on_the_size_of_files_is_met_in_the_same_way(tmp_path):
         signal.signal(signal.SIGXFSZ, before)
     kept = producer.next
     assert sent == list(range(kept)) and not producer._oldest()
-    producer.close()
+    producer._db.close()
     again = box(tmp_path / "box")
     again.log(numbered(again.next, 1))
     assert arrived(again)[-1] == kept, "those before it may come a second time"
@@ -124,7 +125,7 @@ def test_two_processes_cannot_share_an_outbox(tmp_path):
     other = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert other.returncode == 1 and "each process needs one of its own" in other.stderr
     producer.log(numbered(0, 1))
-    producer.close()
+    producer._db.close()
     assert arrived(box(tmp_path / "box")) == [0]
     with pytest.raises(RuntimeError, match="cannot be opened: unable to open"):
         box(tmp_path)
@@ -152,16 +153,18 @@ def test_what_can_be_sent_survives_a_loss_of_power(tmp_path):
     ],
     ids=["refused", "answer lost"],
 )
-def test_only_what_was_refused_is_sent_again(answers, again, got, pauses):
+def test_only_what_was_refused_is_sent_again(monkeypatch, answers, again, got, pauses):
     client, waited = Client(*answers), []
-    assert put_all(client, "s", RECORDS, waited.append) == again
+    monkeypatch.setattr(producers, "back_off", waited.append)
+    assert put_all(client, "s", RECORDS) == again
     assert [list(map(int, call)) for call in client.got] == got and waited == pauses
 
 
-def test_it_gives_up_after_so_many_calls_without_progress():
-    pauses = []
-    with pytest.raises(StreamError, match=f"to s: 5 records refused {ATTEMPTS} times: {THROTTLED}"):
-        put_all(Client(*[[THROTTLED] * 5] * ATTEMPTS), "s", RECORDS, pauses.append)
+def test_it_gives_up_after_so_many_calls_without_progress(monkeypatch):
+    pauses, why = [], f"to s: 5 records refused {ATTEMPTS} times: {THROTTLED}"
+    monkeypatch.setattr(producers, "back_off", pauses.append)
+    with pytest.raises(RuntimeError, match=why):
+        put_all(Client(*[[THROTTLED] * 5] * ATTEMPTS), "s", RECORDS)
     assert pauses == list(range(1, ATTEMPTS))
 
 

@@ -103,5 +103,5 @@ def test_whatever_comes_is_a_row_that_the_log_takes_or_has_a_reason(
     except BadEvent as refused:
         assert str(refused)
         return
-    _logs[0].write([(*row, "source", 0)])
+    _logs[0].write([(*row, "source", 0)], ())
     assert len(_logs[0].query("SELECT * FROM events WHERE request_id = ?", (row[0],))) >= 1

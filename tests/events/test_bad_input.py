@@ -33,10 +33,8 @@ def test_a_clock_that_goes_back_does_not_turn_the_order(kinesis, name, consumer,
 @pytest.mark.parametrize(
     "other, outcome",
     [
-        (click("r", 1, 7, 0, "m", time=1000), (1, 1, 0)),
         (click("r", 1, 7, 0, "m", time=2500), (1, 1, 0)),  # a second click on the same slot
         (click("r", 2, 7, 0, "m"), (1, 0, 1)),
-        (click("r", 1, 8, 0, "m"), (1, 0, 1)),
         (click("r", 1, 7, 0, "n"), (1, 0, 1)),
     ],
 )
@@ -64,27 +62,18 @@ def test_a_request_id_used_twice_is_a_conflict_and_both_are_kept(
     assert log.replay() == (0, 0, 1)
 
 
-ODD = [impression(f"odd-{n}", 1, 1, 0, 0.5, "m") for n in range(5)]
-ODD[0]["item"], ODD[1]["propensity"], ODD[2]["v"], ODD[3]["kind"] = 100, 0, 9, "hover"
-del ODD[4]["propensity"]
-REASONS = [
-    "item 100 is not in the catalog",
-    "propensity is 0, expected a chance above 0 and up to 1",
-    "schema version 9 is unknown here (known: 1, 2)",
-    "kind is 'hover', expected one of impression, click, response",
-    "propensity is missing: without it the impression cannot be weighted",
-]
-
-
 def test_bad_events_are_kept_with_the_reason_and_come_back_when_the_cause_is_mended(
     producer, consumer, log
 ):
-    read = deliver(producer, consumer, ODD + request(0))
-    assert (read.new, read.dead) == (5, len(ODD))
-    dead = log.query("SELECT reason FROM dead_letters ORDER BY number")
-    assert dead["reason"].tolist() == REASONS
-    assert log.replay(range(100)) == (0, 0, len(ODD))
-    assert log.replay(range(101)) == (1, 0, len(ODD) - 1)
+    odd = [impression(f"odd-{n}", 1, 100 * n, 0, n / 2, "m") for n in range(2)]
+    read = deliver(producer, consumer, odd + request(0))
+    assert (read.new, read.dead) == (5, 2)
+    assert log.query("SELECT reason FROM dead_letters ORDER BY number")["reason"].tolist() == [
+        "propensity is 0.0, expected a chance above 0 and up to 1",
+        "item 100 is not in the catalog",
+    ]
+    assert log.replay(range(100)) == (0, 0, 2)
+    assert log.replay(range(101)) == (1, 0, 1)
     assert log.query("SELECT max(item) AS item FROM events")["item"].tolist() == [100]
     assert log.replay(range(101)).new == 0
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from helpers.book import ROOT
 from helpers.events import OpenStream, OutboxFull, Producer
 from helpers.events import producer as producers
 from helpers.events.log import unpack
-from helpers.events.producer import ATTEMPTS, back_off, pack, put_all
+from helpers.events.producer import ATTEMPTS, back_off, put_all
 from helpers.events.schema import BadEvent
 
 THROTTLED = "ProvisionedThroughputExceededException"
@@ -72,30 +66,13 @@ def test_the_next_process_goes_on_where_the_last_one_stopped(tmp_path, sent):
 def test_what_is_sent_at_once_fits_into_one_record(tmp_path):
     producer = box(tmp_path / "box")
     producer.log([{"n": i, "text": "x" * 63_000} for i in range(40)])
-    producer.log({"n": i} for i in range(40, 60_000))
+    producer.log({"n": i, "text": "é\n\ud800"} for i in range(40, 60_000))
     assert arrived(producer) == list(range(60_000))
     for call in producer.client.got:
         assert len(call) <= 500 and sum(map(len, call)) < (1 << 20)
 
 
-def fill(producer, n):
-    with pytest.raises(OutboxFull, match=f"could not keep {n} events"):
-        while True:
-            producer.log(numbered(producer.next, n))
-    assert producer.next > 100
-
-
 def test_a_full_disk_is_said_and_leaves_no_part_of_a_call(tmp_path):
-    producer = box(tmp_path / "box")
-    producer._db.execute("PRAGMA max_page_count = 20")
-    fill(producer, 50)
-    kept = producer.next
-    producer._db.execute("PRAGMA max_page_count = 1000000")
-    producer.log(numbered(kept, 50))
-    assert arrived(producer) == list(range(kept + 50))
-
-
-def test_a_real_limit_on_the_size_of_files_is_met_in_the_same_way(tmp_path):
     """RLIMIT_FSIZE makes the system write what fits and then refuse, as a disk does."""
     resource = pytest.importorskip("resource")
     producer = box(tmp_path / "box")
@@ -103,13 +80,15 @@ def test_a_real_limit_on_the_size_of_files_is_met_in_the_same_way(tmp_path):
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, old[1]))
     try:
-        fill(producer, 20)
+        with pytest.raises(OutboxFull, match="could not keep 20 events"):
+            while True:
+                producer.log(numbered(producer.next, 20))
         sent = arrived(producer)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
         signal.signal(signal.SIGXFSZ, before)
     kept = producer.next
-    assert sent == list(range(kept)) and not producer._oldest()
+    assert kept > 100 and sent == list(range(kept)) and not producer._oldest()
     producer._db.close()
     again = box(tmp_path / "box")
     again.log(numbered(again.next, 1))
@@ -120,10 +99,6 @@ def test_two_processes_cannot_share_an_outbox(tmp_path):
     producer = box(tmp_path / "box")
     with pytest.raises(RuntimeError, match="the outbox box cannot be opened: database is locked"):
         box(tmp_path / "box")
-    code = "import sys; from helpers.events import Producer; Producer(None, 's', sys.argv[1])"
-    command = [sys.executable, "-c", code, str(tmp_path / "box")]
-    other = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert other.returncode == 1 and "each process needs one of its own" in other.stderr
     producer.log(numbered(0, 1))
     producer._db.close()
     assert arrived(box(tmp_path / "box")) == [0]
@@ -178,23 +153,11 @@ def test_pauses_grow_are_random_and_capped(monkeypatch):
     assert min(pauses) < 0.01, "full jitter: anything from 0"
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.dictionaries(st.text(max_size=9), st.text() | st.floats()), max_size=250))
-def test_records_hold_what_was_packed(events):
-    lines = [json.dumps(event).encode() for event in events]
-    parcels = [unpack(record["Data"]) for record in pack("box", 40, lines)]
-    assert [json.dumps(event).encode() for _, _, some in parcels for event in some] == lines
-    firsts = range(40, 40 + len(lines), 100)
-    assert [(source, first) for source, first, _ in parcels] == [("box", n) for n in firsts]
-
-
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
         b"\xff\x00 hello",
         b"[1, 2]",
-        b'{"v": 2}',
         b"[" * 100_000,
         b'{"source": "\\ud800", "first": 0, "events": []}',
         b'{"source": "a", "first": -1, "events": []}',

@@ -150,7 +150,7 @@ class EventLog:
         with self._transaction():
             rows = []
             for source, number, _, text in self._db.execute("SELECT * FROM dead_letters"):
-                with contextlib.suppress(BadEvent, ValueError):
+                with contextlib.suppress(ValueError, RecursionError):
                     rows.append((*judge(json.loads(text), items), source, number))
             places = [row[-2:] for row in rows]
             self._db.executemany("DELETE FROM dead_letters WHERE (source, number) = (?, ?)", places)

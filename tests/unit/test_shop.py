@@ -64,21 +64,13 @@ def test_logged_propensities_are_the_frequencies(shop):
     assert explored.mean() == pytest.approx(0.3, abs=0.01)
 
 
-def test_without_exploration_the_order_is_shown_as_it_is(shop):
-    policy = sh.production_policy(shop)
-    traffic = sh.visit(shop, policy, 50, np.random.default_rng(0))
-    assert np.array_equal(traffic.items, policy.orders[traffic.segments, : shop.n_slots])
-    assert (traffic.propensity == 1).all() and not traffic.explored.any()
-
-
 def best_orders(shop):
     return np.argsort(-shop.appeal, axis=1, kind="stable")
 
 
 def test_the_policy_is_better_than_chance_and_overlooks_an_item(shop):
-    policy, best = sh.production_policy(shop, overlooked=19), best_orders(shop)
-    chance = np.tile(np.arange(20)[::-1], (3, 1))
-    worth = [shop.clicks_per_request(orders) for orders in (chance, policy.orders, best)]
+    policy, chance = sh.production_policy(shop, overlooked=19), np.tile(np.arange(20)[::-1], (3, 1))
+    worth = [shop.clicks_per_request(o) for o in (chance, policy.orders, best_orders(shop))]
     assert worth == sorted(worth)
     assert (policy.orders[:, shop.n_slots - 1] == 19).all()
 
@@ -143,6 +135,7 @@ def test_what_was_not_logged_cannot_be_estimated(shop, traffic):
         with pytest.raises(ValueError, match=f"clip is {clip}"):
             sh.ips_on_top(traffic, 0, clip=clip)
     greedy = sh.visit(shop, sh.production_policy(shop), 100, np.random.default_rng(0))
+    assert (greedy.propensity == 1).all() and not greedy.explored.any()
     with pytest.raises(ValueError, match="never on top: no weight can make up for that"):
         sh.ips_on_top(greedy, 0)
     with pytest.raises(ValueError, match="never shown"):
@@ -182,11 +175,6 @@ def test_one_look_alarms_in_5_of_100_and_fourteen_in_far_more():
             sh.peeking(*bad, 5, np.random.default_rng(0))
 
 
-def test_comparing_shows_value_error_and_distance():
-    table = sh.compare({"one": sh.Estimate(0.5, 0.1)}, truth=0.3)
-    assert table.loc["one"].tolist() == ["0.500 [0.304, 0.696]", "0.100", "2.0"]
-
-
 def test_the_value_of_another_policy_is_estimated_from_this_ones_log(shop, traffic):
     best, mine = best_orders(shop), sh.production_policy(shop).orders
     for orders in (best, mine):
@@ -206,17 +194,6 @@ def test_looks_are_found_from_random_lists_and_from_swaps(shop, bias):
         assert (np.abs(found.value - there.examination)[1:] < 4 * found.error[1:]).all()
     assert partner.min() == 1 and partner.max() == there.n_slots - 1
     assert swapped.clicks.mean() > explored.clicks.mean(), "swaps cost fewer clicks"
-
-
-def test_the_errors_of_looks_are_those_of_many_experiments(shop):
-    policy, rng = sh.production_policy(shop), np.random.default_rng(3)
-    everywhere = sh.Policy(policy.orders, explore=1.0)
-    runs = [sh.looks_from_random_lists(sh.visit(shop, everywhere, 10_000, rng)) for _ in range(40)]
-    swaps = [sh.looks_from_swaps(*sh.swap_visit(shop, policy, 10_000, rng)) for _ in range(40)]
-    for found in (runs, swaps):
-        off = np.array([(r.value - shop.examination)[1:] / r.error[1:] for r in found])
-        assert np.mean(off**2) == pytest.approx(1, abs=0.25)
-    assert np.mean(swaps[0].error[1:] / runs[0].error[1:]) > 1.5, "swaps are noisier"
 
 
 def test_looks_by_hand():
@@ -243,9 +220,7 @@ def test_clicks_per_look_takes_out_the_slots(shop):
 
 
 def test_gini_by_hand():
-    assert gini([3, 3, 3]) == pytest.approx(0)
-    assert gini([0, 0, 0, 8]) == pytest.approx(0.75)
-    assert gini([1, 3]) == pytest.approx(0.25)
+    assert [gini(x) for x in ([3, 3, 3], [0, 0, 0, 8], [1, 3])] == pytest.approx([0, 0.75, 0.25])
 
 
 def test_bestsellers_feed_on_themselves_and_exploration_helps():

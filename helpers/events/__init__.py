@@ -5,11 +5,9 @@ least once, and writing an event again changes nothing. Kill any part at any poi
 acknowledged event is in the log once, or among the dead letters with the reason.
 """
 
-from .consumer import Consumer
-from .log import EventLog, LogBusy, LogFull, export
-from .producer import Outbox, OutboxFull, Producer
+from .log import Consumer, EventLog, LogBusy, LogFull, export
+from .producer import Forgetful, OpenStream, OutboxFull, Producer
 from .schema import click, impression, new_request_id, response
-from .stream import Forgetful, OpenStream, StreamError
 
 __all__ = [
     "Consumer",
@@ -18,10 +16,8 @@ __all__ = [
     "LogBusy",
     "LogFull",
     "OpenStream",
-    "Outbox",
     "OutboxFull",
     "Producer",
-    "StreamError",
     "click",
     "export",
     "impression",

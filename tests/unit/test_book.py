@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from helpers import book
+from tests.exercises.wrong import answered
 
 SOURCE = """# %% [markdown]
 # # Toy
@@ -52,7 +53,7 @@ def test_blank_has_placeholders_and_solved_has_answers(toy):
     cells = book.solved(book.read(toy)).cells
     assert cells[1].source == "def twice(x):\n    y = x\n\n    return y + x"
     assert "SOLUTION" not in "".join(c.source for c in cells)
-    cells = book.answered(book.read(toy), {"99.1": "if x:\n    return 1\nreturn 2"}).cells
+    cells = answered(book.read(toy), {"99.1": "if x:\n    return 1\nreturn 2"}).cells
     assert cells[1].source == "def twice(x):\n    if x:\n        return 1\n    return 2"
     assert "share = 0.5" in cells[2].source, "exercises that are not named keep their right answer"
 

@@ -10,7 +10,8 @@ import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from helpers.runner.environment import ROOT, SUPPORTED
+from helpers.installed import SUPPORTED
+from helpers.runner.environment import ROOT
 from helpers.runner.install import locked_block
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")

@@ -78,7 +78,10 @@ def test_outputs_are_plain_and_of_no_machine(source, folder, make):
 
 @CHAPTERS
 def test_no_answer_is_left_in_the_blank_one(source):
-    answers = [m[3] for m in REGION.finditer(source.read_text(encoding="utf-8"))]
+    written = source.read_text(encoding="utf-8")
+    answers = [m[3] for m in REGION.finditer(written)]
+    for marker in ("### BEGIN SOLUTION", "### END SOLUTION"):  # nbgrader's, too
+        assert written.count(marker) == len(answers)
     text = "\n".join(c.source for c in book.blank(book.read(source)).cells)
     assert answers and "SOLUTION" not in text
     for line in {s.strip() for a in answers for s in a.splitlines() if len(s.strip()) > 20}:

@@ -95,9 +95,7 @@ def test_seconds_stay_until_the_source_changes(toy, tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="ZeroMQ has no such sockets there")
 @pytest.mark.parametrize("folder, transport", [("short", "ipc"), ("a-long-name" * 12, "tcp")])
-def test_a_kernel_takes_no_port_where_it_can_do_without(
-    toy, tmp_path, monkeypatch, folder, transport
-):
+def test_a_kernel_takes_a_port_only_where_it_must(toy, tmp_path, monkeypatch, folder, transport):
     """A port that is chosen first and bound later can be taken in between."""
     asks = "from ipykernel.connect import get_connection_info as info"
     toy.write_text(f"# %%\n{asks}\ninfo(unpack=True)['transport']\n")

@@ -25,7 +25,7 @@ uv==0.13.9 ; python_full_version < '3.13' \\
     --hash=sha256:ccc
     # via -r requirements.txt
 """
-posix = pytest.mark.skipif(os.name == "nt", reason="Windows cannot replace a process")
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such processes and links")
 
 
 @pytest.fixture
@@ -81,9 +81,6 @@ def fakes(environment, monkeypatch):
     monkeypatch.setattr(install, "pip_settings", lambda environment: {})
     monkeypatch.setattr(Environment, "differences", lambda self: fakes.different)
     return fakes
-
-
-# -- the installation ---------------------------------------------------------------------------------
 
 
 def test_first_use_installs_with_uv_and_another_lock_updates(environment, fakes):
@@ -195,9 +192,6 @@ global.default-timeout='180'
     assert install.for_uv({"cert": "a.pem", "index-url": "https://a.example"}, theirs) == {}
 
 
-# -- what is refused before anything is installed -----------------------------------------------------
-
-
 def refused(environment, fakes, capsys) -> str:
     """What `lab` prints where it must refuse: one line, exit code 2, nothing made, nothing started."""
     assert runner.main(["lab"]) == 2
@@ -273,30 +267,27 @@ def test_what_a_platform_lacks_is_said(monkeypatch):
     assert machine.missed() == ["TensorFlow ended Intel Macs with 2.16, so 2.16 is installed here."]
 
 
+@posix
 def test_another_python_is_told_so_in_one_sentence(tmp_path):
     """By whatever Python is here to try it; its syntax is held to that of 2.7."""
+    right = tmp_path / "my course" / "bin" / "python"
+    right.parent.mkdir(parents=True)
+    right.symlink_to(sys.executable)
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
     folders += (Path.home() / ".pyenv" / "versions").glob("*/bin")
-    found = [path for folder in folders for path in folder.glob("python[23].*")]
     wrong = r"python(2\.7|3\.[6-9]|3\.1[3-9])"
-    variables = {
-        **os.environ,
-        "COURSE_VENV": str(tmp_path / "venv"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12, .*\.\n"
-    for python in found:
+    own = {"COURSE_VENV": str(right.parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    options = {"cwd": ROOT, "env": os.environ | own, "capture_output": True, "text": True}
+    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12, .*"
+    sentence += re.escape(f': this machine has one, so run: "{right}" -m helpers lab.\n')
+    for python in [path for folder in folders for path in folder.glob("python[23].*")]:
         if python.parent.name != "shims" and re.fullmatch(wrong, python.name):
-            command = [str(python), "-m", "helpers", "lab"]
-            told = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
+            told = subprocess.run([str(python), "-m", "helpers", "lab"], **options)
             assert (told.returncode, told.stdout) == (2, ""), python
-            assert re.fullmatch(sentence, told.stderr) and not (tmp_path / "venv").exists()
+            assert re.fullmatch(sentence, told.stderr)
     for name in ("__main__.py", "__init__.py"):
         text = (ROOT / "helpers" / name).read_text(encoding="ascii")
         assert not re.search(r"""^\s*def |->|\bf["']|:=|^\s*match """, text, re.MULTILINE), name
-
-
-# -- handing over -------------------------------------------------------------------------------------
 
 
 @posix
@@ -346,16 +337,12 @@ def test_lab_does_not_ask_about_news_and_lets_the_reader_decide(environment, mon
 
 
 def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, monkeypatch, capsys):
-    asked: list[str] = []
     codes: dict[str, int] = {}
-
-    def run(environment, module):
-        asked.append(" ".join(module[:2]))
-        return codes.get(asked[-1], 0)
-
-    monkeypatch.setattr(tasks, "run", run)
+    monkeypatch.setattr(
+        tasks, "run", lambda here, module: codes.setdefault(" ".join(module[:2]), 0)
+    )
     assert runner.main(["test"]) == 0
-    assert asked == ["ruff check", "ruff format", "mypy", "pytest"]
+    assert list(codes) == ["ruff check", "ruff format", "mypy", "pytest"]
     for name, code, failed in (("ruff format", 1, ""), ("pytest", 5, ", pytest")):
         codes[name] = code
         assert runner.main(["test"]) == code

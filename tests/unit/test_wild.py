@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from helpers import files, installed, plots, runner
-from helpers.book import read, sources
-from helpers.exercises import REGION
 from helpers.runner import install
 from helpers.runner.environment import GUARD, ROOT, STAMP, UNFINISHED, Environment
 
@@ -31,9 +29,6 @@ def said_by(program: subprocess.Popen[str]) -> str:
     told, failure = program.communicate()
     assert program.returncode == 0, failure[-2000:]
     return told
-
-
-# -- a reader's own folders ---------------------------------------------------------------------------
 
 
 def tree(folder: Path) -> dict[Path, object]:
@@ -96,9 +91,6 @@ def test_files_beside_the_courses_own_environment_stay(mark, tmp_path, monkeypat
     install.prepare(environment)  # its interpreter is another: it is made anew
     assert not (environment.folder / "bin").exists()
     assert thesis.read_text() == WORK and (environment.folder / ".hidden").read_text() == WORK
-
-
-# -- ready means: as the lock says --------------------------------------------------------------------
 
 
 def wheel(folder: Path, version: str) -> str:
@@ -188,8 +180,6 @@ def test_differences_are_named_and_counted(tmp_path, monkeypatch):
     assert "no-such-thing is 2.0, not 1.0" in installed.differences(environment.lock)
 
 
-# -- proxies ------------------------------------------------------------------------------------------
-
 HERE = "127.0.0.1,::1,localhost"
 
 
@@ -228,8 +218,6 @@ print(boto3.client("s3").list_buckets()["ResponseMetadata"]["HTTPStatusCode"])
     variables["COURSE_CLOUD_STATE"] = ""
     assert said_by(started(code, variables)).split()[-1] == "200"
 
-
-# -- settings of other programs -----------------------------------------------------------------------
 
 SETTINGS = """
     KERAS_BACKEND=torch TF_USE_LEGACY_KERAS=1 TF_CONFIG={} PYTHONOPTIMIZE=2 PYTHONWARNINGS=error
@@ -281,13 +269,3 @@ def test_a_kernel_is_the_same_in_a_hostile_home(tmp_path, monkeypatch):
     with plots.mpl.rc_context({"text.usetex": True}):  # in a kernel that lab did not start
         plots.style()
         assert not plots.mpl.rcParams["text.usetex"]
-
-
-def test_nbgrader_finds_the_markers_in_code_cells_and_readme_names_its_option():
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert "nbgrader generate_assignment --no-metadata" in readme
-    for source in sources():
-        code = [cell.source for cell in read(source).cells if cell.cell_type == "code"]
-        text = source.read_text(encoding="utf-8")
-        marked = sum(len(REGION.findall(cell)) for cell in code)
-        assert marked == text.count("### BEGIN SOLUTION") == text.count("### END SOLUTION")

@@ -13,7 +13,6 @@ import importlib
 import importlib.util
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import warnings
@@ -79,10 +78,7 @@ class Gate:
     def ready(self, what: str = "This cell") -> bool:
         """Return whether a cell can run; print one sentence if it cannot.
 
-        Parameters
-        ----------
-        what : str
-            What the cell shows, as the start of a sentence: ``"The symbolic network"``.
+        ``what`` the cell shows starts that sentence: ``"The symbolic network"``.
         """
         if self:
             return True
@@ -108,14 +104,10 @@ def _has_gpu() -> bool:
         return False  # the usual way to hide a GPU from this process
     if any(Path("/dev").glob("nvidia[0-9]*")):
         return True
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return False
+    command = ["nvidia-smi", "--list-gpus"]
     try:
-        found = subprocess.run(
-            [program, "--list-gpus"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # there is none, or it hangs
         return False
     return found.returncode == 0 and "GPU" in found.stdout
 

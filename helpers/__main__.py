@@ -26,9 +26,9 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
             with open(os.devnull, "w") as _silence:  # noqa: PTH123
                 _code = "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))"
                 if subprocess.call(_command + ["-c", _code], stdout=_silence, stderr=_silence) == 0:
-                    _advice = "this machine has one, so run: " + " ".join(
-                        _command + ["-m", "helpers"] + sys.argv[1:]
-                    )
+                    _words = _command + ["-m", "helpers"] + sys.argv[1:]
+                    _quoted = ['"' + _w + '"' if " " in _w else _w for _w in _words]
+                    _advice = "this machine has one, so run: " + " ".join(_quoted)
                     break
         except OSError:
             continue  # not there: try the next name

@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def read(source: Path) -> NotebookNode:
     return notebook
 
 
-def _with_regions(notebook: NotebookNode, replace: Callable[[re.Match[str]], str]) -> NotebookNode:
+def with_regions(notebook: NotebookNode, replace: Callable[[re.Match[str]], str]) -> NotebookNode:
     """Return a copy in which every region between markers is replaced."""
     result = copy.deepcopy(notebook)
     for cell in result.cells:
@@ -105,24 +105,12 @@ def blank(notebook: NotebookNode) -> NotebookNode:
             f"{indent}raise NotImplementedError\n" if indent else ""
         )
 
-    return _with_regions(notebook, placeholder)
+    return with_regions(notebook, placeholder)
 
 
 def solved(notebook: NotebookNode) -> NotebookNode:
     """Return the notebook with the answers in and the markers gone."""
-    return _with_regions(notebook, lambda match: match[3])
-
-
-def answered(notebook: NotebookNode, answers: Mapping[str, str]) -> NotebookNode:
-    """Return the solved notebook with other answers: exercise id to text, not indented."""
-
-    def insert(match: re.Match[str]) -> str:
-        if match[2] not in answers:
-            return match[3]
-        text = answers[match[2]].strip("\n")
-        return "".join(f"{match[1]}{line}\n" if line.strip() else "\n" for line in text.split("\n"))
-
-    return _with_regions(notebook, insert)
+    return with_regions(notebook, lambda match: match[3])
 
 
 @contextmanager

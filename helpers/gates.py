@@ -1,9 +1,9 @@
-"""Gates: optional features of this machine (GPU, MXNet, AWS, network).
+"""Gates: optional features of this machine (GPU, MXNet, AWS).
 
 ``if gates.mxnet.ready("The talk's network"):`` runs a cell if the machine can. Otherwise it prints
 one sentence: what is missing, and what shows the same idea. Each gate looks once, when it is first
 asked. ``COURSE_RUN_GATED=1`` opens the GPU gate without a GPU, so that tests run its cells.
-``COURSE_OFFLINE=1`` closes the network gate. ``COURSE_CLOUD=aws`` opens the AWS gate.
+``COURSE_CLOUD=aws`` opens the AWS gate.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import importlib
 import importlib.util
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import warnings
@@ -24,21 +23,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# the host the course downloads its data from; reaching it is what "network" means here
-_HOST = "files.grouplens.org"
-# plain HTTP, because the host's TLS certificate has lapsed more than once; nothing is read from it
-_PAGE = f"http://{_HOST}/datasets/movielens/ml-100k-README.txt"
-_ASK = """
-import sys, urllib.error, urllib.request as request
-
-request.HTTPRedirectHandler.redirect_request = lambda *unused: None  # an answer is enough
-try:
-    request.urlopen(request.Request(sys.argv[1], method="HEAD"), timeout=1).close()
-except urllib.error.HTTPError as error:
-    sys.exit(error.code >= 400)
-"""
-_YES = ("1", "true", "yes", "on")
 
 
 @contextlib.contextmanager
@@ -94,28 +78,17 @@ class Gate:
     def ready(self, what: str = "This cell") -> bool:
         """Return whether a cell can run; print one sentence if it cannot.
 
-        Parameters
-        ----------
-        what : str
-            What the cell shows, as the start of a sentence: ``"The symbolic network"``.
+        ``what`` the cell shows starts that sentence: ``"The symbolic network"``.
         """
         if self:
             return True
         print(f"{what} is skipped: {self.reason}")
         return False
 
-    def forget(self) -> None:
-        """Look again the next time."""
-        self._missing = None
-
     def __repr__(self) -> str:
         """``Gate(MXNet: open)``; the machine is not asked."""
         state = "not asked yet" if self._missing is None else "closed" if self._missing else "open"
         return f"Gate({self.name}: {state})"
-
-
-def _flag(name: str) -> bool:
-    return os.environ.get(name, "").strip().lower() in _YES
 
 
 def _has_gpu() -> bool:
@@ -131,21 +104,17 @@ def _has_gpu() -> bool:
         return False  # the usual way to hide a GPU from this process
     if any(Path("/dev").glob("nvidia[0-9]*")):
         return True
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return False
+    command = ["nvidia-smi", "--list-gpus"]
     try:
-        found = subprocess.run(
-            [program, "--list-gpus"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # there is none, or it hangs
         return False
     return found.returncode == 0 and "GPU" in found.stdout
 
 
 def _gpu() -> str:
-    here = _flag("COURSE_RUN_GATED") or _has_gpu()
-    return "" if here else "there is no GPU on this machine"
+    forced = os.environ.get("COURSE_RUN_GATED", "") not in ("", "0")
+    return "" if forced or _has_gpu() else "there is no GPU on this machine"
 
 
 def _mxnet() -> str:
@@ -162,26 +131,9 @@ def _aws() -> str:
     return "" if asked else "no AWS account is asked for (COURSE_CLOUD is not aws)"
 
 
-def _network() -> str:
-    if _flag("COURSE_OFFLINE"):
-        return "the course is set to stay offline (COURSE_OFFLINE)"
-    return "" if _answers(_PAGE, seconds=1.0) else f"{_HOST} cannot be reached"
-
-
-def _answers(page: str, seconds: float) -> bool:
-    """Return whether a page answers in time. Looking up a name has no limit, so a process asks."""
-    try:
-        command = [sys.executable, "-S", "-c", _ASK, page]
-        tried = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return tried.returncode == 0
-
-
 gpu = Gate("A GPU", _gpu, "the CPU cells before it show the same on a smaller size")
 mxnet = Gate("MXNet", _mxnet, "the NumPy and Keras cells beside it compute the same function")
 aws = Gate("AWS", _aws, "the SageMaker of this course runs the same calls on this machine")
-network = Gate("The network", _network, "the data inside the course is enough for every chapter")
 
 
 def import_keras() -> ModuleType:
@@ -230,7 +182,7 @@ def report() -> pd.DataFrame:
         data.load("latest-small")
     except data.DataError as error:
         damaged = str(error)
-    supported = (3, 10) <= sys.version_info[:2] <= (3, 12)
+    supported = sys.version_info[:2] in installed.SUPPORTED
     python = "" if supported else "the course needs Python 3.10, 3.11 or 3.12"
     differ = installed.few(installed.differences())
     packages = f"{differ} (python -m helpers lab repairs it)" if differ else ""

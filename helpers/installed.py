@@ -8,13 +8,14 @@ import sys
 import sysconfig
 from pathlib import Path
 
+SUPPORTED = ((3, 10), (3, 11), (3, 12))
 LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 
 
 def interpreter() -> str:
     """Return a clause if this interpreter is not the one that made its environment, or too new."""
     running = ".".join(map(str, sys.version_info[:2]))
-    if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+    if sys.version_info[:2] not in SUPPORTED:
         return f"its interpreter is Python {running}, and the course needs 3.10, 3.11 or 3.12"
     with contextlib.suppress(OSError):
         settings = (Path(sys.prefix) / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")

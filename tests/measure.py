@@ -107,15 +107,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item):
-    if _is_cell(item):
-        running = getattr(item.parent, "kernel", None)
-        provisioner = getattr(getattr(running, "km", None), "provisioner", None)
-        pid = getattr(provisioner, "pid", None)
-        watch.kernel = psutil.Process(pid) if pid else None
-        result = yield
-        watch.sample()
-        return result
-    return (yield)
+    if not _is_cell(item):
+        return (yield)
+    provisioner = getattr(getattr(item.parent.kernel, "km", None), "provisioner", None)
+    pid = getattr(provisioner, "pid", None)
+    watch.kernel = psutil.Process(pid) if pid else None
+    result = yield
+    watch.sample()
+    return result
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -12,7 +12,6 @@ from helpers import files
 from helpers.runner.machine import CannotRun
 
 ROOT = Path(__file__).resolve().parents[2]
-SUPPORTED = ((3, 10), (3, 11), (3, 12))
 # Settings for other environments, other projects or other frameworks. They would put foreign
 # packages in front of the course's, send packages elsewhere, or change what a chapter prints.
 FOREIGN = (

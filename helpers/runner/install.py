@@ -307,17 +307,10 @@ def parse_settings(text: str) -> dict[str, str]:
 def for_uv(
     settings: Mapping[str, str], present: Mapping[str, str], only_main: bool = False
 ) -> dict[str, str]:
-    """Return the variables that make uv look where pip looks.
+    """Return the variables that make uv look where pip looks; what is set for uv itself stays.
 
-    Parameters
-    ----------
-    settings : mapping
-        Of `pip_settings`.
-    present : mapping
-        The environment variables; what the reader set for uv is left as it is.
-    only_main : bool
-        Leave out additional indexes and folders. The lock is made this way: uv would take a
-        package's hashes from the first index that has it, and that may hold some platforms only.
+    ``only_main`` leaves out additional indexes and folders, because uv would lock a package's
+    hashes from the first index that has it, and that may hold some platforms only.
     """
     wanted = {}
     if not any(present.get(name) for name in UV_INDEXES):

@@ -16,18 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from helpers.files import free_port
+from helpers.files import free_port, write
 
-CHROME_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
+CHROME_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+CHROME_ARGUMENTS += ["--disable-background-networking", "--disable-component-update"]
+CHROME_ARGUMENTS += ["--disable-sync", "--disable-dev-shm-usage"]
 READY = """() => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
   return context?.isReady && context.session?.kernel?.connectionStatus === 'connected'
@@ -50,42 +43,29 @@ def chromium() -> str | None:
 def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
     """Serve ``folder`` with JupyterLab on 127.0.0.1; yield its address and token.
 
-    Settings, workspaces and history go to ``home``, so that nothing of the
-    reader's own JupyterLab is seen or changed.
+    Settings, workspaces and history go to ``home``: the reader's own are not seen or changed.
     """
-    port = free_port()
-    token = secrets.token_hex(8)
-    env = {
-        **os.environ,
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "IPYTHONDIR": str(home / "ipython"),
-        "COURSE_PROGRESS": str(home / "progress.json"),
-        "COURSE_LEDGER": str(home / "ledger"),
+    port, token = free_port(), secrets.token_hex(8)
+    places = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+        "COURSE_PROGRESS": "progress.json",
+        "COURSE_LEDGER": "ledger",
     }
+    env = {**os.environ, **{name: str(home / place) for name, place in places.items()}}
     env.pop("PYTEST_CURRENT_TEST", None)
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--ip=127.0.0.1",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={token}",
-        f"--ServerApp.root_dir={folder}",
-        "--allow-root",
-        "--LabApp.news_url=None",
-        "--LabApp.expose_app_in_browser=True",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
-    settings = home / "config" / "labconfig"
-    settings.mkdir(parents=True)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
+    command += ["--LabApp.news_url=None", "--LabApp.expose_app_in_browser=True"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     disabled = {"@jupyterlab/apputils-extension:announcements": True}
-    (settings / "page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))
+    page = json.dumps({"disabledExtensions": disabled})
+    write(home / "config" / "labconfig" / "page_config.json", page)
     log_path = home / "lab.log"
     base = f"http://127.0.0.1:{port}"
     with log_path.open("w") as log:

@@ -1,4 +1,4 @@
-"""Chapters in a real JupyterLab: run all cells, move sliders, answer, with every foreign address blocked."""
+"""Chapters in a real JupyterLab: run all cells, move sliders, answer; foreign addresses blocked."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from helpers.book import ROOT, blank, read, sources
 from .lab import CHROME_ARGUMENTS, chromium, lab_server, run_all
 
 sync_api = pytest.importorskip("playwright.sync_api")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not chromium(), reason="no Chromium on this machine (CHROMIUM=/path names one)"
-    ),
-]
-BAD_OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells
-  .flatMap(cell => cell.outputs || [])
+none = pytest.mark.skipif(not chromium(), reason="no Chromium here (CHROMIUM=/path names one)")
+pytestmark = [pytest.mark.browser, none]
+NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
+CELLS = f"() => {NOTEBOOK}.model.sharedModel.toJSON().cells"
+BAD_OUTPUTS = f"""{CELLS}.flatMap(cell => cell.outputs || [])
   .filter(output => output.output_type === 'error' || output.name === 'stderr')"""
-NOT_RUN = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells
-  .filter(cell => cell.cell_type === 'code' && !cell.execution_count && [cell.source].flat().join('').trim()).length"""
+NOT_RUN = f"""{CELLS}.filter(cell => cell.cell_type === 'code' && !cell.execution_count
+  && [cell.source].flat().join('').trim()).length"""
 
 
 @pytest.fixture(scope="module")
@@ -116,18 +113,13 @@ CHAPTERS = [s.stem for s in sources() if s.name[:2] in ("00", "10")]  # 10 uses 
 def test_all_cells_run_and_a_slider_moves(open_chapter, name):
     page = open_chapter(name)
     run_all(page)
-    assert (
-        page.evaluate(BAD_OUTPUTS) == []
-    )  # of all cells: the page itself holds only those in view
+    assert page.evaluate(BAD_OUTPUTS) == []  # of all cells; the page holds only those in view
     assert page.evaluate(NOT_RUN) == 0
     move_first_slider(page, name)
 
 
 def source_of(page, index):
-    return page.evaluate(
-        "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.sharedModel.getSource()",
-        index,
-    )
+    return page.evaluate(f"i => {NOTEBOOK}.widgets[i].model.sharedModel.getSource()", index)
 
 
 def write_and_run(page, index, text):
@@ -148,9 +140,7 @@ def write_and_run(page, index, text):
 
 def cell_of(page, index):
     """Scroll to a cell and return it; JupyterLab keeps only the cells in view in the page."""
-    page.evaluate(
-        "i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", index
-    )
+    page.evaluate(f"i => {NOTEBOOK}.scrollToItem(i, 'start')", index)
     cell = page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{index}"]')
     cell.wait_for(timeout=20_000)
     return cell

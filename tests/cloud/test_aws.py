@@ -203,7 +203,7 @@ def test_a_connection_says_account_and_region(monkeypatch, way, capsys):
     monkeypatch.setenv("COURSE_AWS_ROLE", ROLE)
     monkeypatch.setattr(sdk, "load", lambda local: SimpleNamespace(Session=lambda: "session"))
     monkeypatch.setattr(boto3.session.Session, "client", boto3.session.Session.client)
-    gates.aws.forget()
+    monkeypatch.setattr(gates.aws, "_missing", None)
     try:
         made = cloud.connect()
         assert not made.local
@@ -216,7 +216,6 @@ def test_a_connection_says_account_and_region(monkeypatch, way, capsys):
             made.client("sagemaker").create_model(ModelName="mine", ExecutionRoleArn=ROLE)
     finally:
         cloud.disconnect()
-        gates.aws.forget()
 
 
 SENDS = """

@@ -13,6 +13,7 @@ import importlib
 import json
 import re
 import sys
+import textwrap
 
 import nbformat
 
@@ -35,6 +36,17 @@ def answers_of(chapter: str, number: int) -> dict[str, str]:
     return {i: m[number][0] for i, m in mistakes_of(chapter).items() if number < len(m)}
 
 
+def answered(notebook: nbformat.NotebookNode, answers: dict[str, str]) -> nbformat.NotebookNode:
+    """Return the solved notebook with other answers: exercise id -> text, not indented."""
+
+    def insert(match: re.Match[str]) -> str:
+        if match[2] not in answers:
+            return match[3]
+        return textwrap.indent(answers[match[2]].strip("\n") + "\n", match[1])
+
+    return book.with_regions(notebook, insert)
+
+
 def reports(notebook: nbformat.NotebookNode) -> dict[str, tuple[Outcome, str]]:
     """Exercise id -> outcome and sentence, as the outputs of a notebook show them."""
     found = {}
@@ -52,7 +64,7 @@ def main() -> None:
     for number in map(int, rounds):
         faulthandler.dump_traceback_later(ROUND, exit=True)
         answers = answers_of(chapter, number)
-        wrong = exercise_slice(book.answered(book.read(book.sources([chapter])[0]), answers))
+        wrong = exercise_slice(answered(book.read(book.sources([chapter])[0]), answers))
         checks = sum(bool(CHECK.search(cell.source)) for cell in wrong.cells)
         found = reports(book.execute(wrong, book.ROOT / "chapters", seconds=CELL))
         said = {name: (outcome.value, sentence) for name, (outcome, sentence) in found.items()}

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from helpers import runner
+from helpers import files, runner
 from helpers.runner import install, machine, tasks
-from helpers.runner.environment import ROOT, Environment
+from helpers.runner.environment import GUARD, ROOT, Environment
 from helpers.runner.machine import CannotRun
 
 LOCK = """# made by: python -m helpers lock
@@ -25,7 +25,7 @@ uv==0.13.9 ; python_full_version < '3.13' \\
     --hash=sha256:ccc
     # via -r requirements.txt
 """
-posix = pytest.mark.skipif(os.name == "nt", reason="Windows cannot replace a process")
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such processes and links")
 
 
 @pytest.fixture
@@ -49,29 +49,24 @@ class Fakes:
         self.kinds: list[str] = []
         self.codes: dict[str, int] = {}  # what a program ends with, where it is not 0
         self.elsewhere: tuple[str, ...] = ()  # installers that install into another folder
-        self.killed_in = ""
-        self.uv_says = ""
+        self.killed_in = self.uv_says = ""
         self.different = ["numpy is missing"]
 
     def call(self, command, variables, quiet=False) -> int:
         here, last = self.environment, str(command[-1])
+        installer = "pip uv" if last.endswith("course-uv.txt") else "pip"
+        is_uv = command[0] == str(here.program("uv"))
+        kind = "whole?" if "-c" in command else "uv" if is_uv else installer
         if "venv" in command:
             kind = "venv"
             here.programs.mkdir(parents=True)
             here.python.touch()
-        elif command[0] == str(here.program("uv")):
-            kind = "uv"
-        elif "-c" in command:
-            kind = "whole?"
-        else:
-            kind = "pip uv" if last.endswith("course-uv.txt") else "pip"
         self.commands.append([*map(str, command)])
         self.kinds.append(kind)
         code = self.codes.get(kind, 0)
         if kind == "pip uv" and not code:
-            self.block = Path(last).read_text()
-            self.uv_says = "0.13.9"
-        if kind in ("uv", "pip") and not code and kind not in self.elsewhere:
+            self.block, self.uv_says = Path(last).read_text(), "0.13.9"
+        elif kind in ("uv", "pip") and not code and kind not in self.elsewhere:
             self.different = []
         if kind == self.killed_in:
             raise KeyboardInterrupt
@@ -86,9 +81,6 @@ def fakes(environment, monkeypatch):
     monkeypatch.setattr(install, "pip_settings", lambda environment: {})
     monkeypatch.setattr(Environment, "differences", lambda self: fakes.different)
     return fakes
-
-
-# -- the installation ---------------------------------------------------------------------------------
 
 
 def test_first_use_installs_with_uv_and_another_lock_updates(environment, fakes):
@@ -131,10 +123,8 @@ def test_an_interrupted_installation_is_made_anew(environment, fakes, capsys, ki
     fakes.killed_in = killed_in
     assert runner.main(["lab"]) == 130
     assert capsys.readouterr().err == "\nStopped. The same command goes on from here.\n"
-    fakes.different = ["numpy is missing"]
     assert not environment.ready()
-    fakes.killed_in = ""
-    fakes.kinds.clear()
+    fakes.different, fakes.killed_in, fakes.kinds = ["numpy is missing"], "", []
     install.ensure(environment)
     assert fakes.kinds[0] == "venv" and environment.ready()
 
@@ -148,20 +138,13 @@ def test_a_missing_or_short_lock_says_so(environment, capsys):
     assert not environment.folder.exists()
 
 
-def test_two_runs_do_not_install_at_once(environment):
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from helpers.runner.environment import Environment\n"
-        "from helpers.runner.install import guarded\n"
-        "with guarded(Environment(Path(), Path(sys.argv[1]))): print('held', flush=True)\n"
-    )
-    command = [sys.executable, "-c", code, str(environment.folder)]
+def test_two_runs_do_not_install_at_once(environment, monkeypatch, capsys):
     with install.guarded(environment):
-        other = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert other.stdout.readline().startswith("Another run is making the environment")
-        assert other.poll() is None
-    rest, _ = other.communicate(timeout=60)
-    assert rest.split() == ["held"] and other.returncode == 0
+        assert files.hold(environment.folder / GUARD) is None
+        monkeypatch.setattr(files.time, "sleep", lambda seconds: pytest.fail("waits"))
+        with pytest.raises(pytest.fail.Exception, match="waits"), install.guarded(environment):
+            pass
+    assert capsys.readouterr().out.startswith("Another run is making the environment; waiting")
 
 
 @posix
@@ -183,13 +166,16 @@ def test_ctrl_c_ends_what_the_installer_started(environment, monkeypatch):
 
 
 def test_pips_mirror_is_uvs_too():
-    settings = install.parse_settings(
-        ":env:.index-url='https://env.example/simple'\n"
-        "global.index-url='https://file.example/simple'\n"
-        "global.extra-index-url='https://a.example/simple\\nhttps://b.example/simple'\n"
-        "install.find-links='/opt/wheels'\nglobal.cert='/etc/ssl/own.pem'\n"
-        "global.trusted-host='mirror.example'\nglobal.default-timeout='180'\n"
-    )
+    text = """
+:env:.index-url='https://env.example/simple'
+global.index-url='https://file.example/simple'
+global.extra-index-url='https://a.example/simple\\nhttps://b.example/simple'
+install.find-links='/opt/wheels'
+global.cert='/etc/ssl/own.pem'
+global.trusted-host='mirror.example'
+global.default-timeout='180'
+"""
+    settings = install.parse_settings(text)
     assert install.for_uv(settings, {}) == {
         "UV_DEFAULT_INDEX": "https://env.example/simple",
         "UV_INDEX": "https://a.example/simple https://b.example/simple",
@@ -202,11 +188,8 @@ def test_pips_mirror_is_uvs_too():
     # uv would take a package's hashes from an additional index that holds some platforms only
     assert "UV_INDEX" not in install.for_uv(settings, {}, only_main=True)
     # what the reader sets for uv is left as it is
-    assert install.for_uv({"cert": "a.pem"}, {"SSL_CERT_FILE": "b.pem"}) == {}
-    assert install.for_uv({"index-url": "https://a.example"}, {"UV_INDEX_URL": "b"}) == {}
-
-
-# -- what is refused before anything is installed -----------------------------------------------------
+    theirs = {"SSL_CERT_FILE": "b.pem", "UV_INDEX_URL": "https://b.example"}
+    assert install.for_uv({"cert": "a.pem", "index-url": "https://a.example"}, theirs) == {}
 
 
 def refused(environment, fakes, capsys) -> str:
@@ -237,17 +220,15 @@ def test_too_little_disk(environment, fakes, capsys, monkeypatch):
 def test_no_ensurepip_and_no_folder_to_write_in(environment, fakes, capsys, monkeypatch):
     monkeypatch.setattr(machine.os, "access", lambda path, mode: False)
     assert "Nothing can be written" in refused(environment, fakes, capsys)
-    monkeypatch.setattr(
-        machine.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else 1
-    )
+    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: None)
     told = refused(environment, fakes, capsys)
     assert f"sudo apt install python3.{sys.version_info[1]}-venv" in told
 
+
+def test_a_disk_that_becomes_full(environment, fakes, monkeypatch):
     def full(*unused, **options):
         raise OSError(28, "No space left on device", "course-install.lock")
 
-    monkeypatch.undo()
-    monkeypatch.setattr(Environment, "ready", lambda self: False)
     monkeypatch.setattr(install.files, "locked", full)
     with pytest.raises(CannotRun, match="No space left on device: course-install.lock") as caught:
         install.ensure(environment)
@@ -286,39 +267,41 @@ def test_what_a_platform_lacks_is_said(monkeypatch):
     assert machine.missed() == ["TensorFlow ended Intel Macs with 2.16, so 2.16 is installed here."]
 
 
+@posix
 def test_another_python_is_told_so_in_one_sentence(tmp_path):
+    """By whatever Python is here to try it; its syntax is held to that of 2.7."""
+    right = tmp_path / "my course" / "bin" / "python"
+    right.parent.mkdir(parents=True)
+    right.symlink_to(sys.executable)
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
     folders += (Path.home() / ".pyenv" / "versions").glob("*/bin")
-    found = [path for folder in folders for path in folder.glob("python[23].*")]
     wrong = r"python(2\.7|3\.[6-9]|3\.1[3-9])"
-    pythons = [p for p in found if p.parent.name != "shims" and re.fullmatch(wrong, p.name)]
-    variables = {"COURSE_VENV": str(tmp_path / "venv"), "PYTHONDONTWRITEBYTECODE": "1"}
-    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12, .*\.\n"
-    for python in pythons:
-        command, variables = [str(python), "-m", "helpers", "lab"], {**os.environ, **variables}
-        told = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
-        assert told.returncode == 2 and told.stdout == "", python
-        assert re.fullmatch(sentence, told.stderr)
-        assert not (tmp_path / "venv").exists()
-    for name in ("__main__.py", "__init__.py"):  # whatever Python is here to try it
+    own = {"COURSE_VENV": str(right.parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    options = {"cwd": ROOT, "env": os.environ | own, "capture_output": True, "text": True}
+    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12, .*"
+    sentence += re.escape(f': this machine has one, so run: "{right}" -m helpers lab.\n')
+    for python in [path for folder in folders for path in folder.glob("python[23].*")]:
+        if python.parent.name != "shims" and re.fullmatch(wrong, python.name):
+            told = subprocess.run([str(python), "-m", "helpers", "lab"], **options)
+            assert (told.returncode, told.stdout) == (2, ""), python
+            assert re.fullmatch(sentence, told.stderr)
+    for name in ("__main__.py", "__init__.py"):
         text = (ROOT / "helpers" / name).read_text(encoding="ascii")
         assert not re.search(r"""^\s*def |->|\bf["']|:=|^\s*match """, text, re.MULTILINE), name
 
 
-# -- handing over -------------------------------------------------------------------------------------
-
-
 @posix
 @pytest.mark.parametrize(
-    ("arguments", "module"),
+    ("task", "module"),
     [
-        (["build", "--check", "02"], ["helpers.book", "--check", "02"]),
-        (["bench"], ["tests.benchmarks"]),
-        (["test", "-k", "splits"], ["pytest", "-k", "splits"]),
-        (["lab", "--port=9999"], ["jupyterlab"]),
+        ("build --check 02", "helpers.book --check 02"),
+        ("bench", "tests.benchmarks"),
+        ("cloud", "helpers.cloud.lab"),
+        ("test -k splits", "pytest -k splits"),
+        ("lab --port=9999", "jupyterlab"),
     ],
 )
-def test_a_task_becomes_its_module(environment, fakes, monkeypatch, arguments, module):
+def test_a_task_becomes_its_module(environment, fakes, monkeypatch, task, module):
     handed = []
 
     def execve(path, command, variables):
@@ -328,15 +311,13 @@ def test_a_task_becomes_its_module(environment, fakes, monkeypatch, arguments, m
     monkeypatch.chdir(environment.root)
     monkeypatch.setattr(tasks.os, "execve", execve)
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a process in between"))
-    assert runner.main(arguments) == 1
+    assert runner.main(task.split()) == 1
     command, folder = handed
     assert folder == str(environment.folder)
-    assert command[: len(module) + 2] == [str(environment.python), "-m", *module]
-    if arguments[0] == "lab":
-        assert command[-1] == "--port=9999"
-        options = {"--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None"}
-        options |= {f"--LabApp.default_url=/lab/tree/{tasks.FIRST_CHAPTER}"}
-        assert options <= set(command)
+    assert " ".join(command).startswith(f"{environment.python} -m {module}")
+    if module == "jupyterlab":
+        options = {"--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None", "--port=9999"}
+        assert {*options, f"--LabApp.default_url=/lab/tree/{tasks.FIRST_CHAPTER}"} <= set(command)
 
 
 def test_lab_does_not_ask_about_news_and_lets_the_reader_decide(environment, monkeypatch):
@@ -356,22 +337,16 @@ def test_lab_does_not_ask_about_news_and_lets_the_reader_decide(environment, mon
 
 
 def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, monkeypatch, capsys):
-    asked: list[str] = []
     codes: dict[str, int] = {}
-
-    def run(environment, module):
-        asked.append(" ".join(module[:2]))
-        return codes.get(asked[-1], 0)
-
-    monkeypatch.setattr(tasks, "run", run)
+    monkeypatch.setattr(
+        tasks, "run", lambda here, module: codes.setdefault(" ".join(module[:2]), 0)
+    )
     assert runner.main(["test"]) == 0
-    assert asked == ["ruff check", "ruff format", "mypy", "pytest"]
-    codes |= {"ruff format": 1}
-    assert runner.main(["test"]) == 1
-    codes |= {"pytest": 5}
-    assert runner.main(["test"]) == 5
-    assert "Failed: ruff format;" in (said := capsys.readouterr().err)
-    assert "Failed: ruff format, pytest;" in said
+    assert list(codes) == ["ruff check", "ruff format", "mypy", "pytest"]
+    for name, code, failed in (("ruff format", 1, ""), ("pytest", 5, ", pytest")):
+        codes[name] = code
+        assert runner.main(["test"]) == code
+        assert f"Failed: ruff format{failed};" in capsys.readouterr().err
 
 
 def test_an_unknown_task_names_the_known_ones(capsys):

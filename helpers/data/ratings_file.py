@@ -247,7 +247,7 @@ def _ids(column: pa.ChunkedArray, place: str, talk: bool) -> pd.Series:
     texts = ids.cat.categories
     plain = np.array([_is_plain(text) for text in texts])
     missing = texts.str.lower().isin(NO_VALUE)
-    if not (plain | missing).all():  # among other texts, "NA" may be an id
+    if not (plain.any() and (plain | missing).all()):  # among other texts, "NA" may be an id
         missing = texts == ""
         if talk and plain.any():
             odd = texts[~plain][0]

@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import hashlib
 import http.server
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -14,7 +13,6 @@ import zipfile
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from helpers import data, files
@@ -37,14 +35,8 @@ LARGER = {
         ("movies.dat", b"661::James (1996)::Children's\n1193::Caf\xe9 \"C (1975)::Drama\n"),
     ],
     "20m": [
-        (
-            "ratings.csv",
-            b"userId,movieId,rating,timestamp\n1,1193,3.5,978300760\n2,661,4,978302109\n",
-        ),
-        (
-            "movies.csv",
-            'movieId,title,genres\n661,James (1996),Children\n1193,"Café ""C (1975)",War\n'.encode(),
-        ),
+        ("ratings.csv", b"userId,movieId,rating\n1,1193,3.5\n2,661,4\n"),
+        ("movies.csv", 'movieId,title\n661,James (1996)\n1193,"Café ""C (1975)"\n'.encode()),
     ],
 }
 
@@ -57,23 +49,14 @@ def small():
 def test_the_embedded_set_is_what_its_readme_tells(small):
     assert repr(small) == "latest-small: 100,004 interactions, 671 users × 9,066 items, 1.64% full"
     assert [str(t) for t in small.frame.dtypes] == ["int32", "int32", "float32", "int64"]
-    assert np.array_equal(np.unique(small.frame["user"]), np.arange(671))
-    assert np.array_equal(np.unique(small.frame["item"]), np.arange(9_066))
     assert sorted(small.frame["rating"].unique()) == [k / 2 for k in range(1, 11)]
     assert (str(small.items["year"].dtype), small.items.index.name) == ("Int16", "item")
     assert np.array_equal(small.items["item_id"], small.item_ids)
-    first = small.frame.iloc[0]  # rows keep the order of the source
-    assert (small.user_ids[int(first["user"])], small.item_ids[int(first["item"])]) == (1, 31)
+    assert small.item_ids[small.frame["item"][0]] == 31  # rows keep the order of the source
     untitled = small.items[small.items["title"].str.startswith("untitled")]
     assert list(untitled["item_id"]) == [108548, 108583, 143410, 151307, 162376]
     assert small.items["year"].isna().sum() == 5
     assert (small.items["genres"].map(len) == 0).sum() == 17
-    named = small.items.drop(untitled.index)
-    twice = named[named.duplicated(["title", "year"])]
-    assert sorted(twice["title"]) == ["Hamlet", "War of the Worlds"]
-    counts = small.user_counts()
-    assert (counts.min(), np.median(counts), counts.max()) == (20, 71, 2391)
-    assert (small.item_counts() == 1).sum() == 3063
 
 
 def test_readme_and_license_lie_beside_the_data():
@@ -82,15 +65,9 @@ def test_readme_and_license_lie_beside_the_data():
         packed = (movielens.EMBEDDED / name).read_bytes()
         assert f"`{hashlib.sha256(packed).hexdigest()}`" in stated
         assert f"`{hashlib.sha256(gzip.decompress(packed)).hexdigest()}`" in stated
-    script = re.search(r"python (scripts/\S+) ", stated)[1]
-    spec = importlib.util.spec_from_file_location("make", ROOT / script)
-    make = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make)
-    with pytest.raises(ValueError, match="SHA-256"):
-        make.make(movielens.EMBEDDED / "README.md")
+    assert (ROOT / re.search(r"python (scripts/\S+) ", stated)[1]).exists()
     license = (movielens.EMBEDDED / "LICENSE.md").read_text(encoding="utf-8")
-    for word in ("Harper", "Konstan", "2015", "commercial", "endorse", "warrant", "Redistribution"):
-        assert word in license
+    assert all(word in license for word in ("Harper", "Konstan", "commercial", "Redistribution"))
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing"])
@@ -122,11 +99,9 @@ def zip_of(path, members):
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     """A miniature of the 100k set in every form, digests to match, no network, an empty cache."""
-    archive = zip_of(
-        tmp_path / "origin" / "ml-100k.zip", {"ml-100k/u.data": RATINGS, "ml-100k/u.item": U_ITEM}
-    )
-    contents = {"ml-100k.zip": archive, "u.data": RATINGS, "u.item": U_ITEM}
-    contents |= {"ml-100k.inter": INTER, "ml-100k.item": ITEM}
+    members = {"ml-100k/u.data": RATINGS, "ml-100k/u.item": U_ITEM}
+    contents = {"ml-100k.zip": zip_of(tmp_path / "origin" / "ml-100k.zip", members)}
+    contents |= {"u.data": RATINGS, "u.item": U_ITEM, "ml-100k.inter": INTER, "ml-100k.item": ITEM}
     for name, content in contents.items():
         monkeypatch.setitem(movielens.SHA256, name, sha(content))
     for name in ("MOVIELENS_DIR", "COURSE_OFFLINE"):
@@ -143,9 +118,8 @@ def world(tmp_path, monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr(movielens.subprocess, "run", no_pip)
-    return SimpleNamespace(
-        folder=tmp_path, cache=tmp_path / "cache", contents=contents, commands=commands
-    )
+    cache = tmp_path / "cache"
+    return SimpleNamespace(folder=tmp_path, cache=cache, contents=contents, commands=commands)
 
 
 def put(folder, files):
@@ -172,9 +146,9 @@ def assert_is_the_set(d):
     "names", [["u.data", "u.item"], ["ml-100k.inter", "ml-100k.item"], ["ml-100k.zip"]]
 )
 def test_every_form_in_the_named_folder(world, monkeypatch, capsys, names, end, below):
-    contents = {
-        name: world.contents[name].replace(b"\n", b"\n" if "zip" in name else end) for name in names
-    }
+    contents = {name: world.contents[name] for name in names}
+    if "zip" not in names[0]:
+        contents = {name: content.replace(b"\n", end) for name, content in contents.items()}
     put(world.folder / "mine" / below, contents)
     put(world.cache, {"ml-100k.zip": b"never looked at"})
     monkeypatch.setenv("MOVIELENS_DIR", str(world.folder / "mine"))
@@ -186,7 +160,6 @@ def test_every_form_in_the_named_folder(world, monkeypatch, capsys, names, end, 
 
 BAD = {
     "changed": {"u.data": RATINGS.replace(b"\t3\t", b"\t4\t", 1), "u.item": U_ITEM},
-    "half": {"u.data": RATINGS[:-30], "u.item": U_ITEM},
     "empty": {"u.data": b"", "u.item": U_ITEM},
     "no zip": {"ml-100k.zip": b"PK\x03\x04 cut short"},
     "outside": {"ml-100k.zip": None},
@@ -200,12 +173,9 @@ def test_a_file_that_is_not_the_published_one_gets_one_sentence(world, monkeypat
         zip_of(folder / "ml-100k.zip", {"../evil": b"x", "ml-100k/u.data": RATINGS})
     monkeypatch.setenv("MOVIELENS_DIR", str(folder))
     before = everything_in(world.folder)
-    sentence = (
-        r"(u.data|ml-100k.zip) is not the published file, its SHA-256 differs; get a fresh copy"
-    )
-    with pytest.raises(DataError, match=sentence) as error:
+    sentence = r"(u.data|.zip) is not the published file, its SHA-256 differs; get a fresh copy"
+    with pytest.raises(DataError, match=sentence):
         data.load_or_none("100k")
-    assert "line" not in str(error.value)
     assert everything_in(world.folder) == before
 
 
@@ -263,7 +233,7 @@ def test_cache_folder(monkeypatch):
         assert movielens._cache_folder() == movielens.Path(below).expanduser()
 
 
-def fake_pip(world, members):
+def fake_pip(members):
     def run(command, **_):
         zip_of(movielens.Path(command[-2]) / "recbole-1.2.1-py3-none-any.whl", members)
 
@@ -276,31 +246,25 @@ def recbole(**changes):
 
 
 def test_from_the_wheel_into_the_cache(world, monkeypatch):
-    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(world, recbole()))
+    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(recbole()))
     assert_is_the_set(data.load("100k"))
     assert everything_in(world.cache) == ["ml-100k/ml-100k.inter", "ml-100k/ml-100k.item"]
     monkeypatch.setattr(movielens.subprocess, "run", lambda *_, **__: pytest.fail("it is cached"))
     assert_is_the_set(data.load("100k"))
-
-
-def test_a_cache_that_cannot_be_written(world, monkeypatch):
-    put(world.folder, {"file": b"in the way"})
+    put(world.folder, {"file": b"in the way"})  # of a cache, which is not needed then
     monkeypatch.setenv("COURSE_CACHE", str(world.folder / "file" / "cache"))
-    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(world, recbole()))
+    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(recbole()))
     assert_is_the_set(data.load("100k"))
 
 
-@pytest.mark.parametrize(
-    ("members", "message"),
-    [
+def test_a_changed_wheel_is_refused_and_leaves_nothing(world, monkeypatch):
+    for members, message in (
         (recbole(**{"ml-100k.inter": INTER[:-2]}), "ml-100k.inter is not the published file"),
         ({"other": b""}, "the wheel of recbole==1.2.1 cannot be read"),
-    ],
-)
-def test_a_changed_wheel_is_refused_and_leaves_nothing(world, monkeypatch, members, message):
-    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(world, members))
-    with pytest.raises(movielens.DataUnavailable, match=message):
-        data.load("100k")
+    ):
+        monkeypatch.setattr(movielens.subprocess, "run", fake_pip(members))
+        with pytest.raises(movielens.DataUnavailable, match=message):
+            data.load("100k")
     assert everything_in(world.folder) == ["origin/ml-100k.zip"]
 
 
@@ -362,10 +326,7 @@ def test_the_larger_sets(server, monkeypatch, name):
     archive = zip_of(server.world.folder / "served.zip", members)
     monkeypatch.setitem(movielens.SHA256, f"ml-{name}.zip", sha(archive))
     server.plan = [whole(archive)]
-    first, second = data.load(name), data.load(name)
-    pd.testing.assert_frame_equal(first.frame, second.frame)
-    assert (server.count, first.name) == (1, name)
-    assert first.items["title"].tolist() == ["James", 'Café "C']
+    assert data.load(name).items["title"].tolist() == ["James", 'Café "C']
 
 
 BAD_ANSWERS = {
@@ -435,9 +396,8 @@ def test_real_100k():
     assert real.user_ids.tolist() == list(range(1, 944))
     assert real.frame.iloc[0].tolist() == [195, 241, 3, 881250949]
     by_id = real.items.set_index("item_id")
-    assert by_id["title"].loc[[1, 267]].tolist() == ["Toy Story", "unknown"]
-    assert by_id["title"].loc[1412] == "Land Before Time III: The Time of the Great Giving"
-    assert by_id["year"].loc[1412] == 1995
+    giving = "Land Before Time III: The Time of the Great Giving"
+    assert by_id["title"].loc[[1, 267, 1412]].tolist() == ["Toy Story", "unknown", giving]
     assert by_id.index[by_id["year"].isna()].tolist() == [267]
     assert by_id.index[by_id["genres"].map(len) == 0].tolist() == [267, 1373]
     u1 = data.predefined_u1(real)

@@ -93,7 +93,6 @@ def test_bad_rows_are_named(changes, message):
     ("changes", "message"),
     [
         ({"user_id": [7.0, 3.0, 7.0, 90.0]}, "row 0: user_id is 7.0, expected an integer"),
-        ({"user_id": [7.5, 3.0, 7.0, 90.0]}, "row 0: user_id is 7.5, expected an integer"),
         ({"user_id": [7, "x", 7, 90]}, "row 1: user_id is 'x', expected another int like 7"),
         ({"user_id": ["x", 3, "y", "z"]}, "row 1: user_id is 3, expected another str like 'x'"),
         ({"user_id": [2**63 + 5, 3, 2**63 + 5, 90]}, "row 0: user_id is 9223.*, expected a number"),
@@ -150,13 +149,6 @@ def test_without_timestamps_what_works_is_said(capsys):
         data.time_split(d, 0.5)
 
 
-def test_the_latest_of_repeated_ratings_is_kept_when_asked_for():
-    table = raw(user_id=[7, 3, 7, 7], item_id=[20, 20, 5, 20], timestamp=[900, 2, 3, 400])
-    refused(r"row 3: user_id 7 rated item_id 20 before \(at your data: row 0\).*latest=True", table)
-    kept = Interactions.from_frame(table, keep_latest=True)
-    assert kept.frame["rating"].tolist() == [4.0, 0.5, 5.0]
-
-
 def test_numbers_as_text_and_categories_are_understood():
     table = raw(rating=["4", " 0.5", "5,0", "3,5"])
     table["user_id"] = table["user_id"].astype(str).astype("category")
@@ -176,7 +168,6 @@ def test_tables_that_are_none_and_other_names_and_scales():
     table = raw(rating=[10, -3, 5, 3])
     assert Interactions.from_frame(table, rating_range=None).frame["rating"].min() == -3
     refused("row 1: rating is -3, expected 0 to 10", table, rating_range=(0, 10))
-    refused("row 0: rating is 10, expected nan to 10", table, rating_range=(np.nan, 10))
     refused("rating is 1e.300, expected a finite", raw(rating=[1e300, 3, 5, 3]), rating_range=None)
 
 
@@ -186,8 +177,6 @@ def test_tables_that_are_none_and_other_names_and_scales():
         (ITEMS.drop(index=1), r"your data: row 2: item_id is 5, expected an item of items"),
         (ITEMS.astype({"item_id": str}), r"row 0: item_id is 20, .*convert both columns to str"),
         (ITEMS.drop(columns="item_id"), r"items has no column item_id; found title"),
-        (pd.concat([ITEMS, ITEMS.iloc[:1]]), r"items: row 0: item_id is 11, expected each id once"),
-        (ITEMS.assign(year=["1999", "soon", None, None]), r"items: row 1: year is 'soon'"),
         (ITEMS.assign(year=[1999, 70000, None, None]), r"items: row 1: year is 70000"),
     ],
 )

@@ -123,9 +123,6 @@ def test_pairs_of_files(tmp_path, name):
     assert d.items["genres"].tolist() == [(), ("War",)]
 
 
-# ---- advice: the text, what the message must say, and the text after the advice was followed -----
-
-
 def zipped(member):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -135,18 +132,11 @@ def zipped(member):
 
 ACCENT = swap("2,20", "2é,20")
 DATED = re.sub(r"100000000(\d)", r"2020-01-31 12:00:0\1", TWO)
-ADVICE = [
+ADVICE = [  # the text, what the message must say, and the text after the advice was followed
     (zipped("r.csv"), "is a zip archive; unpack it and give the file inside"),
     (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give that file"),
-    (
-        TWO.encode("utf-16-le"),
-        "line 1 holds the byte 0x00, perhaps of UTF-16, not of .*save the fi",
-    ),
-    (
-        ACCENT.encode("cp1252"),
-        "line 3 holds the byte 0xe9, not of UTF-8 text; save .* UTF-8",
-        ACCENT,
-    ),
+    (TWO.encode("utf-16-le"), "line 1 holds the byte 0x00, perhaps of UTF-16.*save the file as"),
+    (ACCENT.encode("cp1252"), "line 3 holds the byte 0xe9, not of UTF-8 text; save", ACCENT),
     (gzip.compress(TWO.encode())[:-9], "damaged gzip or UTF-16 .*; get a fresh copy"),
     (swap("user_id", "uid"), "line 1 has no column user_id; found uid, .*; name the columns so"),
     (swap("timestamp", "rating"), "line 1 names rating twice, expected once; rename a column"),
@@ -205,10 +195,7 @@ def test_ids_with_zeros_are_found_in_a_long_file(tmp_path):
         ("item_id,title\n10,a\n", "r.csv: line 3: item_id is 20, expected an item of items"),
         ("item_id\n10\n20\n10\n", "items: i.csv, line 4: item_id is 10, expected each id once"),
         ("item_id,title\n,a\n10,b\n", "items: i.csv, line 2: item_id is missing, expected an id"),
-        (
-            "item_id,year\n10,\n20,soon",
-            "i.csv, line 3: year is 'soon', expected a year of four dig",
-        ),
+        ("item_id,year\n10,\n20,soon", "i.csv, line 3: year is 'soon', expected a year of four"),
         ("item_id,title\n", "i.csv: no row below the header line, expected at least one"),
         ("id,title\n1,a", "line 1 has no column item_id; found id, title, expected item_id, title"),
         ("", "i.csv: empty, expected lines of text"),

@@ -42,6 +42,7 @@ SAME = {
     "bars": TWO.replace(",", "|"),
     "double colons": TWO.replace(",", "::"),
     "quotes in the rows": re.sub(r"\b\d[\d.]*", lambda m: f'"{m[0]}"', TWO),
+    "blanks before quotes": TWO.replace(",3.5", ', "3.5"').replace(",20", ', "20"'),
     "quotes everywhere": re.sub(r"[\w.]+", lambda m: f'"{m[0]}"', TWO),
     "single quotes": re.sub(r"[\w.]+", lambda m: f"'{m[0]}'", TWO),
     "quoted decimal commas": TWO.replace("3.5", '"3,5"'),
@@ -116,9 +117,10 @@ PAIRS = {
 def test_pairs_of_files(tmp_path, name):
     ratings, items = PAIRS[name]
     encoding = "latin-1" if name in ("u.data", "ratings.dat") else "utf-8"
-    d = read(tmp_path, ratings, items.replace("A", "Á").encode(encoding))
+    items = items.replace("A", "Á").replace("B, The", "B, 'The'")
+    d = read(tmp_path, ratings, items.encode(encoding))
     assert is_two(d)
-    assert d.items["title"].tolist() == ["Á", "B, The"]
+    assert d.items["title"].tolist() == ["Á", "B, 'The'"]
     assert d.items["year"].tolist() == [2007, 1995]
     assert d.items["genres"].tolist() == [(), ("War",)]
 
@@ -196,7 +198,7 @@ def test_ids_with_zeros_are_found_in_a_long_file(tmp_path):
         ("item_id\n10\n20\n10\n", "items: i.csv, line 4: item_id is 10, expected each id once"),
         ("item_id,title\n,a\n10,b\n", "items: i.csv, line 2: item_id is missing, expected an id"),
         ("item_id,year\n10,\n20,soon", "i.csv, line 3: year is 'soon', expected a year of four"),
-        ("item_id,title\n", "i.csv: no row below the header line, expected at least one"),
+        ("item_id,title\n", "i.csv: no row below the header line; expected at least one"),
         ("id,title\n1,a", "line 1 has no column item_id; found id, title, expected item_id, title"),
         ("", "i.csv: empty, expected lines of text"),
     ],

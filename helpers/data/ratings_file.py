@@ -79,7 +79,7 @@ def read_ratings(
 
 
 def parse_ratings(content: bytes, file: str, talk: bool = False) -> pd.DataFrame:
-    """Return the rating columns of a file, ids as int64 or categories; the index holds the lines."""
+    """Return the rating columns of a file, ids int64 or categories; the index holds the lines."""
     table = _recognize(_text(content, file), file, RATING_COLUMNS)
     if talk and not table.header:
         print(f"{file}: no header line, so the columns are taken as {', '.join(table.columns)}.")

@@ -79,7 +79,7 @@ def read_ratings(
 
 
 def parse_ratings(content: bytes, file: str, talk: bool = False) -> pd.DataFrame:
-    """Return the rating columns of a file, ids as categories; the index holds the lines."""
+    """Return the rating columns of a file, ids int64 or categories; the index holds the lines."""
     table = _recognize(_text(content, file), file, RATING_COLUMNS)
     if talk and not table.header:
         print(f"{file}: no header line, so the columns are taken as {', '.join(table.columns)}.")
@@ -141,8 +141,8 @@ class Table:
                 ConvertOptions(column_types=types, null_values=[]),
             )
         except pa.ArrowInvalid as error:
-            found = f"no table ({error})" if self.lines() else "no row below the header line"
-            raise DataError(f"{self.file}: {found}, expected at least one row") from error
+            found = f"no table, {error}" if self.lines() else "no row below the header line"
+            raise DataError(f"{self.file}: {found}; expected at least one row") from error
         lines: pd.Index = pd.RangeIndex(1 + self.header, 1 + self.header + read.num_rows)
         if self.content.count(b"\n") >= lines[-1]:  # empty lines, or fields over several lines
             lines = pd.Index(self.lines())
@@ -199,10 +199,10 @@ def _recognize(content: bytes, file: str, wanted: tuple[str, ...]) -> Table:
             if set(required) <= set(columns):
                 if not header and "title" in columns and separator in "\t|":
                     quote = ""  # MovieLens' titles hold quotes
-                mark = separator.encode()
+                mark, q = separator.encode(), quote.encode()
                 if mark + b" " in content:  # blanks that would hide a quote or add a field
-                    before = b" +" if mark == b" " else b" +(?=[\"'])"
-                    content = re.sub(re.escape(mark) + before, mark, content)
+                    blanks = b" +" if mark == b" " else b" +(?=%b(?!%b))" % (q, q)
+                    content = re.sub(re.escape(mark) + blanks, mark, content)
                 shown = shown or repr(separator)
                 return Table(file, content, separator, columns, header, quote, shown)
     found = max(options.values(), key=len)
@@ -247,7 +247,7 @@ def _ids(column: pa.ChunkedArray, place: str, talk: bool) -> pd.Series:
     texts = ids.cat.categories
     plain = np.array([_is_plain(text) for text in texts])
     missing = texts.str.lower().isin(NO_VALUE)
-    if not (plain | missing).all():  # among other texts, "NA" may be an id
+    if not (plain.any() and (plain | missing).all()):  # among other texts, "NA" may be an id
         missing = texts == ""
         if talk and plain.any():
             odd = texts[~plain][0]

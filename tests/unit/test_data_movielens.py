@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import hashlib
 import http.server
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -14,7 +13,6 @@ import zipfile
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from helpers import data, files
@@ -37,43 +35,24 @@ LARGER = {
         ("movies.dat", b"661::James (1996)::Children's\n1193::Caf\xe9 \"C (1975)::Drama\n"),
     ],
     "20m": [
-        (
-            "ratings.csv",
-            b"userId,movieId,rating,timestamp\n1,1193,3.5,978300760\n2,661,4,978302109\n",
-        ),
-        (
-            "movies.csv",
-            'movieId,title,genres\n661,James (1996),Children\n1193,"Café ""C (1975)",War\n'.encode(),
-        ),
+        ("ratings.csv", b"userId,movieId,rating\n1,1193,3.5\n2,661,4\n"),
+        ("movies.csv", 'movieId,title\n661,James (1996)\n1193,"Café ""C (1975)"\n'.encode()),
     ],
 }
 
 
-@pytest.fixture(scope="module")
-def small():
-    return data.load()
-
-
-def test_the_embedded_set_is_what_its_readme_tells(small):
+def test_the_embedded_set_is_what_its_readme_tells():
+    small = data.load()
     assert repr(small) == "latest-small: 100,004 interactions, 671 users × 9,066 items, 1.64% full"
     assert [str(t) for t in small.frame.dtypes] == ["int32", "int32", "float32", "int64"]
-    assert np.array_equal(np.unique(small.frame["user"]), np.arange(671))
-    assert np.array_equal(np.unique(small.frame["item"]), np.arange(9_066))
     assert sorted(small.frame["rating"].unique()) == [k / 2 for k in range(1, 11)]
     assert (str(small.items["year"].dtype), small.items.index.name) == ("Int16", "item")
     assert np.array_equal(small.items["item_id"], small.item_ids)
-    first = small.frame.iloc[0]  # rows keep the order of the source
-    assert (small.user_ids[int(first["user"])], small.item_ids[int(first["item"])]) == (1, 31)
+    assert small.item_ids[small.frame["item"][0]] == 31  # rows keep the order of the source
     untitled = small.items[small.items["title"].str.startswith("untitled")]
     assert list(untitled["item_id"]) == [108548, 108583, 143410, 151307, 162376]
     assert small.items["year"].isna().sum() == 5
     assert (small.items["genres"].map(len) == 0).sum() == 17
-    named = small.items.drop(untitled.index)
-    twice = named[named.duplicated(["title", "year"])]
-    assert sorted(twice["title"]) == ["Hamlet", "War of the Worlds"]
-    counts = small.user_counts()
-    assert (counts.min(), np.median(counts), counts.max()) == (20, 71, 2391)
-    assert (small.item_counts() == 1).sum() == 3063
 
 
 def test_readme_and_license_lie_beside_the_data():
@@ -82,15 +61,9 @@ def test_readme_and_license_lie_beside_the_data():
         packed = (movielens.EMBEDDED / name).read_bytes()
         assert f"`{hashlib.sha256(packed).hexdigest()}`" in stated
         assert f"`{hashlib.sha256(gzip.decompress(packed)).hexdigest()}`" in stated
-    script = re.search(r"python (scripts/\S+) ", stated)[1]
-    spec = importlib.util.spec_from_file_location("make", ROOT / script)
-    make = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make)
-    with pytest.raises(ValueError, match="SHA-256"):
-        make.make(movielens.EMBEDDED / "README.md")
+    assert (ROOT / re.search(r"python (scripts/\S+) ", stated)[1]).exists()
     license = (movielens.EMBEDDED / "LICENSE.md").read_text(encoding="utf-8")
-    for word in ("Harper", "Konstan", "2015", "commercial", "endorse", "warrant", "Redistribution"):
-        assert word in license
+    assert all(word in license for word in ("Harper", "Konstan", "commercial", "Redistribution"))
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing"])
@@ -104,13 +77,6 @@ def test_a_damaged_embedded_file_is_refused(tmp_path, monkeypatch, damage):
         data.load()
 
 
-# ---- the order of the places -------------------------------------------------------------------
-
-
-def sha(content):
-    return hashlib.sha256(content).hexdigest()
-
-
 def zip_of(path, members):
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as out:
@@ -122,20 +88,17 @@ def zip_of(path, members):
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     """A miniature of the 100k set in every form, digests to match, no network, an empty cache."""
-    archive = zip_of(
-        tmp_path / "origin" / "ml-100k.zip", {"ml-100k/u.data": RATINGS, "ml-100k/u.item": U_ITEM}
-    )
-    contents = {"ml-100k.zip": archive, "u.data": RATINGS, "u.item": U_ITEM}
-    contents |= {"ml-100k.inter": INTER, "ml-100k.item": ITEM}
+    members = {"ml-100k/u.data": RATINGS, "ml-100k/u.item": U_ITEM}
+    contents = {"ml-100k.zip": zip_of(tmp_path / "origin" / "ml-100k.zip", members)}
+    contents |= {"u.data": RATINGS, "u.item": U_ITEM, "ml-100k.inter": INTER, "ml-100k.item": ITEM}
     for name, content in contents.items():
-        monkeypatch.setitem(movielens.SHA256, name, sha(content))
-    for name in ("MOVIELENS_DIR", "COURSE_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setitem(movielens.SHA256, name, hashlib.sha256(content).hexdigest())
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("COURSE_CACHE", str(cache))
     monkeypatch.setattr(movielens, "GROUPLENS", f"http://127.0.0.1:{files.free_port()}/")
     monkeypatch.setattr("time.sleep", lambda _: None)  # between pooch's attempts
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+    for name, value in {"MOVIELENS_DIR": "", "COURSE_OFFLINE": "", "no_proxy": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
     commands = []
 
     def no_pip(command, **_):
@@ -143,9 +106,7 @@ def world(tmp_path, monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr(movielens.subprocess, "run", no_pip)
-    return SimpleNamespace(
-        folder=tmp_path, cache=tmp_path / "cache", contents=contents, commands=commands
-    )
+    return SimpleNamespace(folder=tmp_path, cache=cache, contents=contents, commands=commands)
 
 
 def put(folder, files):
@@ -172,9 +133,9 @@ def assert_is_the_set(d):
     "names", [["u.data", "u.item"], ["ml-100k.inter", "ml-100k.item"], ["ml-100k.zip"]]
 )
 def test_every_form_in_the_named_folder(world, monkeypatch, capsys, names, end, below):
-    contents = {
-        name: world.contents[name].replace(b"\n", b"\n" if "zip" in name else end) for name in names
-    }
+    contents = {name: world.contents[name] for name in names}
+    if "zip" not in names[0]:
+        contents = {name: content.replace(b"\n", end) for name, content in contents.items()}
     put(world.folder / "mine" / below, contents)
     put(world.cache, {"ml-100k.zip": b"never looked at"})
     monkeypatch.setenv("MOVIELENS_DIR", str(world.folder / "mine"))
@@ -186,26 +147,18 @@ def test_every_form_in_the_named_folder(world, monkeypatch, capsys, names, end, 
 
 BAD = {
     "changed": {"u.data": RATINGS.replace(b"\t3\t", b"\t4\t", 1), "u.item": U_ITEM},
-    "half": {"u.data": RATINGS[:-30], "u.item": U_ITEM},
     "empty": {"u.data": b"", "u.item": U_ITEM},
     "no zip": {"ml-100k.zip": b"PK\x03\x04 cut short"},
-    "outside": {"ml-100k.zip": None},
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_file_that_is_not_the_published_one_gets_one_sentence(world, monkeypatch, case):
-    folder = put(world.folder / "mine", {k: v or b"" for k, v in BAD[case].items()})
-    if case == "outside":
-        zip_of(folder / "ml-100k.zip", {"../evil": b"x", "ml-100k/u.data": RATINGS})
-    monkeypatch.setenv("MOVIELENS_DIR", str(folder))
+    monkeypatch.setenv("MOVIELENS_DIR", str(put(world.folder / "mine", BAD[case])))
     before = everything_in(world.folder)
-    sentence = (
-        r"(u.data|ml-100k.zip) is not the published file, its SHA-256 differs; get a fresh copy"
-    )
-    with pytest.raises(DataError, match=sentence) as error:
+    sentence = r"(u.data|.zip) is not the published file, its SHA-256 differs; get a fresh copy"
+    with pytest.raises(DataError, match=sentence):
         data.load_or_none("100k")
-    assert "line" not in str(error.value)
     assert everything_in(world.folder) == before
 
 
@@ -216,17 +169,6 @@ def test_a_missing_twin_and_a_missing_folder(world, monkeypatch):
     monkeypatch.setenv("MOVIELENS_DIR", str(world.folder / "gone"))
     with pytest.raises(DataError, match=r"MOVIELENS_DIR is '.*gone', which is no folder"):
         data.load("100k")
-
-
-@pytest.mark.parametrize("name", LARGER)
-def test_single_files_without_a_digest_are_taken_with_a_sentence(world, monkeypatch, capsys, name):
-    put(world.folder / "mine" / f"ml-{name}", dict(LARGER[name]))
-    monkeypatch.setenv("MOVIELENS_DIR", str(world.folder / "mine"))
-    found = data.load(name)
-    assert found.items["title"].tolist() == ["James", 'Café "C']
-    assert found.items["year"].tolist() == [1996, 1975]
-    said = capsys.readouterr().out
-    assert said.count("could not be checked: no SHA-256 of this single file is published.") == 2
 
 
 def test_offline_asks_nobody_and_reads_the_cache(world, monkeypatch):
@@ -263,7 +205,7 @@ def test_cache_folder(monkeypatch):
         assert movielens._cache_folder() == movielens.Path(below).expanduser()
 
 
-def fake_pip(world, members):
+def fake_pip(members):
     def run(command, **_):
         zip_of(movielens.Path(command[-2]) / "recbole-1.2.1-py3-none-any.whl", members)
 
@@ -276,41 +218,32 @@ def recbole(**changes):
 
 
 def test_from_the_wheel_into_the_cache(world, monkeypatch):
-    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(world, recbole()))
+    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(recbole()))
     assert_is_the_set(data.load("100k"))
     assert everything_in(world.cache) == ["ml-100k/ml-100k.inter", "ml-100k/ml-100k.item"]
     monkeypatch.setattr(movielens.subprocess, "run", lambda *_, **__: pytest.fail("it is cached"))
     assert_is_the_set(data.load("100k"))
-
-
-def test_a_cache_that_cannot_be_written(world, monkeypatch):
-    put(world.folder, {"file": b"in the way"})
+    put(world.folder, {"file": b"in the way"})  # of a cache, which is not needed then
     monkeypatch.setenv("COURSE_CACHE", str(world.folder / "file" / "cache"))
-    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(world, recbole()))
+    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(recbole()))
     assert_is_the_set(data.load("100k"))
 
 
-@pytest.mark.parametrize(
-    ("members", "message"),
-    [
+def test_a_changed_wheel_is_refused_and_leaves_nothing(world, monkeypatch):
+    for members, message in (
         (recbole(**{"ml-100k.inter": INTER[:-2]}), "ml-100k.inter is not the published file"),
         ({"other": b""}, "the wheel of recbole==1.2.1 cannot be read"),
-    ],
-)
-def test_a_changed_wheel_is_refused_and_leaves_nothing(world, monkeypatch, members, message):
-    monkeypatch.setattr(movielens.subprocess, "run", fake_pip(world, members))
-    with pytest.raises(movielens.DataUnavailable, match=message):
-        data.load("100k")
+    ):
+        monkeypatch.setattr(movielens.subprocess, "run", fake_pip(members))
+        with pytest.raises(movielens.DataUnavailable, match=message):
+            data.load("100k")
     assert everything_in(world.folder) == ["origin/ml-100k.zip"]
-
-
-# ---- downloads, from a server on this machine --------------------------------------------------
 
 
 @pytest.fixture
 def server(world, monkeypatch):
     """Answer each request with the next of ``plan``, the last one for ever; count the requests."""
-    state = SimpleNamespace(plan=[], count=0, world=world, release=threading.Event())
+    state = SimpleNamespace(plan=[], count=0, world=world)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -328,7 +261,6 @@ def server(world, monkeypatch):
     monkeypatch.setattr(movielens, "GROUPLENS", f"http://127.0.0.1:{httpd.server_port}/")
     monkeypatch.setattr(movielens, "SECONDS", 0.3)
     yield state
-    state.release.set()
     httpd.shutdown()
     httpd.server_close()
 
@@ -347,7 +279,6 @@ def test_a_download_is_kept_and_reused(server, capsys):
     archive = server.world.contents["ml-100k.zip"]
     server.plan = [lambda h: h.send_error(503), whole(archive, 50), whole(archive)]
     assert_is_the_set(data.load("100k"))
-    assert server.count == 3
     assert_is_the_set(data.load("100k"))
     assert server.count == 3
     assert everything_in(server.world.cache) == ["ml-100k.zip"]
@@ -357,29 +288,34 @@ def test_a_download_is_kept_and_reused(server, capsys):
 
 
 @pytest.mark.parametrize("name", LARGER)
-def test_the_larger_sets(server, monkeypatch, name):
+def test_the_larger_sets_as_archives_and_as_files_that_cannot_be_checked(
+    server, monkeypatch, capsys, name
+):
     members = {f"ml-{name}/{file}": content for file, content in LARGER[name]}
     archive = zip_of(server.world.folder / "served.zip", members)
-    monkeypatch.setitem(movielens.SHA256, f"ml-{name}.zip", sha(archive))
+    digest = hashlib.sha256(archive).hexdigest()
+    monkeypatch.setitem(movielens.SHA256, f"ml-{name}.zip", digest)
     server.plan = [whole(archive)]
-    first, second = data.load(name), data.load(name)
-    pd.testing.assert_frame_equal(first.frame, second.frame)
-    assert (server.count, first.name) == (1, name)
-    assert first.items["title"].tolist() == ["James", 'Café "C']
+    assert data.load(name).items["title"].tolist() == ["James", 'Café "C']
+    assert capsys.readouterr().out.count("could not be checked") == 0
+    put(server.world.folder / "mine" / f"ml-{name}", dict(LARGER[name]))
+    monkeypatch.setenv("MOVIELENS_DIR", str(server.world.folder / "mine"))
+    assert data.load(name).items["year"].tolist() == [1996, 1975]
+    said = "could not be checked: no SHA-256 of this single file is published."
+    assert capsys.readouterr().out.count(said) == 2
 
 
 BAD_ANSWERS = {
     "gone": (lambda h: h.send_error(404), "127.0.0.1: it answered 404 Not Found"),
-    "broken": (lambda h: h.send_error(500), "127.0.0.1: it answered 500"),
     "cut": (whole(b"x" * 90, 10), "127.0.0.1: no connection, or it broke off"),
+    "silent": (lambda _: threading.Event().wait(1), "127.0.0.1: no connection, or it broke off"),
     "other bytes": (whole(b"<html>sign in</html>"), "came with a wrong SHA-256 and was not kept"),
 }
 
 
-@pytest.mark.parametrize("case", [*BAD_ANSWERS, "silent"])
+@pytest.mark.parametrize("case", BAD_ANSWERS)
 def test_a_bad_answer_is_named_and_leaves_nothing(server, case):
-    silent = (lambda _: server.release.wait(10), "127.0.0.1: no connection, or it broke off")
-    step, message = BAD_ANSWERS.get(case, silent)
+    step, message = BAD_ANSWERS[case]
     server.plan = [step]
     with pytest.raises(movielens.DataUnavailable, match=message):
         data.load("100k")
@@ -424,9 +360,6 @@ def test_the_room_imports_without_pooch():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-# ---- the real set, where it is available -------------------------------------------------------
-
-
 def test_real_100k():
     real = data.load_or_none("100k")
     if real is None:
@@ -435,9 +368,8 @@ def test_real_100k():
     assert real.user_ids.tolist() == list(range(1, 944))
     assert real.frame.iloc[0].tolist() == [195, 241, 3, 881250949]
     by_id = real.items.set_index("item_id")
-    assert by_id["title"].loc[[1, 267]].tolist() == ["Toy Story", "unknown"]
-    assert by_id["title"].loc[1412] == "Land Before Time III: The Time of the Great Giving"
-    assert by_id["year"].loc[1412] == 1995
+    giving = "Land Before Time III: The Time of the Great Giving"
+    assert by_id["title"].loc[[1, 267, 1412]].tolist() == ["Toy Story", "unknown", giving]
     assert by_id.index[by_id["year"].isna()].tolist() == [267]
     assert by_id.index[by_id["genres"].map(len) == 0].tolist() == [267, 1373]
     u1 = data.predefined_u1(real)

@@ -41,8 +41,8 @@ SAME = {
     "tabs": TWO.replace(",", "\t"),
     "bars": TWO.replace(",", "|"),
     "double colons": TWO.replace(",", "::"),
-    "quotes in the header": TWO.replace("user_id", '"user_id"').replace("rating", '"rating"'),
     "quotes in the rows": re.sub(r"\b\d[\d.]*", lambda m: f'"{m[0]}"', TWO),
+    "blanks before quotes": TWO.replace(",3.5", ', "3.5"').replace(",20", ', "20"'),
     "quotes everywhere": re.sub(r"[\w.]+", lambda m: f'"{m[0]}"', TWO),
     "single quotes": re.sub(r"[\w.]+", lambda m: f"'{m[0]}'", TWO),
     "quoted decimal commas": TWO.replace("3.5", '"3,5"'),
@@ -50,10 +50,7 @@ SAME = {
     "names of RecBole": TWO.replace("user_id", "user_id:token").replace("rating", "rating:float"),
     "other names": TWO.replace("user_id,item_id,rating", "User ID,Item-ID,Book-Rating"),
     "no header": TWO.removeprefix(HEADER),
-    "no header, tabs and quotes": re.sub(
-        r"[\w.]+", lambda m: f'"{m[0]}"', TWO.removeprefix(HEADER)
-    ).replace(",", "\t"),
-    "no header, spaces": TWO.removeprefix(HEADER).replace(",", " "),
+    "no header, spaces": TWO.removeprefix(HEADER).replace(",", "  "),
     "further columns": swap("\n", ",x\n"),
     "titles with commas": titled('"a, ""b"""', "c"),
     "titles over two lines": titled('"a\nb"', "c"),
@@ -62,7 +59,6 @@ SAME = {
     "old Mac": TWO.replace("\n", "\r"),
     "no last line end": TWO.rstrip(),
     "empty lines at the end": TWO + "\n\n",
-    "UTF-16": TWO.encode("utf-16"),
     "gzip": gzip.compress(TWO.encode()),
     "UTF-16 in gzip": gzip.compress(TWO.encode("utf-16")),
 }
@@ -71,10 +67,8 @@ SAME = {
 @pytest.mark.parametrize("kind", SAME)
 def test_kinds_of_files_that_hold_the_same(tmp_path, capsys, kind):
     assert is_two(read(tmp_path, SAME[kind]))
-    said = (
-        "r.csv: no header line, so the columns are taken as user_id, item_id, rating, timestamp.\n"
-    )
-    assert capsys.readouterr().out == (said if "no header" in kind else "")
+    said = "r.csv: no header line, so the columns are taken as user_id, item_id, rating, timestamp"
+    assert capsys.readouterr().out == (f"{said}.\n" if "no header" in kind else "")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +84,7 @@ def test_kinds_of_files_that_hold_the_same(tmp_path, capsys, kind):
         (["0", "-0"], ["-0", "0"], "'-0'"),
         (["1_0", "10"], ["10", "1_0"], "'1_0'"),
         (["NA", "x"], ["NA", "x"], None),
+        (["NA"], ["NA"], None),
         (["1e3", "1000"], ["1000", "1e3"], "'1e3'"),
     ],
 )
@@ -97,12 +92,10 @@ def test_ids_are_what_the_file_says(tmp_path, capsys, users, kept, said):
     rows = "".join(f"{user},10,4,1000000000\n" for user in users)
     d = read(tmp_path, HEADER + rows, "item_id,title\n10,ten\nabc,\n")
     assert d.user_ids.tolist() == kept
-    assert [d.user_of(user) for user in kept] == [0, 1]
+    assert d.user_of(kept).tolist() == [0, 1][: len(kept)]
     assert d.items["title"].tolist() == ["ten"]
-    expected = (
-        f"r.csv: user_id stays text, because {said} is not a plain integer.\n" if said else ""
-    )
-    assert capsys.readouterr().out == expected
+    expected = f"r.csv: user_id stays text, because {said} is not a plain integer.\n"
+    assert capsys.readouterr().out == (expected if said else "")
 
 
 PAIRS = {
@@ -124,14 +117,12 @@ PAIRS = {
 def test_pairs_of_files(tmp_path, name):
     ratings, items = PAIRS[name]
     encoding = "latin-1" if name in ("u.data", "ratings.dat") else "utf-8"
-    d = read(tmp_path, ratings, items.replace("A", "Á").encode(encoding))
+    items = items.replace("A", "Á").replace("B, The", "B, 'The'")
+    d = read(tmp_path, ratings, items.encode(encoding))
     assert is_two(d)
-    assert d.items["title"].tolist() == ["Á", "B, The"]
+    assert d.items["title"].tolist() == ["Á", "B, 'The'"]
     assert d.items["year"].tolist() == [2007, 1995]
     assert d.items["genres"].tolist() == [(), ("War",)]
-
-
-# ---- advice: the text, what the message must say, and the text after the advice was followed -----
 
 
 def zipped(member):
@@ -143,49 +134,25 @@ def zipped(member):
 
 ACCENT = swap("2,20", "2é,20")
 DATED = re.sub(r"100000000(\d)", r"2020-01-31 12:00:0\1", TWO)
-ADVICE = [
+ADVICE = [  # the text, what the message must say, and the text after the advice was followed
     (zipped("r.csv"), "is a zip archive; unpack it and give the file inside"),
     (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give that file"),
-    (
-        TWO.encode("utf-16-le"),
-        "line 1 holds the byte 0x00, perhaps of UTF-16, not of .*save the fi",
-    ),
-    (
-        ACCENT.encode("cp1252"),
-        "line 3 holds the byte 0xe9, not of UTF-8 text; save .* UTF-8",
-        ACCENT,
-    ),
+    (TWO.encode("utf-16-le"), "line 1 holds the byte 0x00, perhaps of UTF-16.*save the file as"),
+    (ACCENT.encode("cp1252"), "line 3 holds the byte 0xe9, not of UTF-8 text; save", ACCENT),
     (gzip.compress(TWO.encode())[:-9], "damaged gzip or UTF-16 .*; get a fresh copy"),
-    (
-        swap("user_id", "uid"),
-        "line 1 has no column user_id; found uid, item_id.*; name the columns so",
-    ),
+    (swap("user_id", "uid"), "line 1 has no column user_id; found uid, .*; name the columns so"),
     (swap("timestamp", "rating"), "line 1 names rating twice, expected once; rename a column"),
-    (
-        swap("3.5", "3,5"),
-        "line 2 has 5 fields, expected 4 .* by ','; put quotes",
-        swap("3.5", '"3,5"'),
-    ),
+    (swap("3.5", "3,5"), "line 2 has 5 fields, expected 4 .*; put quo", swap("3.5", '"3,5"')),
     (swap("3.5,", ""), "line 2 has 3 fields, expected 4 .*; correct or delete the line"),
     (swap("\n2", "\n\n2"), "line 3 is empty, expected 4 .*; correct or delete the line"),
     (TWO + "3,30,3\n4,40,4,5,6\n", "line 4 has 3 fields, expected 4"),
     (titled("a", '"b'), 'line 3: the quotes " are not in pairs .*; close', titled("a", '"b"')),
-    (
-        swap("2,20", "NA,20"),
-        "line 3: user_id is missing, expected an id; fill it in or drop the row",
-    ),
+    (swap("2,20", "NA,20"), "line 3: user_id is missing, expected an id; fill it in or drop the"),
     (swap("2,20", ",20"), "line 3: user_id is missing, expected an id"),
-    (
-        swap("3.5", "good"),
-        "line 2: rating is 'good', expected a finite number; correct or drop the",
-    ),
+    (swap("3.5", "good"), "line 2: rating is 'good', expected a finite number; correct or drop"),
     (swap("3.5", ""), "line 2: rating is '', expected a finite number"),
     (swap("3.5", "inf"), "line 2: rating is inf, expected a finite number"),
-    (
-        swap("1000000000", "31.12.2019"),
-        "line 2: timestamp is '31.12.2019', expected .*dates",
-        DATED,
-    ),
+    (swap("1000000000", "31.12.2019"), "line 2: timestamp is '31.12.2019', exp.*dates", DATED),
     (swap("1000000000", "1000000000000"), "line 2: timestamp is 1000000000000, expected seconds"),
 ]
 
@@ -199,9 +166,7 @@ def test_faults_are_named_and_advice_works(tmp_path, case):
 
 
 def test_advice_to_give_an_argument_works(tmp_path):
-    with pytest.raises(
-        DataError, match="line 3: rating is 9.0, expected 0.5 to 5; .*rating_range="
-    ):
+    with pytest.raises(DataError, match="line 3: rating is 9.0, expected 0.5 to 5.*rating_range="):
         read(tmp_path, swap("4,", "9,"))
     assert len(read(tmp_path, swap("4,", "9,"), rating_range=(0, 10))) == 2
     message = r"line 4: user_id 2 rated item_id 20 before \(at r.csv: line 3\).*keep_latest=True$"
@@ -232,11 +197,8 @@ def test_ids_with_zeros_are_found_in_a_long_file(tmp_path):
         ("item_id,title\n10,a\n", "r.csv: line 3: item_id is 20, expected an item of items"),
         ("item_id\n10\n20\n10\n", "items: i.csv, line 4: item_id is 10, expected each id once"),
         ("item_id,title\n,a\n10,b\n", "items: i.csv, line 2: item_id is missing, expected an id"),
-        (
-            "item_id,year\n10,\n20,soon",
-            "i.csv, line 3: year is 'soon', expected a year of four dig",
-        ),
-        ("item_id,title\n", "i.csv: no row below the header line, expected at least one"),
+        ("item_id,year\n10,\n20,soon", "i.csv, line 3: year is 'soon', expected a year of four"),
+        ("item_id,title\n", "i.csv: no row below the header line; expected at least one"),
         ("id,title\n1,a", "line 1 has no column item_id; found id, title, expected item_id, title"),
         ("", "i.csv: empty, expected lines of text"),
     ],
@@ -250,10 +212,7 @@ def test_files_that_are_not_there_or_hold_nothing(tmp_path):
     for path in (tmp_path / "gone.csv", tmp_path):
         with pytest.raises(DataError, match="cannot be read .*; check the path"):
             read_ratings(path)
-    for text, message in (
-        ("\n \n", "empty, expected lines"),
-        (HEADER, "no row below the head"),
-    ):
+    for text, message in (("\n \n", "empty, expected lines"), (HEADER, "no row below the head")):
         with pytest.raises(DataError, match=f"r.csv: {message}"):
             read(tmp_path, text)
 

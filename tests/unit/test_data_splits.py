@@ -25,14 +25,9 @@ def worlds(draw):
     filled[0, :3] = True
     user, item = np.nonzero(filled)
     order = rng.permutation(len(user))
-    frame = pd.DataFrame(
-        {
-            "user_id": 1000 + 10 * user[order],
-            "item_id": 5000 + 7 * item[order],
-            "rating": rng.choice([1.0, 3.5, 5.0], len(user)),
-            "timestamp": rng.integers(0, draw(st.integers(1, 20)), len(user)),
-        }
-    )
+    frame = pd.DataFrame({"user_id": 1000 + 10 * user[order], "item_id": 5000 + 7 * item[order]})
+    frame["rating"] = rng.choice([1.0, 3.5, 5.0], len(user))
+    frame["timestamp"] = rng.integers(0, draw(st.integers(1, 20)), len(user))
     return Interactions.from_frame(frame)
 
 
@@ -59,8 +54,7 @@ def test_partition_order_determinism_and_indices(name, world, seed):
     pd.testing.assert_frame_equal(
         both.sort_values(key, ignore_index=True), world.frame.sort_values(key, ignore_index=True)
     )
-    assert len(split.train) > 0
-    assert len(split.test) > 0
+    assert len(split.train) and len(split.test)
     position = world.frame.reset_index().set_index(key)["index"]
     for part in (split.train, split.test):
         assert (part.n_users, part.n_items) == (world.n_users, world.n_items)
@@ -68,9 +62,13 @@ def test_partition_order_determinism_and_indices(name, world, seed):
         assert part.frame["user"].max() < world.n_users  # an index, never a raw id
         assert part.frame["item"].max() < world.n_items
         assert part.frame.dtypes.equals(world.frame.dtypes)
-    again = SPLITS[name](world, seed)
-    pd.testing.assert_frame_equal(split.test.frame, again.test.frame)
-    assert (split.name, split.note) == (again.name, again.note)
+    pd.testing.assert_frame_equal(split.test.frame, SPLITS[name](world, seed).test.frame)
+    if name == "time":
+        assert split.train.frame["timestamp"].max() < split.test.frame["timestamp"].min()
+        assert len(split.test) >= int(len(world) * 0.3)
+    if name == "cold":
+        assert not set(split.train.frame["item"]) & set(split.test.frame["item"])
+        assert split.test.frame["item"].nunique() == int(world.n_items * 0.34)
 
 
 @given(world=worlds(), k=st.integers(1, 4), ties=st.sampled_from(["random", "item"]))
@@ -91,25 +89,6 @@ def test_leave_last_out_never_trains_on_later_ratings(world, k, ties):
     assert split.note.startswith(f"{tied} of {len(first)} users have equal timestamps at the cut")
 
 
-@given(world=worlds(), share=st.floats(0.05, 0.95))
-@settings(max_examples=30, deadline=None)
-def test_time_split_never_overlaps(world, share):
-    try:
-        split = data.time_split(world, share)
-    except DataError:
-        return
-    assert split.train.frame["timestamp"].max() < split.test.frame["timestamp"].min()
-    assert len(split.test) >= int(len(world) * share)
-
-
-@given(world=worlds(), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
-def test_cold_items_are_cold(world, seed):
-    split = data.cold_item_split(world, 0.34, seed)
-    assert not set(split.train.frame["item"]) & set(split.test.frame["item"])
-    assert split.test.frame["item"].nunique() == int(world.n_items * 0.34)
-
-
 def test_random_split_is_the_stated_permutation(small):
     split = data.random_split(small, 0.2, seed=3)
     rows = np.sort(np.random.default_rng(3).permutation(len(small))[:20_000])
@@ -121,33 +100,23 @@ def test_random_split_is_the_stated_permutation(small):
 
 def test_names_and_notes_on_the_default_set(small):
     last = data.leave_last_out(small)
-    assert last.name == "leave last 10 out, random ties, seed 0"
     assert last.note == "165 of 671 users have equal timestamps at the cut"
     assert data.leave_one_out(small, seed=1).name == "leave last one out, random ties, seed 1"
     assert data.leave_one_out(small, ties="item").name == "leave last one out, ties by item"
-    assert (
-        "125 users with 30 interactions or fewer stay in train"
-        in data.leave_last_out(small, 30).note
-    )
+    assert "125 users with 30 interactions or fewer stay" in data.leave_last_out(small, 30).note
     time = data.time_split(small)
     assert time.name == "by time 80/20"
     assert time.note == "test from 2012-06-09 07:32 UTC on; 124 of its 147 users are not in train"
     cold = data.cold_item_split(small)
     assert cold.name == "cold items 90/10, seed 0"
     assert cold.note == "906 items have no interaction in train"
-    assert repr(last) == f"{last.name}: 93,294 train, 6,710 test ({last.note})"
+    name = "leave last 10 out, random ties, seed 0"
+    assert repr(last) == f"{name}: 93,294 train, 6,710 test ({last.note})"
 
 
 def test_seed_decides_ties_and_only_ties():
-    frame = pd.DataFrame(
-        {
-            "user_id": [1] * 6,
-            "item_id": range(6),
-            "rating": [3.0] * 6,
-            "timestamp": [1, 5, 5, 5, 5, 2],
-        }
-    )
-    world = Interactions.from_frame(frame)
+    columns = {"user_id": 1, "item_id": range(6), "rating": 3.0, "timestamp": [1, 5, 5, 5, 5, 2]}
+    world = Interactions.from_frame(pd.DataFrame(columns))
     held = {int(data.leave_one_out(world, seed).test.frame["item"].iloc[0]) for seed in range(60)}
     assert held == {1, 2, 3, 4}
     assert data.leave_one_out(world, ties="item").test.frame["item"].tolist() == [4]
@@ -155,19 +124,14 @@ def test_seed_decides_ties_and_only_ties():
 
 
 def test_u1_refuses_other_data(small):
-    with pytest.raises(
-        DataError, match=r"u1 belongs to MovieLens 100k.*got latest-small.*load\('100k'\)"
-    ):
+    with pytest.raises(DataError, match=r"u1 belongs to MovieLens 100k.*got latest-small.*load"):
         data.predefined_u1(small)
-    with pytest.raises(DataError, match="u1"):
-        data.predefined_u1(small.replace(small.frame.iloc[:0]))
 
 
 @pytest.mark.parametrize(
     ("rule", "arguments", "message"),
     [
         (data.random_split, {"test_share": 0}, "test_share is 0, expected a number between 0 and"),
-        (data.random_split, {"test_share": 1.0}, "test_share is 1.0"),
         (data.time_split, {"test_share": float("nan")}, "test_share is nan"),
         (data.time_split, {"test_share": "20%"}, "test_share is '20%'"),
         (data.cold_item_split, {"test_share": True}, "test_share is True"),
@@ -177,7 +141,6 @@ def test_u1_refuses_other_data(small):
         (data.leave_one_out, {"seed": 1.5}, "seed is 1.5"),
         (data.cold_item_split, {"seed": None}, "seed is None"),
         (data.leave_last_out, {"k": 0}, "k is 0, expected a whole number of 1 or more"),
-        (data.leave_last_out, {"k": 2.0}, "k is 2.0"),
         (data.leave_last_out, {"k": True}, "k is True"),
         (data.leave_last_out, {"k": 5000}, "k is 5000, but no user of latest-small has more than"),
         (data.leave_last_out, {"ties": "file"}, "ties is 'file', expected 'random' or 'item'"),
@@ -188,14 +151,6 @@ def test_bad_arguments(small, rule, arguments, message):
         rule(small, **arguments)
 
 
-def test_no_rows(small):
-    empty = small.replace(small.frame.iloc[:0])
-    with pytest.raises(DataError, match="there are 0 interactions, expected at least two"):
-        data.random_split(empty)
-    with pytest.raises(DataError, match="no user of latest-small has more than 0"):
-        data.leave_one_out(empty)
-
-
 def flat(timestamps):
     """One rating per user."""
     n = len(timestamps)
@@ -203,10 +158,10 @@ def flat(timestamps):
     return Interactions.from_frame(pd.DataFrame(frame))
 
 
-def test_advice_works():
-    with pytest.raises(
-        DataError, match="more than 1 interactions; use random_split or time_split$"
-    ):
+def test_advice_works(small):
+    with pytest.raises(DataError, match="there are 0 interactions, expected at least two"):
+        data.random_split(small.replace(small.frame.iloc[:0]))
+    with pytest.raises(DataError, match="than 1 interactions; use random_split or time_split$"):
         data.leave_one_out(flat([1, 2, 3, 4]))
     assert len(data.random_split(flat([1, 2, 3, 4]), 0.5).test) == 2
     assert len(data.time_split(flat([1, 2, 3, 4]), 0.5).test) == 2

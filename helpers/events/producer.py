@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import random
 import secrets
 import sqlite3
 import time
-import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,7 +173,7 @@ def back_off(failures: int) -> None:
 
 
 def put_all(client: Any, stream: str, records: list[Any]) -> int:
-    """Put up to 500 records until the stream has every one; return how many it got again.
+    """Put up to 500 records until the stream has every one; return how many were sent again.
 
     ``put_records`` can succeed in part: each refused record has an ``ErrorCode`` at its place in
     the answer. Only those are sent again. boto3 itself repeats calls that fail as a whole.
@@ -197,22 +197,22 @@ def put_all(client: Any, stream: str, records: list[Any]) -> int:
 
 
 class OpenStream:
-    """Make a stream with a ``name`` of its own; ``close()`` deletes it, at the latest Python's end.
+    """Make a stream with a ``name`` of its own; `close` deletes it, at the latest Python's end.
 
     On AWS it costs money for as long as it lives. A shard takes 1,000 records or 1 MiB a second.
     """
 
     def __init__(self, client: Any, prefix: str, shards: int) -> None:
-        self.name = f"{prefix}-{secrets.token_hex(4)}"
+        self.client, self.name = client, f"{prefix}-{secrets.token_hex(4)}"
         client.create_stream(StreamName=self.name, ShardCount=shards)
-        self.close = weakref.finalize(self, _delete, client, self.name)
+        atexit.register(self.close)
         patience = {"Delay": 1, "MaxAttempts": 300}  # seconds
         client.get_waiter("stream_exists").wait(StreamName=self.name, WaiterConfig=patience)
 
-
-def _delete(client: Any, name: str) -> None:
-    with contextlib.suppress(Exception):  # gone already, or its service is
-        client.delete_stream(StreamName=name)
+    def close(self) -> None:
+        """Delete the stream; a second call does nothing."""
+        with contextlib.suppress(Exception):  # gone already, or its service is
+            self.client.delete_stream(StreamName=self.name)
 
 
 class Forgetful:

@@ -22,6 +22,7 @@ _TABLES = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
+PRAGMA wal_autocheckpoint = 10000;  -- pages; every flush copies them to the file, too
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS calls (stop INTEGER PRIMARY KEY, stamp INTEGER, lines BLOB);
 CREATE TABLE IF NOT EXISTS state AS SELECT hex(randomblob(16)) AS source, 0 AS sent, 0 AS stamp;
@@ -79,9 +80,8 @@ class Producer(contextlib.AbstractContextManager["Producer"]):
         except sqlite3.OperationalError as error:
             why = f"{error} (each process needs one of its own)"
             raise RuntimeError(f"the outbox {self.path.name} cannot be opened: {why}") from error
-        state = self._db.execute(_STATE).fetchone()
         # the outbox' name, numbers of the oldest unsent and of the next event, the last time stamp
-        self.source, self.sent, self.next, self.stamp, self._bytes = state
+        self.source, self.sent, self.next, self.stamp, self._bytes = next(self._db.execute(_STATE))
 
     def log(self, events: Event | Iterable[Event]) -> int:
         """Acknowledge events, all of one call or none, and return how many.

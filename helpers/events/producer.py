@@ -93,14 +93,14 @@ class Producer(contextlib.AbstractContextManager["Producer"]):
         batch = [events] if isinstance(events, dict) else events
         stamp = max(self.stamp, int(self.clock() * 1000))
         try:
-            lines = [_to_json({"time": stamp, **event}).encode() for event in batch]
+            lines = [_to_json({"time": stamp, **event}) for event in batch]
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"an event cannot be written as JSON: {error}") from None
         if (longest := max(map(len, lines), default=0)) > _EVENT_BYTES:
             raise ValueError(f"an event of {longest:,} bytes, expected at most {_EVENT_BYTES:,}")
         if not lines:
             return 0
-        text, stop = b"\n".join(lines), self.next + len(lines)
+        text, stop = "\n".join(lines).encode(), self.next + len(lines)
         if self._bytes + len(text) > self.max_bytes:
             held = f"{self.next - self.sent:,} unsent events and may hold {self.max_bytes:,} bytes"
             raise OutboxFull(f"the outbox {self.path.name} holds {held}: send, or give it more")

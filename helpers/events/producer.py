@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import random
 import secrets
 import sqlite3
 import time
-import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ _TABLES = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
+PRAGMA wal_autocheckpoint = 10000;  -- pages; every flush copies them to the file, too
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS calls (stop INTEGER PRIMARY KEY, stamp INTEGER, lines BLOB);
 CREATE TABLE IF NOT EXISTS state AS SELECT hex(randomblob(16)) AS source, 0 AS sent, 0 AS stamp;
@@ -79,9 +80,8 @@ class Producer(contextlib.AbstractContextManager["Producer"]):
         except sqlite3.OperationalError as error:
             why = f"{error} (each process needs one of its own)"
             raise RuntimeError(f"the outbox {self.path.name} cannot be opened: {why}") from error
-        state = self._db.execute(_STATE).fetchone()
         # the outbox' name, numbers of the oldest unsent and of the next event, the last time stamp
-        self.source, self.sent, self.next, self.stamp, self._bytes = state
+        self.source, self.sent, self.next, self.stamp, self._bytes = next(self._db.execute(_STATE))
 
     def log(self, events: Event | Iterable[Event]) -> int:
         """Acknowledge events, all of one call or none, and return how many.
@@ -93,14 +93,14 @@ class Producer(contextlib.AbstractContextManager["Producer"]):
         batch = [events] if isinstance(events, dict) else events
         stamp = max(self.stamp, int(self.clock() * 1000))
         try:
-            lines = [_to_json({"time": stamp, **event}).encode() for event in batch]
+            lines = [_to_json({"time": stamp, **event}) for event in batch]
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"an event cannot be written as JSON: {error}") from None
         if (longest := max(map(len, lines), default=0)) > _EVENT_BYTES:
             raise ValueError(f"an event of {longest:,} bytes, expected at most {_EVENT_BYTES:,}")
         if not lines:
             return 0
-        text, stop = b"\n".join(lines), self.next + len(lines)
+        text, stop = "\n".join(lines).encode(), self.next + len(lines)
         if self._bytes + len(text) > self.max_bytes:
             held = f"{self.next - self.sent:,} unsent events and may hold {self.max_bytes:,} bytes"
             raise OutboxFull(f"the outbox {self.path.name} holds {held}: send, or give it more")
@@ -173,7 +173,7 @@ def back_off(failures: int) -> None:
 
 
 def put_all(client: Any, stream: str, records: list[Any]) -> int:
-    """Put up to 500 records until the stream has every one; return how many it got again.
+    """Put up to 500 records until the stream has every one; return how many were sent again.
 
     ``put_records`` can succeed in part: each refused record has an ``ErrorCode`` at its place in
     the answer. Only those are sent again. boto3 itself repeats calls that fail as a whole.
@@ -197,22 +197,22 @@ def put_all(client: Any, stream: str, records: list[Any]) -> int:
 
 
 class OpenStream:
-    """Make a stream with a ``name`` of its own; ``close()`` deletes it, at the latest Python's end.
+    """Make a stream with a ``name`` of its own; `close` deletes it, at the latest Python's end.
 
     On AWS it costs money for as long as it lives. A shard takes 1,000 records or 1 MiB a second.
     """
 
     def __init__(self, client: Any, prefix: str, shards: int) -> None:
-        self.name = f"{prefix}-{secrets.token_hex(4)}"
+        self.client, self.name = client, f"{prefix}-{secrets.token_hex(4)}"
         client.create_stream(StreamName=self.name, ShardCount=shards)
-        self.close = weakref.finalize(self, _delete, client, self.name)
+        atexit.register(self.close)
         patience = {"Delay": 1, "MaxAttempts": 300}  # seconds
         client.get_waiter("stream_exists").wait(StreamName=self.name, WaiterConfig=patience)
 
-
-def _delete(client: Any, name: str) -> None:
-    with contextlib.suppress(Exception):  # gone already, or its service is
-        client.delete_stream(StreamName=name)
+    def close(self) -> None:
+        """Delete the stream; a second call does nothing."""
+        with contextlib.suppress(Exception):  # gone already, or its service is
+            self.client.delete_stream(StreamName=self.name)
 
 
 class Forgetful:

@@ -103,7 +103,7 @@ def _pipeline(folder: str) -> tuple[dict, dict, float]:
 
 
 def _calls_a_second(folder: str) -> float:
-    """Return calls of ``log`` a second, twelve events each, without a stream."""
+    """Return calls of `log` a second, twelve events each, without a stream."""
     from helpers.events import Producer, impression
 
     shown = [impression("0123456789ab", 3, 7, 0, 0.05, "mf-1")] * 12
@@ -144,5 +144,5 @@ def run() -> list[dict]:
     for who, marks in (("producer", sent["marks"]), ("consumer", read["marks"])):
         rows.append(row(f"  {who}: memory after 2/10 of the events", marks[1], "MiB"))
         rows.append(row(f"  {who}: memory after all", marks[-1], "MiB", "flat: within 10 %"))
-    rows.append(row("outbox alone, 12 events a call", calls, "calls/s"))
+    rows.append(row("`log` alone, 12 events a call", calls, "calls/s"))
     return rows

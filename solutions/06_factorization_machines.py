@@ -780,9 +780,9 @@ print("the talk's keys:", np.argwhere(row == np.amax(row)).flatten().tolist(), "
 # %% tags=["nbval-ignore-output"]
 found = {(name, ratings.name, split.name): value for name, value in board.items()}
 found |= {(name, "100k", how): value for (name, how), value in board_100k.items()}
-for (name, where, how), value in found.items():
-    seed = None if name in baselines else 0
-    ledger.record(ledger.Protocol("06", where, how), model=name, metric="RMSE", value=value, seed=seed)
+for (run, data_set, how), value in found.items():
+    way = ledger.Protocol(chapter="06", dataset=data_set, split=how)
+    ledger.record(way, model=run, metric="RMSE", value=value, seed=None if run in baselines else 0)
 ledger.scoreboard("06")
 
 # %% [markdown]

@@ -51,7 +51,7 @@ class InBatchNegatives(NamedTuple):
 
 
 class NegativeSampler:
-    """Draw items that a user is not known to have taken, to stand as negatives.
+    """Draw items that a user is not known to have taken, to serve as negatives.
 
     Draws are with replacement: two negatives of one row may be the same item. A `SamplingError`
     names settings that are out of range or contradict each other, and users with no negative left.
@@ -68,7 +68,7 @@ class NegativeSampler:
         Power of popularity: 0 is uniform, 1 the count. The default 0.75 is word2vec's choice.
     avoid : {"train", "all", "none"}
         What a negative may not be. ``train``: a training positive of the same user; a held-out one
-        can be drawn, as in production, where nobody knows tomorrow's clicks. ``all``: any positive
+        can be drawn, as in production, where tomorrow's clicks are unknown. ``all``: any positive
         in `train` or `known`; in training this tells the model which items were held out.
         ``none``: nothing is refused.
     known : Interactions or (users, items), optional
@@ -123,7 +123,7 @@ class NegativeSampler:
             The positive item of each row; strategy "in-batch" draws from them.
         """
         check_request(ratio, rng)
-        rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
+        rows = check_ids(users, self.n_users, "user").ravel()
         if self.strategy == "hard":
             return self._hardest(rows, ratio, rng)
         proposal = self._proposal
@@ -161,7 +161,7 @@ class NegativeSampler:
         ``users`` and ``items`` are the positives of one batch, (batch,) each. Of the sampler's
         settings, only `avoid` matters.
         """
-        rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
+        rows = check_ids(users, self.n_users, "user").ravel()
         batch = self._aligned(rows, items)
         usable = batch[None, :] != batch[:, None]
         if self.known is not None:
@@ -171,7 +171,7 @@ class NegativeSampler:
 
     def _aligned(self, users: ItemArray, items: ArrayLike) -> ItemArray:
         """Return the checked positive item of each row."""
-        batch = np.atleast_1d(check_ids(items, self.n_items, "item"))
+        batch = check_ids(items, self.n_items, "item").ravel()
         if batch.shape != users.shape:
             raise SamplingError(f"{len(users)} users, {len(batch)} items; expected as many of each")
         return batch

@@ -103,9 +103,7 @@ class VectorIndex:
         vectors = _vectors(vectors, "vectors")
         n, self.width = vectors.shape
         if not 1 <= (cells or 1) <= n:
-            raise ValueError(
-                f"cells={cells} for {n} vectors: expected at least one vector per cell"
-            )
+            raise ValueError(f"cells={cells} for {n} vectors: expected a vector per cell or more")
         self.kind, self.metric, self.size = kind, metric, n
         self.cells = cells or math.isqrt(n)
         self.probes = math.isqrt(self.cells)
@@ -141,7 +139,7 @@ class VectorIndex:
             index = faiss.IndexIVFPQ(coarse, width, self.cells, codes, bits, metric)
             index.do_polysemous_training = False  # ten seconds for codes that search never compares
             index.pq.cp.seed = _SEED
-            index.pq.cp.niter = 8  # 25 rounds find no more, in three times the time
+            index.pq.cp.niter = 8  # 25 find no more, in three times the time
             index.pq.cp.min_points_per_centroid = 1
         index.cp.seed = _SEED
         index.cp.min_points_per_centroid = 1  # small data is no reason for a warning

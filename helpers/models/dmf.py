@@ -49,7 +49,6 @@ class DeepMF(Recommender):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
         at_least(1, self, "epochs", "ratio", "batch_size")
         above_zero(self, "learning_rate")
         if min(self.tower, default=0) < 1:

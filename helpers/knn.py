@@ -21,7 +21,7 @@ _TRAINING_ROWS_PER_CELL = 64  # enough for k-means; faiss takes no more than 256
 
 
 def import_faiss() -> Any:
-    """Import faiss; its typed wrappers do not know their own keyword arguments."""
+    """Return faiss untyped: its typed wrappers do not know their own keyword arguments."""
     return importlib.import_module("faiss")
 
 
@@ -258,7 +258,7 @@ _LADDERS: dict[str, tuple[str, str, tuple[int, ...]]] = {
 def trade_off(
     vectors: np.ndarray, queries: np.ndarray, *, k: int = 10, as_distance: bool = True
 ) -> pd.DataFrame:
-    """Measure each kind of index at several settings, on one thread, against exact inner products.
+    """Return recall, work and time of each kind of index at several settings, on one thread.
 
     Returns
     -------

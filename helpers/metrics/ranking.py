@@ -45,8 +45,8 @@ def rank_held_out(
     Parameters
     ----------
     model : object with ``scores(users)``, or array of float, (n_users, n_items)
-        Higher is better. ``scores(users)`` returns (len(users), n_items); it is called for `block`
-        users at a time and only for those with held-out items.
+        Higher is better. ``scores(users)`` returns (len(users), n_items); it is called for
+        ``block`` users at a time and only for those with held-out items.
     held_out : Interactions, (users, items) or sparse matrix
         The test positives, one or many per user.
     seen : Interactions, (users, items) or sparse matrix, optional
@@ -285,7 +285,7 @@ def evaluate(
     Returns
     -------
     dict of str to RankingResult
-        In the order of `metrics`.
+        In the order of ``metrics``.
     """
     unknown = [name for name in metrics if name not in _METRICS]
     if unknown:

@@ -263,7 +263,7 @@ class TwoTowers(Recommender):
         self._own, self._shared = own.numpy(), shared.numpy()
 
     def item_vectors(self, parts: Parts | None = None) -> npt.NDArray[np.float32]:
-        """Return the vectors of all items, or of new `parts`: (n, factors), of length 1."""
+        """Return the vectors of all items, or of new ``parts``: (n, factors), of length 1."""
         self._fitted()
         given = self.parts if parts is None else {**parts}
         if set(given) != set(self.parts):

@@ -113,10 +113,10 @@ def locked(
             file.close()
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that no program listens on now."""
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that no program listens on now."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 

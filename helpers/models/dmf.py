@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers.models.base import Recommender, above_zero, at_least
-from helpers.models.ncf import compiled_epoch, cross_entropy, falling
+from helpers.models.ncf import compiled_epoch, cross_entropy
+from helpers.models.training import falling
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:

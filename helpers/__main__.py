@@ -9,12 +9,12 @@ import subprocess
 import sys
 
 if not (3, 10) <= sys.version_info[:2] <= (3, 12):
-    _root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-    _venv = os.environ.get("COURSE_VENV", os.path.join(_root, ".venv"))  # noqa: PTH118
+    _root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    _venv = os.environ.get("COURSE_VENV", os.path.join(_root, ".venv"))
     _advice = "install one of them from python.org and run it with -m helpers"
     for _command in (
-        [os.path.join(_venv, "bin", "python")],  # noqa: PTH118
-        [os.path.join(_venv, "Scripts", "python.exe")],  # noqa: PTH118
+        [os.path.join(_venv, "bin", "python")],
+        [os.path.join(_venv, "Scripts", "python.exe")],
         ["python3.11"],
         ["python3.12"],
         ["python3.10"],
@@ -23,7 +23,7 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
         ["py", "-3.10"],
     ):
         try:
-            with open(os.devnull, "w") as _silence:  # noqa: PTH123
+            with open(os.devnull, "w") as _silence:
                 _code = "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))"
                 if subprocess.call(_command + ["-c", _code], stdout=_silence, stderr=_silence) == 0:
                     _words = _command + ["-m", "helpers"] + sys.argv[1:]

@@ -50,7 +50,7 @@ _LONGEST_SOCKET = 95  # bytes of its path without the channel; macOS takes 103, 
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def sources(only: list[str] | None = None, root: Path = ROOT) -> list[Path]:
+def sources(only: list[str] | None = None) -> list[Path]:
     """Return the chapters' sources in order; ``only`` names some by number (``["02"]``).
 
     Raises
@@ -58,7 +58,7 @@ def sources(only: list[str] | None = None, root: Path = ROOT) -> list[Path]:
     LookupError
         A number names no chapter.
     """
-    found = sorted((root / "solutions").glob("[0-9][0-9]_*.py"))
+    found = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
     if not only:
         return found
     unknown = set(only) - {p.name[:2] for p in found}

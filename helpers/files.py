@@ -53,7 +53,7 @@ def hold(path: Path) -> IO[str] | None:
     -------
     file or None
         The lock is held until this is closed. None where another process holds it. A file system
-        without locks (some network drives) locks nobody out.
+        without locks (some network drives) gives everyone the lock.
 
     Raises
     ------
@@ -113,10 +113,10 @@ def locked(
             file.close()
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that nobody listens on now."""
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that no program listens on now."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 

@@ -78,7 +78,7 @@ class Gate:
     def ready(self, what: str = "This cell") -> bool:
         """Return whether a cell can run; print one sentence if it cannot.
 
-        ``what`` the cell shows starts that sentence: ``"The symbolic network"``.
+        ``what`` begins that sentence; it names what the cell shows: ``"The symbolic network"``.
         """
         if self:
             return True

@@ -21,7 +21,7 @@ _TRAINING_ROWS_PER_CELL = 64  # enough for k-means; faiss takes no more than 256
 
 
 def import_faiss() -> Any:
-    """Import faiss; its typed wrappers do not know their own keyword arguments."""
+    """Return faiss untyped: its typed wrappers do not know their own keyword arguments."""
     return importlib.import_module("faiss")
 
 
@@ -103,9 +103,7 @@ class VectorIndex:
         vectors = _vectors(vectors, "vectors")
         n, self.width = vectors.shape
         if not 1 <= (cells or 1) <= n:
-            raise ValueError(
-                f"cells={cells} for {n} vectors: expected at least one vector per cell"
-            )
+            raise ValueError(f"cells={cells or 1} for {n} vectors: expected a vector per cell")
         self.kind, self.metric, self.size = kind, metric, n
         self.cells = cells or math.isqrt(n)
         self.probes = math.isqrt(self.cells)
@@ -141,7 +139,7 @@ class VectorIndex:
             index = faiss.IndexIVFPQ(coarse, width, self.cells, codes, bits, metric)
             index.do_polysemous_training = False  # ten seconds for codes that search never compares
             index.pq.cp.seed = _SEED
-            index.pq.cp.niter = 8  # 25 rounds find no more, in three times the time
+            index.pq.cp.niter = 8  # 25 find no more, in three times the time
             index.pq.cp.min_points_per_centroid = 1
         index.cp.seed = _SEED
         index.cp.min_points_per_centroid = 1  # small data is no reason for a warning
@@ -260,7 +258,7 @@ _LADDERS: dict[str, tuple[str, str, tuple[int, ...]]] = {
 def trade_off(
     vectors: np.ndarray, queries: np.ndarray, *, k: int = 10, as_distance: bool = True
 ) -> pd.DataFrame:
-    """Measure each kind of index at several settings, on one thread, against exact inner products.
+    """Return recall, work and time of each kind of index at several settings, on one thread.
 
     Returns
     -------

@@ -42,7 +42,8 @@ def taste_world(
     while a user in the middle likes the middle best. Its rank grows as ``width`` falls.
 
     Places are drawn evenly from [-1, 1]. A ``width`` of 0.2 is narrow, one of 2 nearly flat.
-    ``noise`` is its standard deviation on each rating, in stars; ratings are not cut to [1, 5].
+    ``noise`` is the standard deviation of what is added to each rating, in stars; ratings are not
+    cut to [1, 5].
     """
     if n_users < 1 or n_items < 1 or not 0 < width < np.inf or not 0 <= noise < np.inf:
         given = f"n_users={n_users}, n_items={n_items}, width={width}, noise={noise}"

@@ -207,7 +207,7 @@ def network(symbol_json: str) -> Figure:
             if feeds[i]
             else sum(not feeds[j] for j in row)
         )
-    for i in inner:  # an input stands right before its first use
+    for i in inner:  # an input is drawn right before its first use
         used = [column[j] for j in inner if i in feeds[j]]
         if not feeds[i] and used:
             column[i] = min(used) - 1

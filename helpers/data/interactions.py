@@ -63,7 +63,7 @@ class Interactions:
             ``timestamp`` (seconds since 1970, or dates). Other columns are left behind.
         items : pandas.DataFrame, optional
             Columns ``item_id`` and, each optional, ``title``, ``year`` (number), ``genres``
-            (tuple, or one string with ``|`` between). Items nobody rated are left out.
+            (tuple, or one string with ``|`` between). Items without a rating are left out.
         rating_range : (float, float) or None
             Smallest and largest rating allowed; None allows any finite number.
         keep_latest : bool
@@ -80,8 +80,8 @@ class Interactions:
         if counts[:3] != [1, 1, 1] or counts[3] > 1:
             found = ", ".join(map(str, columns)) or f"no column in a {type(ratings).__name__}"
             raise DataError(
-                f"{name}: found {found}, expected a pandas DataFrame with the columns "
-                f"{', '.join(RATING_COLUMNS)}, once each; rename or add columns"
+                f"{name}: found {found}, expected a pandas DataFrame "
+                f"with the columns {', '.join(RATING_COLUMNS)}, once each; rename or add columns"
             )
         if len(ratings) == 0:
             raise DataError(f"{name}: empty, expected at least one rating; is it the right file?")
@@ -99,9 +99,8 @@ class Interactions:
         frame = pd.DataFrame(values, copy=False)
         if keep_latest:
             frame = frame.sort_values("timestamp", kind="stable")
-            frame = frame.drop_duplicates(["user", "item"], keep="last").sort_index(
-                ignore_index=True
-            )
+            frame = frame.drop_duplicates(["user", "item"], keep="last")
+            frame = frame.sort_index(ignore_index=True)
         else:
             _refuse_repeats(user.astype(np.int64) * len(item_ids) + item, ratings, name)
         table = _items_table(items, ratings["item_id"], item_ids, name)

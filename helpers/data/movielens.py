@@ -18,7 +18,7 @@ import tempfile
 import warnings
 import zipfile
 from contextlib import suppress
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,6 +47,7 @@ SHA256 = {
     "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
 }
+find_spec = PathFinder.find_spec  # importlib.util's, asked for pip, would replace distutils here
 SECONDS = 5.0  # to connect, and at most this long without a byte
 
 Pair = list[tuple[str, bytes]]  # names and contents of the ratings and of the items
@@ -63,7 +64,7 @@ def load(name: str = "latest-small") -> Interactions:
     passed on with it. They are looked for in the folder that ``MOVIELENS_DIR`` names (the archive,
     or its files, there or in a subfolder such as ``ml-100k``), in the cache (``COURSE_CACHE``), at
     files.grouplens.org, and, for 100k, in the PyPI package recbole. ``COURSE_OFFLINE=1`` leaves out
-    the network. Items that nobody rated are left out.
+    the network. Items without a rating are left out.
 
     Raises
     ------

@@ -56,7 +56,7 @@ def as_pairs(
         coo = source.tocoo()
         users, items, shape = coo.row, coo.col, coo.shape
     elif isinstance(source, tuple) and len(source) == 2:
-        users, items = np.asarray(source[0]), np.asarray(source[1])
+        users, items = check_ids(source[0], 1 << 31, "user"), check_ids(source[1], 1 << 31, "item")
         shape = int(users.max(initial=-1)) + 1, int(items.max(initial=-1)) + 1
     else:
         raise ValueError(

@@ -24,7 +24,7 @@ def expect(condition: object, message: str) -> None:
 
 
 def numbers(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer of the function `name` as floats of a shape, or raise `NotYet`."""
+    """Return an answer of the function ``name`` as floats of a shape, or raise `NotYet`."""
     array = _floats(value)
     if array is None:
         raise NotYet(f"`{name}` returned a {type(value).__name__}, expected numbers.")
@@ -36,7 +36,7 @@ def numbers(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def number(value: Any, name: str, clue: str = "") -> float:
-    """Return an answer of the function `name` as one number, or raise `NotYet` with a clue."""
+    """Return an answer of the function ``name`` as one number, or raise `NotYet` with a clue."""
     array = _floats(value)
     if array is None or array.size != 1:
         shape = getattr(value, "shape", None)

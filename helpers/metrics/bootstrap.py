@@ -68,8 +68,7 @@ def paired_bootstrap(first: npt.ArrayLike, second: npt.ArrayLike) -> Interval:
     ValueError
         Different lengths, no values, NaN or infinity.
     """
-    left, right = finite(first=first, second=second)
-    return bootstrap_interval(left - right)
+    return bootstrap_interval(np.subtract(*finite(first=first, second=second)))
 
 
 def rmse_gap(

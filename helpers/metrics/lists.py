@@ -55,6 +55,7 @@ def top_k(
         NaN or infinite scores, unknown ids, or a user with fewer than k items left.
     """
     matrix = check_scores(scores)
+    best(matrix[0], k)  # refuses a k that is not the length of a list
     size = {"n_users": len(matrix), "n_items": matrix.shape[1]}
     taken = PairSet(as_pairs(([], []) if seen is None else seen, "seen", **size))
     short = np.flatnonzero(size["n_items"] - taken.counts < k)
@@ -98,7 +99,8 @@ def check_scores(scores: npt.ArrayLike, n_items: int = 1) -> npt.NDArray[Any]:
     matrix = np.asarray(scores)
     if matrix.ndim != 2 or not len(matrix) or matrix.shape[1] < n_items:
         raise ValueError(
-            f"scores have shape {matrix.shape}; expected one row per user, {n_items} items or more"
+            f"scores have shape {matrix.shape}; expected a row per user, {n_items} items or more; "
+            "if the ids are raw, map them through Interactions.item_of first"
         )
     if not np.issubdtype(matrix.dtype, np.floating):
         matrix = matrix.astype(np.float64)

@@ -45,8 +45,8 @@ def rank_held_out(
     Parameters
     ----------
     model : object with ``scores(users)``, or array of float, (n_users, n_items)
-        Higher is better. ``scores(users)`` returns (len(users), n_items); it is called for `block`
-        users at a time and only for those with held-out items.
+        Higher is better. ``scores(users)`` returns (len(users), n_items); it is called for
+        ``block`` users at a time and only for those with held-out items.
     held_out : Interactions, (users, items) or sparse matrix
         The test positives, one or many per user.
     seen : Interactions, (users, items) or sparse matrix, optional
@@ -165,9 +165,9 @@ def _first_hit(ranks: Ranks, gain: Callable[..., FloatArray], k: int) -> FloatAr
     return total
 
 
-def _checked(k: int) -> int:
+def _checked(k: int, name: str = "k") -> int:
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"k is {k!r}; expected a whole number, 1 or more")
+        raise ValueError(f"{name} is {k!r}; expected a whole number, 1 or more")
     return int(k)
 
 
@@ -194,7 +194,7 @@ def expected_sampled(ranks: Ranks, n_negatives: int, k: int = 10) -> FloatArray:
     if (ranks.n_held_out != 1).any():
         raise ValueError("some users have several held-out items; expected one per user")
     size, turn = ranks.n_candidates, np.arange(_checked(k))[:, None]
-    drawn = np.minimum(_checked(n_negatives) + 1, size)  # the item is one of them
+    drawn = np.minimum(_checked(n_negatives, "n_negatives") + 1, size)  # the item is one of them
     # exact to 1e-9, as scipy's hypergeom.logpmf is not; its pmf takes 200 times as long
     logs = np.log(np.arange(1, size.max() + 1, dtype=np.longdouble))
     factorial = np.concatenate([[0], np.cumsum(logs)])  # logarithms
@@ -205,7 +205,7 @@ def expected_sampled(ranks: Ranks, n_negatives: int, k: int = 10) -> FloatArray:
         return np.where(r == some, factorial[n] - factorial[some] - factorial[n - some], -np.inf)
 
     def listed(places: IntArray) -> FloatArray:
-        """Return how many of the best `places` are in a sample's top k, on average."""
+        """Return how many of the best ``places`` are in a sample's top k, on average."""
         chance = choose(places, turn) + choose(size - places, drawn - turn) - choose(size, drawn)
         return np.asarray(k - ((k - turn) * np.exp(chance)).sum(axis=0), dtype=np.float64)
 
@@ -285,7 +285,7 @@ def evaluate(
     Returns
     -------
     dict of str to RankingResult
-        In the order of `metrics`.
+        In the order of ``metrics``.
     """
     unknown = [name for name in metrics if name not in _METRICS]
     if unknown:

@@ -81,6 +81,10 @@ class BiasModel(Recommender):
         users, items = self._pairs(users, items)
         return (self.mean + self.user_bias[users] + self.item_bias[items]).astype(np.float32)
 
+    def scores(self, users: npt.ArrayLike) -> FloatArray:
+        users = self._users(users)
+        return (self.mean + self.user_bias[users, None] + self.item_bias).astype(np.float32)
+
 
 class Popularity(Recommender):
     """Rank items by their number of interactions, ``counts`` (n_items,), alike for everyone."""
@@ -92,7 +96,6 @@ class Popularity(Recommender):
         return self
 
     def scores(self, users: npt.ArrayLike) -> FloatArray:
-        """Return the counts once per user, (len(users), n_items) float32."""
         users = self._users(users)
         return np.tile(self.counts.astype(np.float32), (len(users), 1))
 

@@ -81,7 +81,6 @@ class GenreAffinity(ContentModel):
     """Score an item by its mean cosine with what the user took, 0 for a user without history."""
 
     def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Return the score of every item for some users, (len(users), n_items)."""
         chosen = self._users(users)
         taken = self._taken[chosen]
         many = np.maximum(np.asarray(taken.sum(axis=1)), 1)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers.models.base import Recommender, above_zero, at_least
-from helpers.models.ncf import compiled_epoch, cross_entropy, falling
+from helpers.models.ncf import compiled_epoch, cross_entropy
+from helpers.models.training import falling
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ class DeepMF(Recommender):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
         at_least(1, self, "epochs", "ratio", "batch_size")
         above_zero(self, "learning_rate")
         if min(self.tower, default=0) < 1:

@@ -56,8 +56,8 @@ def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike) -> tup
     mark = np.asarray(label, dtype=np.float64)[:, None]
     loss = mark * (1 - cosine) + (1 - mark) * np.maximum(cosine, 0)
     push = alive * ((1 - mark) * (cosine > 0) - mark)  # gradient for the cosine
-    slope_a = push * (unit_b - cosine * unit_a) / length_a
-    return loss[:, 0], slope_a, push * (unit_a - cosine * unit_b) / length_b
+    gradient_a = push * (unit_b - cosine * unit_a) / length_a
+    return loss[:, 0], gradient_a, push * (unit_a - cosine * unit_b) / length_b
 
 
 def keras_cosine_loss(a: Any, b: Any, label: Any) -> tuple[Any, Any, Any]:
@@ -72,8 +72,8 @@ def keras_cosine_loss(a: Any, b: Any, label: Any) -> tuple[Any, Any, Any]:
         alive = ops.cast(squares > 0, squares.dtype)
         cosine = alive * ops.sum(left * right, axis=-1) / ops.sqrt(squares + (1 - alive))
         loss = mark * (1 - cosine) + (1 - mark) * ops.relu(cosine)
-    slope_a, slope_b = tape.gradient(loss, [left, right])
-    return loss.numpy(), slope_a.numpy(), slope_b.numpy()
+    gradient_a, gradient_b = tape.gradient(loss, [left, right])
+    return loss.numpy(), gradient_a.numpy(), gradient_b.numpy()
 
 
 def item_tower(
@@ -263,7 +263,7 @@ class TwoTowers(Recommender):
         self._own, self._shared = own.numpy(), shared.numpy()
 
     def item_vectors(self, parts: Parts | None = None) -> npt.NDArray[np.float32]:
-        """Return the vectors of all items, or of new `parts`: (n, factors), of length 1."""
+        """Return the vectors of all items, or of new ``parts``: (n, factors), of length 1."""
         self._fitted()
         given = self.parts if parts is None else {**parts}
         if set(given) != set(self.parts):

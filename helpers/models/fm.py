@@ -237,10 +237,8 @@ def _checked(
         )
     wrong = y[~(np.isin(y, (0, 1)) if classifies else np.isfinite(y))]
     if len(wrong):
-        expected = (
-            "binary_classifier: expected 0 or 1" if classifies else "regressor: expected finite"
-        )
-        raise ValueError(f"label {wrong[0]:g} for a {expected}")
+        kind, expected = _KINDS[classifies], "0 or 1" if classifies else "a finite number"
+        raise ValueError(f"label {wrong[0]:g} for a {kind}: expected {expected}")
     return x, y
 
 

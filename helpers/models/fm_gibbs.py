@@ -35,7 +35,6 @@ class GibbsFM:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot be sampled."""
         at_least(1, self, "factors")
         if not 0 <= self.burn_in < self.samples:
             raise ValueError(f"{self}: expected 0 <= burn_in < samples")

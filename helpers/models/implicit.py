@@ -11,8 +11,7 @@ from scipy import sparse
 from scipy.special import expit, softmax
 
 from helpers.models.base import Recommender, above_zero, at_least, binary_matrix, one_of
-from helpers.models.ncf import falling
-from helpers.models.training import Adam, Rows, Weights
+from helpers.models.training import Adam, Rows, Weights, falling
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:
@@ -130,23 +129,27 @@ def _with_bias(rng: np.random.Generator, n: int, factors: int, bias: int) -> Flo
 
 @dataclass
 class LossMF(Recommender):
-    """Fit ``score = b_i + u.v`` under one of four losses, with the settings of `TUNED_BY_LOSS`.
+    """Fit ``score = b_i + u.v`` under one of four losses; see `TUNED_BY_LOSS` for their settings.
 
     ``"pointwise"`` is the logistic loss on every positive and ``ratio`` sampled negatives,
     ``"multi-label"`` the logistic loss on every item of the catalog, ``"pairwise"`` is BPR, each
     positive against ``ratio`` sampled negatives, and ``"listwise"`` the softmax over the catalog.
-    ``seed`` decides the first vectors, the order of users and the negatives.
+    ``batch_size`` counts users. ``seed`` decides the first vectors, the order of users and the
+    negatives. ``learning_rate`` and ``regularization`` may be changed before ``fit``.
 
     Source: Rendle et al. 2009, "BPR"; Liang et al. 2018, "Variational autoencoders for
     collaborative filtering" (multinomial and logistic likelihoods).
     """
 
     loss: str
+    factors: int = 32
+    epochs: int = 12
+    ratio: int = 5
+    batch_size: int = 64
     seed: int = 0
 
-    factors, epochs, ratio, batch_size = 32, 12, 5, 64  # a batch is of users
-
     def __post_init__(self) -> None:
+        at_least(1, self, "factors", "epochs", "ratio", "batch_size")
         one_of(TUNED_BY_LOSS, self, "loss")
         self.learning_rate, self.regularization = TUNED_BY_LOSS[self.loss]
 

@@ -146,7 +146,7 @@ def _checked(
 def train_here(
     keys: ArrayLike, ratings: ArrayLike, n_features: int, settings: Settings, *, delay: int = 0
 ) -> Trained:
-    """Train in this process, in NumPy: what several workers are compared with.
+    """Return a machine trained in this process, in NumPy, with which workers are compared.
 
     ``keys`` are whole numbers, (n, m): the features of each row, each of value 1; ``ratings`` are
     (n,) labels. Gradients arrive ``delay`` steps late, as with workers out of step. Raise
@@ -179,7 +179,7 @@ def train_here(
 def train_on_workers(
     keys: ArrayLike, ratings: ArrayLike, n_features: int, settings: Settings, *, seconds: float
 ) -> Trained:
-    """Train as `train_here` does, in processes: a scheduler, a server and two workers.
+    """Return what `train_here` returns, from processes: a scheduler, a server and two workers.
 
     Worker ``r`` takes the rows r, r + 2, … of each batch. After ``seconds`` every process is ended.
 

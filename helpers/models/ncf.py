@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from helpers.models.base import Recommender, at_least
-from helpers.models.training import FusedAdam
+from helpers.models.training import FusedAdam, falling
 from helpers.sampling import LabeledPairs, NegativeSampler
 
 if TYPE_CHECKING:
@@ -162,11 +162,6 @@ def train(
         examples = sampler.epoch(ratio, rng=np.random.default_rng([seed, epoch]))
         history.append(run(examples, falling(learning_rate, epoch, epochs)))
     return history
-
-
-def falling(learning_rate: float, epoch: int, epochs: int) -> float:
-    """Return the learning rate of an epoch (from 0): it falls linearly to a tenth."""
-    return learning_rate * (1 - 0.9 * epoch / max(1, epochs - 1))
 
 
 def epoch_runner(model: keras.Model, batch_size: int) -> EpochRunner:

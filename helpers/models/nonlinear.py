@@ -182,17 +182,19 @@ class FeatureTowers:
     that it can answer for a user it has never seen. On the sides that ``layers`` names ("none",
     "user" or "both") a rectifier and a dense layer follow, of ``hidden`` outputs, or ``units`` with
     "user", since both sides must end alike. Adam takes ``epochs`` steps on the whole table of
-    ratings, at a learning rate that falls to zero.
+    ratings, at a learning rate that falls to zero. ``seed`` decides the first weights.
     """
 
     units: int = 16
     layers: str = "both"
-
-    hidden, epochs, learning_rate = 8, 800, 0.03
+    hidden: int = 8
+    epochs: int = 800
+    learning_rate: float = 0.03
+    seed: int = 0
 
     def __post_init__(self) -> None:
         one_of(LAYERS[:3], self, "layers")
-        at_least(1, self, "units")
+        at_least(1, self, "units", "hidden", "epochs")
 
     def fit(self, users: np.ndarray, items: np.ndarray, ratings: np.ndarray) -> FeatureTowers:
         """Learn from features, (n_users,) and (n_items,), and a full table of their stars."""
@@ -217,7 +219,7 @@ class FeatureTowers:
         return self._vectors("user", x) @ self._vectors("item", y).T + self.mean
 
     def _draw_weights(self) -> Weights:
-        generator = np.random.default_rng(0)
+        generator = np.random.default_rng(self.seed)
         weights: Weights = {}
         for side in ("user", "item"):
             weights[f"{side}_first"] = generator.normal(0, 1, self.units)

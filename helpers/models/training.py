@@ -20,16 +20,14 @@ Rows = Mapping[str, np.ndarray | slice]  # by name of a table: different rows, (
 class Momentum:
     """Stochastic gradient descent with momentum, as MXNet computes it, on the rows of a batch.
 
-    ``velocity = KEPT · velocity - learning_rate · gradient``, then ``weight += velocity``, for
+    ``velocity = momentum · velocity - learning_rate · gradient``, then ``weight += velocity``, for
     every row at every step. A row without a gradient coasts: over ``n`` steps it moves by
-    ``velocity · (m + m² + … + mⁿ)``, where m is `KEPT`. That sum has a closed form, so the row is
-    moved when it is read next. The result is that of the dense optimizer, up to rounding.
+    ``velocity · (m + m² + … + mⁿ)``, where m is the momentum. That sum has a closed form, so the
+    row is moved when it is read next. The result is that of the dense optimizer, up to rounding.
     """
 
-    KEPT = np.float32(0.9)  # share of the last step
-
-    def __init__(self, learning_rate: float) -> None:
-        self.learning_rate = np.float32(learning_rate)
+    def __init__(self, learning_rate: float, momentum: float = 0.9) -> None:
+        self.learning_rate, self.momentum = np.float32(learning_rate), np.float32(momentum)
         above_zero(self, "learning_rate")
         self._steps = 0
         self._velocity: Weights = {}
@@ -43,9 +41,9 @@ class Momentum:
                 self._moved[name] = np.full(len(weights[name]), self._steps)
             missed = self._steps - self._moved[name][index]
             velocity = self._velocity[name][index]
-            kept = self.KEPT ** missed.astype(np.float32)
+            kept = self.momentum ** missed.astype(np.float32)
             kept = kept.reshape((-1,) + (1,) * (velocity.ndim - 1))
-            weights[name][index] += velocity * (self.KEPT * (1 - kept) / (1 - self.KEPT))
+            weights[name][index] += velocity * (self.momentum * (1 - kept) / (1 - self.momentum))
             self._velocity[name][index] = velocity * kept
             self._moved[name][index] = self._steps
 
@@ -53,7 +51,7 @@ class Momentum:
         """Move rows that have been refreshed against their gradients, in place."""
         self._steps += 1
         for name, index in rows.items():
-            velocity = self.KEPT * self._velocity[name][index]
+            velocity = self.momentum * self._velocity[name][index]
             velocity -= self.learning_rate * gradients[name]
             weights[name][index] += velocity
             self._velocity[name][index] = velocity
@@ -111,6 +109,11 @@ class Adam:
 
 
 Optimizer = Adam | Momentum
+
+
+def falling(learning_rate: float, epoch: int, epochs: int) -> float:
+    """Return the learning rate of an epoch (from 0): it falls linearly to a tenth."""
+    return learning_rate * (1 - 0.9 * epoch / max(1, epochs - 1))
 
 
 class FusedAdam:

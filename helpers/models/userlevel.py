@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Users = npt.NDArray[np.int64]
 Extra = Callable[[Users, sparse.csr_matrix], Any]  # what a batch holds beside its rows
 PADDING = -1
-_DRAWN = 500  # items in a sample of the loss "sampled"
 
 
 def event_sequences(data: Interactions) -> list[npt.NDArray[np.int32]]:
@@ -179,7 +178,7 @@ def _pairwise(scores: Any, row: Any, positive: Any, negative: Any) -> Any:
 
 def _sampled(hidden: Any, weights: Any, batch: Any) -> Any:
     """Return the softmax loss with its sum estimated from a sample (Bengio and Senécal 2003)."""
-    # Taken items enter exactly. Drawn ones stand for the rest, each divided by how often the sample
+    # Taken items enter exactly. Drawn ones represent the rest, each divided by how often the sample
     # is expected to hold it; ``drawn_is_taken`` is 1 where the sum has a drawn item already.
     import tensorflow as tf
 
@@ -238,7 +237,6 @@ class HistoryModel(Recommender):
         return forward(self.weights, histories)
 
     def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Return the score of every item for some users, (len(users), n_items)."""
         rows = self._users(users)
         return self.score_histories(self._taken[rows])
 
@@ -272,16 +270,19 @@ class UserLevel(HistoryModel):
     """The user-level network, trained to complete histories. See `HistoryModel` for other settings.
 
     ``loss`` is "binary" (a yes or no per item), "multinomial" (a softmax over all items),
-    "pairwise", or "sampled" (a softmax over items drawn by popularity, which ``correct`` divides by
-    how often each is expected). ``regularization · (Σ item_in² + Σ item_out²)`` is added to it.
+    "pairwise", or "sampled" (a softmax over ``sample`` items drawn by popularity; with ``correct``,
+    each is divided by how often it is expected). ``regularization`` times the sum of squares of
+    ``item_in`` and ``item_out`` is added.
     """
 
     loss: str = "binary"
     regularization: float = 0.0
     correct: bool = True
+    sample: int = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        at_least(1, self, "sample")
         at_least(0, self, "regularization")
         one_of(("binary", "multinomial", "pairwise", "sampled"), self, "loss")
 
@@ -314,8 +315,8 @@ class UserLevel(HistoryModel):
             if sampler is not None:
                 negative = sampler.draw(users[row], ratio=1, rng=generator)[:, 0]
                 return pairs | {"negative": negative.astype(np.int32)}
-            drawn = generator.choice(data.n_items, _DRAWN, p=chance).astype(np.int32)
-            expected = _DRAWN * chance[drawn] if self.correct else np.ones(_DRAWN)
+            drawn = generator.choice(data.n_items, self.sample, p=chance).astype(np.int32)
+            expected = self.sample * chance[drawn] if self.correct else np.ones(self.sample)
             return pairs | {
                 "drawn": drawn,
                 "log_expected": np.log(expected).astype(np.float32),

@@ -201,8 +201,8 @@ def install_packages(environment: Environment) -> None:
         unfinished.unlink()
     if code != 0:
         raise CannotRun(
-            f"The packages could not be installed (pip ended with code {code}; see above): look at"
-            " the network connection, then run this again; what was downloaded is kept.",
+            f"The packages could not be installed (pip ended with code {code}; see above):"
+            " look at the network connection, then run this again; what was downloaded is kept.",
             1,
         )
     if different:

@@ -87,9 +87,9 @@ def check_folder(folder: Path, needed: float) -> None:
     free = shutil.disk_usage(parent).free
     if free < needed:
         raise CannotRun(
-            f"The disk of {folder} has {free / 1e9:.1f} GB free, and the course's environment needs"
-            f" {needed / 1e9:.1f} GB: free some space, or name a folder on another disk with"
-            " COURSE_VENV."
+            f"The disk of {folder} has {free / 1e9:.1f} GB free,"
+            f" and the course's environment needs {needed / 1e9:.1f} GB:"
+            " free some space, or name a folder on another disk with COURSE_VENV."
         )
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise CannotRun(

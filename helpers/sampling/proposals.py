@@ -58,7 +58,7 @@ class Uniform:
         return self._weights.copy()
 
     def draw(self, rng: np.random.Generator, rows: IntArray, width: int) -> ItemArray:
-        """Draw `width` items for each row, (len(rows), width)."""
+        """Draw ``width`` items for each row, (len(rows), width)."""
         return rng.integers(0, len(self._weights), (len(rows), width), dtype=np.int32)
 
 

@@ -42,8 +42,8 @@ class InBatchNegatives(NamedTuple):
     def added(self, *, correct: bool = True) -> NDArray[np.float32]:
         """Return what a batch softmax adds to the scores of row r and item c, (batch, batch).
 
-        It is minus log Q, or 0 if not `correct`; and minus infinity where item c is neither row r's
-        positive nor a usable negative.
+        It is minus log Q, or 0 if not ``correct``, and minus infinity where item c is neither the
+        positive of row r nor a usable negative.
         """
         level = -self.log_q if correct else np.zeros_like(self.log_q)
         allowed = self.usable | np.eye(len(level), dtype=bool)
@@ -51,7 +51,7 @@ class InBatchNegatives(NamedTuple):
 
 
 class NegativeSampler:
-    """Draw items that a user is not known to have taken, to stand as negatives.
+    """Draw items that a user is not known to have taken, to serve as negatives.
 
     Draws are with replacement: two negatives of one row may be the same item. A `SamplingError`
     names settings that are out of range or contradict each other, and users with no negative left.
@@ -61,24 +61,25 @@ class NegativeSampler:
     train : Interactions or (users, items)
         The positives. Every stored pair is one, whatever its rating.
     strategy : {"uniform", "popularity", "in-batch", "hard"}
-        ``uniform``: every item alike. ``popularity``: in proportion to the item's count in `train`
-        to the power `alpha`. ``in-batch``: the positives of other rows of the same batch.
-        ``hard``: of `hard_draws` uniform candidates, the one that `score` puts highest.
+        ``uniform``: every item alike. ``popularity``: in proportion to the item's count in
+        ``train`` to the power ``alpha``. ``in-batch``: the positives of other rows of the same
+        batch. ``hard``: of `hard_draws` uniform candidates, the one with the highest ``score``.
     alpha : float, optional
         Power of popularity: 0 is uniform, 1 the count. The default 0.75 is word2vec's choice.
     avoid : {"train", "all", "none"}
         What a negative may not be. ``train``: a training positive of the same user; a held-out one
-        can be drawn, as in production, where nobody knows tomorrow's clicks. ``all``: any positive
-        in `train` or `known`; in training this tells the model which items were held out.
+        can be drawn, as in production, where tomorrow's clicks are unknown. ``all``: any positive
+        in ``train`` or ``known``; in training this tells the model which items were held out.
         ``none``: nothing is refused.
     known : Interactions or (users, items), optional
         All known positives, for ``avoid="all"`` only; within the numbers of users and items.
     score : callable, optional
         ``score(users, items)`` returns one number per pair, for strategy "hard".
     shape : (int, int), optional
-        Numbers of users and items, where `train` is a pair of arrays.
+        Numbers of users and items, where ``train`` is a pair of arrays.
     """
 
+    # both may be set on a sampler
     hard_draws = 8  # candidates per negative of strategy "hard"
     batch_size = 256  # rows per batch of strategy "in-batch"
 
@@ -113,7 +114,7 @@ class NegativeSampler:
     def draw(
         self, users: ArrayLike, ratio: int, *, rng: Generator, positives: ArrayLike | None = None
     ) -> ItemArray:
-        """Return `ratio` negatives for every row, (n_rows, ratio) int32.
+        """Return ``ratio`` negatives for every row, (n_rows, ratio) int32.
 
         Parameters
         ----------
@@ -123,7 +124,7 @@ class NegativeSampler:
             The positive item of each row; strategy "in-batch" draws from them.
         """
         check_request(ratio, rng)
-        rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
+        rows = check_ids(users, self.n_users, "user").ravel()
         if self.strategy == "hard":
             return self._hardest(rows, ratio, rng)
         proposal = self._proposal
@@ -134,10 +135,10 @@ class NegativeSampler:
         return self._fill(rows, ratio, rng, proposal)
 
     def epoch(self, ratio: int, *, rng: Generator, shuffle: bool = True) -> LabeledPairs:
-        """Return every positive of `train` with `ratio` fresh negatives each, in random order.
+        """Return every positive of ``train`` with ``ratio`` fresh negatives each, in random order.
 
-        Without `shuffle`, the positives come first, in the order of `train`, then their negatives,
-        row by row.
+        Without ``shuffle``, the positives come first, in the order of ``train``, then their
+        negatives, row by row.
         """
         check_request(ratio, rng)
         users, items = self.users, self.items
@@ -159,9 +160,9 @@ class NegativeSampler:
         """Return what an in-batch softmax needs: the mask of usable negatives and log Q.
 
         ``users`` and ``items`` are the positives of one batch, (batch,) each. Of the sampler's
-        settings, only `avoid` matters.
+        settings, only ``avoid`` matters.
         """
-        rows = np.atleast_1d(check_ids(users, self.n_users, "user"))
+        rows = check_ids(users, self.n_users, "user").ravel()
         batch = self._aligned(rows, items)
         usable = batch[None, :] != batch[:, None]
         if self.known is not None:
@@ -171,7 +172,7 @@ class NegativeSampler:
 
     def _aligned(self, users: ItemArray, items: ArrayLike) -> ItemArray:
         """Return the checked positive item of each row."""
-        batch = np.atleast_1d(check_ids(items, self.n_items, "item"))
+        batch = check_ids(items, self.n_items, "item").ravel()
         if batch.shape != users.shape:
             raise SamplingError(f"{len(users)} users, {len(batch)} items; expected as many of each")
         return batch

@@ -57,7 +57,7 @@ def compare(estimates: dict[str, Estimate], truth: float) -> pd.DataFrame:
 
 
 def naive_ctr(traffic: Traffic, item: int) -> Estimate:
-    """Return clicks over impressions of an item, wherever and to whomever it was shown."""
+    """Return clicks over impressions of an item, over all slots and all customers."""
     mine = traffic.items == item
     n = int(mine.sum())
     if not n:

@@ -136,7 +136,7 @@ def feedback(
     learn: str = "clicks",
     seed: int = 0,
 ) -> Rounds:
-    """Run a shop that orders its items, for all segments alike, by the clicks of all rounds before.
+    """Return rounds of a shop that orders its items, for all segments alike, by all earlier clicks.
 
     ``learn`` says how: by ``clicks``, as a list of bestsellers; by the ``rate`` of clicks per
     impression; by clicks per expected ``looks``, which is the rate without the display bias. Rates

@@ -112,7 +112,8 @@ def test_lists_of_whole_numbers_are_scores_too() -> None:
         ({"model": [[np.nan, 1.0, 2.0]]}, "hold nan, first in row 0, item 0"),
         ({"model": [[1.0, 2.0, np.inf]]}, "hold inf, first in row 0, item 2"),
         ({"model": [1.0, 2.0]}, r"shape \(2,\)"),
-        ({"held_out": ([0], [3])}, "expected one row per user, 4 items or more"),
+        ({"held_out": ([0], [3])}, "row per user, 4 items or more; if the ids are raw, map them"),
+        ({"held_out": (["a"], ["b"])}, "user ids have dtype <U1; expected whole numbers"),
         ({"held_out": ([0], [-1])}, "unknown item -1"),
         ({"held_out": ([1], [0])}, "unknown user 1"),
         ({"held_out": ([], [])}, "holds no pairs"),
@@ -166,7 +167,7 @@ def test_expected_sampled_is_exact(levels: int, n_items: int) -> None:
 def test_expected_sampled_takes_one_held_out_item_per_user() -> None:
     with pytest.raises(ValueError, match="expected one per user"):
         expected_sampled(rank_held_out([[1.0, 2.0, 3.0]], ([0, 0], [0, 1])), 1)
-    with pytest.raises(ValueError, match="whole number"):
+    with pytest.raises(ValueError, match="n_negatives is 0; expected a whole number"):
         expected_sampled(rank_held_out([[1.0, 2.0, 3.0]], ([0], [0])), 0)
 
 
@@ -211,6 +212,9 @@ def test_top_k_refuses_a_list_longer_than_what_is_left() -> None:
         top_k([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]], 2, seen=([1, 1], [0, 1]))
     with pytest.raises(ValueError, match="hold -inf, first in row 0, item 1"):
         top_k([[1.0, -np.inf, 3.0]], 1)
+    for k in (-1, 0, 4):
+        with pytest.raises(ValueError, match=f"k is {k}; expected 1 to 3, the number of items"):
+            top_k([[1.0, 2.0, 3.0]], k)
 
 
 def test_coverage_by_hand() -> None:

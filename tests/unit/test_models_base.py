@@ -19,7 +19,7 @@ from tests import worlds as planted
 
 RATING = [GlobalMean, BiasModel, MatrixFactorization, TalkModel, NonlinearFactorization]
 IMPLICIT = [ItemKNN, EASE, ImplicitALS, LogisticMF, lambda: LossMF("listwise")]
-SCORING = [*RATING[2:], *IMPLICIT, Popularity]
+SCORING = [*RATING[1:], *IMPLICIT, Popularity]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,8 @@ def test_a_seed_decides_the_result(data, make, settings):
         (NonlinearFactorization, {"dropout": 1.0}, "dropout=1.0"),
         (FeatureTowers, {"layers": "shared"}, "layers='shared'"),
         (FeatureTowers, {"units": 0}, "units=0"),
+        (FeatureTowers, {"hidden": 0}, "hidden=0"),
+        (LossMF, {"loss": "pairwise", "epochs": 0}, "epochs=0"),
         (Adam, {"learning_rate": -1}, "learning_rate=-1"),
         (Momentum, {"learning_rate": 0}, "learning_rate=0"),
     ],

@@ -22,9 +22,7 @@ def blocks():
 
 @pytest.mark.parametrize("loss", TUNED_BY_LOSS)
 def test_gradients_are_those_of_the_loss(blocks, loss):
-    model = LossMF(loss)
-    model.epochs, model.ratio = 1, 2
-    model.fit(blocks)
+    model = LossMF(loss, epochs=1, ratio=2).fit(blocks)
     users = np.array([3, 7, 0])
     found = model._gradient(users, np.random.default_rng(4))
     s, y = model.scores(users).astype(float), blocks.matrix(np.float32)[users].toarray()
@@ -49,8 +47,8 @@ def test_gradients_are_those_of_the_loss(blocks, loss):
 
 @pytest.mark.parametrize("loss", TUNED_BY_LOSS)
 def test_each_loss_learns_the_two_kinds_of_users(blocks, loss):
-    model = LossMF(loss)
-    model.factors, model.epochs, model.learning_rate, model.batch_size = 4, 30, 0.05, 10
+    model = LossMF(loss, factors=4, epochs=30, batch_size=10)
+    model.learning_rate = 0.05
     scores = model.fit(blocks).scores(np.arange(40))
     is_own = np.arange(40)[:, None] % 2 == np.arange(20) // 10
     own, other = np.where(is_own, scores, np.inf), np.where(is_own, -np.inf, scores)

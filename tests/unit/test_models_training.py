@@ -8,13 +8,14 @@ import pytest
 from helpers.models.training import Adam, Momentum, one_ahead
 
 
-def test_momentum_by_rows_is_dense_momentum():
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_momentum_by_rows_is_dense_momentum(momentum):
     generator = np.random.default_rng(0)
     sparse = {"table": generator.normal(size=(20, 3)).astype(np.float32)}
     sparse["bias"] = np.zeros(20, np.float32)
     dense = {name: table.astype(np.float64) for name, table in sparse.items()}
     velocity = {name: np.zeros_like(table) for name, table in dense.items()}
-    optimizer = Momentum(0.1)
+    optimizer = Momentum(0.1, momentum)
     for _ in range(60):
         rows = {name: np.unique(generator.integers(0, 20, 3)) for name in sparse}
         optimizer.refresh(sparse, rows)
@@ -24,7 +25,7 @@ def test_momentum_by_rows_is_dense_momentum():
             gradients[name] = generator.normal(size=sparse[name][index].shape).astype(np.float32)
             full = np.zeros_like(dense[name])
             full[index] = gradients[name]
-            velocity[name] = 0.9 * velocity[name] - 0.1 * full
+            velocity[name] = momentum * velocity[name] - 0.1 * full
             dense[name] += velocity[name]
         optimizer.step(sparse, rows, gradients)
     optimizer.refresh(sparse, {name: slice(None) for name in sparse})

@@ -166,7 +166,7 @@ def test_users_without_history_are_not_trained_on_but_scored():
     np.testing.assert_allclose(model.scores([1])[0], model.score_histories([[-1]])[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["hidden", "dropout", "regularization", "loss"])
+@pytest.mark.parametrize("name", ["hidden", "dropout", "regularization", "sample", "loss"])
 def test_settings_that_cannot_work_are_named(name):
     with pytest.raises(ValueError, match=f"{name}='?-1"):
         UserLevel(**{name: "-1" if name == "loss" else -1})

@@ -199,6 +199,7 @@ def test_ratio_is_a_positive_whole_number(ratio: object) -> None:
         ({"shape": (3, 3)}, "unknown item 3 at position 5"),
         ({"avoid": "all", "known": ([0], [4])}, "unknown item 4"),
         ({"train": ([0, -1], [0, 1])}, "unknown user -1"),
+        ({"train": (["a"], ["b"])}, "user ids have dtype <U1; expected whole numbers"),
     ],
 )
 def test_bad_settings_are_named(options: dict, message: str) -> None:

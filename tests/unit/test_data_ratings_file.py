@@ -1,7 +1,9 @@
 """Ratings of one's own: files of many kinds are read or named, and every piece of advice works."""
 
+import bz2
 import gzip
 import io
+import lzma
 import re
 import zipfile
 
@@ -64,6 +66,11 @@ SAME = {
     "empty lines at the end": TWO + "\n\n",
     "UTF-16": TWO.encode("utf-16"),
     "gzip": gzip.compress(TWO.encode()),
+    "gzip twice": gzip.compress(gzip.compress(TWO.encode())),
+    "aligned columns": " " + TWO.replace(",", "   ").replace("\n", " \n "),
+    "quotes as in MySQL": titled('"a \\"b\\" c"', "c"),
+    "a wide table": ("x," * 9000 + TWO).replace("\n", "\n" + "0," * 9000, 2),
+    "decimal commas everywhere": "user_id;item_id;rating;timestamp\n1;10;3,5;1000000000,0\n2;20;4,0;1000000001,0\n",
     "UTF-16 in gzip": gzip.compress(TWO.encode("utf-16")),
 }
 
@@ -90,6 +97,8 @@ def test_kinds_of_files_that_hold_the_same(tmp_path, capsys, kind):
         (["0", "-0"], ["-0", "0"], "'-0'"),
         (["1_0", "10"], ["10", "1_0"], "'1_0'"),
         (["NA", "x"], ["NA", "x"], None),
+        (['"a \\"b\\""', '"c"'], ['a "b"', "c"], None),
+        (['"a"', '"c\\"'], ["a", "c\\"], None),
         (["1e3", "1000"], ["1000", "1e3"], "'1e3'"),
     ],
 )
@@ -144,15 +153,29 @@ def zipped(member):
 ACCENT = swap("2,20", "2é,20")
 DATED = re.sub(r"100000000(\d)", r"2020-01-31 12:00:0\1", TWO)
 ADVICE = [
-    (zipped("r.csv"), "is a zip archive; unpack it and give the file inside"),
-    (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give that file"),
+    (zipped("r.csv"), "is an archive; unpack it and give the file"),
+    (bz2.compress(TWO.encode()), "is an archive; unpack it and give the file"),
+    (lzma.compress(TWO.encode()), "is an archive; unpack it and give the file"),
+    (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give the file"),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0",
+        "is an Excel workbook; save it as CSV and give the file",
+    ),
+    (b"PAR1\x15\x04", "is no CSV; read it with pandas and use Interactions.from_frame"),
+    ('[{"user_id":1,"item_id":10}]', "is no CSV; read it with pandas and use Interactions.from_fr"),
+    (
+        "sep=,\n" + TWO,
+        "line 1 has no column .*; name the columns so in line 1, delete what is above",
+    ),
+    (swap("2,20", "2\0,20"), "line 3 holds the byte 0x00, not of UTF-8 text; delete it, or save"),
+    (swap("2,20", "\\N,20"), "line 3: user_id is missing, expected an id"),
     (
         TWO.encode("utf-16-le"),
-        "line 1 holds the byte 0x00, perhaps of UTF-16, not of .*save the fi",
+        "line 1 holds the byte 0x00, perhaps of UTF-16, not of .*save the file",
     ),
     (
         ACCENT.encode("cp1252"),
-        "line 3 holds the byte 0xe9, not of UTF-8 text; save .* UTF-8",
+        "line 3 holds the byte 0xe9, not of UTF-8 text; .*save .* UTF-8",
         ACCENT,
     ),
     (gzip.compress(TWO.encode())[:-9], "damaged gzip or UTF-16 .*; get a fresh copy"),
@@ -160,7 +183,7 @@ ADVICE = [
         swap("user_id", "uid"),
         "line 1 has no column user_id; found uid, item_id.*; name the columns so",
     ),
-    (swap("timestamp", "rating"), "line 1 names rating twice, expected once; rename a column"),
+    (swap("timestamp", "rating"), "line 1 names rating twice, expected once; rename one"),
     (
         swap("3.5", "3,5"),
         "line 2 has 5 fields, expected 4 .* by ','; put quotes",
@@ -247,7 +270,7 @@ def test_bad_items_are_named(tmp_path, items, message):
 
 
 def test_files_that_are_not_there_or_hold_nothing(tmp_path):
-    for path in (tmp_path / "gone.csv", tmp_path):
+    for path in (tmp_path / "gone.csv", tmp_path, "~no-such-user/r.csv", "a\0b"):
         with pytest.raises(DataError, match="cannot be read .*; check the path"):
             read_ratings(path)
     for text, message in (
@@ -261,7 +284,7 @@ def test_files_that_are_not_there_or_hold_nothing(tmp_path):
 def test_the_example_of_the_readme(tmp_path, monkeypatch, capsys):
     readme = (data.movielens.EMBEDDED.parents[2] / "README.md").read_text(encoding="utf-8")
     code = re.search(r"## Your own ratings\n.*?```python\n(.*?)```", readme, re.DOTALL)[1]
-    assert len(code.splitlines()) == 3
+    assert len(list(filter(None, code.splitlines()))) == 3
     rows = "".join(f"{user},{item},3,5\n" for user in (7, 8) for item in (40, 50))
     (tmp_path / "my_ratings.csv").write_text("userId,movieId,rating,timestamp\n" + rows)
     monkeypatch.chdir(tmp_path)

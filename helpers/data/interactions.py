@@ -291,9 +291,9 @@ def _items_table(
         no_year = pd.array([pd.NA], "Int16").repeat(len(titles))
         columns = {"item_id": item_ids, "title": titles, "year": no_year, "genres": genres}
         return pd.DataFrame(columns).rename_axis(index="item")
-    columns = list(items.columns) if isinstance(items, pd.DataFrame) else []
-    if "item_id" not in columns or any(columns.count(column) > 1 for column in ITEM_COLUMNS):
-        found = ", ".join(map(str, columns)) or f"no column in a {type(items).__name__}"
+    names = list(items.columns) if isinstance(items, pd.DataFrame) else []
+    if "item_id" not in names or any(names.count(column) > 1 for column in ITEM_COLUMNS):
+        found = ", ".join(map(str, names)) or f"no column in a {type(items).__name__}"
         raise DataError(f"{name}: items: found {found}, expected item_id, once; rename columns")
     items = items.reindex(columns=list(ITEM_COLUMNS))
     ids, place = items["item_id"], f"{name}: items"

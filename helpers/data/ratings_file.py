@@ -40,8 +40,8 @@ PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 NO_VALUE = {"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "\\n", "?", "-"}
 WORKBOOK = (b"\xd0\xcf\x11\xe0", b"xl/workbook", b"opendocument")
 PACKED = (b"PK\3", b"PK\5", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"7z\xbc", b"Rar!", WORKBOOK[0])
-NO_CSV = (b"PAR1", b"ARROW1", b"SQLite", b"\x89HDF", b"\x93NUMPY", b"\x80\4", b"\x80\5")  # and:
-NO_CSV += (b'{"', b"[{", b"<!", b"<html", b"<table")
+PROGRAMS = (b"PAR1", b"ARROW1", b"SQLite", b"\x89HDF", b"\x93NUMPY", b"\x80\4", b"\x80\5")
+TEXTS = (b'{"', b"[{", b"<!", b"<html", b"<table")
 
 
 def read_ratings(
@@ -287,7 +287,7 @@ def _text(content: bytes, file: str) -> bytes:
         is_book = any(mark in content for mark in WORKBOOK)
         kind = "an Excel workbook; save it as CSV" if is_book else "an archive; unpack it"
         raise DataError(f"{file}: is {kind} and give the file that this makes")
-    if content.startswith(NO_CSV):
+    if content.startswith(PROGRAMS + TEXTS):
         raise DataError(f"{file}: is no CSV; read it with pandas and use Interactions.from_frame")
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:

@@ -78,9 +78,8 @@ SAME = {
 @pytest.mark.parametrize("kind", SAME)
 def test_kinds_of_files_that_hold_the_same(tmp_path, capsys, kind):
     assert is_two(read(tmp_path, SAME[kind]))
-    said = (
-        "r.csv: no header line, so the columns are taken as user_id, item_id, rating, timestamp.\n"
-    )
+    columns = "user_id, item_id, rating, timestamp"
+    said = f"r.csv: no header line, so the columns are taken as {columns}.\n"
     assert capsys.readouterr().out == (said if "no header" in kind else "")
 
 
@@ -157,58 +156,28 @@ ADVICE = [
     (bz2.compress(TWO.encode()), "is an archive; unpack it and give the file"),
     (lzma.compress(TWO.encode()), "is an archive; unpack it and give the file"),
     (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give the file"),
-    (
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0",
-        "is an Excel workbook; save it as CSV and give the file",
-    ),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook; save it as CSV and give the file"),
     (b"PAR1\x15\x04", "is no CSV; read it with pandas and use Interactions.from_frame"),
     ('[{"user_id":1,"item_id":10}]', "is no CSV; read it with pandas and use Interactions.from_fr"),
-    (
-        "sep=,\n" + TWO,
-        "line 1 has no column .*; name the columns so in line 1, delete what is above",
-    ),
+    ("sep=,\n" + TWO, "line 1 has no column .*; name the columns .*, delete what is above"),
     (swap("2,20", "2\0,20"), "line 3 holds the byte 0x00, not of UTF-8 text; delete it, or save"),
     (swap("2,20", "\\N,20"), "line 3: user_id is missing, expected an id"),
-    (
-        TWO.encode("utf-16-le"),
-        "line 1 holds the byte 0x00, perhaps of UTF-16, not of .*save the file",
-    ),
-    (
-        ACCENT.encode("cp1252"),
-        "line 3 holds the byte 0xe9, not of UTF-8 text; .*save .* UTF-8",
-        ACCENT,
-    ),
+    (TWO.encode("utf-16-le"), "line 1 holds the byte 0x00, perhaps of UTF-16, .*save the file"),
+    (ACCENT.encode("cp1252"), "line 3 holds the byte 0xe9, not .*save .* UTF-8", ACCENT),
     (gzip.compress(TWO.encode())[:-9], "damaged gzip or UTF-16 .*; get a fresh copy"),
-    (
-        swap("user_id", "uid"),
-        "line 1 has no column user_id; found uid, item_id.*; name the columns so",
-    ),
+    (swap("user_id", "uid"), "line 1 has no column user_id; found uid, .*; name the columns so"),
     (swap("timestamp", "rating"), "line 1 names rating twice, expected once; rename one"),
-    (
-        swap("3.5", "3,5"),
-        "line 2 has 5 fields, expected 4 .* by ','; put quotes",
-        swap("3.5", '"3,5"'),
-    ),
+    (swap("3.5", "3,5"), "line 2 has 5 fields, .* by ','; put quotes", swap("3.5", '"3,5"')),
     (swap("3.5,", ""), "line 2 has 3 fields, expected 4 .*; correct or delete the line"),
     (swap("\n2", "\n\n2"), "line 3 is empty, expected 4 .*; correct or delete the line"),
     (TWO + "3,30,3\n4,40,4,5,6\n", "line 4 has 3 fields, expected 4"),
     (titled("a", '"b'), 'line 3: the quotes " are not in pairs .*; close', titled("a", '"b"')),
-    (
-        swap("2,20", "NA,20"),
-        "line 3: user_id is missing, expected an id; fill it in or drop the row",
-    ),
+    (swap("2,20", "NA,20"), "line 3: user_id is missing, .*; fill it in or drop the row"),
     (swap("2,20", ",20"), "line 3: user_id is missing, expected an id"),
-    (
-        swap("3.5", "good"),
-        "line 2: rating is 'good', expected a finite number; correct or drop the",
-    ),
+    (swap("3.5", "good"), "line 2: rating is 'good', .* finite number; correct or drop the row"),
     (swap("3.5", ""), "line 2: rating is '', expected a finite number"),
     (swap("3.5", "inf"), "line 2: rating is inf, expected a finite number"),
-    (
-        swap("1000000000", "31.12.2019"),
-        "line 2: timestamp is '31.12.2019', expected .*dates",
-        DATED,
-    ),
+    (swap("1000000000", "31.12.2019"), "line 2: timestamp is '31.12.2019', .*dates", DATED),
     (swap("1000000000", "1000000000000"), "line 2: timestamp is 1000000000000, expected seconds"),
 ]
 
@@ -255,10 +224,7 @@ def test_ids_with_zeros_are_found_in_a_long_file(tmp_path):
         ("item_id,title\n10,a\n", "r.csv: line 3: item_id is 20, expected an item of items"),
         ("item_id\n10\n20\n10\n", "items: i.csv, line 4: item_id is 10, expected each id once"),
         ("item_id,title\n,a\n10,b\n", "items: i.csv, line 2: item_id is missing, expected an id"),
-        (
-            "item_id,year\n10,\n20,soon",
-            "i.csv, line 3: year is 'soon', expected a year of four dig",
-        ),
+        ("item_id,year\n10,\n20,soon", "i.csv, line 3: year is 'soon', expected a year of four"),
         ("item_id,title\n", "i.csv: no row below the header line, expected at least one"),
         ("id,title\n1,a", "line 1 has no column item_id; found id, title, expected item_id, title"),
         ("", "i.csv: empty, expected lines of text"),

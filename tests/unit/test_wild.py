@@ -82,11 +82,10 @@ def test_a_folder_of_the_readers_is_refused_untouched(kind, task, tmp_path, monk
     assert tree(tmp_path) == before
 
 
-@pytest.mark.parametrize("named", ["~no-such-user/venv", f"a{os.pathsep}b"])
-def test_a_folder_that_cannot_be_is_refused_in_a_sentence(named, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(install, "_call", lambda *unused: pytest.fail("started a program"))
-    monkeypatch.setenv("COURSE_VENV", named if named[0] == "~" else str(tmp_path / named))
-    assert runner.main(["lab"]) == 2 and not list(tmp_path.iterdir())
+@pytest.mark.parametrize("named", ["~no-such-user/venv", f"/tmp/a{os.pathsep}b"])
+def test_a_folder_that_cannot_be_is_refused_in_a_sentence(named, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_VENV", named)
+    assert runner.main(["lab"]) == 2 and not Path(named).exists()
     assert re.search("unknown|makes no environment in", capsys.readouterr().err)
 
 

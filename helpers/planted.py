@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.models.base import all_finite
+
 #: milliseconds since 1970 at which the planted week begins: a Monday, 00:00 UTC
 WEEK_BEGINS = 1_767_571_200_000
 HOUR = 3_600_000
@@ -29,6 +31,7 @@ class TasteWorld:
         (len(user_taste), len(item_place)) float64: five stars at the user's own place, one far
         away from it, ``1 + 4 * exp(-(taste - place)**2 / (2 * width**2))``.
         """
+        all_finite(user_taste=user_taste, item_place=item_place)
         return _stars(np.atleast_1d(user_taste), np.atleast_1d(item_place), self.width)
 
 

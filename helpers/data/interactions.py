@@ -13,7 +13,7 @@ RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 ITEM_COLUMNS = ("item_id", "title", "year", "genres")
 FRAME_DTYPES = {"user": np.int32, "item": np.int32, "rating": np.float32, "timestamp": np.int64}
 LATEST_SECOND = 100_000_000_000  # year 5138; larger numbers are milliseconds
-BEFORE_1990 = 631_152_000  # seconds since 1970
+BEFORE_1990, AFTER_2100 = 631_152_000, 4_133_980_800  # seconds since 1970
 
 
 class DataError(ValueError):
@@ -142,7 +142,8 @@ class Interactions:
         """Return the same users and items with a copy of other rows, which are checked."""
         for column, size in (("user", self.n_users), ("item", self.n_items)):
             expected = f"an index, 0 to {size - 1}; raw ids become indices with {column}_of()"
-            _refuse(~frame[column].between(0, size - 1), frame[column], self.name, expected)
+            inside = frame[column].between(0, size - 1) & (frame[column] % 1 == 0)
+            _refuse(~inside, frame[column], self.name, expected)
         _refuse(~np.isfinite(frame["rating"]), frame["rating"], self.name, "a finite number")
         rows = frame[list(FRAME_DTYPES)].astype(FRAME_DTYPES).reset_index(drop=True)
         return replace(self, frame=rows)
@@ -193,7 +194,7 @@ def _indices(ids: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
         wide = (values >= 2**63) | (values < -(2**63))
         _refuse(wide[codes], ids, name, f"a number below 2^63; {advice}")
     elif kind != "string":
-        if kind == "floating" and (values % 1 == 0).all():
+        if kind == "floating" and (abs(values) < 2**53).all() and (values % 1 == 0).all():
             advice = advice.replace("str", "'int64'")
         _refuse(codes >= 0, ids, name, f"an integer or a string; {advice}")
     values = values.astype(str if kind == "string" else np.int64)
@@ -204,7 +205,7 @@ def _indices(ids: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
 def _stars(ratings: pd.Series, allowed: tuple[float, float] | None, name: str) -> np.ndarray:
     """Return the ratings as float32, or raise for the first that is not a number in range."""
     numbers = ratings
-    if not pd.api.types.is_numeric_dtype(numbers) or pd.api.types.is_bool_dtype(numbers):
+    if not pd.api.types.is_numeric_dtype(numbers) or numbers.dtype.kind in "bc":
         texts = ratings.astype(str).str.strip().str.replace(",", ".", regex=False)
         numbers = pd.to_numeric(texts, errors="coerce")
     values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -222,7 +223,7 @@ def _seconds(timestamps: pd.Series, name: str) -> np.ndarray:
     """Return seconds since 1970 as int64, also of dates, or raise for the first that is neither."""
     seconds = timestamps
     if not pd.api.types.is_integer_dtype(timestamps):
-        texts = timestamps.astype(str).str.strip()
+        texts = timestamps.astype(str).str.strip().str.replace(",", ".", regex=False)
         seconds = pd.to_numeric(texts, errors="coerce")
         dated = seconds.isna().mean() > 0.5
         if dated:
@@ -234,16 +235,16 @@ def _seconds(timestamps: pd.Series, name: str) -> np.ndarray:
             found = f"{name}: timestamps such as {texts.iloc[0]} became seconds since 1970"
             print(f"{found}, as UTC where no time zone is given.")
     divisor = 1
-    while (seconds > LATEST_SECOND).all():  # milliseconds, or finer
+    while divisor < 10**9 and (seconds > LATEST_SECOND).all():  # milliseconds, or finer
         seconds, divisor = seconds // 1000, divisor * 1000
     if divisor > 1:
         print(f"{name}: timestamps were divided by {divisor:,}, which makes them seconds.")
     expected = f"seconds since 1970, 0 to {LATEST_SECOND}; correct or drop the row"
     _refuse(seconds.isna() | ~seconds.between(0, LATEST_SECOND), timestamps, name, expected)
     latest = int(seconds.max())
-    if 0 < latest < BEFORE_1990:
+    if 0 < latest < BEFORE_1990 or seconds.min() > AFTER_2100:
         print(
-            f"{name}: every timestamp is before 1990, at most {pd.Timestamp(latest, unit='s')}; "
+            f"{name}: no timestamp of 1990 to 2100, the last is {pd.Timestamp(latest, unit='s')}; "
             "if that is wrong, write dates as 2019-03-01, and they are converted."
         )
     return seconds.to_numpy(dtype=np.int64, copy=True)
@@ -290,16 +291,19 @@ def _items_table(
         no_year = pd.array([pd.NA], "Int16").repeat(len(titles))
         columns = {"item_id": item_ids, "title": titles, "year": no_year, "genres": genres}
         return pd.DataFrame(columns).rename_axis(index="item")
-    if "item_id" not in items.columns:
-        found = ", ".join(map(str, items.columns)) or "none"
-        raise DataError(f"{name}: items has no column item_id; found {found}; rename its column")
+    names = list(items.columns) if isinstance(items, pd.DataFrame) else []
+    if "item_id" not in names or any(names.count(column) > 1 for column in ITEM_COLUMNS):
+        found = ", ".join(map(str, names)) or f"no column in a {type(items).__name__}"
+        raise DataError(f"{name}: items: found {found}, expected item_id, once; rename columns")
     items = items.reindex(columns=list(ITEM_COLUMNS))
     ids, place = items["item_id"], f"{name}: items"
     known = _indices(ids, place)[1]
     _refuse(ids.duplicated(), ids, place, "each id once; drop the second row")
     unknown = ~pd.Index(item_ids).isin(known)
     if unknown.any():
-        advice = "an item of items; add it there, drop the rating, or convert both columns to str"
+        advice = "an item of items; add it there or drop the rating"
+        if known.dtype.kind != item_ids.dtype.kind:
+            advice = "an item of items, whose ids have another type; convert both columns to str"
         _refuse(rated.isin(item_ids[unknown]), rated, name, advice)
     years: pd.Series = pd.to_numeric(items["year"], errors="coerce")
     wrong = items["year"].notna() & ~years.between(0, 9999)

@@ -37,7 +37,11 @@ U_ITEM_GENRES = (  # the last 19 columns of u.item
 U_ITEM_COLUMNS = ["item_id", "title", "", "", "", *U_ITEM_GENRES.split("|")]
 TITLE_YEAR = r"^(.*?)\s*\(([0-9]{4})(?:[-–][0-9]{0,4})?\)(?:\s*\(V\))?$"
 PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
-NO_VALUE = {"", "na", "n/a", "nan", "null", "none"}
+NO_VALUE = {"", "na", "n/a", "#n/a", "nan", "<na>", "nat", "null", "none", "\\n", "?", "-"}
+WORKBOOK = (b"\xd0\xcf\x11\xe0", b"xl/workbook", b"opendocument")
+PACKED = (b"PK\3", b"PK\5", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd", b"7z\xbc", b"Rar!", WORKBOOK[0])
+PROGRAMS = (b"PAR1", b"ARROW1", b"SQLite", b"\x89HDF", b"\x93NUMPY", b"\x80\4", b"\x80\5")
+TEXTS = (b'{"', b"[{", b"<!", b"<html", b"<table")
 
 
 def read_ratings(
@@ -128,15 +132,14 @@ class Table:
     shown: str  # the separator as messages show it
 
     def read(self, types: dict[str, pa.DataType]) -> tuple[dict[str, pa.ChunkedArray], pd.Index]:
-        """Return the columns that have a name, and the line of each row; infer other types."""
+        """Return the columns that have a name, and the line of each row (16 MiB at most)."""
         names = [name or str(i) for i, name in enumerate(self.columns)]
-        block = 1 << 24  # bytes; no row may be longer
         parse = ParseOptions(delimiter=self.separator, quote_char=self.quote or False)
         parse.newlines_in_values = True
         try:
             read = read_csv(
                 pa.BufferReader(self.content),
-                ReadOptions(column_names=names, skip_rows=int(self.header), block_size=block),
+                ReadOptions(column_names=names, skip_rows=int(self.header), block_size=1 << 24),
                 parse,
                 ConvertOptions(column_types=types, null_values=[]),
             )
@@ -182,7 +185,7 @@ class Table:
 
 def _recognize(content: bytes, file: str, wanted: tuple[str, ...]) -> Table:
     """Return the table that the first line announces, with a header line or without one."""
-    line = content[:10_000].partition(b"\n")[0].decode(errors="ignore")
+    line = content[: 1 << 20].partition(b"\n")[0].decode(errors="ignore").strip(" ")
     shown = "'::'" if "::" in line else ""
     if shown:
         content, line = content.replace(b"::", b"\t"), line.replace("::", "\t")
@@ -200,8 +203,12 @@ def _recognize(content: bytes, file: str, wanted: tuple[str, ...]) -> Table:
                 if not header and "title" in columns and separator in "\t|":
                     quote = ""  # MovieLens' titles hold quotes
                 mark, q = separator.encode(), quote.encode()
-                if mark + b" " in content:  # blanks that would hide a quote or add a field
-                    blanks = b" +" if mark == b" " else b" +(?=%b(?!%b))" % (q, q)
+                if quote and re.search(b'\\\\"[^\n"%b]' % mark, content):  # quotes as in MySQL
+                    content = content.replace(b'\\"', b'""')
+                if mark == b" " and any(two in content for two in (b"  ", b"\n ", b" \n")):
+                    content = re.sub(b"(?m)^ +|(?<= ) +| +$", b"", content)  # aligned columns
+                elif mark + b" " in content:  # blanks that would hide a quote
+                    blanks = b" +(?=%b(?!%b))" % (q, q)
                     content = re.sub(re.escape(mark) + blanks, mark, content)
                 shown = shown or repr(separator)
                 return Table(file, content, separator, columns, header, quote, shown)
@@ -209,7 +216,7 @@ def _recognize(content: bytes, file: str, wanted: tuple[str, ...]) -> Table:
     missing = ", ".join(sorted({*required} - {*_header_columns(found, wanted, file)}))
     raise DataError(
         f"{file}: line 1 has no column {missing}; found {', '.join(found)[:200] or 'nothing'}, "
-        f"expected {', '.join(wanted)}; name the columns so in line 1"
+        f"expected {', '.join(wanted)}; name the columns so in line 1, delete what is above"
     )
 
 
@@ -218,10 +225,9 @@ def _header_columns(fields: list[str], wanted: tuple[str, ...], file: str) -> li
     short = [re.sub("[^a-z0-9]", "", field.partition(":")[0].lower()) for field in fields]
     columns = [""] * len(fields)
     for name in wanted:
-        alias = next((alias for alias in ALIASES[name] if alias in short), None)
-        if alias and short.count(alias) > 1:
-            raise DataError(f"{file}: line 1 names {name} twice, expected once; rename a column")
-        if alias:
+        for alias in [alias for alias in ALIASES[name] if alias in short][:1]:
+            if short.count(alias) > 1:
+                raise DataError(f"{file}: line 1 names {name} twice, expected once; rename one")
             columns[short.index(alias)] = name
     return columns
 
@@ -262,26 +268,28 @@ def _is_plain(text: str) -> bool:
 
 def _read(path: str | PathLike[str]) -> tuple[bytes, str]:
     """Return the content and the name of a file."""
-    file = Path(path).expanduser()
     try:
+        file = Path(path).expanduser()
         return file.read_bytes(), file.name
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); check the path") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error}); check the path") from error
 
 
 def _text(content: bytes, file: str) -> bytes:
     """Return the content as UTF-8 with newlines between lines; raise for what is no text."""
     try:
-        if content.startswith(b"\x1f\x8b"):
+        while content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             content = content.decode("utf-16").encode()
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{file}: damaged gzip or UTF-16 ({error}); get a fresh copy") from error
-    if content.startswith(b"PK\x03\x04"):
-        if b"xl/workbook" in content:
-            raise DataError(f"{file}: is an Excel workbook; save it as CSV and give that file")
-        raise DataError(f"{file}: is a zip archive; unpack it and give the file inside")
+    if content.startswith(PACKED):
+        is_book = any(mark in content for mark in WORKBOOK)
+        kind = "an Excel workbook; save it as CSV" if is_book else "an archive; unpack it"
+        raise DataError(f"{file}: is {kind} and give the file that this makes")
+    if content.startswith(PROGRAMS + TEXTS):
+        raise DataError(f"{file}: is no CSV; read it with pandas and use Interactions.from_frame")
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -298,6 +306,6 @@ def _text(content: bytes, file: str) -> bytes:
     if at < 0:
         return content
     line = content.count(b"\n", 0, at) + 1
-    found = f"0x{content[at]:02x}" if content[at] else "0x00, perhaps of UTF-16"
-    advice = "save the file as UTF-8 ('CSV UTF-8' in Excel)"
+    found = f"0x{content[at]:02x}" + ", perhaps of UTF-16" * (line == 1 and not content[at])
+    advice = "delete it, or save the file as UTF-8 ('CSV UTF-8' in Excel)"
     raise DataError(f"{file}: line {line} holds the byte {found}, not of UTF-8 text; {advice}")

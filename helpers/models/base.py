@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,15 +59,22 @@ class Recommender:
 def at_least(least: float, model: object, *settings: str) -> None:
     """Raise `ValueError` with the name of the model's first setting below ``least``."""
     for name in settings:
-        if not (value := getattr(model, name)) >= least:
-            raise ValueError(f"{name}={value}: expected {least} or more")
+        if not least <= (value := getattr(model, name)) < np.inf:
+            raise ValueError(f"{name}={value}: expected {least} or more, and finite")
 
 
 def above_zero(model: object, *settings: str) -> None:
     """Raise `ValueError` with the name of the model's first setting that is not above 0."""
     for name in settings:
-        if not (value := getattr(model, name)) > 0:
-            raise ValueError(f"{name}={value}: expected a number above 0")
+        if not 0 < (value := getattr(model, name)) < np.inf:
+            raise ValueError(f"{name}={value}: expected a finite number above 0")
+
+
+def all_finite(**values: Any) -> None:
+    """Raise `ValueError` with the name of the first array or sparse matrix that is not finite."""
+    for name, value in values.items():
+        if not np.isfinite(value.data if sparse.issparse(value) else np.asarray(value)).all():
+            raise ValueError(f"{name}: found NaN or infinity, expected finite numbers")
 
 
 def one_of(known: Iterable[str], model: object, setting: str) -> None:

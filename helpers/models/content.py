@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from helpers.models.base import Recommender, at_least, binary_matrix, check_indices
+from helpers.models.base import Recommender, all_finite, at_least, binary_matrix, check_indices
 from helpers.models.text import count_rows, unit_rows, words
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def year_rows(items: pd.DataFrame) -> sparse.csr_matrix:
     Neighboring years then share weights, also years that training never saw.
     """
     years = pd.to_numeric(items["year"]).to_numpy(dtype=np.float64, na_value=np.nan)
+    all_finite(year=years[~np.isnan(years)])
     basis = np.column_stack([np.interp(years, _KNOTS, row) for row in np.eye(len(_KNOTS))])
     return sparse.csr_matrix(np.nan_to_num(basis), dtype=np.float32)
 
@@ -56,6 +57,7 @@ def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
     total = sum(weight for weight, _ in parts)
     if not parts or min(weight for weight, _ in parts) < 0 or not total > 0:
         raise ValueError(f"weights {[w for w, _ in parts]}: expected 0 or more, and not all 0")
+    all_finite(weights=total, **{f"part {place}": rows for place, (_, rows) in enumerate(parts)})
     scaled = [rows * np.float32(np.sqrt(weight / total)) for weight, rows in parts]
     return sparse.hstack(scaled, format="csr", dtype=np.float32)
 
@@ -64,8 +66,7 @@ class ContentModel(Recommender):
     """Base class of the baselines over ``features``: one sparse row of length 1 per item."""
 
     def __init__(self, features: sparse.csr_matrix) -> None:
-        if not np.isfinite(features.data).all():
-            raise ValueError("features: found NaN or infinity, expected finite numbers")
+        all_finite(features=features)
         self.features = features
 
     def fit(self, train: Interactions) -> ContentModel:

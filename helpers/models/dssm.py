@@ -27,7 +27,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from helpers import gates
-from helpers.models.base import Recommender, check_indices
+from helpers.models.base import Recommender, all_finite, check_indices
 from helpers.models.training import adam_step, freed_afterwards, one_ahead
 from helpers.sampling import NegativeSampler
 
@@ -48,6 +48,7 @@ def cosine_loss(a: npt.ArrayLike, b: npt.ArrayLike, label: npt.ArrayLike) -> tup
     left, right = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if left.shape != right.shape or left.ndim != 2:
         raise ValueError(f"a has shape {left.shape}, b {right.shape}; expected (n, factors) twice")
+    all_finite(a=left, b=right, label=label)
     lengths = [np.sqrt((x**2).sum(axis=1, keepdims=True)) for x in (left, right)]
     alive = (lengths[0] > 0) & (lengths[1] > 0)
     length_a, length_b = (np.where(length > 0, length, 1.0) for length in lengths)
@@ -64,6 +65,7 @@ def keras_cosine_loss(a: Any, b: Any, label: Any) -> tuple[Any, Any, Any]:
     """Return what `cosine_loss` returns, computed by Keras and TensorFlow in float32."""
     import tensorflow as tf
 
+    all_finite(a=a, b=b, label=label)
     ops = gates.import_keras().ops
     left, right = (tf.Variable(x, dtype=tf.float32) for x in (a, b))
     mark = tf.constant(label, tf.float32)
@@ -154,9 +156,7 @@ class _PartReader:
     def __init__(self, parts: Parts) -> None:
         import tensorflow as tf
 
-        for name, part in parts.items():
-            if not np.isfinite(part.data if sparse.issparse(part) else part).all():
-                raise ValueError(f"part {name!r} holds NaN or infinity; expected finite numbers")
+        all_finite(**parts)
         self._bags = {name: part for name, part in parts.items() if sparse.issparse(part)}
         self._tables = {name: tf.constant(p) for name, p in parts.items() if name not in self._bags}
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import NotFittedError, at_least, check_indices
+from helpers.metrics.rating import finite
+from helpers.models.base import NotFittedError, all_finite, at_least, check_indices
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
@@ -217,24 +218,15 @@ class FactorizationMachine:
         return fm_scores(x, self.w0, self.w1, self.v)
 
 
-def _finite(x: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return rows of features as float32, without NaN and infinity."""
-    x = sparse.csr_matrix(x, dtype=np.float32)
-    if not np.isfinite(x.data).all():
-        raise ValueError("features hold NaN or infinity: expected finite numbers")
-    return x
-
-
 def _checked(
     x: sparse.csr_matrix, y: npt.ArrayLike, classifies: bool
 ) -> tuple[sparse.csr_matrix, FloatArray]:
     """Return rows and labels as float32 arrays that can be learned from."""
-    x, y = _finite(x), np.ascontiguousarray(y, dtype=np.float32)
+    x, y = sparse.csr_matrix(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.float32)
+    all_finite(features=x)
     if y.shape != (x.shape[0],) or not len(y):
-        raise ValueError(
-            f"{x.shape[0]} rows and labels of shape {y.shape}: "
-            "expected one label per row, and at least one row"
-        )
+        found = f"{x.shape[0]} rows and labels of shape {y.shape}"
+        raise ValueError(f"{found}: expected one label per row, and at least one row")
     wrong = y[~(np.isin(y, (0, 1)) if classifies else np.isfinite(y))]
     if len(wrong):
         kind, expected = _KINDS[classifies], "0 or 1" if classifies else "a finite number"
@@ -246,13 +238,12 @@ def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) ->
     """Return the scores of rows, (n,) float32, in time proportional to their non-zeros.
 
     ``x`` is (n, features), ``w1`` (features,) and ``v`` (features, factors). Raise ``ValueError``
-    for another number of features, and for a feature that is not finite.
+    for another number of features, and for a feature or a weight that is not finite.
     """
-    x = _finite(x)
+    x = sparse.csr_matrix(x, dtype=np.float32)
+    all_finite(features=x, w0=w0, w1=w1, v=v)
     if x.shape[1] != len(v):
-        raise ValueError(
-            f"rows of {x.shape[1]} features, but the machine has {len(v)}: they must be equal"
-        )
+        raise ValueError(f"rows of {x.shape[1]} features, but the machine has {len(v)}")
     own = np.einsum("jf,jf->j", v, v)
     found = np.empty(x.shape[0], dtype=np.float32)
     for begin in range(0, x.shape[0], _ROWS_AT_ONCE):
@@ -268,14 +259,14 @@ def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, fl
 
     Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,).
     """
-    scores, y = scores.astype(np.float64), y.astype(np.float64)
+    odds, truth = finite(scores=scores, y=y)
     if not classifies:
-        return {"rmse": float(np.sqrt(np.mean((scores - y) ** 2)))}
-    said, true = scores >= 0, y >= 0.5
+        return {"rmse": float(np.sqrt(np.mean((odds - truth) ** 2)))}
+    said, true = odds >= 0, truth >= 0.5
     hits = float(np.sum(said & true))
     return {
         "binary_classification_accuracy": float(np.mean(said == true)),
-        "binary_classification_cross_entropy": float(np.mean(np.logaddexp(0, scores) - y * scores)),
+        "binary_classification_cross_entropy": float(np.mean(np.logaddexp(0, odds) - truth * odds)),
         "binary_f_1.000": 2 * hits / max(float(said.sum() + true.sum()), 1.0),
     }
 

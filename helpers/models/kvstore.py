@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from helpers import files, gates
-from helpers.models.base import above_zero, at_least, check_indices
+from helpers.models.base import above_zero, all_finite, at_least, check_indices
 
 FloatArray = NDArray[np.float32]
 _EPSILON = 1e-7  # AdaGrad's, under the root as in MXNet
@@ -137,8 +137,7 @@ def _checked(
         given = f"keys {keys.shape}, ratings {ratings.shape}"
         raise ValueError(f"{given}: expected (n, m) feature numbers and n > 0 ratings")
     check_indices(keys.ravel(), n_features, "keys")
-    if not np.isfinite(ratings).all():
-        raise ValueError("ratings hold NaN or infinity: expected finite numbers")
+    all_finite(ratings=ratings)
     mean = float(ratings.mean(dtype=np.float64))
     return keys.astype(np.int64), ratings - np.float32(mean), mean
 

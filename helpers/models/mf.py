@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from helpers.metrics import rmse
-from helpers.models.base import Recommender, at_least, one_of
+from helpers.models.base import Recommender, all_finite, at_least, one_of
 from helpers.models.training import Adam, Momentum, Optimizer, Weights
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def gradients(
     The arguments are those of `forward` and the ratings in stars, (n,). The result has the names,
     shapes and dtype of ``weights``, as in MXNet and Keras; rows that the batch does not read are 0.
     """
+    all_finite(ratings=ratings)
     lookups = {"user": Lookup(users), "item": Lookup(items)}
     of_rows = _row_gradients(weights, (users, items, ratings), lookups, 0.0)
     result = {name: np.zeros_like(table) for name, table in weights.items()}

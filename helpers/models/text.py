@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from helpers.metrics.lists import best
+from helpers.models.base import all_finite
 
 _BUCKETS = 4096  # of hashed trigrams and words
 
@@ -76,6 +77,7 @@ def unit_rows(matrix: Any) -> sparse.csr_matrix:
     scikit-learn's ``normalize`` does the same, but importing it takes a second and 60 MB.
     """
     rows = sparse.csr_matrix(matrix, dtype=np.float32)
+    all_finite(rows=rows)
     length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
     return sparse.csr_matrix(sparse.diags(scale.astype(np.float32)) @ rows)
@@ -117,8 +119,7 @@ class TitleSearch:
     def __init__(self, titles: Sequence[Any], vectors: npt.NDArray[np.float32]) -> None:
         if len(titles) != len(vectors):
             raise ValueError(f"{len(titles)} titles, but {len(vectors)} vectors; expected one each")
-        if not np.isfinite(vectors).all():
-            raise ValueError("vectors: found NaN or infinity, expected finite numbers")
+        all_finite(vectors=vectors)
         self.vectors = vectors
         self._titles_with = hashed_trigrams(titles).tocsc()  # one column per trigram
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import subprocess
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ KEPT = ("PYTHONIOENCODING", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONUT
 GUARD = "course-install.lock"  # locked by the one run that changes the environment
 UNFINISHED = "course-install.unfinished"  # there while packages are written
 STAMP = "course-lock.sha256"  # the lock that was installed to the end
+# The folders of an environment: what is removed before it is made anew.
+PARTS = (
+    *("bin", "lib", "lib64", "include", "share", "etc", "Scripts", "Lib", "Include"),
+    *("keras", "ipython"),
+)
 DIFFERENCES = """
 import pathlib, sys
 from helpers import installed
@@ -46,7 +52,10 @@ class Environment:
     def here(cls) -> Environment:
         """Return this checkout's: in ``.venv``, or in the folder that COURSE_VENV names."""
         named = os.environ.get("COURSE_VENV", "").strip()
-        return cls(ROOT, Path(named).expanduser().absolute() if named else ROOT / ".venv")
+        try:
+            return cls(ROOT, Path(named).expanduser().absolute() if named else ROOT / ".venv")
+        except RuntimeError as error:  # ~ of a user that this machine does not know
+            raise CannotRun(f"COURSE_VENV is {named}, and that home folder is unknown.") from error
 
     @property
     def programs(self) -> Path:
@@ -94,21 +103,21 @@ class Environment:
             return ""
 
     def is_empty(self) -> bool:
-        """Return whether its folder is new, or holds nothing but the guard."""
+        """Return whether its folder is new, or holds only what a killed first run leaves."""
         try:
-            return {path.name for path in self.folder.iterdir()} <= {GUARD}
+            names = {path.name for path in self.folder.iterdir()} - {GUARD, UNFINISHED}
+            parts = [self.folder / name for name in names if name in PARTS]
+            below = itertools.chain(parts, *(part.rglob("*") for part in parts))
+            return len(parts) == len(names) and all(path.is_dir() for path in below)
         except FileNotFoundError:
             return not self.folder.is_symlink()
         except OSError:  # a file, or a folder that cannot be read
             return False
 
     def is_ours(self) -> bool:
-        """Return whether the course made what its folder holds."""
-        guard, settings, stamp, unfinished = (
-            os.access(self.folder / name, os.F_OK)
-            for name in (GUARD, "pyvenv.cfg", STAMP, UNFINISHED)
-        )
-        return (guard and settings) or stamp or unfinished
+        """Return whether its folder holds an environment with a mark of the course."""
+        marks = (os.access(self.folder / name, os.F_OK) for name in (GUARD, STAMP, UNFINISHED))
+        return os.access(self.folder / "pyvenv.cfg", os.F_OK) and any(marks)
 
     def differences(self) -> list[str]:
         """Return how its interpreter and packages differ from the lock, one clause each."""

@@ -20,16 +20,11 @@ from pathlib import Path
 
 from helpers import files, installed
 from helpers.runner import machine
-from helpers.runner.environment import GUARD, ROOT, STAMP, UNFINISHED, Environment
+from helpers.runner.environment import GUARD, PARTS, ROOT, UNFINISHED, Environment
 from helpers.runner.machine import CannotRun
 
 NEEDED_BYTES = 5.5e9  # the environment is 3.5 GB; the rest is the download and the caches
 UPDATE_BYTES = 1.5e9  # an environment that exists and changes a few packages
-# the parts of an environment: what is removed before it is made anew, and nothing else
-PARTS = (
-    *("bin", "lib", "lib64", "include", "share", "etc", "Scripts", "Lib", "Include"),
-    *("pyvenv.cfg", "keras", "ipython", STAMP),
-)
 # the settings of pip that say where packages come from; all others could send them elsewhere
 PIP_KEPT = (
     *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy", "cert"),
@@ -91,6 +86,11 @@ def preflight(environment: Environment) -> None:
         ours = environment.is_ours()
         if not ours:
             machine.check_venv_module()
+            if os.pathsep in str(folder):
+                raise CannotRun(
+                    f"{folder} holds a {os.pathsep}, and Python makes no environment in such a"
+                    " folder: name another one with COURSE_VENV."
+                )
             if not environment.is_empty():
                 what = (
                     "is an environment that the course did not make"
@@ -168,6 +168,7 @@ def prepare(environment: Environment) -> None:
     if whole and _call(command, variables, quiet=True) == 0:
         return
     unfinished.touch()
+    environment.stamp.unlink(missing_ok=True)
     for path in (environment.folder / part for part in PARTS):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from helpers.models.base import all_finite
+
 from .policies import Policy, Traffic
 from .world import FloatArray, Shop
 
@@ -110,15 +112,16 @@ def policy_value(traffic: Traffic, orders: npt.ArrayLike, *, clip: float | None 
     slots = traffic.items.shape[1]
     wanted = np.asarray(orders)[traffic.segments, :slots] == traffic.items
     weights = np.divide(1.0, traffic.propensity, out=np.zeros(wanted.shape), where=wanted)
-    each = (np.minimum(weights, clip or np.inf) * traffic.clicks).sum(axis=1)
+    weights = np.minimum(weights, np.inf if clip is None else clip)
+    all_finite(orders=orders, weights=weights)
+    each = (weights * traffic.clicks).sum(axis=1)
     return Estimate(float(each.mean()), float(each.std() / np.sqrt(len(each))))
 
 
 def clicks_per_look(traffic: Traffic, looks: npt.ArrayLike, n_items: int) -> FloatArray:
     """Return clicks over looks, (n_slots,), of each item, (n_items,); nan for one never shown."""
     looks = np.asarray(looks, dtype=np.float64)
-    if not np.isfinite(looks).all():
-        raise ValueError(f"looks are {looks}, expected a finite chance for each slot")
+    all_finite(looks=looks)
     clicks, seen = traffic.per_item(traffic.clicks, n_items), traffic.per_item(looks, n_items)
     return np.divide(clicks, seen, out=np.full(n_items, np.nan), where=seen > 0)
 
@@ -166,12 +169,7 @@ def _relative(here: npt.ArrayLike, top: npt.ArrayLike, n: npt.ArrayLike) -> Look
 
 
 def interval_coverage(
-    shop: Shop,
-    policy: Policy,
-    item: int,
-    n_requests: int,
-    n_logs: int,
-    rng: np.random.Generator,
+    shop: Shop, policy: Policy, item: int, n_requests: int, n_logs: int, rng: np.random.Generator
 ) -> float:
     """Return the share of ``n_logs`` logs whose 95 % interval for an item on top holds the truth.
 

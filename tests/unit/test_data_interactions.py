@@ -81,6 +81,9 @@ SECONDS = "expected whole seconds since 1970, or dates such as 2020-01-31 12:00:
         ({"timestamp": [1.5, 2, 3, 4]}, f"row 0: timestamp is 1.5, {SECONDS}"),
         ({"timestamp": ["1/2/2020"] * 4}, f"row 0: timestamp is '1/2/2020', {SECONDS}"),
         ({"timestamp": [1, -2, 3, 4]}, r"row 1: timestamp is -2, expected seconds since 1970"),
+        ({"timestamp": [10.0**30] * 4}, "row 0: timestamp is 1e.30, expected seconds since 1970"),
+        ({"rating": [4, 1j, 5, 3]}, f"row 0: rating is .*, {FINITE}"),
+        ({"timestamp": [1, 2, 3, 1260759144000]}, r"row 3: timestamp is 1260759144000, expected"),
     ],
 )
 def test_bad_rows_are_named(changes, message):
@@ -91,6 +94,9 @@ def test_bad_rows_are_named(changes, message):
     ("changes", "message"),
     [
         ({"user_id": [7.0, 3.0, 7.0, 90.0]}, "row 0: user_id is 7.0, expected an integer"),
+        ({"user_id": [7.5, 3.0, 7.0, 90.0]}, "row 0: user_id is 7.5, expected an integer"),
+        ({"user_id": [7.0, np.inf, 7.0, 90.0]}, "row 0: user_id is 7.0, expected an integer"),
+        ({"user_id": [1e19, 3.0, 1e19, 90.0]}, "row 0: user_id is 1e.19, expected an integer"),
         ({"user_id": [7, "x", 7, 90]}, "row 1: user_id is 'x', expected another int like 7"),
         ({"user_id": ["x", 3, "y", "z"]}, "row 1: user_id is 3, expected another str like 'x'"),
         ({"user_id": [2**63 + 5, 3, 2**63 + 5, 90]}, "row 0: user_id is 9223.*, expected a number"),
@@ -129,8 +135,13 @@ def test_dates_become_seconds_and_that_is_said(capsys, column, first):
         ([1.5e12, 1.6e12, 1.5e12, 1.7e12], 1_500_000_000, "were divided by 1,000, which"),
         ([1_500_000_000 * 10**9] * 4, 1_500_000_000, "timestamps were divided by 1,000,000,000"),
         (["978300760.0"] * 4, 978_300_760, ""),
-        ([20190301] * 4, 20190301, "before 1990, at most 1970-08-22 16:25:01; if that is wrong,"),
-        ([43525] * 4, 43525, "before 1990, at most 1970-01-01 12:05:25"),
+        (
+            [20190301] * 4,
+            20190301,
+            "no timestamp of 1990 to 2100, the last is 1970-08-22 16:25:01; if that is wrong, write",
+        ),
+        ([43525] * 4, 43525, "the last is 1970-01-01 12:05:25"),
+        ([20190301120000] * 4, 20190301120, "no timestamp of 1990 to 2100, the last is 2609-10"),
     ],
 )
 def test_other_timestamps(capsys, column, stored, said):
@@ -169,12 +180,22 @@ def test_tables_that_are_none_and_other_names_and_scales():
     refused("rating is 1e.300, expected a finite", raw(rating=[1e300, 3, 5, 3]), rating_range=None)
 
 
-def test_bad_items_are_named():
-    refused("your data: row 2: item_id is 5, expected an item", raw(), ITEMS.drop(index=1))
-    texts = ITEMS.astype({"item_id": str})
-    refused("row 0: item_id is 20, .*convert both columns to str", raw(), texts)
-    refused("items has no column item_id; found title", raw(), ITEMS.drop(columns="item_id"))
-    refused("items: row 1: year is 70000", raw(), ITEMS.assign(year=[1999, 70000, None, None]))
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (ITEMS.drop(index=1), r"your data: row 2: item_id is 5, expected an item of items"),
+        (ITEMS.astype({"item_id": str}), r"row 0: item_id is 20, .*convert both columns to str"),
+        (ITEMS.drop(columns="item_id"), r"items: found title, .*expected item_id, once"),
+        ([1, 2], "items: found no column in a list, expected item_id"),
+        (ITEMS.assign(x=1).rename(columns={"x": "title"}), "items: found .*title, .*title, expect"),
+        (pd.concat([ITEMS, ITEMS.iloc[:1]]), r"items: row 0: item_id is 11, expected each id once"),
+        (ITEMS.assign(item_id=[11, None, 20, 99]), r"items: row 1: item_id is missing"),
+        (ITEMS.assign(year=["1999", "soon", None, None]), r"items: row 1: year is 'soon'"),
+        (ITEMS.assign(year=[1999, 70000, None, None]), r"items: row 1: year is 70000"),
+    ],
+)
+def test_bad_items_are_named(items, message):
+    refused(message, raw(), items)
 
 
 def test_the_table_given_is_left_alone():

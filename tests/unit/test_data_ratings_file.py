@@ -1,7 +1,9 @@
 """Ratings of one's own: files of many kinds are read or named, and every piece of advice works."""
 
+import bz2
 import gzip
 import io
+import lzma
 import re
 import zipfile
 
@@ -60,6 +62,11 @@ SAME = {
     "no last line end": TWO.rstrip(),
     "empty lines at the end": TWO + "\n\n",
     "gzip": gzip.compress(TWO.encode()),
+    "gzip twice": gzip.compress(gzip.compress(TWO.encode())),
+    "aligned columns": " " + TWO.replace(",", "   ").replace("\n", " \n "),
+    "quotes as in MySQL": titled('"a \\"b\\" c"', "c"),
+    "a wide table": ("x," * 9000 + TWO).replace("\n", "\n" + "0," * 9000, 2),
+    "decimal commas everywhere": "user_id;item_id;rating;timestamp\n1;10;3,5;1000000000,0\n2;20;4,0;1000000001,0\n",
     "UTF-16 in gzip": gzip.compress(TWO.encode("utf-16")),
 }
 
@@ -67,8 +74,9 @@ SAME = {
 @pytest.mark.parametrize("kind", SAME)
 def test_kinds_of_files_that_hold_the_same(tmp_path, capsys, kind):
     assert is_two(read(tmp_path, SAME[kind]))
-    said = "r.csv: no header line, so the columns are taken as user_id, item_id, rating, timestamp"
-    assert capsys.readouterr().out == (f"{said}.\n" if "no header" in kind else "")
+    columns = "user_id, item_id, rating, timestamp"
+    said = f"r.csv: no header line, so the columns are taken as {columns}.\n"
+    assert capsys.readouterr().out == (said if "no header" in kind else "")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +93,8 @@ def test_kinds_of_files_that_hold_the_same(tmp_path, capsys, kind):
         (["1_0", "10"], ["10", "1_0"], "'1_0'"),
         (["NA", "x"], ["NA", "x"], None),
         (["NA"], ["NA"], None),
+        (['"a \\"b\\""', '"c"'], ['a "b"', "c"], None),
+        (['"a"', '"c\\"'], ["a", "c\\"], None),
         (["1e3", "1000"], ["1000", "1e3"], "'1e3'"),
     ],
 )
@@ -134,25 +144,33 @@ def zipped(member):
 
 ACCENT = swap("2,20", "2é,20")
 DATED = re.sub(r"100000000(\d)", r"2020-01-31 12:00:0\1", TWO)
-ADVICE = [  # the text, what the message must say, and the text after the advice was followed
-    (zipped("r.csv"), "is a zip archive; unpack it and give the file inside"),
-    (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give that file"),
-    (TWO.encode("utf-16-le"), "line 1 holds the byte 0x00, perhaps of UTF-16.*save the file as"),
-    (ACCENT.encode("cp1252"), "line 3 holds the byte 0xe9, not of UTF-8 text; save", ACCENT),
+ADVICE = [
+    (zipped("r.csv"), "is an archive; unpack it and give the file"),
+    (bz2.compress(TWO.encode()), "is an archive; unpack it and give the file"),
+    (lzma.compress(TWO.encode()), "is an archive; unpack it and give the file"),
+    (zipped("xl/workbook.xml"), "is an Excel workbook; save it as CSV and give the file"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook; save it as CSV and give the file"),
+    (b"PAR1\x15\x04", "is no CSV; read it with pandas and use Interactions.from_frame"),
+    ('[{"user_id":1,"item_id":10}]', "is no CSV; read it with pandas and use Interactions.from_fr"),
+    ("sep=,\n" + TWO, "line 1 has no column .*; name the columns .*, delete what is above"),
+    (swap("2,20", "2\0,20"), "line 3 holds the byte 0x00, not of UTF-8 text; delete it, or save"),
+    (swap("2,20", "\\N,20"), "line 3: user_id is missing, expected an id"),
+    (TWO.encode("utf-16-le"), "line 1 holds the byte 0x00, perhaps of UTF-16, .*save the file"),
+    (ACCENT.encode("cp1252"), "line 3 holds the byte 0xe9, not .*save .* UTF-8", ACCENT),
     (gzip.compress(TWO.encode())[:-9], "damaged gzip or UTF-16 .*; get a fresh copy"),
     (swap("user_id", "uid"), "line 1 has no column user_id; found uid, .*; name the columns so"),
-    (swap("timestamp", "rating"), "line 1 names rating twice, expected once; rename a column"),
-    (swap("3.5", "3,5"), "line 2 has 5 fields, expected 4 .*; put quo", swap("3.5", '"3,5"')),
+    (swap("timestamp", "rating"), "line 1 names rating twice, expected once; rename one"),
+    (swap("3.5", "3,5"), "line 2 has 5 fields, .* by ','; put quotes", swap("3.5", '"3,5"')),
     (swap("3.5,", ""), "line 2 has 3 fields, expected 4 .*; correct or delete the line"),
     (swap("\n2", "\n\n2"), "line 3 is empty, expected 4 .*; correct or delete the line"),
     (TWO + "3,30,3\n4,40,4,5,6\n", "line 4 has 3 fields, expected 4"),
     (titled("a", '"b'), 'line 3: the quotes " are not in pairs .*; close', titled("a", '"b"')),
-    (swap("2,20", "NA,20"), "line 3: user_id is missing, expected an id; fill it in or drop the"),
+    (swap("2,20", "NA,20"), "line 3: user_id is missing, .*; fill it in or drop the row"),
     (swap("2,20", ",20"), "line 3: user_id is missing, expected an id"),
-    (swap("3.5", "good"), "line 2: rating is 'good', expected a finite number; correct or drop"),
+    (swap("3.5", "good"), "line 2: rating is 'good', .* finite number; correct or drop the row"),
     (swap("3.5", ""), "line 2: rating is '', expected a finite number"),
     (swap("3.5", "inf"), "line 2: rating is inf, expected a finite number"),
-    (swap("1000000000", "31.12.2019"), "line 2: timestamp is '31.12.2019', exp.*dates", DATED),
+    (swap("1000000000", "31.12.2019"), "line 2: timestamp is '31.12.2019', .*dates", DATED),
     (swap("1000000000", "1000000000000"), "line 2: timestamp is 1000000000000, expected seconds"),
 ]
 
@@ -209,7 +227,7 @@ def test_bad_items_are_named(tmp_path, items, message):
 
 
 def test_files_that_are_not_there_or_hold_nothing(tmp_path):
-    for path in (tmp_path / "gone.csv", tmp_path):
+    for path in (tmp_path / "gone.csv", tmp_path, "~no-such-user/r.csv", "a\0b"):
         with pytest.raises(DataError, match="cannot be read .*; check the path"):
             read_ratings(path)
     for text, message in (("\n \n", "empty, expected lines"), (HEADER, "no row below the head")):

@@ -6,15 +6,19 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 
 from helpers import models
+from helpers.models import content, dssm, fm, mf, text
 from helpers.models.base import NotFittedError, above_zero, at_least
 from helpers.models.baselines import EASE, BiasModel, GlobalMean, ImplicitALS, ItemKNN, Popularity
 from helpers.models.implicit import LogisticMF, LossMF
 from helpers.models.mf import MatrixFactorization, TalkModel
 from helpers.models.nonlinear import FeatureTowers, NonlinearFactorization
 from helpers.models.training import Adam, Momentum
+from helpers.planted import taste_world
 from tests import worlds as planted
 
 RATING = [GlobalMean, BiasModel, MatrixFactorization, TalkModel, NonlinearFactorization]
@@ -111,11 +115,42 @@ def test_settings_out_of_range_are_named(make, settings, message):
         make(**settings)
 
 
+BAD = pytest.mark.parametrize("bad", [np.nan, np.inf])
+
+
+@BAD
 @pytest.mark.parametrize("check", [above_zero, lambda *args: at_least(0, *args)])
-def test_a_setting_that_is_no_number_is_refused(check):
+def test_a_setting_that_is_no_number_is_refused(check, bad):
     check(SimpleNamespace(x=1), "x")
-    with pytest.raises(ValueError, match="x=nan: expected"):
-        check(SimpleNamespace(x=float("nan")), "x")
+    with pytest.raises(ValueError, match=f"x={bad}: expected"):
+        check(SimpleNamespace(x=bad), "x")
+
+
+ONES, ROWS = np.ones((2, 2), np.float32), sparse.csr_matrix(np.ones((2, 2), np.float32))
+TABLES = {name: np.ones((2, 1), np.float32) for name in ("user_factors", "item_factors")}
+TAKERS = {
+    "part 0": lambda x: content.join([(1, sparse.csr_matrix(x))]),
+    "weights": lambda x: content.join([(x.max(), ROWS)]),
+    "year": lambda _: content.year_rows(pd.DataFrame({"year": [1990, -np.inf]})),
+    "rows": text.unit_rows,
+    "vectors": lambda x: text.TitleSearch(["a", "b"], x),
+    "a:": lambda x: dssm.cosine_loss(x, ONES, [1, 0]),
+    "label": lambda x: dssm.cosine_loss(ONES, ONES, x[:, 0]),
+    "b:": lambda x: dssm.keras_cosine_loss(ONES, x, [1, 0]),
+    "w0": lambda x: fm.fm_scores(ROWS, x.max(), ONES[0], ONES),
+    "v:": lambda x: fm.fm_scores(ROWS, 0.0, ONES[0], x),
+    "scores": lambda x: fm.quality(x[:, 0], ONES[0], True),
+    "y:": lambda x: fm.quality(ONES[0], x[:, 0], False),
+    "ratings": lambda x: mf.gradients(TABLES, np.arange(2), np.arange(2), x[:, 0]),
+    "taste": lambda x: taste_world().stars(x[0], ONES[0]),
+}
+
+
+@BAD
+@pytest.mark.parametrize("name", TAKERS)
+def test_what_is_not_finite_is_refused_by_name(name, bad):
+    with pytest.raises(ValueError, match=name):
+        TAKERS[name](np.array([[bad, 1], [1, 1]], np.float32))
 
 
 def test_importing_the_models_loads_no_framework():

@@ -194,7 +194,7 @@ def test_bad_calls_to_towers_are_named(fitted):
     train, genres = world()
     for parts, said in (
         ({"genres": genres[:-1]}, "29 rows; expected 30"),
-        ({"genres": genres * np.nan}, "'genres' holds NaN"),
+        ({"genres": genres * np.nan}, "genres: found NaN"),
         ({"poster": np.zeros((30, 4, 5))}, r"'poster' has shape \(30, 4, 5\)"),
         ({}, "at least one"),
     ):

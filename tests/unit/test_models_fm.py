@@ -162,7 +162,7 @@ WILD = FactorizationMachine(
         (lambda m, x, y: m.fit(x, np.append(y[1:], np.nan)), ValueError, "label nan"),
         (lambda m, x, y: m.scores(x), NotFittedError, "call fit"),
         (lambda m, x, y: m.fit(x, y).scores(x[:, :50]), ValueError, "50 features, .* has 100"),
-        (lambda m, x, y: m.fit(x, y).scores(x * np.nan), ValueError, "features hold NaN"),
+        (lambda m, x, y: m.fit(x, y).scores(x * np.nan), ValueError, "features: found NaN"),
         (lambda m, x, y: FactorizationMachine(2, True).fit(x, y), ValueError, r"label [\d.]+ for"),
         (lambda m, x, y: WILD.fit(x, y), FloatingPointError, "diverged in epoch .*lower the"),
     ],

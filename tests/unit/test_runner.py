@@ -60,7 +60,8 @@ class Fakes:
         if "venv" in command:
             kind = "venv"
             here.programs.mkdir(parents=True)
-            here.python.touch()
+            for made in (here.folder / "pyvenv.cfg", here.python):
+                made.touch()
         self.commands.append([*map(str, command)])
         self.kinds.append(kind)
         code = self.codes.get(kind, 0)

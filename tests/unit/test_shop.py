@@ -135,8 +135,12 @@ def test_what_was_not_logged_cannot_be_estimated(shop, traffic):
         sh.naive_ctr(greedy, 18)
     with pytest.raises(ValueError, match="no request was explored"):
         sh.looks_from_random_lists(greedy)
-    with pytest.raises(ValueError, match="expected a finite chance"):
+    with pytest.raises(ValueError, match="looks: found NaN"):
         sh.clicks_per_look(traffic, [np.nan] * shop.n_slots, shop.n_items)
+    with pytest.raises(ValueError, match="weights: found NaN"):
+        sh.policy_value(traffic, best_orders(shop), clip=np.nan)
+    with pytest.raises(ValueError, match="orders: found NaN"):
+        sh.policy_value(traffic, best_orders(shop) * np.nan)
 
 
 def test_the_95_percent_interval_covers_the_truth_in_93_to_97_of_100(shop):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -55,14 +56,15 @@ def plant(home: Path, kind: str) -> Path:
         files.write(folder / "pyvenv.cfg", f"home = /usr/bin\nversion = {kind.split()[1]}\n")
         (folder / "bin").mkdir()
         (folder / "bin" / "python").symlink_to(sys.executable)
-    if kind == "guard beside work":  # a run that was killed, before the reader used the folder
-        (folder / GUARD).touch()
+    for mark in (GUARD, STAMP, UNFINISHED):  # a run was killed, before the reader used the folder
+        if mark in kind:
+            (folder / mark).touch()
     if kind == "link":
         (home / "link").symlink_to(folder)
     return {"link": home / "link", "home": home}.get(kind, folder)
 
 
-KINDS = ["files", "file", "link", "dangling link", "home", "guard beside work"]
+KINDS = ["files", "file", "link", "dangling link", "home", GUARD, STAMP, UNFINISHED]
 KINDS += ["environment 3.11.7", "environment 3.13.1", "environment 3.8.2"]
 
 
@@ -78,6 +80,23 @@ def test_a_folder_of_the_readers_is_refused_untouched(kind, task, tmp_path, monk
     wanted = "an environment that the course did not make" if "env" in kind else "not the course's"
     assert wanted in said and said.endswith("or move it away.\n")
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("named", ["~no-such-user/venv", f"/tmp/a{os.pathsep}b"])
+def test_a_folder_that_cannot_be_is_refused_in_a_sentence(named, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_VENV", named)
+    assert runner.main(["lab"]) == 2 and not Path(named).exists()
+    assert re.search("unknown|makes no environment in", capsys.readouterr().err)
+
+
+def test_what_a_killed_first_run_leaves_counts_as_empty(tmp_path):
+    environment = Environment(ROOT, tmp_path)
+    (tmp_path / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
+    (tmp_path / "lib64").symlink_to("lib")
+    (tmp_path / UNFINISHED).touch()
+    assert environment.is_empty()
+    (tmp_path / "lib" / "link").symlink_to(tmp_path / "gone")
+    assert not environment.is_empty() and not environment.is_ours()
 
 
 @pytest.mark.parametrize("mark", [STAMP, UNFINISHED, GUARD])

@@ -20,11 +20,17 @@ FOREIGN = (
     *("JUPYTER_PATH", "JUPYTER_CONFIG_PATH"),
     *("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_DRY_RUN", "PIP_USER", "PIP_PYTHON"),
     *("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "MYPYPATH"),
-    *("TF_USE_LEGACY_KERAS", "TF_CONFIG", "TF_XLA_FLAGS", "XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS"),
-    *("MPLBACKEND", "NUMBA_DISABLE_JIT"),
+    *("XLA_FLAGS", "MPLBACKEND"),
 )
-FOREIGN_PREFIXES = ("PYTHON", "KERAS_", "NPY_", "PANDAS_", "SCIPY_", "SKLEARN_", "DMLC_")
-KEPT = ("PYTHONIOENCODING", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONUTF8")
+FOREIGN_PREFIXES = (
+    *("PYTHON", "KERAS_", "NPY_", "PANDAS_", "SCIPY_", "SKLEARN_", "DMLC_"),
+    *("MXNET_", "NUMBA_", "TF_"),
+)
+KEPT = (  # encodings, caches and numbers of threads
+    *("PYTHONIOENCODING", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "PYTHONUTF8"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "MXNET_CPU_WORKER_NTHREADS"),
+    *("NUMBA_NUM_THREADS", "NUMBA_CACHE_DIR"),
+)
 # What the course leaves in its environment's folder. Only a folder with one of them is changed.
 GUARD = "course-install.lock"  # locked by the one run that changes the environment
 UNFINISHED = "course-install.unfinished"  # there while packages are written

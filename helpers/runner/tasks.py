@@ -17,10 +17,11 @@ from helpers.runner.environment import Environment
 from helpers.runner.machine import CannotRun
 
 FIRST_CHAPTER = "chapters/00_start_here.ipynb"
-# what `test` runs before pytest
+CODE = ("helpers", "tests", "solutions", "chapters", "scripts", "conftest.py")
+# what `test` runs before pytest; an environment or a file of the reader's may be beside the code
 CHECKS = {
-    "ruff check": ["ruff", "check", "."],
-    "ruff format": ["ruff", "format", "--check", "."],
+    "ruff check": ["ruff", "check", *CODE],
+    "ruff format": ["ruff", "format", "--check", *CODE],
     "mypy": ["mypy"],
 }
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"

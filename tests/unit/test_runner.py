@@ -344,6 +344,7 @@ def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, mon
     )
     assert runner.main(["test"]) == 0
     assert list(codes) == ["ruff check", "ruff format", "mypy", "pytest"]
+    assert all((ROOT / name).exists() and name != "." for name in tasks.CHECKS["ruff check"][2:])
     for name, code, failed in (("ruff format", 1, ""), ("pytest", 5, ", pytest")):
         codes[name] = code
         assert runner.main(["test"]) == code

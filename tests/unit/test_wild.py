@@ -242,7 +242,8 @@ SETTINGS = """
     KERAS_BACKEND=torch TF_USE_LEGACY_KERAS=1 TF_CONFIG={} PYTHONOPTIMIZE=2 PYTHONWARNINGS=error
     PYTHONSAFEPATH=1 PYTHONPATH=/elsewhere JUPYTER_PATH=/elsewhere CONDA_PREFIX=/elsewhere
     MPLBACKEND=TkAgg NPY_PROMOTION_STATE=weak DMLC_ROLE=server PANDAS_COPY_ON_WRITE=1
-    SETUPTOOLS_USE_DISTUTILS=stdlib PYTEST_ADDOPTS=--no-such-option
+    SETUPTOOLS_USE_DISTUTILS=stdlib PYTEST_ADDOPTS=--no-such-option NUMBA_BOUNDSCHECK=1
+    MXNET_SAFE_ACCUMULATION=1 TF_ENABLE_AUTO_MIXED_PRECISION=1 TF_GPU_ALLOCATOR=no_such_thing
     HTTP_PROXY=http://192.0.2.1:9 https_proxy=http://192.0.2.1:9
 """
 HOSTILE = dict(setting.split("=", 1) for setting in SETTINGS.split())
@@ -282,6 +283,9 @@ def test_a_kernel_is_the_same_in_a_hostile_home(tmp_path, monkeypatch):
         for name, text in texts.items():
             files.write(tmp_path / home / name, text)
         variables = Environment(ROOT, tmp_path / f"{home} environment").variables()
+        assert not {"NUMBA_BOUNDSCHECK", "MXNET_SAFE_ACCUMULATION", "TF_GPU_ALLOCATOR"} & {
+            *variables
+        }
         kernels.append(started(RUN, variables, json.dumps(CELLS)))
     clean, hostile = map(said_by, kernels)
     assert hostile == clean and clean.count("execute_result") == len(CELLS) - 1

@@ -20,6 +20,8 @@ from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
 from .interactions import ITEM_COLUMNS, RATING_COLUMNS, DataError, Interactions
 
+pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool would keep 30 MB after a read
+
 ALIASES = {  # names of columns in lower case, without blanks and signs; the first found counts
     "user_id": ("userid", "user"),
     "item_id": ("itemid", "movieid", "bookid", "isbn", "productid", "item", "movie"),
@@ -136,10 +138,12 @@ class Table:
         names = [name or str(i) for i, name in enumerate(self.columns)]
         parse = ParseOptions(delimiter=self.separator, quote_char=self.quote or False)
         parse.newlines_in_values = True
+        options = ReadOptions(column_names=names, skip_rows=self.header, block_size=1 << 24)
+        options.use_threads = False
         try:
             read = read_csv(
                 pa.BufferReader(self.content),
-                ReadOptions(column_names=names, skip_rows=int(self.header), block_size=1 << 24),
+                options,
                 parse,
                 ConvertOptions(column_types=types, null_values=[]),
             )

@@ -34,7 +34,7 @@ PIP_KEPT = (
 # the same for uv: beginnings of variables
 UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 UV_KEPT = (
-    *(*UV_INDEXES, "UV_NO_INDEX", "UV_KEYRING", "UV_INSECURE_HOST", "UV_NATIVE_TLS"),
+    *(*UV_INDEXES, "UV_KEYRING", "UV_INSECURE_HOST", "UV_NATIVE_TLS"),
     *("UV_SYSTEM_CERTS", "UV_HTTP", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE"),
     *("UV_CONCURRENT", "UV_NO_PROGRESS"),
 )
@@ -190,6 +190,8 @@ def install_packages(environment: Environment) -> None:
     if has_uv:
         command = [str(environment.program("uv")), "pip", "install", "--no-config", "--python"]
         command += [str(environment.python), "--require-hashes", "-r", str(environment.lock)]
+        if variables.get("PIP_NO_INDEX", "").lower() in YES:  # uv has no variable for it
+            command.append("--no-index")
         code = _call(command, variables)
         if code == 0 and not environment.differences():
             unfinished.unlink()
@@ -319,7 +321,6 @@ def for_uv(
         if not only_main:
             wanted["UV_INDEX"] = " ".join(settings.get("extra-index-url", "").split())
             wanted["UV_FIND_LINKS"] = ",".join(settings.get("find-links", "").split())
-            wanted["UV_NO_INDEX"] = "1" if settings.get("no-index", "").lower() in YES else ""
         if wanted.get("UV_INDEX"):
             # pip takes the best of all indexes; this is safe because every file's hash is known
             wanted["UV_INDEX_STRATEGY"] = "unsafe-best-match"

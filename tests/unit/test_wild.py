@@ -146,6 +146,7 @@ def course(tmp_path, monkeypatch):
     files.write(uv, f'[pip]\ntarget = "{elsewhere}"\n')
     hostile = {"PIP_CONFIG_FILE": pip, "UV_CONFIG_FILE": uv, "UV_CACHE_DIR": tmp_path / "cache"}
     hostile |= dict.fromkeys(["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "UV_PYTHON"], elsewhere)
+    hostile |= dict.fromkeys(["HTTPS_PROXY", "HTTP_PROXY"], "http://127.0.0.1:9")  # nobody there
     hostile |= dict.fromkeys(["PIP_DRY_RUN", "PIP_USER", "UV_SYSTEM_PYTHON", "UV_NO_DEPS"], "1")
     for name, value in hostile.items():
         monkeypatch.setenv(name, str(value))

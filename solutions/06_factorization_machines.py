@@ -41,7 +41,7 @@ import pandas as pd
 from scipy import sparse
 
 from helpers import cloud, data, gates, ledger, plots
-from helpers.cloud import artifact, exchange
+from helpers.cloud import exchange
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore, show
 from helpers.metrics import rmse, rmse_gap
@@ -49,6 +49,7 @@ from helpers.models import kvstore
 from helpers.models.baselines import BiasModel, GlobalMean
 from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, fm_scores, side_by_side
 from helpers.models.fm_gibbs import GibbsFM
+from local_sagemaker.formats import artifact
 
 plots.style()
 
@@ -212,7 +213,7 @@ exercise("06.3").check(frame)
 
 # %%
 frame = exercise("06.3").use(frame)
-from helpers.cloud import recordio
+from local_sagemaker.formats import recordio
 
 buffer = io.BytesIO()
 recordio.write_spmatrix_to_sparse_tensor(buffer, one_hot(users[:1], items[:1]), stars[:1])

@@ -46,7 +46,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import cloud, data, gates, ledger, metrics, plots, sampling
-from helpers.cloud import artifact, exchange
+from helpers.cloud import exchange
 from helpers.exercises import exercise, progress
 from helpers.interactive import explore
 from helpers.knn import VectorIndex, cheapest, recall_at_k, trade_off, vectors_like
@@ -54,6 +54,7 @@ from helpers.metrics import contradictions
 from helpers.models import content
 from helpers.models.baselines import Popularity
 from helpers.models.fm import TUNED_HYPERPARAMETERS, rating_rows, side_by_side
+from local_sagemaker.formats import artifact
 
 plots.style()
 scratch = tempfile.TemporaryDirectory()  # gone when the notebook ends
@@ -164,7 +165,7 @@ fm_uri = exchange.finished_job(aws, settings, fingerprint) or run_job("factoriza
 #
 # A job's model is a file in S3, `model.tar.gz`. Inside lies `model_algo-1`, inside that MXNet's parameters and graph. The post
 # downloads it and loads it into an MXNet `Module`; the end of this chapter does the same, where MXNet is installed. The format is
-# simple enough to be read without: `helpers.cloud.artifact` does it in NumPy.
+# simple enough to be read without: `local_sagemaker.formats.artifact` does it in NumPy.
 
 # %%
 fm = artifact.read_model(exchange.download(aws, fm_uri, folder / "model.tar.gz"))

@@ -17,8 +17,8 @@ points boto3 and the SageMaker SDK at it. Cells use the real SDK and the real bo
 
 from helpers.cloud.belongings import cleanup, leftovers
 from helpers.cloud.connection import Connection, connect, disconnect
-from helpers.cloud.errors import CloudError
 from helpers.cloud.prices import CostEstimate, estimate
+from local_sagemaker.errors import CloudError
 
 __all__ = [
     "CloudError",

@@ -7,8 +7,8 @@ from typing import Any
 
 from helpers.cloud import sdk
 from helpers.cloud.connection import Connection
-from helpers.cloud.errors import CloudError
 from helpers.cloud.prices import PRICE_LIST, PRICES, CostEstimate, estimate
+from local_sagemaker.errors import CloudError
 
 #: How the name of everything that costs money begins, so that it can be found and deleted.
 PREFIX = "course-"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from helpers.cloud.errors import CloudError
+from local_sagemaker.errors import CloudError
 
 if TYPE_CHECKING:
     import pandas as pd

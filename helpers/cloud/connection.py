@@ -8,9 +8,9 @@ import threading
 from typing import Any
 
 from helpers import files, gates
-from helpers.cloud import local
 from helpers.cloud import sdk as kit
-from helpers.cloud.errors import CloudError
+from local_sagemaker import launch
+from local_sagemaker.errors import CloudError
 
 _connection: Connection | None = None
 _lock = threading.RLock()
@@ -109,14 +109,14 @@ def _sentence(connection: Connection) -> str:
     return f"Connected to AWS ({where}): what you start costs money."
 
 
-_server: local.Server | None = None
+_server: launch.Server | None = None
 
 
 def _connect_here(with_sdk: bool) -> Connection:
     global _server
     files.loopback_without_proxy(os.environ)  # of this kernel, and of the service it starts
-    _server = local.find()
-    launched = local.launch() if _server is None else None
+    _server = launch.find()
+    launched = launch.launch() if _server is None else None
     try:
         helper = (
             kit.load(local=True) if with_sdk else None
@@ -125,9 +125,9 @@ def _connect_here(with_sdk: bool) -> Connection:
             _server = launched.server()
             atexit.register(disconnect)
         assert _server is not None
-        local.point_here(_server)
+        launch.point_here(_server)
         kit.stay_local()
-        local.wait_until_ready(_server)
+        launch.wait_until_ready(_server)
         session = helper.Session() if helper is not None else None
     except BaseException:
         if launched is not None and _server is None:
@@ -150,7 +150,7 @@ def disconnect() -> None:
     with _lock:
         if _server is not None:
             _server.stop()
-            local.point_away()
+            launch.point_away()
             kit.leave_local()
             atexit.unregister(disconnect)
         _connection = _server = None

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from helpers.cloud import recordio
 from helpers.cloud.connection import Connection
+from local_sagemaker.formats import recordio
 
 
 def _place(uri: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from helpers.cloud.errors import CloudError
+from local_sagemaker.errors import CloudError
 
 PRICE_LIST = "https://aws.amazon.com/sagemaker/pricing/"
 #: About when these prices held, as far as we know; no day and no copy of the list stands behind it.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from helpers.cloud.errors import CloudError
+from local_sagemaker.errors import CloudError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,28 +1,31 @@
-"""The factorization machine, its scores, and its rows of features.
+"""The factorization machine and its rows of features.
 
-Importing this file loads no compiler: a model server scores rows with NumPy and SciPy alone.
+How it trains and scores is the local SageMaker's: `local_sagemaker.algorithms.fm`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.metrics.rating import finite
-from helpers.models.base import NotFittedError, all_finite, at_least, check_indices
+from helpers.models.base import NotFittedError, check_indices
+from local_sagemaker.algorithms.fm import AdamFM, FloatArray, Part, fm_scores, quality
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
-FloatArray = npt.NDArray[np.float32]
-OnEpoch = Callable[[int, dict[str, float]], None]
-_ROWS_AT_ONCE = 50_000  # bounds the memory of scoring: rows times factors
+__all__ = [
+    "TUNED_HYPERPARAMETERS",
+    "FactorizationMachine",
+    "Part",
+    "fm_scores",
+    "quality",
+    "rating_rows",
+    "side_by_side",
+]
 
 # SageMaker hyperparameters, chosen on a tenth of the training rows of ML-100K, never on test rows
 TUNED_HYPERPARAMETERS: dict[str, float | int] = {
@@ -37,238 +40,16 @@ TUNED_HYPERPARAMETERS: dict[str, float | int] = {
     "factors_wd": 0.0005,
     "factors_init_sigma": 0.02,
 }
-_SAGEMAKER = {  # SageMaker's name of a setting, and ours
-    "num_factors": "factors",
-    "epochs": "epochs",
-    "mini_batch_size": "batch_size",
-    "clip_gradient": "clip_gradient",
-    "eps": "epsilon",
-    "rescale_grad": "rescale_gradient",
-}
-_SAGEMAKER_PARTS = {  # our name of a part's setting, and SageMaker's for bias, linear and pairs
-    "learning_rate": ("bias_lr", "linear_lr", "factors_lr"),
-    "regularization": ("bias_wd", "linear_wd", "factors_wd"),
-    "init": ("bias_init_method", "linear_init_method", "factors_init_method"),
-    "sigma": ("bias_init_sigma", "linear_init_sigma", "factors_init_sigma"),
-    "scale": ("bias_init_scale", "linear_init_scale", "factors_init_scale"),
-    "value": ("bias_init_value", "linear_init_value", "factors_init_value"),
-}
-_KINDS = ("regressor", "binary_classifier")  # of a machine, as SageMaker calls them
 
 
-@dataclass(frozen=True)
-class Part:
-    """How one kind of weights learns and starts."""
-
-    learning_rate: float  # of Adam
-    regularization: float  # strength of the pull towards zero
-    init: str = "normal"  # or "uniform" or "constant"
-    sigma: float = 0.01  # standard deviation of a normal start, around 0
-    scale: float | None = None  # a uniform start is within ±scale
-    value: float | None = None  # of a constant start
-
-    def __post_init__(self) -> None:
-        at_least(0, self, "learning_rate", "regularization", "sigma")
-        sizes = {"normal": self.sigma, "uniform": self.scale, "constant": self.value}
-        if sizes.get(self.init) is None:
-            raise ValueError(
-                f"{self}: expected init 'normal' with a sigma, 'uniform' with a scale, "
-                "or 'constant' with a value"
-            )
-
-    def first(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """Return the first weights."""
-        if self.init == "constant":
-            return np.full(shape, self.value, dtype=np.float32)
-        if self.init == "uniform" and self.scale is not None:
-            return rng.uniform(-self.scale, self.scale, shape).astype(np.float32)
-        return rng.normal(0, self.sigma, shape).astype(np.float32)
-
-
-@dataclass
-class FactorizationMachine:
-    r"""A factorization machine for ratings or for yes and no, trained by Adam in mini-batches.
-
-    It scores a row x of features as
-    :math:`w_0 + \sum_j w_j x_j + \sum_{i<j} \langle v_i, v_j \rangle x_i x_j`. The defaults are
-    SageMaker's. As in its container, a batch updates only the features that occur in it: the loss
-    follows the log that AWS published.
-
-    Parameters
-    ----------
-    factors, epochs, batch_size : int
-        Length of each feature's vector, passes over the rows, rows per step.
-    classifies : bool
-        Logistic loss on 0 and 1, else squared error on numbers.
-    bias, linear, pairs : Part
-        Settings of :math:`w_0`, of :math:`w_j` and of :math:`v_j`.
-    clip_gradient, epsilon, rescale_gradient : float, optional
-        Largest entry of a gradient, Adam's epsilon, factor on gradients (by default one over the
-        rows of the batch).
-    shuffle : bool
-        Take the rows in a new random order every epoch. SageMaker's container keeps their order.
-    seed : int
-        Of the first weights and the order of the rows.
-
-    Attributes
-    ----------
-    w0, w1, v : float, numpy.ndarray, numpy.ndarray
-        Constant, (features,) and (features, factors) float32.
-    seconds, progress : float, tuple of numpy.ndarray
-        Time spent in training steps; of the last epoch, in its order, each row's score before the
-        step of its batch, and its label.
-    """
-
-    factors: int = 64
-    classifies: bool = False
-    epochs: int = 1
-    batch_size: int = 1000
-    bias: Part = Part(0.1, 0.01)
-    linear: Part = Part(0.001, 0.001)
-    pairs: Part = Part(0.0001, 0.00001, sigma=0.001)
-    clip_gradient: float | None = None
-    epsilon: float = 1e-8
-    rescale_gradient: float | None = None
-    shuffle: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        at_least(1, self, "factors", "epochs", "batch_size")
-
-    @classmethod
-    def from_sagemaker(
-        cls, hyperparameters: Mapping[str, Any], **settings: Any
-    ) -> FactorizationMachine:
-        """Return a machine with SageMaker's hyperparameters, all but ``feature_dim``.
-
-        Missing ones have their defaults. ``settings`` are what SageMaker does not set: ``shuffle``
-        and ``seed``. Raise ``ValueError`` for a name or a value that the algorithm does not take.
-        """
-        left = dict(hyperparameters)
-        kind = left.pop("predictor_type", "regressor")
-        if kind not in _KINDS:
-            raise ValueError(f"predictor_type={kind!r}: expected one of {_KINDS}")
-        settings["classifies"] = kind == "binary_classifier"
-        settings |= {_SAGEMAKER[name]: left.pop(name) for name in set(left) & set(_SAGEMAKER)}
-        for place, part in enumerate(("bias", "linear", "pairs")):
-            names = {setting: its[place] for setting, its in _SAGEMAKER_PARTS.items()}
-            given = {setting: left.pop(name) for setting, name in names.items() if name in left}
-            settings[part] = replace(getattr(cls, part), **given)
-        if left:
-            raise ValueError(f"factorization-machines has no hyperparameter {', '.join(left)}")
-        return cls(**settings)
-
-    def fit(
-        self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None
-    ) -> FactorizationMachine:
-        """Fit the machine to rows of features, (n, features), and labels, (n,), and return it.
-
-        After each epoch ``on_epoch`` gets its number, from 0, and the `quality` of ``progress``.
-
-        Raises
-        ------
-        ValueError
-            No rows, not one label per row, a value that is not finite, or a label other than 0
-            and 1 where the machine classifies.
-        FloatingPointError
-            Training diverged: a score is not finite.
-        """
-        from helpers.models.fm_kernels import Rows, Training, Weights, train_epoch
-
-        x, labels = _checked(x, y, self.classifies)
-        rng, parts = np.random.default_rng(self.seed), (self.bias, self.linear, self.pairs)
-        shapes = (1,), (x.shape[1],), (x.shape[1], self.factors)
-        first = [part.first(shape, rng) for part, shape in zip(parts, shapes, strict=True)]
-        weights = Weights(*(a for w in first for a in (w, np.zeros_like(w), np.zeros_like(w))))
-        training = Training(
-            batch_size=self.batch_size,
-            learning_rates=np.array([part.learning_rate for part in parts], dtype=np.float32),
-            regularization=np.array([part.regularization for part in parts], dtype=np.float32),
-            clip=np.float32(self.clip_gradient or np.inf),
-            epsilon=np.float32(self.epsilon),
-            rescale=float(self.rescale_gradient or 0),
-            logistic=self.classifies,
-        )
-        scores, step = np.zeros(len(labels), dtype=np.float32), 0
-        none = Rows(x.indptr[:1], x.indices[:0], x.data[:0], labels[:0])
-        train_epoch(none, weights, training, step, scores)  # compiles, or loads what was compiled
-        self.seconds = 0.0
-        for epoch in range(self.epochs):
-            began = time.perf_counter()
-            order = rng.permutation(len(labels)) if self.shuffle else slice(None)
-            rows, taken = x[order], labels[order]  # in order, memory is read as fast as it can be
-            in_order = Rows(rows.indptr, rows.indices, rows.data, taken)
-            step = train_epoch(in_order, weights, training, step, scores)
-            self.seconds += time.perf_counter() - began
-            self.w0, self.w1, self.v = float(weights.w0[0]), weights.w1, weights.v
-            if not np.isfinite(scores).all():
-                raise FloatingPointError(
-                    f"training diverged in epoch {epoch}: a score is not a finite number; "
-                    "lower the learning rates or set clip_gradient"
-                )
-            self.progress = scores, taken
-            if on_epoch:
-                on_epoch(epoch, quality(scores, taken, self.classifies))
-        return self
+class FactorizationMachine(AdamFM):
+    """The machine that SageMaker's container trains: see `AdamFM` for its settings."""
 
     def scores(self, x: sparse.csr_matrix) -> FloatArray:
         """Return the scores of rows, (n,) float32: ratings, or log-odds of a 1; see `fm_scores`."""
         if not hasattr(self, "v"):
             raise NotFittedError("FactorizationMachine: call fit(x, y) before asking it")
-        return fm_scores(x, self.w0, self.w1, self.v)
-
-
-def _checked(
-    x: sparse.csr_matrix, y: npt.ArrayLike, classifies: bool
-) -> tuple[sparse.csr_matrix, FloatArray]:
-    """Return rows and labels as float32 arrays that can be learned from."""
-    x, y = sparse.csr_matrix(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.float32)
-    all_finite(features=x)
-    if y.shape != (x.shape[0],) or not len(y):
-        found = f"{x.shape[0]} rows and labels of shape {y.shape}"
-        raise ValueError(f"{found}: expected one label per row, and at least one row")
-    wrong = y[~(np.isin(y, (0, 1)) if classifies else np.isfinite(y))]
-    if len(wrong):
-        kind, expected = _KINDS[classifies], "0 or 1" if classifies else "a finite number"
-        raise ValueError(f"label {wrong[0]:g} for a {kind}: expected {expected}")
-    return x, y
-
-
-def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) -> FloatArray:
-    """Return the scores of rows, (n,) float32, in time proportional to their non-zeros.
-
-    ``x`` is (n, features), ``w1`` (features,) and ``v`` (features, factors). Raise ``ValueError``
-    for another number of features, and for a feature or a weight that is not finite.
-    """
-    x = sparse.csr_matrix(x, dtype=np.float32)
-    all_finite(features=x, w0=w0, w1=w1, v=v)
-    if x.shape[1] != len(v):
-        raise ValueError(f"rows of {x.shape[1]} features, but the machine has {len(v)}")
-    own = np.einsum("jf,jf->j", v, v)
-    found = np.empty(x.shape[0], dtype=np.float32)
-    for begin in range(0, x.shape[0], _ROWS_AT_ONCE):
-        part = x[begin : begin + _ROWS_AT_ONCE]
-        total = part @ v
-        pairs = np.einsum("nf,nf->n", total, total) - part.multiply(part) @ own
-        found[begin : begin + _ROWS_AT_ONCE] = w0 + part @ w1 + 0.5 * pairs
-    return found
-
-
-def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, float]:
-    """Return accuracy, cross-entropy and F1 of log-odds, or else the RMSE of scores.
-
-    Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,).
-    """
-    odds, truth = finite(scores=scores, y=y)
-    if not classifies:
-        return {"rmse": float(np.sqrt(np.mean((odds - truth) ** 2)))}
-    said, true = odds >= 0, truth >= 0.5
-    hits = float(np.sum(said & true))
-    return {
-        "binary_classification_accuracy": float(np.mean(said == true)),
-        "binary_classification_cross_entropy": float(np.mean(np.logaddexp(0, odds) - truth * odds)),
-        "binary_f_1.000": 2 * hits / max(float(said.sum() + true.sum()), 1.0),
-    }
+        return super().scores(x)
 
 
 def side_by_side(*columns: tuple[npt.ArrayLike, int]) -> sparse.csr_matrix:

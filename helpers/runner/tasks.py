@@ -17,7 +17,7 @@ from helpers.runner.environment import Environment
 from helpers.runner.machine import CannotRun
 
 FIRST_CHAPTER = "chapters/00_start_here.ipynb"
-CODE = ("helpers", "tests", "solutions", "chapters", "scripts", "conftest.py")
+CODE = ("helpers", "local_sagemaker", "tests", "solutions", "chapters", "scripts", "conftest.py")
 # what `test` runs before pytest; an environment or a file of the reader's may be beside the code
 CHECKS = {
     "ruff check": ["ruff", "check", *CODE],
@@ -99,7 +99,7 @@ def bench(environment: Environment, arguments: Sequence[str]) -> int:
 def cloud(environment: Environment, arguments: Sequence[str]) -> int:
     """Serve SageMaker on this machine for a whole lab, until Ctrl-C."""
     install.ensure(environment)
-    return hand_over(environment, ["helpers.cloud.lab", *arguments])
+    return hand_over(environment, ["local_sagemaker", *arguments])
 
 
 def doctor(environment: Environment, arguments: Sequence[str]) -> int:

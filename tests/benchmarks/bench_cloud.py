@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from helpers.book import ROOT
-from helpers.cloud import local
-from tests.cloud.conftest import INFERENCE, SKLEARN, Aws
+from local_sagemaker import launch
+from tests.sagemaker.conftest import INFERENCE, SKLEARN, Aws
 
 PAIRS = 100
 CONNECTIONS = 8
@@ -101,9 +101,9 @@ def run() -> list[dict]:
     rows = [
         _row("cloud.connect(), a fresh kernel", float(_python(_CONNECT).split()[-1]), "s", "<= 5 s")
     ]
-    server = local.start()
+    server = launch.start()
     try:
-        local.wait_until_ready(server)
+        launch.wait_until_ready(server)
         aws = Aws(server)
         lines = [_first_line(aws, f"first-{number}") for number in range(3)]
         rows.append(

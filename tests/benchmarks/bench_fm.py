@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from helpers.cloud import recordio
-from helpers.cloud.algorithms import BUILTIN
 from helpers.data import Split, load, load_or_none, random_split
 from helpers.metrics import rmse
 from helpers.models.baselines import BiasModel
 from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, rating_rows
 from helpers.models.fm_gibbs import GibbsFM
+from local_sagemaker.algorithms import BUILTIN
+from local_sagemaker.formats import recordio
 
 _K, _BATCH, _PUBLISHED = 64, 1000, 150_000
 _ROUNDS, _EPOCHS = 5, 10

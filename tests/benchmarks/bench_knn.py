@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import psutil
 
-from helpers.cloud.serving import ModelServer
 from helpers.data import load, load_or_none
 from helpers.knn import VectorIndex, recall_at_k
 from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, rating_rows
-from tests.cloud.jobs import RECORDIO, records
-from tests.cloud.jobs import run as run_job
+from local_sagemaker.serving import ModelServer
+from tests.sagemaker.jobs import RECORDIO, records
+from tests.sagemaker.jobs import run as run_job
 
 _K, _QUERIES, _WANTED = 100, 256, 0.95
 

@@ -32,7 +32,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory, home):
     copy = tmp_path_factory.mktemp("course")
-    for folder in ("chapters", "helpers", "solutions"):
+    for folder in ("chapters", "helpers", "local_sagemaker", "solutions"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     with lab_server(copy, home) as (base, token):
         yield base, token

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from helpers.cloud import exchange, recordio
+from helpers.cloud import exchange
 from helpers.exercises import checks_07
 from helpers.knn import cheapest, keep_first, trade_off, vectors_like
 from helpers.metrics import contradictions
 from helpers.models.fm import fm_scores
+from local_sagemaker.formats import recordio
 
 
 def all_pairs(one, other, atol):

@@ -297,7 +297,7 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
     [
         ("build --check 02", "helpers.book --check 02"),
         ("bench", "tests.benchmarks"),
-        ("cloud", "helpers.cloud.lab"),
+        ("cloud", "local_sagemaker"),
         ("test -k splits", "pytest -k splits"),
         ("lab --port=9999", "jupyterlab"),
     ],

@@ -1,0 +1,257 @@
+"""A model server as a process of its own: started, asked, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from local_sagemaker.serving.wire import Pool
+
+_ROOT = Path(__file__).resolve().parents[2]
+_MODULES = {
+    "tensorflow": "local_sagemaker.serving.tfs",
+    "script": "local_sagemaker.serving.script",
+    "factorization-machines": "local_sagemaker.algorithms.fm_serve",
+    "knn": "local_sagemaker.algorithms.knn_serve",
+}
+KINDS = tuple(_MODULES)
+
+
+class ServerDied(RuntimeError):
+    """The process of a model server is gone; the text has the reason and the last lines of its log."""
+
+
+class ModelServer:
+    """One model behind ``/ping`` and ``/invocations``, in a process group of its own.
+
+    The process ends by itself when the one that started it is gone.
+
+    Parameters
+    ----------
+    kind : {"tensorflow", "script", "factorization-machines", "knn"}
+        Which container stands behind it.
+    model_dir : Path
+        The unpacked ``model.tar.gz``.
+    environment : mapping of str to str
+        The container's variables; they come on top of this process' own.
+    log : callable
+        Gets every line the server prints, without its line break, from a thread of its own.
+
+    Raises
+    ------
+    ValueError
+        An unknown kind.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        model_dir: Path,
+        *,
+        environment: Mapping[str, str],
+        log: Callable[[str], None],
+    ) -> None:
+        if kind not in _MODULES:
+            raise ValueError(f"model server {kind!r}: expected one of {', '.join(KINDS)}")
+        self.kind = kind
+        self.model_dir = Path(model_dir).resolve()
+        self.backend = ""
+        self.port = 0
+        self._environment = dict(environment)
+        self._log = log
+        self._last: deque[str] = deque(maxlen=20)
+        self._announced = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._pool: Pool | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        """Start the process; returns at once.
+
+        Raises
+        ------
+        RuntimeError
+            It was started before.
+        """
+        if self._process is not None:
+            raise RuntimeError(
+                f"this server of {self.model_dir} was started before: make a new ModelServer"
+            )
+        token = f"announce-{secrets.token_hex(8)}"
+        search = os.pathsep.join(
+            filter(None, [str(_ROOT), self._environment.get("PYTHONPATH", "")])
+        )
+        environment = {
+            **os.environ,
+            **self._environment,
+            "COURSE_MODEL_DIR": str(self.model_dir),
+            "COURSE_ANNOUNCE": token,
+            "COURSE_PORT": "0",
+            "PYTHONPATH": search,
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", _MODULES[self.kind]],
+            cwd=_ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process, token), daemon=True)
+        self._reader.start()
+
+    def _read(self, process: subprocess.Popen[str], token: str) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            line = line.rstrip("\n")
+            if line.startswith(token):
+                found = json.loads(line[len(token) :])
+                self.port, self.backend = found["port"], found["backend"]
+                self._pool = Pool(self.port)
+                self._announced.set()
+                continue
+            self._last.append(line)
+            self._log(line)
+        self._announced.set()  # it ended: nothing to wait for
+
+    def wait_ready(self, seconds: float) -> None:
+        """Ask ``/ping`` until the answer is 200.
+
+        Parameters
+        ----------
+        seconds : float
+            How long at most.
+
+        Raises
+        ------
+        ServerDied
+            The process ended instead.
+        TimeoutError
+            It did not answer in time; it goes on running.
+        """
+        until = time.monotonic() + seconds
+        self._announced.wait(seconds)
+        while time.monotonic() < until:
+            if not self.alive:
+                raise self._died("before it answered /ping")
+            if self._pool is not None:
+                with contextlib.suppress(OSError):  # not yet, or gone: the next round tells
+                    if self._pool.request("GET", "/ping", {}, timeout=2)[0] == 200:
+                        return
+            time.sleep(0.02)
+        if not self.alive:
+            raise self._died("before it answered /ping")
+        raise TimeoutError(f"{self._name} did not answer /ping within {seconds:g} s{self._tail()}")
+
+    @property
+    def _name(self) -> str:
+        return f"the {self.kind} server of {self.model_dir.name}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Number of the process, which is also its group's; 0 before `start`."""
+        return self._process.pid if self._process else 0
+
+    def invoke(
+        self, body: bytes, headers: Mapping[str, str], timeout: float = 60
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request to ``/invocations``; any number of threads at a time.
+
+        Parameters
+        ----------
+        body : bytes
+            What the caller of the endpoint sent.
+        headers : mapping of str to str
+            ``Content-Type``, ``Accept`` and what else the container should see.
+        timeout : float
+            Seconds to wait for the answer.
+
+        Returns
+        -------
+        tuple of int, dict, bytes
+            Status, headers (names in lower case) and body.
+
+        Raises
+        ------
+        ServerDied
+            The process is gone, or went while it worked.
+        TimeoutError
+            No answer in time.
+        """
+        if self._pool is None:
+            if self.alive:
+                raise RuntimeError(f"{self._name} is not ready: call wait_ready first")
+            raise self._died("before it was asked")
+        try:
+            return self._pool.request("POST", "/invocations", headers, body, timeout)
+        except TimeoutError:
+            raise TimeoutError(f"{self._name} did not answer within {timeout:g} s") from None
+        except OSError as broken:
+            self._pool.close()  # connections to a process that is gone
+            if self._ended(1):
+                raise self._died("while it was asked") from broken
+            raise
+
+    def _ended(self, seconds: float) -> bool:
+        if self._process is None:
+            return False
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _died(self, when: str) -> ServerDied:
+        if self._process is None:
+            return ServerDied(f"{self._name} was never started")
+        if self._stopped:
+            return ServerDied(f"{self._name} was stopped")
+        if self._reader is not None:
+            self._reader.join(1)  # its last lines
+        code = self._process.returncode
+        how = (
+            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        )
+        return ServerDied(f"{self._name} {how} {when}{self._tail()}")
+
+    def _tail(self) -> str:
+        return (
+            "; its last lines:\n" + "\n".join(self._last) if self._last else "; it printed nothing"
+        )
+
+    def stop(self) -> None:
+        """End the process and everything it started; twice does no harm."""
+        self._stopped = True
+        process = self._process
+        if process is None:
+            return
+        if self._pool is not None:
+            self._pool.close()
+        for sent in (signal.SIGTERM, signal.SIGKILL):  # the second is for what it started
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
+                os.killpg(process.pid, sent)
+            self._ended(2)
+        if process.stdin is not None:
+            process.stdin.close()
+        if self._reader is not None:
+            self._reader.join(2)

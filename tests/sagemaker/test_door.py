@@ -1,0 +1,142 @@
+"""The front door: who may enter, what it listens on, and what it makes of bad requests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from helpers.cloud import CloudError
+from local_sagemaker import launch
+from tests.sagemaker.conftest import BUCKET
+
+HOST, HERE = "Host: 127.0.0.1:{port}\r\n", "Authorization: AWS {token}:-\r\n"
+
+
+def send(server, text: str, whole: bool = True) -> bytes:
+    """Send what may be no request; return how the answer begins."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(text.format(port=server.port, token=server.token).encode("latin-1"))
+        if not whole:
+            connection.shutdown(socket.SHUT_WR)
+        return connection.recv(100)
+
+
+def ask(server, method="GET", path="/", body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    given = {"Authorization": f"AWS {server.token}:-"}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        connection.request(method, path, body, {k: v for k, v in given.items() if v is not None})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def test_it_listens_on_this_machine_only(aws):
+    def listening(table: str) -> list[str]:
+        rows = [line.split() for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+        addresses = [row[1] for row in rows if row[3] == "0A"]
+        return [a for a in addresses if a.endswith(f":{aws.server.port:04X}")]
+
+    assert listening("tcp") == [f"0100007F:{aws.server.port:04X}"] and listening("tcp6") == []
+    outside = [a[4][0] for a in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    for address in set(outside) - {"127.0.0.1"}:
+        with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
+            socket.create_connection((address, aws.server.port), timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "sentence"),
+    [
+        ({"Authorization": None}, b"call cloud.connect"),
+        ({"Authorization": "AWS COURSE123:-"}, b"call cloud.connect"),
+        ({"Host": "evil.example.com"}, b"is not this service"),
+        ({"Origin": "http://evil.example.com"}, b"browser"),
+        ({"Sec_Fetch_Site": "cross-site"}, b"browser"),
+    ],
+)
+def test_strangers_stay_outside(aws, headers, sentence):
+    status, body = ask(aws.server, **headers)
+    assert status == 403 and sentence in body
+
+
+def test_moto_can_not_be_reset(aws):
+    assert ask(aws.server, "POST", "/moto-api/reset")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("nonsense\r\n\r\n", b"400"),
+        ("GET / HTTP/1.1\r\nX: " + "y" * 70_000 + "\r\n\r\n", b"431"),
+        (f"PUT / HTTP/1.1\r\n{HOST}{HERE}Content-Length: x\r\n\r\n", b"413"),
+        (f"PUT / HTTP/1.1\r\n{HOST}{HERE}Content-Length: 99999999999\r\n\r\n", b"413"),
+        (f"PUT / HTTP/1.1\r\n{HOST}{HERE}Content-Length: \xb2\r\n\r\n", b"413"),
+        (f"PUT / HTTP/1.1\r\n{HOST}{HERE}Transfer-Encoding: chunked\r\n\r\n-5\r\nbody", b"400"),
+        (f"PUT /x HTTP/1.1\r\n{HOST}{HERE}Content-Length: 100\r\n\r\nhalf", b""),
+    ],
+)
+def test_what_is_no_request_harms_no_one(aws, text, status):
+    answer = send(aws.server, text, whole=bool(status))
+    assert answer.split()[1:2] == ([status] if status else []), answer
+    assert aws.server.alive()
+
+
+def test_half_a_head_changes_nothing(aws):
+    """A caller killed before its Content-Length was sent has not asked for an empty object."""
+    aws.put("door/kept", b"whole")
+    head = f"PUT /{BUCKET}/door/kept HTTP/1.1\r\n{HOST}{HERE}Content-Le"
+    assert send(aws.server, head, whole=False) == b""
+    assert aws.get("door/kept") == b"whole"
+
+
+def test_a_request_that_moto_chokes_on_gets_an_answer(aws):
+    status, body = ask(aws.server, "POST", f"/{BUCKET}?delete", b"no XML")
+    assert status == 500 and b"ExpatError" in body
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff"])
+def test_a_control_request_that_is_no_json_is_refused(aws, body):
+    status, answer = ask(aws.server, "POST", "/", body, X_Amz_Target="SageMaker.ListModels")
+    assert status == 400 and json.loads(answer)["__type"] == "SerializationException"
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "sentence"),
+    [
+        ("CreateModel", {}, "Value null at 'modelName'"),
+        ("CreateModel", {"ModelName": 3}, "must be of type string"),
+        ("ListModels", {"MaxResults": 0}, "greater than or equal to 1"),
+        ("ListModels", {"SortBy": "Color"}, "enum value set"),
+        ("ListModels", {"MaxResults": True}, "must be of type integer"),
+        ("Conquer", {}, "has no operation"),
+    ],
+)
+def test_requests_are_checked_without_a_client_that_does(aws, operation, request_, sentence):
+    target = f"SageMaker.{operation}"
+    status, answer = ask(aws.server, "POST", "/", json.dumps(request_), X_Amz_Target=target)
+    assert status in (400, 404) and sentence in json.loads(answer)["message"]
+
+
+def test_a_taken_port_is_said_to_be_taken():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = f"port {port} of 127.0.0.1 can't be used: Address already in use"
+        with pytest.raises(CloudError, match=message):
+            launch.start(port=port)
+
+
+def test_other_services_are_here(aws):
+    sts, iam = aws.client("sts"), aws.client("iam")
+    assert sts.get_caller_identity()["Arn"].endswith("assumed-role/SageMakerRole/notebook")
+    role = iam.get_role(RoleName="SageMakerRole")["Role"]["Arn"]
+    asked = {"PolicySourceArn": role, "ActionNames": ["s3:PutObject", "sagemaker:CreateModel"]}
+    allowed = iam.simulate_principal_policy(**asked)["EvaluationResults"]
+    assert [r["EvalDecision"] for r in allowed] == ["allowed", "allowed"]

@@ -1,0 +1,299 @@
+"""The built-in factorization-machines: its job, log and answers, and what can go wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from helpers.data import load_or_none, predefined_u1
+from helpers.models.fm import FactorizationMachine, fm_scores, rating_rows, side_by_side
+from local_sagemaker.algorithms import BUILTIN
+from local_sagemaker.algorithms.container import CustomerError
+from local_sagemaker.algorithms.fm_serve import Machine
+from local_sagemaker.algorithms.fm_train import train
+from local_sagemaker.formats.artifact import FMArtifact, read_model
+from local_sagemaker.formats.recordio import MAGIC
+from local_sagemaker.serving.server import ClientError
+from tests.sagemaker.jobs import RECORDIO, asked, prepare, records, run, serving
+
+FM = BUILTIN["factorization-machines"]
+NEEDED = {"feature_dim": "30", "num_factors": "2", "predictor_type": "regressor"}
+
+
+def data(n: int = 1000) -> tuple[sparse.csr_matrix, np.ndarray]:
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(0, 20, n), rng.integers(0, 10, n)
+    return side_by_side((users, 20), (items, 10)), (users % 5 + items % 3).astype(np.float32)
+
+
+X, Y = data()
+FAST = {**NEEDED, "epochs": 30, "mini_batch_size": 50, "linear_lr": 0.05}
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    channels = {
+        "train": {"a": records(X[:500], Y[:500]), "b": records(X[500:900], Y[500:900])},
+        "test": {"data": records(X[900:], Y[900:])},
+    }
+    return run(tmp_path_factory.mktemp("job"), FM.name, FAST, channels)
+
+
+def test_a_job_trains_and_leaves_the_artifact(job):
+    assert job.code == 0 and not job.failure, job.log
+    model = read_model(job.model)
+    assert model.v.shape == (30, 2) and model.w1.shape == (30,)
+    kept = model.hyperparameters
+    assert (kept["factors_lr"], kept["predictor_type"]) == ("0.0001", "regressor")
+
+
+def weights(job) -> tuple[float, np.ndarray, np.ndarray]:
+    model = read_model(job.model)
+    return model.w0, model.w1, model.v
+
+
+def values(log: str, name: str) -> list[float]:
+    (regex,) = {d["Regex"] for d in FM.metric_definitions if d["Name"] == name}
+    return [float(found) for found in re.findall(regex, log)]
+
+
+def test_the_log_looks_like_the_talks_and_is_read_by_the_metric_definitions(job):
+    errors = values(job.log, "train:rmse")
+    assert len(errors) == 30 and errors[-1] < 0.3 < errors[0]
+    (test,) = values(job.log, "test:rmse")
+    wanted = np.sqrt(np.mean((fm_scores(X[900:], *weights(job)) - Y[900:]) ** 2))
+    assert test == pytest.approx(wanted, rel=1e-5)
+    assert len(values(job.log, "train:throughput")) == 30
+    assert not values(job.log, "test:binary_f_1")
+    time = r"^\[\d\d/\d\d/\d{4} \d\d:\d\d:\d\d INFO \d+\] "
+    speed = r"Epoch\[29\] Batch \[17\]#011Speed: [\d.]+ samples/sec#011rmse=0\.\d+"
+    assert re.search(time + speed, job.log, re.M)
+    assert re.search(r"#test_score \(algo-1\) : \('rmse', 0\.\d+\)", job.log)
+
+
+def test_an_endpoint_takes_all_its_formats(job):
+    wanted = [{"score": pytest.approx(s, rel=1e-6)} for s in fm_scores(X[:3], *weights(job))]
+    rows = [{"keys": x.indices.tolist(), "shape": [30], "values": [1.0, 1.0]} for x in X[:3]]
+    instances = [{"data": {"features": row}} for row in rows]
+    with serving(FM.name, job.model) as server:
+        body = json.dumps({"instances": instances}).encode()
+        status, headers, answer = server.invoke(body, {"Content-Type": "application/json"})
+        assert status == 200 and headers["content-type"] == "application/json"
+        assert json.loads(answer) == {"predictions": wanted}
+        lines = "\n".join(json.dumps(row) for row in instances).encode()
+        kinds = {"Content-Type": "application/jsonlines", "Accept": "application/jsonlines"}
+        answer = server.invoke(lines, kinds)[2]
+        assert [json.loads(line) for line in answer.splitlines()] == wanted
+        status, _, answer = server.invoke(records(X[:3]), RECORDIO)
+        assert status == 200 and len(json.loads(answer)["predictions"]) == 3
+        assert server.invoke(b"1,2", {"Content-Type": "text/csv"})[0] == 415
+        assert server.invoke(b"{", {"Content-Type": "application/json"})[0] == 400
+
+
+# --- in this process ---------------------------------------------------------------------------
+
+
+def ask(body, content_type="application/json", accept="*/*", kind="regressor"):
+    rng = np.random.default_rng(0)
+    w1, v = rng.normal(size=4).astype("f4"), rng.normal(size=(4, 2)).astype("f4")
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    machine = Machine(FMArtifact(0.1, w1, v, {"predictor_type": kind}))
+    return machine.invoke(asked(body, content_type, accept))
+
+
+DENSE = {"features": [1, 0, 1, 0]}
+
+
+def test_dense_and_sparse_instances_score_the_same():
+    sparse_ = {"data": {"features": {"keys": [2, 0], "values": [1, 1]}}}
+    other = {"data": {"features": {"values": [1, 0, 1, 0]}}}
+    found = json.loads(ask({"instances": [DENSE, sparse_, other]}).body)
+    assert len({row["score"] for row in found["predictions"]}) == 1
+
+
+def test_a_classifier_adds_the_label():
+    (row,) = json.loads(ask({"instances": [DENSE]}, kind="binary_classifier").body)["predictions"]
+    assert row["predicted_label"] == float(row["score"] >= 0.5) and 0 < row["score"] < 1
+
+
+def test_answers_in_recordio():
+    kind = RECORDIO["Content-Type"]
+    answer = ask({"instances": [DENSE, DENSE]}, accept=kind, kind="binary_classifier")
+    assert answer.content_type == kind
+    assert struct.unpack_from("<I", answer.body)[0] == MAGIC
+    assert answer.body.count(b"score") == 2 and answer.body.count(b"predicted_label") == 2
+
+
+def features(of: object) -> dict:
+    return {"instances": [{"features": of}]}
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        (b"{", "malformed application/json"),
+        ([1, 2], 'expected {"instances": […]}'),
+        ({"instances": [5]}, "instance 0 is int: expected an object"),
+        ({"instances": [DENSE, {"data": 1}]}, 'instance 1 has no "features"'),
+        (features([1, 2]), "2 values, but feature_dim is 4"),
+        (features({"keys": [4], "values": [1]}), "key 4 is out of range: keys are 0 to 3"),
+        (features({"keys": [-1], "values": [1]}), "key -1 is out of range"),
+        (features({"keys": [1, 1], "values": [1, 1]}), "a key stands twice"),
+        (features({"keys": [1], "values": [1, 2]}), "1 keys and 2 values"),
+        (features({"keys": [1], "values": [1], "shape": [9]}), "[9], but feature_dim is 4"),
+        (features([float("nan"), 0, 0, 0]), "NaN"),
+        (features(["a", 0, 0, 0]), "not numbers"),
+        (features([[1], 0, 0, 0]), "unable to evaluate payload"),
+    ],
+)
+def test_requests_that_are_refused(body, message):
+    with pytest.raises(ClientError) as caught:
+        ask(body)
+    assert caught.value.status == 400 and message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "kind, status, message",
+    [(RECORDIO["Content-Type"], 400, "expected the magic number"), ("", 415, "missing is not")],
+)
+def test_requests_of_another_kind(kind, status, message):
+    with pytest.raises(ClientError, match=message) as caught:
+        ask(b"no records", kind)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"feature_dim": None}, "Missing required hyperparameter: 'feature_dim'"),
+        ({"epochs": "0"}, "expects an integer of at least 1"),
+        ({"epochs": "1.5"}, "The value '1.5' is not valid for the 'epochs'"),
+        ({"mini_batch_size": "many"}, "'many' is not valid for the 'mini_batch_size'"),
+        ({"num_factors": "-3"}, "'-3' is not valid for the 'num_factors'"),
+        ({"factors_lr": "-0.1"}, "expects a float of at least 0"),
+        ({"linear_wd": "nan"}, "'nan' is not valid for the 'linear_wd'"),
+        ({"predictor_type": "ranker"}, "expects one of binary_classifier, regressor"),
+        ({"bias_init_method": "zero"}, "expects one of uniform, normal, constant"),
+        ({"bias_init_method": "uniform"}, "'bias_init_scale' when 'bias_init_method' is 'uniform'"),
+        ({"learning_rate": "0.1"}, "Additional hyperparameters are not allowed ('learning_rate'"),
+    ],
+)
+def test_hyperparameters_out_of_range(change, message):
+    given = {k: v for k, v in (NEEDED | change).items() if v is not None}
+    with pytest.raises(ValueError) as caught:
+        FM.check(given)
+    assert message in str(caught.value)
+
+
+def test_defaults_are_awss():
+    found = FM.settings(NEEDED | {"_tuning_objective_metric": "test:rmse", "epochs": '"5"'})
+    wanted = {"epochs": 5, "mini_batch_size": 1000, "bias_init_method": "normal"}
+    wanted |= {"bias_lr": 0.1, "linear_lr": 0.001, "factors_lr": 0.0001}
+    wanted |= {"bias_wd": 0.01, "linear_wd": 0.001, "factors_wd": 0.00001}
+    wanted |= {"bias_init_sigma": 0.01, "linear_init_sigma": 0.01, "factors_init_sigma": 0.001}
+    assert {name: found[name] for name in wanted} == wanted and "clip_gradient" not in found
+
+
+GOOD, BARE = records(X[:3], Y[:3]), records(X[:3])
+
+
+@pytest.mark.parametrize(
+    "files, settings, message",
+    [
+        (None, {}, "Missing required channel: 'train'"),
+        ({}, {}, "No data found in the channel 'train': 0 files"),
+        ({"a": b""}, {}, "No data found in the channel 'train': 1 files, all of them empty"),
+        ({"a": GOOD}, {"feature_dim": 31}, "file a: record 0 has 30 features, but feature_dim"),
+        ({"a": GOOD, "b": GOOD[:-7]}, {}, "file b: truncated: record 2"),
+        ({"a": BARE}, {}, "the records have no labels"),
+        ({"a": GOOD, "b": BARE}, {}, "some files have labels and some have none"),
+        ({"a": GOOD}, {"predictor_type": "binary_classifier"}, "expected 0 or 1"),
+        ({"a": GOOD}, {"factors_lr": 1e30, "linear_lr": 1e30, "epochs": 50}, "diverged in epoch"),
+    ],
+)
+def test_a_job_that_cannot_train_says_why(tmp_path, files, settings, message):
+    channels = {} if files is None else {"train": files}
+    with pytest.raises((CustomerError, ValueError, FloatingPointError)) as caught:
+        train(prepare(tmp_path, NEEDED | settings, channels))
+    assert message in str(caught.value)
+
+
+def test_the_reason_is_left_for_the_platform(tmp_path):
+    bad = run(tmp_path, FM.name, FAST | {"epochs": -2}, {"train": {"a": GOOD}})
+    assert bad.code == 2 and "Traceback" not in bad.log
+    assert bad.failure.startswith("Customer Error: The value '-2' is not valid for the 'epochs'")
+
+
+def test_two_instances_are_refused(tmp_path):
+    box = prepare(tmp_path, NEEDED, {"train": {"a": GOOD}})
+    box.hosts = ["algo-1", "algo-2"]
+    with pytest.raises(CustomerError, match="instance_count 2"):
+        train(box)
+
+
+def test_a_job_keeps_the_order_and_reports_as_often_as_asked(tmp_path):
+    settings = FAST | {"epochs": 2, "mini_batch_size": 100, "_speedometer_period": 2}
+
+    def log(name: str, settings: dict, step: int = 1) -> str:
+        files = {"train": {"a": records(X[::step], Y[::step])}}
+        return run(tmp_path / name, FM.name, settings, files).log
+
+    with ThreadPoolExecutor(3) as pool:
+        forward = pool.submit(log, "f", FAST | {"epochs": 1})
+        backward = pool.submit(log, "b", FAST | {"epochs": 1}, -1)
+        batches = re.findall(r"Epoch\[1\] Batch \[(\d+)\]", log("p", settings))
+    last = -(-X.shape[0] // 100) - 1
+    assert [int(n) for n in batches] == [*range(2, last, 2), last]
+    first, second = (job.result().split("train rmse")[1][:20] for job in (forward, backward))
+    assert first != second
+
+
+@pytest.fixture(scope="module")
+def ratings():
+    found = load_or_none("100k")
+    if found is None:
+        pytest.skip("ML-100K is not on this machine")
+    return found
+
+
+def test_the_rows_are_taken_in_the_order_of_the_file(ratings):
+    """What AWS' talk of 2018 printed for ML-100K, u1, rows by user: seven losses of epoch 41."""
+    split = predefined_u1(ratings)
+    by_user = split.train.replace(split.train.frame.sort_values(["user", "item"]))
+    so_far: list[float] = []
+
+    def after(epoch: int, found: dict[str, float]) -> None:
+        if epoch == 40:
+            scores, labels = machine.progress
+            for n in range(11_000, 72_000, 10_000):
+                so_far.append(np.sqrt(np.mean((scores[:n] - labels[:n]) ** 2)))
+
+    machine = FactorizationMachine(factors=64, epochs=50, shuffle=False)
+    machine.fit(*rating_rows(by_user), after)
+    x, y = rating_rows(split.test)
+    assert np.sqrt(np.mean((machine.scores(x) - y) ** 2)) == pytest.approx(1.00061402047, rel=0.002)
+    talk = [0.999548, 0.974219, 0.982746, 0.973204, 0.971157, 0.964169, 0.963353]
+    assert so_far == pytest.approx(talk, rel=0.005)
+
+
+def test_the_curve_is_that_of_the_real_container(ratings):
+    """Published for ML-100K, 4 and 5 as ones, 64 factors: cross-entropy .5116 after 100 epochs."""
+    x, y = rating_rows(ratings)
+    rows = np.random.default_rng(1).permutation(len(y))[:90_570]  # as many as the published job
+    seen: list[float] = []
+    given = {"num_factors": "64", "predictor_type": "binary_classifier", "epochs": "100"}
+    settings = FM.settings(NEEDED | given)
+    settings.pop("feature_dim")
+
+    def after(epoch: int, found: dict[str, float]) -> None:
+        seen.append(found["binary_classification_cross_entropy"])
+
+    machine = FactorizationMachine.from_sagemaker(settings)
+    machine.fit(x[rows], (y[rows] >= 4).astype(np.float32), after)
+    assert seen[-1] == pytest.approx(0.5116, rel=0.01)

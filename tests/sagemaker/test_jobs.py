@@ -1,0 +1,198 @@
+"""Batch transform and hyperparameter tuning."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.sagemaker.conftest import BUCKET, INFERENCE, wait
+
+
+@pytest.fixture(scope="module")
+def batch(aws, model) -> str:
+    aws.model("batch", model)
+    for name in "ab":
+        aws.put(f"batch/in/{name}.jsonl", "".join(f"{n}\n" for n in range(5)))
+    return "batch"
+
+
+def start(aws, name, source=f"s3://{BUCKET}/batch/in", model="batch", **more) -> None:
+    """Start a batch transform of lines; ``more`` replaces members of its request."""
+    lines = "application/jsonlines"
+    data = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": source}}
+    given = {"DataSource": data, "ContentType": lines, "SplitType": "Line"}
+    out = {"S3OutputPath": f"s3://{BUCKET}/batch/{name}", "Accept": lines, "AssembleWith": "Line"}
+    aws.sm.create_transform_job(
+        TransformJobName=name,
+        ModelName=model,
+        TransformInput=given | more.pop("TransformInput", {}),
+        TransformOutput=out | more.pop("TransformOutput", {}),
+        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+        **more,
+    )
+
+
+def ended(aws, name) -> dict:
+    return wait(lambda: aws.sm.describe_transform_job(TransformJobName=name), "TransformJobStatus")
+
+
+def transform(aws, name, *source, **more) -> dict:
+    """Transform; return the description of a job that completed."""
+    start(aws, name, *source, **more)
+    found = ended(aws, name)
+    assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
+    return found
+
+
+@pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
+def test_every_object_gets_its_answers(aws, batch, strategy):
+    found = transform(aws, f"all-{strategy}", BatchStrategy=strategy)
+    assert found["TransformStartTime"] <= found["TransformEndTime"]
+    for name in "ab":
+        assert aws.get(f"batch/all-{strategy}/{name}.jsonl.out") == b"0\n3\n6\n9\n12\n"
+
+
+def test_a_manifest_names_the_objects(aws, batch):
+    names = [{"prefix": f"s3://{BUCKET}/batch/in/"}, "b.jsonl"]
+    listed = aws.put("batch/manifest", json.dumps(names))
+    source = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": listed}}
+    transform(aws, "manifest", TransformInput={"DataSource": source})
+    keys = aws.s3.list_objects_v2(Bucket=BUCKET, Prefix="batch/manifest/")["Contents"]
+    assert [k["Key"] for k in keys] == ["batch/manifest/b.jsonl.out"]
+
+
+WHOLE = {"TransformInput": {"ContentType": "application/json", "SplitType": "None"}}
+NOWHERE = {"TransformOutput": {"S3OutputPath": "s3://never-made/out"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "more", "sentences"),
+    [
+        ("bad", b'{"x"\n', WHOLE, ["the model answered 500", "batch/bad"]),
+        ("dies", b'"die"', WHOLE, ["the model server died", "batch/dies"]),
+        ("nothing", None, {}, ["No S3 objects found"]),
+        ("out-nowhere", b"1\n", NOWHERE, ["ClientError: ", "NoSuchBucket"]),
+    ],
+)
+def test_a_transform_that_fails_says_why(aws, batch, name, data, more, sentences):
+    if data is not None:
+        aws.put(f"batch/{name}", data)
+    start(aws, name, f"s3://{BUCKET}/batch/{name}", **more)
+    found = ended(aws, name)
+    assert found["TransformJobStatus"] == "Failed"
+    assert all(sentence in found["FailureReason"] for sentence in sentences)
+
+
+def test_a_transform_can_be_stopped(aws, batch):
+    slow = INFERENCE + "\ndef predict_fn(x, m):\n    time.sleep(600)\n    return x\n"
+    files = {"model.json": "{}", "code/inference.py": slow}
+    aws.model("slow", aws.archive("models/slow.tar.gz", files))
+    start(aws, "stopped", model="slow")
+    limit = time.monotonic() + 60
+    while "TransformStartTime" not in aws.sm.describe_transform_job(TransformJobName="stopped"):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    aws.sm.stop_transform_job(TransformJobName="stopped")
+    assert ended(aws, "stopped")["TransformJobStatus"] == "Stopped"
+
+
+def test_transforms_are_listed_and_missing_ones_are_missing(aws, batch):
+    transform(aws, "found-by-name")
+    for status, names in (("Completed", ["found-by-name"]), ("Failed", [])):
+        found = aws.sm.list_transform_jobs(StatusEquals=status, NameContains="by-name")
+        assert [r["TransformJobName"] for r in found["TransformJobSummaries"]] == names
+    with pytest.raises(aws.sm.exceptions.ResourceNotFound):
+        aws.sm.describe_transform_job(TransformJobName="never")
+    with pytest.raises(ClientError, match="Could not find model"):
+        start(aws, "no-model", model="never")
+    with pytest.raises(ClientError, match="DataProcessing .* is not supported"):
+        start(aws, "joined", DataProcessing={"JoinSource": "Input"})
+    with pytest.raises(aws.sm.exceptions.ResourceInUse):
+        start(aws, "found-by-name")
+
+
+SCORE = """
+import argparse
+p = argparse.ArgumentParser()
+p.add_argument("--kind")
+p.add_argument("--fixed")
+a = p.parse_args()
+assert a.fixed == "yes"
+print("score=%f" % {"a": 1, "b": 11}[a.kind])
+"""
+
+
+def tuning_request(aws, name, code, ranges, strategy="Grid", metric="score") -> dict:
+    """Return a tuning job that runs a script for each of at most three settings."""
+    definition = aws.train_request(name, code)
+    del definition["TrainingJobName"]
+    metrics = [{"Name": "score", "Regex": r"score=(\S+)"}]
+    definition["AlgorithmSpecification"]["MetricDefinitions"] = metrics
+    settings = definition.pop("HyperParameters") | {"fixed": '"yes"'}
+    return {
+        "HyperParameterTuningJobName": name,
+        "HyperParameterTuningJobConfig": {
+            "Strategy": strategy,
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": metric},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 2},
+            "ParameterRanges": ranges,
+        },
+        "TrainingJobDefinition": definition | {"StaticHyperParameters": settings},
+    }
+
+
+def tuned(aws, name) -> dict:
+    describe = aws.sm.describe_hyper_parameter_tuning_job
+    return wait(lambda: describe(HyperParameterTuningJobName=name), "HyperParameterTuningJobStatus")
+
+
+def kinds(*values: str) -> dict:
+    return {"CategoricalParameterRanges": [{"Name": "kind", "Values": list(values)}]}
+
+
+def test_a_grid_is_tried_and_the_best_is_named(aws):
+    request = tuning_request(aws, "grid", SCORE, kinds("a", "b", "bad"))
+    aws.sm.create_hyper_parameter_tuning_job(**request)
+    found = tuned(aws, "grid")
+    assert found["HyperParameterTuningJobStatus"] == "Completed", found.get("FailureReason")
+    best = found["BestTrainingJob"]
+    assert best["TunedHyperParameters"] == {"kind": "b"} and best["ObjectiveStatus"] == "Succeeded"
+    assert best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == 11
+    counts = found["TrainingJobStatusCounters"]
+    assert (counts["Completed"], counts["NonRetryableError"], counts["InProgress"]) == (2, 1, 0)
+    assert found["ObjectiveStatusCounters"] == {"Succeeded": 2, "Pending": 0, "Failed": 1}
+    sorting = {"SortBy": "FinalObjectiveMetricValue", "SortOrder": "Descending"}
+    rows = aws.sm.list_training_jobs_for_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="grid", **sorting
+    )["TrainingJobSummaries"]
+    assert [r["TunedHyperParameters"]["kind"] for r in rows] == ["b", "a"]
+    one = aws.sm.describe_training_job(TrainingJobName=best["TrainingJobName"])
+    assert one["TuningJobArn"].endswith("/grid")
+    listed = aws.sm.list_hyper_parameter_tuning_jobs(NameContains="grid")
+    (row,) = listed["HyperParameterTuningJobSummaries"]
+    assert row["HyperParameterTuningJobStatus"] == "Completed"
+    aws.sm.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="grid")
+    with pytest.raises(aws.sm.exceptions.ResourceNotFound):
+        tuned(aws, "grid")
+
+
+def test_a_tuning_job_can_be_stopped(aws):
+    request = tuning_request(aws, "halted", "import time; time.sleep(60)", kinds("a", "b"))
+    aws.sm.create_hyper_parameter_tuning_job(**request)
+    aws.sm.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="halted")
+    assert tuned(aws, "halted")["HyperParameterTuningJobStatus"] == "Stopped"
+    running = aws.sm.list_training_jobs(NameContains="halted", StatusEquals="InProgress")
+    assert running["TrainingJobSummaries"] == []
+
+
+def test_a_tuning_job_that_can_not_run_is_refused(aws):
+    for change, sentence in (
+        ({"strategy": "Bayesian"}, "Bayesian is not supported"),
+        ({"metric": "other"}, "none of the training job's metrics: score"),
+    ):
+        request = tuning_request(aws, "refused", SCORE, kinds("a"), **change)
+        with pytest.raises(ClientError, match=sentence):
+            aws.sm.create_hyper_parameter_tuning_job(**request)

@@ -1,0 +1,318 @@
+"""A lab's server: what it acknowledged is there after it was killed, and kernels find it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from moto.s3.models import s3_backends
+
+from helpers.book import ROOT
+from local_sagemaker import launch
+from local_sagemaker.__main__ import main as lab_main
+from local_sagemaker.service import journal
+from local_sagemaker.service.front import Request
+from local_sagemaker.service.journal import Journal
+from local_sagemaker.service.moto import Moto
+from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
+
+
+def kill(server: launch.Server) -> None:
+    """End a service the hard way."""
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+
+
+def opened(state) -> Aws:
+    server = launch.start(state=state)
+    launch.wait_until_ready(server)
+    return Aws(server)
+
+
+class Writers:
+    """Kernels that write one object after the other, and remember what was acknowledged."""
+
+    def __init__(self, lab: Aws) -> None:
+        self.lab = lab
+        self.told: dict[str, bytes] = {}
+        self.tried: dict[str, bytes] = {}
+        self.threads = [
+            threading.Thread(target=self.write, args=(n,), daemon=True) for n in range(4)
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    def write(self, number: int) -> None:
+        for turn in itertools.count():
+            key = f"writers/{number}-{turn % 3}"  # each is written again and again
+            self.tried[key] = f"{turn} ".encode() * 3000
+            try:
+                self.lab.put(key, self.tried[key])
+            except BotoCoreError:
+                return  # the service is gone
+            self.told[key] = self.tried[key]
+
+    def wait(self, least: int) -> None:
+        limit = time.monotonic() + 300
+        while sum(int(body.split()[0]) for body in dict(self.told).values()) < least:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+
+    def check(self, lab: Aws) -> None:
+        """What is there is what was acknowledged last, or what was on its way."""
+        for thread in self.threads:
+            thread.join(10)
+        assert len(self.told) == 12
+        for key, body in self.told.items():
+            assert lab.get(key) in (body, self.tried[key]), key
+
+
+def put_every_way(s3, blob: bytes) -> None:
+    """Create, replace, copy, tag, upload in parts and delete, in a bucket of its own."""
+    place = {"CreateBucketConfiguration": {"LocationConstraint": "us-west-2"}}
+    for bucket in ("own", "brief"):
+        s3.create_bucket(Bucket=bucket, **place)
+    s3.delete_bucket(Bucket="brief")
+    about = {"ContentType": "text/x", "Metadata": {"who": "me"}, "Tagging": "t=1"}
+    s3.put_object(Bucket="own", Key="a/ü +%.txt", Body="one", **about)
+    for key, body in (("../../escape", "in"), ("twice", "first"), ("twice", "second")):
+        s3.put_object(Bucket="own", Key=key, Body=body)
+    s3.upload_fileobj(io.BytesIO(blob), "own", "big")  # in parts
+    s3.copy_object(Bucket="own", Key="copy", CopySource={"Bucket": "own", "Key": "twice"})
+    for number in range(4):
+        s3.put_object(Bucket="own", Key=f"gone-{number}", Body="x")
+    s3.delete_object(Bucket="own", Key="gone-0")
+    s3.delete_objects(Bucket="own", Delete={"Objects": [{"Key": "gone-1"}, {"Key": "gone-2"}]})
+    with pytest.raises(ClientError, match="does not keep the setting 'versioning'"):
+        s3.put_bucket_versioning(Bucket="own", VersioningConfiguration={"Status": "Enabled"})
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
+    lab = opened(tmp_path)
+    blob = os.urandom(1 << 20) * 9
+    put_every_way(lab.s3, blob)
+    before = lab.s3.head_object(Bucket="own", Key="big")
+    data = lab.put("three.tar.gz", aws.get("models/three.tar.gz"))
+    assert lab.deploy("kept", data)["EndpointStatus"] == "InService"
+    arn = lab.sm.describe_model(ModelName="kept")["ModelArn"]
+    lab.sm.add_tags(ResourceArn=arn, Tags=[{"Key": "k", "Value": "v"}])
+    lab.sm.create_training_job(**lab.train_request("cut", "import time; time.sleep(60)"))
+    writers = Writers(lab)
+    writers.wait(40)
+    kill(lab.server)
+
+    lab = opened(tmp_path)
+    writers.check(lab)
+    s3 = lab.s3
+    found = s3.get_object(Bucket="own", Key="a/ü +%.txt")
+    kept = (found["Body"].read(), found["ContentType"], found["Metadata"])
+    assert kept == (b"one", "text/x", {"who": "me"})
+    tags = s3.get_object_tagging(Bucket="own", Key="a/ü +%.txt")["TagSet"]
+    assert tags == [{"Key": "t", "Value": "1"}]
+    for key in ("twice", "copy"):
+        assert s3.get_object(Bucket="own", Key=key)["Body"].read() == b"second"
+    after = s3.get_object(Bucket="own", Key="big")
+    assert after["Body"].read() == blob
+    assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])
+    keys = [row["Key"] for row in s3.list_objects_v2(Bucket="own")["Contents"]]
+    assert keys == ["../../escape", "a/ü +%.txt", "big", "copy", "gone-3", "twice"]
+    assert {b["Name"] for b in s3.list_buckets()["Buckets"]} == {"own", BUCKET}
+    assert not (tmp_path.parent / "escape").exists()
+    assert lab.sm.describe_endpoint(EndpointName="kept")["EndpointStatus"] == "InService"
+    assert lab.ask("kept", [2]) == [6]  # its model server starts with its first request
+    assert lab.sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
+    cut = lab.sm.describe_training_job(TrainingJobName="cut")
+    assert cut["TrainingJobStatus"] == "Failed"
+    assert "ended while the job ran" in cut["FailureReason"]
+    lab.server.stop()
+
+
+THREE_FILES = """
+import os
+for name in "abc":
+    open(f"{os.environ['SM_MODEL_DIR']}/{name}", "wb").write(os.urandom(900_000))
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux' limits of a process")
+def test_a_disk_that_is_full_under_the_service(tmp_path):
+    """No file may grow beyond a megabyte, wherever the service and its jobs write."""
+    lab = opened(tmp_path)
+    assert lab.server.process is not None
+
+    def limit(size: int) -> None:
+        sizes = (size, resource.RLIM_INFINITY)
+        resource.prlimit(lab.server.process.pid, resource.RLIMIT_FSIZE, sizes)
+
+    big = os.urandom(2 << 20)
+    large = lab.put("full/large", big)
+    lab.put("full/kept", b"first")
+    files = {"model.json": "3" + " " * len(big), "code/inference.py": INFERENCE}
+    padded = lab.archive("full/padded.tar.gz", files)
+    limit(1 << 20)
+    for key in ("full/kept", "full/new"):
+        with pytest.raises(ClientError, match="could not keep it: File too large"):
+            lab.put(key, big)
+    assert lab.get("full/kept") == b"first"
+    failed = [lab.fails("input", change=change(DATA, large)), lab.fails("output", THREE_FILES)]
+    for reason in failed:
+        assert reason.startswith("InternalServerError") and "File too large" in reason
+    found = lab.deploy("padded", padded)
+    assert found["EndpointStatus"] == "Failed" and "File too large" in found["FailureReason"]
+    limit(resource.RLIM_INFINITY)
+    assert lab.train("after", "pass")["TrainingJobStatus"] == "Completed"
+    kill(lab.server)
+
+    lab = opened(tmp_path)
+    assert lab.get("full/kept") == b"first" and lab.get("full/large") == big
+    assert lab.s3.list_objects_v2(Bucket=BUCKET, Prefix="full/new")["KeyCount"] == 0
+    for name, status in (("input", "Failed"), ("output", "Failed"), ("after", "Completed")):
+        assert lab.sm.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == status
+    lab.server.stop()
+
+
+class Disk:
+    """A journal on a disk that can be full, without a server around it."""
+
+    def __init__(self, folder) -> None:
+        self.folder = folder
+        self.open()
+
+    def open(self) -> None:
+        s3_backends.reset()
+        self.journal = Journal(self.folder, Moto(1))
+
+    def call(self, method: str, path: str, body: bytes = b"", query: str = ""):
+        scope = "AWS4-HMAC-SHA256 Credential=x/20260101/us-west-2/s3/aws4_request"
+        headers = {"authorization": scope, "host": "127.0.0.1:1"}
+        return self.journal(Request(method, path, query, headers, body))
+
+
+def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
+    disk = Disk(tmp_path)
+    region = b"<LocationConstraint>us-west-2</LocationConstraint>"
+    location = b"<CreateBucketConfiguration>" + region + b"</CreateBucketConfiguration>"
+    assert disk.call("PUT", "/own", location).status == 200
+    assert disk.call("PUT", "/own/kept", b"first").status == 200
+    write = journal.write_atomically
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal, "write_atomically", full)
+    for path in ("/own/kept", "/own/new"):
+        refused = disk.call("PUT", path, b"second")
+        assert refused.status == 500 and b"No space left on device" in refused.body
+    assert disk.call("PUT", "/other", location).status == 500
+    assert disk.call("GET", "/own/kept").body == b"first"
+    assert disk.call("GET", "/own/new").status == disk.call("GET", "/other").status == 404
+
+    def half(path, data):  # the object fits, its description does not
+        if path.suffix == ".json":
+            raise OSError(28, "No space left on device")
+        write(path, data)
+
+    monkeypatch.setattr(journal, "write_atomically", half)
+    assert disk.call("PUT", "/own/kept", b"third").status == 500
+    assert disk.call("GET", "/own/kept").body == b"first"
+    monkeypatch.setattr(journal, "write_atomically", write)
+    disk.open()
+    assert disk.call("GET", "/own/kept").body == b"first"
+    assert disk.call("PUT", "/own/kept", b"fourth").status == 200
+    assert sorted(p.suffix for p in (tmp_path / "own").iterdir()) == [".data", ".json", ".json"]
+
+
+@pytest.mark.parametrize("bucket", ["..", "%2e%2e", "a..b/../../x", "Upper"])
+def test_a_bucket_can_not_name_another_folder(tmp_path, bucket):
+    disk = Disk(tmp_path / "s3")
+    assert disk.call("PUT", f"/{bucket}").status >= 400
+    assert list((tmp_path / "s3").iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["s3"]
+
+
+CONNECT = """
+import os
+from helpers import cloud
+aws = cloud.connect(sdk=False)
+s3 = aws.client("s3")
+s3.put_object(Bucket=aws.bucket, Key=f"from-{os.getpid()}", Body=b"x")
+print(len(s3.list_objects_v2(Bucket=aws.bucket)["Contents"]))
+"""
+
+
+def test_kernels_find_the_labs_server_and_share_it(tmp_path):
+    environment = os.environ | {"COURSE_CLOUD_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    here = {"env": environment, "cwd": ROOT, "text": True, "stdout": subprocess.PIPE}
+    command = [sys.executable, "-m", "local_sagemaker"]
+    lab = subprocess.Popen(command, **here)
+    try:
+        assert "SageMaker runs on this machine" in lab.stdout.readline()
+        assert oct((tmp_path / "server.json").stat().st_mode)[-3:] == "600"
+        second = subprocess.run(command, **here, stderr=subprocess.PIPE, timeout=120)
+        assert second.returncode == 2 and "already uses" in second.stderr
+        kernels = [subprocess.Popen([sys.executable, "-c", CONNECT], **here) for _ in range(2)]
+        counts = [int(kernel.communicate(timeout=150)[0].splitlines()[-1]) for kernel in kernels]
+        assert max(counts) == 2
+    finally:
+        lab.send_signal(signal.SIGINT)
+        assert lab.wait(15) == 0
+    assert lab.stdout.read().splitlines()[-1] == f"Ended. What is stored stays in {tmp_path}."
+    assert not (tmp_path / "server.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--port", "abc"], "'abc' is no port: expected a number from 0 to 65535"),
+        (["--port", "70000"], "'70000' is no port"),
+        (["--stat", "x", "y"], "unrecognized arguments: y"),
+        (["--state", "{file}/x"], "can't be used: Not a directory. Name another folder"),
+        (["--port", "{taken}"], "Address already in use. Name another --port than {taken}"),
+    ],
+)
+def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, arguments, sentence):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
+    (tmp_path / "file").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        filled = {"file": tmp_path / "file", "taken": taken.getsockname()[1]}
+        try:
+            code = lab_main([argument.format(**filled) for argument in arguments])
+        except SystemExit as ended:
+            code = ended.code
+    assert code == 2 and sentence.format(**filled) in capsys.readouterr().err
+
+
+def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypatch, aws):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
+    assert launch.find() is None
+    for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):
+        (tmp_path / "server.json").write_text(text, encoding="utf-8")
+        assert launch.find() is None
+    launch.announce(launch.Server(aws.server.port, "COURSE0"), tmp_path)
+    assert launch.find() is None, "another token"
+    launch.announce(aws.server, tmp_path)
+    assert launch.find() == launch.Server(aws.server.port, aws.server.token)
+    monkeypatch.setenv("COURSE_CLOUD_STATE", "")
+    assert launch.state_folder() is None and launch.find() is None
+
+
+def test_a_lab_killed_takes_its_programs_with_it(tmp_path):
+    lab = opened(tmp_path)
+    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
+    lab.sm.create_training_job(**lab.train_request("alone", code))
+    lines = lab.log_with("pid", "/aws/sagemaker/TrainingJobs", "alone/")
+    kill(lab.server)
+    assert gone(int(lines[0].split()[1]))

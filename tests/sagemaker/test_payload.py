@@ -1,0 +1,70 @@
+"""Cutting objects into requests, and putting answers together."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+
+from local_sagemaker.formats import payload
+from tests.sagemaker import jobs
+
+
+def records(n: int) -> bytes:
+    return jobs.records(np.arange(n * 3, dtype=np.float32).reshape(n, 3))
+
+
+def tf_records(*contents: bytes) -> bytes:
+    return b"".join(struct.pack("<QI", len(c), 0) + c + struct.pack("<I", 0) for c in contents)
+
+
+@pytest.mark.parametrize(
+    "data, kind, n",
+    [
+        (b'{"a": 1}\n{"a": 2}\r\n\n{"a": 3}', "Line", 3),
+        (records(5), "RecordIO", 5),
+        (tf_records(b"x", b"", b"abc"), "TFRecord", 3),
+        (b"anything\nat all", "None", 1),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_single_records_are_all_there(data, kind, n):
+    parts = list(payload.split(data, kind, "SingleRecord", 6))
+    assert len(parts) == n
+    assert b"".join(parts).replace(b"\n", b"") == data.replace(b"\n", b"")
+    assert list(payload.split(b"", kind, "MultiRecord", 6)) == []
+
+
+def test_many_records_fill_a_request_without_passing_the_limit():
+    data = b"".join(b"%05d\n" % number for number in range(1000))
+    parts = list(payload.split(data, "Line", "MultiRecord", 100 / (1 << 20)))
+    assert b"".join(parts) == data
+    assert max(map(len, parts)) == 96 and len(parts) == 63
+    assert list(payload.split(records(9), "RecordIO", "MultiRecord", 0)) == [records(9)]
+
+
+@pytest.mark.parametrize("kind, strategy", [("None", "MultiRecord"), ("Line", "SingleRecord")])
+def test_a_record_over_the_limit_is_refused(kind, strategy):
+    with pytest.raises(payload.PayloadError, match="Too much data for max payload size"):
+        list(payload.split(b"x" * 2_000_000, kind, strategy, 1))
+
+
+@pytest.mark.parametrize(
+    "data, kind, message",
+    [
+        (b"not a record at all", "RecordIO", "magic number 0x20746f6e at byte 0"),
+        (records(2)[:-4], "RecordIO", "cut off"),
+        (records(1) + b"abc", "RecordIO", "within a record's head"),
+        (tf_records(b"abc")[:-1], "TFRecord", "cut off"),
+        (b"short", "TFRecord", "head"),
+    ],
+)
+def test_damaged_objects(data, kind, message):
+    with pytest.raises(payload.PayloadError, match=message):
+        list(payload.split(data, kind, "MultiRecord", 6))
+
+
+def test_assembling_ends_each_answer_once():
+    assert payload.assemble([b"a\n", b"b"], "Line") == b"a\nb\n"
+    assert payload.assemble([b"a\n", b"b"], "None") == b"a\nb"

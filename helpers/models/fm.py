@@ -11,8 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import NotFittedError, check_indices
-from local_sagemaker.algorithms.fm import AdamFM, FloatArray, Part, fm_scores, quality
+from helpers.models.base import check_indices
+from local_sagemaker.algorithms.fm import (
+    FactorizationMachine,
+    FloatArray,
+    Part,
+    fm_scores,
+    quality,
+)
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
@@ -40,16 +46,6 @@ TUNED_HYPERPARAMETERS: dict[str, float | int] = {
     "factors_wd": 0.0005,
     "factors_init_sigma": 0.02,
 }
-
-
-class FactorizationMachine(AdamFM):
-    """The machine that SageMaker's container trains: see `AdamFM` for its settings."""
-
-    def scores(self, x: sparse.csr_matrix) -> FloatArray:
-        """Return the scores of rows, (n,) float32: ratings, or log-odds of a 1; see `fm_scores`."""
-        if not hasattr(self, "v"):
-            raise NotFittedError("FactorizationMachine: call fit(x, y) before asking it")
-        return super().scores(x)
 
 
 def side_by_side(*columns: tuple[npt.ArrayLike, int]) -> sparse.csr_matrix:

@@ -1,16 +1,17 @@
-"""SageMaker's built-in algorithms as local modules: ``python -m`` one trains as in its container.
+"""SageMaker's built-in algorithms: ``python -m`` a module trains as the algorithm's container.
 
-``COURSE_OPT_ML`` names the folder that stands for ``/opt/ml``. A problem of the caller's (a hyperparameter,
-the data) ends with exit code 2 and the text in ``output/failure``; anything else with code 1 and a traceback.
+``COURSE_OPT_ML`` names the folder that stands for ``/opt/ml``. Where the caller is at fault (a
+hyperparameter, the data), the program ends with exit code 2 and the reason in ``output/failure``.
+For any other error it ends with code 1 and a traceback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local_sagemaker.algorithms import hyperparameters as hp
+from local_sagemaker.algorithms import hyperparameters
 
 __all__ = ["BUILTIN", "Algorithm"]
 
@@ -25,71 +26,50 @@ class Algorithm:
         As in the image's name.
     module : str
         What trains it, run as ``python -m module``.
-    hyperparameters : tuple of Hyperparameter
-        What can be set.
+    settings : callable
+        Takes a job's hyperparameters, a mapping of str to str; returns all settings, typed, with
+        defaults. Raises ``ValueError`` with name, value and range of a wrong one.
     metric_definitions : list of dict
-        ``Name`` and ``Regex`` of the metrics in the log, as ``CreateTrainingJob`` would have them.
+        ``Name`` and ``Regex`` of the metrics in the log, as ``CreateTrainingJob`` takes them.
     """
 
     name: str
     module: str
-    hyperparameters: tuple[hp.Hyperparameter, ...]
+    settings: Callable[[Mapping[str, str]], dict[str, Any]]
     metric_definitions: list[dict[str, str]]
-
-    def check(self, given: Mapping[str, str]) -> None:
-        """Check the hyperparameters of a job.
-
-        Parameters
-        ----------
-        given : mapping of str to str
-            As in ``CreateTrainingJob``.
-
-        Raises
-        ------
-        ValueError
-            One is missing, unknown, of a wrong type or out of range: its name, value and range.
-        """
-        self.settings(given)
-
-    def settings(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Return all settings, typed, defaults filled in; raises as `check`."""
-        found = hp.parse(self.hyperparameters, given)
-        if self.name == "knn":
-            hp.check_knn(found)
-        else:
-            hp.check_fm(found)
-        return found
 
 
 def _metric(name: str, mark: str, epochs: bool = True) -> list[dict[str, str]]:
-    shown = name.removesuffix(".000")
-    number = r"(-?[0-9.]+(?:e[-+]?\d+)?)"
-    test = {
-        "Name": f"test:{shown}",
-        "Regex": rf"#quality_metric: host=\S+, test {name} <{mark}>={number}",
-    }
-    train = {
-        "Name": f"train:{shown}",
-        "Regex": rf"#quality_metric: host=\S+, epoch=\d+, train {name} <{mark}>={number}",
-    }
-    return [train, test] if epochs else [test]
+    number, shown = r"(-?[0-9.]+(?:e[-+]?\d+)?)", name.removesuffix(".000")
+    of = {"train": r"epoch=\d+, train", "test": "test"}
+    return [
+        {
+            "Name": f"{channel}:{shown}",
+            "Regex": rf"#quality_metric: host=\S+, {of[channel]} {name} <{mark}>={number}",
+        }
+        for channel in (("train", "test") if epochs else ("test",))
+    ]
 
 
-_FM_METRICS = [
-    *_metric("rmse", "loss"),
-    *_metric("binary_classification_accuracy", "score"),
-    *_metric("binary_classification_cross_entropy", "loss"),
-    *_metric("binary_f_1.000", "score"),
-    {
-        "Name": "train:throughput",
-        "Regex": r"#throughput_metric: host=\S+, train throughput=([0-9.]+) records/second",
-    },
-]
-_KNN_METRICS = [*_metric("accuracy", "score", epochs=False), *_metric("mse", "loss", epochs=False)]
+_THROUGHPUT = r"#throughput_metric: host=\S+, train throughput=([0-9.]+) records/second"
 
 BUILTIN: dict[str, Algorithm] = {
     "factorization-machines": Algorithm(
-        "factorization-machines", "local_sagemaker.algorithms.fm_train", hp.FM, _FM_METRICS
+        "factorization-machines",
+        "local_sagemaker.algorithms.fm_train",
+        hyperparameters.fm_settings,
+        [
+            *_metric("rmse", "loss"),
+            *_metric("binary_classification_accuracy", "score"),
+            *_metric("binary_classification_cross_entropy", "loss"),
+            *_metric("binary_f_1.000", "score"),
+            {"Name": "train:throughput", "Regex": _THROUGHPUT},
+        ],
     ),
-    "knn": Algorithm("knn", "local_sagemaker.algorithms.knn_train", hp.KNN, _KNN_METRICS),
+    "knn": Algorithm(
+        "knn",
+        "local_sagemaker.algorithms.knn_train",
+        hyperparameters.knn_settings,
+        [*_metric("accuracy", "score", epochs=False), *_metric("mse", "loss", epochs=False)],
+    ),
 }

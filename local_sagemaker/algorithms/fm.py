@@ -1,4 +1,4 @@
-"""The factorization machine that the ``factorization-machines`` image trains, and its scores.
+"""The factorization machine of the ``factorization-machines`` image, and its scores.
 
 Importing this file loads no compiler: a model server scores rows with NumPy and SciPy alone.
 """
@@ -7,42 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from local_sagemaker.algorithms.hyperparameters import fm_settings
+
 FloatArray = npt.NDArray[np.float32]
 OnEpoch = Callable[[int, dict[str, float]], None]
-_Machine = TypeVar("_Machine", bound="AdamFM")
 _ROWS_AT_ONCE = 50_000  # bounds the memory of scoring: rows times factors
-
-_SAGEMAKER = {  # SageMaker's name of a setting, and ours
-    "num_factors": "factors",
-    "epochs": "epochs",
-    "mini_batch_size": "batch_size",
-    "clip_gradient": "clip_gradient",
-    "eps": "epsilon",
-    "rescale_grad": "rescale_gradient",
-}
-_SAGEMAKER_PARTS = {  # our name of a part's setting, and SageMaker's for bias, linear and pairs
-    "learning_rate": ("bias_lr", "linear_lr", "factors_lr"),
-    "regularization": ("bias_wd", "linear_wd", "factors_wd"),
-    "init": ("bias_init_method", "linear_init_method", "factors_init_method"),
-    "sigma": ("bias_init_sigma", "linear_init_sigma", "factors_init_sigma"),
-    "scale": ("bias_init_scale", "linear_init_scale", "factors_init_scale"),
-    "value": ("bias_init_value", "linear_init_value", "factors_init_value"),
-}
-_KINDS = ("regressor", "binary_classifier")  # of a machine, as SageMaker calls them
-
-
-def _at_least(least: float, machine: object, *settings: str) -> None:
-    """Raise `ValueError` with the name of the first setting below ``least``."""
-    for name in settings:
-        if not least <= (value := getattr(machine, name)) < np.inf:
-            raise ValueError(f"{name}={value}: expected {least} or more, and finite")
+_PARTS = ("bias", "linear", "factors")
 
 
 def _all_finite(**values: Any) -> None:
@@ -52,37 +29,27 @@ def _all_finite(**values: Any) -> None:
             raise ValueError(f"{name}: found NaN or infinity, expected finite numbers")
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """How one kind of weights learns and starts."""
 
     learning_rate: float  # of Adam
     regularization: float  # strength of the pull towards zero
     init: str = "normal"  # or "uniform" or "constant"
     sigma: float = 0.01  # standard deviation of a normal start, around 0
-    scale: float | None = None  # a uniform start is within ±scale
-    value: float | None = None  # of a constant start
-
-    def __post_init__(self) -> None:
-        _at_least(0, self, "learning_rate", "regularization", "sigma")
-        sizes = {"normal": self.sigma, "uniform": self.scale, "constant": self.value}
-        if sizes.get(self.init) is None:
-            raise ValueError(
-                f"{self}: expected init 'normal' with a sigma, 'uniform' with a scale, "
-                "or 'constant' with a value"
-            )
+    scale: float = 0.0  # a uniform start is within ±scale
+    value: float = 0.0  # of a constant start
 
     def first(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
         """Return the first weights."""
         if self.init == "constant":
             return np.full(shape, self.value, dtype=np.float32)
-        if self.init == "uniform" and self.scale is not None:
+        if self.init == "uniform":
             return rng.uniform(-self.scale, self.scale, shape).astype(np.float32)
         return rng.normal(0, self.sigma, shape).astype(np.float32)
 
 
 @dataclass
-class AdamFM:
+class FactorizationMachine:
     r"""A factorization machine for ratings or for yes and no, trained by Adam in mini-batches.
 
     It scores a row x of features as
@@ -129,34 +96,41 @@ class AdamFM:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "factors", "epochs", "batch_size")
+        if min(self.factors, self.epochs, self.batch_size) < 1:
+            raise ValueError(f"{self}: expected factors, epochs and batch_size of 1 or more")
 
     @classmethod
     def from_sagemaker(
-        cls: type[_Machine], hyperparameters: Mapping[str, Any], **settings: Any
-    ) -> _Machine:
-        """Return a machine with SageMaker's hyperparameters, all but ``feature_dim``.
+        cls, hyperparameters: Mapping[str, Any], **settings: Any
+    ) -> FactorizationMachine:
+        """Return a machine with SageMaker's hyperparameters; ``feature_dim`` is not needed.
 
         Missing ones have their defaults. ``settings`` are what SageMaker does not set: ``shuffle``
         and ``seed``. Raise ``ValueError`` for a name or a value that the algorithm does not take.
         """
-        left = dict(hyperparameters)
-        kind = left.pop("predictor_type", "regressor")
-        if kind not in _KINDS:
-            raise ValueError(f"predictor_type={kind!r}: expected one of {_KINDS}")
-        settings["classifies"] = kind == "binary_classifier"
-        settings |= {_SAGEMAKER[name]: left.pop(name) for name in set(left) & set(_SAGEMAKER)}
-        for place, part in enumerate(("bias", "linear", "pairs")):
-            names = {setting: its[place] for setting, its in _SAGEMAKER_PARTS.items()}
-            given = {setting: left.pop(name) for setting, name in names.items() if name in left}
-            settings[part] = replace(getattr(cls, part), **given)
-        if left:
-            raise ValueError(f"factorization-machines has no hyperparameter {', '.join(left)}")
-        return cls(**settings)
+        needed = {"feature_dim": 1, "num_factors": cls.factors, "predictor_type": "regressor"}
+        found = fm_settings({**needed, **hyperparameters})
+        names = ("lr", "wd", "init_method", "init_sigma", "init_scale", "init_value")
+        bias, linear, pairs = (
+            Part(*(found.get(f"{part}_{name}", 0.0) for name in names)) for part in _PARTS
+        )
+        return cls(
+            factors=found["num_factors"],
+            classifies=found["predictor_type"] == "binary_classifier",
+            epochs=found["epochs"],
+            batch_size=found["mini_batch_size"],
+            bias=bias,
+            linear=linear,
+            pairs=pairs,
+            clip_gradient=found.get("clip_gradient"),
+            epsilon=found.get("eps", cls.epsilon),
+            rescale_gradient=found.get("rescale_grad"),
+            **settings,
+        )
 
     def fit(
-        self: _Machine, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None
-    ) -> _Machine:
+        self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None
+    ) -> FactorizationMachine:
         """Fit the machine to rows of features, (n, features), and labels, (n,), and return it.
 
         After each epoch ``on_epoch`` gets its number, from 0, and the `quality` of ``progress``.
@@ -171,7 +145,7 @@ class AdamFM:
         """
         from local_sagemaker.algorithms.fm_kernels import Rows, Training, Weights, train_epoch
 
-        x, labels = _checked(x, y, self.classifies)
+        x, labels = checked(x, y, self.classifies)
         rng, parts = np.random.default_rng(self.seed), (self.bias, self.linear, self.pairs)
         shapes = (1,), (x.shape[1],), (x.shape[1], self.factors)
         first = [part.first(shape, rng) for part, shape in zip(parts, shapes, strict=True)]
@@ -209,10 +183,12 @@ class AdamFM:
 
     def scores(self, x: sparse.csr_matrix) -> FloatArray:
         """Return the scores of rows, (n,) float32: ratings, or log-odds of a 1; see `fm_scores`."""
+        if not hasattr(self, "v"):
+            raise RuntimeError("FactorizationMachine: call fit(x, y) before asking it")
         return fm_scores(x, self.w0, self.w1, self.v)
 
 
-def _checked(
+def checked(
     x: sparse.csr_matrix, y: npt.ArrayLike, classifies: bool
 ) -> tuple[sparse.csr_matrix, FloatArray]:
     """Return rows and labels as float32 arrays that can be learned from."""
@@ -223,8 +199,8 @@ def _checked(
         raise ValueError(f"{found}: expected one label per row, and at least one row")
     wrong = y[~(np.isin(y, (0, 1)) if classifies else np.isfinite(y))]
     if len(wrong):
-        kind, expected = _KINDS[classifies], "0 or 1" if classifies else "a finite number"
-        raise ValueError(f"label {wrong[0]:g} for a {kind}: expected {expected}")
+        expected = "0 or 1 for a binary_classifier" if classifies else "a finite number"
+        raise ValueError(f"label {wrong[0]:g}: expected {expected}")
     return x, y
 
 

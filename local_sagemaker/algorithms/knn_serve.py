@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
-from local_sagemaker.algorithms.formats import decode, encode
+from local_sagemaker.algorithms.inference import decode, encode
 from local_sagemaker.algorithms.knn_model import KNNModel
 from local_sagemaker.serving.server import Invocation, Response, serve
 
@@ -18,7 +18,7 @@ class Neighborhood:
         self._model = model
 
     def invoke(self, request: Invocation) -> Response:
-        """Answer labels; with ``verbose=true`` in ``Accept`` also the neighbors'."""
+        """Return labels; with ``verbose=true`` in ``Accept`` also the neighbors'."""
         queries = decode(request, self._model.feature_dim, csv=True).toarray()
         verbose = "verbose=true" in request.accept.replace(" ", "").lower()
         body, kind = encode(self._model.answers(queries, verbose), request.accept)
@@ -28,7 +28,7 @@ class Neighborhood:
 def main() -> NoReturn:
     """Load the model and serve it."""
     model = KNNModel.load(Path(os.environ["COURSE_MODEL_DIR"]))
-    serve(Neighborhood(model).invoke, backend="the course's own knn container, over faiss")
+    serve(Neighborhood(model).invoke, backend="k nearest neighbors over faiss, with AWS' formats")
 
 
 if __name__ == "__main__":

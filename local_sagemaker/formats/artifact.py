@@ -1,34 +1,32 @@
 """The artifact of SageMaker's factorization-machines container, written and read without MXNet.
 
-``model.tar.gz`` holds ``model_algo-1``, a zip of ``params`` (MXNet's list of arrays), ``symbol.json`` (the
-model as an MXNet graph) and ``meta.json``. Sparse training gives the arrays ``v`` (feature_dim, num_factors),
-``w1_weight`` (feature_dim, 1) and ``w0_weight`` (1,). The graph stands in `local_sagemaker.formats.artifact_symbol`.
+``model.tar.gz`` holds ``model_algo-1``, a zip of ``params`` (MXNet's list of arrays),
+``symbol.json`` (the model as an MXNet graph with the label ``out_label``) and ``meta.json``. The
+arrays are ``v`` (feature_dim, num_factors), ``w1_weight`` (feature_dim, 1) and ``w0_weight`` (1,)
+after sparse training. After dense training they are ``v`` (num_factors, feature_dim),
+``Linear_Plus_Bias_weight`` (1, feature_dim) and ``Linear_Plus_Bias_bias`` (1,), as on AWS.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
-from local_sagemaker.formats.artifact_symbol import symbol_json
-
 _LIST_MAGIC, _ARRAY_V2 = 0x112, 0xF993FAC9
-_DTYPES: dict[int, np.dtype] = {
-    0: np.dtype("<f4"),
-    1: np.dtype("<f8"),
-    4: np.dtype("<i4"),
-    6: np.dtype("<i8"),
-}
+_DTYPES = {0: "<f4", 1: "<f8", 4: "<i4", 6: "<i8"}  # MXNet's numbers of types
 _MEMBER = "model_algo-1"
+_SPARSE = ("v", "w1_weight", "w0_weight")
+_DENSE = ("v", "Linear_Plus_Bias_weight", "Linear_Plus_Bias_bias")
 
 
 class ArtifactError(ValueError):
@@ -49,101 +47,72 @@ class FMArtifact:
         (feature_dim, num_factors), float32: factors of each feature.
     hyperparameters : mapping of str to str
         What the job was given, with the defaults filled in.
+    dense : bool
+        It was trained on dense records: the arrays of its file have other names.
     """
 
     w0: float
     w1: np.ndarray
     v: np.ndarray
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    dense: bool = False
 
 
 def dump_params(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Write named arrays as ``mx.nd.save`` does: byte for byte the same.
-
-    Parameters
-    ----------
-    arrays : mapping of str to numpy.ndarray
-        Names as the graph has them (``v``); stored as float32 under ``arg:v``.
-
-    Returns
-    -------
-    bytes
-        The content of a ``.params`` file.
-    """
-    out = io.BytesIO()
-    out.write(struct.pack("<QQQ", _LIST_MAGIC, 0, len(arrays)))
+    """Return named arrays as float32 in the bytes of ``mx.nd.save``, as ``arg:name``."""
+    out = struct.pack("<QQQ", _LIST_MAGIC, 0, len(arrays))
     for array in arrays.values():
         array = np.ascontiguousarray(array, dtype="<f4")
-        out.write(struct.pack("<Iii", _ARRAY_V2, 0, array.ndim))  # 0: dense
-        out.write(struct.pack(f"<{array.ndim}q", *array.shape))
-        out.write(struct.pack("<iii", 1, 0, 0))  # on cpu(0), of type float32
-        out.write(array.tobytes())
-    out.write(struct.pack("<Q", len(arrays)))
+        out += struct.pack("<Iii", _ARRAY_V2, 0, array.ndim)  # 0: dense
+        out += struct.pack(f"<{array.ndim}q", *array.shape)
+        out += struct.pack("<iii", 1, 0, 0)  # on cpu(0), of type float32
+        out += array.tobytes()
+    out += struct.pack("<Q", len(arrays))
     for name in arrays:
         text = f"arg:{name}".encode()
-        out.write(struct.pack("<Q", len(text)) + text)
-    return out.getvalue()
+        out += struct.pack("<Q", len(text)) + text
+    return out
 
 
 def load_params(data: bytes) -> dict[str, np.ndarray]:
-    """Read what ``mx.nd.save`` wrote.
+    """Return the arrays that ``mx.nd.save`` wrote; raise `ArtifactError` where it did not."""
+    at = 0
 
-    Parameters
-    ----------
-    data : bytes
-        The content of a ``.params`` file.
+    def take(form: str) -> tuple[int, ...]:
+        nonlocal at
+        found = struct.unpack_from(form, data, at)
+        at += struct.calcsize(form)
+        return found
 
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Names without ``arg:`` and ``aux:``.
-
-    Raises
-    ------
-    ArtifactError
-        It is no such file, is cut off, or holds arrays of another kind than dense ones.
-    """
-    stream = io.BytesIO(data)
-
-    def take(form: str) -> tuple[Any, ...]:
-        size = struct.calcsize(form)
-        chunk = stream.read(size)
-        if len(chunk) < size:
-            raise ArtifactError(f"params: cut off after {len(data)} bytes")
-        return struct.unpack(form, chunk)
-
-    magic, _, count = take("<QQQ")
-    if magic != _LIST_MAGIC:
+    try:
+        magic, _, count = take("<QQQ")
+        if magic != _LIST_MAGIC:
+            raise ArtifactError(f"params: begins with {magic:#x}: not MXNet's list of arrays")
+        arrays, names = [], []
+        for place in range(count):
+            version, storage, dimensions = take("<Iii")
+            if version != _ARRAY_V2 or storage != 0 or not 0 <= dimensions <= 32:
+                raise ArtifactError(f"params: array {place} is not a dense array of MXNet 1.x")
+            shape = take(f"<{dimensions}q")
+            dtype = np.dtype(_DTYPES[take("<iii")[2]])
+            array = np.frombuffer(data, dtype, math.prod(shape), at).reshape(shape)
+            arrays.append(array)
+            at += array.nbytes
+        for _ in range(take("<Q")[0]):
+            names.append(struct.unpack(f"{(size := take('<Q')[0])}s", data[at : at + size])[0])
+            at += size
+        texts = [name.decode().split(":", 1)[-1] for name in names]
+        return dict(zip(texts, arrays, strict=True))
+    except ArtifactError:
+        raise
+    except (struct.error, KeyError, ValueError, OverflowError, MemoryError):
         raise ArtifactError(
-            f"params: begins with {magic:#x}, expected {_LIST_MAGIC:#x}: not MXNet's list of arrays"
-        )
-    arrays = []
-    for place in range(count):
-        version, storage, dimensions = take("<Iii")
-        if version != _ARRAY_V2 or storage != 0 or not 0 <= dimensions <= 32:
-            raise ArtifactError(f"params: array {place} is not a dense array of MXNet 1.0 or later")
-        shape = take(f"<{dimensions}q")
-        _, _, kind = take("<iii")
-        if kind not in _DTYPES or min(shape, default=1) < 0:
-            raise ArtifactError(f"params: array {place} has type {kind} and shape {shape}")
-        size = int(np.prod(shape, dtype=np.int64)) * _DTYPES[kind].itemsize
-        if size > len(data):
-            raise ArtifactError(
-                f"params: cut off: array {place} of shape {shape} takes {size} bytes"
-            )
-        arrays.append(np.frombuffer(stream.read(size), _DTYPES[kind]).reshape(shape))
-    (names_count,) = take("<Q")
-    names = []
-    for _ in range(names_count):
-        (length,) = take("<Q")
-        names.append(stream.read(min(length, len(data))).decode())
-    return {
-        name.partition(":")[2] or name: array for name, array in zip(names, arrays, strict=True)
-    }
+            f"params: cut off or damaged at byte {at} of {len(data)}: train the model again"
+        ) from None
 
 
 def write_model(folder: Path, model: FMArtifact) -> Path:
-    """Write ``model_algo-1`` as the container leaves it in ``/opt/ml/model``.
+    """Write ``model_algo-1`` into a folder, as the container leaves it in ``/opt/ml/model``.
 
     Parameters
     ----------
@@ -157,19 +126,64 @@ def write_model(folder: Path, model: FMArtifact) -> Path:
     Path
         The file.
     """
-    arrays = {
-        "v": model.v,
-        "w1_weight": np.reshape(model.w1, (-1, 1)),
-        "w0_weight": np.full(1, model.w0),
-    }
+    names = _DENSE if model.dense else _SPARSE
+    matrices = (model.v.T, model.w1[None]) if model.dense else (model.v, model.w1[:, None])
+    arrays = dict(zip(names, (*matrices, np.full(1, model.w0)), strict=True))
     settings = {name: str(value) for name, value in model.hyperparameters.items()}
-    kind = settings.get("predictor_type", "regressor")
     path = Path(folder) / _MEMBER
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("params", dump_params(arrays))
-        archive.writestr("symbol.json", symbol_json(kind, *model.v.shape))
+        archive.writestr("symbol.json", _symbol(settings.get("predictor_type", ""), arrays))
         archive.writestr("meta.json", json.dumps({"training_parameters": settings}))
     return path
+
+
+def _symbol(predictor_type: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the graph of w0 + x·w1 + ½ (|x·v|² - x²·(v² summed over factors)) as JSON."""
+    v, w1, w0 = arrays
+    dense = w1 in _DENSE
+    turned = {"transpose_b": True} if dense else {}
+    loss = "Logistic" if predictor_type == "binary_classifier" else "Linear"
+    linear: list[tuple[str, str, list[str], dict]] = [
+        ("dot", "x_w1", ["data", w1], {}),
+        ("broadcast_add", "linear", ["x_w1", w0], {}),
+    ]
+    if dense:
+        linear = [("FullyConnected", "linear", ["data", w1, w0], {"num_hidden": 1})]
+    nodes = [
+        ("null", "data", [], {}),
+        *(("null", name, [], {"__shape__": arrays[name].shape}) for name in (w1, w0, v)),
+        *linear,
+        ("dot", "x_v", ["data", v], turned),
+        ("square", "xv_sq", ["x_v"], {}),
+        ("sum", "xv_sq_sum", ["xv_sq"], {"axis": 1, "keepdims": True}),
+        ("square", "v_sq", [v], {}),
+        ("sum", "v_sq_sum", ["v_sq"], {"axis": 0 if dense else 1, "keepdims": True}),
+        ("square", "x_sq", ["data"], {}),
+        ("dot", "x2_v2", ["x_sq", "v_sq_sum"], turned),
+        ("elemwise_sub", "diff", ["xv_sq_sum", "x2_v2"], {}),
+        ("_mul_scalar", "interactions", ["diff"], {"scalar": 0.5}),
+        ("elemwise_add", "score", ["linear", "interactions"], {}),
+        ("null", "out_label", [], {}),
+        (f"{loss}RegressionOutput", "out", ["score", "out_label"], {}),
+    ]
+    places = {name: place for place, (_, name, _, _) in enumerate(nodes)}
+    graph = {
+        "nodes": [
+            {
+                "op": op,
+                "name": name,
+                "inputs": [[places[one], 0, 0] for one in inputs],
+                "attrs": {key: str(value) for key, value in attributes.items()},
+            }
+            for op, name, inputs, attributes in nodes
+        ],
+        "arg_nodes": [place for place, (op, *_) in enumerate(nodes) if op == "null"],
+        "node_row_ptr": list(range(len(nodes) + 1)),
+        "heads": [[places["out"], 0, 0]],
+        "attrs": {"mxnet_version": ["int", 10901]},
+    }
+    return json.dumps(graph, indent=2)
 
 
 def read_model(path: Path) -> FMArtifact:
@@ -190,50 +204,48 @@ def read_model(path: Path) -> FMArtifact:
     FileNotFoundError
         There is no such file.
     ArtifactError
-        It is not the artifact of a factorization-machines job; ``v`` may be missing.
+        It is not the artifact of a factorization-machines job; an array may be missing.
     """
     path = Path(path)
     if path.is_dir():
         path = path / _MEMBER
     if not path.exists():
         raise FileNotFoundError(f"{path}: no artifact of a factorization-machines job")
-    if tarfile.is_tarfile(path):
-        with tarfile.open(path) as archive:
-            names = archive.getnames()
-            found = [name for name in names if PurePosixPath(name).name == _MEMBER]
-            member = archive.extractfile(found[0]) if found else None
-            if member is None:
-                raise ArtifactError(
-                    f"{path.name}: holds {', '.join(names[:5])}; expected {_MEMBER}"
-                )
-            return _read_zip(io.BytesIO(member.read()), _MEMBER)
-    return _read_zip(io.BytesIO(path.read_bytes()), path.name)
-
-
-def _read_zip(stream: io.BytesIO, name: str) -> FMArtifact:
+    data, name = path.read_bytes(), path.name
     try:
-        with zipfile.ZipFile(stream) as archive:
+        if tarfile.is_tarfile(path):
+            with tarfile.open(path) as tar:
+                names = tar.getnames()
+                found = [one for one in names if PurePosixPath(one).name == _MEMBER]
+                member = tar.extractfile(found[0]) if found else None
+                if member is None:
+                    some = ", ".join(names[:5])
+                    raise ArtifactError(f"{name}: holds {some}; expected {_MEMBER}")
+                data, name = member.read(), _MEMBER
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             if "params" not in names:
                 raise ArtifactError(f"{name}: holds {', '.join(names)}; expected params")
             arrays = load_params(archive.read("params"))
             meta = json.loads(archive.read("meta.json")) if "meta.json" in names else {}
-    except zipfile.BadZipFile:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        zlib.error,
+        json.JSONDecodeError,
+    ) as bad:
         raise ArtifactError(
-            f"{name}: not a zip file, as a factorization-machines job leaves it"
+            f"{name}: not the zip file that a factorization-machines job leaves: {bad}"
         ) from None
-    missing = [key for key in ("v", "w1_weight", "w0_weight") if key not in arrays]
+    dense = _DENSE[1] in arrays
+    missing = [key for key in (_DENSE if dense else _SPARSE) if key not in arrays]
+    have = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "none"
     if missing:
-        have = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
-        raise ArtifactError(
-            f"{name}: no array {' or '.join(missing)}; it holds {have or 'none'}. Factors come from a "
-            "factorization-machines job on sparse records"
-        )
-    v, w1, w0 = arrays["v"], arrays["w1_weight"], arrays["w0_weight"]
+        raise ArtifactError(f"{name}: no array {' or '.join(missing)}; it holds {have}")
+    v, w1, w0 = (arrays[key] for key in (_DENSE if dense else _SPARSE))
+    v = v.T if dense else v
     if v.ndim != 2 or w1.size != len(v) or w0.size != 1:
-        raise ArtifactError(
-            f"{name}: v {v.shape}, w1_weight {w1.shape} and w0_weight {w0.shape} do not belong together"
-        )
-    return FMArtifact(
-        float(w0.ravel()[0]), w1.ravel().astype(np.float32), v, meta.get("training_parameters", {})
-    )
+        raise ArtifactError(f"{name}: the arrays {have} do not belong together")
+    w1, v = (np.ascontiguousarray(array, dtype=np.float32) for array in (w1.ravel(), v))
+    return FMArtifact(float(w0.ravel()[0]), w1, v, meta.get("training_parameters", {}), dense)

@@ -1,17 +1,41 @@
-"""How a batch transform cuts S3 objects into requests, and puts the answers together again."""
+"""S3 objects cut into the requests of a batch transform, and the answers joined again."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
 
-SPLIT_TYPES = ("None", "Line", "RecordIO", "TFRecord")
-STRATEGIES = ("SingleRecord", "MultiRecord")
-_RECORDIO_MAGIC = 0xCED7230A
+MAGIC = 0xCED7230A  # every record of RecordIO begins with it
 
 
 class PayloadError(ValueError):
-    """An object cannot be cut as asked, or a record is larger than a request may be."""
+    """The bytes are not the records they should be, or a record is too large for a request."""
+
+
+def frames(data: bytes, name: str) -> Iterator[tuple[int, int]]:
+    """Yield the place and the size of each RecordIO message; ``name`` is for the errors."""
+    head, at, number = struct.Struct("<II"), 0, 0
+    while at < len(data):
+        left = len(data) - at - head.size
+        if left < 0:
+            raise PayloadError(
+                f"{name}: truncated: record {number} has {len(data) - at} bytes of its 8-byte head"
+            )
+        magic, size = head.unpack_from(data, at)
+        if magic != MAGIC:
+            raise PayloadError(
+                f"{name}: record {number} begins with {magic:#010x}, expected the magic number "
+                f"{MAGIC:#010x}: this is not RecordIO-protobuf"
+            )
+        padded = size + -size % 4
+        if padded > left:
+            raise PayloadError(
+                f"{name}: truncated: record {number} announces {size} bytes (with padding {padded}), "
+                f"{left} are left"
+            )
+        yield at + head.size, size
+        at += head.size + padded
+        number += 1
 
 
 def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) -> Iterator[bytes]:
@@ -22,46 +46,35 @@ def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) ->
     data : bytes
         The whole object.
     split_type : {"None", "Line", "RecordIO", "TFRecord"}
-        What a record is; with ``"None"`` the object is one.
+        What a record is. With ``"None"`` the object is one record; blank lines are none.
     strategy : {"SingleRecord", "MultiRecord"}
-        A record a request, or as many as fit.
+        One record per request, or as many as fit.
     max_payload_mb : float
         Largest request, in units of 2^20 bytes; 0 for no limit.
 
     Yields
     ------
     bytes
-        Whole records only, in their order; blank lines are no records.
+        Whole records, in their order.
 
     Raises
     ------
     PayloadError
         A record does not fit, or the object is not made of records.
-    ValueError
-        An unknown ``split_type`` or ``strategy``.
     """
-    if split_type not in SPLIT_TYPES:
-        raise ValueError(f"SplitType {split_type!r}: expected one of {', '.join(SPLIT_TYPES)}")
-    if strategy not in STRATEGIES:
-        raise ValueError(f"BatchStrategy {strategy!r}: expected one of {', '.join(STRATEGIES)}")
-    limit = int(max_payload_mb * (1 << 20)) or None
-    records = {"None": _whole, "Line": _lines, "RecordIO": _recordio, "TFRecord": _tfrecord}[
-        split_type
-    ](data)
+    cut = {"None": _whole, "Line": _lines, "RecordIO": _recordio, "TFRecord": _tfrecord}
+    limit = int(max_payload_mb * (1 << 20)) or len(data)
     begin = end = 0
-    for start, stop in records:
-        if limit and stop - start > limit:
+    for start, stop in cut[split_type](data):
+        if stop - start > limit:
             raise PayloadError(
-                f"Too much data for max payload size: a record of {stop - start} bytes at byte {start}, "
-                f"MaxPayloadInMB allows {limit}; raise it, or split the object (SplitType)"
+                f"Too much data for max payload size: a record of {stop - start} bytes at byte "
+                f"{start}, MaxPayloadInMB allows {limit}; raise it, or split the object (SplitType)"
             )
-        together = (
-            strategy == "MultiRecord" and start == end and (not limit or stop - begin <= limit)
-        )
-        if end > begin and not together:
-            yield data[begin:end]
-            begin = start
-        elif end == begin:
+        joins = strategy == "MultiRecord" and start == end and stop - begin <= limit
+        if not joins:
+            if end > begin:
+                yield data[begin:end]
             begin = start
         end = stop
     if end > begin:
@@ -69,30 +82,10 @@ def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) ->
 
 
 def assemble(parts: Iterable[bytes], assemble_with: str) -> bytes:
-    r"""Join the answers to the requests of one object.
-
-    Parameters
-    ----------
-    parts : iterable of bytes
-        Answers, in the order of the requests.
-    assemble_with : {"None", "Line"}
-        ``"Line"`` ends each with a line break where it has none.
-
-    Returns
-    -------
-    bytes
-        The content of the ``.out`` object.
-
-    Raises
-    ------
-    ValueError
-        Another ``assemble_with``.
-    """
+    """Join answers, in the order of their requests; ``"Line"`` ends each with a line break."""
     if assemble_with == "None":
         return b"".join(parts)
-    if assemble_with == "Line":
-        return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
-    raise ValueError(f"AssembleWith {assemble_with!r}: expected None or Line")
+    return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
 
 
 def _whole(data: bytes) -> Iterator[tuple[int, int]]:
@@ -110,22 +103,8 @@ def _lines(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _recordio(data: bytes) -> Iterator[tuple[int, int]]:
-    start = 0
-    while start < len(data):
-        if len(data) < start + 8:
-            raise PayloadError(f"RecordIO: the object ends within a record's head, at byte {start}")
-        magic, size = struct.unpack_from("<II", data, start)
-        if magic != _RECORDIO_MAGIC:
-            raise PayloadError(
-                f"RecordIO: magic number {magic:#010x} at byte {start}, expected {_RECORDIO_MAGIC:#010x}"
-            )
-        stop = start + 8 + (size + 3) // 4 * 4
-        if stop > len(data):
-            raise PayloadError(
-                f"RecordIO: the record at byte {start} is cut off: {size} bytes announced"
-            )
-        yield start, stop
-        start = stop
+    for place, size in frames(data, "RecordIO"):
+        yield place - 8, place + size + -size % 4
 
 
 def _tfrecord(data: bytes) -> Iterator[tuple[int, int]]:

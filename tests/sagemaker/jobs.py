@@ -16,7 +16,6 @@ from scipy import sparse
 
 from helpers.book import ROOT
 from local_sagemaker.algorithms import BUILTIN
-from local_sagemaker.algorithms.container import Container
 from local_sagemaker.formats import recordio
 from local_sagemaker.serving import ModelServer
 from local_sagemaker.serving.server import Invocation
@@ -57,7 +56,7 @@ class Job:
 
 
 def prepare(root: Path, settings: dict, channels: dict[str, dict[str, bytes]], **types: str):
-    """Lay out a job's folder; ``types`` are the channels' content types."""
+    """Lay out a job's folder and return it; ``types`` are the channels' content types."""
     config = root / "input" / "config"
     config.mkdir(parents=True)
     for name, content in {
@@ -70,7 +69,7 @@ def prepare(root: Path, settings: dict, channels: dict[str, dict[str, bytes]], *
         (root / "input" / "data" / channel).mkdir(parents=True)
         for file, content in files.items():
             (root / "input" / "data" / channel / file).write_bytes(content)
-    return Container(root)
+    return root
 
 
 def run(

@@ -14,7 +14,7 @@ from scipy import sparse
 from helpers.data import load_or_none, predefined_u1
 from helpers.models.fm import FactorizationMachine, fm_scores, rating_rows, side_by_side
 from local_sagemaker.algorithms import BUILTIN
-from local_sagemaker.algorithms.container import CustomerError
+from local_sagemaker.algorithms.container import Container, CustomerError
 from local_sagemaker.algorithms.fm_serve import Machine
 from local_sagemaker.algorithms.fm_train import train
 from local_sagemaker.formats.artifact import FMArtifact, read_model
@@ -187,7 +187,7 @@ def test_requests_of_another_kind(kind, status, message):
 def test_hyperparameters_out_of_range(change, message):
     given = {k: v for k, v in (NEEDED | change).items() if v is not None}
     with pytest.raises(ValueError) as caught:
-        FM.check(given)
+        FM.settings(given)
     assert message in str(caught.value)
 
 
@@ -220,7 +220,7 @@ GOOD, BARE = records(X[:3], Y[:3]), records(X[:3])
 def test_a_job_that_cannot_train_says_why(tmp_path, files, settings, message):
     channels = {} if files is None else {"train": files}
     with pytest.raises((CustomerError, ValueError, FloatingPointError)) as caught:
-        train(prepare(tmp_path, NEEDED | settings, channels))
+        train(Container(prepare(tmp_path, NEEDED | settings, channels), FM.name))
     assert message in str(caught.value)
 
 
@@ -231,10 +231,10 @@ def test_the_reason_is_left_for_the_platform(tmp_path):
 
 
 def test_two_instances_are_refused(tmp_path):
-    box = prepare(tmp_path, NEEDED, {"train": {"a": GOOD}})
-    box.hosts = ["algo-1", "algo-2"]
+    config = prepare(tmp_path, NEEDED, {"train": {"a": GOOD}}) / "input" / "config"
+    (config / "resourceconfig.json").write_text('{"hosts": ["algo-1", "algo-2"]}')
     with pytest.raises(CustomerError, match="instance_count 2"):
-        train(box)
+        Container(tmp_path, FM.name)
 
 
 def test_a_job_keeps_the_order_and_reports_as_often_as_asked(tmp_path):

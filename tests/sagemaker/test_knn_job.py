@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 from local_sagemaker.algorithms import BUILTIN
-from local_sagemaker.algorithms.container import CustomerError
+from local_sagemaker.algorithms.container import Container, CustomerError
 from local_sagemaker.algorithms.knn_model import KNNModel
 from local_sagemaker.algorithms.knn_serve import Neighborhood
 from local_sagemaker.algorithms.knn_train import train
@@ -27,7 +27,8 @@ LINES = "application/jsonlines; verbose=true"
 
 
 def trained(folder, train_on=(VECTORS, LABELS), **settings) -> KNNModel:
-    train(prepare(folder, NEEDED | settings, {"train": {"data": records(*train_on)}}))
+    files = {"train": {"data": records(*train_on)}}
+    train(Container(prepare(folder, NEEDED | settings, files), KNN.name))
     return KNNModel.load(folder / "model")
 
 
@@ -129,7 +130,7 @@ def test_a_sample_of_the_data_is_kept(tmp_path):
 def test_the_test_channel_is_scored(tmp_path, capsys):
     near, kind = VECTORS * 0.01 + (LABELS % 2)[:, None], LABELS % 2
     channels = {"train": {"a": records(near, kind)}, "test": {"a": records(near[:50], kind[:50])}}
-    train(prepare(tmp_path, NEEDED, channels))
+    train(Container(prepare(tmp_path, NEEDED, channels), KNN.name))
     log = capsys.readouterr().out
     regex = next(d["Regex"] for d in KNN.metric_definitions if d["Name"] == "test:accuracy")
     assert float(re.search(regex, log)[1]) == 1.0
@@ -175,7 +176,7 @@ def test_settings_that_can_not_be_used_are_named(tmp_path, settings, message):
 )
 def test_data_that_can_not_be_used_is_named(tmp_path, files, kind, message):
     with pytest.raises((CustomerError, ValueError), match=message):
-        train(prepare(tmp_path, NEEDED, {"train": files}, train=kind))
+        train(Container(prepare(tmp_path, NEEDED, {"train": files}, train=kind), KNN.name))
 
 
 def test_a_model_that_is_none(tmp_path):

@@ -12,7 +12,8 @@ from scipy import sparse
 
 from helpers.models.fm import side_by_side
 from local_sagemaker.formats import recordio
-from local_sagemaker.formats.recordio import MAGIC, RecordError, read_records
+from local_sagemaker.formats.payload import MAGIC, PayloadError
+from local_sagemaker.formats.recordio import read_records
 from tests.sagemaker.golden.make import HERE, samples
 
 SAMPLES = samples()
@@ -118,14 +119,14 @@ def head(size: int) -> bytes:
     ids=lambda value: value[:40] if isinstance(value, str) else "",
 )
 def test_bad_streams(data, width, message):
-    with pytest.raises(RecordError, match=message):
+    with pytest.raises(PayloadError, match=message):
         read_records(data, width, name="train.rec")
 
 
 def test_an_error_names_its_record():
     rows = sparse.vstack([csr([1, 2]), csr([]), csr([3, 7]), csr([4, 4])]).tocsr()
     rows.indices[-2:] = [4, 4]
-    with pytest.raises(RecordError, match="record 3 has key 4 twice"):
+    with pytest.raises(PayloadError, match="record 3 has key 4 twice"):
         read_records(written(rows))
 
 

@@ -1,0 +1,151 @@
+"""Requests and answers of the built-in algorithms: JSON, JSON lines, RecordIO-protobuf and CSV.
+
+After "Common Data Formats for Inference" in the SageMaker developer guide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from local_sagemaker.formats.csv import read_csv
+from local_sagemaker.formats.payload import PayloadError
+from local_sagemaker.formats.recordio import read_records, write_answers
+from local_sagemaker.serving.server import ClientError, Invocation
+
+_JSON, _RECORDIO, _CSV = "application/json", "application/x-recordio-protobuf", "text/csv"
+_LINES = ("application/jsonlines", "application/x-jsonlines")
+
+
+def decode(request: Invocation, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
+    """Turn the body of a request into rows.
+
+    Parameters
+    ----------
+    request : Invocation
+        With its content type.
+    feature_dim : int
+        How many features the model has.
+    csv : bool
+        Whether the algorithm takes CSV.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix
+        (rows, feature_dim), float32.
+
+    Raises
+    ------
+    ClientError
+        The body does not fit: 415 for another content type, else 400.
+    """
+    kind, body = request.content_type, request.body
+    takes = [_JSON, *_LINES, _RECORDIO, *([_CSV] if csv else [])]
+    if kind not in takes:
+        expected = f"expected one of {', '.join(takes)}"
+        raise ClientError(f"content type {kind or 'missing'} is not supported: {expected}", 415)
+    try:
+        if not body.strip():
+            raise PayloadError("the body is empty")
+        if kind == _RECORDIO:
+            return read_records(body, feature_dim, name="request").features
+        if kind == _CSV:
+            return sparse.csr_matrix(
+                read_csv(body, feature_dim, "request", "feature_dim"), dtype=np.float32
+            )
+        if kind in _LINES:
+            return _rows(
+                [json.loads(line) for line in body.splitlines() if line.strip()], feature_dim
+            )
+        document = json.loads(body)
+        if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
+            raise PayloadError('expected {"instances": […]}')
+        return _rows(document["instances"], feature_dim)
+    except PayloadError as wrong:
+        reason = str(wrong)
+    except (ValueError, RecursionError) as wrong:  # of json
+        reason = f"malformed {kind}: {wrong}"
+    raise ClientError(f"unable to evaluate payload provided: {reason}")
+
+
+def _rows(instances: Sequence[Any], feature_dim: int) -> sparse.csr_matrix:
+    """Return the features of JSON instances, each dense or sparse."""
+    pairs = [_features(one, f"instance {n}", feature_dim) for n, one in enumerate(instances)]
+    keys = _flat([keys for keys, _ in pairs], "keys")
+    values = _flat([values for _, values in pairs], "values").astype(np.float32)
+    ends = np.cumsum([0, *(len(values) for _, values in pairs)])
+    for wrong, numbers, what in (
+        (~np.isfinite(values), values, "the value {}: expected finite numbers of float32"),
+        (keys != np.floor(keys), keys, "the key {}: expected whole numbers"),
+        ((keys < 0) | (keys >= feature_dim), keys, "the key {:.0f}, out of range: {}"),
+    ):
+        if wrong.any():
+            first = int(wrong.argmax())
+            place = np.searchsorted(ends, first, side="right") - 1
+            allowed = f"keys are 0 to {feature_dim - 1} for feature_dim {feature_dim}"
+            raise PayloadError(f"instance {place} has {what.format(numbers[first], allowed)}")
+    matrix = sparse.csr_matrix(
+        (values, keys.astype(np.int64), ends), shape=(len(pairs), feature_dim)
+    )
+    matrix.sort_indices()
+    if not matrix.has_canonical_format:
+        raise PayloadError("a key stands twice in one instance: expected each once")
+    return matrix
+
+
+def _features(instance: Any, where: str, feature_dim: int) -> tuple[Sequence[int], list[float]]:
+    """Return keys and values of an instance; its elements are not checked."""
+    if not isinstance(instance, dict):
+        given = type(instance).__name__
+        raise PayloadError(f'{where} is {given}: expected an object with "features"')
+    holder = instance.get("data", instance)
+    features = holder.get("features") if isinstance(holder, dict) else None
+    if not isinstance(features, dict):
+        features = {"values": features}
+    values, keys, shape = (features.get(name) for name in ("values", "keys", "shape"))
+    if not isinstance(values, list) or not isinstance(keys, list | None):
+        expected = 'expected a list, or an object with the lists "values" and "keys"'
+        raise PayloadError(f'{where} has no "features": {expected}')
+    if shape not in (None, [feature_dim]):
+        raise PayloadError(f"{where} has shape {str(shape)[:50]}: expected [{feature_dim}]")
+    if keys is None and len(values) != feature_dim:
+        differ = f"{len(values)} values, but feature_dim is {feature_dim}"
+        raise PayloadError(f"{where} has {differ}: they must be equal")
+    if keys is not None and len(keys) != len(values):
+        differ = f"{len(keys)} keys and {len(values)} values"
+        raise PayloadError(f"{where} has {differ}: expected as many")
+    return range(feature_dim) if keys is None else keys, values
+
+
+def _flat(lists: Sequence[Sequence[Any]], what: str) -> np.ndarray:
+    """Return all elements of all lists as float64; refuse what is no number."""
+    flat = list(chain.from_iterable(lists))
+    if set(map(type, flat)) <= {int, float}:
+        with contextlib.suppress(OverflowError):
+            return np.array(flat, dtype=np.float64)
+    for place, one in enumerate(lists):
+        for element in one:
+            if type(element) not in (int, float) or abs(element) > 1e300:
+                found = f"has {str(element)[:50]!r} among its {what}"
+                raise PayloadError(f"instance {place} {found}: expected numbers")
+    raise AssertionError("one of the elements is no number")
+
+
+def encode(rows: Sequence[Mapping[str, Any]], accept: str) -> tuple[bytes, str]:
+    """Return predictions as the caller accepts them, and their content type.
+
+    A prediction is numbers or lists of numbers by name. As from the containers, an unknown type
+    gets JSON.
+    """
+    kind = accept.partition(",")[0].partition(";")[0].strip().lower()
+    if kind in _LINES:
+        return "".join(json.dumps(row) + "\n" for row in rows).encode(), kind
+    if kind == _RECORDIO:
+        return write_answers(rows), kind
+    return json.dumps({"predictions": rows}).encode(), _JSON

@@ -54,8 +54,7 @@ class FactorizationMachine:
 
     It scores a row x of features as
     :math:`w_0 + \sum_j w_j x_j + \sum_{i<j} \langle v_i, v_j \rangle x_i x_j`. The defaults are
-    SageMaker's. As in its container, a batch updates only the features that occur in it: the loss
-    follows the log that AWS published.
+    SageMaker's. As in its container, a batch updates only the features that occur in it.
 
     Parameters
     ----------
@@ -95,10 +94,6 @@ class FactorizationMachine:
     shuffle: bool = True
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        if min(self.factors, self.epochs, self.batch_size) < 1:
-            raise ValueError(f"{self}: expected factors, epochs and batch_size of 1 or more")
-
     @classmethod
     def from_sagemaker(
         cls, hyperparameters: Mapping[str, Any], **settings: Any
@@ -114,19 +109,14 @@ class FactorizationMachine:
         bias, linear, pairs = (
             Part(*(found.get(f"{part}_{name}", 0.0) for name in names)) for part in _PARTS
         )
-        return cls(
-            factors=found["num_factors"],
-            classifies=found["predictor_type"] == "binary_classifier",
-            epochs=found["epochs"],
-            batch_size=found["mini_batch_size"],
-            bias=bias,
-            linear=linear,
-            pairs=pairs,
-            clip_gradient=found.get("clip_gradient"),
-            epsilon=found.get("eps", cls.epsilon),
-            rescale_gradient=found.get("rescale_grad"),
-            **settings,
+        classifies = found["predictor_type"] == "binary_classifier"
+        sizes = found["num_factors"], classifies, found["epochs"], found["mini_batch_size"]
+        bounds = (
+            found.get("clip_gradient"),
+            found.get("eps", cls.epsilon),
+            found.get("rescale_grad"),
         )
+        return cls(*sizes, bias, linear, pairs, *bounds, **settings)
 
     def fit(
         self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None

@@ -20,7 +20,7 @@ def train(container: Container) -> None:
     machine = FactorizationMachine.from_sagemaker(settings, shuffle=False)
     data, test = container.channels()
     if test is not None:
-        checked(*test[:2], machine.classifies)
+        checked(test.features, test.labels, machine.classifies)
     period = int(container.given.get("_speedometer_period", 0))
     n, width = data.features.shape
     found = f"{n} records of {width} features, {data.features.nnz} non-zeros"

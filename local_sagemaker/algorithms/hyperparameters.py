@@ -6,17 +6,16 @@ developer guide.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _REQUIRED = object()
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Texts that a hyperparameter takes: in words, then one of some texts or a number."""
+class Rule(NamedTuple):
+    """What a hyperparameter takes: in words, then certain texts, or a number from ``least`` on."""
 
     words: str
     choices: tuple[str, ...] = ()
@@ -28,17 +27,15 @@ class Rule:
         text = str(text).strip().strip('"')
         if text in self.choices:
             return text
-        try:
+        with contextlib.suppress(ValueError, OverflowError):
             value = self.number(text) if self.number else math.nan
-        except ValueError:
-            value = math.nan
-        if not self.least <= value < math.inf or value == -math.inf:
-            raise wrong_value(name, text, self.words)
-        return value
+            if math.isfinite(value) and value >= self.least:
+                return value
+        raise wrong_value(name, text, self.words)
 
 
 def wrong_value(name: str, value: object, expected: str) -> ValueError:
-    """Return the error for a value that the algorithm does not take, worded as AWS words it."""
+    """Return the error for a value that an algorithm does not take, worded as AWS words it."""
     return ValueError(
         f"Customer Error: The value '{value}' is not valid for the '{name}' hyperparameter, "
         f"which expects {expected}"
@@ -50,6 +47,7 @@ def _one_of(*texts: str) -> Rule:
 
 
 _WHOLE = Rule("an integer of at least 1", number=int, least=1)
+_WHOLE_OR_AUTO = Rule("an integer of at least 1 or auto", ("auto",), int, 1)
 _RATE = Rule("a float of at least 0", number=float, least=0)
 _POSITIVE = Rule("a float greater than 0", number=float, least=math.ulp(0))
 _NUMBER = Rule("a float", number=float)
@@ -92,10 +90,7 @@ KNN: dict[str, tuple[Rule, Any]] = {
     "sample_size": (_WHOLE, _REQUIRED),
     "index_type": (_one_of("faiss.Flat", "faiss.IVFFlat", "faiss.IVFPQ"), "faiss.Flat"),
     "index_metric": (_one_of("L2", "INNER_PRODUCT", "COSINE"), "L2"),
-    "faiss_index_ivf_nlists": (
-        Rule("an integer of at least 1 or auto", ("auto",), number=int, least=1),
-        "auto",
-    ),
+    "faiss_index_ivf_nlists": (_WHOLE_OR_AUTO, "auto"),
     "faiss_index_pq_m": (_one_of(*map(str, _PARTS_OF_A_CODE)), None),
     "mini_batch_size": (_WHOLE, 5000),
 }
@@ -103,57 +98,52 @@ KNN: dict[str, tuple[Rule, Any]] = {
 _ONLY_ON_AWS = ("dimension_reduction_type", "dimension_reduction_target")
 
 
-def parse(table: Mapping[str, tuple[Rule, Any]], given: Mapping[str, str]) -> dict[str, Any]:
-    """Return a job's settings, typed, with defaults.
+def _parsed(table: Mapping[str, tuple[Rule, Any]], given: Mapping[str, str]) -> dict[str, Any]:
+    """Return a job's settings, typed, with defaults; raise `ValueError` by a wrong one's name.
 
-    Names that begin with an underscore are the platform's and are passed over. Raise `ValueError`
-    for one that is unknown, missing or not allowed.
+    Names that begin with an underscore are the platform's and are passed over.
     """
-    mine = {name: text for name, text in given.items() if not name.startswith("_")}
-    for name in sorted(mine):
+    found = {name: default for name, (_, default) in table.items() if default is not None}
+    for name, text in given.items():
         if name in _ONLY_ON_AWS:
             raise ValueError(
                 f"Customer Error: '{name}' is not supported by the SageMaker of this machine: "
                 "reduce the features before you write the records"
             )
-        if name not in table:
+        if name not in table and not name.startswith("_"):
             raise ValueError(
                 f"Customer Error: Additional hyperparameters are not allowed ('{name}' was "
                 f"unexpected); there are {', '.join(sorted(table))}"
             )
-    found = {name: default for name, (_, default) in table.items() if default is not None}
-    found |= {name: table[name][0].parse(name, text) for name, text in mine.items()}
+        if name in table:
+            found[name] = table[name][0].parse(name, text)
     for name, value in found.items():
         if value is _REQUIRED:
             raise ValueError(f"Customer Error: Missing required hyperparameter: '{name}'")
     return found
 
 
-def _missing_beside(settings: Mapping[str, Any], name: str, beside: str) -> ValueError:
-    return ValueError(
-        f"Customer Error: Missing required hyperparameter: '{name}' when '{beside}' is "
-        f"'{settings[beside]}'"
-    )
+def _need(settings: Mapping[str, Any], name: str, beside: str) -> None:
+    if name not in settings:
+        because = f"when '{beside}' is '{settings[beside]}'"
+        raise ValueError(f"Customer Error: Missing required hyperparameter: '{name}' {because}")
 
 
 def fm_settings(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings of a factorization-machines job; raise `ValueError` as `parse`."""
-    settings = parse(FM, given)
+    """Return all settings of a factorization-machines job; raise `ValueError` for a wrong one."""
+    settings = _parsed(FM, given)
     for part in ("bias", "linear", "factors"):
-        method = f"{part}_init_method"
-        need = {"uniform": f"{part}_init_scale", "constant": f"{part}_init_value"}
-        name = need.get(settings[method])
-        if name and name not in settings:
-            raise _missing_beside(settings, name, method)
+        method, beside = settings[f"{part}_init_method"], f"{part}_init_method"
+        if method != "normal":
+            _need(settings, f"{part}_init_{'scale' if method == 'uniform' else 'value'}", beside)
     return settings
 
 
 def knn_settings(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings of a k-NN job; raise `ValueError` as `parse`."""
-    settings = parse(KNN, given)
+    """Return all settings of a k-NN job; raise `ValueError` for a wrong one."""
+    settings = _parsed(KNN, given)
     if settings["index_type"] == "faiss.IVFPQ":
-        if "faiss_index_pq_m" not in settings:
-            raise _missing_beside(settings, "faiss_index_pq_m", "index_type")
+        _need(settings, "faiss_index_pq_m", "index_type")
         if settings["index_metric"] != "L2":
             expected = "L2 when 'index_type' is 'faiss.IVFPQ'"
             raise wrong_value("index_metric", settings["index_metric"], expected)

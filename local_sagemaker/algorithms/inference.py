@@ -24,26 +24,9 @@ _LINES = ("application/jsonlines", "application/x-jsonlines")
 
 
 def decode(request: Invocation, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
-    """Turn the body of a request into rows.
+    """Return the rows of a request, (n, feature_dim) float32.
 
-    Parameters
-    ----------
-    request : Invocation
-        With its content type.
-    feature_dim : int
-        How many features the model has.
-    csv : bool
-        Whether the algorithm takes CSV.
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix
-        (rows, feature_dim), float32.
-
-    Raises
-    ------
-    ClientError
-        The body does not fit: 415 for another content type, else 400.
+    Raise `ClientError` where the body does not fit: 415 for another content type, else 400.
     """
     kind, body = request.content_type, request.body
     takes = [_JSON, *_LINES, _RECORDIO, *([_CSV] if csv else [])]
@@ -144,8 +127,11 @@ def encode(rows: Sequence[Mapping[str, Any]], accept: str) -> tuple[bytes, str]:
     gets JSON.
     """
     kind = accept.partition(",")[0].partition(";")[0].strip().lower()
-    if kind in _LINES:
-        return "".join(json.dumps(row) + "\n" for row in rows).encode(), kind
     if kind == _RECORDIO:
         return write_answers(rows), kind
-    return json.dumps({"predictions": rows}).encode(), _JSON
+    try:
+        if kind in _LINES:
+            return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode(), kind
+        return json.dumps({"predictions": rows}, allow_nan=False).encode(), _JSON
+    except ValueError:
+        raise ClientError("the values are too large: a prediction is no finite number") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -14,20 +13,11 @@ import numpy as np
 from local_sagemaker.algorithms.index import import_faiss
 
 _MEMBER = "model_algo-1"
+_DAMAGED = (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError)
 
 
 class KNNModel:
-    """Labeled vectors that answer queries.
-
-    Parameters
-    ----------
-    index : faiss.Index
-        Over the vectors; for COSINE they are normalized.
-    labels : numpy.ndarray
-        (n,), float32.
-    settings : mapping of str to object
-        Hyperparameters with their defaults.
-    """
+    """An index of faiss over vectors and their labels, (n,) float32, that answers queries."""
 
     def __init__(self, index: Any, labels: np.ndarray, settings: Mapping[str, Any]) -> None:
         self._index, self._labels, self._settings = index, labels, dict(settings)
@@ -76,26 +66,20 @@ class KNNModel:
         ]
 
     def save(self, folder: Path) -> None:
-        """Write ``model_algo-1``; the inside of AWS' own is not documented, this one is a zip."""
-        labels = io.BytesIO()
-        np.save(labels, self._labels)
-        with zipfile.ZipFile(folder / _MEMBER, "w") as archive:
-            archive.writestr("index.faiss", import_faiss().serialize_index(self._index).tobytes())
-            archive.writestr("labels.npy", labels.getvalue())
-            archive.writestr("meta.json", json.dumps({"training_parameters": self._settings}))
+        """Write ``model_algo-1``; the inside of AWS' own is not documented, this one is an npz."""
+        index, settings = import_faiss().serialize_index(self._index), json.dumps(self._settings)
+        with (folder / _MEMBER).open("wb") as file:
+            np.savez(file, index=index, labels=self._labels, settings=settings)
 
     @classmethod
     def load(cls, folder: Path) -> KNNModel:
         """Read what `save` wrote; raise ``ValueError`` where the folder holds no such model."""
-        path = Path(folder) / _MEMBER
         try:
-            with zipfile.ZipFile(path) as archive:
-                index, labels = archive.read("index.faiss"), archive.read("labels.npy")
-                settings = json.loads(archive.read("meta.json"))["training_parameters"]
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError) as wrong:
-            raise ValueError(f"{path.name}: not the model of a k-NN job: {wrong}") from None
-        loaded = import_faiss().deserialize_index(np.frombuffer(index, dtype=np.uint8))
-        return cls(loaded, np.load(io.BytesIO(labels), allow_pickle=False), settings)
+            with np.load(folder / _MEMBER) as found:
+                index, labels, settings = found["index"], found["labels"], found["settings"]
+        except (*_DAMAGED, zipfile.BadZipFile) as wrong:
+            raise ValueError(f"{_MEMBER}: not the model of a k-NN job: {wrong}") from None
+        return cls(import_faiss().deserialize_index(index), labels, json.loads(str(settings)))
 
 
 def prepared(vectors: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:

@@ -18,7 +18,7 @@ def train(container: Container) -> None:
     """Build the index, test where there is a test channel, write the model."""
     settings = container.settings
     data, test = container.channels(csv=True)
-    n = min(len(data.labels), settings["sample_size"])
+    n = min(len(data), settings["sample_size"])
     kind, lists = settings["index_type"].removeprefix("faiss.").lower(), None
     if kind != "flat" and settings["faiss_index_ivf_nlists"] != "auto":
         lists = settings["faiss_index_ivf_nlists"]
@@ -26,7 +26,7 @@ def train(container: Container) -> None:
         if value > n:
             expected = f"an integer from 1 to {n}, the number of records in the sample"
             raise wrong_value(name, value, expected)
-    chosen = np.sort(np.random.default_rng(_SEED).choice(len(data.labels), n, replace=False))
+    chosen = np.sort(np.random.default_rng(_SEED).choice(len(data), n, replace=False))
     began = time.perf_counter()
     vectors = prepared(data.features[chosen].toarray(), settings)
     codes = int(settings.get("faiss_index_pq_m", 1))

@@ -17,8 +17,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,29 +34,14 @@ class ArtifactError(ValueError):
     """The archive is not what a factorization-machines job leaves."""
 
 
-@dataclass(frozen=True)
-class FMArtifact:
-    """A fitted factorization machine.
+class FMArtifact(NamedTuple):
+    """A fitted factorization machine."""
 
-    Parameters
-    ----------
-    w0 : float
-        The constant.
-    w1 : numpy.ndarray
-        (feature_dim,), float32: a weight for each feature.
-    v : numpy.ndarray
-        (feature_dim, num_factors), float32: factors of each feature.
-    hyperparameters : mapping of str to str
-        What the job was given, with the defaults filled in.
-    dense : bool
-        It was trained on dense records: the arrays of its file have other names.
-    """
-
-    w0: float
-    w1: np.ndarray
-    v: np.ndarray
-    hyperparameters: Mapping[str, str] = field(default_factory=dict)
-    dense: bool = False
+    w0: float  # the constant
+    w1: np.ndarray  # (feature_dim,), float32: a weight for each feature
+    v: np.ndarray  # (feature_dim, num_factors), float32: factors of each feature
+    hyperparameters: Mapping[str, str] = MappingProxyType({})  # of the job, with defaults
+    dense: bool = False  # trained on dense records: the arrays of the file have other names
 
 
 def dump_params(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -112,25 +98,12 @@ def load_params(data: bytes) -> dict[str, np.ndarray]:
 
 
 def write_model(folder: Path, model: FMArtifact) -> Path:
-    """Write ``model_algo-1`` into a folder, as the container leaves it in ``/opt/ml/model``.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to put it.
-    model : FMArtifact
-        What to write; ``hyperparameters`` needs ``predictor_type``.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
-    names = _DENSE if model.dense else _SPARSE
+    """Write ``model_algo-1`` into a folder, as the container leaves it; return its path."""
     matrices = (model.v.T, model.w1[None]) if model.dense else (model.v, model.w1[:, None])
-    arrays = dict(zip(names, (*matrices, np.full(1, model.w0)), strict=True))
+    names, values = _DENSE if model.dense else _SPARSE, (*matrices, np.full(1, model.w0))
+    arrays = dict(zip(names, values, strict=True))
     settings = {name: str(value) for name, value in model.hyperparameters.items()}
-    path = Path(folder) / _MEMBER
+    path = folder / _MEMBER
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("params", dump_params(arrays))
         archive.writestr("symbol.json", _symbol(settings.get("predictor_type", ""), arrays))
@@ -141,24 +114,24 @@ def write_model(folder: Path, model: FMArtifact) -> Path:
 def _symbol(predictor_type: str, arrays: Mapping[str, np.ndarray]) -> str:
     """Return the graph of w0 + x·w1 + ½ (|x·v|² - x²·(v² summed over factors)) as JSON."""
     v, w1, w0 = arrays
-    dense = w1 in _DENSE
-    turned = {"transpose_b": True} if dense else {}
+    axis, turned = (1, {}) if w1 in _SPARSE else (0, {"transpose_b": True})
+    shapes = {name: {"__shape__": array.shape} for name, array in arrays.items()}
     loss = "Logistic" if predictor_type == "binary_classifier" else "Linear"
     linear: list[tuple[str, str, list[str], dict]] = [
         ("dot", "x_w1", ["data", w1], {}),
         ("broadcast_add", "linear", ["x_w1", w0], {}),
     ]
-    if dense:
+    if w1 in _DENSE:
         linear = [("FullyConnected", "linear", ["data", w1, w0], {"num_hidden": 1})]
-    nodes = [
+    nodes = [  # operator, name, inputs, attributes
         ("null", "data", [], {}),
-        *(("null", name, [], {"__shape__": arrays[name].shape}) for name in (w1, w0, v)),
+        *(("null", name, [], shapes[name]) for name in (w1, w0, v)),
         *linear,
         ("dot", "x_v", ["data", v], turned),
         ("square", "xv_sq", ["x_v"], {}),
         ("sum", "xv_sq_sum", ["xv_sq"], {"axis": 1, "keepdims": True}),
         ("square", "v_sq", [v], {}),
-        ("sum", "v_sq_sum", ["v_sq"], {"axis": 0 if dense else 1, "keepdims": True}),
+        ("sum", "v_sq_sum", ["v_sq"], {"axis": axis, "keepdims": True}),
         ("square", "x_sq", ["data"], {}),
         ("dot", "x2_v2", ["x_sq", "v_sq_sum"], turned),
         ("elemwise_sub", "diff", ["xv_sq_sum", "x2_v2"], {}),
@@ -168,21 +141,12 @@ def _symbol(predictor_type: str, arrays: Mapping[str, np.ndarray]) -> str:
         (f"{loss}RegressionOutput", "out", ["score", "out_label"], {}),
     ]
     places = {name: place for place, (_, name, _, _) in enumerate(nodes)}
-    graph = {
-        "nodes": [
-            {
-                "op": op,
-                "name": name,
-                "inputs": [[places[one], 0, 0] for one in inputs],
-                "attrs": {key: str(value) for key, value in attributes.items()},
-            }
-            for op, name, inputs, attributes in nodes
-        ],
-        "arg_nodes": [place for place, (op, *_) in enumerate(nodes) if op == "null"],
-        "node_row_ptr": list(range(len(nodes) + 1)),
-        "heads": [[places["out"], 0, 0]],
-        "attrs": {"mxnet_version": ["int", 10901]},
-    }
+    graph: dict[str, Any] = {"nodes": [], "node_row_ptr": list(range(len(nodes) + 1))}
+    for op, name, inputs, attributes in nodes:
+        node = {"op": op, "name": name, "inputs": [[places[one], 0, 0] for one in inputs]}
+        graph["nodes"].append(node | {"attrs": {key: str(of) for key, of in attributes.items()}})
+    graph["arg_nodes"] = [place for place, (op, *_) in enumerate(nodes) if op == "null"]
+    graph |= {"heads": [[places["out"], 0, 0]], "attrs": {"mxnet_version": ["int", 10901]}}
     return json.dumps(graph, indent=2)
 
 
@@ -207,8 +171,7 @@ def read_model(path: Path) -> FMArtifact:
         It is not the artifact of a factorization-machines job; an array may be missing.
     """
     path = Path(path)
-    if path.is_dir():
-        path = path / _MEMBER
+    path = path / _MEMBER if path.is_dir() else path
     if not path.exists():
         raise FileNotFoundError(f"{path}: no artifact of a factorization-machines job")
     data, name = path.read_bytes(), path.name
@@ -231,21 +194,21 @@ def read_model(path: Path) -> FMArtifact:
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
-        EOFError,
         zlib.error,
+        EOFError,
         json.JSONDecodeError,
     ) as bad:
         raise ArtifactError(
             f"{name}: not the zip file that a factorization-machines job leaves: {bad}"
         ) from None
-    dense = _DENSE[1] in arrays
-    missing = [key for key in (_DENSE if dense else _SPARSE) if key not in arrays]
+    expected = _DENSE if _DENSE[1] in arrays else _SPARSE
+    missing = [key for key in expected if key not in arrays]
     have = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "none"
     if missing:
         raise ArtifactError(f"{name}: no array {' or '.join(missing)}; it holds {have}")
-    v, w1, w0 = (arrays[key] for key in (_DENSE if dense else _SPARSE))
-    v = v.T if dense else v
+    v, w1, w0 = (arrays[key].astype(np.float32) for key in expected)
+    v = np.ascontiguousarray(v.T) if expected is _DENSE else v
     if v.ndim != 2 or w1.size != len(v) or w0.size != 1:
         raise ArtifactError(f"{name}: the arrays {have} do not belong together")
-    w1, v = (np.ascontiguousarray(array, dtype=np.float32) for array in (w1.ravel(), v))
-    return FMArtifact(float(w0.ravel()[0]), w1, v, meta.get("training_parameters", {}), dense)
+    settings = meta.get("training_parameters", {})
+    return FMArtifact(float(w0.ravel()[0]), w1.ravel(), v, settings, expected is _DENSE)

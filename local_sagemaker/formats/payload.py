@@ -13,7 +13,7 @@ class PayloadError(ValueError):
 
 
 def frames(data: bytes, name: str) -> Iterator[tuple[int, int]]:
-    """Yield the place and the size of each RecordIO message; ``name`` is for the errors."""
+    """Yield begin and end of each RecordIO record: head, message, padding to four bytes."""
     head, at, number = struct.Struct("<II"), 0, 0
     while at < len(data):
         left = len(data) - at - head.size
@@ -33,7 +33,7 @@ def frames(data: bytes, name: str) -> Iterator[tuple[int, int]]:
                 f"{name}: truncated: record {number} announces {size} bytes (with padding {padded}), "
                 f"{left} are left"
             )
-        yield at + head.size, size
+        yield at, at + head.size + padded
         at += head.size + padded
         number += 1
 
@@ -103,8 +103,7 @@ def _lines(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _recordio(data: bytes) -> Iterator[tuple[int, int]]:
-    for place, size in frames(data, "RecordIO"):
-        yield place - 8, place + size + -size % 4
+    return frames(data, "RecordIO")
 
 
 def _tfrecord(data: bytes) -> Iterator[tuple[int, int]]:

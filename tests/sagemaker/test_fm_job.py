@@ -14,7 +14,7 @@ from scipy import sparse
 from helpers.data import load_or_none, predefined_u1
 from helpers.models.fm import FactorizationMachine, fm_scores, rating_rows, side_by_side
 from local_sagemaker.algorithms import BUILTIN
-from local_sagemaker.algorithms.container import Container, CustomerError
+from local_sagemaker.algorithms.container import Container
 from local_sagemaker.algorithms.fm_serve import Machine
 from local_sagemaker.algorithms.fm_train import train
 from local_sagemaker.formats.artifact import FMArtifact, read_model
@@ -219,7 +219,7 @@ GOOD, BARE = records(X[:3], Y[:3]), records(X[:3])
 )
 def test_a_job_that_cannot_train_says_why(tmp_path, files, settings, message):
     channels = {} if files is None else {"train": files}
-    with pytest.raises((CustomerError, ValueError, FloatingPointError)) as caught:
+    with pytest.raises((ValueError, FloatingPointError)) as caught:
         train(Container(prepare(tmp_path, NEEDED | settings, channels), FM.name))
     assert message in str(caught.value)
 
@@ -233,7 +233,7 @@ def test_the_reason_is_left_for_the_platform(tmp_path):
 def test_two_instances_are_refused(tmp_path):
     config = prepare(tmp_path, NEEDED, {"train": {"a": GOOD}}) / "input" / "config"
     (config / "resourceconfig.json").write_text('{"hosts": ["algo-1", "algo-2"]}')
-    with pytest.raises(CustomerError, match="instance_count 2"):
+    with pytest.raises(ValueError, match="instance_count 2"):
         Container(tmp_path, FM.name)
 
 

@@ -27,16 +27,19 @@ class KNNModel:
         """Return the distances and the labels of the k nearest, each (m, k) float32.
 
         Distances ascend whatever the metric, as the container answers: with INNER_PRODUCT and
-        COSINE the best is last. ``queries`` are (m, feature_dim).
+        COSINE the best is last. ``queries`` are (m, feature_dim). Raise ``ValueError`` where they
+        are so large that a distance is not finite.
         """
         vectors = prepared(queries, self._settings)
         vectors = np.pad(vectors, ((0, 0), (0, self._index.d - vectors.shape[1])))
         k = int(self._settings["k"])
         distances, found = self._index.search(vectors, k)
         short = np.flatnonzero(found[:, -1] < 0)  # the cells looked into hold fewer than k
-        if len(short):
+        if len(short) and self._settings["index_type"] != "faiss.Flat":
             every = import_faiss().SearchParametersIVF(nprobe=self._index.nlist)
             distances[short], found[short] = self._index.search(vectors[short], k, params=every)
+        if (found < 0).any() or not np.isfinite(distances).all():
+            raise ValueError("the values are too large: a distance is no finite number")
         if self._settings["index_metric"] != "L2":
             distances, found = distances[:, ::-1], found[:, ::-1]
         return distances, self._labels[found]

@@ -8,14 +8,18 @@ from pathlib import Path
 
 from local_sagemaker.algorithms.inference import decode, encode
 from local_sagemaker.algorithms.knn_model import KNNModel
-from local_sagemaker.serving.server import Invocation, Response, serve
+from local_sagemaker.serving.server import ClientError, Invocation, Response, serve
 
 
 def answer(model: KNNModel, request: Invocation) -> Response:
     """Return labels; with ``verbose=true`` in ``Accept`` also those of the neighbors."""
     queries = decode(request, model.feature_dim, csv=True).toarray()
     verbose = "verbose=true" in request.accept.replace(" ", "").lower()
-    body, kind = encode(model.answers(queries, verbose), request.accept)
+    try:
+        found = model.answers(queries, verbose)
+    except ValueError as wrong:
+        raise ClientError(str(wrong)) from None
+    body, kind = encode(found, request.accept)
     return Response(body, f"{kind}; verbose=true" if verbose else kind)
 
 

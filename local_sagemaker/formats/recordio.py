@@ -1,20 +1,17 @@
 """RecordIO-protobuf (``application/x-recordio-protobuf``), written and read by whole matrices.
 
 SageMaker's algorithms train on it: a stream of records, each a head (magic number, length), an
-``aialgs.data.Record`` message and padding to four bytes. google.protobuf makes one example of each
-layout. Records that differ from an example in their numbers alone are written and read together,
-as rows of a table of bytes: ten times as fast as one by one. The bytes are those of
+``aialgs.data.Record`` message and padding to four bytes. The bytes are those of
 ``sagemaker.amazon.common`` in version 2 of the SDK; version 3 raises ``NotImplementedError``.
 """
 
 from __future__ import annotations
 
-import functools
 import struct
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import pairwise
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,8 +22,6 @@ from scipy import sparse
 
 from local_sagemaker.formats.payload import MAGIC, PayloadError, frames
 
-_ROWS_AT_ONCE = 100_000  # bounds the memory of one pass
-_DTYPES = {"float32": "<f4", "float64": "<f8", "int32": "i1"}  # a number takes that, or more bytes
 _LARGEST = np.iinfo(np.int64).max
 
 
@@ -42,7 +37,7 @@ class Records:
         return int(self.features.shape[0])
 
 
-# --- the message and its layouts ---------------------------------------------------------------
+# --- the message -------------------------------------------------------------------------------
 
 
 def _message_class() -> Any:
@@ -77,59 +72,20 @@ def _message_class() -> Any:
 _Record = _message_class()
 
 
+def _tensor(tensors: Any, dtype: np.dtype | None = None) -> Any:
+    """Return the tensor "values" of a record: a new one of a dtype, or the one that is there."""
+    kind = tensors["values"].WhichOneof("tensor")
+    if dtype is not None:
+        kind = f"{dtype.name.replace('int64', 'int32')}_tensor"
+        getattr(tensors["values"], kind).SetInParent()  # also where it is empty
+    if kind is None:
+        raise ValueError("has a tensor of another type: expected float32, float64 or int32")
+    return getattr(tensors["values"], kind)
+
+
 def _framed(record: Any) -> bytes:
     message = record.SerializeToString(deterministic=True)
     return struct.pack("<II", MAGIC, len(message)) + message + bytes(-len(message) % 4)
-
-
-@functools.lru_cache(maxsize=10_000)
-def _around(kinds: tuple[str, str], width: int, sizes: tuple[int, int, int]) -> list[bytes]:
-    """Return what a record has before its values, its keys and its label, and after them.
-
-    ``kinds`` are those of values and label, ``sizes`` the bytes of values, keys and label. A width
-    of -1 is not written.
-    """
-    both = []
-    for byte in (1, 2):  # numbers made of other bytes: the two records differ where numbers are
-        values, keys, label = (np.full(size, byte, dtype=np.uint8) for size in sizes)
-        record = _Record()
-        tensor = getattr(record.features["values"], f"{kinds[0]}_tensor")
-        tensor.SetInParent()  # also where it is empty
-        tensor.values.extend(values.view(_DTYPES[kinds[0]]).tolist())
-        tensor.keys.extend(keys.tolist())
-        tensor.shape.extend([width] * (width >= 0))
-        if len(label):
-            tensor = getattr(record.label["values"], f"{kinds[1]}_tensor")
-            tensor.values.extend(label.view(_DTYPES[kinds[1]]).tolist())
-        both.append(np.frombuffer(_framed(record), dtype=np.uint8))
-    places, data = np.flatnonzero(both[0] != both[1]), both[0].tobytes()
-    parts, end, at = [], 0, 0
-    for size in sizes:
-        begin = int(places[at]) if size else end
-        parts.append(data[end:begin])
-        end, at = begin + size, at + size
-    return [*parts, data[end:]]
-
-
-def _packed(values: np.ndarray, counts: np.ndarray) -> tuple[bytes, np.ndarray]:
-    """Return the bytes of all rows' numbers, and where those of each row end.
-
-    Whole numbers are written in base 128; negative ones take ten bytes, as in protobuf.
-    """
-    ends = np.cumsum(counts)
-    if values.dtype.kind == "f":
-        return values.astype(values.dtype.newbyteorder("<")).tobytes(), ends * values.itemsize
-    digits = [rest := values.astype(np.uint64)]
-    while (rest := rest >> np.uint64(7)).any():
-        digits.append(rest)
-    sizes = sum((digit > 0 for digit in digits[1:]), np.ones(len(values), dtype=np.int64))
-    begins = np.cumsum(sizes) - sizes
-    out = np.empty(int(sizes.sum()), dtype=np.uint8)
-    for place, digit in enumerate(digits):
-        live = np.flatnonzero(sizes > place)
-        more = (sizes[live] > place + 1).astype(np.uint8) << 7
-        out[begins[live] + place] = digit[live].astype(np.uint8) & 0x7F | more
-    return out.tobytes(), np.append(0, np.cumsum(sizes))[ends]
 
 
 # --- writing -----------------------------------------------------------------------------------
@@ -159,7 +115,7 @@ def write_spmatrix_to_sparse_tensor(
     if not sparse.issparse(array):
         given = type(array).__name__
         raise TypeError(f"Array must be sparse, got {given}: see write_numpy_to_dense_tensor")
-    _write(file, array.tocsr(), array.data, labels)
+    _write(file, array.tocsr(), labels)
 
 
 def write_numpy_to_dense_tensor(
@@ -169,17 +125,20 @@ def write_numpy_to_dense_tensor(
 
     Dtypes, labels and errors are those of `write_spmatrix_to_sparse_tensor`.
     """
-    _write(file, np.asarray(array), np.asarray(array), labels)
+    _write(file, np.asarray(array), labels)
 
 
-def _write(file: BinaryIO, matrix: Any, values: np.ndarray, labels: np.ndarray | None) -> None:
-    """Check, then write some rows at a time."""
+def _write(file: BinaryIO, matrix: Any, labels: npt.ArrayLike | None) -> None:
     if matrix.ndim != 2:
         raise ValueError(f"Array must be a matrix, got shape {matrix.shape}")
     n, width = matrix.shape
     if labels is not None and np.shape(labels) != (n,):
         raise ValueError(f"labels of shape {np.shape(labels)} for {n} rows: expected ({n},)")
-    known = np.zeros(0) if labels is None else np.asarray(labels)
+    is_sparse = sparse.issparse(matrix)
+    values, known = (
+        matrix.data if is_sparse else matrix.ravel(),
+        np.zeros(0) if labels is None else np.asarray(labels),
+    )
     for what, numbers in ("array", values), ("labels", known):
         dtype = numbers.dtype.name
         if dtype not in ("float32", "float64", "int64"):
@@ -187,28 +146,18 @@ def _write(file: BinaryIO, matrix: Any, values: np.ndarray, labels: np.ndarray |
             raise TypeError(f"{what} of dtype {dtype}: {expected}")
         if dtype == "int64" and len(numbers) and np.abs(numbers).max() >= 1 << 31:
             raise ValueError(f"{what}: whole numbers of the format have 32 bits, use float64")
-    kinds = tuple(numbers.dtype.name.replace("int64", "int32") for numbers in (values, known))
-    for begin in range(0, n, _ROWS_AT_ONCE):
-        part, some = matrix[begin : begin + _ROWS_AT_ONCE], known[begin : begin + _ROWS_AT_ONCE]
-        if sparse.issparse(part):
-            counts, numbers, said = np.diff(part.indptr), part.data, width
-            keys = _packed(part.indices.astype(np.int64), counts)
-        else:
-            counts, numbers, said = np.full(len(part), width), part.ravel(), -1
-            keys = b"", 0 * counts
-        label = _packed(some, np.full(len(counts), int(labels is not None)))
-        fields = [_packed(numbers, counts), keys, label]
-        slices = [_slices(data, ends.tolist()) for data, ends in fields]
-        for row in zip(*slices, strict=True):
-            before = _around(kinds, said, tuple(map(len, row)))
-            file.writelines(chain.from_iterable(zip(before, (*row, b""), strict=True)))
-
-
-def _slices(data: bytes, ends: list[int]) -> Iterator[bytes]:
-    begin = 0
-    for end in ends:
-        yield data[begin:end]
-        begin = end
+    record = _Record()  # one for all rows: setting its numbers is faster than making it anew
+    tensor = _tensor(record.features, values.dtype)
+    if is_sparse:
+        tensor.shape.append(width)
+    label = _tensor(record.label, known.dtype).values if len(known) else []
+    ends = matrix.indptr if is_sparse else np.arange(n + 1) * width
+    for row, (begin, end) in enumerate(pairwise(ends.tolist())):
+        tensor.values[:] = values[begin:end].tolist()
+        if is_sparse:
+            tensor.keys[:] = matrix.indices[begin:end].tolist()
+        label[:] = known[row : row + 1].tolist()
+        file.write(_framed(record))
 
 
 def write_answers(rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -273,8 +222,8 @@ def _read_one(message: bytes, values: array, keys: array, labels: array) -> tupl
         raise ValueError("is not an aialgs.data.Record message") from None
     if "values" not in record.features:
         raise ValueError("has no features: expected numbers under the name 'values'")
-    tensor = _tensor(record.features)
-    row, own, shape, label = tensor.values[:], tensor.keys[:], tensor.shape[:], []
+    tensor, label = _tensor(record.features), []
+    row, own, shape = tensor.values[:], tensor.keys[:], tensor.shape[:]
     if "values" in record.label:
         label = _tensor(record.label).values[:]
     said, dense = min(*shape, _LARGEST) if shape else -1, not own and not (shape and not row)
@@ -288,13 +237,6 @@ def _read_one(message: bytes, values: array, keys: array, labels: array) -> tupl
     keys.extend(own)
     labels.extend(label)
     return len(row), len(row) if dense else said, dense, len(label)
-
-
-def _tensor(tensors: Any) -> Any:
-    kind = tensors["values"].WhichOneof("tensor")
-    if kind is None:
-        raise ValueError("has a tensor of another type: expected float32, float64 or int32")
-    return getattr(tensors["values"], kind)
 
 
 def _checked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,10 +16,10 @@ from helpers.data import load_or_none, predefined_u1
 from helpers.models.fm import FactorizationMachine, fm_scores, rating_rows, side_by_side
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.algorithms.container import Container
-from local_sagemaker.algorithms.fm_serve import Machine
+from local_sagemaker.algorithms.fm_serve import answer
 from local_sagemaker.algorithms.fm_train import train
-from local_sagemaker.formats.artifact import FMArtifact, read_model
-from local_sagemaker.formats.recordio import MAGIC
+from local_sagemaker.formats.artifact import FMArtifact, load_params, read_model
+from local_sagemaker.formats.payload import MAGIC
 from local_sagemaker.serving.server import ClientError
 from tests.sagemaker.jobs import RECORDIO, asked, prepare, records, run, serving
 
@@ -83,15 +84,15 @@ def test_an_endpoint_takes_all_its_formats(job):
     instances = [{"data": {"features": row}} for row in rows]
     with serving(FM.name, job.model) as server:
         body = json.dumps({"instances": instances}).encode()
-        status, headers, answer = server.invoke(body, {"Content-Type": "application/json"})
+        status, headers, found = server.invoke(body, {"Content-Type": "application/json"})
         assert status == 200 and headers["content-type"] == "application/json"
-        assert json.loads(answer) == {"predictions": wanted}
+        assert json.loads(found) == {"predictions": wanted}
         lines = "\n".join(json.dumps(row) for row in instances).encode()
         kinds = {"Content-Type": "application/jsonlines", "Accept": "application/jsonlines"}
-        answer = server.invoke(lines, kinds)[2]
-        assert [json.loads(line) for line in answer.splitlines()] == wanted
-        status, _, answer = server.invoke(records(X[:3]), RECORDIO)
-        assert status == 200 and len(json.loads(answer)["predictions"]) == 3
+        found = server.invoke(lines, kinds)[2]
+        assert [json.loads(line) for line in found.splitlines()] == wanted
+        status, _, found = server.invoke(records(X[:3]), RECORDIO)
+        assert status == 200 and len(json.loads(found)["predictions"]) == 3
         assert server.invoke(b"1,2", {"Content-Type": "text/csv"})[0] == 415
         assert server.invoke(b"{", {"Content-Type": "application/json"})[0] == 400
 
@@ -103,8 +104,8 @@ def ask(body, content_type="application/json", accept="*/*", kind="regressor"):
     rng = np.random.default_rng(0)
     w1, v = rng.normal(size=4).astype("f4"), rng.normal(size=(4, 2)).astype("f4")
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    machine = Machine(FMArtifact(0.1, w1, v, {"predictor_type": kind}))
-    return machine.invoke(asked(body, content_type, accept))
+    model = FMArtifact(0.1, w1, v, {"predictor_type": kind})
+    return answer(model, asked(body, content_type, accept))
 
 
 DENSE = {"features": [1, 0, 1, 0]}
@@ -117,6 +118,10 @@ def test_dense_and_sparse_instances_score_the_same():
     assert len({row["score"] for row in found["predictions"]}) == 1
 
 
+def test_a_request_without_instances_gets_no_predictions():
+    assert json.loads(ask({"instances": []}).body) == {"predictions": []}
+
+
 def test_a_classifier_adds_the_label():
     (row,) = json.loads(ask({"instances": [DENSE]}, kind="binary_classifier").body)["predictions"]
     assert row["predicted_label"] == float(row["score"] >= 0.5) and 0 < row["score"] < 1
@@ -124,10 +129,10 @@ def test_a_classifier_adds_the_label():
 
 def test_answers_in_recordio():
     kind = RECORDIO["Content-Type"]
-    answer = ask({"instances": [DENSE, DENSE]}, accept=kind, kind="binary_classifier")
-    assert answer.content_type == kind
-    assert struct.unpack_from("<I", answer.body)[0] == MAGIC
-    assert answer.body.count(b"score") == 2 and answer.body.count(b"predicted_label") == 2
+    found = ask({"instances": [DENSE, DENSE]}, accept=kind, kind="binary_classifier")
+    assert found.content_type == kind
+    assert struct.unpack_from("<I", found.body)[0] == MAGIC
+    assert found.body.count(b"score") == 2 and found.body.count(b"predicted_label") == 2
 
 
 def features(of: object) -> dict:
@@ -141,15 +146,42 @@ def features(of: object) -> dict:
         ([1, 2], 'expected {"instances": […]}'),
         ({"instances": [5]}, "instance 0 is int: expected an object"),
         ({"instances": [DENSE, {"data": 1}]}, 'instance 1 has no "features"'),
+        (features("1,0,1,0"), 'instance 0 has no "features"'),
+        (features(None), 'instance 0 has no "features"'),
+        (features([]), "0 values, but feature_dim is 4"),
         (features([1, 2]), "2 values, but feature_dim is 4"),
-        (features({"keys": [4], "values": [1]}), "key 4 is out of range: keys are 0 to 3"),
-        (features({"keys": [-1], "values": [1]}), "key -1 is out of range"),
+        (features({"keys": [0], "shape": 4, "values": [1]}), "has shape 4: expected [4]"),
+        (features({"keys": [0], "shape": "4", "values": [1]}), "has shape 4: expected [4]"),
+        (features({"keys": [0], "shape": [4, 4], "values": [1]}), "shape [4, 4]: expected [4]"),
+        (features({"keys": [0], "shape": [9], "values": [1]}), "shape [9]: expected [4]"),
+        (features({"keys": [0], "shape": [10**30], "values": [1]}), "000]: expected [4]"),
+        (features({"keys": 0, "values": [1]}), 'the lists "values" and "keys"'),
+        (features({"keys": [0], "values": 1}), 'the lists "values" and "keys"'),
+        (features({"keys": {"0": 1}, "values": [1]}), 'the lists "values" and "keys"'),
+        (features({"keys": [1.0, 2.7], "values": [1, 1]}), "the key 2.7: expected whole numbers"),
+        (features({"keys": [4], "values": [1]}), "the key 4, out of range: keys are 0 to 3"),
+        (features({"keys": [-1], "values": [1]}), "the key -1, out of range"),
+        (features({"keys": [2**70], "values": [1]}), "the key 1180591620717411303424, out of"),
+        (features({"keys": [10**400], "values": [1]}), "among its keys: expected numbers"),
+        (features({"keys": [float("nan")], "values": [1]}), "the key nan: expected whole"),
+        (features({"keys": ["0"], "values": [1]}), "has '0' among its keys: expected numbers"),
+        (features({"keys": [[0]], "values": [1]}), "has '[0]' among its keys"),
+        (features({"keys": [True], "values": [1]}), "has 'True' among its keys"),
         (features({"keys": [1, 1], "values": [1, 1]}), "a key stands twice"),
         (features({"keys": [1], "values": [1, 2]}), "1 keys and 2 values"),
-        (features({"keys": [1], "values": [1], "shape": [9]}), "[9], but feature_dim is 4"),
-        (features([float("nan"), 0, 0, 0]), "NaN"),
-        (features(["a", 0, 0, 0]), "not numbers"),
-        (features([[1], 0, 0, 0]), "unable to evaluate payload"),
+        (features([float("nan"), 0, 0, 0]), "instance 0 has the value nan"),
+        (features([0, 0, 0, float("-inf")]), "instance 0 has the value -inf"),
+        (features([1e39, 0, 0, 0]), "the value inf: expected finite numbers of float32"),
+        (features([3e38, 3e38, 3e38, 3e38]), "too large: a prediction is no finite number"),
+        (features(["a", 0, 0, 0]), "has 'a' among its values: expected numbers"),
+        (features([None, 0, 0, 0]), "has 'None' among its values"),
+        (features([[1], 0, 0, 0]), "has '[1]' among its values"),
+        (features([[1, 2], [3, 4], [1, 2], [3, 4]]), "has '[1, 2]' among its values"),
+        ({"instances": [DENSE, {"features": [0, 0, 0, "b"]}]}, "instance 1 has 'b' among"),
+        (b"[" * 200_000, "malformed application/json"),
+        (b'{"instances": [{"features": [' + b"9" * 5000 + b"]}]}", "malformed application/json"),
+        (b"\xff\xfe\x00", "malformed application/json"),
+        (b"", "the body is empty"),
     ],
 )
 def test_requests_that_are_refused(body, message):
@@ -160,7 +192,12 @@ def test_requests_that_are_refused(body, message):
 
 @pytest.mark.parametrize(
     "kind, status, message",
-    [(RECORDIO["Content-Type"], 400, "expected the magic number"), ("", 415, "missing is not")],
+    [
+        (RECORDIO["Content-Type"], 400, "expected the magic number"),
+        ("application/jsonlines", 400, "malformed application/jsonlines"),
+        ("", 415, "missing is not"),
+        ("text/csv", 415, "text/csv is not supported: expected one of application/json"),
+    ],
 )
 def test_requests_of_another_kind(kind, status, message):
     with pytest.raises(ClientError, match=message) as caught:
@@ -212,16 +249,40 @@ GOOD, BARE = records(X[:3], Y[:3]), records(X[:3])
         ({"a": GOOD}, {"feature_dim": 31}, "file a: record 0 has 30 features, but feature_dim"),
         ({"a": GOOD, "b": GOOD[:-7]}, {}, "file b: truncated: record 2"),
         ({"a": BARE}, {}, "the records have no labels"),
-        ({"a": GOOD, "b": BARE}, {}, "some files have labels and some have none"),
+        ({"a": GOOD, "b": BARE}, {}, "file b: the records have no labels"),
         ({"a": GOOD}, {"predictor_type": "binary_classifier"}, "expected 0 or 1"),
+        ({"a": records(X[:3], Y[:3] * np.nan)}, {}, "file a: record 0 has the label nan"),
+        ({"a": records(X[:3] * np.inf, Y[:3])}, {}, "file a: record 0 has the value inf"),
+        ({"a": records(X[:3], np.array([1, 16_777_217, 3]))}, {}, "label 16777217 is lost"),
+        ({"a": GOOD}, {"num_factors": 10**15}, "Unable to allocate"),
         ({"a": GOOD}, {"factors_lr": 1e30, "linear_lr": 1e30, "epochs": 50}, "diverged in epoch"),
     ],
 )
 def test_a_job_that_cannot_train_says_why(tmp_path, files, settings, message):
     channels = {} if files is None else {"train": files}
-    with pytest.raises((ValueError, FloatingPointError)) as caught:
+    with pytest.raises((ValueError, FloatingPointError, MemoryError)) as caught:
         train(Container(prepare(tmp_path, NEEDED | settings, channels), FM.name))
     assert message in str(caught.value)
+
+
+def test_labels_of_the_test_channel_are_judged_before_the_training(tmp_path):
+    channels = {"train": {"a": records(X, Y > 3)}, "test": {"a": GOOD}}
+    settings = NEEDED | {"predictor_type": "binary_classifier"}
+    with pytest.raises(ValueError, match="expected 0 or 1"):
+        train(Container(prepare(tmp_path, settings, channels), FM.name))
+    assert not list((tmp_path / "model").iterdir())
+
+
+def test_dense_records_leave_the_arrays_that_aws_leaves(tmp_path):
+    """Their names and shapes are those that published code reads after the MNIST notebook."""
+    channels = {"train": {"a": records(X.toarray(), Y)}}
+    train(Container(prepare(tmp_path, NEEDED, channels), FM.name))
+    with zipfile.ZipFile(tmp_path / "model" / "model_algo-1") as archive:
+        arrays = load_params(archive.read("params"))
+    shapes = {name: array.shape for name, array in arrays.items()}
+    wanted = {"Linear_Plus_Bias_weight": (1, 30), "Linear_Plus_Bias_bias": (1,)}
+    assert shapes == {"v": (2, 30), **wanted}
+    assert read_model(tmp_path / "model").v.shape == (30, 2)
 
 
 def test_the_reason_is_left_for_the_platform(tmp_path):

@@ -12,7 +12,7 @@ from scipy import sparse
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.algorithms.container import Container
 from local_sagemaker.algorithms.knn_model import KNNModel
-from local_sagemaker.algorithms.knn_serve import Neighborhood
+from local_sagemaker.algorithms.knn_serve import answer
 from local_sagemaker.algorithms.knn_train import train
 from local_sagemaker.serving.server import ClientError
 from tests.sagemaker.jobs import RECORDIO, asked, prepare, records, run, serving
@@ -33,8 +33,8 @@ def trained(folder, train_on=(VECTORS, LABELS), **settings) -> KNNModel:
 
 
 def ask(model: KNNModel, queries: np.ndarray, accept: str = LINES) -> list[dict]:
-    answer = Neighborhood(model).invoke(asked(records(queries), RECORDIO["Content-Type"], accept))
-    return [json.loads(line) for line in answer.body.splitlines()]
+    found = answer(model, asked(records(queries), RECORDIO["Content-Type"], accept))
+    return [json.loads(line) for line in found.body.splitlines()]
 
 
 def truth(metric: str, queries: np.ndarray) -> np.ndarray:
@@ -78,14 +78,6 @@ def test_approximate_indexes_find_most(tmp_path, metric, settings):
     assert all(r["distances"] == sorted(r["distances"]) for r in rows)
 
 
-@pytest.mark.parametrize("kind", ["sign", "fjlt"])
-def test_reduction_keeps_what_is_near(tmp_path, kind):
-    wide = RNG.normal(size=(600, 200)).astype(np.float32)
-    reduced = {"dimension_reduction_type": kind, "dimension_reduction_target": 64}
-    rows = ask(trained(tmp_path, (wide, LABELS), feature_dim=200, **reduced), wide[:50] + 0.1)
-    assert np.mean([row["labels"][0] == place for place, row in enumerate(rows)]) > 0.95
-
-
 @pytest.mark.parametrize(
     "kind, k, queries, wanted",
     [("classifier", 3, [[0.5], [9.0]], [7, 3]), ("regressor", 2, [[0.4], [10.6]], [7, 4])],
@@ -97,8 +89,8 @@ def test_votes_and_means(tmp_path, kind, k, queries, wanted):
 
 
 def test_a_tie_goes_to_the_smallest_label():
-    model = KNNModel(None, LABELS, {"predictor_type": "classifier"})
-    labels = np.array([[3, 1, 2], [2, 2, 1], [5, np.nan, np.nan], [4, 1, 4]], dtype=np.float32)
+    model = KNNModel(None, LABELS, {"predictor_type": "classifier", "feature_dim": 1})
+    labels = np.array([[3, 1, 2], [2, 2, 1], [5, 5, 5], [4, 1, 4]], dtype=np.float32)
     assert model.predict(labels).tolist() == [1, 2, 5, 4]
 
 
@@ -108,16 +100,19 @@ def test_plain_answers_and_other_formats(tmp_path):
     assert ask(model, VECTORS[:2], "application/jsonlines") == plain
 
     def send(body: bytes, kind: str, accept: str = "*/*") -> bytes:
-        return Neighborhood(model).invoke(asked(body, kind, accept)).body
+        return answer(model, asked(body, kind, accept)).body
 
     csv = ",".join(map(str, VECTORS[3])).encode()
     assert json.loads(send(csv, "text/csv")) == {"predictions": [{"predicted_label": 3.0}]}
     body = json.dumps({"instances": [{"features": VECTORS[4].tolist()}]}).encode()
-    answer = json.loads(send(body, "application/json", "application/json; verbose=true"))
-    assert answer["predictions"][0]["labels"][0] == 4
+    found = json.loads(send(body, "application/json", "application/json; verbose=true"))
+    assert found["predictions"][0]["labels"][0] == 4
     verbose = RECORDIO["Content-Type"] + "; verbose=true"
     assert b"distances" in send(body, "application/json", verbose)
-    for wrong, message in ((b"1,2", "but feature_dim is 6"), (b"1,2,3,4,5,nan", "NaN")):
+    for wrong, message in (
+        (b"1,2", "2 columns, expected feature_dim: 6"),
+        (b"1,2,3,4,5,nan", "NaN"),
+    ):
         with pytest.raises(ClientError, match=message):
             send(wrong, "text/csv")
 
@@ -155,7 +150,7 @@ def test_sparse_records_are_vectors_too(tmp_path):
         (PQ | {"index_metric": "COSINE"}, "'COSINE' is not valid .*'index_metric' .* when"),
         (PQ | {"index_metric": "INNER_PRODUCT"}, "'INNER_PRODUCT' is not valid .* when"),
         (FLAT | {"faiss_index_ivf_nlists": 601}, "'601' .* 'faiss_index_ivf_nlists'"),
-        ({"dimension_reduction_type": "sign"}, "Missing .* 'dimension_reduction_target'"),
+        ({"dimension_reduction_type": "sign"}, "'dimension_reduction_type' is not supported by"),
         ({"feature_dim": 7}, "record 0 has 6 values, but feature_dim is 7"),
         ({"predictor_type": "regress"}, "expects one of classifier, regressor"),
     ],
@@ -170,6 +165,15 @@ def test_settings_that_can_not_be_used_are_named(tmp_path, settings, message):
     [
         ({}, "", "No data found in the channel 'train'"),
         ({"a": records(VECTORS)}, "", "the records have no labels"),
+        ({"a": records(VECTORS, np.arange(600) + 16_777_000)}, "", "label 16777217 is lost in"),
+        ({"a.csv": b"16777217,1,2,3,4,5,6"}, "", "label 16777217 is lost in float32"),
+        ({"a.csv": b"label,a,b,c,d,e,f"}, "", "not CSV of numbers without a header"),
+        ({"a.csv": b"1,2,3,4,5,6,7\n1,2,3"}, "", "number of columns changed"),
+        ({"a.csv": b"nan,2,3,4,5,6,7"}, "", "row 0 holds NaN"),
+        ({"a.csv": b"1,2,3,4,5,6,1e39"}, "", "row 0 holds NaN or infinity"),
+        ({"a.csv": b"1,2,3,4,5,6,7#8"}, "", "not CSV of numbers"),
+        ({"a.csv": b" \n"}, "", "file a.csv: no rows"),
+        ({"a.csv": b"\xff"}, "", "not CSV of numbers"),
         ({"a.csv": b"1,2,3"}, "", r"3 columns, expected the label and feature_dim \(6\) features"),
         ({"a": b"{}"}, "application/json", "content type application/json is not supported"),
     ],
@@ -179,9 +183,30 @@ def test_data_that_can_not_be_used_is_named(tmp_path, files, kind, message):
         train(Container(prepare(tmp_path, NEEDED, {"train": files}, train=kind), KNN.name))
 
 
-def test_a_model_that_is_none(tmp_path):
+@pytest.mark.parametrize("content", [None, b"", b"PK\3\4", b"\x93NUMPY", b"no model"])
+def test_a_model_that_is_none(tmp_path, content):
+    if content is not None:
+        (tmp_path / "model_algo-1").write_bytes(content)
     with pytest.raises(ValueError, match="not the model of a k-NN job"):
         KNNModel.load(tmp_path)
+
+
+def test_csv_is_trained_on_with_the_label_first(tmp_path):
+    table = np.column_stack([LABELS, VECTORS])
+    body = "\n".join(",".join(map(repr, row)) for row in table.tolist()).encode()
+    train(Container(prepare(tmp_path, NEEDED, {"train": {"a.csv": body}}), KNN.name))
+    assert ask(KNNModel.load(tmp_path / "model"), VECTORS[7:8])[0]["labels"][0] == 7
+
+
+def test_every_answer_has_k_neighbors_whatever_the_cells_hold(tmp_path):
+    settings = {"k": 300, "faiss_index_ivf_nlists": 100, **FLAT}
+    rows = ask(trained(tmp_path, **settings), VECTORS[:20])
+    assert {len(set(row["labels"])) for row in rows} == {300}
+
+
+def test_queries_without_a_finite_answer_are_the_callers_fault(tmp_path):
+    with pytest.raises(ClientError, match="too large: a distance is no finite number"):
+        ask(trained(tmp_path), np.full((1, 6), 3e38))
 
 
 def test_top_100_for_every_user_by_a_server_of_its_own(tmp_path):

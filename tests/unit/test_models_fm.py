@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from helpers.models.base import NotFittedError
 from helpers.models.fm import (
     TUNED_HYPERPARAMETERS,
     FactorizationMachine,
@@ -136,12 +135,12 @@ def test_a_machine_is_set_as_sagemaker_sets_it():
 @pytest.mark.parametrize(
     "hyperparameters, message",
     [
-        ({"num_factors": 0}, "factors=0: expected 1 or more"),
-        ({"factors_lr": -1}, "learning_rate=-1.*expected 0 or more"),
-        ({"predictor_type": "ranker"}, "predictor_type='ranker'"),
-        ({"bias_init_method": "zeros"}, "init='zeros'.*expected init 'normal'"),
-        ({"linear_init_method": "uniform"}, "'uniform' with a scale"),
-        ({"factor_lr": 0.1}, "no hyperparameter factor_lr"),
+        ({"num_factors": 0}, "'0' is not valid for the 'num_factors' .* integer of at least 1"),
+        ({"factors_lr": -1}, "'-1' is not valid for the 'factors_lr' .* float of at least 0"),
+        ({"predictor_type": "ranker"}, "'ranker' is not .* one of binary_classifier, regressor"),
+        ({"bias_init_method": "zeros"}, "'zeros' is not .* one of uniform, normal, constant"),
+        ({"linear_init_method": "uniform"}, "Missing .* 'linear_init_scale' when"),
+        ({"factor_lr": 0.1}, "'factor_lr' was unexpected"),
     ],
 )
 def test_settings_that_cannot_train(hyperparameters, message):
@@ -160,10 +159,14 @@ WILD = FactorizationMachine(
         (lambda m, x, y: m.fit(x, y[:-1]), ValueError, "expected one label per row"),
         (lambda m, x, y: m.fit(x[:0], y[:0]), ValueError, "at least one row"),
         (lambda m, x, y: m.fit(x, np.append(y[1:], np.nan)), ValueError, "label nan"),
-        (lambda m, x, y: m.scores(x), NotFittedError, "call fit"),
+        (lambda m, x, y: m.scores(x), RuntimeError, "call fit"),
         (lambda m, x, y: m.fit(x, y).scores(x[:, :50]), ValueError, "50 features, .* has 100"),
         (lambda m, x, y: m.fit(x, y).scores(x * np.nan), ValueError, "features: found NaN"),
-        (lambda m, x, y: FactorizationMachine(2, True).fit(x, y), ValueError, r"label [\d.]+ for"),
+        (
+            lambda m, x, y: FactorizationMachine(2, True).fit(x, y),
+            ValueError,
+            r"label [\d.]+: expected 0 or 1",
+        ),
         (lambda m, x, y: WILD.fit(x, y), FloatingPointError, "diverged in epoch .*lower the"),
     ],
 )

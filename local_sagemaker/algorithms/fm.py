@@ -19,14 +19,6 @@ from local_sagemaker.algorithms.hyperparameters import fm_settings
 FloatArray = npt.NDArray[np.float32]
 OnEpoch = Callable[[int, dict[str, float]], None]
 _ROWS_AT_ONCE = 50_000  # bounds the memory of scoring: rows times factors
-_PARTS = ("bias", "linear", "factors")
-
-
-def _all_finite(**values: Any) -> None:
-    """Raise `ValueError` with the name of the first array or sparse matrix that is not finite."""
-    for name, value in values.items():
-        if not np.isfinite(value.data if sparse.issparse(value) else np.asarray(value)).all():
-            raise ValueError(f"{name}: found NaN or infinity, expected finite numbers")
 
 
 class Part(NamedTuple):
@@ -56,43 +48,23 @@ class FactorizationMachine:
     :math:`w_0 + \sum_j w_j x_j + \sum_{i<j} \langle v_i, v_j \rangle x_i x_j`. The defaults are
     SageMaker's. As in its container, a batch updates only the features that occur in it.
 
-    Parameters
-    ----------
-    factors, epochs, batch_size : int
-        Length of each feature's vector, passes over the rows, rows per step.
-    classifies : bool
-        Logistic loss on 0 and 1, else squared error on numbers.
-    bias, linear, pairs : Part
-        Settings of :math:`w_0`, of :math:`w_j` and of :math:`v_j`.
-    clip_gradient, epsilon, rescale_gradient : float, optional
-        Largest entry of a gradient, Adam's epsilon, factor on gradients (by default one over the
-        rows of the batch).
-    shuffle : bool
-        Take the rows in a new random order every epoch. SageMaker's container keeps their order.
-    seed : int
-        Of the first weights and the order of the rows.
-
-    Attributes
-    ----------
-    w0, w1, v : float, numpy.ndarray, numpy.ndarray
-        Constant, (features,) and (features, factors) float32.
-    seconds, progress : float, tuple of numpy.ndarray
-        Time spent in training steps; of the last epoch, in its order, each row's score before the
-        step of its batch, and its label.
+    After `fit` it has the constant w0, w1, (features,), and v, (features, factors), float32;
+    ``seconds`` spent in training; and ``progress`` of the last epoch, in its order: each row's
+    score before the step of its batch, and its label.
     """
 
-    factors: int = 64
-    classifies: bool = False
-    epochs: int = 1
-    batch_size: int = 1000
-    bias: Part = Part(0.1, 0.01)
-    linear: Part = Part(0.001, 0.001)
-    pairs: Part = Part(0.0001, 0.00001, sigma=0.001)
-    clip_gradient: float | None = None
-    epsilon: float = 1e-8
-    rescale_gradient: float | None = None
-    shuffle: bool = True
-    seed: int = 0
+    factors: int = 64  # length of each feature's vector
+    classifies: bool = False  # logistic loss on 0 and 1, else squared error on numbers
+    epochs: int = 1  # passes over the rows
+    batch_size: int = 1000  # rows per step
+    bias: Part = Part(0.1, 0.01)  # of w_0
+    linear: Part = Part(0.001, 0.001)  # of w_j
+    pairs: Part = Part(0.0001, 0.00001, sigma=0.001)  # of v_j
+    clip_gradient: float | None = None  # largest entry of a gradient
+    epsilon: float = 1e-8  # of Adam
+    rescale_gradient: float | None = None  # factor on gradients; None: one over the batch's rows
+    shuffle: bool = True  # a new order of the rows every epoch; SageMaker keeps that of the file
+    seed: int = 0  # of the first weights and the order of the rows
 
     @classmethod
     def from_sagemaker(
@@ -103,12 +75,13 @@ class FactorizationMachine:
         Missing ones have their defaults. ``settings`` are what SageMaker does not set: ``shuffle``
         and ``seed``. Raise ``ValueError`` for a name or a value that the algorithm does not take.
         """
-        needed = {"feature_dim": 1, "num_factors": cls.factors, "predictor_type": "regressor"}
+        needed = {"feature_dim": "1", "num_factors": "64", "predictor_type": "regressor"}
         found = fm_settings({**needed, **hyperparameters})
         names = ("lr", "wd", "init_method", "init_sigma", "init_scale", "init_value")
-        bias, linear, pairs = (
-            Part(*(found.get(f"{part}_{name}", 0.0) for name in names)) for part in _PARTS
-        )
+        parts = [
+            Part(*(found.get(f"{part}_{name}", 0.0) for name in names))
+            for part in ("bias", "linear", "factors")
+        ]
         classifies = found["predictor_type"] == "binary_classifier"
         sizes = found["num_factors"], classifies, found["epochs"], found["mini_batch_size"]
         bounds = (
@@ -116,7 +89,7 @@ class FactorizationMachine:
             found.get("eps", cls.epsilon),
             found.get("rescale_grad"),
         )
-        return cls(*sizes, bias, linear, pairs, *bounds, **settings)
+        return cls(*sizes, *parts, *bounds, **settings)
 
     def fit(
         self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None
@@ -124,14 +97,8 @@ class FactorizationMachine:
         """Fit the machine to rows of features, (n, features), and labels, (n,), and return it.
 
         After each epoch ``on_epoch`` gets its number, from 0, and the `quality` of ``progress``.
-
-        Raises
-        ------
-        ValueError
-            No rows, not one label per row, a value that is not finite, or a label other than 0
-            and 1 where the machine classifies.
-        FloatingPointError
-            Training diverged: a score is not finite.
+        Raise ``ValueError`` for rows and labels that can't be learned from, and
+        ``FloatingPointError`` where training diverges.
         """
         from local_sagemaker.algorithms.fm_kernels import Rows, Training, Weights, train_epoch
 
@@ -183,7 +150,7 @@ def checked(
 ) -> tuple[sparse.csr_matrix, FloatArray]:
     """Return rows and labels as float32 arrays that can be learned from."""
     x, y = sparse.csr_matrix(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.float32)
-    _all_finite(features=x)
+    _finite(x.data, "features")
     if y.shape != (x.shape[0],) or not len(y):
         found = f"{x.shape[0]} rows and labels of shape {y.shape}"
         raise ValueError(f"{found}: expected one label per row, and at least one row")
@@ -194,6 +161,11 @@ def checked(
     return x, y
 
 
+def _finite(values: np.ndarray, name: str) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name}: found NaN or infinity, expected finite numbers")
+
+
 def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) -> FloatArray:
     """Return the scores of rows, (n,) float32, in time proportional to their non-zeros.
 
@@ -201,7 +173,8 @@ def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) ->
     for another number of features, and for a feature or a weight that is not finite.
     """
     x = sparse.csr_matrix(x, dtype=np.float32)
-    _all_finite(features=x, w0=w0, w1=w1, v=v)
+    for name, values in ("features", x.data), ("w0", np.array(w0)), ("w1", w1), ("v", v):
+        _finite(values, name)
     if x.shape[1] != len(v):
         raise ValueError(f"rows of {x.shape[1]} features, but the machine has {len(v)}")
     own = np.einsum("jf,jf->j", v, v)
@@ -220,10 +193,6 @@ def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, fl
     Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,).
     """
     odds, truth = np.asarray(scores, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if odds.ndim != 1 or odds.shape != truth.shape or not odds.size:
-        found = f"scores of shape {odds.shape} and y of shape {truth.shape}"
-        raise ValueError(f"{found}: expected as many of each, and at least one")
-    _all_finite(scores=odds, y=truth)
     if not classifies:
         return {"rmse": float(np.sqrt(np.mean((odds - truth) ** 2)))}
     said, true = odds >= 0, truth >= 0.5

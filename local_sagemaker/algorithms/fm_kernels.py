@@ -1,7 +1,5 @@
 """Training loops of the factorization machine, compiled by numba: import them only to train.
 
-The import takes half a second. Compiling takes some seconds, once: the result is kept on disk.
-
 A batch takes two passes. `_forward` scores its rows in order, keeps each row's sum of x_j v_j, and
 chains the entries of each feature. `_backward` follows the chain of each feature, adds up its
 gradient, and takes its step of Adam while its weights are in the processor's cache. One thread
@@ -26,7 +24,7 @@ Rows = namedtuple("Rows", "indptr indices values labels")
 # Adam's mean of gradients (m) and of their squares (s). Training changes them in place.
 Weights = namedtuple("Weights", "w0 m0 s0 w1 m1 s1 v mv sv")
 
-# Settings of `local_sagemaker.algorithms.fm.AdamFM`; the learning rates and the regularization of
+# Settings of `local_sagemaker.algorithms.fm.FactorizationMachine`; the learning rates and the regularization of
 # the three are (3,) float32, and `rescale` is 0 for one over the rows of a batch
 Training = namedtuple(
     "Training", "batch_size learning_rates regularization clip epsilon rescale logistic"

@@ -36,10 +36,8 @@ class Rule(NamedTuple):
 
 def wrong_value(name: str, value: object, expected: str) -> ValueError:
     """Return the error for a value that an algorithm does not take, worded as AWS words it."""
-    return ValueError(
-        f"Customer Error: The value '{value}' is not valid for the '{name}' hyperparameter, "
-        f"which expects {expected}"
-    )
+    given = f"The value '{value}' is not valid for the '{name}' hyperparameter"
+    return ValueError(f"{given}, which expects {expected}")
 
 
 def _one_of(*texts: str) -> Rule:
@@ -106,27 +104,24 @@ def _parsed(table: Mapping[str, tuple[Rule, Any]], given: Mapping[str, str]) -> 
     found = {name: default for name, (_, default) in table.items() if default is not None}
     for name, text in given.items():
         if name in _ONLY_ON_AWS:
-            raise ValueError(
-                f"Customer Error: '{name}' is not supported by the SageMaker of this machine: "
-                "reduce the features before you write the records"
-            )
+            instead = "reduce the features before you write the records"
+            raise ValueError(f"'{name}' is not supported on this machine: {instead}")
         if name not in table and not name.startswith("_"):
-            raise ValueError(
-                f"Customer Error: Additional hyperparameters are not allowed ('{name}' was "
-                f"unexpected); there are {', '.join(sorted(table))}"
-            )
+            known = f"there are {', '.join(sorted(table))}"
+            wrong = f"Additional hyperparameters are not allowed ('{name}' was unexpected)"
+            raise ValueError(f"{wrong}; {known}")
         if name in table:
             found[name] = table[name][0].parse(name, text)
     for name, value in found.items():
         if value is _REQUIRED:
-            raise ValueError(f"Customer Error: Missing required hyperparameter: '{name}'")
+            raise ValueError(f"Missing required hyperparameter: '{name}'")
     return found
 
 
 def _need(settings: Mapping[str, Any], name: str, beside: str) -> None:
     if name not in settings:
         because = f"when '{beside}' is '{settings[beside]}'"
-        raise ValueError(f"Customer Error: Missing required hyperparameter: '{name}' {because}")
+        raise ValueError(f"Missing required hyperparameter: '{name}' {because}")
 
 
 def fm_settings(given: Mapping[str, str]) -> dict[str, Any]:

@@ -25,28 +25,18 @@ def probes_of(cells: int) -> int:
 def build(
     vectors: np.ndarray, kind: str, euclidean: bool, cells: int | None = None, codes: int = 16
 ) -> Any:
-    """Return the index of faiss over vectors.
+    """Return the index of faiss over vectors, (n, d) float32.
 
-    Parameters
-    ----------
-    vectors : numpy.ndarray
-        (n, d), float32. For ``"ivfpq"`` they are padded with zeros to a multiple of ``codes``.
-    kind : {"flat", "ivfflat", "ivfpq"}
-        Flat compares with every vector. The IVF kinds sort vectors into cells and look into the
-        nearest few; PQ keeps each vector as a short code.
-    euclidean : bool
-        Nearness is the squared distance, else the inner product.
-    cells : int, optional
-        IVF: number of cells, at most n; the root of n by default.
-    codes : int
-        PQ: bytes per vector.
+    "flat" compares with every vector. "ivfflat" and "ivfpq" sort vectors into ``cells``, by
+    default the root of n, and look into the nearest few. "ivfpq" pads vectors to a multiple of
+    ``codes`` and keeps each in as many bytes. Nearness is the squared distance where
+    ``euclidean``, else the inner product.
     """
     faiss, n = import_faiss(), len(vectors)
     if kind == "ivfpq":
         vectors = np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % codes)))
-    width, metric = vectors.shape[1], faiss.METRIC_INNER_PRODUCT
-    if euclidean:
-        metric = faiss.METRIC_L2
+    width = vectors.shape[1]
+    metric = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
     index = faiss.IndexFlat(width, metric)
     if kind != "flat":
         cells = cells or math.isqrt(n)

@@ -39,13 +39,11 @@ def decode(request: Invocation, feature_dim: int, *, csv: bool) -> sparse.csr_ma
         if kind == _RECORDIO:
             return read_records(body, feature_dim, name="request").features
         if kind == _CSV:
-            return sparse.csr_matrix(
-                read_csv(body, feature_dim, "request", "feature_dim"), dtype=np.float32
-            )
+            table = read_csv(body, feature_dim, "request", "feature_dim")
+            return sparse.csr_matrix(table, dtype=np.float32)
         if kind in _LINES:
-            return _rows(
-                [json.loads(line) for line in body.splitlines() if line.strip()], feature_dim
-            )
+            lines = [line for line in body.splitlines() if line.strip()]
+            return _rows([json.loads(line) for line in lines], feature_dim)
         document = json.loads(body)
         if not isinstance(document, dict) or not isinstance(document.get("instances"), list):
             raise PayloadError('expected {"instances": […]}')
@@ -73,9 +71,8 @@ def _rows(instances: Sequence[Any], feature_dim: int) -> sparse.csr_matrix:
             place = np.searchsorted(ends, first, side="right") - 1
             allowed = f"keys are 0 to {feature_dim - 1} for feature_dim {feature_dim}"
             raise PayloadError(f"instance {place} has {what.format(numbers[first], allowed)}")
-    matrix = sparse.csr_matrix(
-        (values, keys.astype(np.int64), ends), shape=(len(pairs), feature_dim)
-    )
+    parts = values, keys.astype(np.int64), ends
+    matrix = sparse.csr_matrix(parts, shape=(len(pairs), feature_dim))
     matrix.sort_indices()
     if not matrix.has_canonical_format:
         raise PayloadError("a key stands twice in one instance: expected each once")

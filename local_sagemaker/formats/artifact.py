@@ -28,6 +28,7 @@ _DTYPES = {0: "<f4", 1: "<f8", 4: "<i4", 6: "<i8"}  # MXNet's numbers of types
 _MEMBER = "model_algo-1"
 _SPARSE = ("v", "w1_weight", "w0_weight")
 _DENSE = ("v", "Linear_Plus_Bias_weight", "Linear_Plus_Bias_bias")
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError)
 
 
 class ArtifactError(ValueError):
@@ -151,17 +152,7 @@ def _symbol(predictor_type: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def read_model(path: Path) -> FMArtifact:
-    """Read a fitted model.
-
-    Parameters
-    ----------
-    path : Path
-        ``model.tar.gz``, the ``model_algo-1`` in it, or a folder that holds that.
-
-    Returns
-    -------
-    FMArtifact
-        Weights as float32.
+    """Return the fitted model of ``model.tar.gz``, or of ``model_algo-1`` or its folder.
 
     Raises
     ------
@@ -191,16 +182,9 @@ def read_model(path: Path) -> FMArtifact:
                 raise ArtifactError(f"{name}: holds {', '.join(names)}; expected params")
             arrays = load_params(archive.read("params"))
             meta = json.loads(archive.read("meta.json")) if "meta.json" in names else {}
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        json.JSONDecodeError,
-    ) as bad:
-        raise ArtifactError(
-            f"{name}: not the zip file that a factorization-machines job leaves: {bad}"
-        ) from None
+    except _DAMAGED as bad:
+        reason = f"not the zip file that a factorization-machines job leaves: {bad}"
+        raise ArtifactError(f"{name}: {reason}") from None
     expected = _DENSE if _DENSE[1] in arrays else _SPARSE
     missing = [key for key in expected if key not in arrays]
     have = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "none"

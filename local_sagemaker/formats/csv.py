@@ -22,7 +22,8 @@ def read_csv(data: bytes, columns: int, name: str, what: str) -> np.ndarray:
     if table.shape[1] != columns:
         raise PayloadError(f"{name}: {table.shape[1]} columns, expected {what}: {columns}")
     with np.errstate(over="ignore"):  # too large for float32
-        wrong = np.flatnonzero(~np.isfinite(table.astype(np.float32)).all(axis=1))
-    if len(wrong):
-        raise PayloadError(f"{name}: row {wrong[0]} holds NaN or infinity: expected finite numbers")
+        finite = np.isfinite(table.astype(np.float32)).all(axis=1)
+    if not finite.all():
+        row = f"row {finite.argmin()}"
+        raise PayloadError(f"{name}: {row} holds NaN or infinity: expected finite numbers")
     return table

@@ -39,28 +39,11 @@ def frames(data: bytes, name: str) -> Iterator[tuple[int, int]]:
 
 
 def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) -> Iterator[bytes]:
-    """Cut an object into the bodies of requests.
+    """Yield the bodies of requests: one record each ("SingleRecord"), or as many as fit.
 
-    Parameters
-    ----------
-    data : bytes
-        The whole object.
-    split_type : {"None", "Line", "RecordIO", "TFRecord"}
-        What a record is. With ``"None"`` the object is one record; blank lines are none.
-    strategy : {"SingleRecord", "MultiRecord"}
-        One record per request, or as many as fit.
-    max_payload_mb : float
-        Largest request, in units of 2^20 bytes; 0 for no limit.
-
-    Yields
-    ------
-    bytes
-        Whole records, in their order.
-
-    Raises
-    ------
-    PayloadError
-        A record does not fit, or the object is not made of records.
+    ``split_type`` is "Line", "RecordIO", "TFRecord", or "None": the object is one record. Blank
+    lines are none. A request has at most ``max_payload_mb`` times 2^20 bytes; 0 is no limit. Raise
+    `PayloadError` where a record does not fit, or the object is not made of records.
     """
     cut = {"None": _whole, "Line": _lines, "RecordIO": _recordio, "TFRecord": _tfrecord}
     limit = int(max_payload_mb * (1 << 20)) or len(data)

@@ -37,9 +37,6 @@ class Records:
         return int(self.features.shape[0])
 
 
-# --- the message -------------------------------------------------------------------------------
-
-
 def _message_class() -> Any:
     """Return ``aialgs.data.Record``, after AWS' published definition."""
     file = descriptor_pb2.FileDescriptorProto(name="record.proto", package="aialgs.data")
@@ -88,22 +85,12 @@ def _framed(record: Any) -> bytes:
     return struct.pack("<II", MAGIC, len(message)) + message + bytes(-len(message) % 4)
 
 
-# --- writing -----------------------------------------------------------------------------------
-
-
 def write_spmatrix_to_sparse_tensor(
     file: BinaryIO, array: sparse.spmatrix | sparse.sparray, labels: np.ndarray | None = None
 ) -> None:
-    """Write the rows of a sparse matrix as sparse records: values, keys, width.
+    """Write the rows of a sparse matrix, (n, width), as sparse records: values, keys, width.
 
-    Parameters
-    ----------
-    file : binary file
-        Where to write.
-    array : scipy sparse matrix
-        (n, width), float32, float64 or int64; the algorithms train on float32.
-    labels : numpy.ndarray, optional
-        (n,), of the same dtypes.
+    Matrix and ``labels``, (n,), are float32, float64 or int64; the algorithms train on float32.
 
     Raises
     ------
@@ -135,10 +122,8 @@ def _write(file: BinaryIO, matrix: Any, labels: npt.ArrayLike | None) -> None:
     if labels is not None and np.shape(labels) != (n,):
         raise ValueError(f"labels of shape {np.shape(labels)} for {n} rows: expected ({n},)")
     is_sparse = sparse.issparse(matrix)
-    values, known = (
-        matrix.data if is_sparse else matrix.ravel(),
-        np.zeros(0) if labels is None else np.asarray(labels),
-    )
+    values = matrix.data if is_sparse else matrix.ravel()
+    known = np.zeros(0) if labels is None else np.asarray(labels)
     for what, numbers in ("array", values), ("labels", known):
         dtype = numbers.dtype.name
         if dtype not in ("float32", "float64", "int64"):
@@ -171,27 +156,13 @@ def write_answers(rows: Iterable[Mapping[str, Any]]) -> bytes:
     return stream
 
 
-# --- reading -----------------------------------------------------------------------------------
-
-
 def read_records(
     source: BinaryIO | bytes, feature_dim: int | None = None, *, name: str = "data"
 ) -> Records:
-    """Read a whole stream and check it.
+    """Read a whole stream and check it; ``name`` is what to call it in an error.
 
-    Parameters
-    ----------
-    source : bytes or binary file
-        The stream.
-    feature_dim : int, optional
-        Width of the matrix; without it, what the records say.
-    name : str
-        What to call the stream in an error: its file's name.
-
-    Returns
-    -------
-    Records
-        Features and labels as float32, whatever the records held.
+    The matrix is as wide as ``feature_dim``, or without it as the records say. Features and labels
+    become float32, whatever the records hold.
 
     Raises
     ------
@@ -209,9 +180,9 @@ def read_records(
             raise PayloadError(f"{name}: record {len(rows) // 4} {wrong}") from None
     if not rows:
         raise PayloadError(f"{name}: no records")
-    found = np.frombuffer(values, dtype=np.float32), np.frombuffer(keys, dtype=np.uint64)
     known = as_float32(np.frombuffer(labels), name)
-    return _checked(np.array(rows).reshape(-1, 4), *found, known, feature_dim, name)
+    numbers = np.frombuffer(values, dtype=np.float32), np.frombuffer(keys, dtype=np.uint64), known
+    return _checked(np.array(rows).reshape(-1, 4), numbers, feature_dim, name)
 
 
 def _read_one(message: bytes, values: array, keys: array, labels: array) -> tuple[int, ...]:
@@ -240,14 +211,10 @@ def _read_one(message: bytes, values: array, keys: array, labels: array) -> tupl
 
 
 def _checked(
-    rows: np.ndarray,
-    values: np.ndarray,
-    keys: np.ndarray,
-    labels: np.ndarray,
-    width: int | None,
-    name: str,
+    rows: np.ndarray, numbers: tuple[np.ndarray, ...], width: int | None, name: str
 ) -> Records:
-    """Check what was read, and return it."""
+    """Check values, keys and labels of records, and return them."""
+    values, keys, labels = numbers
     (counts, widths, dense), labeled = rows[:, :3].T, rows[:, 3] > 0
     ends, keys = np.cumsum(counts), np.minimum(keys, _LARGEST).astype(np.int64)
     if dense.any():
@@ -260,7 +227,7 @@ def _checked(
     falls[(ends - counts)[counts > 0]] = False  # a record begins anew
     equal = f"but feature_dim is {width}: they must be equal"
     between = f"keys are 0 to {width - 1} for feature_dim {width}"
-    for wrong, numbers, says in (
+    for wrong, found, says in (
         (~labeled & labeled.any(), counts, "no label, others have one"),
         ((dense > 0) & (widths != width), widths, f"{{}} values, {equal}"),
         ((widths >= 0) & (widths != width), widths, f"{{}} features, {equal}"),
@@ -273,7 +240,7 @@ def _checked(
             place = int(wrong.argmax())
             each = len(wrong) == len(rows)
             record = place if each else np.searchsorted(ends, place, side="right")
-            raise PayloadError(f"{name}: record {record} has {says.format(numbers[place])}")
+            raise PayloadError(f"{name}: record {record} has {says.format(found[place])}")
     matrix = sparse.csr_matrix((values, keys, np.append(0, ends)), shape=(len(rows), width))
     return Records(matrix, labels if labeled.any() else None, bool(dense.all()))
 

@@ -266,7 +266,7 @@ def test_a_job_that_cannot_train_says_why(tmp_path, files, settings, message):
 
 
 def test_labels_of_the_test_channel_are_judged_before_the_training(tmp_path):
-    channels = {"train": {"a": records(X, Y > 3)}, "test": {"a": GOOD}}
+    channels = {"train": {"a": records(X, (Y > 3).astype("f4"))}, "test": {"a": GOOD}}
     settings = NEEDED | {"predictor_type": "binary_classifier"}
     with pytest.raises(ValueError, match="expected 0 or 1"):
         train(Container(prepare(tmp_path, settings, channels), FM.name))

@@ -150,7 +150,7 @@ def test_sparse_records_are_vectors_too(tmp_path):
         (PQ | {"index_metric": "COSINE"}, "'COSINE' is not valid .*'index_metric' .* when"),
         (PQ | {"index_metric": "INNER_PRODUCT"}, "'INNER_PRODUCT' is not valid .* when"),
         (FLAT | {"faiss_index_ivf_nlists": 601}, "'601' .* 'faiss_index_ivf_nlists'"),
-        ({"dimension_reduction_type": "sign"}, "'dimension_reduction_type' is not supported by"),
+        ({"dimension_reduction_type": "sign"}, "'dimension_reduction_type' is not supported on"),
         ({"feature_dim": 7}, "record 0 has 6 values, but feature_dim is 7"),
         ({"predictor_type": "regress"}, "expects one of classifier, regressor"),
     ],

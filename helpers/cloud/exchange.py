@@ -43,7 +43,7 @@ def upload_matrix(
         The ``s3://`` address, and S3's checksum of the bytes (its ETag).
     """
     body = io.BytesIO()
-    values = None if labels is None else np.asarray(labels, dtype=np.float32)
+    values = None if labels is None else recordio.as_float32(labels, key)
     if sparse.issparse(matrix):
         recordio.write_spmatrix_to_sparse_tensor(body, matrix.astype(np.float32), values)
     else:

@@ -78,10 +78,10 @@ class FactorizationMachine:
         needed = {"feature_dim": "1", "num_factors": "64", "predictor_type": "regressor"}
         found = fm_settings({**needed, **hyperparameters})
         names = ("lr", "wd", "init_method", "init_sigma", "init_scale", "init_value")
-        parts = [
+        bias, linear, pairs = (
             Part(*(found.get(f"{part}_{name}", 0.0) for name in names))
             for part in ("bias", "linear", "factors")
-        ]
+        )
         classifies = found["predictor_type"] == "binary_classifier"
         sizes = found["num_factors"], classifies, found["epochs"], found["mini_batch_size"]
         bounds = (
@@ -89,7 +89,7 @@ class FactorizationMachine:
             found.get("eps", cls.epsilon),
             found.get("rescale_grad"),
         )
-        return cls(*sizes, *parts, *bounds, **settings)
+        return cls(*sizes, bias, linear, pairs, *bounds, **settings)
 
     def fit(
         self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None

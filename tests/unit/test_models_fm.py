@@ -132,20 +132,9 @@ def test_a_machine_is_set_as_sagemaker_sets_it():
     assert (tuned.factors, tuned.pairs) == (32, Part(0.002, 0.0005, sigma=0.02))
 
 
-@pytest.mark.parametrize(
-    "hyperparameters, message",
-    [
-        ({"num_factors": 0}, "'0' is not valid for the 'num_factors' .* integer of at least 1"),
-        ({"factors_lr": -1}, "'-1' is not valid for the 'factors_lr' .* float of at least 0"),
-        ({"predictor_type": "ranker"}, "'ranker' is not .* one of binary_classifier, regressor"),
-        ({"bias_init_method": "zeros"}, "'zeros' is not .* one of uniform, normal, constant"),
-        ({"linear_init_method": "uniform"}, "Missing .* 'linear_init_scale' when"),
-        ({"factor_lr": 0.1}, "'factor_lr' was unexpected"),
-    ],
-)
-def test_settings_that_cannot_train(hyperparameters, message):
-    with pytest.raises(ValueError, match=message):
-        FactorizationMachine.from_sagemaker(hyperparameters)
+def test_settings_that_cannot_train_are_named():
+    with pytest.raises(ValueError, match="'factor_lr' was unexpected"):
+        FactorizationMachine.from_sagemaker({"factor_lr": 0.1})
 
 
 WILD = FactorizationMachine(

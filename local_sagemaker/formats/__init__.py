@@ -1,1 +1,1 @@
-"""Formats that cross the wire: RecordIO-protobuf, the artifact, the payloads of a batch transform."""
+"""Formats that cross the wire: RecordIO-protobuf, CSV, the artifact, a transform's payloads."""

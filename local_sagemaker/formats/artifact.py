@@ -74,28 +74,24 @@ def load_params(data: bytes) -> dict[str, np.ndarray]:
     try:
         magic, _, count = take("<QQQ")
         if magic != _LIST_MAGIC:
-            raise ArtifactError(f"params: begins with {magic:#x}: not MXNet's list of arrays")
+            raise ValueError(f"it begins with {magic:#x}: not MXNet's list of arrays")
         arrays, names = [], []
         for place in range(count):
             version, storage, dimensions = take("<Iii")
             if version != _ARRAY_V2 or storage != 0 or not 0 <= dimensions <= 32:
-                raise ArtifactError(f"params: array {place} is not a dense array of MXNet 1.x")
+                raise ValueError(f"array {place} is not a dense array of MXNet 1.x")
             shape = take(f"<{dimensions}q")
             dtype = np.dtype(_DTYPES[take("<iii")[2]])
-            array = np.frombuffer(data, dtype, math.prod(shape), at).reshape(shape)
-            arrays.append(array)
-            at += array.nbytes
+            arrays.append(np.frombuffer(data, dtype, math.prod(shape), at).reshape(shape))
+            at += arrays[-1].nbytes
         for _ in range(take("<Q")[0]):
             names.append(struct.unpack(f"{(size := take('<Q')[0])}s", data[at : at + size])[0])
             at += size
         texts = [name.decode().split(":", 1)[-1] for name in names]
         return dict(zip(texts, arrays, strict=True))
-    except ArtifactError:
-        raise
-    except (struct.error, KeyError, ValueError, OverflowError, MemoryError):
-        raise ArtifactError(
-            f"params: cut off or damaged at byte {at} of {len(data)}: train the model again"
-        ) from None
+    except (struct.error, KeyError, ValueError, OverflowError, MemoryError) as wrong:
+        place = f"byte {at} of {len(data)}"
+        raise ArtifactError(f"params: cut off or damaged at {place}: {wrong}") from None
 
 
 def write_model(folder: Path, model: FMArtifact) -> Path:

@@ -71,13 +71,14 @@ _Record = _message_class()
 
 def _tensor(tensors: Any, dtype: np.dtype | None = None) -> Any:
     """Return the tensor "values" of a record: a new one of a dtype, or the one that is there."""
-    kind = tensors["values"].WhichOneof("tensor")
+    value = tensors["values"]
+    kind = value.WhichOneof("tensor")
     if dtype is not None:
         kind = f"{dtype.name.replace('int64', 'int32')}_tensor"
-        getattr(tensors["values"], kind).SetInParent()  # also where it is empty
+        getattr(value, kind).SetInParent()  # also where it is empty
     if kind is None:
         raise ValueError("has a tensor of another type: expected float32, float64 or int32")
-    return getattr(tensors["values"], kind)
+    return getattr(value, kind)
 
 
 def _framed(record: Any) -> bytes:

@@ -228,19 +228,19 @@ def _checked(
     falls[(ends - counts)[counts > 0]] = False  # a record begins anew
     equal = f"but feature_dim is {width}: they must be equal"
     between = f"keys are 0 to {width - 1} for feature_dim {width}"
-    for wrong, found, says in (
-        (~labeled & labeled.any(), counts, "no label, others have one"),
-        ((dense > 0) & (widths != width), widths, f"{{}} values, {equal}"),
-        ((widths >= 0) & (widths != width), widths, f"{{}} features, {equal}"),
-        (keys >= width, keys, f"key {{}}, out of range: {between}"),
-        (falls, keys, "key {}, which is not above the one before: keys must ascend, each once"),
-        (~np.isfinite(values), values, "the value {}: expected finite numbers"),
-        (~np.isfinite(labels), labels, "the label {}: expected a finite number"),
+    each, ascend = np.arange(1, len(rows) + 1), "keys must ascend, each once"
+    for wrong, owners, found, says in (
+        (~labeled & labeled.any(), each, counts, "no label, others have one"),
+        ((dense > 0) & (widths != width), each, widths, f"{{}} values, {equal}"),
+        ((widths >= 0) & (widths != width), each, widths, f"{{}} features, {equal}"),
+        (keys >= width, ends, keys, f"key {{}}, out of range: {between}"),
+        (falls, ends, keys, f"key {{}}, which is not above the one before: {ascend}"),
+        (~np.isfinite(values), ends, values, "the value {}: expected finite numbers"),
+        (~np.isfinite(labels), each, labels, "the label {}: expected a finite number"),
     ):
         if wrong.any():
             place = int(wrong.argmax())
-            each = len(wrong) == len(rows)
-            record = place if each else np.searchsorted(ends, place, side="right")
+            record = np.searchsorted(owners, place, side="right")
             raise PayloadError(f"{name}: record {record} has {says.format(found[place])}")
     matrix = sparse.csr_matrix((values, keys, np.append(0, ends)), shape=(len(rows), width))
     return Records(matrix, labels if labeled.any() else None, bool(dense.all()))
@@ -254,7 +254,7 @@ def as_float32(labels: npt.ArrayLike, name: str) -> np.ndarray:
     merged = exact[(exact == np.rint(exact)) & (exact != found)]
     if len(merged):
         raise PayloadError(
-            f"{name}: label {merged[0]:.0f} is lost in float32, the type of SageMaker's labels: "
+            f"{name}: label {merged[0]:.17g} is lost in float32, the type of SageMaker's labels: "
             "number items from 0, or give amounts as float32"
         )
     return found

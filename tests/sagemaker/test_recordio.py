@@ -99,6 +99,8 @@ def test_large_labels_are_kept_or_refused_never_merged(dtype):
     lost = np.array([2**24, 2**24 + 1, 0], dtype=dtype)
     with pytest.raises(PayloadError, match="label 16777217 is lost in float32, .* number items"):
         read_records(written(matrix, lost))
+    with pytest.raises(PayloadError, match=r"label 1\S*e\+300 is lost"):
+        read_records(written(matrix, np.full(3, 1e300)))
 
 
 def test_other_layouts_are_read_one_by_one():
@@ -169,6 +171,9 @@ def test_an_error_names_its_record():
     rows = sparse.vstack([csr([1, 2]), csr([]), csr([3, 7]), csr([4, 4])]).tocsr()
     rows.indices[-2:] = [4, 4]
     with pytest.raises(PayloadError, match="record 3 has key 4, which"):
+        read_records(written(rows))
+    rows = sparse.vstack([csr([]), csr([1, 2], [1, np.nan])])  # as many values as records
+    with pytest.raises(PayloadError, match="record 1 has the value nan"):
         read_records(written(rows))
 
 

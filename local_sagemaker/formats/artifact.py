@@ -90,8 +90,8 @@ def load_params(data: bytes) -> dict[str, np.ndarray]:
         texts = [name.decode().split(":", 1)[-1] for name in names]
         return dict(zip(texts, arrays, strict=True))
     except (struct.error, KeyError, ValueError, OverflowError, MemoryError) as wrong:
-        place = f"byte {at} of {len(data)}"
-        raise ArtifactError(f"params: cut off or damaged at {place}: {wrong}") from None
+        where = f"byte {at} of {len(data)}"
+        raise ArtifactError(f"params: cut off or damaged at {where}: {wrong}") from None
 
 
 def write_model(folder: Path, model: FMArtifact) -> Path:

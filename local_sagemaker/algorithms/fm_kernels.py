@@ -24,7 +24,7 @@ Rows = namedtuple("Rows", "indptr indices values labels")
 # Adam's mean of gradients (m) and of their squares (s). Training changes them in place.
 Weights = namedtuple("Weights", "w0 m0 s0 w1 m1 s1 v mv sv")
 
-# Settings of `local_sagemaker.algorithms.fm.FactorizationMachine`; the learning rates and the regularization of
+# Settings of a `FactorizationMachine`; the learning rates and the regularization of
 # the three are (3,) float32, and `rescale` is 0 for one over the rows of a batch
 Training = namedtuple(
     "Training", "batch_size learning_rates regularization clip epsilon rescale logistic"

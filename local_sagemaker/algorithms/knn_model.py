@@ -58,7 +58,7 @@ class KNNModel:
         return np.take_along_axis(rows, runs.argmax(axis=1)[:, None], axis=1)[:, 0]
 
     def answers(self, queries: np.ndarray, verbose: bool) -> list[dict[str, Any]]:
-        """Return a predicted label per query; ``verbose`` adds the neighbors' labels and distances."""
+        """Return a label per query; ``verbose`` adds the neighbors' labels and distances."""
         distances, labels = self.neighbors(queries)
         predicted = self.predict(labels).tolist()
         if not verbose:

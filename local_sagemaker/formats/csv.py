@@ -8,7 +8,7 @@ from local_sagemaker.formats.payload import PayloadError
 
 
 def read_csv(data: bytes, columns: int, name: str, what: str) -> np.ndarray:
-    """Return a table, (n, columns) float64, that float32 can hold; raise `PayloadError` by ``name``.
+    """Return a table, (n, columns) float64, of finite numbers; raise `PayloadError` by ``name``.
 
     ``what`` says what the columns are.
     """

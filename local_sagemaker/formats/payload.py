@@ -30,8 +30,8 @@ def frames(data: bytes, name: str) -> Iterator[tuple[int, int]]:
         padded = size + -size % 4
         if padded > left:
             raise PayloadError(
-                f"{name}: truncated: record {number} announces {size} bytes (with padding {padded}), "
-                f"{left} are left"
+                f"{name}: truncated: record {number} announces {size} bytes and {padded - size} of "
+                f"padding, {left} are left"
             )
         yield at, at + head.size + padded
         at += head.size + padded

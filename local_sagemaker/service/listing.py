@@ -51,7 +51,7 @@ def page(
     token = request.get("NextToken")
     if token is not None:
         try:  # behind the last one told, even where that one was deleted meanwhile
-            last = tuple(json.loads(base64.urlsafe_b64decode(token)))
+            last = _place(token)
             found = [row for row in found if (row[0] < last if descending else row[0] > last)]
         except (ValueError, TypeError):
             raise ApiError(f"NextToken {token:.80} is not one of this listing's.") from None
@@ -60,6 +60,12 @@ def page(
         return [record for _, record in found], {}
     told = base64.urlsafe_b64encode(json.dumps(found[size - 1][0]).encode())
     return [record for _, record in found[:size]], {"NextToken": told.decode()}
+
+
+def _place(token: str) -> tuple[Any, str]:
+    """Return key and name of the last row of the page before."""
+    key, name = json.loads(base64.urlsafe_b64decode(token))
+    return key, name + ""  # a TypeError where it is no name
 
 
 def _filtered(records: list[Record], kind: Kind, request: Request) -> list[Record]:

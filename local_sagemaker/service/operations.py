@@ -84,3 +84,7 @@ def table() -> str:
         members = ", ".join(f"`{member}`" for member in supported.refused(name))
         rows.append(f"| `{name}` | {members or '–'} |")
     return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")

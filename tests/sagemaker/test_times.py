@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+
 import pytest
 from botocore import serialize
 from botocore.utils import parse_timestamp

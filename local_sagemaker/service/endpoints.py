@@ -18,7 +18,8 @@ def create_endpoint(account: Account, request: Request) -> Record:
     """Start a model server for a configuration, in the background."""
     config, variant = _chosen(account, request)
     record = account.store.add(ENDPOINT, request, EndpointStatus="Creating")
-    _start(account, record["EndpointName"], config, variant, "Failed")
+    arguments = (account, record["EndpointName"], config, variant, "Failed")
+    threading.Thread(target=_deploy, args=arguments, daemon=True).start()
     return record
 
 
@@ -31,7 +32,8 @@ def update_endpoint(account: Account, request: Request) -> Record:
         _refuse_in_progress(record)
         account.store.update(ENDPOINT, name, EndpointStatus="Updating")
     # what served before still does where the new model can't
-    _start(account, name, config, variant, record["EndpointStatus"])
+    arguments = (account, name, config, variant, record["EndpointStatus"])
+    threading.Thread(target=_deploy, args=arguments, daemon=True).start()
     return record
 
 
@@ -62,13 +64,6 @@ def _refuse_in_progress(record: Record) -> None:
         raise ApiError(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
 
 
-def _start(
-    account: Account, name: str, config: Record, variant: dict[str, Any], otherwise: str
-) -> None:
-    arguments = (account, name, config, variant, otherwise)
-    threading.Thread(target=_deploy, args=arguments, daemon=True).start()
-
-
 def _deploy(
     account: Account, name: str, config: Record, variant: dict[str, Any], otherwise: str
 ) -> None:
@@ -85,13 +80,9 @@ def _deploy(
             live.stop()
         account.store.update(ENDPOINT, name, EndpointStatus=otherwise, FailureReason=reason(why))
         return
-    served = {
-        "VariantName": variant["VariantName"],
-        "CurrentWeight": variant["InitialVariantWeight"],
-        "DesiredWeight": variant["InitialVariantWeight"],
-        "CurrentInstanceCount": 1,
-        "DesiredInstanceCount": 1,
-    }
+    weight = variant["InitialVariantWeight"]
+    served = {"VariantName": variant["VariantName"], "CurrentInstanceCount": 1}
+    served |= {"DesiredInstanceCount": 1, "CurrentWeight": weight, "DesiredWeight": weight}
     with account.lock:
         replaced = account.running.get(f"endpoint/{name}")
         account.running[f"endpoint/{name}"] = live

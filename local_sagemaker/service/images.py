@@ -32,26 +32,9 @@ def no_training(image: str) -> ApiError:
 
 
 def serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str:
-    """Choose the kind of model server for an image and an unpacked model.
+    """Return which model server serves an unpacked model: an algorithm's, a SavedModel's, a script's.
 
-    Parameters
-    ----------
-    image : str
-        Of the inference container.
-    model : pathlib.Path
-        Folder with the content of ``model.tar.gz``.
-    environment : mapping
-        The container's variables; ``SAGEMAKER_PROGRAM`` names the script.
-
-    Returns
-    -------
-    str
-        A built-in algorithm's name, ``"tensorflow"`` or ``"script"``.
-
-    Raises
-    ------
-    ApiError
-        Nothing here can serve it.
+    ``environment`` has the container's variables, of which ``SAGEMAKER_PROGRAM`` names the script.
     """
     built_in = algorithm(image)
     if built_in is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import heapq
 import json
 from collections.abc import Callable, Mapping
 from operator import itemgetter
@@ -46,20 +47,25 @@ def page(
     members = {"Name": kind.name, "Status": kind.status or kind.name}
     key = key or itemgetter(members.get(request.get("SortBy", ""), "CreationTime"))
     descending = request.get("SortOrder", order) == "Descending"
-    found = [((key(r), r[kind.name]), r) for r in _filtered(records, kind, request)]
-    found.sort(key=itemgetter(0), reverse=descending)
-    token = request.get("NextToken")
-    if token is not None:
+
+    def place(record: Record) -> tuple[Any, str]:
+        return key(record), record[kind.name]
+
+    found = _filtered(records, kind, request)
+    told = request.get("NextToken")
+    if told is not None:
         try:  # behind the last one told, even where that one was deleted meanwhile
-            last = _place(token)
-            found = [row for row in found if (row[0] < last if descending else row[0] > last)]
+            last = _place(told)
+            found = [r for r in found if (place(r) < last if descending else place(r) > last)]
         except (ValueError, TypeError):
-            raise ApiError(f"NextToken {token:.80} is not one of this listing's.") from None
+            raise ApiError(f"NextToken {told!r:.80} is not one of this listing's.") from None
     size = request.get("MaxResults", 10)
+    first = heapq.nlargest if descending else heapq.nsmallest
+    rows = first(size, found, key=place)
     if len(found) <= size:
-        return [record for _, record in found], {}
-    told = base64.urlsafe_b64encode(json.dumps(found[size - 1][0]).encode())
-    return [record for _, record in found[:size]], {"NextToken": told.decode()}
+        return rows, {}
+    token = base64.urlsafe_b64encode(json.dumps(place(rows[-1])).encode())
+    return rows, {"NextToken": token.decode()}
 
 
 def _place(token: str) -> tuple[Any, str]:

@@ -189,58 +189,33 @@ def test_a_tuning_job_can_be_stopped(aws):
     assert running["TrainingJobSummaries"] == []
 
 
-CONFIG = "HyperParameterTuningJobConfig"
+C, T = "HyperParameterTuningJobConfig", "TrainingJobDefinition"
+LIMITS, OWN = f"{C}.ResourceLimits", f"{T}.HyperParameterTuningResourceConfig"
+RANGES, GOAL = f"{C}.ParameterRanges", f"{C}.HyperParameterTuningJobObjective.MetricName"
 KIND = {"Name": "kind", "Values": ["a"]}
-FM = "174872318107.dkr.ecr.us-west-2.amazonaws.com/factorization-machines:1"
-TWO_TYPES = [{"InstanceType": f"ml.m5.{size}", "InstanceCount": 1} for size in ("large", "xlarge")]
-TWO_TYPES = [one | {"VolumeSizeInGB": 1} for one in TWO_TYPES]
+TARGET = {"TargetObjectiveMetricValue": 1.0}
+TYPES = [{"InstanceType": f"ml.m5.{size}", "InstanceCount": 1} for size in ("large", "xlarge")]
+TYPES = {"InstanceConfigs": [one | {"VolumeSizeInGB": 1} for one in TYPES]}
+IMAGE = "174872318107.dkr.ecr.us-west-2.amazonaws.com/factorization-machines:1"
+FM = {f"{T}.AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"}}
+FM |= {f"{T}.StaticHyperParameters": {}, GOAL: "test:rmse"}
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({f"{CONFIG}.Strategy": "Bayesian"}, "must be Random or Grid in the .* not Bayesian"),
-        ({f"{CONFIG}.TrainingJobEarlyStoppingType": "Auto"}, "StoppingType must be Off"),
-        (
-            {f"{CONFIG}.TuningJobCompletionCriteria": {"TargetObjectiveMetricValue": 1.0}},
-            "CompletionCriteria is not supported by .*: name the number of training jobs",
-        ),
-        ({f"{CONFIG}.ResourceLimits.MaxRuntimeInSeconds": 120}, "MaxRuntimeInSeconds is not supp"),
-        ({f"{CONFIG}.ResourceLimits.MaxNumberOfTrainingJobs": 101}, "is 101; it can be 100"),
-        (
-            {f"{CONFIG}.HyperParameterTuningJobObjective.MetricName": "other"},
-            "none of the training job's metrics: score",
-        ),
-        ({"TrainingJobDefinition.StaticHyperParameters.kind": "a"}, "'kind' is tuned and static"),
-        (
-            {f"{CONFIG}.ParameterRanges.CategoricalParameterRanges": [KIND, KIND]},
-            "names each hyperparameter to tune once; given: kind, kind",
-        ),
-        ({f"{CONFIG}.ParameterRanges.CategoricalParameterRanges": []}, "given: none"),
-        (
-            {"TrainingJobDefinition.HyperParameterTuningResourceConfig": {"InstanceCount": 1}},
-            "Give ResourceConfig or HyperParameterTuningResourceConfig, not both",
-        ),
-        (
-            {
-                "TrainingJobDefinition.HyperParameterTuningResourceConfig": {
-                    "InstanceConfigs": TWO_TYPES
-                },
-                "TrainingJobDefinition.ResourceConfig": {},
-            },
-            "has 2 instance types to choose from; give one",
-        ),
-        (
-            {
-                "TrainingJobDefinition.AlgorithmSpecification": {
-                    "TrainingImage": FM,
-                    "TrainingInputMode": "File",
-                },
-                "TrainingJobDefinition.StaticHyperParameters": {},
-                f"{CONFIG}.HyperParameterTuningJobObjective.MetricName": "test:rmse",
-            },
-            "'kind' is none of the algorithm's: feature_dim",
-        ),
+        ({f"{C}.Strategy": "Bayesian"}, "must be Random or Grid in the .* not Bayesian"),
+        ({f"{C}.TrainingJobEarlyStoppingType": "Auto"}, "StoppingType must be Off"),
+        ({f"{C}.TuningJobCompletionCriteria": TARGET}, "Criteria is not supported by .*: name the"),
+        ({f"{LIMITS}.MaxRuntimeInSeconds": 120}, "MaxRuntimeInSeconds is not supported"),
+        ({f"{LIMITS}.MaxNumberOfTrainingJobs": 101}, "is 101; it can be 100"),
+        ({GOAL: "other"}, "none of the training job's metrics: score"),
+        ({f"{T}.StaticHyperParameters.kind": "a"}, "'kind' is tuned and static"),
+        ({f"{RANGES}.CategoricalParameterRanges": [KIND, KIND]}, "once; given: kind, kind"),
+        ({f"{RANGES}.CategoricalParameterRanges": []}, "once; given: none"),
+        ({OWN: {"InstanceCount": 1}}, "ResourceConfig or HyperParameterTuningResourceConfig, not"),
+        ({OWN: TYPES, f"{T}.ResourceConfig": {}}, "has 2 instance types to choose from; give one"),
+        (FM, "'kind' is none of the algorithm's: feature_dim"),
     ],
 )
 def test_a_tuning_job_that_can_not_run_is_refused(aws, changes, sentence):

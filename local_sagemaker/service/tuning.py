@@ -69,7 +69,7 @@ def list_hyper_parameter_tuning_jobs(account: Account, request: Request) -> Reco
 def list_training_jobs_for_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
     """List the training jobs of a tuning job, by name or by what they reached."""
     tuning = account.store.get(TUNING, request["HyperParameterTuningJobName"])
-    found = [_summary(job, tuning) for job in _jobs_of(account, tuning)]
+    found = _jobs_of(account, tuning)
     asked, key = {"SortBy": "Name", **request}, None
     if asked["SortBy"] == "FinalObjectiveMetricValue":
         found, key = [job for job in found if "_reached" in job], lambda job: job["_reached"]
@@ -121,7 +121,8 @@ class TuningJob:
             why = failure(error)
             self.stop()
         self._wait(0)
-        if not why and not self._stopped.is_set() and not _ranked(self.account, self.record):
+        best = _counted(self.account, self.record)["BestTrainingJob"]
+        if not why and not self._stopped.is_set() and best is None:
             why = "No training job succeeded and reported the objective metric."
         status = "Failed" if why else "Stopped" if self._stopped.is_set() else "Completed"
         said = {"HyperParameterTuningJobStatus": status, "FailureReason": reason(why) or None}
@@ -167,41 +168,39 @@ def job_request(definition: Mapping[str, Any], chosen: Mapping[str, str]) -> dic
 
 
 def _jobs_of(account: Account, tuning: Record) -> list[Record]:
+    """Return the training jobs of a tuning job, oldest first, with what it says of each."""
     arn = tuning["HyperParameterTuningJobArn"]
-    return [job for job in account.store.all(TRAINING) if job.get("TuningJobArn") == arn]
-
-
-def _summary(job: Record, tuning: Record) -> Record:
-    """Return a training job's record with what its tuning job says of it."""
     goal = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
-    if job["TrainingJobStatus"] in RUNNING:
-        return job | {"ObjectiveStatus": "Pending"}
+    found = [job for job in account.store.all(TRAINING) if job.get("TuningJobArn") == arn]
+    return [job | _objective(job, goal) for job in found]
+
+
+def _objective(job: Record, goal: Mapping[str, str]) -> Record:
+    """Return what a training job reached."""
+    status = job["TrainingJobStatus"]
+    if status in RUNNING:
+        return {"ObjectiveStatus": "Pending"}
     for metric in job.get("FinalMetricDataList") or []:
-        value, failed = metric["Value"], job["TrainingJobStatus"] == "Failed"
-        if metric["MetricName"] == goal["MetricName"] and math.isfinite(value) and not failed:
+        value, wanted = metric["Value"], metric["MetricName"] == goal["MetricName"]
+        if wanted and math.isfinite(value) and status != "Failed":
             member = {"FinalHyperParameterTuningJobObjectiveMetric": {**goal, "Value": value}}
-            return job | member | {"ObjectiveStatus": "Succeeded", "_reached": value}
-    return job | {"ObjectiveStatus": "Failed"}
-
-
-def _ranked(account: Account, tuning: Record) -> list[Record]:
-    """Return the training jobs that reached something, the best first."""
-    goal = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
-    sign = 1 if goal["Type"] == "Minimize" else -1
-    found = [_summary(job, tuning) for job in _jobs_of(account, tuning)]
-    reached = [job for job in found if "_reached" in job]
-    return sorted(reached, key=lambda job: sign * job["_reached"])
+            return member | {"ObjectiveStatus": "Succeeded", "_reached": value}
+    return {"ObjectiveStatus": "Failed"}
 
 
 def _counted(account: Account, tuning: Record) -> Record:
     """Return a tuning job's record with its counts and its best training job."""
     counts = dict.fromkeys(_JOBS, 0)
     objectives = {"Succeeded": 0, "Pending": 0, "Failed": 0}
-    for job in _jobs_of(account, tuning):
+    found = _jobs_of(account, tuning)
+    for job in found:
         status = str(job["TrainingJobStatus"])
         counts[_COUNTED.get(status, status)] += 1
-        objectives[_summary(job, tuning)["ObjectiveStatus"]] += 1
-    best = next(iter(_ranked(account, tuning)), None)
+        objectives[job["ObjectiveStatus"]] += 1
+    goal = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    sign = 1 if goal["Type"] == "Minimize" else -1
+    reached = [job for job in found if "_reached" in job]
+    best = min(reached, key=lambda job: sign * job["_reached"], default=None)
     said = {"TrainingJobStatusCounters": counts, "ObjectiveStatusCounters": objectives}
     return tuning | said | {"BestTrainingJob": best}
 

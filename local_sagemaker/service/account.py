@@ -179,12 +179,13 @@ class Account:
 
     def environment(self) -> dict[str, str]:
         """Return the variables of a program that the service starts."""
-        programs = environment.interpreter(self.work / "python")
+        with self.lock:
+            programs = environment.interpreter(self.work / "python")
         return environment.variables(self.url, self.token, self.region, programs)
 
     def close(self, seconds: float = 10) -> None:
         """End everything that runs, jobs within some seconds, and remove the work folder."""
-        limit = time.monotonic() + seconds
+        limit = time.monotonic() + seconds + 3  # what they saved is packed and uploaded
         threads = []
         for key, one in list(self.running.items()):
             given = () if key.startswith("endpoint/") else (seconds,)

@@ -24,6 +24,7 @@ from local_sagemaker.service.store import (
 )
 
 Request = Mapping[str, Any]
+Make = Callable[["Account", Record], Any]
 _log = logging.getLogger("course.cloud")
 #: States of a job that has not ended.
 RUNNING = ("InProgress", "Stopping")
@@ -88,13 +89,7 @@ class Account:
                 " principal 'sagemaker.amazonaws.com' to assume the role."
             )
 
-    def submit(
-        self,
-        kind: Kind,
-        request: Request,
-        make: Callable[[Account, Record], Any],
-        **more: Any,
-    ) -> Record:
+    def submit(self, kind: Kind, request: Request, make: Make, **more: Any) -> Record:
         """Keep the record of a job, with ``more``, and run what ``make`` makes of it."""
         with self.lock:
             record = self.store.add(kind, request, **more)
@@ -120,21 +115,13 @@ class Account:
                     del self.running[key]
 
     def stop(self, kind: Kind, name: str) -> None:
-        """Have a job stop; returns at once.
-
-        Raises
-        ------
-        ApiError
-            There is none of that name, or it has ended.
-        """
+        """Have a job stop, unless it has ended; return at once."""
         key = f"{kind.label}/{name}"
         with self.lock, self.store.lock:  # a job that ends at this moment has the last word
             status = self.store.get(kind, name)[kind.status]
             if status not in RUNNING:
-                label = kind.label.replace("-", " ")
-                raise ApiError(
-                    f"The request was rejected because the {label} is in status {status}."
-                )
+                why = f"the {kind.label.replace('-', ' ')} is in status {status}"
+                raise ApiError(f"The request was rejected because {why}.")
             more = {"SecondaryStatus": "Stopping"} if kind is TRAINING else {}
             self.store.update(kind, name, **{kind.status: "Stopping"}, **more)
             job = self.running.get(key)
@@ -163,8 +150,8 @@ class Account:
                 self.store.update(ENDPOINT, record["EndpointName"], EndpointStatus="InService")
             elif record["EndpointStatus"] == "Creating":
                 why = "The SageMaker on this machine ended while the endpoint was created."
-                changes = {"EndpointStatus": "Failed", "FailureReason": why}
-                self.store.update(ENDPOINT, record["EndpointName"], **changes)
+                said = {"EndpointStatus": "Failed", "FailureReason": why}
+                self.store.update(ENDPOINT, record["EndpointName"], **said)
 
     def folder(self, *parts: str) -> Path:
         """Return an empty folder for a job."""

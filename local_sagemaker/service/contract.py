@@ -28,13 +28,7 @@ def service() -> Any:
 
 
 def check(operation: str, request: Mapping[str, Any]) -> None:
-    """Refuse a request that SageMaker would refuse for its form.
-
-    Raises
-    ------
-    ApiError
-        ``ValidationException`` that names every member at fault, worded as AWS words it.
-    """
+    """Refuse a request that SageMaker would refuse for its form, in AWS' words."""
     found = list(_faults(service().operation_model(operation).input_shape, request, ""))
     if found:
         many = "error" if len(found) == 1 else "errors"
@@ -42,13 +36,7 @@ def check(operation: str, request: Mapping[str, Any]) -> None:
 
 
 def answer(operation: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Cut a record down to the members of an operation's answer, and check it.
-
-    Raises
-    ------
-    RuntimeError
-        The answer breaks SageMaker's model: a fault of this service.
-    """
+    """Cut a record down to the members of an operation's answer; raise where one is wrong."""
     shape = service().operation_model(operation).output_shape
     if shape is None:
         return {}

@@ -32,7 +32,7 @@ def no_training(image: str) -> ApiError:
 
 
 def serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str:
-    """Return which model server serves an unpacked model: an algorithm's, a SavedModel's, a script's.
+    """Return which model server serves a model: an algorithm's, a SavedModel's or a script's.
 
     ``environment`` has the container's variables, of which ``SAGEMAKER_PROGRAM`` names the script.
     """

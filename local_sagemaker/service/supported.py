@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,66 +14,57 @@ Members = dict[str, list[str]]  # the only values that a member can have, or emp
 
 
 def _members(text: str) -> Members:
-    pairs = (word.partition("=") for word in text.split())
-    return {path: values.split("|") if values else [] for path, _, values in pairs}
+    found: Members = {}
+    for parent, inside, alone in re.findall(r"([\w.]+)\(([^)]*)\)|(\S+)", text):
+        for word in (inside or alone).split():
+            name, _, values = word.partition("=")
+            path = f"{parent}.{name}" if parent else name
+            found[path] = values.split("|") if values else []
+    return found
 
 
-_CONTAINER = """ {0}.ContainerHostname {0}.Image {0}.ImageConfig.RepositoryAccessMode=Platform
-{0}.Mode=SingleModel {0}.ModelDataUrl {0}.Environment {0}.ModelDataSource.S3DataSource.S3Uri
-{0}.ModelDataSource.S3DataSource.S3DataType {0}.ModelDataSource.S3DataSource.CompressionType"""
+_CONTAINER = """(ContainerHostname Image ImageConfig.RepositoryAccessMode=Platform Environment
+    Mode=SingleModel ModelDataUrl ModelDataSource.S3DataSource.S3DataType
+    ModelDataSource.S3DataSource.S3Uri ModelDataSource.S3DataSource.CompressionType)"""
 #: By operation: the members that are done, and what is in them. Others do all they can be asked.
 DONE = {
     "CreateTrainingJob": _members("""
         TrainingJobName RoleArn HyperParameters Environment Tags
-        AlgorithmSpecification.TrainingImage AlgorithmSpecification.TrainingInputMode=File
-        AlgorithmSpecification.MetricDefinitions AlgorithmSpecification.ContainerEntrypoint
-        AlgorithmSpecification.ContainerArguments
-        AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAccessMode=Platform
-        InputDataConfig.ChannelName InputDataConfig.ContentType InputDataConfig.InputMode=File
-        InputDataConfig.CompressionType=None InputDataConfig.RecordWrapperType=None
-        InputDataConfig.DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile
-        InputDataConfig.DataSource.S3DataSource.S3Uri
-        InputDataConfig.DataSource.S3DataSource.S3DataDistributionType
-        OutputDataConfig.S3OutputPath OutputDataConfig.CompressionType=GZIP
-        ResourceConfig.InstanceType ResourceConfig.InstanceCount=1|2 ResourceConfig.VolumeSizeInGB
-        ResourceConfig.KeepAlivePeriodInSeconds StoppingCondition.MaxRuntimeInSeconds
-        DebugHookConfig.S3OutputPath ProfilerConfig.S3OutputPath ProfilerConfig.DisableProfiler"""),
+        AlgorithmSpecification(TrainingImage TrainingInputMode=File MetricDefinitions
+            ContainerEntrypoint ContainerArguments
+            TrainingImageConfig.TrainingRepositoryAccessMode=Platform)
+        InputDataConfig(ChannelName ContentType InputMode=File CompressionType=None
+            RecordWrapperType=None DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile
+            DataSource.S3DataSource.S3Uri DataSource.S3DataSource.S3DataDistributionType)
+        OutputDataConfig(S3OutputPath CompressionType=GZIP) StoppingCondition(MaxRuntimeInSeconds)
+        ResourceConfig(InstanceType InstanceCount=1|2 VolumeSizeInGB KeepAlivePeriodInSeconds)
+        DebugHookConfig(S3OutputPath) ProfilerConfig(S3OutputPath DisableProfiler)"""),
     "ListTrainingJobs": _members("""
         CreationTimeAfter CreationTimeBefore LastModifiedTimeAfter LastModifiedTimeBefore
         NameContains StatusEquals SortBy SortOrder NextToken MaxResults"""),
     "CreateTransformJob": _members("""
         TransformJobName ModelName Environment Tags MaxPayloadInMB MaxConcurrentTransforms
-        BatchStrategy ModelClientConfig.InvocationsTimeoutInSeconds
-        TransformInput.ContentType TransformInput.SplitType TransformInput.CompressionType=None
-        TransformInput.DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile
-        TransformInput.DataSource.S3DataSource.S3Uri
-        TransformOutput.S3OutputPath TransformOutput.Accept TransformOutput.AssembleWith
-        TransformResources.InstanceType TransformResources.InstanceCount=1
-        DataProcessing.InputFilter=$ DataProcessing.OutputFilter=$ DataProcessing.JoinSource=None
-    """),
+        BatchStrategy ModelClientConfig(InvocationsTimeoutInSeconds)
+        TransformInput(ContentType SplitType CompressionType=None
+            DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile DataSource.S3DataSource.S3Uri)
+        TransformOutput(S3OutputPath Accept AssembleWith)
+        TransformResources(InstanceType InstanceCount=1)
+        DataProcessing(InputFilter=$ OutputFilter=$ JoinSource=None)"""),
     "CreateHyperParameterTuningJob": _members("""
         HyperParameterTuningJobName Tags TrainingJobDefinition
-        HyperParameterTuningJobConfig.Strategy=Random|Grid
-        HyperParameterTuningJobConfig.HyperParameterTuningJobObjective
-        HyperParameterTuningJobConfig.ResourceLimits.MaxNumberOfTrainingJobs
-        HyperParameterTuningJobConfig.ResourceLimits.MaxParallelTrainingJobs
-        HyperParameterTuningJobConfig.ParameterRanges.IntegerParameterRanges
-        HyperParameterTuningJobConfig.ParameterRanges.ContinuousParameterRanges
-        HyperParameterTuningJobConfig.ParameterRanges.CategoricalParameterRanges
-        HyperParameterTuningJobConfig.TrainingJobEarlyStoppingType=Off
-        HyperParameterTuningJobConfig.RandomSeed"""),
-    "CreateModel": _members(
-        "ModelName ExecutionRoleArn Tags InferenceExecutionConfig.Mode=Serial"
-        + _CONTAINER.format("PrimaryContainer")
-        + _CONTAINER.format("Containers")
-    ),
+        HyperParameterTuningJobConfig(Strategy=Random|Grid HyperParameterTuningJobObjective
+            ResourceLimits.MaxNumberOfTrainingJobs ResourceLimits.MaxParallelTrainingJobs
+            ParameterRanges.IntegerParameterRanges ParameterRanges.ContinuousParameterRanges
+            ParameterRanges.CategoricalParameterRanges TrainingJobEarlyStoppingType=Off
+            RandomSeed)"""),
+    "CreateModel": _members(f"""
+        ModelName ExecutionRoleArn Tags InferenceExecutionConfig(Mode=Serial)
+        PrimaryContainer{_CONTAINER} Containers{_CONTAINER}"""),
     "CreateEndpointConfig": _members("""
-        EndpointConfigName ExecutionRoleArn Tags ProductionVariants.VariantName
-        ProductionVariants.ModelName ProductionVariants.InstanceType
-        ProductionVariants.InitialInstanceCount=1 ProductionVariants.InitialVariantWeight
-        ProductionVariants.VolumeSizeInGB ProductionVariants.ModelDataDownloadTimeoutInSeconds
-        ProductionVariants.ContainerStartupHealthCheckTimeoutInSeconds
-        ProductionVariants.RoutingConfig"""),
+        EndpointConfigName ExecutionRoleArn Tags
+        ProductionVariants(VariantName ModelName InstanceType InitialInstanceCount=1
+            InitialVariantWeight VolumeSizeInGB RoutingConfig ModelDataDownloadTimeoutInSeconds
+            ContainerStartupHealthCheckTimeoutInSeconds)"""),
     "CreateEndpoint": _members("EndpointName EndpointConfigName Tags"),
     "UpdateEndpoint": _members("EndpointName EndpointConfigName"),
 }
@@ -95,15 +87,7 @@ _WHY = {
 
 
 def refuse(operation: str, request: Mapping[str, Any]) -> None:
-    """Refuse what would change the result and is not done here, instead of ignoring it.
-
-    Switches that are off, and what is empty, ask for nothing: SDKs send them by themselves.
-
-    Raises
-    ------
-    ApiError
-        ``ValidationException`` with a sentence for the first such member.
-    """
+    """Refuse what would change the result and is not done here, instead of ignoring it."""
     if operation in DONE:
         for name, inner in request.items():
             _refuse(DONE[operation], inner, name)
@@ -127,7 +111,7 @@ def _refuse(done: Members, value: Any, path: str) -> None:
 
 
 def _asks(value: Any) -> bool:
-    """Return whether a value asks for anything: it is not empty, and no switch that is off."""
+    """Return whether a value asks for anything: SDKs send empty ones, and switches that are off."""
     if isinstance(value, dict | list):
         return any(_asks(inner) for inner in (value.values() if isinstance(value, dict) else value))
     return value is not False and value not in (None, "")

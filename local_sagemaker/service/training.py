@@ -55,13 +55,7 @@ def delete_training_job(account: Account, request: Request) -> Record:
 
 
 def check(account: Account, request: Request) -> None:
-    """Refuse a job that can't run here, before anything starts.
-
-    Raises
-    ------
-    ApiError
-        Says what is not supported, or what is wrong with a setting.
-    """
+    """Refuse a job that can't run here, before anything starts."""
     supported.refuse("CreateTrainingJob", request)
     for member in ("ResourceConfig", "AlgorithmSpecification"):
         if not request.get(member):

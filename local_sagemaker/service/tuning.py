@@ -42,14 +42,15 @@ def create_hyper_parameter_tuning_job(account: Account, request: Request) -> Rec
             f"The objective metric {goal['MetricName']!r} is none of the training job's metrics:"
             f" {', '.join(metrics) or '-'}."
         )
+    twice = sorted(set(tuned) & set(definition.get("StaticHyperParameters") or {}))
+    if twice:
+        raise ApiError(f"The hyperparameter {twice[0]!r} is tuned and static: give one of the two.")
     algorithm = jobs.built_in(made)
-    known = [one.name for one in algorithm.hyperparameters] if algorithm else tuned
-    for name in tuned:
-        if name in (definition.get("StaticHyperParameters") or {}):
-            raise ApiError(f"The hyperparameter {name!r} is tuned and static: give one of the two.")
-        if name not in known:
-            said = f"The hyperparameter {name!r} is none of the algorithm's"
-            raise ApiError(f"{said}: {', '.join(known)}.")
+    if algorithm:
+        try:
+            algorithm.settings(made["HyperParameters"])
+        except ValueError as error:
+            raise ApiError(str(error)) from None
     return account.submit(TUNING, request, TuningJob, HyperParameterTuningJobStatus="InProgress")
 
 

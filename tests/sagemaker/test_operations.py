@@ -228,13 +228,23 @@ def test_a_role_and_data_that_are_not_there_are_refused_at_once(aws, model):
             aws.sm.create_model(ModelName="r", PrimaryContainer=given)
 
 
-def test_a_stop_is_answered_while_the_job_goes_on_saving(aws):
-    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on'); time.sleep(600)"
-    aws.sm.create_training_job(**aws.train_request("deaf", deaf))
+DEAF = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("on", flush=True)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+"""
+
+
+def test_a_stop_is_answered_while_the_job_goes_on_saving(aws, tmp_path):
+    aws.sm.create_training_job(**aws.train_request("deaf", DEAF, go=str(tmp_path / "go")))
     aws.log_with("on", "/aws/sagemaker/TrainingJobs", "deaf/")
     aws.sm.stop_training_job(TrainingJobName="deaf")
     found = aws.sm.describe_training_job(TrainingJobName="deaf")
     assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopping", "Stopping")
+    (tmp_path / "go").touch()
+    assert aws.trained("deaf")["TrainingJobStatus"] == "Stopped"
 
 
 def test_who_lists_reads_what_was_there_when_he_asked():

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
+import uuid
 from pathlib import Path
 
 _PREFIX = "course-cloud-"
@@ -53,6 +54,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def set_aside(path: Path, fault: object) -> str:
+    """Rename a damaged file or folder, so that the next start does not find it; return a sentence.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        What is damaged; it keeps its place and its content.
+    fault : object
+        What is wrong with it, such as the error that reading it raised.
+    """
+    aside = path.with_name(f"{path.name}.damaged-{uuid.uuid4().hex[:8]}")
+    path.rename(aside)
+    return f"{path} is damaged ({fault}): it was set aside as {aside.name}."
 
 
 def hold(path: Path) -> int | None:

@@ -15,11 +15,10 @@ import sys
 import threading
 from pathlib import Path
 
-from local_sagemaker.service import endpoints, models, training, transform, tuning  # noqa: F401  (operations)
+from local_sagemaker.service.account import REGION, Account
 from local_sagemaker.service.front import Front
 from local_sagemaker.service.job import GROUP
 from local_sagemaker.service.moto import ROLE, Moto
-from local_sagemaker.service.plane import REGION, Plane
 from local_sagemaker.service.store import ACCOUNT
 
 
@@ -52,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 3
     over = threading.Event()
     _end_with(parent, over)
-    plane = Plane(
+    plane = Account(
         f"http://127.0.0.1:{front.port}", token, options.work, options.state, options.region
     )
     moto = Moto(front.port)
@@ -88,7 +87,7 @@ def isolate() -> None:
     }
 
 
-def prepare(plane: Plane) -> None:
+def prepare(plane: Account) -> None:
     """Make the account's one role and its default bucket, so that the SDK finds what it looks up."""
     trust = {
         "Version": "2012-10-17",

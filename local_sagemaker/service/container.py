@@ -17,7 +17,7 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import images, objects
-from local_sagemaker.service.plane import Plane
+from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import Record
 
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
@@ -48,7 +48,7 @@ class Host:
     ml: Path
 
 
-def hosts(plane: Plane, job: str, count: int) -> list[Host]:
+def hosts(plane: Account, job: str, count: int) -> list[Host]:
     """Make the folders of a job's instances."""
     names = [f"algo-{number}" for number in range(1, count + 1)]
     ports = free_ports(count + 1)
@@ -74,7 +74,7 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def fill(plane: Plane, record: Record, host: Host) -> None:
+def fill(plane: Account, record: Record, host: Host) -> None:
     """Download the channels and write the settings.
 
     Raises
@@ -122,7 +122,7 @@ def fill(plane: Plane, record: Record, host: Host) -> None:
         )
 
 
-def variables(plane: Plane, record: Record, host: Host) -> dict[str, str]:
+def variables(plane: Account, record: Record, host: Host) -> dict[str, str]:
     """Return the environment of a training program, except what script mode adds."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in host.ports[: len(host.names)]]}
     task = {"type": "worker", "index": host.rank}
@@ -144,7 +144,7 @@ def variables(plane: Plane, record: Record, host: Host) -> dict[str, str]:
     )
 
 
-def command(plane: Plane, record: Record, host: Host) -> tuple[list[str], Path, dict[str, str]]:
+def command(plane: Account, record: Record, host: Host) -> tuple[list[str], Path, dict[str, str]]:
     """Return what runs, where, and the variables that script mode adds.
 
     Raises
@@ -180,7 +180,7 @@ def _move_drivers(host: Host) -> None:
 
 
 def _toolkit(
-    plane: Plane, settings: Mapping[str, str], host: Host
+    plane: Account, settings: Mapping[str, str], host: Host
 ) -> tuple[list[str], Path, dict[str, str]]:
     """Do what the framework images' toolkit does for a script of SDK version 2."""
     values = {name: decoded(value) for name, value in settings.items()}

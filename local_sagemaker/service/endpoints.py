@@ -1,145 +1,99 @@
-"""Endpoints: what is created, updated and deleted by name, and which model server answers a request."""
+"""Operations on endpoints."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 from local_sagemaker.errors import ApiError, reason
-from local_sagemaker.service.live import Live, Sent, Stopped
-from local_sagemaker.service.operations import Answer, operation, refuse
-from local_sagemaker.service.plane import Plane
-from local_sagemaker.service.store import ACCOUNT, CONFIG, ENDPOINT
-from local_sagemaker.service.usual import describes, lists
+from local_sagemaker.service.account import Account, Request
+from local_sagemaker.service.live import Live
+from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, Record
 
-_NO_UPDATE = {
-    "RetainAllVariantProperties": "an endpoint has one variant",
-    "DeploymentConfig": "the new model server takes over at once",
-}
+_log = logging.getLogger("course.cloud")
 
 
-def invoke(plane: Plane, name: str, body: bytes, headers: Mapping[str, str]) -> Sent:
-    """Send a request to the endpoint of that name.
+def create_endpoint(account: Account, request: Request) -> Record:
+    """Start a model server for a configuration, in the background."""
+    config, variant = _chosen(account, request)
+    record = account.store.add(ENDPOINT, request, EndpointStatus="Creating")
+    arguments = (account, record["EndpointName"], config, variant, "Failed")
+    threading.Thread(target=_deploy, args=arguments, daemon=True).start()
+    return record
 
-    Raises
-    ------
-    ApiError
-        There is none, or it does not serve.
+
+def update_endpoint(account: Account, request: Request) -> Record:
+    """Start another model server in the background; it takes over once it answers."""
+    name = request["EndpointName"]
+    with account.lock:
+        record = account.store.get(ENDPOINT, name)
+        config, variant = _chosen(account, request)
+        _refuse_in_progress(record)
+        account.store.update(ENDPOINT, name, EndpointStatus="Updating")
+    # what served before still does where the new model can't
+    arguments = (account, name, config, variant, record["EndpointStatus"])
+    threading.Thread(target=_deploy, args=arguments, daemon=True).start()
+    return record
+
+
+def delete_endpoint(account: Account, request: Request) -> Record:
+    """End an endpoint's model server; its model and its configuration stay."""
+    name = request["EndpointName"]
+    with account.lock:
+        _refuse_in_progress(account.store.get(ENDPOINT, name))
+        account.store.remove(ENDPOINT, name)
+        live = account.running.pop(f"endpoint/{name}", None)
+    if live is not None:
+        live.stop()
+    return {}
+
+
+def _chosen(account: Account, request: Request) -> tuple[Record, dict[str, Any]]:
+    """Return the configuration that a request names, and its variant with its model's record.
+
+    The endpoint keeps both: it goes on where its configuration or its model is deleted.
     """
-    asked: Live | None = None
-    while True:
-        live = _live(plane, name)
-        if live is asked:
-            raise ApiError(
-                f"Endpoint {name} of account {ACCOUNT} is being deleted.", "ValidationError"
-            )
-        try:
-            return live.invoke(body, headers)
-        except Stopped:  # an update replaced it: the next one answers
-            asked = live
+    config = account.store.get(CONFIG, request["EndpointConfigName"])
+    variant = dict(config["ProductionVariants"][0])
+    return config, variant | {"Model": account.store.get(MODEL, variant["ModelName"])}
 
 
-def _live(plane: Plane, name: str) -> Live:
-    """Return what serves the endpoint of that name now."""
-    live = plane.running.get(f"endpoint/{name}")
-    if isinstance(live, Live):
-        return live
-    if not plane.store.has(ENDPOINT, name):
-        raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
-    record = plane.store.get(ENDPOINT, name)
-    if record["EndpointStatus"] not in ("InService", "Updating"):
-        raise ApiError(
-            f"Endpoint {name} of account {ACCOUNT} is in status {record['EndpointStatus']}, not InService.",
-            "ValidationError",
-        )
-    with (
-        plane.lock
-    ):  # a lab's endpoint of an earlier server: its model server starts with its first request
-        live = plane.running.get(f"endpoint/{name}")
-        if live is None:
-            config = plane.store.get(CONFIG, record["EndpointConfigName"])
-            live = plane.running[f"endpoint/{name}"] = Live(
-                plane, name, config["ProductionVariants"][0]
-            )
-    assert isinstance(live, Live)
-    return live
+def _refuse_in_progress(record: Record) -> None:
+    if record["EndpointStatus"] in ("Creating", "Updating"):
+        raise ApiError(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
 
 
-def _deploy(plane: Plane, name: str, config: Mapping[str, Any], otherwise: str) -> None:
-    """Bring an endpoint into service, in a thread of its own; where that fails it is ``otherwise``."""
-    variant = config["ProductionVariants"][0]
+def _deploy(
+    account: Account, name: str, config: Record, variant: dict[str, Any], otherwise: str
+) -> None:
+    """Bring an endpoint into service; where that fails its status is ``otherwise``."""
     live: Live | None = None
     try:
-        live = Live(plane, name, variant)
+        live = Live(account, name, variant)
         live.start()
     except Exception as error:
         why = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, ApiError):
+            _log.exception("endpoint %s", name)
         if live is not None:
             live.stop()
-        plane.store.update(ENDPOINT, name, EndpointStatus=otherwise, FailureReason=reason(why))
+        account.store.update(ENDPOINT, name, EndpointStatus=otherwise, FailureReason=reason(why))
         return
-    with plane.lock:
-        replaced = plane.running.get(f"endpoint/{name}")
-        plane.running[f"endpoint/{name}"] = live
-        count = variant.get("InitialInstanceCount", 1)
-        weight = variant["InitialVariantWeight"]
-        served = {
-            "VariantName": variant["VariantName"],
-            "CurrentWeight": weight,
-            "DesiredWeight": weight,
-            "CurrentInstanceCount": count,
-            "DesiredInstanceCount": count,
-        }
-        plane.store.update(
+    weight = variant["InitialVariantWeight"]
+    served = {"VariantName": variant["VariantName"], "CurrentInstanceCount": 1}
+    served |= {"DesiredInstanceCount": 1, "CurrentWeight": weight, "DesiredWeight": weight}
+    with account.lock:
+        replaced = account.running.get(f"endpoint/{name}")
+        account.running[f"endpoint/{name}"] = live
+        account.store.update(
             ENDPOINT,
             name,
             EndpointStatus="InService",
             FailureReason=None,
             EndpointConfigName=config["EndpointConfigName"],
             ProductionVariants=[served],
+            Serves=variant,
         )
     if replaced is not None:
         replaced.stop()
-
-
-@operation("CreateEndpoint")
-def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    refuse(request, {"DeploymentConfig": "the model server takes over at once"})
-    config = plane.store.get(CONFIG, request["EndpointConfigName"])
-    record = plane.store.add(ENDPOINT, request, EndpointStatus="Creating")
-    threading.Thread(
-        target=_deploy, args=(plane, request["EndpointName"], config, "Failed"), daemon=True
-    ).start()
-    return {"EndpointArn": record["EndpointArn"]}
-
-
-@operation("UpdateEndpoint")
-def _update(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    refuse(request, _NO_UPDATE)
-    name = request["EndpointName"]
-    record = plane.store.get(ENDPOINT, name)
-    config = plane.store.get(CONFIG, request["EndpointConfigName"])
-    if record["EndpointStatus"] in ("Creating", "Updating"):
-        raise ApiError(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
-    plane.store.update(ENDPOINT, name, EndpointStatus="Updating")
-    before = record["EndpointStatus"]  # what served before still does where the new model can't
-    threading.Thread(target=_deploy, args=(plane, name, config, before), daemon=True).start()
-    return {"EndpointArn": record["EndpointArn"]}
-
-
-@operation("DeleteEndpoint")
-def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    with plane.lock:
-        record = plane.store.get(ENDPOINT, request["EndpointName"])
-        if record["EndpointStatus"] in ("Creating", "Updating"):
-            raise ApiError(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
-        plane.store.remove(ENDPOINT, request["EndpointName"])
-        live = plane.running.pop(f"endpoint/{request['EndpointName']}", None)
-    if live is not None:
-        live.stop()
-    return {}
-
-
-describes(ENDPOINT)
-lists(ENDPOINT, "Endpoints", status="EndpointStatus")

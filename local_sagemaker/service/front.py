@@ -23,11 +23,11 @@ from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import operations
+from local_sagemaker.service import live, operations
 from local_sagemaker.serving.wire import parse_head
 
 if TYPE_CHECKING:
-    from local_sagemaker.service.plane import Plane
+    from local_sagemaker.service.account import Account
 
 _log = logging.getLogger("course.cloud")
 _HEAD = 64 * 1024  # bytes of a request's head
@@ -111,7 +111,7 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
         if self.port == 80:  # clients leave this one out
             self.hosts |= {"127.0.0.1", "localhost"}
         self.ready = threading.Event()  # what the service needs is loaded
-        self.plane: Plane | None = None
+        self.plane: Account | None = None
         self.rest: Rest | None = None
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -147,7 +147,9 @@ class Front(socketserver.ThreadingMixIn, socketserver.TCPServer):
                         "ValidationError",
                         405,
                     )
-                return Reply(*self.plane.invoke(unquote(invoked[1]), request.body, request.headers))
+                name = unquote(invoked[1])
+                sent = live.invoke_endpoint(self.plane, name, request.body, request.headers)
+                return Reply(*sent)
             return self._control(target.partition(".")[2], request.body)
         except ApiError as error:
             code = error.code

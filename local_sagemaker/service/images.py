@@ -1,4 +1,4 @@
-"""Which program of this machine stands in for which container image."""
+"""Container images, and the local program that stands in for each."""
 
 from __future__ import annotations
 
@@ -8,59 +8,39 @@ from pathlib import Path
 
 from local_sagemaker.algorithms import BUILTIN, Algorithm
 from local_sagemaker.errors import ApiError
+from local_sagemaker.service.store import ACCOUNT
 
 _NAME = re.compile(r"(?:[\w.:-]+/)*(?P<name>[\w.-]+?)(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?")
-
-
-def repository(image: str) -> str:
-    """Return the repository's name of an image: ``knn`` of ``1234.dkr.ecr.us-west-2.amazonaws.com/knn:1``."""
-    found = _NAME.fullmatch(image)
-    return found["name"] if found else image
+_AWS = re.compile(
+    rf"(?!{ACCOUNT})\d{{12}}\.dkr\.ecr(-fips)?\.[\w-]+\.amazonaws\.com(\.cn)?/(?P<name>[\w-]+)"
+    r"(:[\w.-]+)?(@sha256:[0-9a-f]+)?"
+)
 
 
 def algorithm(image: str) -> Algorithm | None:
-    """Return the built-in algorithm behind an image, or None where the image is none of them."""
-    return BUILTIN.get(repository(image))
-
-
-def _have() -> str:
-    return ", ".join(sorted(BUILTIN))
+    """Return the built-in algorithm of an image of AWS', or None: ``my-org/knn`` is not ``knn``."""
+    found = _AWS.fullmatch(image)
+    return BUILTIN.get(found["name"]) if found else None
 
 
 def no_training(image: str) -> ApiError:
     """Return the error for a training image that nothing stands in for."""
     return ApiError(
-        f"No program of this machine stands in for the training image {image!r}: give source code (script"
-        " mode),"
-        f" or use a built-in algorithm ({_have()}). With COURSE_CLOUD=aws the same job runs on AWS."
+        f"No program of this machine stands in for the training image {image!r}: give source code"
+        f" (script mode), or use AWS' image of a built-in algorithm ({', '.join(sorted(BUILTIN))})."
     )
 
 
 def serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str:
-    """Choose the kind of model server for an image and an unpacked model.
+    """Return which model server serves a model: an algorithm's, a SavedModel's or a script's.
 
-    Parameters
-    ----------
-    image : str
-        Of the inference container.
-    model : pathlib.Path
-        Folder with the content of ``model.tar.gz``.
-    environment : mapping
-        The container's variables; ``SAGEMAKER_PROGRAM`` names the script.
-
-    Returns
-    -------
-    str
-        A built-in algorithm's name, ``"tensorflow"`` or ``"script"``.
-
-    Raises
-    ------
-    ApiError
-        Nothing here can serve it.
+    ``environment`` has the container's variables, of which ``SAGEMAKER_PROGRAM`` names the script.
     """
-    name = repository(image)
-    if algorithm(image) is not None:
-        return name
+    built_in = algorithm(image)
+    if built_in is not None:
+        return built_in.name
+    found = _NAME.fullmatch(image)
+    name = found["name"] if found else image
     saved = any(model.rglob("saved_model.pb"))
     if name.startswith("tensorflow") and (saved or name == "tensorflow-inference"):
         return "tensorflow"
@@ -68,6 +48,7 @@ def serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str
     if (model / "code" / program).exists() or (model / program).exists():
         return "script"
     raise ApiError(
-        f"No program of this machine can serve the image {image!r} with this model: it holds neither a"
-        f" TensorFlow SavedModel nor code/{program}, and the image is no built-in algorithm ({_have()})."
+        f"No program of this machine can serve the image {image!r} with this model: it holds"
+        f" neither a TensorFlow SavedModel nor code/{program}, and the image is none of AWS'"
+        f" built-in algorithms ({', '.join(sorted(BUILTIN))})."
     )

@@ -10,7 +10,7 @@ from typing import Any
 from local_sagemaker.algorithms import Algorithm
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.service import container, images, objects
-from local_sagemaker.service.plane import Plane
+from local_sagemaker.service.account import Account
 from local_sagemaker.service.programs import Program
 from local_sagemaker.service.store import TRAINING, Record, now
 from local_sagemaker.service.streams import Stream
@@ -24,13 +24,13 @@ class TrainingJob:
 
     Parameters
     ----------
-    plane : Plane
+    plane : Account
         What the operations share.
     record : dict
         The description, as the store has it.
     """
 
-    def __init__(self, plane: Plane, record: Record) -> None:
+    def __init__(self, plane: Account, record: Record) -> None:
         self.plane = plane
         self.record = record
         self.name: str = record["TrainingJobName"]
@@ -42,13 +42,13 @@ class TrainingJob:
         self._patterns = [(m["Name"], re.compile(m["Regex"])) for m in definitions(record)]
         self._metrics: dict[str, tuple[float, float]] = {}
 
-    def stop(self, ended: str = "Stopped") -> None:
+    def stop(self, seconds: float = 5, ended: str = "Stopped") -> None:
         """End it early; its artifacts so far are still uploaded, as AWS does."""
         with self._lock:
             self._ended = self._ended or ended
             programs = list(self._programs)
         for program in programs:
-            program.stop()
+            program.stop(seconds)
 
     def run(self) -> None:
         """Run it to its end."""
@@ -102,7 +102,7 @@ class TrainingJob:
                     )
                 )
         limit = (self.record.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86_400)
-        timer = threading.Timer(limit, self.stop, args=("MaxRuntimeExceeded",))
+        timer = threading.Timer(limit, self.stop, kwargs={"ended": "MaxRuntimeExceeded"})
         timer.daemon = True
         timer.start()
         codes: list[int] = [0] * len(hosts)

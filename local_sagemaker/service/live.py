@@ -10,8 +10,8 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import models
-from local_sagemaker.service.plane import Plane
-from local_sagemaker.service.store import ACCOUNT, MODEL
+from local_sagemaker.service.account import Account
+from local_sagemaker.service.store import ACCOUNT, CONFIG, ENDPOINT, MODEL
 from local_sagemaker.service.streams import Stream
 
 READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
@@ -28,7 +28,7 @@ class Live:
 
     Parameters
     ----------
-    plane : Plane
+    plane : Account
         What the operations share.
     name : str
         The endpoint's.
@@ -36,10 +36,12 @@ class Live:
         The production variant it serves.
     """
 
-    def __init__(self, plane: Plane, name: str, variant: Mapping[str, Any]) -> None:
+    def __init__(self, plane: Account, name: str, variant: Mapping[str, Any]) -> None:
         self.plane, self.name = plane, name
         self.variant = str(variant["VariantName"])
-        self._model = plane.store.get(MODEL, variant["ModelName"])
+        self._model = variant.get("Model") or plane.store.get(MODEL, variant["ModelName"])
+        limit = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", READY_SECONDS)
+        self._ready_seconds = float(limit)
         self._environment = models.container_of(self._model).get("Environment") or {}
         self._stamp = time.time_ns() // 1_000_000
         self._folder = ("serving", f"{name}-{self._stamp}")
@@ -69,7 +71,7 @@ class Live:
             )
             server.start()
             try:
-                server.wait_ready(READY_SECONDS)
+                server.wait_ready(self._ready_seconds)
             except (ServerDied, TimeoutError) as error:
                 server.stop()
                 raise ApiError(
@@ -190,3 +192,42 @@ def model_error(variant: str, status: int, message: str) -> Sent:
     }
     headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", "ModelError")]
     return 424, headers, json.dumps(body).encode()
+
+
+def invoke_endpoint(plane: Account, name: str, body: bytes, headers: Mapping[str, str]) -> Sent:
+    """Send a request to the endpoint of that name; raise where there is none or none serves."""
+    asked: Live | None = None
+    while True:
+        live = _deployed(plane, name)
+        if live is asked:
+            raise ApiError(
+                f"Endpoint {name} of account {ACCOUNT} is being deleted.", "ValidationError"
+            )
+        try:
+            return live.invoke(body, headers)
+        except Stopped:  # an update replaced it: the next one answers
+            asked = live
+
+
+def _deployed(plane: Account, name: str) -> Live:
+    """Return what serves the endpoint of that name now."""
+    live = plane.running.get(f"endpoint/{name}")
+    if isinstance(live, Live):
+        return live
+    if not plane.store.has(ENDPOINT, name):
+        raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
+    record = plane.store.get(ENDPOINT, name)
+    status = record["EndpointStatus"]
+    if status not in ("InService", "Updating"):
+        said = f"Endpoint {name} of account {ACCOUNT} is in status {status}, not InService."
+        raise ApiError(said, "ValidationError")
+    with plane.lock:  # of an earlier server: its model server starts with its first request
+        live = plane.running.get(f"endpoint/{name}")
+        if live is None:
+            variant = record.get("Serves")  # kept, as its configuration may be deleted
+            if variant is None:
+                config = plane.store.get(CONFIG, record["EndpointConfigName"])
+                variant = config["ProductionVariants"][0]
+            live = plane.running[f"endpoint/{name}"] = Live(plane, name, variant)
+    assert isinstance(live, Live)
+    return live

@@ -1,4 +1,4 @@
-"""Models and endpoint configurations: descriptions that endpoints and transforms start from."""
+"""Operations on models, endpoint configurations and tags."""
 
 from __future__ import annotations
 
@@ -8,33 +8,70 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import images, objects
-from local_sagemaker.service.operations import Answer, operation, refuse
-from local_sagemaker.service.plane import Plane
+from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import CONFIG, MODEL, Record
-from local_sagemaker.service.usual import deletes, describes, lists
-
-_NO_ENDPOINT = {
-    "DataCaptureConfig": "nothing is captured; log requests in the model's own code",
-    "AsyncInferenceConfig": "there are no asynchronous endpoints",
-    "ShadowProductionVariants": "there are no shadow variants",
-    "ExplainerConfig": "there is no explainer",
-    "VpcConfig": "there is no network to choose",
-}
 
 
-def container_of(model: Mapping[str, Any]) -> dict[str, Any]:
+def create_model(account: Account, request: Request) -> Record:
+    """Keep a model of one container, once its role and its data are found."""
+    containers = [*(request.get("Containers") or []), request.get("PrimaryContainer")]
+    given = [container for container in containers if container]
+    if len(given) != 1:
+        raise ApiError(
+            f"The model has {len(given)} containers; exactly one is supported on this machine,"
+            " as PrimaryContainer or as the only one of Containers."
+        )
+    if not given[0].get("Image"):
+        raise ApiError("Name the container's Image; model packages are not on this machine.")
+    if request.get("ExecutionRoleArn"):
+        account.check_role(request["ExecutionRoleArn"])
+    _check_data(account, given[0])
+    return account.store.add(MODEL, request)
+
+
+def create_endpoint_config(account: Account, request: Request) -> Record:
+    """Keep a configuration of one production variant of an existing model."""
+    variants = request["ProductionVariants"]
+    if len(variants) != 1:
+        raise ApiError(
+            f"{len(variants)} production variants; the SageMaker that runs on this machine serves"
+            " exactly one."
+        )
+    variant = {"InitialVariantWeight": 1.0, **variants[0]}
+    if not variant.get("ModelName"):
+        raise ApiError("Name the variant's ModelName; there are no inference components here.")
+    account.store.get(MODEL, variant["ModelName"])
+    return account.store.add(CONFIG, {**request, "ProductionVariants": [variant]})
+
+
+def add_tags(account: Account, request: Request) -> Record:
+    """Add tags to a job, model, endpoint or configuration."""
+    account.store.change_tags(request["ResourceArn"], request["Tags"], [])
+    return list_tags(account, request)
+
+
+def list_tags(account: Account, request: Request) -> Record:
+    """List the tags of a resource: all 50 that it can have are one page."""
+    if request.get("NextToken"):
+        raise ApiError("The tags of a resource are one page here: there is no NextToken.")
+    tags = account.store.tags(request["ResourceArn"])
+    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+def delete_tags(account: Account, request: Request) -> Record:
+    """Remove tags from a resource."""
+    account.store.change_tags(request["ResourceArn"], [], request["TagKeys"])
+    return {}
+
+
+def container_of(model: Record) -> dict[str, Any]:
     """Return the one container of a model."""
     containers = model.get("Containers") or [model.get("PrimaryContainer") or {}]
     return dict(containers[0])
 
 
-def unpack(plane: Plane, model: Record, folder: Path, environment: Mapping[str, str]) -> str:
-    """Put a model's data and code into a folder.
-
-    Returns
-    -------
-    str
-        The kind of model server that can serve it.
+def unpack(account: Account, model: Record, folder: Path, environment: Mapping[str, str]) -> str:
+    """Put a model's data and code into a folder; return the kind of model server that serves it.
 
     Raises
     ------
@@ -45,61 +82,27 @@ def unpack(plane: Plane, model: Record, folder: Path, environment: Mapping[str, 
     folder.mkdir(parents=True, exist_ok=True)
     source = (container.get("ModelDataSource") or {}).get("S3DataSource")
     if container.get("ModelDataUrl"):
-        objects.unpack(plane.s3, container["ModelDataUrl"], folder)
+        objects.unpack(account.s3, container["ModelDataUrl"], folder)
     elif source and source.get("CompressionType") == "Gzip":
-        objects.unpack(plane.s3, source["S3Uri"], folder)
+        objects.unpack(account.s3, source["S3Uri"], folder)
     elif source:
-        objects.download(plane.s3, source["S3Uri"], folder)
+        objects.download(account.s3, source["S3Uri"], folder)
     submitted = environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if submitted.startswith("s3://"):
-        objects.unpack(plane.s3, submitted, folder / "code")
+        objects.unpack(account.s3, submitted, folder / "code")
     return images.serving_kind(container.get("Image", ""), folder, environment)
 
 
-@operation("CreateModel")
-def _create_model(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    refuse(request, {"VpcConfig": "there is no network to choose"})
-    containers = request.get("Containers") or []
-    if request.get("PrimaryContainer"):
-        containers = [*containers, request["PrimaryContainer"]]
-    if len(containers) != 1:
-        raise ApiError(
-            f"A model has {len(containers)} containers here; exactly one is supported, as"
-            " PrimaryContainer or as"
-            " the only one of Containers."
-        )
-    if not containers[0].get("Image"):
-        raise ApiError("Name the container's Image; model packages are not on this machine.")
-    if containers[0].get("Mode", "SingleModel") != "SingleModel":
-        raise ApiError(
-            "Multi-model containers are not supported by the SageMaker that runs on this machine."
-        )
-    return {"ModelArn": plane.store.add(MODEL, request)["ModelArn"]}
-
-
-@operation("CreateEndpointConfig")
-def _create_config(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    refuse(request, _NO_ENDPOINT)
-    variants = request["ProductionVariants"]
-    if len(variants) != 1:
-        raise ApiError(
-            f"{len(variants)} production variants; the SageMaker that runs on this machine serves exactly"
-            " one."
-        )
-    variant = dict(variants[0])
-    refuse(variant, {"ServerlessConfig": "there are no serverless endpoints"})
-    refuse(variant, {"ManagedInstanceScaling": "an endpoint is one process"})
-    if not variant.get("ModelName"):
-        raise ApiError(
-            "Name the ModelName of the production variant; inference components are not here."
-        )
-    plane.store.get(MODEL, variant["ModelName"])
-    variant.setdefault("InitialVariantWeight", 1.0)
-    record = plane.store.add(CONFIG, {**request, "ProductionVariants": [variant]})
-    return {"EndpointConfigArn": record["EndpointConfigArn"]}
-
-
-for _kind, _rows in ((MODEL, "Models"), (CONFIG, "EndpointConfigs")):
-    describes(_kind)
-    lists(_kind, _rows)
-    deletes(_kind)
+def _check_data(account: Account, container: Mapping[str, Any]) -> None:
+    """Refuse a container whose model data is not in S3, as SageMaker does at once."""
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+    uri = container.get("ModelDataUrl") or source.get("S3Uri")
+    if not uri:
+        return
+    bucket, key = objects.split_uri(uri)
+    try:
+        rows = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+    except account.s3.exceptions.NoSuchBucket:
+        rows = []
+    if not rows or (container.get("ModelDataUrl") and rows[0]["Key"] != key):
+        raise ApiError(f"Could not find model data at {uri}.")

@@ -1,86 +1,90 @@
-"""Which function answers which operation."""
+"""SageMaker's operations, each with the function that answers it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import contract
+from local_sagemaker.service import (
+    contract,
+    endpoints,
+    models,
+    supported,
+    training,
+    transform_jobs,
+    tuning,
+)
+from local_sagemaker.service.account import Account, Request
+from local_sagemaker.service.listing import delete, describe, listing
+from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, TRAINING, TRANSFORM
 
-if TYPE_CHECKING:
-    from local_sagemaker.service.plane import Plane
+Operation = Callable[[Account, Request], dict[str, Any]]
+OPERATIONS: dict[str, Operation] = {
+    "CreateTrainingJob": training.create_training_job,
+    "DescribeTrainingJob": training.describe_training_job,
+    "ListTrainingJobs": partial(listing, TRAINING, "TrainingJobSummaries", "Ascending"),
+    "StopTrainingJob": training.stop_training_job,
+    "DeleteTrainingJob": training.delete_training_job,
+    "CreateTransformJob": transform_jobs.create_transform_job,
+    "DescribeTransformJob": partial(describe, TRANSFORM),
+    "ListTransformJobs": partial(listing, TRANSFORM, "TransformJobSummaries", "Descending"),
+    "StopTransformJob": transform_jobs.stop_transform_job,
+    "CreateHyperParameterTuningJob": tuning.create_hyper_parameter_tuning_job,
+    "DescribeHyperParameterTuningJob": tuning.describe_hyper_parameter_tuning_job,
+    "ListHyperParameterTuningJobs": tuning.list_hyper_parameter_tuning_jobs,
+    "ListTrainingJobsForHyperParameterTuningJob": (
+        tuning.list_training_jobs_for_hyper_parameter_tuning_job
+    ),
+    "StopHyperParameterTuningJob": tuning.stop_hyper_parameter_tuning_job,
+    "DeleteHyperParameterTuningJob": tuning.delete_hyper_parameter_tuning_job,
+    "CreateModel": models.create_model,
+    "DescribeModel": partial(describe, MODEL),
+    "ListModels": partial(listing, MODEL, "Models", "Descending"),
+    "DeleteModel": partial(delete, MODEL),
+    "CreateEndpointConfig": models.create_endpoint_config,
+    "DescribeEndpointConfig": partial(describe, CONFIG),
+    "ListEndpointConfigs": partial(listing, CONFIG, "EndpointConfigs", "Descending"),
+    "DeleteEndpointConfig": partial(delete, CONFIG),
+    "CreateEndpoint": endpoints.create_endpoint,
+    "UpdateEndpoint": endpoints.update_endpoint,
+    "DescribeEndpoint": partial(describe, ENDPOINT),
+    "ListEndpoints": partial(listing, ENDPOINT, "Endpoints", "Descending"),
+    "DeleteEndpoint": endpoints.delete_endpoint,
+    "AddTags": models.add_tags,
+    "ListTags": models.list_tags,
+    "DeleteTags": models.delete_tags,
+}
 
-Answer = dict[str, Any]
-Operation = Callable[["Plane", Mapping[str, Any]], Answer]
-_OPERATIONS: dict[str, Operation] = {}
 
-
-def operation(name: str) -> Callable[[Operation], Operation]:
-    """Say that a function answers the operation of that name."""
-
-    def register(function: Operation) -> Operation:
-        _OPERATIONS[name] = function
-        return function
-
-    return register
-
-
-def supported() -> list[str]:
-    """Names of the operations that are answered here, sorted."""
-    return sorted(_OPERATIONS)
-
-
-def handle(plane: Plane, name: str, request: Mapping[str, Any]) -> Answer:
-    """Answer one request of SageMaker's control plane.
-
-    Parameters
-    ----------
-    plane : Plane
-        What the operations share.
-    name : str
-        Operation, such as ``"CreateTrainingJob"``.
-    request : mapping
-        Its request, decoded.
-
-    Returns
-    -------
-    dict
-        As the operation's output shape says.
+def handle(account: Account, name: str, request: Request) -> dict[str, Any]:
+    """Answer one request of SageMaker's control plane, such as ``"CreateTrainingJob"``.
 
     Raises
     ------
     ApiError
         The request has the wrong form, asks for what is not here, or cannot be done.
     """
-    if name not in contract.operations():
+    if name not in contract.service().operation_names:
         raise ApiError(f"SageMaker has no operation {name!r}.", "UnknownOperationException", 404)
-    if name not in _OPERATIONS:
+    if name not in OPERATIONS:
         raise ApiError(
-            f"{name} is not part of the SageMaker that runs on this machine; it has {', '.join(supported())}."
-            " With COURSE_CLOUD=aws the same call goes to AWS."
+            f"{name} is not part of {supported.HERE}; it has {', '.join(sorted(OPERATIONS))}."
         )
     contract.check(name, request)
-    return contract.answer(name, _OPERATIONS[name](plane, request) or {})
+    supported.refuse(name, request)
+    return contract.answer(name, OPERATIONS[name](account, request))
 
 
-def refuse(request: Mapping[str, Any], unsupported: Mapping[str, str]) -> None:
-    """Refuse what would change the result and is not done here, instead of ignoring it.
+def table() -> str:
+    """Return what is answered and what is refused, as a table in Markdown."""
+    rows = ["| what it answers | what it refuses of it |", "|---|---|"]
+    for name in OPERATIONS:
+        members = ", ".join(f"`{member}`" for member in supported.refused(name))
+        rows.append(f"| `{name}` | {members or '–'} |")
+    return "\n".join(rows) + "\n"
 
-    Parameters
-    ----------
-    request : mapping
-        The request.
-    unsupported : mapping
-        Member to the reason, as a clause.
 
-    Raises
-    ------
-    ApiError
-        ``ValidationException`` with a sentence.
-    """
-    for member, reason in unsupported.items():
-        if request.get(member):
-            raise ApiError(
-                f"{member} is not supported by the SageMaker that runs on this machine: {reason}."
-            )
+if __name__ == "__main__":
+    print(table(), end="")

@@ -1,8 +1,4 @@
-"""Descriptions of everything that was created: jobs, models, endpoints, and their tags.
-
-With a folder, every change is on disk before the caller hears of it, one JSON file a
-description, replaced atomically, so that a lab's next server finds what the last one had.
-"""
+"""Store of records: the descriptions of jobs, models and endpoints, and their tags."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.files import write_atomically
+from local_sagemaker.files import set_aside, write_atomically
 
 _log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
@@ -28,241 +24,186 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of thing: what it is called, and what is said when there is none.
-
-    Attributes
-    ----------
-    label : str
-        As it stands in an ARN.
-    prefix : str
-        How its members begin: ``TrainingJob`` for ``TrainingJobName``, ``TrainingJobArn``.
-    missing, exists : str
-        What is answered; ``{arn}`` and ``{name}`` are filled in.
-    missing_code, exists_code : str
-        Error codes, as the operations of this kind declare them.
-    """
+    """One kind of thing: its name in an ARN, and its members for name, ARN, status and end."""
 
     label: str
-    prefix: str
-    missing: str
-    exists: str
-    missing_code: str = "ValidationException"
-    exists_code: str = "ValidationException"
+    name: str
+    arn: str
+    status: str = ""
+    end: str = ""  # only jobs have one
+
+    def missing(self, arn: str) -> ApiError:
+        """Return what AWS says where there is none."""
+        words = {"endpoint-config": "endpoint configuration", "transform-job": "transform job"}
+        code = "ResourceNotFound" if self.end else "ValidationException"
+        if self in (TRAINING, TUNING):
+            return ApiError("Requested resource not found.", code)
+        return ApiError(f'Could not find {words.get(self.label, self.label)} "{arn}".', code)
+
+    def exists(self, name: str, arn: str) -> ApiError:
+        """Return what AWS says where the name is taken."""
+        unique = "Job name must be unique within an AWS account and region"
+        if self.end:
+            said = f"{unique}, and a job named {name} already exists ({arn})."
+            return ApiError(said, "ResourceInUse")
+        words = self.label.replace("config", "configuration").replace("-", " ")
+        return ApiError(f'Cannot create already existing {words} "{arn}".')
 
 
 TRAINING = Kind(
-    "training-job",
-    "TrainingJob",
-    "Requested resource not found.",
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
-    " ({arn}).",
-    "ResourceNotFound",
-    "ResourceInUse",
+    "training-job", "TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "TrainingEndTime"
 )
 TRANSFORM = Kind(
-    "transform-job",
-    "TransformJob",
-    'Could not find transform job "{arn}".',
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
-    " ({arn}).",
-    "ResourceNotFound",
-    "ResourceInUse",
+    "transform-job", "TransformJobName", "TransformJobArn", "TransformJobStatus", "TransformEndTime"
 )
 TUNING = Kind(
     "hyper-parameter-tuning-job",
-    "HyperParameterTuningJob",
-    "Requested resource not found.",
-    "Job name must be unique within an AWS account and region, and a job named {name} already exists"
-    " ({arn}).",
-    "ResourceNotFound",
-    "ResourceInUse",
+    "HyperParameterTuningJobName",
+    "HyperParameterTuningJobArn",
+    "HyperParameterTuningJobStatus",
+    "HyperParameterTuningEndTime",
 )
-MODEL = Kind(
-    "model",
-    "Model",
-    'Could not find model "{arn}".',
-    'Cannot create already existing model "{arn}".',
-)
-CONFIG = Kind(
-    "endpoint-config",
-    "EndpointConfig",
-    'Could not find endpoint configuration "{arn}".',
-    'Cannot create already existing endpoint configuration "{arn}".',
-)
-ENDPOINT = Kind(
-    "endpoint",
-    "Endpoint",
-    'Could not find endpoint "{arn}".',
-    'Cannot create already existing endpoint "{arn}".',
-)
+MODEL = Kind("model", "ModelName", "ModelArn")
+CONFIG = Kind("endpoint-config", "EndpointConfigName", "EndpointConfigArn")
+ENDPOINT = Kind("endpoint", "EndpointName", "EndpointArn", "EndpointStatus")
 KINDS = (TRAINING, TRANSFORM, TUNING, MODEL, CONFIG, ENDPOINT)
 
 
 def now() -> float:
-    """Seconds since 1970, to the millisecond, as AWS has them: a caller's copy is the same number."""
+    """Return the seconds since 1970 to the millisecond, as AWS keeps times."""
     return time.time_ns() // 1_000_000 / 1000
 
 
 class Store:
-    """All descriptions of one server.
+    """All records of one service in one region, each a JSON file where there is a folder.
 
-    Parameters
-    ----------
-    region : str
-        AWS region that is played.
-    folder : pathlib.Path, optional
-        Where descriptions are kept; None keeps them in memory only.
+    A change is on disk before its caller hears of it, so that the next service finds it.
     """
 
     def __init__(self, region: str, folder: Path | None = None) -> None:
         self.region = region
         self.folder = folder
         self.lock = threading.RLock()
-        self._records: dict[str, dict[str, Record]] = {kind.label: {} for kind in KINDS}
-        self._tags: dict[str, dict[str, str]] = {}
+        self.set_aside: list[str] = []  # sentences on damaged files
+        self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in KINDS}
+        self._tags: dict[str, tuple[Kind, str, dict[str, str]]] = {}  # of kind and name, by ARN
         if folder is not None:
             self._read(folder)
 
     def arn(self, kind: Kind, name: str) -> str:
-        """Return the Amazon resource name; it is lower case, as AWS makes it."""
+        """Return the Amazon resource name, in lower case, as AWS makes it."""
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT}:{kind.label}/{name.lower()}"
 
     def add(self, kind: Kind, request: Mapping[str, Any], **more: Any) -> Record:
-        """Keep a new description; its tags are kept apart.
-
-        Returns
-        -------
-        dict
-            The description: the request, its ARN, its times and ``more``.
-
-        Raises
-        ------
-        ApiError
-            There is one of that name already.
-        """
-        name = request[f"{kind.prefix}Name"]
+        """Keep the record of a new thing and return it: the request, ARN, times and ``more``."""
+        name = request[kind.name]
         arn = self.arn(kind, name)
+        tags = _by_key(request.get("Tags") or [])
         with self.lock:
-            if any(known.lower() == name.lower() for known in self._records[kind.label]):
-                raise ApiError(kind.exists.format(arn=arn, name=name), kind.exists_code)
-            moment = now()
+            if arn in self._tags:
+                raise kind.exists(name, arn)
             record = {k: copy.deepcopy(v) for k, v in request.items() if k != "Tags"}
-            record |= {
-                f"{kind.prefix}Arn": arn,
-                "CreationTime": moment,
-                "LastModifiedTime": moment,
-                **more,
-            }
-            tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags") or []}
+            moment = now()
+            record |= {kind.arn: arn, "CreationTime": moment, "LastModifiedTime": moment, **more}
             self._write(kind, name, record, tags)
-            self._records[kind.label][name] = record
-            self._tags[arn] = tags
+            self._keep(kind, record, tags)
             return record
 
     def get(self, kind: Kind, name: str) -> Record:
-        """Return a copy of one description.
-
-        Raises
-        ------
-        ApiError
-            There is none, in the words that AWS uses for this kind.
-        """
+        """Return a copy of one record; raise what AWS says where there is none."""
         with self.lock:
-            found = self._records[kind.label].get(name)
-            if found is None:
-                raise ApiError(
-                    kind.missing.format(arn=self.arn(kind, name), name=name), kind.missing_code
-                )
-            return copy.deepcopy(found)
+            if name not in self._records[kind]:
+                raise kind.missing(self.arn(kind, name))
+            return copy.deepcopy(self._records[kind][name])
 
     def has(self, kind: Kind, name: str) -> bool:
-        """Whether there is one of that name."""
-        return name in self._records[kind.label]
+        """Return whether there is one of that name."""
+        return name in self._records[kind]
+
+    def all(self, kind: Kind) -> list[Record]:
+        """Return all records of a kind as they are kept, oldest first: read them only."""
+        with self.lock:
+            return list(self._records[kind].values())
 
     def update(self, kind: Kind, name: str, **changes: Any) -> None:
-        """Change members of a description, and its time; a description deleted meanwhile stays deleted.
-
-        A disk that is full keeps a running job from being written down, not from telling the truth.
-        """
+        """Change members of a record and its time; a record deleted meanwhile stays deleted."""
         with self.lock:
-            found = self._records[kind.label].get(name)
+            found = self._records[kind].get(name)
             if found is None:
                 return
+            # replaced, never changed in place: listings read records without a copy
             changed = {**found, **copy.deepcopy(changes), "LastModifiedTime": now()}
-            self._records[kind.label][name] = changed
+            self._records[kind][name] = changed
             try:
-                self._write(kind, name, changed, self._tags[changed[f"{kind.prefix}Arn"]])
-            except OSError as error:
+                self._write(kind, name, changed, self._tags[changed[kind.arn]][2])
+            except OSError as error:  # a full disk ends no job that runs
                 _log.warning("%s %s is not written down: %s", kind.label, name, error)
 
     def remove(self, kind: Kind, name: str) -> Record:
-        """Forget one description and its tags; returns it.
-
-        Raises
-        ------
-        ApiError
-            There is none.
-        """
+        """Forget one record and its tags; return it."""
         with self.lock:
             record = self.get(kind, name)
             if self.folder is not None:
                 self._path(self.folder, kind, name).unlink(missing_ok=True)
-            del self._records[kind.label][name]
-            self._tags.pop(record[f"{kind.prefix}Arn"], None)
+            del self._records[kind][name], self._tags[record[kind.arn]]
             return record
 
-    def all(self, kind: Kind) -> list[Record]:
-        """Copies of all descriptions of a kind, oldest first."""
-        with self.lock:
-            return sorted(
-                copy.deepcopy(list(self._records[kind.label].values())),
-                key=lambda r: r["CreationTime"],
-            )
-
     def tags(self, arn: str) -> dict[str, str]:
-        """Return the tags of a resource.
-
-        Raises
-        ------
-        ApiError
-            Nothing has that ARN.
-        """
+        """Return the tags of the resource with that ARN."""
         with self.lock:
             if arn.lower() not in self._tags:
                 raise ApiError(f'Could not find resource with ARN "{arn}".')
-            return dict(self._tags[arn.lower()])
+            return self._tags[arn.lower()][2]
 
-    def set_tags(self, arn: str, tags: dict[str, str]) -> None:
-        """Replace the tags of a resource that exists."""
+    def change_tags(self, arn: str, added: list[dict[str, str]], removed: list[str]) -> None:
+        """Remove tags of a resource and add others."""
         with self.lock:
-            for kind in KINDS:
-                for name, record in self._records[kind.label].items():
-                    if record[f"{kind.prefix}Arn"] == arn.lower():
-                        self._write(kind, name, record, tags)
-            self._tags[arn.lower()] = dict(tags)
+            tags = {k: v for k, v in self.tags(arn).items() if k not in removed} | _by_key(added)
+            if len(tags) > 50:
+                raise ApiError(f"The resource would have {len(tags)} tags; it can have 50.")
+            kind, name, _ = self._tags[arn.lower()]
+            self._write(kind, name, self._records[kind][name], tags)
+            self._tags[arn.lower()] = kind, name, tags
 
-    # ---- on disk
+    def _keep(self, kind: Kind, record: Record, tags: dict[str, str]) -> None:
+        self._records[kind][record[kind.name]] = record
+        self._tags[record[kind.arn]] = kind, record[kind.name], tags
 
     def _path(self, folder: Path, kind: Kind, name: str) -> Path:
-        encoded = (
-            base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
-        )  # names cannot name a folder
-        return folder / kind.label / f"{encoded}.json"
+        encoded = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+        return folder / kind.label / f"{encoded}.json"  # no name leads out of the folder
 
     def _write(self, kind: Kind, name: str, record: Record, tags: dict[str, str]) -> None:
-        if self.folder is None:
-            return
-        write_atomically(
-            self._path(self.folder, kind, name),
-            json.dumps({"record": record, "tags": tags}).encode(),
-        )
+        if self.folder is not None:
+            text = json.dumps({"record": record, "tags": tags})
+            write_atomically(self._path(self.folder, kind, name), text.encode())
 
     def _read(self, folder: Path) -> None:
+        """Read what the last service kept; a file that holds no record is set aside."""
         for kind in KINDS:
-            for path in (folder / kind.label).glob("*.tmp"):
+            found: list[tuple[float, str, Record, dict[str, str]]] = []
+            place = folder / kind.label
+            if place.exists() and not place.is_dir():
+                self.set_aside.append(set_aside(place, "it is no folder"))
+            for path in [*place.glob("*.tmp"), *place.glob("*.part")]:
                 path.unlink()  # what a kill left of a change that nobody was told of
-            for path in sorted((folder / kind.label).glob("*.json")):
-                held = json.loads(path.read_text(encoding="utf-8"))
-                record = held["record"]
-                self._records[kind.label][record[f"{kind.prefix}Name"]] = record
-                self._tags[record[f"{kind.prefix}Arn"]] = held["tags"]
+            for path in place.glob("*.json"):
+                try:
+                    held = json.loads(path.read_text(encoding="utf-8"))
+                    record, tags = held["record"], dict(held["tags"])
+                    times = float(record["CreationTime"]), float(record["LastModifiedTime"])
+                    # whatever every operation counts on is there
+                    _ = record[kind.arn], record[kind.status or kind.name]
+                    found.append((times[0], record[kind.name], record, tags))
+                except (OSError, ValueError, KeyError, TypeError) as error:
+                    self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
+            for *_, record, tags in sorted(found, key=lambda row: row[:2]):
+                self._keep(kind, record, tags)
+
+
+def _by_key(tags: list[dict[str, str]]) -> dict[str, str]:
+    """Return tags by their keys; raise where one is given twice."""
+    found = {tag["Key"]: tag["Value"] for tag in tags}
+    if len(found) < len(tags):
+        raise ApiError(f"A tag key is given twice: {', '.join(tag['Key'] for tag in tags)}.")
+    return found

@@ -9,33 +9,27 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.service import models, objects
+from local_sagemaker.service.account import Account
 from local_sagemaker.service.live import READY_SECONDS
-from local_sagemaker.service.operations import Answer, operation, refuse
-from local_sagemaker.service.plane import Plane
 from local_sagemaker.service.store import MODEL, TRANSFORM, Record, now
 from local_sagemaker.service.streams import Stream
-from local_sagemaker.service.usual import describes, lists, stops
 
 _log = logging.getLogger("course.cloud")
 _GROUP = "/aws/sagemaker/TransformJobs"
 _PAYLOAD_MB = 6  # this and the next as AWS has them where the request does not say
 _ANSWER_SECONDS = 600
-_UNSUPPORTED = {
-    "DataCaptureConfig": "nothing is captured",
-    "ExperimentConfig": "there are no experiments",
-}
 
 
 class TransformJob:
     """Runs a transform that was created; its description is kept true."""
 
-    def __init__(self, plane: Plane, record: Record) -> None:
+    def __init__(self, plane: Account, record: Record) -> None:
         self.plane, self.record = plane, record
         self.name: str = record["TransformJobName"]
         self._server: Any = None
         self._stopped = False
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = 5) -> None:
         """End it early; objects already answered stay in S3."""
         self._stopped = True
         if self._server is not None:
@@ -143,31 +137,3 @@ class TransformJob:
         except payload.PayloadError as error:
             raise ApiError(f"ClientError: {name}: {error}") from None
         return payload.assemble(parts, wanted.get("AssembleWith", "None"))
-
-
-@operation("CreateTransformJob")
-def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    refuse(request, _UNSUPPORTED)
-    processing = request.get("DataProcessing") or {}
-    given = {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"} | processing
-    if given != {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}:
-        raise ApiError(
-            "DataProcessing (filters, joining input and output) is not supported by the SageMaker that"
-            " runs on this"
-            " machine: join the objects after the job."
-        )
-    if request["TransformInput"].get("CompressionType", "None") != "None":
-        raise ApiError("CompressionType must be None on this machine.")
-    if request["TransformInput"]["DataSource"]["S3DataSource"]["S3DataType"] not in (
-        "S3Prefix",
-        "ManifestFile",
-    ):
-        raise ApiError("S3DataType must be S3Prefix or ManifestFile on this machine.")
-    plane.store.get(MODEL, request["ModelName"])
-    record = plane.submit(TRANSFORM, request, TransformJob, TransformJobStatus="InProgress")
-    return {"TransformJobArn": record["TransformJobArn"]}
-
-
-describes(TRANSFORM)
-lists(TRANSFORM, "TransformJobSummaries", status="TransformJobStatus")
-stops(TRANSFORM)

@@ -1,9 +1,10 @@
-"""Hyperparameter tuning: several training jobs, settings by chance or from a grid, the best one named."""
+"""Hyperparameter tuning: its operations, the settings it tries, and the run of one tuning job."""
 
 from __future__ import annotations
 
-import logging
+import itertools
 import math
+import random
 import threading
 import time
 import zlib
@@ -13,305 +14,244 @@ from typing import Any
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.service import job as jobs
 from local_sagemaker.service import training
-from local_sagemaker.service.candidates import MOST_JOBS, STRATEGIES, candidates
-from local_sagemaker.service.operations import Answer, operation, refuse
-from local_sagemaker.service.plane import Plane
+from local_sagemaker.service.account import RUNNING, Account, Request
+from local_sagemaker.service.listing import page
 from local_sagemaker.service.store import TRAINING, TUNING, Record, now
-from local_sagemaker.service.usual import RUNNING, describes, listed, stops
 
-_log = logging.getLogger("course.cloud")
-_UNSUPPORTED = {
-    "TrainingJobDefinitions": "one TrainingJobDefinition is tuned",
-    "WarmStartConfig": "a tuning job starts from nothing",
-    "Autotune": "name the ranges",
-}
+_MOST_JOBS = 100
+_JOBS = ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped")
+_COUNTED = {"Stopping": "InProgress", "Failed": "NonRetryableError"}
+
+
+def create_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
+    """Run training jobs with settings of a grid or drawn at random, in the background."""
+    config = request["HyperParameterTuningJobConfig"]
+    definition = request.get("TrainingJobDefinition")
+    goal = config.get("HyperParameterTuningJobObjective")
+    if not definition or not goal:
+        raise ApiError("Name a TrainingJobDefinition and a HyperParameterTuningJobObjective.")
+    most = config["ResourceLimits"].get("MaxNumberOfTrainingJobs", 1)
+    if most > _MOST_JOBS:
+        raise ApiError(f"MaxNumberOfTrainingJobs is {most}; it can be {_MOST_JOBS}.")
+    tuned = settings(request["HyperParameterTuningJobName"], config)[0]
+    made = job_request(definition, tuned)
+    training.check(account, made)
+    metrics = [metric["Name"] for metric in jobs.definitions(made)]
+    if goal["MetricName"] not in metrics:
+        raise ApiError(
+            f"The objective metric {goal['MetricName']!r} is none of the training job's metrics:"
+            f" {', '.join(metrics) or '-'}."
+        )
+    twice = sorted(set(tuned) & set(definition.get("StaticHyperParameters") or {}))
+    if twice:
+        raise ApiError(f"The hyperparameter {twice[0]!r} is tuned and static: give one of the two.")
+    algorithm = jobs.built_in(made)
+    if algorithm:
+        try:
+            algorithm.settings(made["HyperParameters"])
+        except ValueError as error:
+            raise ApiError(str(error)) from None
+    return account.submit(TUNING, request, TuningJob, HyperParameterTuningJobStatus="InProgress")
+
+
+def describe_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
+    """Describe a tuning job: its counts, and the best training job so far."""
+    return _counted(account, account.store.get(TUNING, request["HyperParameterTuningJobName"]))
+
+
+def list_hyper_parameter_tuning_jobs(account: Account, request: Request) -> Record:
+    """List tuning jobs, by name."""
+    asked = {"SortBy": "Name", **request}
+    found, more = page(account.store.all(TUNING), TUNING, asked, "Ascending")
+    rows = [_counted(account, one) | one["HyperParameterTuningJobConfig"] for one in found]
+    return {"HyperParameterTuningJobSummaries": rows, **more}
+
+
+def list_training_jobs_for_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
+    """List the training jobs of a tuning job, by name or by what they reached."""
+    tuning = account.store.get(TUNING, request["HyperParameterTuningJobName"])
+    found = _jobs_of(account, tuning)
+    asked, key = {"SortBy": "Name", **request}, None
+    if asked["SortBy"] == "FinalObjectiveMetricValue":
+        found, key = [job for job in found if "_reached" in job], lambda job: job["_reached"]
+    rows, more = page(found, TRAINING, asked, "Ascending", key)
+    return {"TrainingJobSummaries": rows, **more}
+
+
+def stop_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
+    """Have a tuning job and its training jobs stop."""
+    account.stop(TUNING, request["HyperParameterTuningJobName"])
+    return {}
+
+
+def delete_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
+    """Delete the description of a tuning job that ended; its training jobs stay."""
+    name = request["HyperParameterTuningJobName"]
+    if account.store.get(TUNING, name)["HyperParameterTuningJobStatus"] in RUNNING:
+        raise ApiError(f"The tuning job {name} still runs: stop it first.")
+    return account.store.remove(TUNING, name)
 
 
 class TuningJob:
     """Runs a tuning job that was created."""
 
-    def __init__(self, plane: Plane, record: Record) -> None:
-        self.plane, self.record = plane, record
-        self.name: str = record["HyperParameterTuningJobName"]
-        self.config: dict[str, Any] = record["HyperParameterTuningJobConfig"]
-        self.definition: dict[str, Any] = record["TrainingJobDefinition"]
-        self._children: list[str] = []
+    def __init__(self, account: Account, record: Record) -> None:
+        self.account, self.record = account, record
         self._stopped = threading.Event()
-        self._reported: dict[str, Any] = {}
 
-    def stop(self) -> None:
-        """End it, and the training jobs that still run."""
+    def stop(self, seconds: float = 0) -> None:
+        """End it, and the training jobs that still run, each in its own time."""
         self._stopped.set()
-        self._end_children()
-
-    def _end_children(self) -> None:
-        for name in list(self._children):
-            self._stop_child(name)
-
-    def _stop_child(self, name: str) -> None:
-        child = self.plane.running.get(f"{TRAINING.label}/{name}")
-        if child is not None:
-            child.stop()
+        for job in self._unfinished():
+            try:
+                self.account.stop(TRAINING, job["TrainingJobName"])
+            except ApiError:
+                continue  # it has ended meanwhile
 
     def run(self) -> None:
         """Run it to its end."""
-        why = ""
+        name, why = self.record["HyperParameterTuningJobName"], ""
+        limits = self.record["HyperParameterTuningJobConfig"]["ResourceLimits"]
+        tried = settings(name, self.record["HyperParameterTuningJobConfig"])
         try:
-            self._search()
+            for number, chosen in enumerate(tried[: limits.get("MaxNumberOfTrainingJobs")], 1):
+                self._wait(limits["MaxParallelTrainingJobs"] - 1)
+                if not self._stopped.is_set():
+                    self._launch(f"{name[:50]}-{number:03d}", chosen)
         except Exception as error:
-            if not isinstance(error, ApiError):
-                _log.exception("tuning job %s", self.name)
             why = failure(error)
-            self._end_children()
-            self._wait(0)
-        self._report()
-        best = best_of(self.plane, self.record)
-        if not why and best is None and not self._stopped.is_set():
-            why = "No training job succeeded and reported the objective metric."
-        status = "Stopped" if self._stopped.is_set() else "Failed" if why else "Completed"
-        more = {"FailureReason": reason(why)} if why else {}
-        self._update(
-            HyperParameterTuningJobStatus=status, HyperParameterTuningEndTime=now(), **more
-        )
-
-    def _search(self) -> None:
-        limits = self.config["ResourceLimits"]
-        settings = candidates(self.name, self.config)
-        for number, chosen in enumerate(settings[: limits.get("MaxNumberOfTrainingJobs")], 1):
-            self._wait(limits["MaxParallelTrainingJobs"] - 1)
-            if self._stopped.is_set():
-                break
-            self._launch(number, chosen)
+            self.stop()
         self._wait(0)
+        best = _counted(self.account, self.record)["BestTrainingJob"]
+        if not why and not self._stopped.is_set() and best is None:
+            why = "No training job succeeded and reported the objective metric."
+        status = "Failed" if why else "Stopped" if self._stopped.is_set() else "Completed"
+        said = {"HyperParameterTuningJobStatus": status, "FailureReason": reason(why) or None}
+        self.account.store.update(TUNING, name, **said, HyperParameterTuningEndTime=now())
+
+    def _launch(self, name: str, chosen: dict[str, str]) -> None:
+        arn = self.record["HyperParameterTuningJobArn"]
+        request = job_request(self.record["TrainingJobDefinition"], chosen)
+        request["TrainingJobName"] = f"{name}-{zlib.crc32(arn.encode()):08x}"
+        training.start(self.account, request, TuningJobArn=arn, TunedHyperParameters=chosen)
+        if self._stopped.is_set():  # told so while this one started
+            self.stop()
 
     def _wait(self, most: int) -> None:
-        """Wait until at most that many training jobs run, and report meanwhile."""
+        """Wait until at most that many training jobs run."""
         while len(self._unfinished()) > most:
-            self._report()
             time.sleep(0.1)
 
-    def _launch(self, number: int, chosen: dict[str, str]) -> None:
-        mark = zlib.crc32(self.record["HyperParameterTuningJobArn"].encode())
-        name = f"{self.name[:50]}-{number:03d}-{mark:08x}"
-        request = {k: v for k, v in self.definition.items() if k not in _NOT_A_JOBS}
-        fixed = self.definition.get("StaticHyperParameters") or {}
-        request |= {"TrainingJobName": name, "HyperParameters": {**fixed, **chosen}}
-        record = training.start(self.plane, request)
-        self.plane.store.update(
-            TRAINING,
-            record["TrainingJobName"],
-            TuningJobArn=self.record["HyperParameterTuningJobArn"],
-            TunedHyperParameters=chosen,
-        )
-        self._children.append(name)
-        if self._stopped.is_set():  # told so while this one started
-            self._stop_child(name)
-
-    def _unfinished(self) -> list[str]:
-        return [
-            name
-            for name in self._children
-            if self.plane.store.has(TRAINING, name)
-            and self.plane.store.get(TRAINING, name)["TrainingJobStatus"] in RUNNING
-        ]
-
-    def _update(self, **changes: Any) -> None:
-        self.plane.store.update(TUNING, self.name, **changes)
-
-    def _report(self) -> None:
-        found = children(self.plane, self.record)
-        states = [record["TrainingJobStatus"] for record in found]
-        counts = {
-            "Completed": states.count("Completed"),
-            "InProgress": states.count("InProgress") + states.count("Stopping"),
-            "RetryableError": 0,
-            "NonRetryableError": states.count("Failed"),
-            "Stopped": states.count("Stopped"),
-        }
-        values = [objective(record, self.record) for record in found]
-        ended = [r["TrainingJobStatus"] not in RUNNING for r in found]
-        objectives = {
-            "Succeeded": sum(value is not None for value in values),
-            "Pending": sum(not over for over in ended),
-            "Failed": sum(
-                over and value is None for over, value in zip(ended, values, strict=True)
-            ),
-        }
-        best = best_of(self.plane, self.record)
-        more = {"BestTrainingJob": _summary(best, self.record)} if best is not None else {}
-        said = {"TrainingJobStatusCounters": counts, "ObjectiveStatusCounters": objectives, **more}
-        if said != self._reported:  # each change is a file written and synced
-            self._update(**said)
-            self._reported = said
+    def _unfinished(self) -> list[Record]:
+        found = _jobs_of(self.account, self.record)
+        return [job for job in found if job["TrainingJobStatus"] in RUNNING]
 
 
-_NOT_A_JOBS = {
-    "StaticHyperParameters",
-    "DefinitionName",
-    "TuningObjective",
-    "HyperParameterRanges",
-    "HyperParameterTuningResourceConfig",
-}
+def job_request(definition: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
+    """Return the training job that a definition makes with chosen hyperparameters."""
+    request = {k: v for k, v in definition.items() if k != "DefinitionName"}
+    fixed = request.pop("StaticHyperParameters", None) or {}
+    request["HyperParameters"] = {**fixed, **chosen}
+    resources = request.pop("HyperParameterTuningResourceConfig", None)  # SDK version 2's way
+    if resources:
+        if request.get("ResourceConfig"):
+            raise ApiError("Give ResourceConfig or HyperParameterTuningResourceConfig, not both.")
+        types = resources.get("InstanceConfigs") or [{}]
+        if len(types) > 1:
+            raise ApiError(
+                f"HyperParameterTuningResourceConfig.InstanceConfigs has {len(types)} instance"
+                " types to choose from; give one: jobs here are processes of this machine."
+            )
+        left_out = ("InstanceConfigs", "AllocationStrategy")
+        named = {k: v for k, v in resources.items() if k not in left_out}
+        request["ResourceConfig"] = named | types[0]
+    return request
 
 
-def children(plane: Plane, record: Record) -> list[Record]:
-    """Return the training jobs of a tuning job, oldest first."""
-    return [
-        r
-        for r in plane.store.all(TRAINING)
-        if r.get("TuningJobArn") == record["HyperParameterTuningJobArn"]
-    ]
+def _jobs_of(account: Account, tuning: Record) -> list[Record]:
+    """Return the training jobs of a tuning job, oldest first, with what it says of each."""
+    arn = tuning["HyperParameterTuningJobArn"]
+    goal = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    found = [job for job in account.store.all(TRAINING) if job.get("TuningJobArn") == arn]
+    return [job | _objective(job, goal) for job in found]
 
 
-def objective(job: Record, tuning: Record) -> float | None:
-    """Return what a training job reached, or None where it reported nothing or failed."""
-    wanted = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"][
-        "MetricName"
-    ]
-    if job["TrainingJobStatus"] in (*RUNNING, "Failed"):
-        return None
+def _objective(job: Record, goal: Mapping[str, str]) -> Record:
+    """Return what a training job reached."""
+    status = job["TrainingJobStatus"]
+    if status in RUNNING:
+        return {"ObjectiveStatus": "Pending"}
     for metric in job.get("FinalMetricDataList") or []:
-        if metric["MetricName"] == wanted and not math.isnan(metric["Value"]):
-            return float(metric["Value"])
-    return None
+        value, wanted = metric["Value"], metric["MetricName"] == goal["MetricName"]
+        if wanted and math.isfinite(value) and status != "Failed":
+            member = {"FinalHyperParameterTuningJobObjectiveMetric": {**goal, "Value": value}}
+            return member | {"ObjectiveStatus": "Succeeded", "_reached": value}
+    return {"ObjectiveStatus": "Failed"}
 
 
-def best_of(plane: Plane, tuning: Record) -> Record | None:
-    """Return the training job with the best objective so far."""
-    sign = 1 if _objective_config(tuning)["Type"] == "Minimize" else -1
-    reached = [(objective(job, tuning), job) for job in children(plane, tuning)]
-    ranked = sorted(
-        ((sign * v, job) for v, job in reached if v is not None), key=lambda pair: pair[0]
-    )
-    return ranked[0][1] if ranked else None
+def _counted(account: Account, tuning: Record) -> Record:
+    """Return a tuning job's record with its counts and its best training job."""
+    counts = dict.fromkeys(_JOBS, 0)
+    objectives = {"Succeeded": 0, "Pending": 0, "Failed": 0}
+    found = _jobs_of(account, tuning)
+    for job in found:
+        status = str(job["TrainingJobStatus"])
+        counts[_COUNTED.get(status, status)] += 1
+        objectives[job["ObjectiveStatus"]] += 1
+    goal = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    sign = 1 if goal["Type"] == "Minimize" else -1
+    reached = [job for job in found if "_reached" in job]
+    best = min(reached, key=lambda job: sign * job["_reached"], default=None)
+    said = {"TrainingJobStatusCounters": counts, "ObjectiveStatusCounters": objectives}
+    return tuning | said | {"BestTrainingJob": best}
 
 
-def _objective_config(tuning: Record) -> dict[str, str]:
-    return dict(tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"])
+def settings(name: str, config: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the hyperparameters to try: a grid's points, or points drawn at random.
+
+    Without a ``RandomSeed`` the tuning job's ``name`` is the seed, so that a rerun tries the same.
+    """
+    ranges = config.get("ParameterRanges") or {}
+    categories = ranges.get("CategoricalParameterRanges") or []
+    integers = ranges.get("IntegerParameterRanges") or []
+    floats = ranges.get("ContinuousParameterRanges") or []
+    names = [one["Name"] for one in [*categories, *integers, *floats]]
+    if not names or len(set(names)) < len(names):
+        given = ", ".join(names) or "none"
+        raise ApiError(f"ParameterRanges names each hyperparameter to tune once; given: {given}.")
+    if config["Strategy"] == "Grid":
+        if integers or floats:
+            raise ApiError("The Grid strategy takes categorical parameters: list their values.")
+        points = list(itertools.product(*(one["Values"] for one in categories)))
+        if len(points) > _MOST_JOBS:
+            raise ApiError(f"The grid has {len(points)} points; it can have {_MOST_JOBS}.")
+        return [dict(zip(names, point, strict=True)) for point in points]
+    chance = random.Random(config.get("RandomSeed", zlib.crc32(name.encode())))
+    found = []
+    for _ in range(config["ResourceLimits"].get("MaxNumberOfTrainingJobs", _MOST_JOBS)):
+        point = {one["Name"]: chance.choice(one["Values"]) for one in categories}
+        point |= {one["Name"]: str(round(_drawn(chance, one))) for one in integers}
+        found.append(point | {one["Name"]: repr(_drawn(chance, one)) for one in floats})
+    return found
 
 
-def _summary(job: Record, tuning: Record) -> dict[str, Any]:
-    value = objective(job, tuning)
-    wanted = _objective_config(tuning)
-    reached = {"Type": wanted["Type"], "MetricName": wanted["MetricName"], "Value": value}
-    status = (
-        "Succeeded"
-        if value is not None
-        else "Pending"
-        if job["TrainingJobStatus"] in RUNNING
-        else "Failed"
-    )
-    members = [
-        "TrainingJobName",
-        "TrainingJobArn",
-        "CreationTime",
-        "TrainingStartTime",
-        "TrainingEndTime",
-    ]
-    members += ["TrainingJobStatus", "TunedHyperParameters", "FailureReason"]
-    summary = {name: job[name] for name in members if name in job} | {"ObjectiveStatus": status}
-    return summary | (
-        {"FinalHyperParameterTuningJobObjectiveMetric": reached} if value is not None else {}
-    )
-
-
-@operation("CreateHyperParameterTuningJob")
-def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    refuse(request, _UNSUPPORTED)
-    config, definition = (
-        request["HyperParameterTuningJobConfig"],
-        request.get("TrainingJobDefinition"),
-    )
-    if not definition:
-        raise ApiError("Name a TrainingJobDefinition.")
-    if config["Strategy"] not in STRATEGIES:
-        raise ApiError(
-            f"The strategy {config['Strategy']} is not supported by the SageMaker that runs on this"
-            " machine; it has"
-            f" {' and '.join(STRATEGIES)}."
-        )
-    if config.get("TrainingJobEarlyStoppingType", "Off") != "Off":
-        raise ApiError("TrainingJobEarlyStoppingType must be Off on this machine.")
-    if config["ResourceLimits"].get("MaxNumberOfTrainingJobs", 1) > MOST_JOBS:
-        raise ApiError(f"MaxNumberOfTrainingJobs is at most {MOST_JOBS} on this machine.")
-    goal = config.get("HyperParameterTuningJobObjective")
-    if not goal:
-        raise ApiError("Name a HyperParameterTuningJobObjective.")
-    known = [m["Name"] for m in jobs.definitions(definition)]
-    if goal["MetricName"] not in known:
-        raise ApiError(
-            f"The objective metric {goal['MetricName']!r} is none of the training job's metrics:"
-            f" {', '.join(known) or '-'}."
-        )
-    training.check({"HyperParameters": definition.get("StaticHyperParameters") or {}, **definition})
-    candidates(request["HyperParameterTuningJobName"], config)
-    nothing = {
-        "Completed": 0,
-        "InProgress": 0,
-        "RetryableError": 0,
-        "NonRetryableError": 0,
-        "Stopped": 0,
-    }
-    record = plane.submit(
-        TUNING,
-        request,
-        TuningJob,
-        HyperParameterTuningJobStatus="InProgress",
-        TrainingJobStatusCounters=nothing,
-        ObjectiveStatusCounters={"Succeeded": 0, "Pending": 0, "Failed": 0},
-    )
-    return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
-
-
-@operation("DeleteHyperParameterTuningJob")
-def _delete(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    name = request["HyperParameterTuningJobName"]
-    if plane.store.get(TUNING, name)["HyperParameterTuningJobStatus"] in RUNNING:
-        raise ApiError(f"The tuning job {name} still runs: stop it first.")
-    plane.store.remove(TUNING, name)
-    return {}
-
-
-@operation("ListHyperParameterTuningJobs")
-def _list(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    found, more = listed(
-        plane,
-        TUNING,
-        request,
-        descending=False,
-        sort_by="Name",
-        status="HyperParameterTuningJobStatus",
-    )
-    rows = [
-        record
-        | {
-            "Strategy": record["HyperParameterTuningJobConfig"]["Strategy"],
-            "ResourceLimits": record["HyperParameterTuningJobConfig"]["ResourceLimits"],
-        }
-        for record in found
-    ]
-    return {"HyperParameterTuningJobSummaries": rows, **more}
-
-
-@operation("ListTrainingJobsForHyperParameterTuningJob")
-def _list_children(plane: Plane, request: Mapping[str, Any]) -> Answer:
-    tuning = plane.store.get(TUNING, request["HyperParameterTuningJobName"])
-    found = children(plane, tuning)
-    by_value = request.get("SortBy") == "FinalObjectiveMetricValue"
-    if by_value:
-        found = [job for job in found if objective(job, tuning) is not None]
-    rows, more = listed(
-        plane,
-        TRAINING,
-        request,
-        descending=False,
-        sort_by="Name",
-        status="TrainingJobStatus",
-        records=found,
-        key=(lambda job: objective(job, tuning)) if by_value else None,
-    )
-    return {"TrainingJobSummaries": [_summary(job, tuning) for job in rows], **more}
-
-
-describes(TUNING)
-stops(TUNING)
+def _drawn(chance: random.Random, one: Mapping[str, Any]) -> float:
+    """Return a number of a range, drawn on its scale."""
+    scale = one.get("ScalingType", "Auto")
+    try:
+        low, high = float(one["MinValue"]), float(one["MaxValue"])
+        usable = low <= high and math.isfinite(high - low)
+    except ValueError:
+        usable = False
+    if usable and scale == "Auto":  # AWS chooses; here, by the range's width
+        scale = "Logarithmic" if low > 0 and high / low >= 100 else "Linear"
+    usable = usable and (scale != "Logarithmic" or low > 0)
+    if not usable or (scale == "ReverseLogarithmic" and not 0 <= low <= high < 1):
+        limits = f"{one['MinValue']} to {one['MaxValue']}"
+        raise ApiError(f"The range of {one['Name']!r}, {limits}, can't be used on a {scale} scale.")
+    share = chance.random()
+    if scale == "Logarithmic":
+        return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+    if scale == "ReverseLogarithmic":
+        return 1 - math.exp(math.log(1 - high) + share * (math.log(1 - low) - math.log(1 - high)))
+    return low + share * (high - low)

@@ -16,7 +16,7 @@ from tests.sagemaker.contract import judge
 
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 BUCKET = "sagemaker-us-west-2-123456789012"
-ECR = "123456789012.dkr.ecr.us-west-2.amazonaws.com"
+ECR = "763104351884.dkr.ecr.us-west-2.amazonaws.com"
 TENSORFLOW = f"{ECR}/tensorflow-training:2.19-cpu-py312"
 SKLEARN = f"{ECR}/sagemaker-scikit-learn:1.2-1-cpu-py3"
 INFERENCE = """

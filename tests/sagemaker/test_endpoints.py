@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sagemaker.conftest import INFERENCE, ROLE
+from local_sagemaker.service.live import Live
+from tests.sagemaker.conftest import BUCKET, INFERENCE, ROLE
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +159,19 @@ def test_a_model_that_can_not_serve_fails_with_the_reason(aws, name, files, sent
     aws.sm.delete_endpoint(EndpointName=f"bad-{name}")
 
 
+def test_a_variant_says_how_long_its_container_may_take():
+    variant = {"ContainerStartupHealthCheckTimeoutInSeconds": 60}
+    record = {"VariantName": "a", "Model": {"PrimaryContainer": {}}}
+    account = SimpleNamespace()
+    for given, seconds in ((variant, 60), ({}, 120)):
+        assert Live(account, "e", given | record)._ready_seconds == seconds
+
+
 def test_missing_things_are_missing(aws, endpoint):
-    found = aws.deploy("no-data", "s3://sagemaker-us-west-2-123456789012/models/nowhere.tar.gz")
+    data = aws.archive("models/nowhere.tar.gz", {"readme.txt": "-"})
+    aws.model("no-data", data)
+    aws.s3.delete_object(Bucket=BUCKET, Key="models/nowhere.tar.gz")
+    found = aws.endpoint("no-data")
     assert found["EndpointStatus"] == "Failed" and "there is no S3 object" in found["FailureReason"]
     error = aws.runtime.exceptions.ValidationError
     with pytest.raises(error, match="Endpoint never of account 123456789012 not found"):
@@ -181,6 +194,9 @@ def test_what_is_not_here_is_refused_in_a_sentence(aws, model):
     variant = {"VariantName": "a", "ModelName": "three", "ServerlessConfig": serverless}
     with pytest.raises(ClientError, match="ServerlessConfig is not supported"):
         aws.sm.create_endpoint_config(EndpointConfigName="less", ProductionVariants=[variant])
+    many = [{"VariantName": "a", **one, "InitialInstanceCount": 2}]
+    with pytest.raises(ClientError, match="InitialInstanceCount must be 1 .* one model server"):
+        aws.sm.create_endpoint_config(EndpointConfigName="many", ProductionVariants=many)
     containers = [{"Image": "a", "ModelDataUrl": model}] * 2
     with pytest.raises(ClientError, match="exactly one is supported"):
         aws.sm.create_model(ModelName="pipeline", ExecutionRoleArn=ROLE, Containers=containers)

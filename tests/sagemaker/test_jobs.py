@@ -8,7 +8,9 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sagemaker.conftest import BUCKET, INFERENCE, wait
+from local_sagemaker.errors import ApiError
+from local_sagemaker.service import tuning
+from tests.sagemaker.conftest import BUCKET, INFERENCE, change, wait
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +32,7 @@ def start(aws, name, source=f"s3://{BUCKET}/batch/in", model="batch", **more) ->
         ModelName=model,
         TransformInput=given | more.pop("TransformInput", {}),
         TransformOutput=out | more.pop("TransformOutput", {}),
-        TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
-        **more,
+        **{"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1}} | more,
     )
 
 
@@ -108,7 +109,7 @@ def test_transforms_are_listed_and_missing_ones_are_missing(aws, batch):
         aws.sm.describe_transform_job(TransformJobName="never")
     with pytest.raises(ClientError, match="Could not find model"):
         start(aws, "no-model", model="never")
-    with pytest.raises(ClientError, match="DataProcessing .* is not supported"):
+    with pytest.raises(ClientError, match="JoinSource must be None .* join the objects after"):
         start(aws, "joined", DataProcessing={"JoinSource": "Input"})
     with pytest.raises(aws.sm.exceptions.ResourceInUse):
         start(aws, "found-by-name")
@@ -188,11 +189,100 @@ def test_a_tuning_job_can_be_stopped(aws):
     assert running["TrainingJobSummaries"] == []
 
 
-def test_a_tuning_job_that_can_not_run_is_refused(aws):
-    for change, sentence in (
-        ({"strategy": "Bayesian"}, "Bayesian is not supported"),
-        ({"metric": "other"}, "none of the training job's metrics: score"),
-    ):
-        request = tuning_request(aws, "refused", SCORE, kinds("a"), **change)
-        with pytest.raises(ClientError, match=sentence):
-            aws.sm.create_hyper_parameter_tuning_job(**request)
+C, T = "HyperParameterTuningJobConfig", "TrainingJobDefinition"
+LIMITS, OWN = f"{C}.ResourceLimits", f"{T}.HyperParameterTuningResourceConfig"
+RANGES, GOAL = f"{C}.ParameterRanges", f"{C}.HyperParameterTuningJobObjective.MetricName"
+KIND = {"Name": "kind", "Values": ["a"]}
+TARGET = {"TargetObjectiveMetricValue": 1.0}
+TYPES = [{"InstanceType": f"ml.m5.{size}", "InstanceCount": 1} for size in ("large", "xlarge")]
+TYPES = {"InstanceConfigs": [one | {"VolumeSizeInGB": 1} for one in TYPES]}
+IMAGE = "174872318107.dkr.ecr.us-west-2.amazonaws.com/factorization-machines:1"
+FM = {f"{T}.AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"}}
+FM |= {f"{T}.StaticHyperParameters": {}, GOAL: "test:rmse"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({f"{C}.Strategy": "Bayesian"}, "must be Random or Grid in the .* not Bayesian"),
+        ({f"{C}.TrainingJobEarlyStoppingType": "Auto"}, "StoppingType must be Off"),
+        ({f"{C}.TuningJobCompletionCriteria": TARGET}, "Criteria is not supported by .*: name the"),
+        ({f"{LIMITS}.MaxRuntimeInSeconds": 120}, "MaxRuntimeInSeconds is not supported"),
+        ({f"{LIMITS}.MaxNumberOfTrainingJobs": 101}, "is 101; it can be 100"),
+        ({GOAL: "other"}, "none of the training job's metrics: score"),
+        ({f"{T}.StaticHyperParameters.kind": "a"}, "'kind' is tuned and static"),
+        ({f"{RANGES}.CategoricalParameterRanges": [KIND, KIND]}, "once; given: kind, kind"),
+        ({f"{RANGES}.CategoricalParameterRanges": []}, "once; given: none"),
+        ({OWN: {"InstanceCount": 1}}, "ResourceConfig or HyperParameterTuningResourceConfig, not"),
+        ({OWN: TYPES, f"{T}.ResourceConfig": {}}, "has 2 instance types to choose from; give one"),
+        (FM, "'kind'"),
+    ],
+)
+def test_a_tuning_job_that_can_not_run_is_refused(aws, changes, sentence):
+    request = tuning_request(aws, "refused", SCORE, kinds("a"))
+    for path, value in changes.items():
+        change(path, value)(request)
+    with pytest.raises(ClientError, match=sentence):
+        aws.sm.create_hyper_parameter_tuning_job(**request)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_tuner_of_sdk_version_2_names_its_instances_in_its_own_way(aws, nested):
+    name = f"v2-{nested}"
+    request = tuning_request(aws, name, SCORE, kinds("b"))
+    given = request["TrainingJobDefinition"].pop("ResourceConfig")
+    resources = {"InstanceConfigs": [given]} if nested else given
+    own = resources | {"AllocationStrategy": "Prioritized"}
+    request["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = own
+    aws.sm.create_hyper_parameter_tuning_job(**request)
+    found = tuned(aws, name)
+    assert found["HyperParameterTuningJobStatus"] == "Completed", found.get("FailureReason")
+    best = found["BestTrainingJob"]["TrainingJobName"]
+    made = aws.sm.describe_training_job(TrainingJobName=best)
+    assert made["ResourceConfig"] == given
+
+
+RANGE = {"Name": "rate", "MinValue": "0.001", "MaxValue": "0.9"}
+
+
+@pytest.mark.parametrize("scale", ["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"])
+def test_numbers_are_drawn_from_their_range_and_again_the_same(scale):
+    config = {
+        "Strategy": "Random",
+        "ResourceLimits": {"MaxNumberOfTrainingJobs": 50},
+        "ParameterRanges": {
+            "ContinuousParameterRanges": [RANGE | {"ScalingType": scale}],
+            "IntegerParameterRanges": [{"Name": "n", "MinValue": "1", "MaxValue": "3"}],
+        },
+    }
+    drawn = tuning.settings("name", config)
+    assert drawn == tuning.settings("name", config) != tuning.settings("other", config)
+    assert all(0.001 <= float(point["rate"]) <= 0.9 for point in drawn)
+    assert {point["n"] for point in drawn} == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "scale"),
+    [("2", "1", "Linear"), ("0", "1", "Logarithmic"), ("0", "1", "ReverseLogarithmic")]
+    + [("x", "1", "Auto"), ("nan", "1", "Auto"), ("0", "inf", "Auto")],
+)
+def test_a_range_that_can_not_be_drawn_from_is_refused(low, high, scale):
+    one = {"Name": "rate", "MinValue": low, "MaxValue": high, "ScalingType": scale}
+    config = {"Strategy": "Random", "ResourceLimits": {"MaxNumberOfTrainingJobs": 1}}
+    config["ParameterRanges"] = {"ContinuousParameterRanges": [one]}
+    with pytest.raises(ApiError, match="The range of 'rate', .* can't be used on a"):
+        tuning.settings("name", config)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"MaxPayloadInMB": 101}, "101; it can be 100"),
+        ({"MaxPayloadInMB": 50, "MaxConcurrentTransforms": 3}, "is 150; it can be 100"),
+        ({"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "must be 1"),
+        ({"ModelClientConfig": {"InvocationsMaxRetries": 2}}, "InvocationsMaxRetries is not supp"),
+    ],
+)
+def test_what_a_transform_does_not_do_is_refused(aws, batch, more, sentence):
+    with pytest.raises(ClientError, match=sentence):
+        start(aws, "refused", **more)

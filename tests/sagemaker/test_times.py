@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from types import SimpleNamespace
 
 import pytest
 from botocore import serialize
 from botocore.utils import parse_timestamp
 
-from local_sagemaker.service import store, usual
+from local_sagemaker.service import listing, store
 
 
 def moments() -> list[int]:
@@ -21,11 +20,14 @@ def moments() -> list[int]:
     return edges + [first + draw.randrange(10**17) for _ in range(500)]
 
 
+def found(records: store.Store, request: dict):
+    return listing.page(records.all(store.MODEL), store.MODEL, request, "Ascending")
+
+
 @pytest.mark.parametrize("precision", ["default", "millisecond"])
 def test_after_and_before_a_things_own_time_leave_it_out(monkeypatch, precision):
     sent = serialize.JSONSerializer(timestamp_precision=precision)._timestamp_unixtimestamp
     records = store.Store("us-west-2")
-    plane = SimpleNamespace(store=records)
     for number, moment in enumerate(moments()):
         monkeypatch.setattr(store.time, "time_ns", lambda moment=moment: moment)
         monkeypatch.setattr(store.time, "time", lambda moment=moment: moment / 1e9)
@@ -33,17 +35,16 @@ def test_after_and_before_a_things_own_time_leave_it_out(monkeypatch, precision)
         told = records.get(store.MODEL, f"m{number}")["CreationTime"]
         asked = sent(parse_timestamp(told))
         for member in ("CreationTimeAfter", "CreationTimeBefore", "LastModifiedTimeAfter"):
-            assert usual.listed(plane, store.MODEL, {member: asked}) == ([], {}), (member, moment)
+            assert found(records, {member: asked}) == ([], {}), (member, moment)
         earlier, later = asked - 0.001, asked + 0.001
         around = {"CreationTimeAfter": earlier, "CreationTimeBefore": later}
-        assert len(usual.listed(plane, store.MODEL, around)[0]) == 1, moment
+        assert len(found(records, around)[0]) == 1, moment
         records.remove(store.MODEL, f"m{number}")
 
 
 def test_times_of_the_wire_may_be_text():
     records = store.Store("us-west-2")
     records.add(store.MODEL, {"ModelName": "m"}, CreationTime=1_763_802_831.123)
-    plane = SimpleNamespace(store=records)
-    for text, found in {"09:13:51.122Z": 1, "09:13:51.123Z": 0, "10:13:51.123+01:00": 0}.items():
+    for text, count in {"09:13:51.122Z": 1, "09:13:51.123Z": 0, "10:13:51.123+01:00": 0}.items():
         asked = {"CreationTimeAfter": f"2025-11-22T{text}"}
-        assert len(usual.listed(plane, store.MODEL, asked)[0]) == found
+        assert len(found(records, asked)[0]) == count

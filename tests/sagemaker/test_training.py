@@ -193,16 +193,30 @@ def test_jobs_are_listed_filtered_sorted_and_paged(aws):
 
 VPC = {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}
 ALGORITHM, XGBOOST = "AlgorithmSpecification", f"{ECR}/xgboost:1"
+OUT, TWO = f"s3://{BUCKET}/out", "ResourceConfig.InstanceCount"
+LOSSES, OFTEN = [{"CollectionName": "losses"}], {"ProfilingIntervalInMilliseconds": 500}
 BROKEN = [{"Name": "m", "Regex": "("}]
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"ResourceConfig.InstanceCount": 3}, "at most 2 instances"),
+        ({"ResourceConfig.InstanceCount": 3}, "InstanceCount must be 1 or 2"),
         ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining is not supported"),
+        ({"EnableNetworkIsolation": True}, "a program has the network that this machine has"),
+        ({"InputDataConfig.0.ShuffleConfig": {"Seed": 0}}, "ShuffleConfig is not supported"),
+        ({"TensorBoardOutputConfig": {"S3OutputPath": OUT}}, "TensorBoardOutputConfig is not"),
+        ({"DebugHookConfig": {"S3OutputPath": OUT, "HookParameters": {"a": "b"}}}, "HookParam"),
+        ({"DebugHookConfig": {"S3OutputPath": OUT, "CollectionConfigurations": LOSSES}}, "debugg"),
+        ({"ProfilerConfig": {"S3OutputPath": OUT, **OFTEN}}, "ProfilingIntervalInMilliseconds is"),
+        ({"OutputDataConfig.KmsKeyId": "alias/x"}, "nothing is encrypted"),
+        ({"HyperParameters.sagemaker_mpi_enabled": "true"}, "nothing on this machine starts MPI"),
+        ({"HyperParameters.sagemaker_distributed_dataparallel_enabled": "true"}, "'true', but"),
+        ({"HyperParameters.sagemaker_parameter_server_enabled": "true", TWO: 2}, "'true', but"),
+        ({"InputDataConfig.1": 0}, "channel name 'train' is given twice"),
+        ({"InputDataConfig.0.DataSource": {}}, "names no S3DataSource"),
         ({"VpcConfig": VPC}, "VpcConfig is not supported"),
-        ({f"{ALGORITHM}.TrainingInputMode": "Pipe"}, "input mode File"),
+        ({f"{ALGORITHM}.TrainingInputMode": "Pipe"}, "TrainingInputMode must be File"),
         ({"ResourceConfig.InstanceType": "ml.c99.huge"}, "Member must satisfy enum value set"),
         ({"TrainingJobName": "not a name"}, "regular expression pattern"),
         ({"HyperParameters": {}, f"{ALGORITHM}.TrainingImage": XGBOOST}, "No program of this"),
@@ -213,10 +227,39 @@ BROKEN = [{"Name": "m", "Regex": "("}]
 def test_what_is_not_here_is_refused_in_a_sentence(aws, changes, sentence):
     request = aws.train_request("refused", "pass")
     for path, value in changes.items():
-        change(path, value)(request)
+        if path == "InputDataConfig.1":
+            request["InputDataConfig"] *= 2
+        else:
+            change(path, value)(request)
     with pytest.raises(ClientError, match=sentence) as refused:
         aws.sm.create_training_job(**request)
     assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+DEFAULTS = {
+    "EnableNetworkIsolation": False,
+    "EnableManagedSpotTraining": False,
+    "EnableInterContainerTrafficEncryption": False,
+    "RemoteDebugConfig": {"EnableRemoteDebug": False},
+    "DebugHookConfig": {"S3OutputPath": OUT, "CollectionConfigurations": []},
+    "ProfilerConfig": {"S3OutputPath": OUT, "DisableProfiler": False},
+    "Tags": [],
+}
+
+
+def test_what_sdks_send_by_themselves_is_no_wish(aws):
+    """SDK version 2 sends a debugger's and a profiler's folder with every job."""
+    one = {"sagemaker_parameter_server_enabled": True, "sagemaker_mpi_enabled": False}
+    found = aws.train("defaults", "pass", change=lambda r: r.update(DEFAULTS), **one)
+    assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
+    assert found["ProfilingStatus"] == "Disabled"
+
+
+def test_a_metric_that_is_no_number_is_left_out(aws):
+    metrics = [{"Name": name, "Regex": rf"{name}=(\S+)"} for name in ("good", "bad", "worse")]
+    wanted = change("AlgorithmSpecification.MetricDefinitions", metrics)
+    found = aws.train("nan", "print('good=1.5 bad=nan worse=-inf')", change=wanted)
+    assert [(m["MetricName"], m["Value"]) for m in found["FinalMetricDataList"]] == [("good", 1.5)]
 
 
 def test_other_operations_say_what_there_is(aws):

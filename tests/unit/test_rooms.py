@@ -31,8 +31,6 @@ AWAITED = {"time_split", "clicks_per_look", "policy_value", "read_ratings"}
 #: files in a circle, for now
 CIRCLES = {
     *(f"helpers.cloud.{name}" for name in ("aws", "connection")),
-    *(f"local_sagemaker.service.{name}" for name in ("endpoints", "live", "models")),
-    *(f"local_sagemaker.service.{name}" for name in ("operations", "plane", "usual")),
 }
 CALLERS = ("solutions", "chapters", "tests/benchmarks")
 HOUSE = House(ROOT)

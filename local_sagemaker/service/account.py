@@ -1,0 +1,185 @@
+"""The account: its records, its running jobs and endpoints, their folders and their variables."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from local_sagemaker.errors import ApiError, failure, reason
+from local_sagemaker.jobs import environment
+from local_sagemaker.service.store import (
+    ENDPOINT,
+    TRAINING,
+    TRANSFORM,
+    TUNING,
+    Kind,
+    Record,
+    Store,
+    now,
+)
+
+Request = Mapping[str, Any]
+Make = Callable[["Account", Record], Any]
+_log = logging.getLogger("course.cloud")
+#: States of a job that has not ended.
+RUNNING = ("InProgress", "Stopping")
+REGION = "us-west-2"
+
+
+class Account:
+    """One account in one region, on this machine.
+
+    ``work`` is the folder for jobs and model servers, which goes with the service; ``state`` is the
+    one for records that outlive it. Jobs use S3 and Logs through ``url``, as everyone does.
+    """
+
+    def __init__(
+        self, url: str, token: str, work: Path, state: Path | None = None, region: str = REGION
+    ) -> None:
+        self.url, self.token, self.work, self.region = url, token, work, region
+        self.store = Store(region, None if state is None else state / "sagemaker")
+        self.running: dict[str, Any] = {}  # by kind and name: "training-job/name"
+        self.lock = threading.RLock()
+        self._clients: dict[str, Any] = {}
+        self._settle()
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of another service, through this one's door."""
+        with self.lock:
+            if service not in self._clients:
+                import boto3
+                from botocore.config import Config
+
+                options: Any = {"max_pool_connections": 32, "retries": {"total_max_attempts": 2}}
+                self._clients[service] = boto3.session.Session().client(
+                    service,
+                    region_name=self.region,
+                    endpoint_url=self.url,
+                    aws_access_key_id=self.token,
+                    aws_secret_access_key="local",
+                    config=Config(s3={"addressing_style": "path"}, **options),
+                )
+            return self._clients[service]
+
+    @property
+    def s3(self) -> Any:
+        """Client of S3."""
+        return self.client("s3")
+
+    @property
+    def logs(self) -> Any:
+        """Client of CloudWatch Logs."""
+        return self.client("logs")
+
+    def check_role(self, arn: str) -> None:
+        """Refuse a role that IAM does not have, as SageMaker does at once."""
+        iam = self.client("iam")
+        try:
+            found = iam.get_role(RoleName=arn.rpartition("/")[2])["Role"]["Arn"]
+        except iam.exceptions.NoSuchEntityException:
+            found = ""
+        if found != arn:
+            raise ApiError(
+                f"Could not assume role {arn}. Please ensure that the role exists and allows"
+                " principal 'sagemaker.amazonaws.com' to assume the role."
+            )
+
+    def submit(self, kind: Kind, request: Request, make: Make, **more: Any) -> Record:
+        """Keep the record of a job, with ``more``, and run what ``make`` makes of it."""
+        with self.lock:
+            record = self.store.add(kind, request, **more)
+            name = record[kind.name]
+            job = make(self, self.store.get(kind, name))
+            key = f"{kind.label}/{name}"
+            self.running[key] = job
+        arguments = (kind, name, job)
+        threading.Thread(target=self._live, args=arguments, daemon=True).start()
+        return record
+
+    def _live(self, kind: Kind, name: str, job: Any) -> None:
+        """Run a job's life, and know it until it ends."""
+        key = f"{kind.label}/{name}"
+        try:
+            job.run()
+        except Exception as error:
+            _log.exception("%s", key)
+            self._fail(kind, name, failure(error))
+        finally:
+            with self.lock:
+                if self.running.get(key) is job:  # and not one of the same name, made since
+                    del self.running[key]
+
+    def stop(self, kind: Kind, name: str) -> None:
+        """Have a job stop, unless it has ended; return at once."""
+        key = f"{kind.label}/{name}"
+        with self.lock, self.store.lock:  # a job that ends at this moment has the last word
+            status = self.store.get(kind, name)[kind.status]
+            if status not in RUNNING:
+                why = f"the {kind.label.replace('-', ' ')} is in status {status}"
+                raise ApiError(f"The request was rejected because {why}.")
+            more = {"SecondaryStatus": "Stopping"} if kind is TRAINING else {}
+            self.store.update(kind, name, **{kind.status: "Stopping"}, **more)
+            job = self.running.get(key)
+        if job is not None:
+            threading.Thread(target=job.stop, daemon=True).start()
+
+    def _fail(self, kind: Kind, name: str, why: str) -> None:
+        """Say of a job that its record still has as running that it failed."""
+        with self.store.lock:
+            if not self.store.has(kind, name):
+                return
+            record = self.store.get(kind, name)
+            if record[kind.status] in RUNNING:
+                said = {kind.status: "Failed", kind.end: now(), "FailureReason": reason(why)}
+                more = {"SecondaryStatus": "Failed"} if kind is TRAINING else {}
+                self.store.update(kind, name, **said, **more)
+
+    def _settle(self) -> None:
+        """Say what became of jobs and endpoints that were under way when the last server ended."""
+        why = "InternalServerError: the SageMaker on this machine ended while the job ran."
+        for kind in (TRAINING, TRANSFORM, TUNING):
+            for record in self.store.all(kind):
+                self._fail(kind, record[kind.name], why)
+        for record in self.store.all(ENDPOINT):
+            if record["EndpointStatus"] == "Updating":  # what served before still does
+                self.store.update(ENDPOINT, record["EndpointName"], EndpointStatus="InService")
+            elif record["EndpointStatus"] == "Creating":
+                why = "The SageMaker on this machine ended while the endpoint was created."
+                said = {"EndpointStatus": "Failed", "FailureReason": why}
+                self.store.update(ENDPOINT, record["EndpointName"], **said)
+
+    def folder(self, *parts: str) -> Path:
+        """Return an empty folder for a job."""
+        path = self.work.joinpath(*parts)
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
+    def discard(self, *parts: str) -> None:
+        """Remove a job's folder: what it made is in S3."""
+        shutil.rmtree(self.work.joinpath(*parts), ignore_errors=True)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of a program that the service starts."""
+        with self.lock:
+            programs = environment.interpreter(self.work / "python")
+        return environment.variables(self.url, self.token, self.region, programs)
+
+    def close(self, seconds: float = 10) -> None:
+        """End everything that runs, jobs within some seconds, and remove the work folder."""
+        limit = time.monotonic() + seconds + 3  # what they saved is packed and uploaded
+        threads = []
+        for key, one in list(self.running.items()):
+            given = () if key.startswith("endpoint/") else (seconds,)
+            threads.append(threading.Thread(target=one.stop, args=given, daemon=True))
+            threads[-1].start()
+        for thread in threads:
+            thread.join(max(0.0, limit - time.monotonic()))
+        while any("-job/" in key for key in self.running) and time.monotonic() < limit:
+            time.sleep(0.02)
+        shutil.rmtree(self.work, ignore_errors=True)

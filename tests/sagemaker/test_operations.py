@@ -1,0 +1,257 @@
+"""The control plane's form: every operation in both directions, its lists, its tags, its records."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_sagemaker import launch
+from local_sagemaker.service import contract, images, operations, supported
+from local_sagemaker.service.account import Account
+from local_sagemaker.service.store import (
+    CONFIG,
+    ENDPOINT,
+    MODEL,
+    TRAINING,
+    TRANSFORM,
+    TUNING,
+    Store,
+)
+from tests.sagemaker.conftest import ECR, ROLE, Aws
+
+TREE = Path(operations.__file__).parents[1]
+
+
+def raw(aws, operation: str, request: object) -> tuple[int, dict]:
+    """Send what botocore would not, and return status and answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", aws.server.port, timeout=30)
+    headers = {"X-Amz-Target": f"SageMaker.{operation}"}
+    headers |= {"Authorization": f"AWS {aws.server.token}:-"}
+    connection.request("POST", "/", json.dumps(request).encode(), headers)
+    answer = connection.getresponse()
+    found = answer.status, json.loads(answer.read())
+    connection.close()
+    return found
+
+
+def test_the_readme_says_what_is_answered_and_refused():
+    assert operations.table() in (TREE / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", operations.OPERATIONS)
+def test_every_operation_is_sagemakers_and_is_found_by_its_name(name):
+    assert name in contract.service().operation_names
+    lines = (TREE / "service" / "operations.py").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if line.startswith(f'    "{name}":')]
+    snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    function = operations.OPERATIONS[name]
+    assert snake == getattr(function, "__name__", snake)
+    assert "partial(" in line or snake in line or line.endswith("(")
+
+
+@pytest.mark.parametrize("name", operations.OPERATIONS)
+def test_every_operation_checks_its_request_against_sagemakers_model(aws, name):
+    shape = contract.service().operation_model(name).input_shape
+    for member in shape.members:
+        status, said = raw(aws, name, {member: {"no": ["such", "thing"]}, "Tags": 5})
+        assert (status, said["__type"]) == (400, "ValidationException"), said
+    if shape.required_members:
+        status, said = raw(aws, name, {})
+        assert status == 400 and "Member must not be null" in said["message"]
+
+
+def test_every_member_that_is_done_is_sagemakers():
+    for name in supported.DONE:
+        shape = contract.service().operation_model(name).input_shape
+        for path in supported.DONE[name]:
+            inner = shape
+            for part in path.split("."):
+                inner = getattr(inner, "member", inner).members[part]
+
+
+def test_an_answer_that_breaks_sagemakers_model_does_not_leave():
+    with pytest.raises(RuntimeError, match="ListModels is not SageMaker's.*models.1.member"):
+        contract.answer("ListModels", {"Models": [{"ModelName": "m"}]})
+    record = {"ModelName": "m", "ModelArn": "arn:aws:sagemaker:us-west-2:123456789012:model/m"}
+    cut = contract.answer("DescribeModel", record | {"CreationTime": 1.5, "Private": "left out"})
+    assert cut == record | {"CreationTime": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "sentence"),
+    [
+        ("ListTrainingJobs", {"NextToken": "page-²"}, "NextToken"),
+        ("ListTrainingJobs", {"NextToken": "WzEsIDJd"}, "NextToken"),
+        ("ListTrainingJobs", {"NextToken": "e30="}, "NextToken"),
+        ("ListTrainingJobs", {"CreationTimeAfter": "yesterday"}, "Member must be a time"),
+        ("ListModels", {"CreationTimeBefore": float("nan")}, "Member must be a time"),
+        ("ListModels", {"CreationTimeBefore": 1e300}, "Member must be a time"),
+        ("ListEndpoints", {"MaxResults": True}, "Member must be of type integer"),
+        ("ListTrainingJobs", {"WarmPoolStatusEquals": "InUse"}, "WarmPoolStatusEquals is not supp"),
+    ],
+)
+def test_a_list_that_can_not_be_made_is_the_callers_error(aws, operation, request_, sentence):
+    status, said = raw(aws, operation, request_)
+    assert (status, said["__type"]) == (400, "ValidationException") and sentence in said["message"]
+
+
+@pytest.mark.parametrize("order", ["Ascending", "Descending"])
+def test_what_is_deleted_while_it_is_listed_hides_nothing(aws, model, order):
+    names = [f"paged-{number}" for number in range(7)]
+    for name in names:
+        aws.model(name, model)
+    asked = {"NameContains": "paged-", "SortBy": "Name", "SortOrder": order, "MaxResults": 3}
+    found = []
+    for page in aws.sm.get_paginator("list_models").paginate(**asked):
+        for row in page["Models"]:
+            found.append(row["ModelName"])
+            aws.sm.delete_model(ModelName=row["ModelName"])
+    assert found == sorted(names, reverse=order == "Descending")
+
+
+def test_tags_are_added_listed_removed_and_given_once(aws, model):
+    twice = [{"Key": "k", "Value": v} for v in "ab"]
+    container = {"Image": f"{ECR}/knn:1", "ModelDataUrl": model}
+    with pytest.raises(ClientError, match="A tag key is given twice"):
+        aws.sm.create_model(ModelName="tagged", PrimaryContainer=container, Tags=twice)
+    aws.model("tagged", model)
+    arn = aws.sm.describe_model(ModelName="tagged")["ModelArn"]
+    with pytest.raises(ClientError, match="A tag key is given twice"):
+        aws.sm.add_tags(ResourceArn=arn, Tags=twice)
+    aws.sm.add_tags(ResourceArn=arn, Tags=[{"Key": k, "Value": "ü"} for k in "abc"])
+    aws.sm.delete_tags(ResourceArn=arn, TagKeys=["b"])
+    assert [t["Key"] for t in aws.sm.list_tags(ResourceArn=arn)["Tags"]] == ["a", "c"]
+    with pytest.raises(ClientError, match="would have 51 tags"):
+        tags = [{"Key": f"t{n}", "Value": ""} for n in range(49)]
+        aws.sm.add_tags(ResourceArn=arn, Tags=tags)
+    with pytest.raises(ClientError, match="Could not find resource with ARN"):
+        aws.sm.list_tags(ResourceArn=f"{arn}-never")
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        (f"{ECR}/knn:1", "knn"),
+        ("174872318107.dkr.ecr.us-west-2.amazonaws.com/factorization-machines:1", None),
+        ("835164637446.dkr.ecr.cn-north-1.amazonaws.com.cn/knn@sha256:0a", "knn"),
+        (f"{ECR}/my-org/knn:1", None),
+        ("123456789012.dkr.ecr.us-west-2.amazonaws.com/knn:1", None),
+        ("my-org/knn", None),
+        ("docker.io/library/factorization-machines", None),
+        ("knn", None),
+    ],
+)
+def test_only_aws_own_images_are_built_in(image, name):
+    name = name or ("factorization-machines" if image.startswith("1748") else None)
+    found = images.algorithm(image)
+    assert (found and found.name) == name
+
+
+def test_damaged_records_are_set_aside_and_named(tmp_path):
+    store = Store("us-west-2", tmp_path)
+    store.add(MODEL, {"ModelName": "kept", "Tags": [{"Key": "k", "Value": "v"}]})
+    for name in ("cut", "other", "half"):
+        store.add(MODEL, {"ModelName": name})
+    paths = {json.loads(p.read_text())["record"]["ModelName"]: p for p in tmp_path.rglob("*.json")}
+    paths["cut"].write_bytes(paths["cut"].read_bytes()[:20])
+    paths["other"].write_text("[]")
+    paths["half"].write_text('{"record": {"ModelName": "half"}, "tags": {}}')
+    (tmp_path / "endpoint").write_text("no folder")
+    again = Store("us-west-2", tmp_path)
+    assert [record["ModelName"] for record in again.all(MODEL)] == ["kept"]
+    assert again.tags(again.get(MODEL, "kept")["ModelArn"]) == {"k": "v"}
+    assert len(again.set_aside) == 4 and all("set aside" in said for said in again.set_aside)
+    again.add(ENDPOINT, {"EndpointName": "new"}, EndpointStatus="Creating")
+    assert Store("us-west-2", tmp_path).set_aside == []
+
+
+def test_what_was_under_way_when_the_service_was_killed_has_ended(tmp_path):
+    before = Account("http://127.0.0.1:1", "t", tmp_path / "work", tmp_path).store
+    for kind in (TRAINING, TRANSFORM, TUNING):
+        before.add(kind, {kind.name: "cut"}, **{kind.status: "InProgress"})
+    for name, status in (("new", "Creating"), ("old", "Updating")):
+        before.add(ENDPOINT, {"EndpointName": name}, EndpointStatus=status)
+    after = Account("http://127.0.0.1:1", "t", tmp_path / "work", tmp_path).store
+    for kind in (TRAINING, TRANSFORM, TUNING):
+        record = after.get(kind, "cut")
+        assert record[kind.status] == "Failed" and record[kind.end] >= record["CreationTime"]
+        assert "ended while the job ran" in record["FailureReason"]
+    assert after.get(ENDPOINT, "new")["EndpointStatus"] == "Failed"
+    assert after.get(ENDPOINT, "old")["EndpointStatus"] == "InService", "the old model still serves"
+
+
+def test_an_endpoint_outlives_its_configuration_and_its_model(tmp_path, aws, model):
+    server = launch.start(state=tmp_path)
+    launch.wait_until_ready(server)
+    lab = Aws(server)
+    data = lab.put("three.tar.gz", aws.get(model.split("/", 3)[3]))
+    assert lab.deploy("alone", data)["EndpointStatus"] == "InService"
+    lab.sm.delete_endpoint_config(EndpointConfigName="alone")
+    lab.sm.delete_model(ModelName="alone")
+    assert lab.ask("alone", [1]) == [3]
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+    again = launch.start(state=tmp_path)
+    launch.wait_until_ready(again)
+    assert Aws(again).ask("alone", [2]) == [6]
+    assert not Store("us-west-2", tmp_path / "sagemaker").has(CONFIG, "alone")
+    again.stop()
+
+
+def test_a_role_and_data_that_are_not_there_are_refused_at_once(aws, model):
+    container = {"Image": ECR + "/sagemaker-scikit-learn:1", "ModelDataUrl": model}
+    given = {"ModelName": "r", "PrimaryContainer": container}
+    for role in (ROLE + "2", ROLE.replace("1234", "9999")):
+        with pytest.raises(ClientError, match="Could not assume role .*ensure that the role exis"):
+            aws.sm.create_model(ExecutionRoleArn=role, **given)
+        with pytest.raises(ClientError, match="Could not assume role"):
+            aws.sm.create_training_job(**aws.train_request("r", "pass") | {"RoleArn": role})
+    iam = aws.client("iam")
+    own = iam.create_role(RoleName="own", Path="/service-role/", AssumeRolePolicyDocument="{}")
+    aws.sm.create_model(ExecutionRoleArn=own["Role"]["Arn"], **given)
+    aws.sm.delete_model(ModelName="r")
+    prefix = {"S3DataType": "S3Prefix", "CompressionType": "None"}
+    for data in (
+        {"ModelDataUrl": model[:-1]},
+        {"ModelDataUrl": "s3://never-made/model.tar.gz"},
+        {"ModelDataSource": {"S3DataSource": {"S3Uri": model + "/never", **prefix}}},
+    ):
+        given = {"Image": container["Image"], **data}
+        with pytest.raises(ClientError, match="Could not find model data at s3://"):
+            aws.sm.create_model(ModelName="r", PrimaryContainer=given)
+
+
+DEAF = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("on", flush=True)
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.05)
+"""
+
+
+def test_a_stop_is_answered_while_the_job_goes_on_saving(aws, tmp_path):
+    aws.sm.create_training_job(**aws.train_request("deaf", DEAF, go=str(tmp_path / "go")))
+    aws.log_with("on", "/aws/sagemaker/TrainingJobs", "deaf/")
+    aws.sm.stop_training_job(TrainingJobName="deaf")
+    found = aws.sm.describe_training_job(TrainingJobName="deaf")
+    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopping", "Stopping")
+    (tmp_path / "go").touch()
+    assert aws.trained("deaf")["TrainingJobStatus"] == "Stopped"
+
+
+def test_who_lists_reads_what_was_there_when_he_asked():
+    store = Store("us-west-2")
+    store.add(MODEL, {"ModelName": "m"})
+    seen = store.all(MODEL)[0]
+    time.sleep(0.002)
+    store.update(MODEL, "m", Changed=[1])
+    assert "Changed" not in seen
+    assert store.get(MODEL, "m")["LastModifiedTime"] > seen["LastModifiedTime"]

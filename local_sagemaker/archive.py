@@ -1,10 +1,11 @@
-"""``tar.gz`` archives: packed the same for the same files, unpacked below one folder and nowhere else."""
+"""``tar.gz`` archives: the same bytes for the same files, unpacked below one folder only."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -22,15 +23,18 @@ def inside(folder: Path, relative: str) -> Path:
         It would be outside.
     """
     pure = PurePosixPath(relative)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in relative or "\\" in relative:
+    steps = relative.replace("\\", "/").split("/")  # a backslash is a letter here, a step elsewhere
+    if pure.is_absolute() or ".." in steps or "\0" in relative:
         raise ArchiveError(
             f"{relative!r} would be written outside of its folder, so it is refused."
         )
     return folder.joinpath(*pure.parts)
 
 
-def pack(folder: Path, target: BinaryIO) -> None:
+def pack(folder: Path, target: BinaryIO) -> list[str]:
     """Write a folder's content as ``tar.gz``, the same bytes for the same files.
+
+    Links are followed: the archive holds the file, or the folder's files, in the place of the link.
 
     Parameters
     ----------
@@ -38,19 +42,44 @@ def pack(folder: Path, target: BinaryIO) -> None:
         What to pack.
     target : file
         Where to, open for bytes.
+
+    Returns
+    -------
+    list of str
+        What is left out: links that lead nowhere, in a circle, or to a folder outside; devices.
     """
-
-    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        member.mtime = member.uid = member.gid = 0
-        member.uname = member.gname = ""
-        return member
-
+    left_out: list[str] = []
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=target, compresslevel=1, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w") as archive,
+        tarfile.open(fileobj=zipped, mode="w", dereference=True) as archive,
     ):
-        for child in sorted(folder.iterdir()):
-            archive.add(child, arcname=child.name, filter=plain)
+        for path, name in _members(folder, folder.resolve(), (folder.resolve(),), left_out):
+            member = archive.gettarinfo(path, name)
+            member.mtime = member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            with path.open("rb") if member.isfile() else io.BytesIO() as content:
+                archive.addfile(member, content)
+    return left_out
+
+
+def _members(
+    folder: Path, root: Path, above: tuple[Path, ...], left_out: list[str], name: str = ""
+) -> Iterator[tuple[Path, str]]:
+    """Yield path and name of what is below a folder; ``above`` are the real folders around it."""
+    for path in sorted(folder.iterdir()):
+        member = f"{name}{path.name}"
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, RuntimeError):  # it leads nowhere, or to itself
+            left_out.append(member)
+            continue
+        if real.is_file():
+            yield path, member
+        elif real.is_dir() and real.is_relative_to(root) and real not in above:
+            yield path, member
+            yield from _members(path, root, (*above, real), left_out, f"{member}/")
+        else:
+            left_out.append(member)
 
 
 def unpack(data: bytes, name: str, folder: Path) -> list[str]:
@@ -73,8 +102,8 @@ def unpack(data: bytes, name: str, folder: Path) -> list[str]:
     Raises
     ------
     ArchiveError
-        It is no whole archive, or a member would be written elsewhere, is a link or a device; then nothing
-        is written.
+        It is no whole archive, or a member would be written elsewhere, is a link or a device; then
+        nothing is written.
     OSError
         The disk refuses.
     """
@@ -85,7 +114,8 @@ def unpack(data: bytes, name: str, folder: Path) -> list[str]:
                 inside(folder, member.name)
                 if not (member.isfile() or member.isdir()):
                     raise ArchiveError(
-                        f"{name} holds {member.name!r}, which is neither a file nor a folder: refused."
+                        f"{name} holds {member.name!r}, which is neither a file nor a folder:"
+                        " refused."
                     )
                 member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
                 member.uid = member.gid = 0

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import images, objects
+from local_sagemaker.jobs import channels
+from local_sagemaker.service import images
 from local_sagemaker.service.operations import Answer, operation, refuse
 from local_sagemaker.service.plane import Plane
 from local_sagemaker.service.store import CONFIG, MODEL, Record
@@ -45,14 +46,14 @@ def unpack(plane: Plane, model: Record, folder: Path, environment: Mapping[str, 
     folder.mkdir(parents=True, exist_ok=True)
     source = (container.get("ModelDataSource") or {}).get("S3DataSource")
     if container.get("ModelDataUrl"):
-        objects.unpack(plane.s3, container["ModelDataUrl"], folder)
+        channels.unpack(plane.s3, container["ModelDataUrl"], folder)
     elif source and source.get("CompressionType") == "Gzip":
-        objects.unpack(plane.s3, source["S3Uri"], folder)
+        channels.unpack(plane.s3, source["S3Uri"], folder)
     elif source:
-        objects.download(plane.s3, source["S3Uri"], folder)
+        channels.download(plane.s3, source["S3Uri"], folder)
     submitted = environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if submitted.startswith("s3://"):
-        objects.unpack(plane.s3, submitted, folder / "code")
+        channels.unpack(plane.s3, submitted, folder / "code")
     return images.serving_kind(container.get("Image", ""), folder, environment)
 
 

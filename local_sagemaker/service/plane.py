@@ -3,50 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from local_sagemaker.errors import failure, reason
+from local_sagemaker.jobs import environment
 from local_sagemaker.service.store import ENDPOINT, TRAINING, TRANSFORM, TUNING, Kind, Record, Store
 
 _log = logging.getLogger("course.cloud")
 _UNDER_WAY = ("InProgress", "Stopping", "Creating", "Updating")
-ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-west-2"
-# what a program needs of this machine's environment: to start, to install, to compute the same numbers
-_KEPT = {
-    "HOME",
-    "LANG",
-    "TMPDIR",
-    "TZ",
-    "USER",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "PYTHONHASHSEED",
-    "PYTHONPATH",
-}
-_KEPT |= {"PATH", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
-_KEPT_GROUPS = (
-    "LC_",
-    "OMP_",
-    "MKL_",
-    "OPENBLAS_",
-    "TF_",
-    "MXNET_",
-    "KMP_",
-    "KERAS_",
-    "CUDA_",
-    "NVIDIA_",
-    "XLA_",
-    "PIP_",
-    "SSL_",
-)
+CLOSE_SECONDS = 10.0  # that jobs have to save, when the service ends
 
 
 class Stoppable(Protocol):
@@ -56,8 +27,12 @@ class Stoppable(Protocol):
         """End it."""
 
 
-class Job(Stoppable, Protocol):
+@runtime_checkable
+class Job(Protocol):
     """A job of SageMaker's."""
+
+    def stop(self, seconds: float = ...) -> None:
+        """Tell it to end within some seconds; returns at once."""
 
     def run(self) -> None:
         """Run it to its end; what it raises is its failure."""
@@ -197,42 +172,10 @@ class Plane:
         shutil.rmtree(self.work.joinpath(*parts), ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
-        """Variables of every program that the service starts.
-
-        As in a container, little of this machine's is among them: jobs print their environment.
-        Programs find this interpreter as ``python3``, this package, and this service as AWS.
-        """
-        kept = {k: v for k, v in os.environ.items() if k in _KEPT or k.startswith(_KEPT_GROUPS)}
-        kept.pop("TF_CONFIG", None)  # a cluster's, which is the job's own business
-        paths = [str(ROOT), kept.get("PYTHONPATH", "")]
-        return kept | {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": self.token,
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "PATH": os.pathsep.join([str(self._programs()), kept.get("PATH", os.defpath)]),
-            "PYTHONPATH": os.pathsep.join(p for p in paths if p),
-            "PYTHONUNBUFFERED": "1",
-        }
-
-    def _programs(self) -> Path:
-        """Folder with ``python3`` and ``pip3`` of this interpreter, whatever the PATH holds."""
-        folder = self.work / "bin"
+        """Variables of every program that the service starts."""
         with self.lock:
-            if not (folder / "pip3").exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                for name in ("python", "python3", "pip", "pip3"):
-                    module = " -m pip" if name.startswith("pip") else ""
-                    path = folder / name
-                    path.write_text(
-                        f'#!/bin/sh\nexec "{sys.executable}"{module} "$@"\n', encoding="utf-8"
-                    )
-                    path.chmod(0o755)
-        return folder
+            programs = environment.interpreter(self.work / "python")
+        return environment.variables(self.url, self.token, self.region, programs)
 
     def _settle(self) -> None:
         """Say of jobs that ran when the last server ended that they ended with it."""
@@ -252,13 +195,19 @@ class Plane:
                 )
 
     def close(self) -> None:
-        """End everything that runs, and remove the work folder."""
+        """End everything that runs, and remove the work folder; jobs may save what they have."""
         with self.lock:
-            running = list(self.running.values())
-        threads = [threading.Thread(target=job.stop, daemon=True) for job in running]
-        for thread in threads:
-            thread.start()
-        limit = time.monotonic() + 4
-        for thread in threads:
-            thread.join(max(0.0, limit - time.monotonic()))
+            running = dict(self.running)
+        for job in running.values():
+            if isinstance(job, Job):
+                job.stop(CLOSE_SECONDS)
+            else:
+                threading.Thread(target=job.stop, daemon=True).start()
+        limit = time.monotonic() + CLOSE_SECONDS + 3
+        while time.monotonic() < limit and any(isinstance(j, Job) for j in self._known()):
+            time.sleep(0.02)
         shutil.rmtree(self.work, ignore_errors=True)
+
+    def _known(self) -> list[Stoppable]:
+        with self.lock:
+            return list(self.running.values())

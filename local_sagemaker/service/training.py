@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_sagemaker.errors import ApiError
+from local_sagemaker.jobs.training_run import TrainingJob
 from local_sagemaker.service import images
-from local_sagemaker.service.job import TrainingJob
 from local_sagemaker.service.operations import Answer, operation, refuse
 from local_sagemaker.service.plane import Plane
 from local_sagemaker.service.store import TRAINING, Record, now

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
-from local_sagemaker.service import job as jobs
+from local_sagemaker.jobs.training_run import STOP_SECONDS, metric_definitions
 from local_sagemaker.service import training
 from local_sagemaker.service.candidates import MOST_JOBS, STRATEGIES, candidates
 from local_sagemaker.service.operations import Answer, operation, refuse
@@ -39,7 +39,7 @@ class TuningJob:
         self._stopped = threading.Event()
         self._reported: dict[str, Any] = {}
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End it, and the training jobs that still run."""
         self._stopped.set()
         self._end_children()
@@ -237,7 +237,7 @@ def _create(plane: Plane, request: Mapping[str, Any]) -> Answer:
     goal = config.get("HyperParameterTuningJobObjective")
     if not goal:
         raise ApiError("Name a HyperParameterTuningJobObjective.")
-    known = [m["Name"] for m in jobs.definitions(definition)]
+    known = [m["Name"] for m in metric_definitions(definition)]
     if goal["MetricName"] not in known:
         raise ApiError(
             f"The objective metric {goal['MetricName']!r} is none of the training job's metrics:"

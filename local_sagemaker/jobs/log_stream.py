@@ -1,4 +1,4 @@
-"""What programs print, on its way to CloudWatch Logs, where the SDK reads it while the job runs."""
+"""Log streams in CloudWatch of what programs print, where the SDK reads it while they run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_GATHER = (
-    0.05  # seconds that lines are gathered, so that a chatty job is a few calls and not thousands
-)
+# seconds that lines are gathered, so that a chatty job is a few calls and not thousands
+_GATHER = 0.05
 _PORT = re.compile(r"127\.0\.0\.1:\d+")
 _LONGEST = 200_000  # characters of one line that are kept; CloudWatch takes 256 kB
 
@@ -34,18 +33,16 @@ class Stream:
         self.group, self.name = group, name
         self._lines: queue.Queue[tuple[int, str] | None] = queue.Queue()
         self._last = 0
-        with contextlib.suppress(
-            logs.exceptions.ResourceAlreadyExistsException
-        ):  # all but the first job's
+        exists = logs.exceptions.ResourceAlreadyExistsException
+        with contextlib.suppress(exists):  # all but the first job's
             logs.create_log_group(logGroupName=group)
-        # a job deleted and made again within the second has the same stream
-        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+        with contextlib.suppress(exists):  # of a job deleted and made again within the second
             logs.create_log_stream(logGroupName=group, logStreamName=name)
         self._thread = threading.Thread(target=self._send, daemon=True)
         self._thread.start()
 
     def served(self, folder: Path) -> Callable[[str], None]:
-        """Return how a model server writes: with the folder and the port that its container would have."""
+        """Return how a model server writes: with the folder and port of a real container."""
 
         def write(line: str) -> None:
             self.write(_PORT.sub("127.0.0.1:8080", line.replace(str(folder), "/opt/ml/model")))

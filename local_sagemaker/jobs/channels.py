@@ -13,84 +13,31 @@ from urllib.parse import urlparse
 from local_sagemaker import archive
 from local_sagemaker.errors import ApiError
 
+Found = Iterable[tuple[str, str, str]]  # bucket, key, and the path below the prefix
 _FAILED = "ClientError: Data download failed"
 # what a key can be at fault for; anything else (a full disk) is this machine's
 _KEYS_FAULT = (errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split ``s3://bucket/key`` in two.
-
-    Raises
-    ------
-    ApiError
-        It is no S3 URI.
-    """
+    """Split ``s3://bucket/key`` in two; an `ApiError` where it is no S3 URI."""
     parsed = urlparse(uri)
     if parsed.scheme != "s3" or not parsed.netloc:
         raise ApiError(f"The S3 URI {uri!r} is not of the form s3://bucket/key.")
     return parsed.netloc, uri.split("/", 3)[3] if uri.count("/") > 2 else ""
 
 
-def inside(folder: Path, relative: str) -> Path:
-    """Return the path of a key below a folder.
+def listed(s3: Any, source: dict[str, str]) -> Found:
+    """Return the objects that an ``S3DataSource`` names, in the order of keys or of its manifest.
 
     Raises
     ------
     ApiError
-        It would be outside.
+        The bucket or the manifest is not there, or it is no manifest.
     """
-    try:
-        return archive.inside(folder, relative)
-    except archive.ArchiveError as error:
-        raise ApiError(f"ClientError: {error}") from None
-
-
-def keys(s3: Any, uri: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the objects below a prefix, without folders' markers.
-
-    Parameters
-    ----------
-    s3 : boto3 client
-        Of the service ``s3``.
-    uri : str
-        ``s3://bucket/prefix``.
-
-    Yields
-    ------
-    bucket, key, relative : str
-        In the order of keys; ``relative`` is the key without the prefix's folders.
-
-    Raises
-    ------
-    ApiError
-        The bucket does not exist.
-    """
-    bucket, prefix = split_uri(uri)
-    try:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for found in page.get("Contents", []):
-                if not found["Key"].endswith("/"):
-                    yield bucket, found["Key"], _relative(prefix, found["Key"])
-    except s3.exceptions.NoSuchBucket:
-        raise ApiError(f"ClientError: the bucket of {uri!r} does not exist.") from None
-
-
-def _relative(prefix: str, key: str) -> str:
-    folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
-    if not key.startswith(folder):  # the prefix is a key, or a part of a name
-        folder = prefix[: prefix.rfind("/") + 1]
-    return key[len(folder) :].lstrip("/")
-
-
-def manifest(s3: Any, uri: str) -> list[tuple[str, str, str]]:
-    """Read what a manifest lists: ``[{"prefix": "s3://bucket/"}, "name", …]``; as `keys`.
-
-    Raises
-    ------
-    ApiError
-        The manifest is missing or not of that form.
-    """
+    uri = source["S3Uri"]
+    if source["S3DataType"] != "ManifestFile":
+        return _keys(s3, uri)
     try:
         head, *names = json.loads(read(s3, uri))
         return [(*split_uri(head["prefix"] + name), name) for name in names]
@@ -101,14 +48,22 @@ def manifest(s3: Any, uri: str) -> list[tuple[str, str, str]]:
         ) from None
 
 
-def read(s3: Any, uri: str) -> bytes:
-    """Return one object.
+def _keys(s3: Any, uri: str) -> Iterator[tuple[str, str, str]]:
+    bucket, prefix = split_uri(uri)
+    folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+    part = len(prefix.rpartition("/")[0])  # where the prefix is a key, or a part of a name
+    try:
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for key in (found["Key"] for found in page.get("Contents", [])):
+                if not key.endswith("/"):  # else it marks a folder
+                    below = key[len(folder) if key.startswith(folder) else part :]
+                    yield bucket, key, below.lstrip("/")
+    except s3.exceptions.NoSuchBucket:
+        raise ApiError(f"ClientError: the bucket of {uri!r} does not exist.") from None
 
-    Raises
-    ------
-    ApiError
-        It does not exist.
-    """
+
+def read(s3: Any, uri: str) -> bytes:
+    """Return one object; an `ApiError` where it does not exist."""
     bucket, key = split_uri(uri)
     try:
         return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -119,36 +74,35 @@ def read(s3: Any, uri: str) -> bytes:
         ) from None
 
 
-def fill_channel(s3: Any, source: dict[str, str], folder: Path, rank: int, count: int) -> None:
-    """Copy what an ``S3DataSource`` names to a folder: all of it, or one host's share.
+def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] = (0, 1)) -> None:
+    """Copy what an ``S3DataSource`` names to a folder.
+
+    Parameters
+    ----------
+    s3 : boto3 client
+        Of the service ``s3``.
+    source : dict
+        ``S3Uri``, ``S3DataType`` and ``S3DataDistributionType``.
+    folder : pathlib.Path
+        Made if need be.
+    share : (int, int)
+        Rank of the host and number of hosts, for ``ShardedByS3Key``.
 
     Raises
     ------
     ApiError
         There is nothing, an object is missing, or a key can't be a file of the folder.
     """
-    uri = source["S3Uri"]
-    found = manifest(s3, uri) if source["S3DataType"] == "ManifestFile" else keys(s3, uri)
-    sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
-    _copy(s3, uri, found, folder, (rank, count) if sharded else (0, 1))
-
-
-def download(s3: Any, uri: str, folder: Path) -> None:
-    """Copy every object below a prefix to a folder; raises as `fill_channel`."""
-    _copy(s3, uri, keys(s3, uri), folder, (0, 1))
-
-
-def _copy(
-    s3: Any, uri: str, found: Iterable[tuple[str, str, str]], folder: Path, share: tuple[int, int]
-) -> None:
+    rank, count = share if source.get("S3DataDistributionType") == "ShardedByS3Key" else (0, 1)
     folder.mkdir(parents=True, exist_ok=True)
     place = -1
-    for place, (bucket, key, relative) in enumerate(found):
-        if place % share[1] == share[0]:
-            _save(s3, bucket, key, inside(folder, relative))
+    for place, (bucket, key, below) in enumerate(listed(s3, source)):
+        if place % count == rank:
+            _save(s3, bucket, key, archive.inside(folder, below))
     if place < 0:
         raise ApiError(
-            f"{_FAILED}: No S3 objects found under S3 URL {uri!r}; look at what the bucket holds."
+            f"{_FAILED}: No S3 objects found under S3 URL {source['S3Uri']!r}; look at what the"
+            " bucket holds."
         )
 
 
@@ -173,18 +127,8 @@ def _save(s3: Any, bucket: str, key: str, path: Path) -> None:
 
 
 def unpack(s3: Any, uri: str, folder: Path) -> None:
-    """Unpack a ``tar.gz`` object into a folder.
-
-    Raises
-    ------
-    ApiError
-        The object is missing or no archive, or a member would leave the folder; then nothing is
-        written.
-    """
-    try:
-        archive.unpack(read(s3, uri), repr(uri), folder)
-    except archive.ArchiveError as error:
-        raise ApiError(f"ClientError: {error}") from None
+    """Unpack a ``tar.gz`` object into a folder; an `ApiError` where `archive.unpack` has one."""
+    archive.unpack(read(s3, uri), repr(uri), folder)
 
 
 def pack(s3: Any, folder: Path, uri: str) -> list[str]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local_sagemaker import archive
 from local_sagemaker.jobs import channels, environment, script_mode
 from local_sagemaker.service import images
-from local_sagemaker.service.plane import Plane
+from local_sagemaker.service.plane import Plane as Account
 from local_sagemaker.service.store import Record
 
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
-_GROUP = "homogeneousCluster"
 # a caught signal is none in the programs they start: the script is told to end, and they wait for it
 _WAIT_SHELL = "trap ':' TERM\n"
 _WAIT_PYTHON = "\nimport signal\n\nsignal.signal(signal.SIGTERM, lambda *_: None)\n"
@@ -27,37 +27,30 @@ _WAIT_PYTHON = "\nimport signal\n\nsignal.signal(signal.SIGTERM, lambda *_: None
 
 @dataclass
 class Host:
-    """One instance of a training job.
-
-    Attributes
-    ----------
-    name : str
-        ``algo-1`` or ``algo-2``.
-    rank : int
-        0 or 1.
-    names : list of str
-        All hosts of the job.
-    ports : list of int
-        A free port for each host, for ``TF_CONFIG``; and one more, for the ``SM_MASTER_PORT``.
-    ml : pathlib.Path
-        The folder that stands for ``/opt/ml``.
-    programs : pathlib.Path
-        The folder of its ``python3``, whose packages are its own.
-    """
+    """One instance of a training job: its name and rank, all hosts, free ports, and its folders."""
 
     name: str
     rank: int
     names: list[str]
-    ports: list[int]
-    ml: Path
-    programs: Path
+    ports: list[int]  # one for each host's TF_CONFIG, and one more for SM_MASTER_PORT
+    ml: Path  # stands for /opt/ml
+    programs: Path  # holds its python3, whose packages are its own
 
 
-def make_hosts(plane: Plane, job: str, count: int) -> list[Host]:
-    """Make the folders of a job's instances."""
+def make_hosts(account: Account, record: Record, count: int) -> list[Host]:
+    """Make the folders of a job's instances, with data and settings.
+
+    Raises
+    ------
+    ApiError
+        Data is missing, or can't be written below the folder.
+    """
     names = [f"algo-{number}" for number in range(1, count + 1)]
-    ports = _free_ports(count + 1)
-    folder = plane.folder("training", job)
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count + 1)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    folder = account.folder("training", record["TrainingJobName"])
     made = []
     for rank, name in enumerate(names):
         ml = folder / name / "opt" / "ml"
@@ -65,37 +58,29 @@ def make_hosts(plane: Plane, job: str, count: int) -> list[Host]:
             (ml / part).mkdir(parents=True)
         programs = environment.interpreter(folder / name / "python")
         made.append(Host(name, rank, names, ports, ml, programs))
+        _fill(account, record, made[-1])
     return made
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
-def fill(plane: Plane, record: Record, host: Host) -> None:
-    """Download the channels and write the settings.
-
-    Raises
-    ------
-    ApiError
-        Data is missing, or can't be written below the folder.
-    """
+def _fill(account: Account, record: Record, host: Host) -> None:
+    instance = record["ResourceConfig"].get("InstanceType", "ml.m5.xlarge")
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance}
     settings: dict[str, Any] = {
         "hyperparameters": record.get("HyperParameters") or {},
         "inputdataconfig": {},
-        "resourceconfig": _resources(record, host),
+        "resourceconfig": {
+            "current_host": host.name,
+            "current_instance_type": instance,
+            "current_group_name": "homogeneousCluster",
+            "hosts": host.names,
+            "instance_groups": [group | {"hosts": host.names}],
+            "network_interface_name": "lo",
+        },
     }
     for channel in record.get("InputDataConfig") or []:
         name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
-        folder = channels.inside(host.ml / "input" / "data", name)
-        channels.fill_channel(plane.s3, source, folder, host.rank, len(host.names))
+        folder = archive.inside(host.ml / "input" / "data", name)
+        channels.fill(account.s3, source, folder, (host.rank, len(host.names)))
         settings["inputdataconfig"][name] = {
             "TrainingInputMode": "File",
             "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
@@ -107,20 +92,7 @@ def fill(plane: Plane, record: Record, host: Host) -> None:
         path.write_text(json.dumps(value), encoding="utf-8")
 
 
-def _resources(record: Record, host: Host) -> dict[str, Any]:
-    instance = record["ResourceConfig"].get("InstanceType", "ml.m5.xlarge")
-    group = {"instance_group_name": _GROUP, "instance_type": instance, "hosts": host.names}
-    return {
-        "current_host": host.name,
-        "current_instance_type": instance,
-        "current_group_name": _GROUP,
-        "hosts": host.names,
-        "instance_groups": [group],
-        "network_interface_name": "lo",
-    }
-
-
-def command(plane: Plane, record: Record, host: Host) -> tuple[list[str], Path, dict[str, str]]:
+def command(account: Account, record: Record, host: Host) -> tuple[list[str], Path, dict[str, str]]:
     """Return what runs, where, and with which variables.
 
     Raises
@@ -128,7 +100,7 @@ def command(plane: Plane, record: Record, host: Host) -> tuple[list[str], Path, 
     ApiError
         No program stands in for the image, or the source code is missing.
     """
-    variables = _variables(plane, record, host)
+    variables = _variables(account, record, host)
     algorithm = record["AlgorithmSpecification"]
     if algorithm.get("ContainerEntrypoint"):
         _adapt_drivers(host)
@@ -136,7 +108,7 @@ def command(plane: Plane, record: Record, host: Host) -> tuple[list[str], Path, 
         return [word.replace("/opt/ml", str(host.ml)) for word in words], host.ml, variables
     if "sagemaker_program" in (record.get("HyperParameters") or {}):
         script = script_mode.Script(host.ml, record["TrainingJobName"])
-        words = script.prepare(plane.s3, host.programs)
+        words = script.prepare(account.s3, host.programs)
         return words, host.ml / "code", script.variables() | variables
     image = algorithm.get("TrainingImage") or ""
     built_in = images.algorithm(image)
@@ -145,18 +117,17 @@ def command(plane: Plane, record: Record, host: Host) -> tuple[list[str], Path, 
     return [sys.executable, "-m", built_in.module], host.ml, variables
 
 
-def _variables(plane: Plane, record: Record, host: Host) -> dict[str, str]:
-    """Return the environment of a training program, except what script mode adds."""
-    made = environment.variables(plane.url, plane.token, plane.region, host.programs) | {
+def _variables(account: Account, record: Record, host: Host) -> dict[str, str]:
+    made = environment.variables(account.url, account.token, account.region, host.programs) | {
         "TRAINING_JOB_NAME": record["TrainingJobName"],
         "TRAINING_JOB_ARN": record["TrainingJobArn"],
-        "SAGEMAKER_REGION": plane.region,
+        "SAGEMAKER_REGION": account.region,
         "COURSE_OPT_ML": str(host.ml),
         "SM_HOSTS": json.dumps(host.names),
         "SM_CURRENT_HOST": host.name,
     }
     if len(host.names) > 1:
-        addresses = [f"127.0.0.1:{port}" for port in host.ports[: len(host.names)]]
+        addresses = [f"127.0.0.1:{port}" for port in host.ports[:-1]]
         task = {"type": "worker", "index": host.rank}
         made["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
     return made | (record.get("Environment") or {})
@@ -165,9 +136,7 @@ def _variables(plane: Plane, record: Record, host: Host) -> dict[str, str]:
 def _adapt_drivers(host: Host) -> None:
     """Tell the SDK's driver scripts the folder and the master, and to wait for the script."""
     drivers = host.ml / "input" / "data" / "sm_drivers"
-    for path in sorted(drivers.rglob("*")):
-        if path.suffix not in (".py", ".sh", ".json"):
-            continue
+    for path in (path for path in drivers.rglob("*") if path.suffix in (".py", ".sh", ".json")):
         text = path.read_text(encoding="utf-8").replace("/opt/ml", str(host.ml))
         text = text.replace('SM_MASTER_ADDR = "algo-1"', 'SM_MASTER_ADDR = "127.0.0.1"')
         text = text.replace("SM_MASTER_PORT = 7777", f"SM_MASTER_PORT = {host.ports[-1]}")

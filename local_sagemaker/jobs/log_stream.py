@@ -18,15 +18,7 @@ _LONGEST = 200_000  # characters of one line that are kept; CloudWatch takes 256
 
 
 class Stream:
-    """One log stream of one program.
-
-    Parameters
-    ----------
-    logs : boto3 client
-        Of the service ``logs``.
-    group, name : str
-        Such as ``"/aws/sagemaker/TrainingJobs"`` and ``"job/algo-1-1700000000"``.
-    """
+    """One log stream of one program: a group such as ``/aws/sagemaker/TrainingJobs``, a name."""
 
     def __init__(self, logs: Any, group: str, name: str) -> None:
         self._logs = logs

@@ -23,29 +23,28 @@ class Program:
     def __init__(
         self,
         command: Sequence[str],
-        environment: Mapping[str, str],
+        variables: Mapping[str, str],
         folder: Path,
         on_line: Callable[[str], None],
     ) -> None:
-        self._on_line = on_line
         self._timers: list[threading.Timer] = []
         # the supervisor holds the read end of a pipe whose write end only this process has
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_SUPERVISOR), *command],
-            env=dict(environment),
+            env=dict(variables),
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(on_line,), daemon=True)
         self._reader.start()
 
-    def _read(self) -> None:
+    def _read(self, on_line: Callable[[str], None]) -> None:
         assert isinstance(self._process.stdout, BufferedReader)
         for line in _lines(self._process.stdout):
-            self._on_line(line.decode("utf-8", "replace"))
+            on_line(line.decode("utf-8", "replace"))
 
     def wait(self) -> int:
         """Wait for the end and for the last line; the exit code, negative for a signal."""
@@ -54,29 +53,25 @@ class Program:
         self._signal(signal.SIGKILL)
         for timer in self._timers:
             timer.cancel()
-        with contextlib.suppress(OSError):
-            self._close_input()
+        self._close_input()
         return code
 
     def stop(self, seconds: float) -> None:
         """Ask it and its children to end, and return; what is left after ``seconds`` is killed."""
-        if self._process.poll() is not None:
-            return
-        if not self._timers:
-            self._signal(signal.SIGTERM)
-        timer = threading.Timer(seconds, self.kill)
-        timer.daemon = True
-        self._timers.append(timer)
-        timer.start()
+        if self._process.poll() is None:
+            if not self._timers:
+                self._signal(signal.SIGTERM)
+            self._timers.append(threading.Timer(seconds, self.kill))
+            self._timers[-1].daemon = True
+            self._timers[-1].start()
 
     def kill(self) -> None:
         """Kill it, and everything it started."""
-        if self._process.poll() is not None:
-            return
-        self._close_input()  # the supervisor finds those with a session of their own
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_KILL_SECONDS)
-        self._signal(signal.SIGKILL)
+        if self._process.poll() is None:
+            self._close_input()  # the supervisor finds those with a session of their own
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_KILL_SECONDS)
+            self._signal(signal.SIGKILL)
 
     def _close_input(self) -> None:
         assert self._process.stdin is not None

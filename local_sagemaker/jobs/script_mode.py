@@ -8,24 +8,26 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from local_sagemaker import archive
 from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
 
 _SUBMITTED = "sagemaker_submit_directory"
-_OWN = ("sagemaker_", "_tuning_objective_metric")
 # settings of the toolkit itself; any other that begins with sagemaker_ is the framework's
 _TOOLKIT = {"program", "submit_directory", "enable_cloudwatch_metrics", "region", "job_name"}
 _TOOLKIT |= {"container_log_level", "s3_output"}
 
 
 class Script:
-    """A script of the reader's and the settings that a job in ``ml`` has for it."""
+    """A script and the settings that a job in the folder ``ml`` has for it."""
 
     def __init__(self, ml: Path, job: str) -> None:
         self._ml, self._job = ml, job
-        self._settings = {k: _decoded(v) for k, v in self._config("hyperparameters").items()}
-        self._given = {k: v for k, v in self._settings.items() if not k.startswith(_OWN)}
-        self._program = str(self._settings["sagemaker_program"])
+        settings = {name: _decoded(v) for name, v in self._config("hyperparameters").items()}
+        self._own = {k: v for k, v in settings.items() if k.startswith("sagemaker_")}
+        self._given = {k: v for k, v in settings.items() if k not in self._own}
+        self._given.pop("_tuning_objective_metric", None)
+        self._program = str(settings["sagemaker_program"])
 
     def _config(self, name: str) -> dict[str, Any]:
         path = self._ml / "input" / "config" / f"{name}.json"
@@ -40,28 +42,27 @@ class Script:
             The source code is not there, or lacks the script.
         """
         code, name = self._ml / "code", self._program
-        if not self._settings.get(_SUBMITTED):
+        if not self._own.get(_SUBMITTED):
             raise ApiError(
                 f"ClientError: the hyperparameter {_SUBMITTED!r} is missing, which names the S3 URI"
                 " of the source code as tar.gz; the images' own code is not on this machine."
             )
-        channels.unpack(s3, str(self._settings[_SUBMITTED]), code)
-        path = channels.inside(code, name)
+        channels.unpack(s3, str(self._own[_SUBMITTED]), code)
+        path = archive.inside(code, name)
         if not path.is_file():
             raise ApiError(f"ClientError: the source code holds no {name!r}.")
-        python = str(programs / "python3")
         if not name.endswith(".py"):
             path.chmod(0o777)
             return ["/bin/sh", "-c", shlex.join([f"./{name}", *self._arguments()])]
-        package = (code / "setup.py").exists()
+        python, package = str(programs / "python3"), (code / "setup.py").exists()
+        run = [python, "-m", name.removesuffix(".py")] if package else [python, name]
         packages = ["."] if package else []
-        if (code / "requirements.txt").exists():
-            packages += ["-r", "requirements.txt"]
-        run = [python, *(["-m", name.removesuffix(".py")] if package else [name])]
+        packages += ["-r", "requirements.txt"] if (code / "requirements.txt").exists() else []
+        run += self._arguments()
         if not packages:
-            return [*run, *self._arguments()]
+            return run
         install = shlex.join([python, "-m", "pip", "install", *packages])
-        return ["/bin/sh", "-c", f'{install} && exec "$@"', "sh", *run, *self._arguments()]
+        return ["/bin/sh", "-c", f'{install} && exec "$@"', "sh", *run]
 
     def _arguments(self) -> list[str]:
         """Return the hyperparameters as arguments: ``str`` of each, sorted by name."""
@@ -76,14 +77,9 @@ class Script:
     def variables(self) -> dict[str, str]:
         """Return the variables that the toolkit sets."""
         resources, inputs = self._config("resourceconfig"), self._config("inputdataconfig")
-        settings = self._settings
         folders = {name: str(self._ml / "input" / "data" / name) for name in inputs}
-        framework = {
-            k: v
-            for k, v in settings.items()
-            if k.startswith("sagemaker_") and k.removeprefix("sagemaker_") not in _TOOLKIT
-        }
-        values: dict[str, Any] = {
+        own = {k: v for k, v in self._own.items() if k.removeprefix("sagemaker_") not in _TOOLKIT}
+        both: dict[str, Any] = {
             "hosts": resources["hosts"],
             "current_host": resources["current_host"],
             "current_instance_type": resources["current_instance_type"],
@@ -91,32 +87,29 @@ class Script:
             "network_interface_name": resources["network_interface_name"],
             "resource_config": resources,
             "input_data_config": inputs,
-            "channels": sorted(inputs),
-            "hps": self._given,
-            "framework_params": framework,
             "user_entry_point": self._program,
             "module_name": self._program.removesuffix(".py"),
-            "module_dir": str(settings.get(_SUBMITTED)),
-            "log_level": settings.get("sagemaker_container_log_level", 20),
+            "module_dir": str(self._own.get(_SUBMITTED)),
+            "log_level": self._own.get("sagemaker_container_log_level", 20),
             "num_cpus": os.cpu_count(),
             "num_gpus": 0,
-            "num_neurons": 0,
-            "model_dir": str(self._ml / "model"),
-            "input_dir": str(self._ml / "input"),
-            "input_config_dir": str(self._ml / "input" / "config"),
-            "output_dir": str(self._ml / "output"),
-            "output_data_dir": str(self._ml / "output" / "data"),
         }
-        training = values | {
+        for name in ("model", "input", "input/config", "output", "output/data"):
+            both[f"{name.replace('/', '_')}_dir"] = str(self._ml / name)
+        training = both | {
             "hyperparameters": self._given,
-            "additional_framework_parameters": framework,
+            "additional_framework_parameters": own,
             "channel_input_dirs": folders,
             "job_name": self._job,
             "is_master": resources["current_host"] == resources["hosts"][0],
         }
-        for renamed in ("hps", "framework_params", "channels"):
-            del training[renamed]
-        values |= {"training_env": training, "user_args": self._arguments()}
+        values = both | {
+            "hps": self._given,
+            "framework_params": own,
+            "channels": sorted(inputs),
+            "training_env": training,
+            "user_args": self._arguments(),
+        }
         values |= {f"channel_{name}": folder for name, folder in folders.items()}
         values |= {f"hp_{name}": value for name, value in self._given.items()}
         return {f"SM_{name.upper()}": _encoded(value) for name, value in values.items()}
@@ -130,8 +123,6 @@ def _decoded(value: str) -> Any:
 
 
 def _encoded(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return value or ""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))

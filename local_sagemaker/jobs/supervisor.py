@@ -2,40 +2,25 @@
 
 The service holds the other end of this process's standard input. When that end closes, however the
 service went, the program and everything it started are killed. On Linux that includes children with
-a session of their own: they are adopted here when their parent ends. Other systems have no such
-adoption; there, only the program's process group is killed. Standard library only, so that it
-starts within milliseconds.
+a session of their own: they are adopted here when their parent ends. Other systems can't do that;
+there, only the program's process group is killed. It imports little, to start within milliseconds.
 """
 
 import ctypes
+import io
 import os
 import signal
-import subprocess
 import sys
 import threading
-from pathlib import Path
 
 _PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 _told_to_end: list[int] = []  # the signals that came
 
 
 def _adopt_orphans() -> bool:
-    """Become the parent of every orphan below this process; False where the system can't."""
     if sys.platform != "linux":
         return False
     return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-
-
-def _children() -> list[int]:
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (folder / "stat").read_bytes().rpartition(b")")[2].split()[1]
-        except OSError:
-            continue  # it ended meanwhile
-        if int(parent) == os.getpid():
-            found.append(int(folder.name))
-    return found
 
 
 def _kill_children() -> None:
@@ -44,11 +29,20 @@ def _kill_children() -> None:
         while True:
             if os.waitpid(-1, os.WNOHANG) != (0, 0):
                 continue
-            for child in _children():
-                os.kill(child, signal.SIGKILL)
+            for entry in os.scandir("/proc"):
+                if entry.name.isdigit() and _parent(entry.path) == os.getpid():
+                    os.kill(int(entry.name), signal.SIGKILL)
             os.waitpid(-1, 0)
     except ChildProcessError:
         return
+
+
+def _parent(process: str) -> int:
+    try:
+        with io.FileIO(f"{process}/stat") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0  # it ended meanwhile
 
 
 def _end_with_input(adopts: bool) -> None:
@@ -56,9 +50,7 @@ def _end_with_input(adopts: bool) -> None:
         pass
     if adopts:
         _kill_children()
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(0)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _wait(program: int) -> int:
@@ -80,26 +72,25 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):  # the program gets it too, and decides
         signal.signal(number, lambda number, _: _told_to_end.append(number))
     adopts = _adopt_orphans()
+    no_input = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     try:
-        program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+        program = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=no_input)
     except OSError as error:
         print(f"{sys.argv[1]} does not start: {error.strerror}", flush=True)
         return 127
     threading.Thread(target=_end_with_input, args=(adopts,), daemon=True).start()
-    code = _wait(program.pid)
+    code = _wait(program)
     if adopts:
         _kill_children()
     if code < 0:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if -code not in (signal.SIGKILL, signal.SIGSTOP):
+        if -code != signal.SIGKILL:
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
 
 
 if __name__ == "__main__":
-    if os.getpgrp() != os.getpid():
-        os.setsid()
     sys.exit(main())

@@ -16,9 +16,8 @@ from local_sagemaker.jobs import channels, host
 from local_sagemaker.jobs.host import Host
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.jobs.program import Program
-from local_sagemaker.jobs.turns import TURNS
 from local_sagemaker.service import images
-from local_sagemaker.service.plane import Plane
+from local_sagemaker.service.plane import Plane as Account
 from local_sagemaker.service.store import TRAINING, Record, now
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -39,26 +38,17 @@ _HARD_CODED = (
 
 
 class TrainingJob:
-    """Runs a job that was created; its description is kept true at every step.
+    """Runs a job that was created; its record is kept true at every step."""
 
-    Parameters
-    ----------
-    plane : Plane
-        What the operations share.
-    record : dict
-        The description, as the store has it.
-    """
-
-    def __init__(self, plane: Plane, record: Record) -> None:
-        self.plane = plane
-        self.record = record
+    def __init__(self, account: Account, record: Record) -> None:
+        self.account, self.record = account, record
         self.name: str = record["TrainingJobName"]
         self._count: int = record["ResourceConfig"].get("InstanceCount", 1)
         self._programs: list[Program] = []
         self._streams: list[Stream] = []
         self._tails = [deque[str](maxlen=_TAIL) for _ in range(self._count)]
         self._transitions: list[dict[str, Any]] = record["SecondaryStatusTransitions"]
-        self._begin: float | None = None
+        self._begin = now()
         self._ended = ""  # "Stopped" or "MaxRuntimeExceeded" once it was told to end
         self._hard_coded = False  # a line complains of a path in /opt/ml
         self._lock = threading.Lock()
@@ -72,14 +62,11 @@ class TrainingJob:
             programs = list(self._programs)
         for program in programs:
             program.stop(seconds)
-        TURNS.notice()
 
     def run(self) -> None:
-        """Wait for a turn, and run it to its end."""
+        """Run it to its end."""
         try:
-            with TURNS.take(self._count, lambda: bool(self._ended)) as mine:
-                if mine:
-                    self._run()
+            self._run()
             self._finish("Stopped" if self._ended else "Completed", self._ended or "Completed")
         except Exception as error:
             self._fail(failure(error))
@@ -88,15 +75,11 @@ class TrainingJob:
 
     def _run(self) -> None:
         self._begin = now()
-        stamp = int(self._begin)
-        self._streams = [
-            Stream(self.plane.logs, GROUP, f"{self.name}/algo-{number}-{stamp}")
-            for number in range(1, self._count + 1)
-        ]
+        for rank in range(self._count):
+            name = f"{self.name}/algo-{rank + 1}-{int(self._begin)}"
+            self._streams.append(Stream(self.account.logs, GROUP, name))
         self._phase("Downloading", "Downloading input data", TrainingStartTime=self._begin)
-        hosts = host.make_hosts(self.plane, self.name, self._count)
-        for one in hosts:
-            host.fill(self.plane, self.record, one)
+        hosts = host.make_hosts(self.account, self.record, self._count)
         self._phase("Training", "Training image download completed. Training in progress.")
         code = self._train(hosts)
         if code and not self._ended:
@@ -114,12 +97,12 @@ class TrainingJob:
         self._update(SecondaryStatus=status, SecondaryStatusTransitions=self._transitions, **more)
 
     def _update(self, **changes: Any) -> None:
-        self.plane.store.update(TRAINING, self.name, **changes)
+        self.account.store.update(TRAINING, self.name, **changes)
 
     def _train(self, hosts: list[Host]) -> int:
         """Run the programs of all hosts; the exit code of one that failed, else 0."""
         for one in hosts:
-            command, folder, variables = host.command(self.plane, self.record, one)
+            command, folder, variables = host.command(self.account, self.record, one)
             with self._lock:
                 if self._ended:
                     break
@@ -200,7 +183,7 @@ class TrainingJob:
         self._update(ModelArtifacts={"S3ModelArtifacts": f"{base}/model.tar.gz"})
 
     def _pack(self, folder: Path, uri: str) -> None:
-        for name in channels.pack(self.plane.s3, folder, uri):
+        for name in channels.pack(self.account.s3, folder, uri):
             self._streams[0].write(
                 f"{name!r} is not in {uri}: it is a device, or a link that leads nowhere, in a"
                 " circle, or to a folder outside."
@@ -215,7 +198,7 @@ class TrainingJob:
 
     def _finish(self, status: str, secondary: str, why: str = "") -> None:
         """Say how it ended, as the last thing of all: its name and its folder are free then."""
-        self.plane.discard("training", self.name)
+        self.account.discard("training", self.name)
         messages = {"Completed": "Training job completed", "Failed": "Training job failed"}
         for stream in self._streams:
             stream.close()
@@ -225,9 +208,8 @@ class TrainingJob:
             {"MetricName": name, "Value": value, "Timestamp": moment}
             for name, (value, moment) in self._metrics.items()
         ]
-        if self._begin is not None:  # it had its turn
-            taken = max(1, round(end - self._begin))
-            more |= {"TrainingTimeInSeconds": taken, "BillableTimeInSeconds": taken}
+        taken = max(1, round(end - self._begin))
+        more |= {"TrainingTimeInSeconds": taken, "BillableTimeInSeconds": taken}
         message = messages.get(secondary, "Training job stopped")
         self._phase(secondary, message, TrainingEndTime=end, TrainingJobStatus=status, **more)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.jobs import channels
 from local_sagemaker.jobs.log_stream import Stream
-from local_sagemaker.jobs.turns import TURNS
 from local_sagemaker.service import models
-from local_sagemaker.service.plane import Plane
+from local_sagemaker.service.plane import Plane as Account
 from local_sagemaker.service.store import MODEL, TRANSFORM, Record, now
 
 _log = logging.getLogger("course.cloud")
@@ -26,8 +24,8 @@ _ANSWER_SECONDS = 600
 class TransformJob:
     """Runs a transform that was created; its description is kept true."""
 
-    def __init__(self, plane: Plane, record: Record) -> None:
-        self.plane, self.record = plane, record
+    def __init__(self, account: Account, record: Record) -> None:
+        self.account, self.record = account, record
         self.name: str = record["TransformJobName"]
         self._server: Any = None
         self._stopped = False
@@ -37,18 +35,15 @@ class TransformJob:
         self._stopped = True
         if self._server is not None:
             self._server.stop()
-        TURNS.notice()
 
     def run(self) -> None:
-        """Wait for a turn, and run it to its end."""
+        """Run it to its end."""
         stream = Stream(
-            self.plane.logs, _GROUP, f"{self.name}/i-local{time.time_ns() // 1_000_000}"
+            self.account.logs, _GROUP, f"{self.name}/i-local{time.time_ns() // 1_000_000}"
         )
         status, why = "Completed", ""
         try:
-            with TURNS.take(1, lambda: self._stopped) as mine:
-                if mine:
-                    self._run(stream)
+            self._run(stream)
         except Exception as error:
             if not isinstance(error, ApiError):
                 _log.exception("transform job %s", self.name)
@@ -61,12 +56,12 @@ class TransformJob:
         if why:
             stream.write(why)
         stream.close()
-        self.plane.discard("transform", self.name)
+        self.account.discard("transform", self.name)
         more = {"FailureReason": reason(why)} if why else {}
         self._update(TransformJobStatus=status, TransformEndTime=now(), **more)
 
     def _update(self, **changes: Any) -> None:
-        self.plane.store.update(TRANSFORM, self.name, **changes)
+        self.account.store.update(TRANSFORM, self.name, **changes)
 
     def _run(self, stream: Stream) -> None:
         self._start(stream)
@@ -75,13 +70,13 @@ class TransformJob:
         target = self.record["TransformOutput"]["S3OutputPath"].rstrip("/")
         bucket_out, prefix_out = channels.split_uri(target)
         done = 0
-        for bucket, key, relative in self._inputs(source):
+        for bucket, key, below in channels.listed(self.account.s3, source):
             if self._stopped:
                 return
-            data = channels.read(self.plane.s3, f"s3://{bucket}/{key}")
+            data = channels.read(self.account.s3, f"s3://{bucket}/{key}")
             out = self._object(data, f"{bucket}/{key}", stream)
-            name = "/".join(part for part in (prefix_out, f"{relative}.out") if part)
-            self.plane.s3.put_object(Bucket=bucket_out, Key=name, Body=out)
+            name = "/".join(part for part in (prefix_out, f"{below}.out") if part)
+            self.account.s3.put_object(Bucket=bucket_out, Key=name, Body=out)
             done += 1
         if not done:
             raise ApiError(f"ClientError: No S3 objects found under S3 URL {source['S3Uri']!r}.")
@@ -89,12 +84,12 @@ class TransformJob:
     def _start(self, stream: Stream) -> None:
         from local_sagemaker.serving.process import ModelServer, ServerDied
 
-        model = self.plane.store.get(MODEL, self.record["ModelName"])
+        model = self.account.store.get(MODEL, self.record["ModelName"])
         own = models.container_of(model).get("Environment") or {}
         environment = own | (self.record.get("Environment") or {})
-        folder = self.plane.folder("transform", self.name) / "model"
-        kind = models.unpack(self.plane, model, folder, environment)
-        variables = self.plane.environment() | environment
+        folder = self.account.folder("transform", self.name) / "model"
+        kind = models.unpack(self.account, model, folder, environment)
+        variables = self.account.environment() | environment
         self._server = ModelServer(kind, folder, environment=variables, log=stream.served(folder))
         self._server.start()
         try:
@@ -103,11 +98,6 @@ class TransformJob:
             raise ApiError(
                 f"ClientError: the model's container did not pass the ping health check. {error}"
             ) from None
-
-    def _inputs(self, source: dict[str, str]) -> Iterable[tuple[str, str, str]]:
-        """Return bucket, key, and the key's part that names the answer."""
-        listing = channels.manifest if source["S3DataType"] == "ManifestFile" else channels.keys
-        return listing(self.plane.s3, source["S3Uri"])
 
     def _object(self, data: bytes, name: str, stream: Stream) -> bytes:
         """Send one object's records, several requests at a time if asked; join the answers."""

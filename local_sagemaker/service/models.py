@@ -50,7 +50,7 @@ def unpack(plane: Plane, model: Record, folder: Path, environment: Mapping[str, 
     elif source and source.get("CompressionType") == "Gzip":
         channels.unpack(plane.s3, source["S3Uri"], folder)
     elif source:
-        channels.download(plane.s3, source["S3Uri"], folder)
+        channels.fill(plane.s3, source, folder)
     submitted = environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if submitted.startswith("s3://"):
         channels.unpack(plane.s3, submitted, folder / "code")

@@ -47,7 +47,7 @@ class Program:
             on_line(line.decode("utf-8", "replace"))
 
     def wait(self) -> int:
-        """Wait for the end and for the last line; the exit code, negative for a signal."""
+        """Wait for the end and for the last line; the exit code."""
         code = self._process.wait()
         self._reader.join(5)  # a process that escaped and keeps the pipe open doesn't keep the job
         self._signal(signal.SIGKILL)

@@ -17,12 +17,6 @@ _PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 _told_to_end: list[int] = []  # the signals that came
 
 
-def _adopt_orphans() -> bool:
-    if sys.platform != "linux":
-        return False
-    return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-
-
 def _kill_children() -> None:
     """Kill all children; theirs are adopted and killed next, until none is left."""
     try:
@@ -68,10 +62,12 @@ def _wait(program: int) -> int:
 
 
 def main() -> int:
-    """Run the program; end the way it ended, by the same signal or with the same code."""
+    """Run the program; return its exit code, 128 and the signal's number where one killed it."""
     for number in (signal.SIGTERM, signal.SIGINT):  # the program gets it too, and decides
         signal.signal(number, lambda number, _: _told_to_end.append(number))
-    adopts = _adopt_orphans()
+    adopts = sys.platform == "linux"
+    if adopts:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     no_input = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     try:
         program = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=no_input)
@@ -82,14 +78,7 @@ def main() -> int:
     code = _wait(program)
     if adopts:
         _kill_children()
-    if code < 0:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if -code != signal.SIGKILL:
-            signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    return code
+    return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,8 @@ STOP_SECONDS = 120.0  # that AWS gives a script to save what it has
 _ONE_DAY = 86_400
 _TAIL = 400  # lines of a host remembered for the reason of a failure
 _SHOWN = 15  # of them, where no traceback says more
-_FATAL = ("SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+_FATAL = [signal.Signals[f"SIG{name}"] for name in ("KILL", "SEGV", "ABRT", "BUS", "FPE", "ILL")]
+_SIGNALS = {code: s for s in _FATAL for code in (128 + s, 256 - s)}  # a shell's code, and Python's
 _OUT_OF_MEMORY = (
     "AlgorithmError: the program was killed (signal 9), as a system does to one that needs more"
     " memory than there is: out of memory. Use a smaller batch or a larger instance"
@@ -94,10 +97,8 @@ class TrainingJob:
         if self._transitions:
             self._transitions[-1]["EndTime"] = moment
         self._transitions.append({"Status": status, "StartTime": moment, "StatusMessage": message})
-        self._update(SecondaryStatus=status, SecondaryStatusTransitions=self._transitions, **more)
-
-    def _update(self, **changes: Any) -> None:
-        self.account.store.update(TRAINING, self.name, **changes)
+        more |= {"SecondaryStatus": status, "SecondaryStatusTransitions": self._transitions}
+        self.account.store.update(TRAINING, self.name, **more)
 
     def _train(self, hosts: list[Host]) -> int:
         """Run the programs of all hosts; the exit code of one that failed, else 0."""
@@ -111,22 +112,18 @@ class TrainingJob:
         timer = threading.Timer(limit, self.stop, kwargs={"ended": "MaxRuntimeExceeded"})
         timer.daemon = True
         timer.start()
-        codes: list[int] = []
+        failed: list[int] = []
 
         def wait(program: Program) -> None:
-            code = program.wait()
-            if code:  # a host that fails ends the job, as the others would wait for it forever
-                codes.append(code)
-                for other in self._programs:
+            if code := program.wait():
+                failed.append(code)
+                for other in self._programs:  # they would wait for it forever
                     other.stop(1)
 
-        waiting = [threading.Thread(target=wait, args=(one,)) for one in self._programs]
-        for thread in waiting:
-            thread.start()
-        for thread in waiting:
-            thread.join()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(wait, self._programs))
         timer.cancel()
-        return codes[0] if codes else 0
+        return failed[0] if failed else 0
 
     def _on_line(self, one: Host) -> Callable[[str], None]:
         stream, tail, folder = self._streams[one.rank], self._tails[one.rank], str(one.ml)
@@ -137,23 +134,17 @@ class TrainingJob:
             line = line.replace(folder, "/opt/ml")
             tail.append(line)
             stream.write(line)
-            self._measure(line)
+            for name, pattern in self._patterns:
+                if found := pattern.search(line):
+                    with contextlib.suppress(ValueError, TypeError):  # it is no number
+                        value = float(found[1] if pattern.groups else found[0])
+                        self._metrics[name] = (value, now())
 
         return on_line
 
-    def _measure(self, line: str) -> None:
-        for name, pattern in self._patterns:
-            found = pattern.search(line)
-            if found:
-                try:
-                    value = float(found[1] if pattern.groups else found[0])
-                except (ValueError, TypeError):
-                    continue  # what the expression found is no number
-                self._metrics[name] = (value, now())
-
     def _reason(self, code: int, hosts: list[Host]) -> str:
         """Say why a program failed, with the script's own traceback where it printed one."""
-        number = _fatal_signal(code)
+        number = _SIGNALS.get(code)
         if number == signal.SIGKILL:
             return f"{_OUT_OF_MEMORY}, exit code: 137"
         lines = [line for tail in self._tails for line in tail]
@@ -180,7 +171,8 @@ class TrainingJob:
             self._pack(data, f"{base}/output.tar.gz")
         (ml / "model").mkdir(exist_ok=True)  # a script may remove it
         self._pack(ml / "model", f"{base}/model.tar.gz")
-        self._update(ModelArtifacts={"S3ModelArtifacts": f"{base}/model.tar.gz"})
+        artifacts = {"S3ModelArtifacts": f"{base}/model.tar.gz"}
+        self.account.store.update(TRAINING, self.name, ModelArtifacts=artifacts)
 
     def _pack(self, folder: Path, uri: str) -> None:
         for name in channels.pack(self.account.s3, folder, uri):
@@ -202,16 +194,15 @@ class TrainingJob:
         messages = {"Completed": "Training job completed", "Failed": "Training job failed"}
         for stream in self._streams:
             stream.close()
-        end = now()
         more: dict[str, Any] = {"FailureReason": why} if why else {}
         more["FinalMetricDataList"] = [
             {"MetricName": name, "Value": value, "Timestamp": moment}
             for name, (value, moment) in self._metrics.items()
         ]
-        taken = max(1, round(end - self._begin))
+        more |= {"TrainingEndTime": now(), "TrainingJobStatus": status}
+        taken = max(1, round(more["TrainingEndTime"] - self._begin))
         more |= {"TrainingTimeInSeconds": taken, "BillableTimeInSeconds": taken}
-        message = messages.get(secondary, "Training job stopped")
-        self._phase(secondary, message, TrainingEndTime=end, TrainingJobStatus=status, **more)
+        self._phase(secondary, messages.get(secondary, "Training job stopped"), **more)
 
 
 def metric_definitions(record: Record) -> list[dict[str, str]]:
@@ -230,19 +221,12 @@ def built_in(record: Record) -> Algorithm | None:
     return images.algorithm(algorithm.get("TrainingImage") or "")
 
 
-def _fatal_signal(code: int) -> signal.Signals | None:
-    """Return the signal that killed a program, as its parent, a shell or Python's exit told it."""
-    fatal = [signal.Signals[name] for name in _FATAL]
-    return next((s for s in fatal if code in (-s, 128 + s, 256 - s)), None)
-
-
 def _failure_file(hosts: list[Host]) -> str:
     """Return what a program wrote into ``/opt/ml/output/failure``."""
     for one in hosts:
-        path = one.ml / "output" / "failure"
-        if path.is_file():
-            text = path.read_text(encoding="utf-8", errors="replace").strip()
-            return text.replace(str(one.ml), "/opt/ml")
+        with contextlib.suppress(OSError):
+            text = (one.ml / "output" / "failure").read_text(encoding="utf-8", errors="replace")
+            return text.strip().replace(str(one.ml), "/opt/ml")
     return ""
 
 
@@ -255,13 +239,6 @@ def _pip_errors(lines: list[str]) -> str:
 
 def _traceback(lines: list[str]) -> str:
     """Return the last traceback of a script, without that of the SDK's driver around it."""
-    end = next(
-        (i for i, line in enumerate(lines) if line.startswith("Command failed with exit code")),
-        len(lines),
-    )
-    starts = [
-        i
-        for i, line in enumerate(lines[:end])
-        if line.startswith("Traceback (most recent call last)")
-    ]
-    return "\n".join(lines[starts[-1] : end]).strip() if starts else ""
+    text = "\n".join(["", *lines]).partition("\nCommand failed with exit code")[0]
+    _, start, rest = text.rpartition("\nTraceback (most recent call last)")
+    return f"{start}{rest}".strip() if start else ""

@@ -24,7 +24,6 @@ class Stream:
         self._logs = logs
         self.group, self.name = group, name
         self._lines: queue.Queue[tuple[int, str] | None] = queue.Queue()
-        self._last = 0
         exists = logs.exceptions.ResourceAlreadyExistsException
         with contextlib.suppress(exists):  # all but the first job's
             logs.create_log_group(logGroupName=group)
@@ -51,23 +50,17 @@ class Stream:
         self._thread.join(seconds)
 
     def _send(self) -> None:
-        done = False
-        while not done:
-            first = self._lines.get()
-            time.sleep(0 if first is None else _GATHER)
-            batch = [first]
+        where = {"logGroupName": self.group, "logStreamName": self.name}
+        batch: list[tuple[int, str] | None] = []
+        last = 0
+        while None not in batch:
+            batch = [self._lines.get()]
+            time.sleep(0 if batch == [None] else _GATHER)
             while not self._lines.empty():
                 batch.append(self._lines.get())
-            done = None in batch
-            lines = [entry for entry in batch if entry is not None]
-            for start in range(0, len(lines), 1000):
-                self._put(lines[start : start + 1000])
-
-    def _put(self, lines: list[tuple[int, str]]) -> None:
-        events = []
-        for moment, text in lines:
-            self._last = max(self._last, moment)  # CloudWatch refuses events out of order
-            events.append({"timestamp": self._last, "message": text or " "})  # and empty ones
-        self._logs.put_log_events(
-            logGroupName=self.group, logStreamName=self.name, logEvents=events
-        )
+            events = []
+            for moment, text in filter(None, batch):
+                last = max(last, moment)  # CloudWatch refuses events out of order, and empty ones
+                events.append({"timestamp": last, "message": text or " "})
+            for start in range(0, len(events), 1000):
+                self._logs.put_log_events(**where, logEvents=events[start : start + 1000])

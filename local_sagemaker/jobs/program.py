@@ -38,6 +38,8 @@ class Program:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        assert self._process.stdin is not None
+        self._input = self._process.stdin
         self._reader = threading.Thread(target=self._read, args=(on_line,), daemon=True)
         self._reader.start()
 
@@ -53,7 +55,7 @@ class Program:
         self._signal(signal.SIGKILL)
         for timer in self._timers:
             timer.cancel()
-        self._close_input()
+        self._input.close()
         return code
 
     def stop(self, seconds: float) -> None:
@@ -68,14 +70,10 @@ class Program:
     def kill(self) -> None:
         """Kill it, and everything it started."""
         if self._process.poll() is None:
-            self._close_input()  # the supervisor finds those with a session of their own
+            self._input.close()  # the supervisor finds those with a session of their own
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_KILL_SECONDS)
             self._signal(signal.SIGKILL)
-
-    def _close_input(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # the whole group is gone

@@ -56,9 +56,9 @@ class Script:
             return ["/bin/sh", "-c", shlex.join([f"./{name}", *self._arguments()])]
         python, package = str(programs / "python3"), (code / "setup.py").exists()
         run = [python, "-m", name.removesuffix(".py")] if package else [python, name]
+        run += self._arguments()
         packages = ["."] if package else []
         packages += ["-r", "requirements.txt"] if (code / "requirements.txt").exists() else []
-        run += self._arguments()
         if not packages:
             return run
         install = shlex.join([python, "-m", "pip", "install", *packages])
@@ -79,12 +79,8 @@ class Script:
         resources, inputs = self._config("resourceconfig"), self._config("inputdataconfig")
         folders = {name: str(self._ml / "input" / "data" / name) for name in inputs}
         own = {k: v for k, v in self._own.items() if k.removeprefix("sagemaker_") not in _TOOLKIT}
-        both: dict[str, Any] = {
-            "hosts": resources["hosts"],
-            "current_host": resources["current_host"],
-            "current_instance_type": resources["current_instance_type"],
-            "current_instance_group": resources["current_group_name"],
-            "network_interface_name": resources["network_interface_name"],
+        alike = ("hosts", "current_host", "current_instance_type", "network_interface_name")
+        both: dict[str, Any] = {name: resources[name] for name in alike} | {
             "resource_config": resources,
             "input_data_config": inputs,
             "user_entry_point": self._program,

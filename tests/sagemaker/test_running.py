@@ -302,12 +302,11 @@ def test_secrets_and_proxies_stay_out(monkeypatch, tmp_path):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    for given, expected in (("a.b", "a.b,127.0.0.1,localhost"), ("*", "*")):
+    for given, expected in (("a.b", {"a.b", "127.0.0.1", "localhost"}), ("*", {"*"})):
         monkeypatch.setenv("no_proxy", given)
         made = environment.variables("http://127.0.0.1:1", "token", "us-west-2", tmp_path)
-        assert "secret" not in made.values()
-        assert (made["no_proxy"], made["NO_PROXY"]) == (expected, expected)
-        assert made["HTTP_PROXY"] == "http://proxy:3128"
+        assert "secret" not in made.values() and made["HTTP_PROXY"] == "http://proxy:3128"
+        assert expected <= set(made["no_proxy"].split(",")) & set(made["NO_PROXY"].split(","))
 
 
 # ---- files

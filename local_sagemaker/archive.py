@@ -42,12 +42,17 @@ def pack(folder: Path, target: BinaryIO) -> list[str]:
         tarfile.open(fileobj=zipped, mode="w", dereference=True) as archive,
     ):
         for path, name in _members(folder, (root,), left_out):
-            member = archive.gettarinfo(path, name)
-            member.mtime = member.uid = member.gid = 0
-            member.uname = member.gname = ""
+            member = _nobodys(archive.gettarinfo(path, name))
+            member.mtime = 0
             with path.open("rb") if member.isfile() else io.BytesIO() as content:
                 archive.addfile(member, content)
     return left_out
+
+
+def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
 
 
 def _members(
@@ -88,9 +93,7 @@ def unpack(data: bytes, name: str, folder: Path) -> list[str]:
                         f"ClientError: {name} holds {member.name!r}, which is neither a file nor a"
                         " folder: refused."
                     )
-                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-                member.uid = member.gid = 0
-                member.uname = member.gname = ""
+                _nobodys(member).mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
             folder.mkdir(parents=True, exist_ok=True)
             archive.extractall(folder, members)
     except (tarfile.TarError, EOFError, OSError) as error:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from local_sagemaker import archive
 from local_sagemaker.errors import ApiError
@@ -21,10 +20,10 @@ _KEYS_FAULT = (errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 def split_uri(uri: str) -> tuple[str, str]:
     """Split ``s3://bucket/key`` in two; an `ApiError` where it is no S3 URI."""
-    parsed = urlparse(uri)
-    if parsed.scheme != "s3" or not parsed.netloc:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
         raise ApiError(f"The S3 URI {uri!r} is not of the form s3://bucket/key.")
-    return parsed.netloc, uri.split("/", 3)[3] if uri.count("/") > 2 else ""
+    return bucket, key
 
 
 def listed(s3: Any, source: dict[str, str]) -> Found:

@@ -1,9 +1,9 @@
 """Supervisor of one program: ``python -I -S supervisor.py PROGRAM [argument …]``.
 
-The service holds the other end of this process's standard input. When that end closes, however the
-service went, the program and everything it started are killed. On Linux that includes children with
-a session of their own: they are adopted here when their parent ends. Other systems can't do that;
-there, only the program's process group is killed. It imports little, to start within milliseconds.
+The service holds the other end of its standard input. When that end closes, however the service
+went, the program and everything it started are killed. On Linux that includes children with a
+session of their own: they are adopted here when their parent ends. Other systems kill the process
+group of the program only. The imports are few, to start within milliseconds.
 """
 
 import ctypes

@@ -28,7 +28,7 @@ _ONE_DAY = 86_400
 _TAIL = 400  # lines of a host remembered for the reason of a failure
 _SHOWN = 15  # of them, where no traceback says more
 _FATAL = [signal.Signals[f"SIG{name}"] for name in ("KILL", "SEGV", "ABRT", "BUS", "FPE", "ILL")]
-_SIGNALS = {code: s for s in _FATAL for code in (128 + s, 256 - s)}  # a shell's code, and Python's
+_SIGNALS = {code: s for s in _FATAL for code in (-s, 128 + s, 256 - s)}  # a shell's, Python's
 _OUT_OF_MEMORY = (
     "AlgorithmError: the program was killed (signal 9), as a system does to one that needs more"
     " memory than there is: out of memory. Use a smaller batch or a larger instance"

@@ -14,7 +14,7 @@ from typing import Any
 
 from local_sagemaker.algorithms import Algorithm
 from local_sagemaker.errors import ApiError, failure, reason
-from local_sagemaker.jobs import channels, host
+from local_sagemaker.jobs import channels, host, turns
 from local_sagemaker.jobs.host import Host
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.jobs.program import Program
@@ -65,11 +65,14 @@ class TrainingJob:
             programs = list(self._programs)
         for program in programs:
             program.stop(seconds)
+        turns.TURNS.notice()
 
     def run(self) -> None:
-        """Run it to its end."""
+        """Wait for a turn, and run it to its end; it is Starting until then."""
         try:
-            self._run()
+            with turns.TURNS.take(self._count, lambda: self._ended) as mine:
+                if mine:
+                    self._run()
             self._finish("Stopped" if self._ended else "Completed", self._ended or "Completed")
         except Exception as error:
             self._fail(failure(error))
@@ -200,8 +203,9 @@ class TrainingJob:
             for name, (value, moment) in self._metrics.items()
         ]
         more |= {"TrainingEndTime": now(), "TrainingJobStatus": status}
-        taken = max(1, round(more["TrainingEndTime"] - self._begin))
-        more |= {"TrainingTimeInSeconds": taken, "BillableTimeInSeconds": taken}
+        if self._streams:  # it had its turn
+            taken = max(1, round(more["TrainingEndTime"] - self._begin))
+            more |= {"TrainingTimeInSeconds": taken, "BillableTimeInSeconds": taken}
         self._phase(secondary, messages.get(secondary, "Training job stopped"), **more)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.formats import payload
-from local_sagemaker.jobs import channels
+from local_sagemaker.jobs import channels, turns
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import models
 from local_sagemaker.service.plane import Plane as Account
@@ -37,16 +37,19 @@ class TransformJob:
         self._stopped = True
         if self._server is not None:
             self._server.stop()
+        turns.TURNS.notice()
 
     def run(self) -> None:
-        """Run it to its end."""
+        """Wait for a turn, and run it to its end."""
         name = f"{self.name}/i-local{time.time_ns() // 1_000_000}"
         stream = Stream(self.account.logs, _GROUP, name)
         status, why = "Completed", ""
         try:
-            server = self._start(stream)
-            self.account.store.update(TRANSFORM, self.name, TransformStartTime=now())
-            self._answer_all(server, stream)
+            with turns.TURNS.take(1, lambda: self._stopped) as mine:
+                if mine:
+                    server = self._start(stream)
+                    self.account.store.update(TRANSFORM, self.name, TransformStartTime=now())
+                    self._answer_all(server, stream)
         except Exception as error:
             if not isinstance(error, ApiError):
                 _log.exception("transform job %s", self.name)

@@ -9,16 +9,20 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from local_sagemaker import archive
-from local_sagemaker.jobs import environment
+from local_sagemaker.jobs import environment, turns
 from local_sagemaker.jobs.program import Program
-from tests.sagemaker.conftest import BUCKET, DATA, change, gone
+from local_sagemaker.jobs.training_run import TrainingJob
+from local_sagemaker.jobs.turns import Turns
+from tests.sagemaker.conftest import BUCKET, DATA, TENSORFLOW, change, gone, job_request
 from tests.sagemaker.test_training import members
 
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
@@ -126,6 +130,46 @@ def test_a_job_stopped_before_it_trains_leaves_no_model(aws):
     found = aws.trained("early")
     assert found["TrainingJobStatus"] == "Stopped"
     assert found["ModelArtifacts"]["S3ModelArtifacts"] == ""
+
+
+def test_jobs_take_turns_in_their_order():
+    slots, taken, go = Turns(2), [], threading.Event()
+
+    def run(name: str, wanted: int) -> None:
+        with slots.take(wanted, lambda: name == "given-up") as mine:
+            taken.append((name, mine))
+            go.wait(60)
+
+    threads = []
+    for name, wanted, known in (("a", 1, 1), ("both", 5, 1), ("b", 1, 1), ("given-up", 1, 2)):
+        threads.append(threading.Thread(target=run, args=(name, wanted)))
+        threads[-1].start()
+        while len(taken) < known or len(slots._queue) < len(threads) - known:
+            time.sleep(0.001)
+    assert taken == [("a", True), ("given-up", False)], "b does not overtake the one before it"
+    go.set()
+    for thread in threads:
+        thread.join(60)
+    assert taken[2:] == [("both", True), ("b", True)]
+
+
+def test_a_job_that_waits_for_its_turn_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(turns, "TURNS", Turns(1))
+    told: list[dict] = []
+    store = SimpleNamespace(update=lambda kind, name, **changes: told.append(changes))
+    account = SimpleNamespace(store=store, discard=lambda *parts: None)
+    record = job_request("waits", TENSORFLOW, "s3://b/k", {}) | {"SecondaryStatusTransitions": []}
+    job = TrainingJob(account, record)
+    with turns.TURNS.take(1, lambda: False):
+        life = threading.Thread(target=job.run)
+        life.start()
+        while not turns.TURNS._queue:
+            time.sleep(0.001)
+        assert told == [], "it is Starting"
+        job.stop()
+        life.join(60)
+    (end,) = told
+    assert (end["TrainingJobStatus"], end["SecondaryStatus"]) == ("Stopped", "Stopped")
 
 
 # ---- packages

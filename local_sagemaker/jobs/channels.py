@@ -27,13 +27,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def listed(s3: Any, source: dict[str, str]) -> Found:
-    """Return the objects that an ``S3DataSource`` names, in the order of keys or of its manifest.
-
-    Raises
-    ------
-    ApiError
-        The bucket or the manifest is not there, or it is no manifest.
-    """
+    """Return the objects that an ``S3DataSource`` names, in the order of keys or its manifest."""
     uri = source["S3Uri"]
     if source["S3DataType"] != "ManifestFile":
         return _keys(s3, uri)
@@ -74,18 +68,7 @@ def read(s3: Any, uri: str) -> bytes:
 
 
 def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] = (0, 1)) -> None:
-    """Copy what an ``S3DataSource`` names to a folder.
-
-    Parameters
-    ----------
-    s3 : boto3 client
-        Of the service ``s3``.
-    source : dict
-        ``S3Uri``, ``S3DataType`` and ``S3DataDistributionType``.
-    folder : pathlib.Path
-        Made if need be.
-    share : (int, int)
-        Rank of the host and number of hosts, for ``ShardedByS3Key``.
+    """Copy what an ``S3DataSource`` names to a folder; ``share`` is a host's rank and their number.
 
     Raises
     ------

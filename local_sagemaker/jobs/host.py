@@ -38,13 +38,7 @@ class Host:
 
 
 def make_hosts(account: Account, record: Record, count: int) -> list[Host]:
-    """Make the folders of a job's instances, with data and settings.
-
-    Raises
-    ------
-    ApiError
-        Data is missing, or can't be written below the folder.
-    """
+    """Make the folders of a job's instances, with data and settings."""
     names = [f"algo-{number}" for number in range(1, count + 1)]
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count + 1)]
     ports = [one.getsockname()[1] for one in sockets]
@@ -93,13 +87,7 @@ def _fill(account: Account, record: Record, host: Host) -> None:
 
 
 def command(account: Account, record: Record, host: Host) -> tuple[list[str], Path, dict[str, str]]:
-    """Return what runs, where, and with which variables.
-
-    Raises
-    ------
-    ApiError
-        No program stands in for the image, or the source code is missing.
-    """
+    """Return what runs, where, and with which variables."""
     variables = _variables(account, record, host)
     algorithm = record["AlgorithmSpecification"]
     if algorithm.get("ContainerEntrypoint"):

@@ -34,13 +34,7 @@ class Script:
         return dict(json.loads(path.read_text(encoding="utf-8")))
 
     def prepare(self, s3: Any, programs: Path) -> list[str]:
-        """Unpack the source code; return the command that installs its packages and runs it.
-
-        Raises
-        ------
-        ApiError
-            The source code is not there, or lacks the script.
-        """
+        """Unpack the source code; return the command that installs its packages and runs it."""
         code, name = self._ml / "code", self._program
         if not self._own.get(_SUBMITTED):
             raise ApiError(

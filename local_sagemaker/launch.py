@@ -87,7 +87,7 @@ class Server:
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
-            self.process.wait(6)
+            self.process.wait(15)  # jobs have ten seconds to save what they have
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -23,21 +23,15 @@ _LEFT = re.compile(
 
 
 def interpreter(folder: Path) -> Path:
-    """Make a Python that has this environment's packages and installs into its own folder.
+    """Make a Python with this environment's packages; return the folder of its ``python3``.
 
     It is a virtual environment on top of the service's. As in a container, pip finds what is there,
     adds what is not, and shadows what has another version; the environment below never changes.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder with ``python3`` and ``pip3``, below ``folder``; made unless it is there.
     """
     programs = folder / "bin"
     if (programs / "pip3").exists():
         return programs
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = folder / "lib" / version / "site-packages"
+    packages = folder / "lib" / "python{}.{}".format(*sys.version_info) / "site-packages"
     packages.mkdir(parents=True)
     programs.mkdir()
     base = Path(getattr(sys, "_base_executable", sys.executable))

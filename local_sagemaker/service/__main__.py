@@ -15,9 +15,9 @@ import sys
 import threading
 from pathlib import Path
 
+from local_sagemaker.jobs.training_run import GROUP
 from local_sagemaker.service.account import REGION, Account
 from local_sagemaker.service.front import Front
-from local_sagemaker.service.job import GROUP
 from local_sagemaker.service.moto import ROLE, Moto
 from local_sagemaker.service.store import ACCOUNT
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_sagemaker.errors import ApiError
+from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import models
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import ACCOUNT, CONFIG, ENDPOINT, MODEL
-from local_sagemaker.service.streams import Stream
 
 READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 _PASSED_ON = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import images, objects
+from local_sagemaker.jobs import channels
+from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import CONFIG, MODEL, Record
 
@@ -82,14 +83,14 @@ def unpack(account: Account, model: Record, folder: Path, environment: Mapping[s
     folder.mkdir(parents=True, exist_ok=True)
     source = (container.get("ModelDataSource") or {}).get("S3DataSource")
     if container.get("ModelDataUrl"):
-        objects.unpack(account.s3, container["ModelDataUrl"], folder)
+        channels.unpack(account.s3, container["ModelDataUrl"], folder)
     elif source and source.get("CompressionType") == "Gzip":
-        objects.unpack(account.s3, source["S3Uri"], folder)
+        channels.unpack(account.s3, source["S3Uri"], folder)
     elif source:
-        objects.download(account.s3, source["S3Uri"], folder)
+        channels.fill(account.s3, source, folder)
     submitted = environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if submitted.startswith("s3://"):
-        objects.unpack(account.s3, submitted, folder / "code")
+        channels.unpack(account.s3, submitted, folder / "code")
     return images.serving_kind(container.get("Image", ""), folder, environment)
 
 
@@ -99,7 +100,7 @@ def _check_data(account: Account, container: Mapping[str, Any]) -> None:
     uri = container.get("ModelDataUrl") or source.get("S3Uri")
     if not uri:
         return
-    bucket, key = objects.split_uri(uri)
+    bucket, key = channels.split_uri(uri)
     try:
         rows = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
     except account.s3.exceptions.NoSuchBucket:

@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from local_sagemaker.errors import ApiError
+from local_sagemaker.jobs.training_run import TrainingJob
 from local_sagemaker.service import images, supported
 from local_sagemaker.service.account import RUNNING, Account, Request
-from local_sagemaker.service.job import TrainingJob
 from local_sagemaker.service.store import TRAINING, Record, now
 
 #: Hyperparameters by which SDK version 2 asks for several processes that know each other.

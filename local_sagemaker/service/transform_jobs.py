@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from local_sagemaker.errors import ApiError
+from local_sagemaker.jobs.transform_run import TransformJob
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import MODEL, TRANSFORM, Record
-from local_sagemaker.service.transform import TransformJob
 
 _MOST_MB = 100  # of all requests that are sent at once
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
-from local_sagemaker.service import job as jobs
+from local_sagemaker.jobs import training_run
 from local_sagemaker.service import training
 from local_sagemaker.service.account import RUNNING, Account, Request
 from local_sagemaker.service.listing import page
@@ -36,7 +36,7 @@ def create_hyper_parameter_tuning_job(account: Account, request: Request) -> Rec
     tuned = settings(request["HyperParameterTuningJobName"], config)[0]
     made = job_request(definition, tuned)
     training.check(account, made)
-    metrics = [metric["Name"] for metric in jobs.definitions(made)]
+    metrics = [metric["Name"] for metric in training_run.metric_definitions(made)]
     if goal["MetricName"] not in metrics:
         raise ApiError(
             f"The objective metric {goal['MetricName']!r} is none of the training job's metrics:"
@@ -45,7 +45,7 @@ def create_hyper_parameter_tuning_job(account: Account, request: Request) -> Rec
     twice = sorted(set(tuned) & set(definition.get("StaticHyperParameters") or {}))
     if twice:
         raise ApiError(f"The hyperparameter {twice[0]!r} is tuned and static: give one of the two.")
-    algorithm = jobs.built_in(made)
+    algorithm = training_run.built_in(made)
     if algorithm:
         try:
             algorithm.settings(made["HyperParameters"])

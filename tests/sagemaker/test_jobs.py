@@ -48,9 +48,10 @@ def transform(aws, name, *source, **more) -> dict:
     return found
 
 
-@pytest.mark.parametrize("strategy", ["MultiRecord", "SingleRecord"])
-def test_every_object_gets_its_answers(aws, batch, strategy):
-    found = transform(aws, f"all-{strategy}", BatchStrategy=strategy)
+@pytest.mark.parametrize(("strategy", "at_a_time"), [("MultiRecord", 1), ("SingleRecord", 4)])
+def test_every_object_gets_its_answers(aws, batch, strategy, at_a_time):
+    more = {"BatchStrategy": strategy, "MaxConcurrentTransforms": at_a_time}
+    found = transform(aws, f"all-{strategy}", **more)
     assert found["TransformStartTime"] <= found["TransformEndTime"]
     for name in "ab":
         assert aws.get(f"batch/all-{strategy}/{name}.jsonl.out") == b"0\n3\n6\n9\n12\n"

@@ -1,0 +1,122 @@
+"""S3 objects to a job's folders and back; no key and no archive reaches outside its folder."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from local_sagemaker import archive
+from local_sagemaker.errors import ApiError
+
+Found = Iterable[tuple[str, str, str]]  # bucket, key, and the path below the prefix
+_FAILED = "ClientError: Data download failed"
+# what a key can be at fault for; anything else (a full disk) is this machine's
+_KEYS_FAULT = (errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Split ``s3://bucket/key`` in two; an `ApiError` where it is no S3 URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
+        raise ApiError(f"The S3 URI {uri!r} is not of the form s3://bucket/key.")
+    return bucket, key
+
+
+def listed(s3: Any, source: dict[str, str]) -> Found:
+    """Return the objects that an ``S3DataSource`` names, in the order of keys or its manifest."""
+    uri = source["S3Uri"]
+    if source["S3DataType"] != "ManifestFile":
+        return _keys(s3, uri)
+    try:
+        head, *names = json.loads(read(s3, uri))
+        return [(*split_uri(head["prefix"] + name), name) for name in names]
+    except (ValueError, TypeError, KeyError):
+        raise ApiError(
+            f"ClientError: the manifest {uri!r} is not of the form"
+            ' [{"prefix": "s3://bucket/folder/"}, "name", …].'
+        ) from None
+
+
+def _keys(s3: Any, uri: str) -> Iterator[tuple[str, str, str]]:
+    bucket, prefix = split_uri(uri)
+    folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+    part = len(prefix.rpartition("/")[0])  # where the prefix is a key, or a part of a name
+    try:
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for key in (found["Key"] for found in page.get("Contents", [])):
+                if not key.endswith("/"):  # else it marks a folder
+                    below = key[len(folder) if key.startswith(folder) else part :]
+                    yield bucket, key, below.lstrip("/")
+    except s3.exceptions.NoSuchBucket:
+        raise ApiError(f"ClientError: the bucket of {uri!r} does not exist.") from None
+
+
+def read(s3: Any, uri: str) -> bytes:
+    """Return one object; an `ApiError` where it does not exist."""
+    bucket, key = split_uri(uri)
+    try:
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except (s3.exceptions.NoSuchKey, s3.exceptions.NoSuchBucket):
+        raise ApiError(
+            f"{_FAILED}: there is no S3 object at {uri!r}; look at what the bucket holds and at the"
+            " job that should have written it."
+        ) from None
+
+
+def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] = (0, 1)) -> None:
+    """Copy what an ``S3DataSource`` names to a folder; ``share`` is a host's rank and their number.
+
+    Raises
+    ------
+    ApiError
+        There is nothing, an object is missing, or a key can't be a file of the folder.
+    """
+    rank, count = share if source.get("S3DataDistributionType") == "ShardedByS3Key" else (0, 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    place = -1
+    for place, (bucket, key, below) in enumerate(listed(s3, source)):
+        if place % count == rank:
+            _save(s3, bucket, key, archive.inside(folder, below))
+    if place < 0:
+        raise ApiError(
+            f"{_FAILED}: No S3 objects found under S3 URL {source['S3Uri']!r}; look at what the"
+            " bucket holds."
+        )
+
+
+def _save(s3: Any, bucket: str, key: str, path: Path) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "another key's file or folder has that name")
+        s3.download_file(bucket, key, str(path))
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+        raise ApiError(f"{_FAILED}: there is no S3 object at 's3://{bucket}/{key}'.") from None
+    except OSError as error:
+        if error.errno not in _KEYS_FAULT:
+            raise
+        raise ApiError(
+            f"{_FAILED}: the object {key!r} can't be a file of its folder: {error.strerror}."
+        ) from None
+
+
+def unpack(s3: Any, uri: str, folder: Path) -> None:
+    """Unpack a ``tar.gz`` object into a folder; an `ApiError` where `archive.unpack` has one."""
+    archive.unpack(read(s3, uri), repr(uri), folder)
+
+
+def pack(s3: Any, folder: Path, uri: str) -> list[str]:
+    """Put a folder's content into S3 as ``tar.gz``; returns what `archive.pack` left out."""
+    bucket, key = split_uri(uri)
+    buffer = io.BytesIO()
+    left_out = archive.pack(folder, buffer)
+    s3.put_object(Bucket=bucket, Key=key, Body=buffer.getvalue())
+    return left_out

@@ -1,0 +1,136 @@
+"""Hosts of a training job: the folders of ``/opt/ml``, their settings, variables and commands.
+
+There is no container. A folder stands for ``/opt/ml``; the variable ``COURSE_OPT_ML`` names it, and
+the SDK's own driver scripts, which have the path written into them, are told the folder instead.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_sagemaker import archive
+from local_sagemaker.jobs import channels, environment, script_mode
+from local_sagemaker.service import images
+from local_sagemaker.service.account import Account
+from local_sagemaker.service.store import Record
+
+_FOLDERS = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
+# a caught signal is none in the programs they start: the script is told to end, and they wait for it
+_WAIT_SHELL = "trap ':' TERM\n"
+_WAIT_PYTHON = "\nimport signal\n\nsignal.signal(signal.SIGTERM, lambda *_: None)\n"
+
+
+@dataclass
+class Host:
+    """One instance of a training job: its name and rank, all hosts, free ports, and its folders."""
+
+    name: str
+    rank: int
+    names: list[str]
+    ports: list[int]  # one for each host's TF_CONFIG, and one more for SM_MASTER_PORT
+    ml: Path  # stands for /opt/ml
+    programs: Path  # holds its python3, whose packages are its own
+
+
+def make_hosts(account: Account, record: Record, count: int) -> list[Host]:
+    """Make the folders of a job's instances, with data and settings."""
+    names = [f"algo-{number}" for number in range(1, count + 1)]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count + 1)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    folder = account.folder("training", record["TrainingJobName"])
+    made = []
+    for rank, name in enumerate(names):
+        ml = folder / name / "opt" / "ml"
+        for part in _FOLDERS:
+            (ml / part).mkdir(parents=True)
+        programs = environment.interpreter(folder / name / "python")
+        made.append(Host(name, rank, names, ports, ml, programs))
+        _fill(account, record, made[-1])
+    return made
+
+
+def _fill(account: Account, record: Record, host: Host) -> None:
+    instance = record["ResourceConfig"].get("InstanceType", "ml.m5.xlarge")
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance}
+    settings: dict[str, Any] = {
+        "hyperparameters": record.get("HyperParameters") or {},
+        "inputdataconfig": {},
+        "resourceconfig": {
+            "current_host": host.name,
+            "current_instance_type": instance,
+            "current_group_name": "homogeneousCluster",
+            "hosts": host.names,
+            "instance_groups": [group | {"hosts": host.names}],
+            "network_interface_name": "lo",
+        },
+    }
+    for channel in record.get("InputDataConfig") or []:
+        name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
+        folder = archive.inside(host.ml / "input" / "data", name)
+        channels.fill(account.s3, source, folder, (host.rank, len(host.names)))
+        settings["inputdataconfig"][name] = {
+            "TrainingInputMode": "File",
+            "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+            "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+            "ContentType": channel.get("ContentType", ""),
+        }
+    for name, value in settings.items():
+        path = host.ml / "input" / "config" / f"{name}.json"
+        path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def command(account: Account, record: Record, host: Host) -> tuple[list[str], Path, dict[str, str]]:
+    """Return what runs, where, and with which variables."""
+    variables = _variables(account, record, host)
+    algorithm = record["AlgorithmSpecification"]
+    if algorithm.get("ContainerEntrypoint"):
+        _adapt_drivers(host)
+        words = [*algorithm["ContainerEntrypoint"], *(algorithm.get("ContainerArguments") or [])]
+        return [word.replace("/opt/ml", str(host.ml)) for word in words], host.ml, variables
+    if "sagemaker_program" in (record.get("HyperParameters") or {}):
+        script = script_mode.Script(host.ml, record["TrainingJobName"])
+        words = script.prepare(account.s3, host.programs)
+        return words, host.ml / "code", script.variables() | variables
+    image = algorithm.get("TrainingImage") or ""
+    built_in = images.algorithm(image)
+    if built_in is None:
+        raise images.no_training(image)
+    return [sys.executable, "-m", built_in.module], host.ml, variables
+
+
+def _variables(account: Account, record: Record, host: Host) -> dict[str, str]:
+    made = environment.variables(account.url, account.token, account.region, host.programs) | {
+        "TRAINING_JOB_NAME": record["TrainingJobName"],
+        "TRAINING_JOB_ARN": record["TrainingJobArn"],
+        "SAGEMAKER_REGION": account.region,
+        "COURSE_OPT_ML": str(host.ml),
+        "SM_HOSTS": json.dumps(host.names),
+        "SM_CURRENT_HOST": host.name,
+    }
+    if len(host.names) > 1:
+        addresses = [f"127.0.0.1:{port}" for port in host.ports[:-1]]
+        task = {"type": "worker", "index": host.rank}
+        made["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    return made | (record.get("Environment") or {})
+
+
+def _adapt_drivers(host: Host) -> None:
+    """Tell the SDK's driver scripts the folder and the master, and to wait for the script."""
+    drivers = host.ml / "input" / "data" / "sm_drivers"
+    for path in (path for path in drivers.rglob("*") if path.suffix in (".py", ".sh", ".json")):
+        text = path.read_text(encoding="utf-8").replace("/opt/ml", str(host.ml))
+        text = text.replace('SM_MASTER_ADDR = "algo-1"', 'SM_MASTER_ADDR = "127.0.0.1"')
+        text = text.replace("SM_MASTER_PORT = 7777", f"SM_MASTER_PORT = {host.ports[-1]}")
+        if path.suffix == ".sh":
+            first, end, rest = text.lstrip().partition("\n")
+            text = f"{first}{end}{_WAIT_SHELL}{rest}"
+        elif path == drivers / "common" / "utils.py":
+            text += _WAIT_PYTHON
+        path.write_text(text, encoding="utf-8")

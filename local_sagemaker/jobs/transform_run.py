@@ -1,0 +1,133 @@
+"""One batch transform: every object below a prefix through a model, and the answers back to S3."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from local_sagemaker.errors import ApiError, failure, reason
+from local_sagemaker.formats import payload
+from local_sagemaker.jobs import channels, turns
+from local_sagemaker.jobs.log_stream import Stream
+from local_sagemaker.service import models
+from local_sagemaker.service.account import Account
+from local_sagemaker.service.store import MODEL, TRANSFORM, Record, now
+from local_sagemaker.serving.process import ModelServer, ServerDied
+
+_log = logging.getLogger("course.cloud")
+_GROUP = "/aws/sagemaker/TransformJobs"
+_READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
+_PAYLOAD_MB = 6  # this and the next as AWS has them where the request does not say
+_ANSWER_SECONDS = 600
+
+
+class TransformJob:
+    """Runs a transform that was created; its record is kept true."""
+
+    def __init__(self, account: Account, record: Record) -> None:
+        self.account, self.record = account, record
+        self.name: str = record["TransformJobName"]
+        self._server: ModelServer | None = None
+        self._stopped = False
+
+    def stop(self, seconds: float = 0.0) -> None:
+        """End it now, in less than ``seconds``; answers to whole objects stay in S3."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.stop()
+        turns.TURNS.notice()
+
+    def run(self) -> None:
+        """Wait for a turn, and run it to its end."""
+        name = f"{self.name}/i-local{time.time_ns() // 1_000_000}"
+        stream = Stream(self.account.logs, _GROUP, name)
+        status, why = "Completed", ""
+        try:
+            with turns.TURNS.take(1, lambda: self._stopped) as mine:
+                if mine:
+                    server = self._start(stream)
+                    self.account.store.update(TRANSFORM, self.name, TransformStartTime=now())
+                    self._answer_all(server, stream)
+        except Exception as error:
+            if not isinstance(error, ApiError):
+                _log.exception("transform job %s", self.name)
+            status, why = "Failed", failure(error)
+        if self._server is not None:
+            self._server.stop()
+        if self._stopped:  # what went wrong then is that the server was gone
+            status, why = "Stopped", ""
+        more: dict[str, Any] = {"FailureReason": reason(why)} if why else {}
+        if why:
+            stream.write(why)
+        stream.close()
+        self.account.discard("transform", self.name)
+        more |= {"TransformJobStatus": status, "TransformEndTime": now()}
+        self.account.store.update(TRANSFORM, self.name, **more)
+
+    def _start(self, stream: Stream) -> ModelServer:
+        model = self.account.store.get(MODEL, self.record["ModelName"])
+        own = models.container_of(model).get("Environment") or {}
+        own = own | (self.record.get("Environment") or {})
+        folder = self.account.folder("transform", self.name) / "model"
+        kind = models.unpack(self.account, model, folder, own)
+        variables = self.account.environment() | own
+        server = ModelServer(kind, folder, environment=variables, log=stream.served(folder))
+        self._server = server
+        server.start()
+        try:
+            server.wait_ready(_READY_SECONDS)
+        except (ServerDied, TimeoutError) as error:
+            raise ApiError(
+                f"ClientError: the model's container did not pass the ping health check. {error}"
+            ) from None
+        return server
+
+    def _answer_all(self, server: ModelServer, stream: Stream) -> None:
+        source = self.record["TransformInput"]["DataSource"]["S3DataSource"]
+        target = self.record["TransformOutput"]["S3OutputPath"].rstrip("/")
+        bucket_out, prefix = channels.split_uri(target)
+        done = False
+        for bucket, key, below in channels.listed(self.account.s3, source):
+            if self._stopped:
+                return
+            out = self._answer(f"{bucket}/{key}", server, stream)
+            name = "/".join(part for part in (prefix, f"{below}.out") if part)
+            self.account.s3.put_object(Bucket=bucket_out, Key=name, Body=out)
+            done = True
+        if not done:
+            raise ApiError(f"ClientError: No S3 objects found under S3 URL {source['S3Uri']!r}.")
+
+    def _answer(self, name: str, server: ModelServer, stream: Stream) -> bytes:
+        """Send one object's records, several requests at a time if asked; join the answers."""
+        given, wanted = self.record["TransformInput"], self.record["TransformOutput"]
+        headers = {"Content-Type": given.get("ContentType") or "application/json"}
+        headers |= {"Accept": wanted["Accept"]} if wanted.get("Accept") else {}
+        client = self.record.get("ModelClientConfig") or {}
+        seconds = client.get("InvocationsTimeoutInSeconds", _ANSWER_SECONDS)
+
+        def ask(body: bytes) -> bytes:
+            status, _, out = server.invoke(body, headers, seconds)
+            if status != 200:
+                text = out.decode("utf-8", "replace")
+                stream.write(f"{name}: {status} {text}")
+                blame = "ClientError" if status < 500 else "AlgorithmError"
+                raise ApiError(f"{blame}: {name}: the model answered {status}: {text}")
+            return bytes(out)
+
+        strategy = self.record.get("BatchStrategy", "MultiRecord")
+        limit = self.record.get("MaxPayloadInMB", _PAYLOAD_MB)
+        pool = ThreadPoolExecutor(self.record.get("MaxConcurrentTransforms") or 1)
+        try:
+            data = channels.read(self.account.s3, f"s3://{name}")
+            bodies = payload.split(data, given.get("SplitType", "None"), strategy, limit)
+            return payload.assemble(pool.map(ask, bodies), wanted.get("AssembleWith", "None"))
+        except ServerDied as error:
+            raise ApiError(f"AlgorithmError: the model server died at {name}. {error}") from None
+        except TimeoutError as error:
+            raise ApiError(f"AlgorithmError: {name}: {error}") from None
+        except payload.PayloadError as error:
+            raise ApiError(f"ClientError: {name}: {error}") from None
+        finally:
+            pool.shutdown(cancel_futures=True)

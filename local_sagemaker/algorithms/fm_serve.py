@@ -11,7 +11,7 @@ import numpy as np
 from local_sagemaker.algorithms.fm import fm_scores
 from local_sagemaker.algorithms.formats import decode, encode
 from local_sagemaker.formats.artifact import FMArtifact, read_model
-from local_sagemaker.serving.server import Invocation, Response, serve
+from local_sagemaker.serving.server import Request, Response, serve
 
 
 class Machine:
@@ -21,7 +21,7 @@ class Machine:
         self._model = model
         self._classifies = model.hyperparameters.get("predictor_type") == "binary_classifier"
 
-    def invoke(self, request: Invocation) -> Response:
+    def invoke(self, request: Request) -> Response:
         """Score the rows of a request: ``{"predictions": [{"score": …}]}``; a classifier adds the label."""
         model = self._model
         scores = fm_scores(decode(request, len(model.v), csv=False), model.w0, model.w1, model.v)

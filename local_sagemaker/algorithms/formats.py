@@ -14,18 +14,18 @@ import numpy as np
 from scipy import sparse
 
 from local_sagemaker.formats.recordio import MAGIC, RecordError, read_records
-from local_sagemaker.serving.server import ClientError, Invocation
+from local_sagemaker.serving.server import ClientError, Request
 
 RECORDIO = "application/x-recordio-protobuf"
 LINES = ("application/jsonlines", "application/x-jsonlines")
 
 
-def decode(request: Invocation, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
+def decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
     """Turn the body of a request into rows.
 
     Parameters
     ----------
-    request : Invocation
+    request : Request
         With its content type.
     feature_dim : int
         How many features the model has.

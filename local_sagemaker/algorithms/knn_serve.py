@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from local_sagemaker.algorithms.formats import decode, encode
 from local_sagemaker.algorithms.knn_model import KNNModel
-from local_sagemaker.serving.server import Invocation, Response, serve
+from local_sagemaker.serving.server import Request, Response, serve
 
 
 class Neighborhood:
@@ -17,7 +17,7 @@ class Neighborhood:
     def __init__(self, model: KNNModel) -> None:
         self._model = model
 
-    def invoke(self, request: Invocation) -> Response:
+    def invoke(self, request: Request) -> Response:
         """Answer labels; with ``verbose=true`` in ``Accept`` also the neighbors'."""
         queries = decode(request, self._model.feature_dim, csv=True).toarray()
         verbose = "verbose=true" in request.accept.replace(" ", "").lower()

@@ -2,7 +2,7 @@
 
 ==============  ===========================================================================
 ``__main__``    starts it, tells where it listens, ends it when the program it serves ends
-``front``       the door: HTTP on 127.0.0.1 only, who may enter, and which way a request goes
+``door``        who may enter, and which part answers a request
 ``moto``        the way to moto, which answers S3, STS, IAM, Kinesis and CloudWatch Logs
 ``journal``     S3 on disk: nothing is answered before it is written
 ``contract``    botocore's model of SageMaker: checks requests, shapes answers
@@ -18,8 +18,8 @@
 ``streams``     what a program prints, on its way to CloudWatch Logs
 ``objects``     S3 to folders and back; archives that may not leave their folder
 ``models``      models and endpoint configurations
-``endpoints``   endpoints and their requests
-``live``        the model server of one endpoint: start, ask, start again, replace
+``endpoints``   endpoints: create, update, delete
+``runtime``     InvokeEndpoint, and the model server of one endpoint
 ``transform``   batch transform
 ``tuning``      hyperparameter tuning, random and grid
 ``candidates``  the settings that a tuning job tries

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_sagemaker.errors import ApiError, reason
-from local_sagemaker.service.live import Live, Sent, Stopped
 from local_sagemaker.service.operations import Answer, operation, refuse
 from local_sagemaker.service.plane import Plane
-from local_sagemaker.service.store import ACCOUNT, CONFIG, ENDPOINT
+from local_sagemaker.service.runtime import Deployment
+from local_sagemaker.service.store import CONFIG, ENDPOINT
 from local_sagemaker.service.usual import describes, lists
 
 _NO_UPDATE = {
@@ -19,59 +19,12 @@ _NO_UPDATE = {
 }
 
 
-def invoke(plane: Plane, name: str, body: bytes, headers: Mapping[str, str]) -> Sent:
-    """Send a request to the endpoint of that name.
-
-    Raises
-    ------
-    ApiError
-        There is none, or it does not serve.
-    """
-    asked: Live | None = None
-    while True:
-        live = _live(plane, name)
-        if live is asked:
-            raise ApiError(
-                f"Endpoint {name} of account {ACCOUNT} is being deleted.", "ValidationError"
-            )
-        try:
-            return live.invoke(body, headers)
-        except Stopped:  # an update replaced it: the next one answers
-            asked = live
-
-
-def _live(plane: Plane, name: str) -> Live:
-    """Return what serves the endpoint of that name now."""
-    live = plane.running.get(f"endpoint/{name}")
-    if isinstance(live, Live):
-        return live
-    if not plane.store.has(ENDPOINT, name):
-        raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.", "ValidationError")
-    record = plane.store.get(ENDPOINT, name)
-    if record["EndpointStatus"] not in ("InService", "Updating"):
-        raise ApiError(
-            f"Endpoint {name} of account {ACCOUNT} is in status {record['EndpointStatus']}, not InService.",
-            "ValidationError",
-        )
-    with (
-        plane.lock
-    ):  # a lab's endpoint of an earlier server: its model server starts with its first request
-        live = plane.running.get(f"endpoint/{name}")
-        if live is None:
-            config = plane.store.get(CONFIG, record["EndpointConfigName"])
-            live = plane.running[f"endpoint/{name}"] = Live(
-                plane, name, config["ProductionVariants"][0]
-            )
-    assert isinstance(live, Live)
-    return live
-
-
 def _deploy(plane: Plane, name: str, config: Mapping[str, Any], otherwise: str) -> None:
     """Bring an endpoint into service, in a thread of its own; where that fails it is ``otherwise``."""
     variant = config["ProductionVariants"][0]
-    live: Live | None = None
+    live: Deployment | None = None
     try:
-        live = Live(plane, name, variant)
+        live = Deployment(plane, name, variant)
         live.start()
     except Exception as error:
         why = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"

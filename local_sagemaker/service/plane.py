@@ -121,14 +121,6 @@ class Plane:
         """Client of CloudWatch Logs."""
         return self.client("logs")
 
-    def invoke(
-        self, name: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Send a request to an endpoint's model."""
-        from local_sagemaker.service import endpoints
-
-        return endpoints.invoke(self, name, body, headers)
-
     def submit(
         self,
         kind: Kind,

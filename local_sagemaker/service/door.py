@@ -62,8 +62,7 @@ class Door(Server):
                 raise ApiError(
                     f"{request.method} {place}: the SageMaker that runs on this machine has jobs,"
                     " models and endpoints, but no feature store, human loops, metrics, edge"
-                    " devices or maps.",
-                    "ValidationError",
+                    " devices or maps."
                 )
             return _in_a_sentence(self.rest(request), request.method, place)
         except ApiError as error:
@@ -122,7 +121,7 @@ def _in_a_sentence(response: Response, method: str, place: str) -> Response:
     """Replace moto's page for what it does not know by an error that clients can show."""
     if response.status != 404 or response.body[:9].lower() != b"<!doctype":
         return response
-    said = f"{method} {place} is not part of the services that run on this machine."
+    said = f"{method} {place} is not part of the services on this machine."
     return _error(404, "UnknownOperationException", said)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
+from local_sagemaker.errors import ApiError
 from local_sagemaker.service.store import ACCOUNT
 from local_sagemaker.serving.server import Request, Response
 
@@ -43,7 +44,16 @@ class Moto:
             if self._application is None:
                 from moto.server import DomainDispatcherApplication, create_backend_app
 
-                self._application = DomainDispatcherApplication(create_backend_app)
+                class Services(DomainDispatcherApplication):
+                    def get_backend_for_host(self, host: str | None) -> Any:
+                        found = super().get_backend_for_host(host)
+                        if found is None and host is not None:
+                            service = host.removesuffix(".amazonaws.com").rpartition(".")[0]
+                            said = f"{service} is not part of the services on this machine."
+                            raise ApiError(said, "UnknownOperationException", 404)
+                        return found
+
+                self._application = Services(create_backend_app)
 
     def __call__(self, request: Request) -> Response:
         """Answer one request."""

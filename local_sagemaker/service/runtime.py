@@ -187,7 +187,7 @@ class Deployment:
         kept = [("x-Amzn-Invoked-Production-Variant", self.variant)]
         if _CUSTOM in answered:
             kept.append(("X-Amzn-SageMaker-Custom-Attributes", answered[_CUSTOM]))
-        return Response(out, answered.get("content-type", "application/octet-stream"), 200, kept)
+        return Response(out, answered["content-type"] or "application/octet-stream", 200, kept)
 
     def _restart(self, dead: ModelServer) -> None:
         with self._starting:

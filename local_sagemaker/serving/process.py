@@ -13,10 +13,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPMessage
 from pathlib import Path
-
-from urllib3 import HTTPConnectionPool, Timeout
-from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MODULES = {
@@ -25,7 +23,7 @@ _MODULES = {
     "factorization-machines": "local_sagemaker.algorithms.fm_serve",
     "knn": "local_sagemaker.algorithms.knn_serve",
 }
-Answer = tuple[int, Mapping[str, str], bytes]
+Answer = tuple[int, HTTPMessage, bytes]
 
 
 class ServerDied(RuntimeError):
@@ -68,7 +66,7 @@ class ModelServer:
         self._announced = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self._pool: HTTPConnectionPool | None = None
+        self._idle: list[HTTPConnection] = []  # open, for the next request
         self._stopped = False
 
     def start(self) -> None:
@@ -104,8 +102,6 @@ class ModelServer:
             elif line.startswith(self.token):
                 found = json.loads(line[len(self.token) :])
                 self.port, self.backend = found["port"], found["backend"]
-                # a pool of its own connections: no proxy stands between this and 127.0.0.1
-                self._pool = HTTPConnectionPool("127.0.0.1", self.port, maxsize=256)
                 self._announced.set()
             else:
                 self._last.append(line)
@@ -130,8 +126,8 @@ class ModelServer:
         until = time.monotonic() + seconds
         self._announced.wait(seconds)
         while self.alive and time.monotonic() < until:
-            with contextlib.suppress(HTTPError):  # gone: the next round tells
-                if self._pool is not None and self._ask("GET", "/ping", b"", {}, 2)[0] == 200:
+            with contextlib.suppress(OSError, HTTPException):  # gone: the next round tells
+                if self.port and self._ask("GET", "/ping", b"", {}, 2)[0] == 200:
                     return
             time.sleep(0.02)
         if not self.alive:
@@ -178,15 +174,15 @@ class ModelServer:
         ValueError
             A header holds a line break.
         """
-        if self._pool is None:
+        if not self.port:
             if self.alive:
                 raise RuntimeError(f"{self._name} is not ready: call wait_ready first")
             raise self._died("before it was asked")
         try:
             return self._ask("POST", "/invocations", body, headers, timeout)
-        except ReadTimeoutError:
+        except TimeoutError:
             raise TimeoutError(f"{self._name} did not answer within {timeout:g} s") from None
-        except HTTPError as broken:
+        except (OSError, HTTPException) as broken:
             if self._ended(1):
                 raise self._died("while it was asked") from broken
             raise ConnectionError(f"{self._name} closed the connection: {broken}") from broken
@@ -194,17 +190,23 @@ class ModelServer:
     def _ask(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float
     ) -> Answer:
-        assert self._pool is not None
-        answer = self._pool.urlopen(
-            method,
-            path,
-            body,
-            {**headers, "Authorization": f"AWS {self.token}:-"},
-            retries=False,
-            timeout=Timeout(connect=10, read=seconds),
-            decode_content=False,
-        )
-        return answer.status, answer.headers, answer.data
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = HTTPConnection("127.0.0.1", self.port)  # which knows of no proxy
+            connection.connect()
+        connection.sock.settimeout(seconds)
+        try:
+            own = {"Authorization": f"AWS {self.token}:-"}
+            connection.request(method, path, body, {**headers, **own})
+            answer = connection.getresponse()
+            data = answer.read()
+        except BaseException:
+            connection.close()
+            raise
+        if not answer.will_close:
+            self._idle.append(connection)
+        return answer.status, answer.headers, data
 
     def _ended(self, seconds: float) -> bool:
         if self._process is None:
@@ -238,8 +240,8 @@ class ModelServer:
         process = self._process
         if process is None:
             return
-        if self._pool is not None:
-            self._pool.close()
+        while self._idle:
+            self._idle.pop().close()
         for sent in (signal.SIGTERM, signal.SIGKILL):  # the second is for what it started
             with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
                 os.killpg(process.pid, sent)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ _KINDS: dict[str, set[type]] = dict(f={int, float}, i={int}, u={int}, b={bool}, 
 
 
 class SavedModel:
-    """The signatures of one model."""
+    """One model's signatures as prepared runs of a session, as TensorFlow Serving has them.
+
+    A call of a signature from Python binds its arguments anew and costs twice as much.
+    """
 
     def __init__(self, folder: Path) -> None:
         guests = {"pandas", "sklearn", "matplotlib"} - sys.modules.keys()
@@ -28,60 +32,57 @@ class SavedModel:
 
         for name in guests:
             del sys.modules[name]
-        self._tf = tf
-        # requests run beside one another already
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        self._model = tf.saved_model.load(str(folder))  # kept: signatures only refer to it
-        self._signatures = dict(self._model.signatures)
-        self._inputs = {
-            key: dict(signature.structured_input_signature[1])
-            for key, signature in self._signatures.items()
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it advises a slower loader
+        self._error, v1 = tf.errors.OpError, tf.compat.v1
+        graph = tf.Graph()
+        with graph.as_default():
+            # requests run beside one another already
+            alone = v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1)
+            session = v1.Session(graph=graph, config=alone)
+            loaded = v1.saved_model.load(session, ["serve"], str(folder)).signature_def
+        self._specs: dict[str, dict[str, np.dtype]] = {}
+        self._runs: dict[str, Callable[[Tensors], Tensors]] = {}
+        for key in loaded.keys() - {"__saved_model_init_op"}:
+            self._prepare(session, key, loaded[key])
+
+    def _prepare(self, session: Any, key: str, signature: Any) -> None:
+        """Bind a signature, and run it twice: the first request is as fast as the next."""
+        names, outputs = sorted(signature.inputs), sorted(signature.outputs)
+        feeds = [session.graph.get_tensor_by_name(signature.inputs[n].name) for n in names]
+        fetches = [session.graph.get_tensor_by_name(signature.outputs[n].name) for n in outputs]
+        bound = session.make_callable(fetches, feed_list=feeds)
+        self._specs[key] = {
+            n: np.dtype(f.dtype.as_numpy_dtype) for n, f in zip(names, feeds, strict=True)
         }
-        self._warm_up()
-
-    def _warm_up(self) -> None:
-        """Run each signature twice on one row, so that the first request is as fast as the next."""
-        for key, specs in self._inputs.items():
-            if any(spec.shape.rank is None for spec in specs.values()):
-                continue
-            rows = {
-                name: np.full([size or 1 for size in spec.shape.as_list()], b"", object)
-                if spec.dtype == self._tf.string
-                else np.zeros([size or 1 for size in spec.shape.as_list()])
-                for name, spec in specs.items()
-            }
-            try:
-                self._call(key, rows)
-                self._call(key, rows)
-            except self._tf.errors.OpError as failed:
-                print(f"warm-up of {key} on zeros failed, which may be right: {failed}")
-
-    def _call(self, key: str, arrays: Tensors) -> Tensors:
-        specs = self._inputs[key]
-        tensors = {n: self._tf.constant(a, dtype=specs[n].dtype) for n, a in arrays.items()}
-        found = self._signatures[key](**tensors)
-        return {name: tensor.numpy() for name, tensor in sorted(found.items())}
+        self._runs[key] = lambda arrays: dict(
+            zip(outputs, bound(*[arrays[n] for n in names]), strict=True)
+        )
+        if any(feed.shape.rank is None for feed in feeds):
+            return
+        rows: Tensors = {}
+        for (name, kind), feed in zip(self._specs[key].items(), feeds, strict=True):
+            one = [size or 1 for size in feed.shape.as_list()]
+            rows[name] = np.full(one, b"" if kind.kind == "O" else 0, kind)
+        try:
+            self._runs[key](rows)
+            self._runs[key](rows)
+        except self._error as failed:
+            print(f"warm-up of {key} on zeros failed, which may be right: {failed}")
 
     def predict(self, document: Any) -> dict[str, Any]:
         """Answer a request of TensorFlow Serving's method ``predict``."""
         if not isinstance(document, dict):
             raise ClientError(f"expected a JSON object, found {type(document).__name__}")
         key = document.get("signature_name") or "serving_default"
-        if not isinstance(key, str) or key not in self._signatures:
-            have = ", ".join(sorted(self._signatures))
+        if not isinstance(key, str) or key not in self._runs:
+            have = ", ".join(sorted(self._runs))
             raise ClientError(f"signature_name {key!r}: the model has {have}")
-        specs = {
-            name: np.dtype(object if spec.dtype == self._tf.string else spec.dtype.as_numpy_dtype)
-            for name, spec in self._inputs[key].items()
-        }
-        arrays = to_tensors(document, specs)
         try:
-            outputs = self._call(key, arrays)
-        except (self._tf.errors.InvalidArgumentError, ValueError, TypeError) as wrong:
-            said = str(getattr(wrong, "message", wrong))
-            # what stands before it is TensorFlow's traceback
-            raise ClientError(said.rpartition("<stack traces unavailable>\n")[2]) from None
+            outputs = self._runs[key](to_tensors(document, self._specs[key]))
+        except (self._error, ValueError, TypeError) as wrong:
+            # TensorFlow's message first, then where in the graph
+            said = getattr(wrong, "message", str(wrong)).partition("\n\nOriginal stack trace")[0]
+            raise ClientError(said) from None
         return by_row(outputs) if "instances" in document else by_column(outputs)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import MagicMock
 
 import pytest
 from botocore.exceptions import ClientError
 
+from local_sagemaker.errors import ApiError
+from local_sagemaker.service import runtime
 from tests.sagemaker.conftest import INFERENCE, ROLE
 
 
@@ -67,6 +70,41 @@ def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
         aws.ask(endpoint, "die")
     assert aws.ask(endpoint, [2]) == [6]
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"TargetVariant": "AllTraffic"}, None),
+        ({"InferenceId": "one"}, None),
+        ({"TargetVariant": "nope"}, "Variant nope of endpoint three not found"),
+        ({"TargetModel": "m.tar.gz"}, "an endpoint has one model"),
+        ({"TargetContainerHostname": "second"}, "a model has one container"),
+        ({"InferenceComponentName": "part"}, "InferenceComponentName is not supported"),
+        ({"SessionId": "NEW_SESSION"}, "no stateful sessions"),
+        ({"EnableExplanations": "`true`"}, "no explainer"),
+    ],
+)
+def test_what_a_request_asks_for_is_done_or_refused(aws, endpoint, given, sentence):
+    if sentence is None:
+        assert aws.ask(endpoint, [1], **given)
+        return
+    with pytest.raises(aws.runtime.exceptions.ValidationError, match=sentence):
+        aws.ask(endpoint, [1], **given)
+
+
+def test_a_variant_says_how_long_its_container_may_take_to_start(monkeypatch):
+    server = MagicMock()
+    server.wait_ready.side_effect = TimeoutError("too slow")
+    monkeypatch.setattr(runtime, "ModelServer", lambda *_, **__: server)
+    monkeypatch.setattr(runtime, "Stream", MagicMock())
+    monkeypatch.setattr(runtime.models, "unpack", lambda *_: "script")
+    for more in ({}, {"ContainerStartupHealthCheckTimeoutInSeconds": 600}):
+        variant = {"VariantName": "v", "ModelName": "m"} | more
+        with pytest.raises(ApiError, match="did not pass the ping health check. too slow"):
+            runtime.Deployment(MagicMock(), "late", variant).start()
+    waited = [call.args for call in server.wait_ready.call_args_list]
+    assert waited == [(runtime.READY_SECONDS,), (600,)]
 
 
 def test_many_at_once(aws, endpoint):

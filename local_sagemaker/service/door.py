@@ -8,13 +8,13 @@ import posixpath
 import re
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import operations, runtime
-from local_sagemaker.serving.server import JSON, ClientError, Request, Response, Server
+from local_sagemaker.serving.server import ClientError, Handler, Request, Response, Server
 
 if TYPE_CHECKING:
     from local_sagemaker.service.plane import Plane
@@ -25,13 +25,6 @@ _SCOPE = re.compile(r"Credential=[^/]*/[^/]*/[^/]*/([^/]+)/")  # of a signature:
 HEALTH = "/course/health"
 
 
-class Rest(Protocol):
-    """Whatever answers the services that are not SageMaker."""
-
-    def __call__(self, request: Request) -> Response:
-        """Answer one request."""
-
-
 class Door(Server):
     """Listens on 127.0.0.1; the parameters and what it raises are those of `Server`."""
 
@@ -39,7 +32,7 @@ class Door(Server):
         super().__init__(port, token, _BODY)
         self.ready = threading.Event()  # what the service needs is loaded
         self.plane: Plane | None = None
-        self.rest: Rest | None = None
+        self.rest: Handler | None = None  # answers the services that are not SageMaker
 
     def answer(self, request: Request) -> Response:
         """Send a request to the part that answers it; never raises for what a caller did."""
@@ -49,8 +42,8 @@ class Door(Server):
         of_runtime = place.startswith("/endpoints/") and service != "s3"
         try:
             if request.path == HEALTH:
-                said = {"service": "course", "ready": self.ready.is_set()}
-                return Response(json.dumps(said).encode())
+                health = {"service": "course", "ready": self.ready.is_set()}
+                return Response(json.dumps(health).encode())
             assert self.plane is not None and self.rest is not None
             if place.startswith("/moto-api"):
                 return _error(404, "ResourceNotFound", "There is nothing here.")
@@ -127,5 +120,5 @@ def _in_a_sentence(response: Response, method: str, place: str) -> Response:
 
 def _error(status: int, code: str, message: str) -> Response:
     body = {"__type": code, "message": message, "Message": message}
-    kind = JSON if status == 424 else "application/x-amz-json-1.1"
+    kind = "application/x-amz-json-1.1"
     return Response(json.dumps(body).encode(), kind, status, [("x-amzn-ErrorType", code)])

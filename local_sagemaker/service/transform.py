@@ -9,9 +9,9 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.service import models, objects
-from local_sagemaker.service.runtime import READY_SECONDS
 from local_sagemaker.service.operations import Answer, operation, refuse
 from local_sagemaker.service.plane import Plane
+from local_sagemaker.service.runtime import READY_SECONDS
 from local_sagemaker.service.store import MODEL, TRANSFORM, Record, now
 from local_sagemaker.service.streams import Stream
 from local_sagemaker.service.usual import describes, lists, stops

@@ -91,8 +91,9 @@ def to_tensors(document: Mapping[str, Any], specs: Mapping[str, np.dtype]) -> Te
     names = ", ".join(sorted(specs))
     if ("instances" in document) == ("inputs" in document):
         raise ClientError("expected one of 'instances' (rows) and 'inputs' (columns)")
-    rows, columns = document.get("instances"), document.get("inputs")
+    columns: Any = document.get("inputs")
     if "instances" in document:
+        rows = document["instances"]
         if not isinstance(rows, list) or not rows:
             raise ClientError("'instances' is no list of rows, or is empty")
         columns = rows

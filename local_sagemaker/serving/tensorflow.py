@@ -82,10 +82,10 @@ def to_document(body: bytes, content_type: str) -> Any:
             return {"instances": [json.loads(line) for line in body.splitlines() if line.strip()]}
     except (ValueError, RecursionError) as wrong:
         raise ClientError(f"JSON parse error: {wrong}") from None
-    if isinstance(document, dict) and document.keys() & {"instances", "inputs", "examples"}:
+    if isinstance(document, dict) and document.keys() & {"instances", "inputs"}:
         return document
-    rows = isinstance(document, list) and document and isinstance(document[0], list)
-    return {"instances": document if rows else [document]}
+    several = isinstance(document, list) and document and isinstance(document[0], list)
+    return {"instances": document if several else [document]}
 
 
 def _cell(text: str) -> float | str:

@@ -75,8 +75,7 @@ def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"TargetVariant": "AllTraffic"}, None),
-        ({"InferenceId": "one"}, None),
+        ({"TargetVariant": "AllTraffic", "InferenceId": "one"}, None),
         ({"TargetVariant": "nope"}, "Variant nope of endpoint three not found"),
         ({"TargetModel": "m.tar.gz"}, "an endpoint has one model"),
         ({"TargetContainerHostname": "second"}, "a model has one container"),

@@ -105,8 +105,7 @@ def plain_path(path: str) -> str:
 
 def _service(request: Request) -> str:
     """Return the service that a request is signed for; empty where the signature does not say."""
-    given = f"{request.headers.get('authorization', '')} {unquote(request.query)}"
-    found = _SCOPE.search(given)
+    found = _SCOPE.search(f"{request.headers.get('authorization', '')} {unquote(request.query)}")
     return found[1].lower() if found else ""
 
 

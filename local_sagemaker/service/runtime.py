@@ -70,12 +70,10 @@ def invoke_endpoint(plane: Plane, name: str, request: Request) -> Response:
         deployment = deployed(plane, name)
         if deployment is asked:
             raise ApiError(f"Endpoint {name} of account {ACCOUNT} is being deleted.")
-        wanted = headers.get(_VARIANT, deployment.variant)
-        if wanted != deployment.variant:
-            raise ApiError(
-                f"Variant {wanted} of endpoint {name} not found: its variant is"
-                f" {deployment.variant}."
-            )
+        has = deployment.variant
+        wanted = headers.get(_VARIANT, has)
+        if wanted != has:
+            raise ApiError(f"Variant {wanted} of endpoint {name} not found: it has {has}.")
         try:
             return deployment.invoke(request.body, headers)
         except Stopped:  # an update replaced it: the next one answers
@@ -92,9 +90,7 @@ def deployed(plane: Plane, name: str) -> Deployment:
     record = plane.store.get(ENDPOINT, name)
     status = record["EndpointStatus"]
     if status not in ("InService", "Updating"):
-        raise ApiError(
-            f"Endpoint {name} of account {ACCOUNT} is in status {status}, not InService."
-        )
+        raise ApiError(f"Endpoint {name} of account {ACCOUNT} is {status}, not InService.")
     with plane.lock:  # of an earlier server: its model server starts with its first request
         running = plane.running.get(f"endpoint/{name}")
         if running is None:

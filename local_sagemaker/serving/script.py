@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
@@ -44,13 +45,10 @@ def load(path: Path) -> ModuleType:
 
 def call(function: Callable[..., Any], *arguments: Any, context: Any = None) -> Any:
     """Call a user's function; one that takes one argument more gets the ``context`` as well."""
-    try:
+    with suppress(TypeError, ValueError):  # it takes fewer, or is built in and does not say
         inspect.signature(function).bind(*arguments, context)
-    except (TypeError, ValueError):  # it takes fewer, or is built in and does not say
-        takes_context = False
-    else:
-        takes_context = True
-    return function(*arguments, context) if takes_context else function(*arguments)
+        arguments = (*arguments, context)
+    return function(*arguments)
 
 
 def respond(result: Any, accept: str) -> Response:

@@ -189,7 +189,7 @@ def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
 def test_a_model_that_can_not_serve_fails_with_the_reason(aws, name, files, sentence):
     found = aws.deploy(f"bad-{name}", aws.archive(f"models/{name}.tar.gz", files))
     assert found["EndpointStatus"] == "Failed" and sentence in found["FailureReason"]
-    with pytest.raises(aws.runtime.exceptions.ValidationError, match="is in status Failed"):
+    with pytest.raises(aws.runtime.exceptions.ValidationError, match="is Failed, not InService"):
         aws.ask(f"bad-{name}", [1])
     aws.sm.delete_endpoint(EndpointName=f"bad-{name}")
 

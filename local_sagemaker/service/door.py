@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("course.cloud")
 _BODY = 1 << 30  # bytes of a body; more goes in parts, as S3's multipart upload sends it
 _SCOPE = re.compile(r"Credential=[^/]*/[^/]*/[^/]*/([^/]+)/")  # of a signature: the service
+_SELECT = re.compile(r"(?:^|&)select(?:&|=|$)")
 HEALTH = "/course/health"
 
 
@@ -48,7 +49,7 @@ class Door(Server):
             if place.startswith("/moto-api"):
                 return _error(404, "ResourceNotFound", "There is nothing here.")
             if target.startswith("SageMaker."):
-                return self._control(target.partition(".")[2], request.body)
+                return _control(self.plane, target.partition(".")[2], request.body)
             if of_runtime:
                 return runtime.answer(self.plane, place, request)
             if service.startswith("sagemaker"):
@@ -57,6 +58,9 @@ class Door(Server):
                     " models and endpoints, but no feature store, human loops, metrics, edge"
                     " devices or maps."
                 )
+            if _SELECT.search(request.query):  # moto answers it, and wrongly
+                said = "SelectObjectContent is not part of the S3 on this machine: read the object."
+                return self.refusal(ClientError(said, 501), place, request.headers)
             return _in_a_sentence(self.rest(request), request.method, place)
         except ApiError as error:
             code = error.code
@@ -70,18 +74,6 @@ class Door(Server):
                 said = f"This machine could not do it: {error.strerror or error}"
             return _error(500, "InternalFailure", said)
 
-    def _control(self, name: str, body: bytes) -> Response:
-        """Answer one operation of SageMaker's control plane."""
-        assert self.plane is not None
-        try:
-            request = json.loads(body or b"{}")
-        except (ValueError, RecursionError) as error:
-            raise ApiError(f"The request is not JSON: {error}", "SerializationException") from None
-        if not isinstance(request, dict):
-            raise ApiError("The request is not a JSON object.", "SerializationException")
-        said = operations.handle(self.plane, name, request)
-        return Response(json.dumps(said).encode(), "application/x-amz-json-1.1")
-
     def refusal(self, refused: ClientError, path: str, headers: Mapping[str, str]) -> Response:
         """Return a refusal in the form that the caller's protocol has: JSON, or XML for S3."""
         code = "AccessDenied" if refused.status == 403 else "InvalidRequest"
@@ -91,6 +83,18 @@ class Door(Server):
         said = f"<Code>{code}</Code><Message>{escape(str(refused))}</Message>"
         text = f"<ErrorResponse><Error>{said}</Error><RequestId>local</RequestId></ErrorResponse>"
         return Response(text.encode(), "text/xml", refused.status)
+
+
+def _control(plane: Plane, name: str, body: bytes) -> Response:
+    """Answer one operation of SageMaker's control plane."""
+    try:
+        request = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise ApiError(f"The request is not JSON: {error}", "SerializationException") from None
+    if not isinstance(request, dict):
+        raise ApiError("The request is not a JSON object.", "SerializationException")
+    said = operations.handle(plane, name, request)
+    return Response(json.dumps(said).encode(), "application/x-amz-json-1.1")
 
 
 def plain_path(path: str) -> str:

@@ -22,8 +22,7 @@ from urllib.parse import unquote
 from local_sagemaker.guard import end_with_input
 
 JSON = "application/json"
-_HEAD = 64 * 1024  # bytes of a request's head
-_PACKET = 64 * 1024
+_HEAD = _PACKET = 64 * 1024  # bytes of a request's head, and of one look at the connection
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK = re.compile(rb"[0-9a-fA-F]{1,8}")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # of a header
@@ -267,8 +266,6 @@ class _Connection(socketserver.StreamRequestHandler):
 class ModelHTTPServer(Server):
     """Answers ``/ping`` and ``/invocations``, as a container does."""
 
-    _LARGEST = 128 << 20  # batch transform sends up to 100 MB
-
     def __init__(
         self,
         invoke: Handler,
@@ -276,7 +273,7 @@ class ModelHTTPServer(Server):
         routes: Mapping[str, Handler] | None = None,
         in_turn: bool = False,
     ) -> None:
-        super().__init__(0, token, self._LARGEST)
+        super().__init__(0, token, 128 << 20)  # batch transform sends up to 100 MB
         self._invoke, self._routes = invoke, routes or {}
         self._turn: Any = threading.Lock() if in_turn else nullcontext()
 

@@ -110,6 +110,11 @@ def test_what_is_not_here_is_refused_in_a_sentence(aws, call, request_, sentence
         getattr(client, method)(**dict(pair.split("=") for pair in request_.split()))
 
 
+def test_a_query_over_an_object_is_refused(aws):
+    status, body = ask(aws.server, "POST", f"/{BUCKET}/a.json?select&select-type=2", b"<x/>")
+    assert status == 501 and b"SelectObjectContent is not part of the S3" in body
+
+
 def test_a_bucket_may_be_called_endpoints(aws):
     where = {"Bucket": "endpoints", "Key": "never/invocations"}
     place = {"LocationConstraint": "us-west-2"}

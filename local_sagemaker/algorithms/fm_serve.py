@@ -12,10 +12,10 @@ import numpy as np
 from local_sagemaker.algorithms.fm import fm_scores
 from local_sagemaker.algorithms.inference import decode, encode
 from local_sagemaker.formats.artifact import FMArtifact, read_model
-from local_sagemaker.serving.server import Invocation, Response, serve
+from local_sagemaker.serving.server import Request, Response, serve
 
 
-def answer(model: FMArtifact, request: Invocation) -> Response:
+def answer(model: FMArtifact, request: Request) -> Response:
     """Return a score for each row of a request; a classifier adds the predicted label."""
     with np.errstate(over="ignore", invalid="ignore"):  # refused with the answer
         x = decode(request, len(model.v), csv=False)

@@ -17,13 +17,13 @@ from scipy import sparse
 from local_sagemaker.formats.csv import read_csv
 from local_sagemaker.formats.payload import PayloadError
 from local_sagemaker.formats.recordio import read_records, write_answers
-from local_sagemaker.serving.server import ClientError, Invocation
+from local_sagemaker.serving.server import ClientError, Request
 
 _JSON, _RECORDIO, _CSV = "application/json", "application/x-recordio-protobuf", "text/csv"
 _LINES = ("application/jsonlines", "application/x-jsonlines")
 
 
-def decode(request: Invocation, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
+def decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
     """Return the rows of a request, (n, feature_dim) float32.
 
     Raise `ClientError` where the body does not fit: 415 for another content type, else 400.

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from local_sagemaker.algorithms.inference import decode, encode
 from local_sagemaker.algorithms.knn_model import KNNModel
-from local_sagemaker.serving.server import ClientError, Invocation, Response, serve
+from local_sagemaker.serving.server import ClientError, Request, Response, serve
 
 
-def answer(model: KNNModel, request: Invocation) -> Response:
+def answer(model: KNNModel, request: Request) -> Response:
     """Return labels; with ``verbose=true`` in ``Accept`` also those of the neighbors."""
     queries = decode(request, model.feature_dim, csv=True).toarray()
     verbose = "verbose=true" in request.accept.replace(" ", "").lower()

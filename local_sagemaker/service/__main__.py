@@ -17,7 +17,7 @@ from pathlib import Path
 
 from local_sagemaker.jobs.training_run import GROUP
 from local_sagemaker.service.account import REGION, Account
-from local_sagemaker.service.front import Front
+from local_sagemaker.service.door import Door
 from local_sagemaker.service.moto import ROLE, Moto
 from local_sagemaker.service.store import ACCOUNT
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     isolate()
     parent = os.getppid()
     try:
-        front = Front(options.port, token)
+        door = Door(options.port, token)
     except OSError as error:
         print(
             json.dumps(
@@ -52,22 +52,22 @@ def main(arguments: list[str] | None = None) -> int:
     over = threading.Event()
     _end_with(parent, over)
     plane = Account(
-        f"http://127.0.0.1:{front.port}", token, options.work, options.state, options.region
+        f"http://127.0.0.1:{door.port}", token, options.work, options.state, options.region
     )
-    moto = Moto(front.port)
-    front.plane = plane
+    moto = Moto(door.port)
+    door.plane = plane
     if options.state is None:
-        front.rest = moto
+        door.rest = moto
     else:
         from local_sagemaker.service.journal import Journal
 
-        front.rest = Journal(options.state / "s3", moto)
-    threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
-    print(json.dumps({"port": front.port, "pid": os.getpid()}), flush=True)
+        door.rest = Journal(options.state / "s3", moto)
+    threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
+    print(json.dumps({"port": door.port, "pid": os.getpid()}), flush=True)
 
     def load() -> None:
         prepare(plane)
-        front.ready.set()
+        door.ready.set()
 
     threading.Thread(target=load, daemon=True).start()
     over.wait()

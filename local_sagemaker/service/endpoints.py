@@ -8,7 +8,7 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError, reason
 from local_sagemaker.service.account import Account, Request
-from local_sagemaker.service.live import Live
+from local_sagemaker.service.runtime import Deployment
 from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, Record
 
 _log = logging.getLogger("course.cloud")
@@ -68,9 +68,9 @@ def _deploy(
     account: Account, name: str, config: Record, variant: dict[str, Any], otherwise: str
 ) -> None:
     """Bring an endpoint into service; where that fails its status is ``otherwise``."""
-    live: Live | None = None
+    live: Deployment | None = None
     try:
-        live = Live(account, name, variant)
+        live = Deployment(account, name, variant)
         live.start()
     except Exception as error:
         why = str(error) if isinstance(error, ApiError) else f"{type(error).__name__}: {error}"

@@ -27,9 +27,9 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from local_sagemaker.files import sync_folder, write_atomically
-from local_sagemaker.service.front import Reply, Request
 from local_sagemaker.service.moto import Moto
 from local_sagemaker.service.store import ACCOUNT
+from local_sagemaker.serving.server import Request, Response
 
 _log = logging.getLogger("course.cloud")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # no such name leaves the folder
@@ -64,7 +64,7 @@ class Journal:
         moto.load()
         self._restore()
 
-    def __call__(self, request: Request) -> Reply:
+    def __call__(self, request: Request) -> Response:
         """Answer one request; a change of S3 is on disk when this returns."""
         if request.method not in _CHANGES or not _is_s3(request):
             return self._moto(request)
@@ -260,7 +260,7 @@ def _deleted(body: bytes) -> list[str]:
     return [node.text or "" for node in root.iter() if node.tag.rpartition("}")[2] == "Key"]
 
 
-def _error(status: int, code: str, message: str) -> Reply:
+def _error(status: int, code: str, message: str) -> Response:
     said = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     text = f'<?xml version="1.0" encoding="UTF-8"?>{said}'
-    return Reply(status, [("Content-Type", "application/xml")], text.encode())
+    return Response(text.encode(), "application/xml", status)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
-from local_sagemaker.service.front import Reply, Request
+from local_sagemaker.errors import ApiError
 from local_sagemaker.service.store import ACCOUNT
+from local_sagemaker.serving.server import Request, Response
 
 ROLE = "SageMakerRole"
 _FORM = "application/x-www-form-urlencoded"
@@ -44,9 +44,18 @@ class Moto:
             if self._application is None:
                 from moto.server import DomainDispatcherApplication, create_backend_app
 
-                self._application = DomainDispatcherApplication(create_backend_app)
+                class Services(DomainDispatcherApplication):
+                    def get_backend_for_host(self, host: str | None) -> Any:
+                        found = super().get_backend_for_host(host)
+                        if found is None and host is not None:
+                            service = host.removesuffix(".amazonaws.com").rpartition(".")[0]
+                            said = f"{service} is not part of the services on this machine."
+                            raise ApiError(said, "UnknownOperationException", 404)
+                        return found
 
-    def __call__(self, request: Request) -> Reply:
+                self._application = Services(create_backend_app)
+
+    def __call__(self, request: Request) -> Response:
         """Answer one request."""
         if request.method == "POST" and request.headers.get("content-type", "").startswith(_FORM):
             answer = _answered_here(request.body)
@@ -70,10 +79,11 @@ class Moto:
         kept = [
             (k, v) for k, v in headers if request.method == "HEAD" or k.lower() != "content-length"
         ]
-        return Reply(
-            int(status[0].split()[0]),
-            [(k, v) for k, v in kept if k.lower() != "transfer-encoding"],
+        return Response(
             body,
+            "",
+            int(status[0].split()[0]),
+            [(k, v) for k, v in kept if k.lower() not in ("transfer-encoding", "connection")],
         )
 
     def _environ(self, request: Request) -> dict[str, Any]:
@@ -106,7 +116,7 @@ class Moto:
         return environ
 
 
-def _answered_here(body: bytes) -> Reply | None:
+def _answered_here(body: bytes) -> Response | None:
     form = parse_qs(body.decode("utf-8", "replace"))
     action = form.get("Action", [""])[0]
     if action == "GetCallerIdentity":
@@ -131,9 +141,9 @@ def _answered_here(body: bytes) -> Reply | None:
     return None
 
 
-def _xml(action: str, namespace: str, result: str) -> Reply:
+def _xml(action: str, namespace: str, result: str) -> Response:
     text = (
         f'<{action}Response xmlns="{namespace}"><{action}Result>{result}</{action}Result>'
         f"<ResponseMetadata><RequestId>course</RequestId></ResponseMetadata></{action}Response>"
     )
-    return Reply(HTTPStatus.OK, [("Content-Type", "text/xml")], text.encode())
+    return Response(text.encode(), "text/xml")

@@ -1,11 +1,9 @@
 """Model servers: what answers ``/ping`` and ``/invocations`` behind a local endpoint.
 
-- `process`: starts a server, talks to it, stops it; the only file the control plane needs
-- `server`, `loop`, `wire`: HTTP on the loopback interface: threads for all callers, one for quick ones, and
-  what both ends of a connection read and write
-- `tfs`: the TensorFlow container, AWS' front; behind it TensorFlow Serving's REST interface, the real one
-  (`tfs_binary`) or ours (`tfs_model`, `tfs_session`, `tfs_json`, `tfs_values`, `tfs_write`)
-- `script`, `usercode`: containers that run the user's ``inference.py``
+- `process`: starts a server, asks it, stops it
+- `server`: HTTP/1.1 on the loopback interface, also for the service's door
+- `tensorflow`: the TensorFlow container; `savedmodel` holds the model and reads its JSON
+- `script`: the container that runs the user's own ``inference.py``
 """
 
 from local_sagemaker.serving.process import ModelServer, ServerDied

@@ -1,4 +1,4 @@
-"""A model server as a process of its own: started, asked, stopped."""
+"""Process of one model server: started, asked, stopped."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPMessage
 from pathlib import Path
-
-from local_sagemaker.serving.wire import Pool
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MODULES = {
-    "tensorflow": "local_sagemaker.serving.tfs",
+    "tensorflow": "local_sagemaker.serving.tensorflow",
     "script": "local_sagemaker.serving.script",
     "factorization-machines": "local_sagemaker.algorithms.fm_serve",
     "knn": "local_sagemaker.algorithms.knn_serve",
 }
-KINDS = tuple(_MODULES)
+Answer = tuple[int, HTTPMessage, bytes]
 
 
 class ServerDied(RuntimeError):
-    """The process of a model server is gone; the text has the reason and the last lines of its log."""
+    """The process of a model server is gone; the text has the reason and its last lines."""
 
 
 class ModelServer:
@@ -40,17 +39,12 @@ class ModelServer:
     ----------
     kind : {"tensorflow", "script", "factorization-machines", "knn"}
         Which container stands behind it.
-    model_dir : Path
+    model_dir : pathlib.Path
         The unpacked ``model.tar.gz``.
     environment : mapping of str to str
-        The container's variables; they come on top of this process' own.
+        The container's variables. The process gets no others of this one's.
     log : callable
         Gets every line the server prints, without its line break, from a thread of its own.
-
-    Raises
-    ------
-    ValueError
-        An unknown kind.
     """
 
     def __init__(
@@ -61,72 +55,57 @@ class ModelServer:
         environment: Mapping[str, str],
         log: Callable[[str], None],
     ) -> None:
-        if kind not in _MODULES:
-            raise ValueError(f"model server {kind!r}: expected one of {', '.join(KINDS)}")
         self.kind = kind
         self.model_dir = Path(model_dir).resolve()
         self.backend = ""
         self.port = 0
-        self._environment = dict(environment)
+        self.token = secrets.token_hex(16)
+        self._environment = environment
         self._log = log
         self._last: deque[str] = deque(maxlen=20)
         self._announced = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self._pool: Pool | None = None
+        self._idle: list[HTTPConnection] = []  # open, for the next request
         self._stopped = False
 
     def start(self) -> None:
-        """Start the process; returns at once.
-
-        Raises
-        ------
-        RuntimeError
-            It was started before.
-        """
-        if self._process is not None:
-            raise RuntimeError(
-                f"this server of {self.model_dir} was started before: make a new ModelServer"
-            )
-        token = f"announce-{secrets.token_hex(8)}"
-        search = os.pathsep.join(
-            filter(None, [str(_ROOT), self._environment.get("PYTHONPATH", "")])
-        )
-        environment = {
-            **os.environ,
-            **self._environment,
+        """Start the process; returns at once."""
+        paths = [str(_ROOT), self._environment.get("PYTHONPATH", "")]
+        own = {
             "COURSE_MODEL_DIR": str(self.model_dir),
-            "COURSE_ANNOUNCE": token,
-            "COURSE_PORT": "0",
-            "PYTHONPATH": search,
+            "COURSE_ANNOUNCE": self.token,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "PYTHONUNBUFFERED": "1",
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", _MODULES[self.kind]],
             cwd=_ROOT,
-            env=environment,
+            env={**self._environment, **own},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process, token), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
 
-    def _read(self, process: subprocess.Popen[str], token: str) -> None:
+    def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             line = line.rstrip("\n")
-            if line.startswith(token):
-                found = json.loads(line[len(token) :])
+            if line == self.token:
+                self._last.clear()
+            elif line.startswith(self.token):
+                found = json.loads(line[len(self.token) :])
                 self.port, self.backend = found["port"], found["backend"]
-                self._pool = Pool(self.port)
                 self._announced.set()
-                continue
-            self._last.append(line)
-            self._log(line)
+            else:
+                self._last.append(line)
+                self._log(line)
         self._announced.set()  # it ended: nothing to wait for
 
     def wait_ready(self, seconds: float) -> None:
@@ -146,13 +125,10 @@ class ModelServer:
         """
         until = time.monotonic() + seconds
         self._announced.wait(seconds)
-        while time.monotonic() < until:
-            if not self.alive:
-                raise self._died("before it answered /ping")
-            if self._pool is not None:
-                with contextlib.suppress(OSError):  # not yet, or gone: the next round tells
-                    if self._pool.request("GET", "/ping", {}, timeout=2)[0] == 200:
-                        return
+        while self.alive and time.monotonic() < until:
+            with contextlib.suppress(OSError, HTTPException):  # gone: the next round tells
+                if self.port and self._ask("GET", "/ping", b"", {}, 2)[0] == 200:
+                    return
             time.sleep(0.02)
         if not self.alive:
             raise self._died("before it answered /ping")
@@ -172,9 +148,7 @@ class ModelServer:
         """Number of the process, which is also its group's; 0 before `start`."""
         return self._process.pid if self._process else 0
 
-    def invoke(
-        self, body: bytes, headers: Mapping[str, str], timeout: float = 60
-    ) -> tuple[int, dict[str, str], bytes]:
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float = 60) -> Answer:
         """Send one request to ``/invocations``; any number of threads at a time.
 
         Parameters
@@ -188,8 +162,8 @@ class ModelServer:
 
         Returns
         -------
-        tuple of int, dict, bytes
-            Status, headers (names in lower case) and body.
+        tuple of int, mapping, bytes
+            Status, headers (their case does not matter) and body.
 
         Raises
         ------
@@ -197,20 +171,42 @@ class ModelServer:
             The process is gone, or went while it worked.
         TimeoutError
             No answer in time.
+        ValueError
+            A header holds a line break.
         """
-        if self._pool is None:
+        if not self.port:
             if self.alive:
                 raise RuntimeError(f"{self._name} is not ready: call wait_ready first")
             raise self._died("before it was asked")
         try:
-            return self._pool.request("POST", "/invocations", headers, body, timeout)
+            return self._ask("POST", "/invocations", body, headers, timeout)
         except TimeoutError:
             raise TimeoutError(f"{self._name} did not answer within {timeout:g} s") from None
-        except OSError as broken:
-            self._pool.close()  # connections to a process that is gone
+        except (OSError, HTTPException) as broken:
             if self._ended(1):
                 raise self._died("while it was asked") from broken
+            raise ConnectionError(f"{self._name} closed the connection: {broken}") from broken
+
+    def _ask(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> Answer:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = HTTPConnection("127.0.0.1", self.port)  # which knows of no proxy
+            connection.connect()
+        connection.sock.settimeout(seconds)
+        try:
+            own = {"Authorization": f"AWS {self.token}:-"}
+            connection.request(method, path, body, {**headers, **own})
+            answer = connection.getresponse()
+            data = answer.read()
+        except BaseException:
+            connection.close()
             raise
+        if not answer.will_close:
+            self._idle.append(connection)
+        return answer.status, answer.headers, data
 
     def _ended(self, seconds: float) -> bool:
         if self._process is None:
@@ -229,15 +225,14 @@ class ModelServer:
         if self._reader is not None:
             self._reader.join(1)  # its last lines
         code = self._process.returncode
-        how = (
-            f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        )
+        how = f"ended with code {code}"
+        if code < 0:
+            how = f"was killed by {signal.Signals(-code).name}"
         return ServerDied(f"{self._name} {how} {when}{self._tail()}")
 
     def _tail(self) -> str:
-        return (
-            "; its last lines:\n" + "\n".join(self._last) if self._last else "; it printed nothing"
-        )
+        lines = "\n".join(self._last)
+        return f"; its last lines:\n{lines}" if lines else "; it printed nothing about it"
 
     def stop(self) -> None:
         """End the process and everything it started; twice does no harm."""
@@ -245,8 +240,8 @@ class ModelServer:
         process = self._process
         if process is None:
             return
-        if self._pool is not None:
-            self._pool.close()
+        while self._idle:
+            self._idle.pop().close()
         for sent in (signal.SIGTERM, signal.SIGKILL):  # the second is for what it started
             with contextlib.suppress(ProcessLookupError, PermissionError):  # the group is empty
                 os.killpg(process.pid, sent)

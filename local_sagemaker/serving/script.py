@@ -1,64 +1,87 @@
-"""A Python container: ``model_fn``, ``input_fn``, ``predict_fn``, ``output_fn``, ``transform_fn``.
+"""Python container: ``model_fn``, ``input_fn``, ``predict_fn``, ``output_fn``, ``transform_fn``.
 
 Defaults are those of AWS' ``sagemaker-inference`` toolkit: JSON, CSV and ``.npy`` in and out.
-``python -m local_sagemaker.serving.script`` with ``COURSE_MODEL_DIR``.
+``python -m local_sagemaker.serving.script`` with ``COURSE_MODEL_DIR`` and ``COURSE_ANNOUNCE``.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 import io
 import json
 import os
+import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 import numpy as np
 
-from local_sagemaker.serving.server import ClientError, Invocation, Response, serve
-from local_sagemaker.serving.usercode import call, load
+from local_sagemaker.serving.server import JSON, ClientError, Request, Response, serve
 
 _NPY = "application/x-npy"
 
 
-def default_input_fn(data: bytes, content_type: str) -> Any:
-    """Decode JSON, CSV or ``.npy`` to an array.
+def load(path: Path) -> ModuleType:
+    """Run the user's file as the module ``inference``; what lies beside it can be imported."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path.name}: not in {path.parent.name}/ of the model; expected the entry point"
+        )
+    if (path.parent / "requirements.txt").exists():
+        print("code/requirements.txt: nothing is installed; this machine's packages are used")
+    sys.path.insert(0, str(path.parent))
+    spec = importlib.util.spec_from_file_location("inference", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["inference"] = module
+    spec.loader.exec_module(module)
+    return module
 
-    Raises
-    ------
-    ClientError
-        Another content type, or bytes that are not of it.
-    """
+
+def call(function: Callable[..., Any], *arguments: Any, context: Any = None) -> Any:
+    """Call a user's function; one that takes one argument more gets the ``context`` as well."""
+    with suppress(TypeError, ValueError):  # it takes fewer, or is built in and does not say
+        inspect.signature(function).bind(*arguments, context)
+        arguments = (*arguments, context)
+    return function(*arguments)
+
+
+def respond(result: Any, accept: str) -> Response:
+    """Return what a user's function answered: a body, or a body and its content type."""
+    body, kind = result if isinstance(result, tuple) else (result, accept)
+    return Response(body.encode() if isinstance(body, str) else bytes(body), kind)
+
+
+def default_input_fn(data: bytes, content_type: str) -> Any:
+    """Decode JSON, CSV or ``.npy`` to an array."""
     kind = content_type.partition(";")[0].strip().lower()
     try:
-        if kind == "application/json":
+        if kind == JSON:
             return np.array(json.loads(data))
         if kind == "text/csv":
             return np.genfromtxt(io.StringIO(data.decode()), dtype=np.float32, delimiter=",")
         if kind == _NPY:
             return np.load(io.BytesIO(data), allow_pickle=False)
-    except ValueError as wrong:
+    except (ValueError, RecursionError, EOFError) as wrong:
         raise ClientError(f"the body is not {kind}: {wrong}") from None
     raise ClientError(
-        f"Content type {content_type} is not supported by this framework. Please implement input_fn to "
-        "deserialize the request data and an output_fn to serialize the response.",
+        f"Content type {content_type} is not supported by this framework. Please implement"
+        " input_fn to deserialize the request data and an output_fn to serialize the response.",
         415,
     )
 
 
 def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
-    """Encode an array as JSON, CSV or ``.npy``.
-
-    Raises
-    ------
-    ClientError
-        Nothing that is accepted can be written.
-    """
+    """Encode an array as JSON, CSV or ``.npy``."""
     array = np.asarray(prediction)
     for kind in (part.partition(";")[0].strip().lower() for part in accept.split(",")):
-        if kind in ("application/json", "*/*", ""):
-            return json.dumps(array.tolist()).encode(), "application/json"
+        if kind in (JSON, "*/*", ""):
+            return json.dumps(array.tolist()).encode(), JSON
         if kind == "text/csv":
             stream = io.StringIO()
             np.savetxt(stream, np.atleast_1d(array), delimiter=",", fmt="%s")
@@ -68,35 +91,21 @@ def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
             np.save(buffer, array)
             return buffer.getvalue(), kind
     raise ClientError(
-        f"Accept type {accept} is not supported by this framework. Please implement output_fn to "
-        "serialize the response.",
+        f"Accept type {accept} is not supported by this framework. Please implement output_fn to"
+        " serialize the response.",
         406,
     )
 
 
 class UserModel:
-    """The user's functions around the user's model.
-
-    Parameters
-    ----------
-    model_dir : Path
-        The unpacked ``model.tar.gz``; the entry point lies in its ``code`` folder, or in itself.
-    program : str
-        Name of the entry point.
-
-    Raises
-    ------
-    NotImplementedError
-        It lacks a function that has no default.
-    """
+    """The user's functions around the user's model."""
 
     def __init__(self, model_dir: Path, program: str) -> None:
         folder = model_dir / "code"
         self._user = load((folder if (folder / program).exists() else model_dir) / program)
         self._lock = threading.Lock()  # a container's worker takes one request at a time
-        self._context = SimpleNamespace(
-            system_properties={"model_dir": str(model_dir), "gpu_id": None}
-        )
+        properties = {"model_dir": str(model_dir), "gpu_id": None}
+        self._context = SimpleNamespace(system_properties=properties)
         if not hasattr(self._user, "model_fn"):
             raise NotImplementedError(f"Please provide a model_fn implementation in {program}.")
         if not hasattr(self._user, "predict_fn") and not hasattr(self._user, "transform_fn"):
@@ -105,37 +114,20 @@ class UserModel:
             )
         self._model = call(self._user.model_fn, str(model_dir), context=self._context)
 
-    def invoke(self, request: Invocation) -> Response:
+    def invoke(self, request: Request) -> Response:
         """Answer one request."""
-        user, context = self._user, self._context
-        content_type = request.headers.get("content-type") or "application/json"
-        accept = "application/json" if request.accept == "*/*" else request.accept
+        user, model, context = self._user, self._model, self._context
+        kind = request.headers.get("content-type") or JSON
+        accept = JSON if request.accept == "*/*" else request.accept
         with self._lock:
             if hasattr(user, "transform_fn"):
-                result = call(
-                    user.transform_fn,
-                    self._model,
-                    request.body,
-                    content_type,
-                    accept,
-                    context=context,
-                )
-            else:
-                data = call(
-                    getattr(user, "input_fn", default_input_fn),
-                    request.body,
-                    content_type,
-                    context=context,
-                )
-                prediction = call(user.predict_fn, data, self._model, context=context)
-                result = call(
-                    getattr(user, "output_fn", default_output_fn),
-                    prediction,
-                    accept,
-                    context=context,
-                )
-        body, kind = result if isinstance(result, tuple) else (result, accept)
-        return Response(body.encode() if isinstance(body, str) else bytes(body), kind)
+                arguments = (model, request.body, kind, accept)
+                return respond(call(user.transform_fn, *arguments, context=context), accept)
+            read = getattr(user, "input_fn", default_input_fn)
+            write = getattr(user, "output_fn", default_output_fn)
+            data = call(read, request.body, kind, context=context)
+            prediction = call(user.predict_fn, data, model, context=context)
+            return respond(call(write, prediction, accept, context=context), accept)
 
 
 def main() -> NoReturn:

@@ -1,35 +1,38 @@
-"""The answering end: ``GET /ping`` and ``POST /invocations`` on a port of the loopback interface.
-
-A thread a connection, or one for all whose answers are quick; as many requests a connection as the caller
-likes. The process ends itself when the one that started it is gone, whatever the reason: its standard input
-closes then.
-"""
+"""HTTP/1.1 server on 127.0.0.1, behind which stand the service's door and every model server."""
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
+import re
 import socket
+import socketserver
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import NoReturn
+from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from local_sagemaker.guard import end_with_input
-from local_sagemaker.serving.loop import LARGEST_HEAD, Loop
-from local_sagemaker.serving.wire import body_length, header_lines, parse_head
 
-LARGEST_BODY = (
-    128 << 20
-)  # batch transform sends up to 100 MB; an endpoint's limit of 6 MB is the front door's
 JSON = "application/json"
+_HEAD = _PACKET = 64 * 1024  # bytes of a request's head, and of one look at the connection
+_LENGTH = re.compile(r"[0-9]{1,15}")
+_CHUNK = re.compile(rb"[0-9a-fA-F]{1,8}")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # of a header
+_ONCE = ("host", "authorization", "content-length", "transfer-encoding")
+_KEY = re.compile(r"(?:Credential=|AWS |AWSAccessKeyId=)([A-Za-z0-9]+)")
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class ClientError(Exception):
-    """The request is wrong: answered with ``status`` (400 unless said) and the message."""
+    """The request is wrong or may not enter."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -37,17 +40,18 @@ class ClientError(Exception):
 
 
 @dataclass(frozen=True)
-class Invocation:
-    """A request: ``method``, ``path``, ``headers`` (names in lower case) and ``body``."""
+class Request:
+    """One request: the path as it came, percent-encoded; header names in lower case."""
 
     method: str
     path: str
+    query: str
     headers: dict[str, str]
     body: bytes
 
     @property
     def content_type(self) -> str:
-        """Media type of the body without its parameters, in lower case; empty where none is given."""
+        """Media type of the body, lower case, without parameters; empty where none is given."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
@@ -58,169 +62,249 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer."""
+    """One answer; where ``content_type`` is empty, ``headers`` has it or there is none."""
 
     body: bytes
     content_type: str = JSON
     status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = ()
+
+
+Handler = Callable[[Request], Response]
 
 
 def error(message: str, status: int) -> Response:
-    """Say what went wrong, as ``{"error": …}``."""
+    """Return an answer that says what went wrong, as ``{"error": …}``."""
     return Response(json.dumps({"error": message}).encode(), JSON, status)
 
 
-Handler = Callable[[Invocation], Response]
+class Server(socketserver.ThreadingTCPServer):
+    """Answers on 127.0.0.1 and nowhere else, with one thread per connection."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, token: str, largest: int) -> None:
+        super().__init__(("127.0.0.1", port), _Connection)
+        self.token, self.largest = token, largest
+        self.port = int(self.server_address[1])
+        self.hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
+        if self.port == 80:  # clients leave this one out
+            self.hosts |= {"127.0.0.1", "localhost"}
+
+    def answer(self, request: Request) -> Response:
+        """Answer a request that may enter; never raises for what a caller did."""
+        raise NotImplementedError
+
+    def refusal(self, refused: ClientError, path: str, headers: Mapping[str, str]) -> Response:
+        """Return the answer to a request that is malformed or may not enter."""
+        return error(str(refused), refused.status)
+
+    def admit(self, query: str, headers: Mapping[str, str]) -> None:
+        """Let in who has the token, and no page of a browser, whatever name leads it here."""
+        if headers.get("host", "").lower() not in self.hosts:
+            raise ClientError(f"The host {headers.get('host', '')!r} is not this service.", 403)
+        if "origin" in headers or "sec-fetch-site" in headers:
+            raise ClientError(
+                "A browser's page may not call this service. Open a presigned link with a program"
+                " such as curl, or read the object with boto3.",
+                403,
+            )
+        given = _KEY.search(f"{headers.get('authorization', '')} {unquote(query)}")
+        if given is None or not hmac.compare_digest(given[1], self.token):
+            raise ClientError(
+                "The access key is not this service's: connect again, with the key and the"
+                " address that the service has now.",
+                403,
+            )
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print what ended a connection's thread; a caller that hangs up is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            traceback.print_exc()
 
 
-class ModelHTTPServer:
-    """Answers on 127.0.0.1.
+class _Connection(socketserver.StreamRequestHandler):
+    """One connection, kept open between requests."""
 
-    Parameters
-    ----------
-    invoke : callable
-        Takes the request of ``POST /invocations``.
-    routes : dict of str to callable
-        Other paths, by what they begin with.
-    port : int
-        0 takes a free one.
-    quick : bool
-        Answers take a millisecond or two and wait for nothing: see `local_sagemaker.serving.loop`.
-    """
+    disable_nagle_algorithm = True
+    rbufsize = _PACKET
+    server: Server
+    connection: socket.socket
+
+    def handle(self) -> None:
+        path, headers = "", dict[str, str]()
+        while True:
+            try:
+                head = self._head()
+                if head is None:
+                    return
+                method, target, headers = head
+                path, _, query = target.partition("?")
+                self.server.admit(query, headers)
+                request = Request(method, path, query, headers, self._body(headers))
+            except ClientError as refused:
+                self._send("GET", self.server.refusal(refused, path, headers), close=True)
+                return self._linger()
+            self._send(method, self.server.answer(request))
+            if headers.get("connection", "").lower() == "close":
+                return
+
+    def _head(self) -> tuple[str, str, dict[str, str]] | None:
+        """Read method, target and headers; None where the caller has no more requests."""
+        lines: list[str] = []
+        left = _HEAD
+        while True:
+            line = self.rfile.readline(left)
+            left -= len(line)
+            if not line and not lines and left:
+                return None
+            if not left:
+                raise ClientError("The request's head is larger than 64 kB.", 431)
+            if not line.endswith(b"\n"):  # half a head could pass for a request without a body
+                raise ConnectionError("the caller hung up in the middle of a head")
+            text = line.decode("latin-1").rstrip("\r\n")
+            if text:
+                lines.append(text)
+            elif lines:
+                break
+        method, _, rest = lines[0].partition(" ")
+        target, _, version = rest.partition(" ")
+        if version not in ("HTTP/1.1", "HTTP/1.0") or not method.isalpha() or not target:
+            raise ClientError("This is not HTTP/1.1.")
+        headers: dict[str, str] = {}
+        for text in lines[1:]:
+            name, colon, value = text.partition(":")
+            key, value = name.lower(), value.strip()
+            if not colon or not _NAME.fullmatch(name) or (key in headers and key in _ONCE):
+                raise ClientError(f"The header line {text[:80]!r} is malformed or there twice.")
+            headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        if version == "HTTP/1.0":
+            headers["connection"] = "close"
+        if target.startswith("http://"):
+            target = "/" + target[7:].partition("/")[2]
+        return method, target, headers
+
+    def _body(self, headers: Mapping[str, str]) -> bytes:
+        coding, length = headers.get("transfer-encoding"), headers.get("content-length", "0")
+        if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
+            raise ClientError(f"Transfer-Encoding {coding!r}: expected chunked, without a length.")
+        if not _LENGTH.fullmatch(length):
+            raise ClientError(f"Content-Length {length[:80]!r}: expected a number.")
+        self._allow(int(length))
+        if headers.get("expect", "").lower() == "100-continue":
+            self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return self._read(int(length)) if coding is None else self._chunks()
+
+    def _allow(self, size: int) -> None:
+        if size > self.server.largest:
+            raise ClientError(
+                f"The body has {size} bytes: at most {self.server.largest} are read.", 413
+            )
+
+    def _read(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) != size:
+            raise ConnectionError("the caller hung up in the middle of a body")
+        return data
+
+    def _chunks(self) -> bytes:
+        parts: list[bytes] = []
+        total = 0
+        while True:
+            length = self.rfile.readline(1024).partition(b";")[0].strip()
+            if not _CHUNK.fullmatch(length):
+                raise ClientError(f"A chunk of the body has the length {length[:80]!r}.")
+            size = int(length, 16)
+            if not size:
+                break
+            total += size
+            self._allow(total)
+            parts.append(self._read(size))
+            if self.rfile.readline(3) not in (b"\r\n", b"\n"):
+                raise ClientError("A chunk of the body is longer than it says.")
+        while self.rfile.readline(_HEAD) not in (b"\r\n", b"\n", b""):
+            continue  # trailers are not used
+        return b"".join(parts)
+
+    def _send(self, method: str, response: Response, close: bool = False) -> None:
+        head = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Status')}"]
+        if response.content_type:
+            head.append(f"Content-Type: {response.content_type}")
+        head += [f"{name}: {value}" for name, value in response.headers]
+        names = {name.lower() for name, _ in response.headers}
+        if "content-length" not in names:
+            head.append(f"Content-Length: {len(response.body)}")
+        if "x-amzn-requestid" not in names:
+            head.append(f"x-amzn-RequestId: {uuid.uuid4()}")
+        if close:
+            head.append("Connection: close")
+        text = "\r\n".join(head)
+        if text.count("\n") != len(head) - 1 or text.count("\r") != len(head) - 1:
+            said = "A header of the answer holds a line break, which would end it early."
+            return self._send(method, error(said, 500), close)
+        data = text.encode("latin-1", "replace") + b"\r\n\r\n"
+        if method == "HEAD":
+            self.connection.sendall(data)
+        elif len(response.body) < _PACKET:
+            self.connection.sendall(data + response.body)
+        else:
+            self.connection.sendall(data)
+            self.connection.sendall(response.body)
+
+    def _linger(self) -> None:
+        """Read what the caller still sends: closed at once, it would lose the answer."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(2)
+            for _ in range(4096):
+                if not self.connection.recv(_PACKET):
+                    return
+
+
+class ModelHTTPServer(Server):
+    """Answers ``/ping`` and ``/invocations``, as a container does."""
 
     def __init__(
         self,
         invoke: Handler,
-        routes: dict[str, Handler] | None = None,
-        port: int = 0,
-        quick: bool = False,
+        token: str,
+        routes: Mapping[str, Handler] | None = None,
+        in_turn: bool = False,
     ) -> None:
-        self._invoke = invoke
-        self._routes = routes or {}
-        self._quick = quick
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
+        super().__init__(0, token, 128 << 20)  # batch transform sends up to 100 MB
+        self._invoke, self._routes = invoke, routes or {}
+        self._turn: Any = threading.Lock() if in_turn else nullcontext()
 
-    def serve_forever(self) -> NoReturn:
-        """Accept connections until the process ends."""
-        if self._quick:
-            Loop(self._listener, self._reply, self._in_a_thread).run()
-        while True:
-            connection, _ = self._listener.accept()
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._in_a_thread(connection)
-
-    def _in_a_thread(
-        self, connection: socket.socket, buffer: bytes = b"", unsent: bytes = b""
-    ) -> None:
-        threading.Thread(
-            target=self._converse, args=(connection, buffer, unsent), daemon=True
-        ).start()
-
-    def _reply(self, first: str, headers: dict[str, str], body: bytes) -> bytes:
-        method, path, *_ = [*first.split(" "), "", ""]
-        return _bytes(self.answer(Invocation(method, path, headers, body)))
-
-    def _converse(self, connection: socket.socket, buffer: bytes, unsent: bytes) -> None:
-        with connection:
-            try:
-                connection.sendall(unsent)
-                while True:
-                    while (end := buffer.find(b"\r\n\r\n")) < 0:
-                        data = connection.recv(1 << 16)
-                        if not data or len(buffer) > LARGEST_HEAD:
-                            return
-                        buffer += data
-                    first, headers = parse_head(buffer[:end])
-                    size = body_length(headers)
-                    if size is None:
-                        refused = error("a Content-Length is needed", 411)
-                        return connection.sendall(_bytes(refused, close=True))
-                    if size > LARGEST_BODY:
-                        text = f"Request body of {size} bytes: at most {LARGEST_BODY} are read"
-                        _drop(connection, size - len(buffer) + end + 4)  # else the answer is lost
-                        return connection.sendall(_bytes(error(text, 413), close=True))
-                    body, buffer = _read_body(connection, buffer[end + 4 :], size)
-                    connection.sendall(self._reply(first, headers, body))
-            except OSError:
-                return  # the caller went away: nobody is left to tell
-
-    def answer(self, request: Invocation) -> Response:
+    def answer(self, request: Request) -> Response:
         """Answer one request; whatever goes wrong, the server stays."""
         try:
+            if request.path == "/invocations" and request.method == "POST":
+                with self._turn:
+                    return self._invoke(request)
+            if request.path == "/ping":
+                return Response(b"")
             for prefix, handler in self._routes.items():
                 if request.path.startswith(prefix):
                     return handler(request)
-            if request.path == "/ping":
-                return Response(b"")
-            if request.path == "/execution-parameters":
-                wishes = {
-                    "MaxConcurrentTransforms": 1,
-                    "BatchStrategy": "MULTI_RECORD",
-                    "MaxPayloadInMB": 6,
-                }
-                return Response(json.dumps(wishes).encode())
-            if request.path == "/invocations" and request.method == "POST":
-                return self._invoke(request)
             return error(f"no route {request.method} {request.path}", 404)
         except ClientError as wrong:
             return error(str(wrong), wrong.status)
-        except MemoryError:
-            return error(f"not enough memory for a request of {len(request.body)} bytes", 507)
         except Exception as failure:
             traceback.print_exc()
+            print(self.token, flush=True)  # the server survived: these lines are not its last
             return error(f"{type(failure).__name__}: {failure}", 500)
-
-
-def _bytes(response: Response, close: bool = False) -> bytes:
-    headers = {
-        "Content-Type": response.content_type,
-        "Content-Length": str(len(response.body)),
-        **response.headers,
-        **({"Connection": "close"} if close else {}),
-    }
-    head = f"HTTP/1.1 {response.status} {_phrase(response.status)}\r\n{header_lines(headers)}\r\n"
-    return head.encode("latin-1") + response.body
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Status"
-
-
-def _read_body(connection: socket.socket, have: bytes, size: int) -> tuple[bytes, bytes]:
-    """Read the rest of a body; returns it and what came after it."""
-    if len(have) >= size:
-        return have[:size], have[size:]
-    body = bytearray(size)
-    body[: len(have)] = have
-    view, filled = memoryview(body), len(have)
-    while filled < size:
-        got = connection.recv_into(view[filled:])
-        if not got:
-            raise ConnectionResetError
-        filled += got
-    return bytes(body), b""
-
-
-def _drop(connection: socket.socket, size: int) -> None:
-    """Read bytes that nobody wants."""
-    while size > 0 and (data := connection.recv(1 << 16)):
-        size -= len(data)
 
 
 def serve(
     invoke: Handler,
     *,
     backend: str,
-    routes: dict[str, Handler] | None = None,
-    on_port: Callable[[int], None] | None = None,
-    quick: bool = False,
+    routes: Mapping[str, Handler] | None = None,
+    in_turn: bool = False,
 ) -> NoReturn:
-    """Announce the port and the program behind it to the process that started this one, then answer for ever.
+    """Answer for ever, once the process that started this one is told where.
 
     Parameters
     ----------
@@ -228,20 +312,14 @@ def serve(
         Takes the request of ``POST /invocations``.
     backend : str
         One sentence: which program answers.
-    routes : dict of str to callable
-        Other paths, by what they begin with.
-    on_port : callable
-        Told the port before the first request can come.
-    quick : bool
+    routes, in_turn
         See `ModelHTTPServer`.
     """
-    server = ModelHTTPServer(invoke, routes, int(os.environ.get("COURSE_PORT", "0")), quick)
-    if on_port:
-        on_port(server.port)
-    token = os.environ.get("COURSE_ANNOUNCE")
-    if token:
-        end_with_input()
-        print(f"{token} {json.dumps({'port': server.port, 'backend': backend})}", flush=True)
+    token = os.environ["COURSE_ANNOUNCE"]
+    server = ModelHTTPServer(invoke, token, routes, in_turn)
+    end_with_input()
+    print(f"{token} {json.dumps({'port': server.port, 'backend': backend})}", flush=True)
     print(f"serving on 127.0.0.1:{server.port}: {backend}", flush=True)
     sys.setswitchinterval(0.001)  # a thread back from the model should not wait 5 ms for its turn
-    server.serve_forever()
+    while True:
+        server.serve_forever()

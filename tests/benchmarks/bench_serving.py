@@ -51,9 +51,7 @@ def run() -> list[dict[str, Any]]:
             check=True,
             capture_output=True,
         )
-        server = ModelServer(
-            "tensorflow", Path(folder), environment={"COURSE_TFS": "python"}, log=lambda line: None
-        )
+        server = ModelServer("tensorflow", Path(folder), environment={}, log=lambda line: None)
         try:
             began = time.perf_counter()
             server.start()
@@ -135,6 +133,7 @@ def _wrk(server: ModelServer, body: bytes) -> list[dict[str, Any]]:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(
             f'wrk.method = "POST"\nwrk.body = [[{body.decode()}]]\nwrk.headers["Content-Type"] = "application/json"\n'
+            f'wrk.headers["Authorization"] = "AWS {server.token}:-"\n'
             'function done(s, l, r)\n io.write(string.format("RESULT %f %f %d %d\\n", l:percentile(50) / 1000, '
             "l:percentile(99) / 1000, s.requests, s.errors.status + s.errors.timeout))\nend\n"
         )

@@ -18,7 +18,7 @@ from helpers.book import ROOT
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.formats import recordio
 from local_sagemaker.serving import ModelServer
-from local_sagemaker.serving.server import Invocation
+from local_sagemaker.serving.server import Request
 
 RECORDIO = {"Content-Type": "application/x-recordio-protobuf"}
 
@@ -97,7 +97,7 @@ def serving(kind: str, folder: Path, **environment: str):
         server.stop()
 
 
-def asked(body: bytes, content_type: str, accept: str = "*/*") -> Invocation:
+def asked(body: bytes, content_type: str, accept: str = "*/*") -> Request:
     """Return a request as a container's handler gets it."""
     headers = {"content-type": content_type, "accept": accept}
-    return Invocation("POST", "/invocations", headers, body)
+    return Request("POST", "/invocations", "", headers, body)

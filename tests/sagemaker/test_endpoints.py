@@ -6,11 +6,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from botocore.exceptions import ClientError
 
-from local_sagemaker.service.live import Live
+from local_sagemaker.errors import ApiError
+from local_sagemaker.service import runtime
 from tests.sagemaker.conftest import BUCKET, INFERENCE, ROLE
 
 
@@ -69,6 +71,40 @@ def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
         aws.ask(endpoint, "die")
     assert aws.ask(endpoint, [2]) == [6]
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"TargetVariant": "AllTraffic", "InferenceId": "one"}, None),
+        ({"TargetVariant": "nope"}, "Variant nope of endpoint three not found"),
+        ({"TargetModel": "m.tar.gz"}, "an endpoint has one model"),
+        ({"TargetContainerHostname": "second"}, "a model has one container"),
+        ({"InferenceComponentName": "part"}, "InferenceComponentName is not supported"),
+        ({"SessionId": "NEW_SESSION"}, "no stateful sessions"),
+        ({"EnableExplanations": "`true`"}, "no explainer"),
+    ],
+)
+def test_what_a_request_asks_for_is_done_or_refused(aws, endpoint, given, sentence):
+    if sentence is None:
+        assert aws.ask(endpoint, [1], **given)
+        return
+    with pytest.raises(aws.runtime.exceptions.ValidationError, match=sentence):
+        aws.ask(endpoint, [1], **given)
+
+
+def test_a_variant_says_how_long_its_container_may_take_to_start(monkeypatch):
+    server = MagicMock()
+    server.wait_ready.side_effect = TimeoutError("too slow")
+    monkeypatch.setattr(runtime, "ModelServer", lambda *_, **__: server)
+    monkeypatch.setattr(runtime, "Stream", MagicMock())
+    monkeypatch.setattr(runtime.models, "unpack", lambda *_: "script")
+    for more in ({}, {"ContainerStartupHealthCheckTimeoutInSeconds": 600}):
+        variant = {"VariantName": "v", "ModelName": "m"} | more
+        with pytest.raises(ApiError, match="did not pass the ping health check. too slow"):
+            runtime.Deployment(MagicMock(), "late", variant).start()
+    waited = [call.args for call in server.wait_ready.call_args_list]
+    assert waited == [(runtime.READY_SECONDS,), (600,)]
 
 
 def test_many_at_once(aws, endpoint):
@@ -154,7 +190,7 @@ def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
 def test_a_model_that_can_not_serve_fails_with_the_reason(aws, name, files, sentence):
     found = aws.deploy(f"bad-{name}", aws.archive(f"models/{name}.tar.gz", files))
     assert found["EndpointStatus"] == "Failed" and sentence in found["FailureReason"]
-    with pytest.raises(aws.runtime.exceptions.ValidationError, match="is in status Failed"):
+    with pytest.raises(aws.runtime.exceptions.ValidationError, match="is Failed, not InService"):
         aws.ask(f"bad-{name}", [1])
     aws.sm.delete_endpoint(EndpointName=f"bad-{name}")
 
@@ -164,7 +200,7 @@ def test_a_variant_says_how_long_its_container_may_take():
     record = {"VariantName": "a", "Model": {"PrimaryContainer": {}}}
     account = SimpleNamespace()
     for given, seconds in ((variant, 60), ({}, 120)):
-        assert Live(account, "e", given | record)._ready_seconds == seconds
+        assert runtime.Deployment(account, "e", given | record)._seconds == seconds
 
 
 def test_missing_things_are_missing(aws, endpoint):

@@ -22,9 +22,9 @@ from helpers.book import ROOT
 from local_sagemaker import launch
 from local_sagemaker.__main__ import main as lab_main
 from local_sagemaker.service import journal
-from local_sagemaker.service.front import Request
 from local_sagemaker.service.journal import Journal
 from local_sagemaker.service.moto import Moto
+from local_sagemaker.serving.server import Request
 from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
 
 

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+import urllib3
 
 from helpers.book import ROOT
 from local_sagemaker.serving import ModelServer, ServerDied
@@ -30,6 +31,7 @@ def predict_fn(data, model):
     if data.ndim == 0:
         if data == -1: os._exit(3)
         if data == -2: time.sleep(30)
+        if data == -3: return sorted(os.environ)
         raise ValueError(f"a list is needed, not {data}")
     return data * model + beside.ZERO
 """
@@ -71,6 +73,8 @@ def test_the_users_functions_answer(server):
         (b"5", "application/json", 500, "ValueError: a list is needed, not 5"),
         (b"x", "image/png", 415, "Content type image/png is not supported by this framework"),
         (b"[" + b"1," * 25_000_000 + b"1]", "text/plain", 415, "not supported"),
+        (b"[" * 100_000, "application/json", 400, "the body is not application/json"),
+        (b"[[1, 2], [3]]", "application/json", 400, "the body is not application/json"),
         (b"0" * (129 << 20), "application/json", 413, "at most"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -83,6 +87,57 @@ def test_wrong_requests_leave_it_standing(server, body, kind, status, message):
     while status == 500 and not any("in predict_fn" in line for line in server.lines):
         assert time.monotonic() < until, "the traceback is not in the log"
         time.sleep(0.02)
+
+
+def test_an_error_of_the_users_function_stands_alone_in_the_log(server):
+    assert server.invoke(b"5", JSON)[0] == 500
+    assert server.invoke(b"[1]", JSON)[0] == 200
+    with pytest.raises(
+        ServerDied, match="ended with code 3 while it was asked; it printed nothing"
+    ):
+        server.invoke(b"-1", JSON)  # and no old traceback among its last lines
+    log = "\n".join(server.lines)
+    assert log.count("Traceback") == 1 and log.count("ValueError: a list is needed") == 1
+    assert "TypeError" not in log and "another exception" not in log
+
+
+def test_it_gets_the_containers_variables_and_none_of_the_shells(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", "secret")
+    with serving("script", write(tmp_path), WISH="granted") as made:
+        names = set(json.loads(made.invoke(b"-3", JSON)[2]))
+    locale = {"LC_CTYPE"}  # Python's own, where nothing names a language
+    ours = {"COURSE_ANNOUNCE", "COURSE_MODEL_DIR", "PYTHONPATH", "PYTHONUNBUFFERED"}
+    assert names - locale == ours | {"WISH"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Authorization": None}, 403),
+        ({"Authorization": "AWS AAAA:-"}, 403),
+        ({"Host": "rebound.example.com"}, 403),
+        ({"Origin": "http://evil.example.com"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/invocations", "/ping"])
+def test_only_the_one_that_started_it_may_ask(server, path, headers, status):
+    given = {"Authorization": f"AWS {server.token}:-"} | JSON | headers
+    with urllib3.PoolManager() as pool:
+        answer = pool.request(
+            "POST",
+            f"http://127.0.0.1:{server.port}{path}",
+            body=b"[1]",
+            headers={name: value for name, value in given.items() if value is not None},
+        )
+    assert answer.status == status
+
+
+def test_no_proxy_stands_between(server, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert server.invoke(b"[1]", JSON)[0] == 200
 
 
 def test_death_during_and_after_a_request(server):
@@ -121,7 +176,7 @@ def test_it_listens_on_the_loopback_interface_only(server):
 
 
 def test_headers_cannot_be_smuggled_in(server):
-    with pytest.raises(ValueError, match="line break"):
+    with pytest.raises(ValueError, match="Invalid header value"):
         server.invoke(b"[1]", {"Accept": "a\r\nX-Evil: 1"})
 
 

@@ -1,4 +1,4 @@
-"""The SageMaker SDK as a notebook wants it: quick to import, a job's own lines, no telemetry, no detours.
+"""Patches to the SageMaker SDK for notebooks: quick import, job logs, no telemetry, STS kept local.
 
 Nothing of the SDK is changed that a cell calls. What is set here: the configuration that opts out of
 telemetry; which log records become lines in a notebook; and, on this machine only, how long the SDK
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import gates
+from local_sagemaker.errors import CloudError
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
 _SILENCED = (
@@ -58,13 +59,19 @@ def load(*, local: bool) -> Any:
     """
     opt_out()
     _quiet_loggers()
-    with gates.absent(
-        "rfc3987_syntax"
-    ):  # jsonschema's grammar of web addresses: two seconds for no use here
-        helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
-        resources: Any = importlib.import_module("sagemaker.core.resources")
-        configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
-        telemetry: Any = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
+    try:
+        # jsonschema's grammar of web addresses: two seconds for no use here
+        with gates.absent("rfc3987_syntax"):
+            helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
+            resources: Any = importlib.import_module("sagemaker.core.resources")
+            configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
+            telemetry: Any = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
+    except ModuleNotFoundError as error:
+        raise CloudError(
+            f"The cells need version 3 of the SageMaker SDK, and it is not here ({error}): install"
+            " sagemaker>=3. Version 2 and boto3 reach the same place after"
+            " cloud.connect(sdk=False)."
+        ) from None
     for module in configs:
         module.jsonschema = _QuickSchema()
     telemetry._send_telemetry_request = lambda *_, **__: None  # the setting's second lock
@@ -78,37 +85,64 @@ def load(*, local: bool) -> Any:
 
 
 def opt_out() -> None:
-    """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
-    os.environ.setdefault(
-        "SAGEMAKER_USER_CONFIG_OVERRIDE", str(Path(__file__).with_name("sagemaker.yaml"))
-    )
+    """Opt out of telemetry, a request to an S3 bucket on the internet, by the SDK's own setting.
+
+    Versions 2 and 3 read the same one.
+    """
+    settings = str(Path(__file__).with_name("sagemaker.yaml"))
+    os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", settings)
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 
 
-def stay_local() -> None:
-    """Drop addresses of AWS that the SDK passes by hand (STS), as they outrank ``AWS_ENDPOINT_URL``."""
+def change_clients(
+    change: Callable[[dict[str, Any]], object], made: Callable[[str, Any], object]
+) -> Callable[[], None]:
+    """Change how each boto3 client of this process is made, until what is returned is called.
+
+    Parameters
+    ----------
+    change : callable
+        Takes the named arguments of a client that is about to be made.
+    made : callable
+        Takes the name of the service and the new client.
+    """
     import boto3.session
 
     original = boto3.session.Session.client
-    if hasattr(original, "course_original"):
-        return
 
     def client(self: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
-        if "amazonaws.com" in str(named.get("endpoint_url") or ""):
-            named.pop("endpoint_url")
-        return original(self, service_name, *arguments, **named)
+        change(named)
+        found = original(self, service_name, *arguments, **named)
+        made(service_name, found)
+        return found
 
-    client.course_original = original  # type: ignore[attr-defined]
     boto3.session.Session.client = client
+    return lambda: setattr(boto3.session.Session, "client", original)
 
 
-def leave_local() -> None:
-    """Undo :func:`stay_local`."""
-    boto3_session = sys.modules.get("boto3.session")
-    if boto3_session is not None:
-        original = getattr(boto3_session.Session.client, "course_original", None)
-        if original is not None:
-            boto3_session.Session.client = original
+def stay_local(named: dict[str, Any]) -> None:
+    """Drop AWS' own addresses, which the SDK passes for STS: they outrank ``AWS_ENDPOINT_URL``."""
+    if "amazonaws.com" in str(named.get("endpoint_url") or ""):
+        del named["endpoint_url"]
+
+
+def forget_default_session() -> None:
+    """Let boto3 read this process's variables anew; it keeps what it read first."""
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None  # type: ignore[attr-defined]
+
+
+def forget_clients() -> None:
+    """Let boto3 and the SDK connect anew.
+
+    The clients that the SDK keeps are not forgotten when a connection is closed: its objects would
+    make new ones, which lead to whatever account the process then has.
+    """
+    forget_default_session()
+    utils = sys.modules.get("sagemaker.core.utils.utils")
+    if utils is not None:
+        utils.SingletonMeta._instances.clear()
+        utils._ClientCacheMeta._instances.clear()
 
 
 def _short_waits(resources: Any, helper: Any) -> None:

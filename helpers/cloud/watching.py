@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +64,8 @@ def _read_on(logs: Any, job: str, lines: dict[str, list[str]], tokens: dict[str,
             place = {"nextToken": tokens[stream]} if stream in tokens else {"startFromHead": True}
             page = logs.get_log_events(logGroupName=_GROUP, logStreamName=stream, **place)
             lines.setdefault(stream, []).extend(event["message"] for event in page["events"])
-            at_the_end = page["nextForwardToken"] == tokens.get(stream)
-            tokens[stream] = page["nextForwardToken"]
-            if at_the_end or not page["events"]:
+            before, tokens[stream] = tokens.get(stream), page["nextForwardToken"]
+            if tokens[stream] == before:  # an empty page alone is not the end
                 break
 
 
@@ -101,6 +100,8 @@ def watch(
     """
     from IPython.display import display
 
+    from helpers.plots import png
+
     handle, shown = None, -1
     following = {title: follow(aws, job) for title, job in jobs.items()}
     logs: dict[str, list[str]] = {title: [] for title in jobs}
@@ -113,22 +114,10 @@ def watch(
         if (now := sum(map(len, logs.values()))) == shown:
             continue
         shown, text = now, alt(logs)
-        picture = {"image/png": _png(draw(logs)), "text/plain": text}
+        picture = {"image/png": b64encode(png(draw(logs))).decode(), "text/plain": text}
         details = {"image/png": {"alt": text}}
         if handle is None:
             handle = display(picture, metadata=details, raw=True, display_id=True)
         else:
             handle.update(picture, metadata=details, raw=True)
     return logs
-
-
-def _png(figure: Figure) -> str:
-    """Return a figure as PNG in base 64, without the name of the library that wrote it, and close it."""
-    import base64
-
-    import matplotlib.pyplot as plt
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -3,8 +3,8 @@
 ==============  ===========================================================================
 ``__main__``    starts it, tells where it listens, ends it when the program it serves ends
 ``front``       the door: HTTP on 127.0.0.1 only, who may enter, and which way a request goes
-``moto``        the way to moto, which answers S3, STS, IAM, Kinesis and CloudWatch Logs
-``journal``     S3 on disk: nothing is answered before it is written
+``moto``        moto, which answers S3, STS, IAM, Kinesis and CloudWatch Logs
+``s3``          S3 on disk: nothing is answered before it is written
 ``contract``    botocore's model of SageMaker: checks requests, shapes answers
 ``operations``  which function answers which operation
 ``usual``       what is the same for every kind of thing: describe, list, stop, delete, tag

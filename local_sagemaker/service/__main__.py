@@ -1,4 +1,4 @@
-"""Start the service: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER] [--port N]``.
+"""The service's process: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER]``.
 
 It prints one line of JSON, where it listens, as soon as it does. It ends when its standard input is
 closed, or its parent is gone, or at SIGTERM; and takes every program it started with it.
@@ -7,19 +7,24 @@ closed, or its parent is gone, or at SIGTERM; and takes every program it started
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import json
 import logging
 import os
 import signal
 import sys
 import threading
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from local_sagemaker.files import loopback_without_proxy
 from local_sagemaker.service import endpoints, models, training, transform, tuning  # noqa: F401  (operations)
 from local_sagemaker.service.front import Front
 from local_sagemaker.service.job import GROUP
 from local_sagemaker.service.moto import ROLE, Moto
 from local_sagemaker.service.plane import REGION, Plane
+from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.service.store import ACCOUNT
 
 
@@ -33,41 +38,33 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     token = os.environ.pop("COURSE_CLOUD_TOKEN")
     options.work.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=options.work / "service.log",
-        format="%(asctime)s %(name)s %(message)s",
-        level=logging.WARNING,
-    )
+    log = (options.state or options.work) / "service.log"
+    handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
+    form = "%(asctime)s %(name)s %(message)s"
+    logging.basicConfig(handlers=[handler], format=form, level=logging.WARNING)
     isolate()
-    parent = os.getppid()
     try:
         front = Front(options.port, token)
     except OSError as error:
-        print(
-            json.dumps(
-                {"error": f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"}
-            ),
-            flush=True,
-        )
+        said = f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"
+        print(json.dumps({"error": said}), flush=True)
         return 3
     over = threading.Event()
-    _end_with(parent, over)
-    plane = Plane(
-        f"http://127.0.0.1:{front.port}", token, options.work, options.state, options.region
-    )
-    moto = Moto(front.port)
+    _end_with(os.getppid(), over)
+    url = f"http://127.0.0.1:{front.port}"
+    plane = Plane(url, token, options.work, options.state, options.region)
     front.plane = plane
-    if options.state is None:
-        front.rest = moto
-    else:
-        from local_sagemaker.service.journal import Journal
-
-        front.rest = Journal(options.state / "s3", moto)
+    front.rest = rest = Moto(front.port)
+    set_aside = plane.store.set_aside
+    if options.state is not None:
+        front.rest = kept = StoredS3(options.state / "s3", rest)
+        set_aside = set_aside + kept.set_aside
     threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
-    print(json.dumps({"port": front.port, "pid": os.getpid()}), flush=True)
+    print(json.dumps({"port": front.port, "set_aside": set_aside}), flush=True)
 
     def load() -> None:
         prepare(plane)
+        gc.freeze()  # what is loaded stays: later collections need not look at it
         front.ready.set()
 
     threading.Thread(target=load, daemon=True).start()
@@ -77,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def isolate() -> None:
-    """Leave nothing in this process that leads to a real account."""
+    """Leave nothing in this process that leads to a real account, or to a proxy on the way here."""
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {
@@ -86,32 +83,21 @@ def isolate() -> None:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "MOTO_ACCOUNT_ID": ACCOUNT,
     }
+    loopback_without_proxy(os.environ)
 
 
 def prepare(plane: Plane) -> None:
     """Make the account's one role and its default bucket, so that the SDK finds what it looks up."""
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "sagemaker.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
+    who = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}
+    trust = {"Version": "2012-10-17", "Statement": [who | {"Action": "sts:AssumeRole"}]}
     plane.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))
     bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
     if bucket not in {found["Name"] for found in plane.s3.list_buckets()["Buckets"]}:
-        plane.s3.create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": plane.region}
-        )
-    try:
-        plane.logs.create_log_group(
-            logGroupName=GROUP
-        )  # the first job does not wait for moto's Logs to load
-    except plane.logs.exceptions.ResourceAlreadyExistsException:
-        return
+        place = {"LocationConstraint": plane.region}
+        plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    with contextlib.suppress(plane.logs.exceptions.ResourceAlreadyExistsException):
+        # the first job does not wait for moto's Logs to load
+        plane.logs.create_log_group(logGroupName=GROUP)
 
 
 def _end_with(parent: int, over: threading.Event) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.files import write_atomically
+from local_sagemaker.files import set_aside, write
 
 _log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
@@ -120,6 +120,7 @@ class Store:
         self.lock = threading.RLock()
         self._records: dict[str, dict[str, Record]] = {kind.label: {} for kind in KINDS}
         self._tags: dict[str, dict[str, str]] = {}
+        self.set_aside: list[str] = []  # sentences on damaged files
         if folder is not None:
             self._read(folder)
 
@@ -252,17 +253,30 @@ class Store:
     def _write(self, kind: Kind, name: str, record: Record, tags: dict[str, str]) -> None:
         if self.folder is None:
             return
-        write_atomically(
+        write(
             self._path(self.folder, kind, name),
             json.dumps({"record": record, "tags": tags}).encode(),
         )
 
     def _read(self, folder: Path) -> None:
+        """Read what the last server kept; a file that holds no description is set aside."""
         for kind in KINDS:
-            for path in (folder / kind.label).glob("*.tmp"):
+            place = folder / kind.label
+            if place.exists() and not place.is_dir():
+                self.set_aside.append(set_aside(place, "it is no folder"))
+            for path in place.glob("*.part"):
                 path.unlink()  # what a kill left of a change that nobody was told of
-            for path in sorted((folder / kind.label).glob("*.json")):
-                held = json.loads(path.read_text(encoding="utf-8"))
-                record = held["record"]
-                self._records[kind.label][record[f"{kind.prefix}Name"]] = record
-                self._tags[record[f"{kind.prefix}Arn"]] = held["tags"]
+            for path in sorted(place.glob("*.json")):
+                try:
+                    held = json.loads(path.read_text(encoding="utf-8"))
+                    self._take(kind, held["record"], dict(held["tags"]))
+                except (OSError, ValueError, KeyError, TypeError) as error:
+                    self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
+
+    def _take(self, kind: Kind, record: Record, tags: dict[str, str]) -> None:
+        """Take a description from disk, if it has what every operation counts on."""
+        name, arn = record[f"{kind.prefix}Name"], record[f"{kind.prefix}Arn"]
+        float(record["CreationTime"]), float(record["LastModifiedTime"])
+        if kind not in (MODEL, CONFIG):
+            _ = record[f"{kind.prefix}Status"]
+        self._records[kind.label][name], self._tags[arn] = record, tags

@@ -19,12 +19,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.s3.models import s3_backends
 
 from helpers.book import ROOT
-from local_sagemaker import launch
+from local_sagemaker import files, launch
 from local_sagemaker.__main__ import main as lab_main
-from local_sagemaker.service import journal
 from local_sagemaker.service.front import Request
-from local_sagemaker.service.journal import Journal
 from local_sagemaker.service.moto import Moto
+from local_sagemaker.service.s3 import StoredS3
 from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
 
 
@@ -184,7 +183,7 @@ def test_a_disk_that_is_full_under_the_service(tmp_path):
 
 
 class Disk:
-    """A journal on a disk that can be full, without a server around it."""
+    """S3 on a disk that can be full, without a server around it."""
 
     def __init__(self, folder) -> None:
         self.folder = folder
@@ -192,12 +191,12 @@ class Disk:
 
     def open(self) -> None:
         s3_backends.reset()
-        self.journal = Journal(self.folder, Moto(1))
+        self.s3 = StoredS3(self.folder, Moto(1))
 
     def call(self, method: str, path: str, body: bytes = b"", query: str = ""):
         scope = "AWS4-HMAC-SHA256 Credential=x/20260101/us-west-2/s3/aws4_request"
         headers = {"authorization": scope, "host": "127.0.0.1:1"}
-        return self.journal(Request(method, path, query, headers, body))
+        return self.s3(Request(method, path, query, headers, body))
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
@@ -206,32 +205,22 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
     location = b"<CreateBucketConfiguration>" + region + b"</CreateBucketConfiguration>"
     assert disk.call("PUT", "/own", location).status == 200
     assert disk.call("PUT", "/own/kept", b"first").status == 200
-    write = journal.write_atomically
-
-    def full(path, data):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(journal, "write_atomically", full)
-    for path in ("/own/kept", "/own/new"):
-        refused = disk.call("PUT", path, b"second")
-        assert refused.status == 500 and b"No space left on device" in refused.body
-    assert disk.call("PUT", "/other", location).status == 500
-    assert disk.call("GET", "/own/kept").body == b"first"
-    assert disk.call("GET", "/own/new").status == disk.call("GET", "/other").status == 404
-
-    def half(path, data):  # the object fits, its description does not
-        if path.suffix == ".json":
-            raise OSError(28, "No space left on device")
-        write(path, data)
-
-    monkeypatch.setattr(journal, "write_atomically", half)
-    assert disk.call("PUT", "/own/kept", b"third").status == 500
-    assert disk.call("GET", "/own/kept").body == b"first"
-    monkeypatch.setattr(journal, "write_atomically", write)
+    with monkeypatch.context() as full:
+        full.setattr(files.os, "fsync", no_space)
+        for path in ("/own/kept", "/own/new"):
+            refused = disk.call("PUT", path, b"second")
+            assert refused.status == 500 and b"No space left on device" in refused.body
+        assert disk.call("PUT", "/other", location).status == 500
+        assert disk.call("GET", "/own/kept").body == b"first"
+        assert disk.call("GET", "/own/new").status == disk.call("GET", "/other").status == 404
     disk.open()
     assert disk.call("GET", "/own/kept").body == b"first"
     assert disk.call("PUT", "/own/kept", b"fourth").status == 200
-    assert sorted(p.suffix for p in (tmp_path / "own").iterdir()) == [".data", ".json", ".json"]
+    assert sorted(p.suffix for p in (tmp_path / "own").iterdir()) == [".json", ".object"]
+
+
+def no_space(handle):
+    raise OSError(28, "No space left on device")
 
 
 @pytest.mark.parametrize("bucket", ["..", "%2e%2e", "a..b/../../x", "Upper"])
@@ -297,16 +286,16 @@ def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, argume
 
 def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypatch, aws):
     monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
-    assert launch.find() is None
+    assert launch.find(tmp_path) is None
     for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):
         (tmp_path / "server.json").write_text(text, encoding="utf-8")
-        assert launch.find() is None
+        assert launch.find(tmp_path) is None
     launch.announce(launch.Server(aws.server.port, "COURSE0"), tmp_path)
-    assert launch.find() is None, "another token"
+    assert launch.find(tmp_path) is None, "another token"
     launch.announce(aws.server, tmp_path)
-    assert launch.find() == launch.Server(aws.server.port, aws.server.token)
+    assert launch.find(tmp_path) == launch.Server(aws.server.port, aws.server.token)
     monkeypatch.setenv("COURSE_CLOUD_STATE", "")
-    assert launch.state_folder() is None and launch.find() is None
+    assert launch.state_folder() is None
 
 
 def test_a_lab_killed_takes_its_programs_with_it(tmp_path):

@@ -42,15 +42,11 @@ class Connection:
     def __init__(
         self, *, local: bool, region: str, account: str, role: str, user: str = ""
     ) -> None:
-        import boto3
-
         self.local, self.region, self.account, self.role = local, region, account, role
         self.user, self.closed = user, False
         self._session: Any = None
         self._clients: dict[str, Any] = {}
-        self._boto = boto3.session.Session(region_name=region)
-        self._boto.get_credentials()  # today's: never those that this process has afterwards
-        self._boto.events.register("before-call", self._refuse_if_closed)
+        self._boto = kit.checked_session(region, self._refuse_if_closed)
         self._boto.events.register("after-call.sagemaker.CreateModel", _refuse_old_model)
 
     def _refuse_if_closed(self, **_: Any) -> None:

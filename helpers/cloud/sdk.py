@@ -120,6 +120,21 @@ def change_clients(
     return lambda: setattr(boto3.session.Session, "client", original)
 
 
+def checked_session(region: str, check: Callable[..., None]) -> Any:
+    """Return a boto3 session with today's credentials that calls ``check`` before all it does."""
+    import boto3.session
+
+    class CheckedSession(boto3.session.Session):
+        def client(self, *arguments: Any, **named: Any) -> Any:
+            check()
+            return super().client(*arguments, **named)
+
+    session = CheckedSession(region_name=region)
+    session.get_credentials()  # now: never those that this process has afterwards
+    session.events.register("before-call", check)
+    return session
+
+
 def stay_local(named: dict[str, Any]) -> None:
     """Drop AWS' own addresses, which the SDK passes for STS: they outrank ``AWS_ENDPOINT_URL``."""
     if "amazonaws.com" in str(named.get("endpoint_url") or ""):

@@ -246,5 +246,8 @@ def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:
         if server.process is not None and server.process.poll() is not None:
             raise CloudError("The SageMaker of this machine ended while it started.")
         if time.monotonic() > limit:
-            raise CloudError(f"The SageMaker of this machine does not answer for {seconds:.0f} s.")
+            raise CloudError(
+                f"The SageMaker of this machine runs, but does not answer for {seconds:.0f} s: wait"
+                " until the machine is less busy and run this again, or restart the kernel."
+            )
         time.sleep(0.05)

@@ -18,6 +18,7 @@ from local_sagemaker.errors import CloudError
 from local_sagemaker.files import loopback_without_proxy
 
 _OURS = re.compile(r"(AWS_|SAGEMAKER_|no_proxy$|NO_PROXY$)")  # variables that connecting sets
+_PATIENCE = 30.0  # seconds for a service that runs and is busy
 _lock = threading.RLock()
 _connection: Connection | None = None
 _server: launch.Server | None = None
@@ -169,7 +170,7 @@ def _still_there(server: launch.Server) -> bool:
         return folder is not None and launch.find(folder) == server
     if server.process.poll() is not None:
         return False
-    launch.wait_until_ready(server, 30)
+    launch.wait_until_ready(server, _PATIENCE)
     return True
 
 

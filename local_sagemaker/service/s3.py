@@ -164,6 +164,7 @@ class StoredS3:
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             self.set_aside.append(set_aside(about, f"{type(error).__name__}: {error}"))
         _backend().create_bucket(place.name, region).creation_date = created
+        self._keep(place.name, [], False)  # where ``bucket.json`` is gone
         for path in sorted(place.iterdir()):
             if path.suffix == ".part":
                 path.unlink()  # what a kill left of a change that nobody was told of

@@ -63,39 +63,17 @@ def sync(path: Path) -> None:
 
 
 def set_aside(path: Path, fault: object) -> str:
-    """Rename a damaged file or folder, so that the next start does not find it; return a sentence.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        What is damaged; it keeps its place and its content.
-    fault : object
-        What is wrong with it, such as the error that reading it raised.
-    """
+    """Rename a damaged file or folder, so that the next start does not find it; return a sentence."""
     aside = path.with_name(f"{path.name}.damaged-{uuid.uuid4().hex[:8]}")
     path.rename(aside)
     return f"{path} is damaged ({fault}): it was set aside as {aside.name}."
 
 
 def hold(path: Path) -> IO[str] | None:
-    """Take an exclusive lock, which the system releases when the process ends.
+    """Take an exclusive lock on a file, which is made if need be; None where another holds it.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file that is locked; it is made if need be.
-
-    Returns
-    -------
-    file or None
-        The lock is held until this is closed, here and in every process that inherited it. None
-        where another process holds it. A file system without locks (some network drives) gives
-        everyone the lock.
-
-    Raises
-    ------
-    OSError
-        The file cannot be made.
+    The lock is held until what is returned is closed, here and in every process that inherited it,
+    or until the process ends. A file system without locks (some network drives) gives it to all.
     """
     file = path.open("a+")
     try:
@@ -135,16 +113,7 @@ def loopback_without_proxy(variables: MutableMapping[str, str]) -> None:
 def work_folder() -> tuple[Path, IO[str]]:
     """Make a folder for one service, and remove those of services that were killed.
 
-    Returns
-    -------
-    path, lock : pathlib.Path, file
-        The folder, and its lock: the service inherits it, and other services leave the folder
-        alone as long as it is held.
-
-    Raises
-    ------
-    OSError
-        There is no room for it.
+    The service inherits the lock: as long as it is held, other services leave the folder alone.
     """
     temporary = tempfile.gettempdir()  # the SDK's scripts do not quote paths
     base = Path(temporary if " " not in temporary else "/tmp")

@@ -34,30 +34,14 @@ def state_folder() -> Path | None:
 
 @dataclass
 class Server:
-    """A service and how to talk to it.
+    """A service and how to talk to it."""
 
-    Attributes
-    ----------
-    port : int
-        On 127.0.0.1; 0 until `listening`.
-    token : str
-        Access key that it lets in.
-    region : str
-        AWS region that it plays.
-    process : subprocess.Popen, optional
-        Where this process started it.
-    work : pathlib.Path, optional
-        Its folder, where this process made it.
-    set_aside : list of str
-        A sentence for each damaged file that it found in its state.
-    """
-
-    port: int
-    token: str
+    port: int  # on 127.0.0.1; 0 until `listening`
+    token: str  # access key that it lets in
     region: str = REGION
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    work: Path | None = None
-    set_aside: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)  # started here
+    work: Path | None = None  # its folder, where it was made here
+    set_aside: list[str] = field(default_factory=list)  # a sentence per damaged file of its state
 
     @property
     def url(self) -> str:
@@ -78,15 +62,11 @@ class Server:
         }
 
     def listening(self) -> Server:
-        """Wait until a service that this process started says where it listens; return this.
+        """Wait until a service that was launched says where it listens; return this.
 
-        Raises
-        ------
-        CloudError
-            It did not start, with what it wrote.
+        A service that does not start raises a CloudError with what it wrote.
         """
-        assert self.process is not None and self.process.stdout is not None
-        assert self.work is not None
+        assert self.process is not None and self.process.stdout and self.work
         output, first = self.process.stdout, [b""]
         reader = threading.Thread(target=lambda: first.append(output.readline()), daemon=True)
         reader.start()
@@ -126,7 +106,7 @@ class Server:
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
-            self.process.wait(6)
+            self.process.wait(15)  # jobs have ten seconds to save what they have
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -134,10 +114,8 @@ class Server:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
-def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) -> Server:
-    """Start a service that lives as long as this process, in a process of its own.
-
-    It returns at once: `Server.listening` waits for it.
+def launch(*, state: Path | None = None, port: int = 0) -> Server:
+    """Start a service that lives as long as this process, in a process of its own; return at once.
 
     Parameters
     ----------
@@ -145,14 +123,11 @@ def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) ->
         Folder for what outlives it; None keeps nothing.
     port : int
         0 for any free one.
-    region : str
-        AWS region that it plays.
     """
     token = "COURSE" + secrets.token_hex(16).upper()
     work, lock = work_folder()
     command = [sys.executable, "-m", "local_sagemaker.service", "--work", str(work)]
-    command += ["--port", str(port), "--region", region]
-    command += ["--state", str(state)] if state is not None else []
+    command += ["--port", str(port), *(["--state", str(state)] if state else [])]
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     variables = os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path}
     loopback_without_proxy(variables)
@@ -168,34 +143,19 @@ def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) ->
             # the folder is its own as long as it lives
             pass_fds=() if sys.platform == "win32" else (lock.fileno(),),
         )
-    return Server(0, token, region, process, work)
+    return Server(0, token, REGION, process, work)
 
 
-def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> Server:
-    """Start a service and wait until it listens; parameters and errors are those of `launch`.
-
-    Raises
-    ------
-    CloudError
-        It did not start, with what it wrote.
-    """
-    return launch(state=state, port=port, region=region).listening()
+def start(*, state: Path | None = None, port: int = 0) -> Server:
+    """Start a service and wait until it listens: `launch`, then `Server.listening`."""
+    return launch(state=state, port=port).listening()
 
 
 def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
     """Return the running service of a lab; None where none runs.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where the lab keeps its state, see `state_folder`.
-    patience : float
-        Seconds to wait for a lab that runs and does not answer.
-
-    Raises
-    ------
-    CloudError
-        A lab runs, but it does not answer.
+    ``folder`` is where the lab keeps its state. A lab that runs, but does not answer for
+    ``patience`` seconds, raises a CloudError: it is never taken for none.
     """
     limit = time.monotonic() + patience
     while True:
@@ -234,13 +194,7 @@ def announce(server: Server, folder: Path) -> None:
 
 
 def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:
-    """Wait until a service has loaded all it needs.
-
-    Raises
-    ------
-    CloudError
-        It does not answer.
-    """
+    """Wait until a service has loaded all it needs; raise a CloudError where it does not."""
     limit = time.monotonic() + seconds
     while not server.alive(ready=True):
         if server.process is not None and server.process.poll() is not None:

@@ -32,13 +32,8 @@ _NAMED = {
 def account() -> dict[str, str]:
     """Return ``region``, ``account``, ``role`` and ``user`` of this machine's AWS settings.
 
-    ``COURSE_AWS_ROLE`` names the role jobs run as; without it, it is the notebook's own role.
-    ``COURSE_AWS_USER`` names the learner; without it, whom the credentials name.
-
-    Raises
-    ------
-    CloudError
-        There are no usable credentials, no region, or no role; says which and what to do.
+    ``COURSE_AWS_ROLE`` and ``COURSE_AWS_USER`` come first, then what the credentials say. Where
+    something is missing, a CloudError says what to do.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
@@ -103,13 +98,7 @@ def watch(service: str, client: Any, user: str) -> None:
 
 
 def before(operation: str, request: dict[str, Any], user: str) -> None:
-    """Print what a request is going to cost; refuse a name that clean-up would not find.
-
-    Raises
-    ------
-    CloudError
-        The name does not begin with ``course-``, or does not hold the user.
-    """
+    """Print what a request is going to cost; refuse a name that clean-up would not find."""
     name = request.get(_NAMED[operation], "")
     if not owned(name, user):
         raise CloudError(

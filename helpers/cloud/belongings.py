@@ -26,62 +26,40 @@ class _Sort:
     """How things of one sort are listed and ended."""
 
     name: str
+    member: str  # start of its members: ``TrainingJob`` for ``TrainingJobName``
     listing: str  # operation
-    rows: str  # member of the answer
-    member: str  # start of the member names
     end: str  # operation that deletes or stops
-    running: str = ""  # status to ask for; empty for things that have none
+    runs: bool = False  # whether only those that run are meant
 
     def find(self, connection: Connection, prefix: str) -> list[tuple[str, str]]:
         """Names and states of all of this learner's that begin with a prefix."""
         asked = {"NameContains": prefix} if prefix else {}
-        asked |= {"StatusEquals": self.running} if self.running else {}
+        asked |= {"StatusEquals": "InProgress"} if self.runs else {}
         pages = connection.client("sagemaker").get_paginator(self.listing)
+        (rows,) = pages.paginate(MaxResults=100, **asked).result_key_iters()
         return sorted(
             (name, row.get(f"{self.member}Status", ""))
-            for page in pages.paginate(MaxResults=100, **asked)
-            for row in page[self.rows]
+            for row in rows
             if (name := row[f"{self.member}Name"]).startswith(prefix) and connection.owns(name)
         )
 
 
-_RUNS = "InProgress"
 _JOBS = (
     _Sort(
         "tuning job",
-        "list_hyper_parameter_tuning_jobs",
-        "HyperParameterTuningJobSummaries",
         "HyperParameterTuningJob",
+        "list_hyper_parameter_tuning_jobs",
         "stop_hyper_parameter_tuning_job",
-        _RUNS,
+        runs=True,
     ),
-    _Sort(
-        "training job",
-        "list_training_jobs",
-        "TrainingJobSummaries",
-        "TrainingJob",
-        "stop_training_job",
-        _RUNS,
-    ),
-    _Sort(
-        "transform job",
-        "list_transform_jobs",
-        "TransformJobSummaries",
-        "TransformJob",
-        "stop_transform_job",
-        _RUNS,
-    ),
+    _Sort("training job", "TrainingJob", "list_training_jobs", "stop_training_job", runs=True),
+    _Sort("transform job", "TransformJob", "list_transform_jobs", "stop_transform_job", runs=True),
 )
+_CONFIGS = ("endpoint configuration", "EndpointConfig")
 _DEPLOYED = (
-    _Sort("endpoint", "list_endpoints", "Endpoints", "Endpoint", "delete_endpoint"),
-    _Sort(
-        "endpoint configuration",
-        "list_endpoint_configs",
-        "EndpointConfigs",
-        "EndpointConfig",
-        "delete_endpoint_config",
-    ),
-    _Sort("model", "list_models", "Models", "Model", "delete_model"),
+    _Sort("endpoint", "Endpoint", "list_endpoints", "delete_endpoint"),
+    _Sort(*_CONFIGS, "list_endpoint_configs", "delete_endpoint_config"),
+    _Sort("model", "Model", "list_models", "delete_model"),
 )
 
 
@@ -116,16 +94,16 @@ def cleanup(connection: Connection, prefix: str) -> Iterator[None]:
         print(f"Deleted first, of an earlier run: {ended}.")
     if failed:
         raise CloudError(" ".join(failed))
+    raised = True
     try:
         yield
-    except BaseException:
+        raised = False
+    finally:
         ended, failed = _end(connection, prefix, _JOBS + _DEPLOYED)
-        print("\n".join([f"Cleaned up: {ended or 'nothing was left'}.", *failed]))
-        raise
-    ended, failed = _end(connection, prefix, _JOBS + _DEPLOYED)
-    print(f"Cleaned up: {ended or 'nothing was left'}.")
-    if failed:
-        raise CloudError(" ".join(failed))
+        print(f"Cleaned up: {ended or 'nothing was left'}.")
+        if failed and not raised:
+            raise CloudError(" ".join(failed))
+        print("\n".join(failed), end="\n" * bool(failed))
 
 
 def _end(connection: Connection, prefix: str, sorts: tuple[_Sort, ...]) -> tuple[str, list[str]]:
@@ -183,20 +161,18 @@ def leftovers(connection: Connection, prefix: str = "course-") -> pd.DataFrame:
         for sort in _JOBS + _DEPLOYED
         for name, state in sort.find(connection, prefix)
     ]
-    counts: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
+    sizes: dict[str, list[int]] = {}
     pages = connection.client("s3").get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=connection.bucket, Prefix=prefix):
-        for found in filter(lambda one: connection.owns(one["Key"]), page.get("Contents", [])):
-            folder = found["Key"].rpartition("/")[0].split("/")[0]
-            counts[folder] += 1
-            sizes[folder] += found["Size"]
+        for found in page.get("Contents", []):
+            if connection.owns(found["Key"]):
+                sizes.setdefault(found["Key"].partition("/")[0], []).append(found["Size"])
     rows += [
         (
             "objects in S3",
-            f"s3://{connection.bucket}/{folder}/",
-            f"{n} objects, {-(-sizes[folder] // 1_000_000)} MB",
+            f"s3://{connection.bucket}/{folder}",
+            f"{len(bytes_)} objects, {-(-sum(bytes_) // 1_000_000)} MB",
         )
-        for folder, n in sorted(counts.items())
+        for folder, bytes_ in sorted(sizes.items())
     ]
     return pd.DataFrame(rows, columns=["what", "name", "status"])

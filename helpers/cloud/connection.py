@@ -81,10 +81,7 @@ class Connection:
         return self._clients[service]
 
     def name(self, text: str) -> str:
-        """Return a name for what a chapter makes: ``course-05-neumf`` here, on AWS with the user.
-
-        On AWS it is ``course-05-neumf-<user>``: nobody else's, and `cleanup` finds it.
-        """
+        """Return ``course-05-neumf`` here, on AWS ``course-05-neumf-<user>``, which is nobody else's."""
         return f"{text}-{self.user}" if self.user else text
 
     def folder(self, chapter: str) -> str:
@@ -115,9 +112,8 @@ def _refuse_old_model(parsed: dict[str, Any], **_: Any) -> None:
 def connect(*, sdk: bool = True) -> Connection:
     """Connect this kernel, print where to, and keep the connection until the kernel ends.
 
-    Without ``COURSE_CLOUD=aws`` it is the service of this machine, whatever credentials there are:
-    the lab's where ``python -m helpers cloud`` runs, else one of this kernel's own, which ends
-    with it.
+    Without ``COURSE_CLOUD=aws`` it is the service of this machine: the lab's where
+    ``python -m helpers cloud`` runs, else one of this kernel's own, which ends with it.
 
     Parameters
     ----------
@@ -162,7 +158,7 @@ def _sentence(connection: Connection) -> str:
 
 
 def _still_there(server: launch.Server) -> bool:
-    """Whether a service runs; one that is busy is waited for, and an error where it stays so."""
+    """Whether a service runs; one that is busy is waited for, and raises if it stays so."""
     if server.alive():
         return True
     if server.process is None:
@@ -201,7 +197,7 @@ def _connect_here(with_sdk: bool) -> Connection:
 
 
 def _set(variables: dict[str, str]) -> None:
-    """Set variables of this process, which gets those that it had back when all is closed."""
+    """Set variables of this process; when all is closed, it has those of before again."""
     before = {name: value for name, value in os.environ.items() if _OURS.match(name)}
     _close.callback(_give_back, before)
     for name in before:

@@ -56,22 +56,7 @@ def upload_matrix(
 
 
 def download(aws: Connection, uri: str, path: Path) -> Path:
-    """Copy one object to a file.
-
-    Parameters
-    ----------
-    aws : Connection
-        From ``cloud.connect()``.
-    uri : str
-        ``s3://bucket/key``.
-    path : Path
-        The file; it is overwritten.
-
-    Returns
-    -------
-    Path
-        ``path``.
-    """
+    """Copy one object, ``s3://bucket/key``, to a file, which is overwritten; return its path."""
     bucket, key = _place(uri)
     aws.client("s3").download_file(bucket, key, str(path))
     return Path(path)

@@ -32,17 +32,9 @@ PRICES = {
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What instances would cost; two of them can be added.
+    """What instances would cost; two estimates can be added."""
 
-    Attributes
-    ----------
-    parts : tuple of (str, float, int)
-        Instance type, hours that each runs, and how many there are.
-    dollars : float
-        Approximate price in US dollars.
-    """
-
-    parts: tuple[tuple[str, float, int], ...]
+    parts: tuple[tuple[str, float, int], ...]  # instance type, hours of each, and how many
 
     @property
     def dollars(self) -> float:

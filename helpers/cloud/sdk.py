@@ -1,8 +1,6 @@
 """Patches to the SageMaker SDK for notebooks: quick import, job logs, no telemetry, STS kept local.
 
-Nothing of the SDK is changed that a cell calls. What is set here: the configuration that opts out of
-telemetry; which log records become lines in a notebook; and, on this machine only, how long the SDK
-sleeps between two looks at a job, and where its hard-coded address of STS leads.
+Nothing of the SDK is changed that a cell calls.
 """
 
 from __future__ import annotations
@@ -25,13 +23,6 @@ from helpers import gates
 from local_sagemaker.errors import CloudError
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
-_SILENCED = (
-    "sagemaker",
-    "sagemaker.config",
-    "sagemaker.core",
-    "sagemaker.core.helper",
-    "sagemaker.serve",
-)
 _CONFIG_READERS = (
     "sagemaker.core.config.config",
     "sagemaker.core.config.config_manager",
@@ -45,18 +36,7 @@ _SCRIPT_ENDS = re.compile(
 
 
 def load(*, local: bool) -> Any:
-    """Import the SDK and settle it for a notebook.
-
-    Parameters
-    ----------
-    local : bool
-        Whether it talks to the service of this machine.
-
-    Returns
-    -------
-    module
-        ``sagemaker.core.helper.session_helper``.
-    """
+    """Import the SDK, settle it for a notebook, and return its ``core.helper.session_helper``."""
     opt_out()
     _quiet_loggers()
     try:
@@ -85,10 +65,7 @@ def load(*, local: bool) -> Any:
 
 
 def opt_out() -> None:
-    """Opt out of telemetry, a request to an S3 bucket on the internet, by the SDK's own setting.
-
-    Versions 2 and 3 read the same one.
-    """
+    """Opt out of telemetry, a request to the internet, by a setting that V2 and V3 read."""
     settings = str(Path(__file__).with_name("sagemaker.yaml"))
     os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", settings)
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
@@ -99,12 +76,7 @@ def change_clients(
 ) -> Callable[[], None]:
     """Change how each boto3 client of this process is made, until what is returned is called.
 
-    Parameters
-    ----------
-    change : callable
-        Takes the named arguments of a client that is about to be made.
-    made : callable
-        Takes the name of the service and the new client.
+    ``change`` gets the named arguments of each, ``made`` the name of its service and the client.
     """
     import boto3.session
 
@@ -150,8 +122,7 @@ def forget_default_session() -> None:
 def forget_clients() -> None:
     """Let boto3 and the SDK connect anew.
 
-    The clients that the SDK keeps are not forgotten when a connection is closed: its objects would
-    make new ones, which lead to whatever account the process then has.
+    Not when a connection is closed: the SDK's objects would make clients for another account.
     """
     forget_default_session()
     utils = sys.modules.get("sagemaker.core.utils.utils")
@@ -183,17 +154,13 @@ class _QuickSchema:
 class _NoPanel(contextlib.AbstractContextManager[None]):
     """Stands in for the SDK's live panel, a widget that no stored notebook can show."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        """Take whatever the panel takes."""
+    def __init__(self, *_: Any, **__: Any) -> None: ...
 
-    def __exit__(self, *_: object) -> None:
-        """Leave nothing behind."""
+    def __exit__(self, *_: object) -> None: ...
 
-    def start(self) -> None:
-        """Show nothing."""
+    def start(self) -> None: ...
 
-    def stop(self) -> None:
-        """Have nothing to take away."""
+    def stop(self) -> None: ...
 
 
 def _plain_deployments(module: Any) -> None:
@@ -278,5 +245,5 @@ def _quiet_loggers() -> None:
         handler = _Warnings(sys.stderr)
         handler.setLevel(logging.WARNING)
         root.addHandler(handler)
-    for name in _SILENCED:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("", ".config", ".core", ".core.helper", ".serve"):
+        logging.getLogger(f"sagemaker{name}").setLevel(logging.WARNING)

@@ -20,24 +20,10 @@ _PAUSE = {True: 0.3, False: 5.0}  # seconds between two looks, at this machine a
 
 
 def follow(aws: Connection, job: str) -> Iterator[list[str]]:
-    """Yield the lines a job has written so far, again and again until it has ended.
+    """Yield all lines a job has written so far, again and again until it has ended.
 
-    Parameters
-    ----------
-    aws : Connection
-        Where the job runs.
-    job : str
-        Its name.
-
-    Yields
-    ------
-    list of str
-        All lines until now, the first machine's first; the last list is the whole log.
-
-    Raises
-    ------
-    CloudError
-        The job failed or was stopped; the message has the reason that SageMaker gives.
+    The first machine's come first; the last list is the whole log. A job that failed or was stopped
+    raises a CloudError with the reason that SageMaker gives.
     """
     lines: dict[str, list[str]] = {}
     tokens: dict[str, str] = {}

@@ -12,6 +12,7 @@ import gc
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -34,7 +35,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--region", default=REGION)
     options = parser.parse_args(arguments)
     token = os.environ.pop("COURSE_CLOUD_TOKEN")
     options.work.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     over = threading.Event()
     _end_with(os.getppid(), over)
     url = f"http://127.0.0.1:{front.port}"
-    plane = Plane(url, token, options.work, options.state, options.region)
+    plane = Plane(url, token, options.work, options.state, REGION)
     front.plane = plane
     front.rest = rest = Moto(front.port)
     set_aside = plane.store.set_aside
@@ -103,20 +103,15 @@ def prepare(plane: Plane) -> None:
 def _end_with(parent: int, over: threading.Event) -> None:
     """Set ``over`` when the standard input is closed, the parent is gone, or a signal says so."""
 
-    def watch_input() -> None:
-        while os.read(sys.stdin.fileno(), 1024):
-            continue
+    def watch() -> None:
+        while os.getppid() == parent:
+            if select.select([0], [], [], 0.5)[0] and not os.read(0, 1024):
+                break
         over.set()
-
-    def watch_parent() -> None:
-        while not over.wait(0.5):
-            if os.getppid() != parent:
-                over.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    threading.Thread(target=watch_input, daemon=True).start()
-    threading.Thread(target=watch_parent, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

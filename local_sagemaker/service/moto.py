@@ -21,6 +21,7 @@ from urllib.parse import parse_qs, unquote
 from wsgiref.util import setup_testing_defaults
 from xml.sax.saxutils import escape
 
+from local_sagemaker.errors import ApiError
 from local_sagemaker.service.front import Reply, Request
 from local_sagemaker.service.store import ACCOUNT
 
@@ -38,13 +39,7 @@ _DIGESTS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class Moto:
-    """Answers requests of every service but SageMaker.
-
-    Parameters
-    ----------
-    port : int
-        The front door's, for the addresses in answers.
-    """
+    """Answers requests of every service but SageMaker; ``port`` is the one that answers name."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -57,7 +52,16 @@ class Moto:
             if self._application is None:
                 from moto.server import DomainDispatcherApplication, create_backend_app
 
-                self._application = DomainDispatcherApplication(create_backend_app)
+                class OfferedServices(DomainDispatcherApplication):
+                    def get_backend_for_host(self, host: str | None) -> Any:
+                        found = super().get_backend_for_host(host)
+                        if found is None and host is not None:
+                            service = host.removesuffix(".amazonaws.com").rpartition(".")[0]
+                            said = f"{service} is not part of the services on this machine."
+                            raise ApiError(said, "UnknownOperationException", 404)
+                        return found
+
+                self._application = OfferedServices(create_backend_app)
 
     def __call__(self, request: Request) -> Reply:
         """Answer one request."""
@@ -70,14 +74,10 @@ class Moto:
             return answer
         self.load()
         try:
-            answer = self._ask(request)
+            return self._ask(request)
         finally:
             if len(request.body) > _LARGE:
                 gc.collect()
-        if b"<SecretAccessKey>" in answer.body[:2000]:  # of a role or a session, invented by moto
-            own = f"<AccessKeyId>{access_key(request)}<".encode()
-            answer.body = re.sub(rb"<AccessKeyId>[^<]*<", own, answer.body)
-        return answer
 
     def _ask(self, request: Request) -> Reply:
         """Send a request to moto, which is a WSGI application."""
@@ -88,7 +88,11 @@ class Moto:
         # lengths are the front door's business, except in answers to HEAD
         dropped = {"transfer-encoding", "content-length" if request.method != "HEAD" else ""}
         headers = [(name, value) for name, value in given if name.lower() not in dropped]
-        return Reply(int(status.split()[0]), headers, b"".join(parts))
+        body = b"".join(parts)
+        if b"<SecretAccessKey>" in body[:2000]:  # of a role or a session, invented by moto
+            own = f"<AccessKeyId>{access_key(request)}<".encode()
+            body = re.sub(rb"<AccessKeyId>[^<]*<", own, body)
+        return Reply(int(status.split()[0]), headers, body)
 
     def _environ(self, request: Request) -> dict[str, Any]:
         target = f"{request.path}?{request.query}" if request.query else request.path

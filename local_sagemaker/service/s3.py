@@ -46,24 +46,11 @@ _KEPT = (
 
 
 class StoredS3:
-    """Answers every service but SageMaker, like `Moto`, and keeps S3.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where buckets are kept.
-    moto : Moto
-        What answers.
-
-    Attributes
-    ----------
-    set_aside : list of str
-        A sentence for each damaged file that was found at the start.
-    """
+    """Answers every service but SageMaker, like `Moto`, and keeps the buckets in a folder."""
 
     def __init__(self, folder: Path, moto: Moto) -> None:
         self.folder = folder
-        self.set_aside: list[str] = []
+        self.set_aside: list[str] = []  # a sentence per damaged file that was found at the start
         self._moto = moto
         self._lock = threading.RLock()
         if folder.exists() and not folder.is_dir():
@@ -99,7 +86,9 @@ class StoredS3:
                 self._keep(bucket, changed, bool(key) and request.method != "DELETE")
             except OSError as error:
                 _log.warning("%s/%s is not kept: %s", bucket, key, error)
-                self._take_back(bucket, changed)
+                _backend().buckets.pop(bucket, None)  # memory says again what the disk says
+                if (self.folder / bucket / "bucket.json").exists():
+                    self._restore_bucket(self.folder / bucket)
                 said = f"This machine could not keep it: {error.strerror or error}."
                 return s3_error(500, "InternalError", said)
             return reply
@@ -134,22 +123,6 @@ class StoredS3:
     def _file(self, bucket: str, key: str) -> Path:
         digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
         return self.folder / bucket / f"{digest[:40]}.object"
-
-    def _take_back(self, bucket: str, changed: list[str]) -> None:
-        """Make memory say again what the disk says."""
-        backend = _backend()
-        place = self.folder / bucket
-        if not (place / "bucket.json").exists():
-            if bucket in backend.buckets:
-                backend.delete_bucket(bucket)
-        elif bucket not in backend.buckets:
-            self._restore_bucket(place)
-        else:
-            for key in changed:
-                if key in backend.buckets[bucket].keys:
-                    backend.buckets[bucket].keys.pop(key)
-                if self._file(bucket, key).exists():
-                    _restore_object(bucket, self._file(bucket, key))
 
     def _restore_bucket(self, place: Path) -> None:
         """Give moto a bucket and its objects; what can't be read is set aside."""

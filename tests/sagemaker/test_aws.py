@@ -90,7 +90,7 @@ def test_learners_who_share_an_account_keep_apart(learner, aws, model, capsys):
     assert capsys.readouterr().out == "Cleaned up: 1 endpoint, 1 endpoint configuration, 1 model.\n"
     assert left.to_dict("list") == {
         "what": ["endpoint", "endpoint configuration", "model", "objects in S3"],
-        "name": [mine] * 3 + [f"s3://{BUCKET}/course-05/"],
+        "name": [mine] * 3 + [f"s3://{BUCKET}/course-05"],
         "status": ["InService", "-", "-", "1 objects, 2 MB"],
     }
     assert names(aws) == [ben.name("course-05-neumf")] * 3

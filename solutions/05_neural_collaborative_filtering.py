@@ -179,7 +179,7 @@ for name, part in (("train", split.train), ("test", split.test)):
     file = io.BytesIO()
     np.save(file, table)
     aws.client("s3").put_object(Bucket=aws.bucket, Key=f"{place}/data/{name}.npy", Body=file.getvalue())
-    print(f"data/{name}.npy: {table.shape[0]:,} rows of user, item, label")
+    print(f"{place}/data/{name}.npy: {table.shape[0]:,} rows of user, item, label")
 print("the bucket is sagemaker-{region}-{account}:", f"sagemaker-{aws.region}-{aws.account}" == aws.bucket)
 job_and_endpoint = cloud.estimate("ml.c5.2xlarge", hours=0.1) + cloud.estimate("ml.c5.xlarge", hours=0.2)
 print("What follows, on AWS:", job_and_endpoint)

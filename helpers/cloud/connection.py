@@ -137,6 +137,8 @@ def connect(*, sdk: bool = True) -> Connection:
             print("The SageMaker that this kernel was connected to has ended; this is another.")
             disconnect()
         if _connection is None:
+            before = {name: value for name, value in os.environ.items() if _OURS.match(name)}
+            _close.callback(_give_back, before)
             try:
                 _connection = _connect_aws() if gates.aws else _connect_here(sdk)
             except BaseException:
@@ -171,7 +173,7 @@ def _still_there(server: launch.Server) -> bool:
 
 
 def _connect_aws() -> Connection:
-    _set({})
+    _lead_to({})
     found = aws.account()
     _close.callback(kit.change_clients(lambda _: None, partial(aws.watch, user=found["user"])))
     return Connection(local=False, **found)
@@ -188,7 +190,7 @@ def _connect_here(with_sdk: bool) -> Connection:
         kit.load(local=True)  # while the service imports what it needs
     if not _server.port:
         _server.listening()
-    _set(_server.variables())
+    _lead_to(_server.variables())
     _close.callback(kit.change_clients(kit.stay_local, lambda *_: None))
     launch.wait_until_ready(_server)
     number = "123456789012"
@@ -196,13 +198,10 @@ def _connect_here(with_sdk: bool) -> Connection:
     return Connection(local=True, region=_server.region, account=number, role=role)
 
 
-def _set(variables: dict[str, str]) -> None:
-    """Set variables of this process; when all is closed, it has those of before again."""
-    before = {name: value for name, value in os.environ.items() if _OURS.match(name)}
-    _close.callback(_give_back, before)
-    for name in before:
-        if variables and name.startswith("AWS_"):
-            del os.environ[name]
+def _lead_to(variables: dict[str, str]) -> None:
+    """Set this process's AWS variables, if there are any, and let no proxy stand before them."""
+    for name in [name for name in os.environ if variables and name.startswith("AWS_")]:
+        del os.environ[name]
     os.environ.update(variables)
     loopback_without_proxy(os.environ)
     kit.opt_out()
@@ -210,6 +209,7 @@ def _set(variables: dict[str, str]) -> None:
 
 
 def _give_back(before: dict[str, str]) -> None:
+    """Give this process the variables back that it had."""
     for name in [name for name in os.environ if _OURS.match(name)]:
         del os.environ[name]
     os.environ.update(before)

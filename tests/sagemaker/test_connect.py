@@ -241,6 +241,8 @@ def test_a_connection_whose_service_died_is_made_anew(monkeypatch, capsys):
     try:
         first = cloud.connect(sdk=False)
         assert cloud.connect(sdk=False) is first
+        settings = Path(os.environ["SAGEMAKER_USER_CONFIG_OVERRIDE"]).read_text(encoding="utf-8")
+        assert "TelemetryOptOut: true" in settings, "version 2 reads it, too"
         assert connection._server is not None
         connection._server.process.kill()
         connection._server.process.wait()
@@ -251,3 +253,13 @@ def test_a_connection_whose_service_died_is_made_anew(monkeypatch, capsys):
         cloud.disconnect()
     assert capsys.readouterr().out.count("Connected to the SageMaker of this machine") == 2
     assert dict(os.environ) == before
+
+
+def test_where_only_version_2_of_the_sdk_is_connect_says_what_to_do(monkeypatch):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", "")
+    monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    monkeypatch.setitem(sys.modules, "sagemaker.core.helper.session_helper", None)
+    before = dict(os.environ)
+    with pytest.raises(cloud.CloudError, match=r"need version 3 of .* cloud.connect\(sdk=False\)"):
+        cloud.connect()
+    assert dict(os.environ) == before and connection._server is None

@@ -2,7 +2,7 @@
 
 The service holds the other end of this process's standard input. When the service is gone, however it
 went, the system closes that end, and the program and everything it started are killed within moments.
-Standard library only: it starts in a few milliseconds. Model servers watch
+Standard library only, and no import of the course: it starts in a few milliseconds. Model servers watch
 their input the same way.
 """
 
@@ -41,8 +41,10 @@ def main() -> int:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if -code not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(-code, signal.SIG_DFL)
+        signal.signal(-code, signal.SIG_DFL) if -code not in (
+            signal.SIGKILL,
+            signal.SIGSTOP,
+        ) else None
         os.kill(os.getpid(), -code)
     return code
 

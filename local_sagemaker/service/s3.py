@@ -12,6 +12,7 @@ of one that is not are lost with the server, as its ``UploadId`` is.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -31,8 +32,8 @@ from local_sagemaker.service.store import ACCOUNT
 
 _log = logging.getLogger("course.cloud")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # no such name leaves the folder
-_OBJECT = re.compile(r"[0-9a-f]{40}\.(object|json)")  # .json: as it was kept earlier, see `_read`
-_OURS = re.compile(rf"bucket\.json|{_OBJECT.pattern}|[0-9a-f]{{40}}-\w+\.data|\..*\.part")
+_OBJECT = re.compile(r"[0-9a-f]{40}\.(object|json)")  # .json: see `_restore_object`
+_OURS = re.compile(rf"bucket\.json|{_OBJECT.pattern}|[0-9a-f]{{40}}-\w+\.data|\..*-\w{{32}}\.part")
 _CHANGES = ("PUT", "POST", "DELETE")
 _PARTS = ("partNumber", "uploads")  # of an upload that is not completed
 _KEPT = (
@@ -86,7 +87,7 @@ class StoredS3:
                 self._keep(bucket, changed, bool(key) and request.method != "DELETE")
             except OSError as error:
                 _log.warning("%s/%s is not kept: %s", bucket, key, error)
-                _backend().buckets.pop(bucket, None)  # memory says again what the disk says
+                _forget(bucket)  # memory says again what the disk says
                 if (self.folder / bucket / "bucket.json").exists():
                     self._restore_bucket(self.folder / bucket)
                 said = f"This machine could not keep it: {error.strerror or error}."
@@ -134,21 +135,23 @@ class StoredS3:
             region = str(said["region"])
         except FileNotFoundError:
             self.set_aside.append(f"{about} is gone: the bucket's region is taken to be {region}.")
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        except Exception as error:  # whatever it is, the lab starts
             self.set_aside.append(set_aside(about, f"{type(error).__name__}: {error}"))
         _backend().create_bucket(place.name, region).creation_date = created
-        self._keep(place.name, [], False)  # where ``bucket.json`` is gone
+        earlier = []
         for path in sorted(place.iterdir()):
-            if path.suffix == ".part":
-                path.unlink()  # what a kill left of a change that nobody was told of
-            elif _OBJECT.fullmatch(path.name):
+            if _OBJECT.fullmatch(path.name):
                 try:
                     key = _restore_object(place.name, path)
-                    if path.suffix == ".json":
-                        self._keep(place.name, [key], True)
-                        path.unlink()
-                except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+                    earlier += [(key, path)] if path.suffix == ".json" else []
+                except Exception as error:
                     self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
+            elif path.suffix == ".part" and _ours(path):
+                path.unlink()  # what a kill left of a change that nobody was told of
+        with contextlib.suppress(OSError):  # a full disk: the next start tries again
+            self._keep(place.name, [key for key, _ in earlier], True)
+            for _, path in earlier:
+                path.unlink()
 
 
 def _restore_object(bucket: str, path: Path) -> str:
@@ -176,6 +179,15 @@ def _backend() -> Any:
     from moto.s3.models import s3_backends
 
     return s3_backends[ACCOUNT]["aws"]
+
+
+def _forget(bucket: str) -> None:
+    """Let moto have no bucket of that name."""
+    held = _backend().buckets.get(bucket)
+    if held is not None:
+        for key in list(held.keys):
+            held.keys.pop(key)
+        _backend().delete_bucket(bucket)
 
 
 def _described(held: Any) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import IO
 
 _PREFIX = "local-sagemaker-"
 _LOCK = "in-use"
-_YOUNG = 3600.0  # seconds that a folder without a lock is left alone: it may be about to get one
 
 
 @contextlib.contextmanager
@@ -120,22 +118,11 @@ def work_folder() -> tuple[Path, IO[str]]:
     for folder in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, AttributeError):  # gone meanwhile; no owners on Windows
             if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
-                _remove_abandoned(folder)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-    lock = hold(folder / f"{_LOCK}.new")
+                lock = hold(folder / _LOCK)
+                if lock is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    lock.close()
+    hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
+    lock = hold(hidden / _LOCK)
     assert lock is not None  # nobody else knows this name
-    # it appears locked, so that no other service takes the folder for abandoned
-    (folder / f"{_LOCK}.new").rename(folder / _LOCK)
-    return folder, lock
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove the folder of a service that is gone."""
-    if not (folder / _LOCK).exists():
-        if time.time() - folder.stat().st_mtime > _YOUNG:
-            shutil.rmtree(folder, ignore_errors=True)
-        return
-    lock = hold(folder / _LOCK)
-    if lock is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.close()
+    return hidden.rename(base / hidden.name[1:]), lock  # others see it when it is locked

@@ -1,4 +1,4 @@
-"""One service for a whole lab: ``python -m local_sagemaker``. What is stored in it is there the next time.
+"""One service for a whole lab: ``python -m local_sagemaker``. What is stored in it stays.
 
 It ends with Ctrl-C. Objects in S3, jobs, models and endpoints are kept on disk, logs and Kinesis
 streams are not.
@@ -89,7 +89,8 @@ def _serve(folder: Path, port: int) -> int:
                 print(sentence)
             launch.announce(server, folder)
             print(
-                f"SageMaker runs on this machine ({server.url}) and keeps what is stored in {folder}."
+                f"SageMaker runs on this machine ({server.url}) and keeps what is stored in"
+                f" {folder}."
             )
             print(f"Its log is {folder / 'service.log'}.")
             print("Notebooks that connect use it. Ctrl-C ends it.", flush=True)

@@ -61,7 +61,7 @@ def sync(path: Path) -> None:
 
 
 def set_aside(path: Path, fault: object) -> str:
-    """Rename a damaged file or folder, so that the next start does not find it; return a sentence."""
+    """Rename a damaged file or folder, so that the next start passes it by; return a sentence."""
     aside = path.with_name(f"{path.name}.damaged-{uuid.uuid4().hex[:8]}")
     path.rename(aside)
     return f"{path} is damaged ({fault}): it was set aside as {aside.name}."

@@ -85,7 +85,7 @@ class Server:
         raise CloudError(f"The SageMaker of this machine did not start: {why}.")
 
     def alive(self, seconds: float = 2.0, *, ready: bool = False) -> bool:
-        """Whether the service answers and takes the token; with ``ready``, whether all is loaded."""
+        """Whether the service answers to the token; with ``ready``, whether all is loaded."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         given = {"Authorization": f"AWS {self.token}:-"}
         try:

@@ -1,4 +1,4 @@
-"""Real AWS, only where ``COURSE_CLOUD=aws`` asks for it: what starts there is priced first, and named."""
+"""Real AWS, only where ``COURSE_CLOUD=aws`` asks for it: what starts there is priced and named."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def _role() -> str:
         return str(helper.get_execution_role(helper.Session()))
     except Exception as error:
         raise CloudError(
-            f"No role for SageMaker's jobs ({error}): set COURSE_AWS_ROLE to the ARN of one that may"
-            " use SageMaker and the bucket."
+            f"No role for SageMaker's jobs ({error}): set COURSE_AWS_ROLE to the ARN of one that"
+            " may use SageMaker and the bucket."
         ) from None
 
 
 def _user(caller: str) -> str:
-    """Return the learner as part of a name: letters and digits; a hash where they do not say all."""
+    """Return the learner as part of a name: letters, digits, a hash where these lose some."""
     name = os.environ.get("COURSE_AWS_USER", "") or caller
     if name in ("SageMaker", "notebook", "root"):  # a session that says nothing of who it is
         name = getpass.getuser()
@@ -88,7 +88,7 @@ def owned(name: str, user: str) -> bool:
 
 
 def watch(service: str, client: Any, user: str) -> None:
-    """Price and check what a client of SageMaker is about to start; other clients are left alone."""
+    """Price and check what a client of SageMaker is about to start; leave other clients alone."""
     for operation in _NAMED if service == "sagemaker" else ():
         client.meta.events.register(
             f"provide-client-params.sagemaker.{operation}",
@@ -116,10 +116,9 @@ def before(operation: str, request: dict[str, Any], user: str) -> None:
 def costs(operation: str, request: dict[str, Any]) -> list[str]:
     """Say what a request costs at most, one sentence per group of instances."""
     if operation == "CreateEndpointConfig":
-        return [
-            f"Each hour it serves: {_priced(v.get('InstanceType', ''), 1, v.get('InitialInstanceCount', 1))}"
-            for v in request.get("ProductionVariants") or []
-        ]
+        variants = request.get("ProductionVariants") or []
+        groups = [(v.get("InstanceType", ""), v.get("InitialInstanceCount", 1)) for v in variants]
+        return [f"Each hour it serves: {_priced(kind, 1, count)}" for kind, count in groups]
     if operation == "CreateTransformJob":
         group = request["TransformResources"]
         return [f"Each hour: {_priced(group['InstanceType'], 1, group['InstanceCount'])}"]

@@ -86,8 +86,8 @@ def cleanup(connection: Connection, prefix: str) -> Iterator[None]:
     """
     if not prefix or (not connection.local and len(prefix) < _SHORTEST):
         raise CloudError(
-            f"The prefix {prefix!r} is too short: name at least {_SHORTEST} characters that only your"
-            " names begin with."
+            f"The prefix {prefix!r} is too short: name at least {_SHORTEST} characters that only"
+            " your names begin with."
         )
     ended, failed = _end(connection, prefix, _DEPLOYED)
     if ended:
@@ -107,7 +107,7 @@ def cleanup(connection: Connection, prefix: str) -> Iterator[None]:
 
 
 def _end(connection: Connection, prefix: str, sorts: tuple[_Sort, ...]) -> tuple[str, list[str]]:
-    """End everything with that prefix; return what was, and a sentence for each that could not be."""
+    """End everything with that prefix; return what was, and a sentence for each that stays."""
     client = connection.client("sagemaker")
     ended: Counter[str] = Counter()
     failed = []

@@ -81,11 +81,11 @@ class Connection:
         return self._clients[service]
 
     def name(self, text: str) -> str:
-        """Return ``course-05-neumf`` here, on AWS ``course-05-neumf-<user>``, which is nobody else's."""
+        """Return ``course-05-neumf`` here, on AWS ``course-05-neumf-<user>``: nobody else's."""
         return f"{text}-{self.user}" if self.user else text
 
     def folder(self, chapter: str) -> str:
-        """Return the chapter's folder in the bucket: ``course-05`` here, ``course-05/<user>`` on AWS."""
+        """Return a chapter's folder of the bucket: ``course-05``, on AWS ``course-05/<user>``."""
         return f"{chapter}/{self.user}" if self.user else chapter
 
     def owns(self, name: str) -> bool:

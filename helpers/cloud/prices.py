@@ -52,9 +52,9 @@ class CostEstimate:
             for kind, hours, count in self.parts
         ]
         return (
-            f"About ${self.dollars:.2f}: {' and '.join(each)} (approximate, from memory, about 2024;"
-            " on demand, us-west-2; storage and requests come on top; a new account may need a"
-            " quota for it)."
+            f"About ${self.dollars:.2f}: {' and '.join(each)} (approximate, from memory, about"
+            " 2024; on demand, us-west-2; storage and requests come on top; a new account may need"
+            " a quota for it)."
         )
 
     __repr__ = __str__
@@ -84,11 +84,11 @@ def estimate(instance_type: str, hours: float, count: int = 1) -> CostEstimate:
     """
     if instance_type not in PRICES:
         raise CloudError(
-            f"The price of {instance_type!r} is not in the course's table ({', '.join(sorted(PRICES))});"
-            f" see {PRICE_LIST}."
+            f"The price of {instance_type!r} is not in the course's table"
+            f" ({', '.join(sorted(PRICES))}); see {PRICE_LIST}."
         )
     if not 0 <= hours < float("inf") or count < 1:
         raise CloudError(
-            f"{hours} hours of {count} instances can't be priced: expected 0 or more, and 1 or more."
+            f"{hours} hours of {count} instances can't be priced: expected 0 or more, 1 or more."
         )
     return CostEstimate(((instance_type, hours, count),))

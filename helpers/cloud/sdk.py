@@ -140,7 +140,7 @@ def _short_waits(resources: Any, helper: Any) -> None:
 
 
 class _QuickSchema:
-    """jsonschema as the SDK uses it, without a check of the SDK's own schema: a second, ten times a job."""
+    """jsonschema, without a check of its own schema: a second, ten times a job."""
 
     def __init__(self) -> None:
         self.exceptions = importlib.import_module("jsonschema.exceptions")
@@ -209,7 +209,7 @@ class _Warnings(logging.StreamHandler):
 
 
 class JobLines(logging.Handler):
-    """Prints what a job's own program writes, as it comes, without what the SDK's driver says around it."""
+    """Prints what a job's own program writes, as it comes, without what the SDK's driver says."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -239,7 +239,7 @@ def _show_job_lines() -> None:
 
 
 def _quiet_loggers() -> None:
-    """Keep the SDK from turning on everyone's log records: a root handler that is there first prevents it."""
+    """Keep the SDK from turning on everyone's log records, by a root handler that is first."""
     root = logging.getLogger()
     if not root.handlers:
         handler = _Warnings(sys.stderr)

@@ -1,4 +1,4 @@
-"""A training job's log while it grows: its lines from CloudWatch Logs, and a figure redrawn with them."""
+"""A training job's log while it grows: its lines and a figure redrawn with them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def watch(
     jobs : mapping of str to str
         What the figure calls a job, and its name.
     draw : callable
-        Takes the lines of each job until now, under what the figure calls it, and returns a new figure.
+        Takes the lines of each job, under what the figure calls it; returns a new figure.
     alt : callable
         Takes the same and returns the text for a reader who cannot see the picture.
 

@@ -87,7 +87,7 @@ def isolate() -> None:
 
 
 def prepare(plane: Plane) -> None:
-    """Make the account's one role and its default bucket, so that the SDK finds what it looks up."""
+    """Make the account's one role and its default bucket, which the SDK looks up."""
     who = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}
     trust = {"Version": "2012-10-17", "Statement": [who | {"Action": "sts:AssumeRole"}]}
     plane.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))

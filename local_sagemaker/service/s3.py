@@ -208,7 +208,7 @@ def _ours(path: Path) -> bool:
 
 
 def _remove(place: Path) -> None:
-    """Remove the folder of a bucket that was deleted; what is not ours in it stays, and it with it."""
+    """Remove the folder of a bucket that was deleted; what is not ours in it stays."""
     for path in place.iterdir():
         if _ours(path):
             path.unlink()

@@ -7,76 +7,24 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from local_sagemaker.files import hold, loopback_without_proxy, replacing, write
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; move it over ``path`` if the block succeeds.
-
-    The folder is made if need be. Readers see the old content or the new, never a part.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}-{uuid.uuid4().hex}.part")
-    try:
-        yield part
-        if os.name != "nt":  # the content must be on the disk before the name points at it
-            with part.open("rb") as written:
-                os.fsync(written.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write(path: Path, content: bytes | str) -> None:
-    """Write a file whole or not at all; text as UTF-8. After an OSError nothing was changed."""
-    with replacing(path) as part:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def hold(path: Path) -> IO[str] | None:
-    """Take an exclusive lock, which the system releases when the process ends.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file that is locked; it is made if need be.
-
-    Returns
-    -------
-    file or None
-        The lock is held until this is closed. None where another process holds it. A file system
-        without locks (some network drives) gives everyone the lock.
-
-    Raises
-    ------
-    OSError
-        The file cannot be made.
-    """
-    file = path.open("a+")
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        file.close()
-        return None
-    except OSError:  # no locks here: go on without
-        return file
-    return file
+__all__ = [
+    "end_with",
+    "free_port",
+    "hold",
+    "locked",
+    "loopback_without_proxy",
+    "replacing",
+    "write",
+]
 
 
 @contextmanager
@@ -118,22 +66,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def loopback_without_proxy(variables: MutableMapping[str, str]) -> None:
-    """Exempt 127.0.0.1 and localhost from the proxies that ``variables`` name, in place.
-
-    Some programs read ``no_proxy`` and some ``NO_PROXY``; what they list stays. Without a proxy
-    nothing is set, because Python then asks the system, and a lone ``no_proxy`` would stop it.
-    """
-    spelled = {name.lower(): value for name, value in variables.items() if value.strip()}
-    if not any(name.endswith("_proxy") and name != "no_proxy" for name in spelled):
-        return
-    for name in ("no_proxy", "NO_PROXY"):
-        listed = (variables.get(name, "").strip() or spelled.get("no_proxy", "")).strip(", ")
-        missing = {"127.0.0.1", "localhost", "::1"} - {one.strip() for one in listed.split(",")}
-        if listed != "*":
-            variables[name] = ",".join([*filter(None, [listed]), *sorted(missing)])
 
 
 def end_with(parent: int) -> None:

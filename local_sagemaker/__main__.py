@@ -1,17 +1,17 @@
-"""One service for a whole lab: ``python -m local_sagemaker``. What is stored in it is there the next time.
+"""One service for a whole lab: ``python -m local_sagemaker``. What is stored in it stays.
 
-Every kernel that calls ``cloud.connect()`` meanwhile uses it, so that a model trained in one chapter is
-found by another. It ends with Ctrl-C; objects in S3, jobs, models and endpoints are kept on disk, logs
-and Kinesis streams are not.
+It ends with Ctrl-C. Objects in S3, jobs, models and endpoints are kept on disk, logs and Kinesis
+streams are not.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import shlex
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from local_sagemaker import launch
@@ -26,40 +26,27 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (any free one)")
     parser.add_argument("--state", type=Path, default=None, help="folder for what is stored")
+    parser.add_argument("--env", action="store_true", help="print variables for a running lab's")
     options = parser.parse_args(arguments)
     folder = options.state or launch.state_folder()
     if folder is None:
-        print("COURSE_CLOUD_STATE is empty: name a folder with --state.", file=sys.stderr)
-        return 2
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+        return _failed("COURSE_CLOUD_STATE is empty: name a folder with --state.")
     try:
-        folder = folder.resolve()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = hold(folder / "lock")
-        if lock is None:
-            print(
-                f"A lab's server already uses {folder}: notebooks find it. End that one with Ctrl-C first, or"
-                " name another folder with --state.",
-                file=sys.stderr,
-            )
-            return 2
-        try:
-            return _serve(folder, options.port, over)
-        finally:
-            os.close(lock)
+        if options.env:
+            return _print_variables(folder)
+        return _serve(folder.resolve(), options.port)
     except CloudError as error:
         taken = options.port and "can't be used" in str(error)
         hint = f" Name another --port than {options.port}, or none." if taken else ""
-        print(f"{error}{hint}", file=sys.stderr)
-        return 2
+        return _failed(f"{error}{hint}")
     except OSError as error:
-        print(
-            f"{folder} can't be used: {error.strerror}. Name another folder with --state.",
-            file=sys.stderr,
-        )
-        return 2
+        said = f"{folder} can't be used: {error.strerror}. Name another folder with --state."
+        return _failed(said)
+
+
+def _failed(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 2
 
 
 def _port(text: str) -> int:
@@ -69,26 +56,54 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _serve(folder: Path, port: int, over: threading.Event) -> int:
-    server = launch.start(state=folder, port=port)
-    try:
-        launch.wait_until_ready(server)
-        launch.announce(server, folder)
-        print(
-            f"SageMaker runs on this machine ({server.url}) and keeps what is stored in {folder}.",
-            flush=True,
+def _print_variables(folder: Path) -> int:
+    """Print what a shell needs to find the lab's server, as commands that set its variables."""
+    server = launch.find(folder)
+    if server is None:
+        return _failed(f"No server uses {folder}: start one with `python -m local_sagemaker`.")
+    for name, value in server.variables().items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _serve(folder: Path, port: int) -> int:
+    """Serve from a folder that nobody else serves from."""
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = hold(folder / "lock")
+    if lock is None:
+        time.sleep(0.3)  # a kernel may be looking whether it is held
+        lock = hold(folder / "lock")
+    if lock is None:
+        return _failed(
+            f"A lab's server already uses {folder}: notebooks find it. End that one with Ctrl-C"
+            " first, or name another folder with --state."
         )
-        print("Notebooks that call cloud.connect() use it. Ctrl-C ends it.", flush=True)
-        assert server.process is not None
-        while not over.wait(0.3):
-            if server.process.poll() is not None:
-                print("The service ended by itself; start this again.", file=sys.stderr)
-                return 1
-        print(f"Ended. What is stored stays in {folder}.", flush=True)
-        return 0
-    finally:
-        (folder / "server.json").unlink(missing_ok=True)
-        server.stop()
+    with lock:
+        server = launch.start(state=folder, port=port)
+        try:
+            launch.wait_until_ready(server)
+            for sentence in server.set_aside:
+                print(sentence)
+            launch.announce(server, folder)
+            print(
+                f"SageMaker runs on this machine ({server.url}) and keeps what is stored in"
+                f" {folder}."
+            )
+            print(f"Its log is {folder / 'service.log'}.")
+            print("Notebooks that connect use it. Ctrl-C ends it.", flush=True)
+            assert server.process is not None
+            while not over.wait(0.3):
+                if server.process.poll() is not None:
+                    print("The service ended by itself; start this again.", file=sys.stderr)
+                    return 1
+            print(f"Ended. What is stored stays in {folder}.", flush=True)
+            return 0
+        finally:
+            (folder / "server.json").unlink(missing_ok=True)
+            server.stop()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""The two ways in which something of this room can go wrong."""
+"""Errors of a connection and of the service, and what a failed job says of one."""
 
 from __future__ import annotations
 
+_REASON = 1024  # characters of a FailureReason
+_HEAD = 200
+
 
 class CloudError(RuntimeError):
-    """Connecting, or what a chapter asked of the connection, did not work; the text says what to do."""
+    """Connecting, or what was asked of the connection, did not work; the text says what to do."""
 
 
 class ApiError(Exception):
-    """An error that the local service answers over the wire, with a code AWS uses.
+    """An error that the service answers over the wire, with a code that AWS uses.
 
     Parameters
     ----------
@@ -30,9 +33,7 @@ def failure(error: Exception) -> str:
     """Return what the ``FailureReason`` of a job says of the error that ended it."""
     if isinstance(error, ApiError):
         return str(error)
-    answered = getattr(error, "response", {}).get(
-        "ResponseMetadata", {}
-    )  # by S3, in a client's error
+    answered = getattr(error, "response", {}).get("ResponseMetadata", {})  # by S3
     if 400 <= answered.get("HTTPStatusCode", 500) < 500:
         return f"ClientError: {error}"
     if isinstance(error, OSError):  # a full disk, for one
@@ -40,24 +41,10 @@ def failure(error: Exception) -> str:
     return f"InternalServerError: {type(error).__name__}: {error}"
 
 
-_REASON = 1024  # characters of a FailureReason
-_HEAD = 200
-
-
 def reason(text: str, ending: str = "") -> str:
-    """Fit a reason into a ``FailureReason``: where it is too long, its middle is left out.
+    """Fit a reason into a ``FailureReason``, 1,024 characters: too long, it loses its middle.
 
-    Parameters
-    ----------
-    text : str
-        What happened; the start says what, the end of a traceback says why.
-    ending : str
-        Kept whole.
-
-    Returns
-    -------
-    str
-        At most 1,024 characters.
+    The start says what happened, the end of a traceback why; ``ending`` is kept whole.
     """
     room = _REASON - len(ending)
     if len(text) > room:

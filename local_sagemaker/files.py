@@ -1,55 +1,59 @@
-"""Files that are there whole or not at all, and folders that belong to one process as long as it lives."""
+"""Files written whole or not at all, damaged ones set aside, locks, and addresses without a proxy.
+
+Standard library only: `helpers.files` shares it on a bare Python, before anything is installed.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shutil
+import sys
 import tempfile
-import threading
-import time
 import uuid
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import IO
 
-_PREFIX = "course-cloud-"
+_PREFIX = "local-sagemaker-"
 _LOCK = "in-use"
-_YOUNG = 3600.0  # seconds that a folder without a lock is left alone: it may be about to get one
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file that is there whole or not at all, and survives loss of power once this returns.
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; move it over ``path`` if the block succeeds.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        Its folder is made if need be.
-    data : bytes
-        The content.
-    mode : int
-        Who may read and write it, from its first byte on.
-
-    Raises
-    ------
-    OSError
-        Nothing was changed.
+    The folder is made if need be. Readers see the old content or the new, never a part, and the
+    new one survives a loss of power.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    part = path.with_name(f".{path.name[:80]}-{uuid.uuid4().hex}.part")
     try:
-        with open(draft, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        yield part
+        sync(part)  # the content must be on the disk before the name points at it
+        part.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
+        part.unlink(missing_ok=True)
+    sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; where the system cannot (Windows), nothing happens."""
-    if os.name == "nt":
+def write(path: Path, content: bytes | str, mode: int = 0o666) -> None:
+    """Write a file whole or not at all; text as UTF-8. After an OSError nothing was changed.
+
+    ``mode`` says who may read and write it, from its first byte on.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    opener = functools.partial(os.open, mode=mode)
+    with replacing(path) as part, open(part, "wb", opener=opener) as file:
+        file.write(data)
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable; Windows can't."""
+    if sys.platform == "win32":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -57,91 +61,68 @@ def sync_folder(folder: Path) -> None:
 
 
 def set_aside(path: Path, fault: object) -> str:
-    """Rename a damaged file or folder, so that the next start does not find it; return a sentence.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        What is damaged; it keeps its place and its content.
-    fault : object
-        What is wrong with it, such as the error that reading it raised.
-    """
+    """Rename a damaged file or folder, so that the next start passes it by; return a sentence."""
     aside = path.with_name(f"{path.name}.damaged-{uuid.uuid4().hex[:8]}")
     path.rename(aside)
     return f"{path} is damaged ({fault}): it was set aside as {aside.name}."
 
 
-def hold(path: Path) -> int | None:
-    """Take a lock, which the system lets go when the process ends, however it does.
+def hold(path: Path) -> IO[str] | None:
+    """Take an exclusive lock on a file, which is made if need be; None where another holds it.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file that is locked; it is made if need be.
-
-    Returns
-    -------
-    int or None
-        A handle: the lock is held until it is closed here and in every process that inherited it. None where
-        another process has the lock.
-
-    Raises
-    ------
-    OSError
-        The file can't be made.
+    The lock is held until what is returned is closed, here and in every process that inherited it,
+    or until the process ends. A file system without locks (some network drives) gives it to all.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    if os.name == "nt":
-        return handle
-    import fcntl
-
+    file = path.open("a+")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        file.close()
         return None
-    return handle
+    except OSError:  # no locks here: go on without
+        return file
+    return file
 
 
-def work_folder() -> tuple[Path, int]:
+def loopback_without_proxy(variables: MutableMapping[str, str]) -> None:
+    """Exempt 127.0.0.1 and localhost from the proxies that ``variables`` name, in place.
+
+    Some programs read ``no_proxy`` and some ``NO_PROXY``; what they list stays. Without a proxy
+    nothing is set, because Python then asks the system, and a lone ``no_proxy`` would stop it.
+    """
+    spelled = {name.lower(): value for name, value in variables.items() if value.strip()}
+    if not any(name.endswith("_proxy") and name != "no_proxy" for name in spelled):
+        return
+    for name in ("no_proxy", "NO_PROXY"):
+        listed = (variables.get(name, "").strip() or spelled.get("no_proxy", "")).strip(", ")
+        missing = {"127.0.0.1", "localhost", "::1"} - {one.strip() for one in listed.split(",")}
+        if listed != "*":
+            variables[name] = ",".join([*filter(None, [listed]), *sorted(missing)])
+
+
+def work_folder() -> tuple[Path, IO[str]]:
     """Make a folder for one service, and remove those of services that were killed.
 
-    Returns
-    -------
-    path, handle : pathlib.Path, int
-        The folder, and its lock: the service inherits it, and the folder is left alone as long as it is held.
-
-    Raises
-    ------
-    OSError
-        There is no room for it.
+    The service inherits the lock: as long as it is held, other services leave the folder alone.
     """
-    temporary = tempfile.gettempdir()
-    base = Path(
-        temporary if " " not in temporary else "/tmp"
-    )  # the SDK's scripts do not quote paths
-    _sweep(base)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-    handle = hold(folder / f"{_LOCK}.new")
-    assert handle is not None  # nobody else knows this name
-    (folder / f"{_LOCK}.new").rename(
-        folder / _LOCK
-    )  # it appears locked, so that no other sweep takes it
-    return folder, handle
-
-
-def _sweep(base: Path) -> None:
+    temporary = tempfile.gettempdir()  # the SDK's scripts do not quote paths
+    base = Path(temporary if " " not in temporary else "/tmp")
     for folder in base.glob(f"{_PREFIX}*"):
-        try:
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-                continue
-            if not (folder / _LOCK).exists():
-                if time.time() - folder.stat().st_mtime > _YOUNG:
+        with contextlib.suppress(OSError, AttributeError):  # gone meanwhile; no owners on Windows
+            if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
+                lock = hold(folder / _LOCK)
+                if lock is not None:
                     shutil.rmtree(folder, ignore_errors=True)
-                continue
-            handle = hold(folder / _LOCK)
-        except (OSError, AttributeError):  # gone meanwhile, or no system with owners and locks
-            continue
-        if handle is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(handle)
+                    lock.close()
+    hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
+    lock = hold(hidden / _LOCK)
+    assert lock is not None  # nobody else knows this name
+    return hidden.rename(base / hidden.name[1:]), lock  # others see it when it is locked

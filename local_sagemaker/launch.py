@@ -1,7 +1,8 @@
-"""The service of this machine: found (the lab's) or started (this kernel's own), and pointed at."""
+"""The service of this machine: a lab's that is found, or one that is started."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -13,19 +14,18 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from local_sagemaker.errors import CloudError
-from local_sagemaker.files import work_folder, write_atomically
+from local_sagemaker.files import hold, loopback_without_proxy, work_folder, write
 
 ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-west-2"
 _START_SECONDS = 90.0  # on a machine that does much else; one that dies is noticed at once
-_TOKEN_BYTES = 16
+_PATIENCE = 30.0  # seconds in which a lab that is busy answers
 
 
 def state_folder() -> Path | None:
-    """Folder of a lab's server: ``COURSE_CLOUD_STATE``, else in the reader's home; None where empty."""
+    """Folder of a lab's server: ``COURSE_CLOUD_STATE``, else in the home; None where empty."""
     named = os.environ.get("COURSE_CLOUD_STATE")
     if named is not None:
         return Path(named) if named else None
@@ -34,47 +34,66 @@ def state_folder() -> Path | None:
 
 @dataclass
 class Server:
-    """A running service and how to talk to it.
+    """A service and how to talk to it."""
 
-    Attributes
-    ----------
-    port : int
-        On 127.0.0.1.
-    token : str
-        Access key that it lets in.
-    region : str
-        AWS region that it plays.
-    process : subprocess.Popen, optional
-        Where this process started it.
-    work : pathlib.Path, optional
-        Its folder, where this process made it.
-    """
-
-    port: int
-    token: str
+    port: int  # on 127.0.0.1; 0 until `listening`
+    token: str  # access key that it lets in
     region: str = REGION
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    work: Path | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)  # started here
+    work: Path | None = None  # its folder, where it was made here
+    set_aside: list[str] = field(default_factory=list)  # a sentence per damaged file of its state
 
     @property
     def url(self) -> str:
         """Address for ``AWS_ENDPOINT_URL``."""
         return f"http://127.0.0.1:{self.port}"
 
-    def alive(self, seconds: float = 2.0, *, ready: bool = False) -> bool:
-        """Whether the service answers and takes the token; with ``ready``, whether it has all it needs."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+    def variables(self) -> dict[str, str]:
+        """Return the variables that lead boto3, the SDK and the AWS CLI here, and nowhere else."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.token,
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+
+    def listening(self) -> Server:
+        """Wait until a service that was launched says where it listens; return this.
+
+        A service that does not start raises a CloudError with what it wrote.
+        """
+        assert self.process is not None and self.process.stdout and self.work
+        output, first = self.process.stdout, [b""]
+        reader = threading.Thread(target=lambda: first.append(output.readline()), daemon=True)
+        reader.start()
+        reader.join(_START_SECONDS)
         try:
-            connection.request(
-                "GET", "/course/health", headers={"Authorization": f"AWS {self.token}:-"}
-            )
+            said = json.loads(first[-1])
+        except ValueError:
+            said = {}
+        if "port" in said:
+            self.port, self.set_aside = said["port"], said["set_aside"]
+            return self
+        wrote = (self.work / "errors.log").read_text(encoding="utf-8", errors="replace").strip()
+        why = said.get("error") or wrote[-1500:] or "it wrote nothing"
+        self.process.kill()
+        self.stop()
+        raise CloudError(f"The SageMaker of this machine did not start: {why}.")
+
+    def alive(self, seconds: float = 2.0, *, ready: bool = False) -> bool:
+        """Whether the service answers to the token; with ``ready``, whether all is loaded."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+        given = {"Authorization": f"AWS {self.token}:-"}
+        try:
+            connection.request("GET", "/course/health", headers=given)
             answer = connection.getresponse()
             said = json.loads(answer.read())
-            return (
-                answer.status == 200
-                and said.get("service") == "course"
-                and (said["ready"] or not ready)
-            )
+            known = answer.status == 200 and said.get("service") == "course"
+            return known and (said["ready"] or not ready)
         except (OSError, ValueError, http.client.HTTPException):
             return False
         finally:
@@ -95,40 +114,8 @@ class Server:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
-@dataclass
-class Launched:
-    """A service that is starting; :meth:`server` waits until it listens."""
-
-    process: subprocess.Popen[bytes]
-    work: Path
-    token: str
-    region: str
-
-    def server(self) -> Server:
-        """Return the service once it says where it listens.
-
-        Raises
-        ------
-        CloudError
-            It did not start, with what it wrote.
-        """
-        hello = _hello(self.process)
-        if "port" in hello:
-            return Server(hello["port"], self.token, self.region, self.process, self.work)
-        wrote = (self.work / "errors.log").read_text(encoding="utf-8", errors="replace").strip()
-        self.cancel()
-        why = hello.get("error") or wrote[-1500:] or "it wrote nothing"
-        raise CloudError(f"The SageMaker of this machine did not start: {why}.")
-
-    def cancel(self) -> None:
-        """End it before it listens."""
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.work, ignore_errors=True)
-
-
-def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) -> Launched:
-    """Start a service that lives as long as this process, in a process of its own; returns at once.
+def launch(*, state: Path | None = None, port: int = 0) -> Server:
+    """Start a service that lives as long as this process, in a process of its own; return at once.
 
     Parameters
     ----------
@@ -136,146 +123,85 @@ def launch(*, state: Path | None = None, port: int = 0, region: str = REGION) ->
         Folder for what outlives it; None keeps nothing.
     port : int
         0 for any free one.
-    region : str
-        AWS region that it plays.
     """
-    token = "COURSE" + secrets.token_hex(_TOKEN_BYTES).upper()
+    token = "COURSE" + secrets.token_hex(16).upper()
     work, lock = work_folder()
-    command = [
-        sys.executable,
-        "-m",
-        "local_sagemaker.service",
-        "--work",
-        str(work),
-        "--region",
-        region,
-    ]
-    command += ["--port", str(port)] + (["--state", str(state)] if state is not None else [])
+    command = [sys.executable, "-m", "local_sagemaker.service", "--work", str(work)]
+    command += ["--port", str(port), *(["--state", str(state)] if state else [])]
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    try:
-        with (work / "errors.log").open("wb") as errors:
-            process = subprocess.Popen(
-                command,
-                cwd=work,
-                env=os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,  # Ctrl-C in the kernel is not for the service
-                pass_fds=()
-                if os.name == "nt"
-                else (lock,),  # the folder is its own as long as it lives
-            )
-    finally:
-        os.close(lock)
-    return Launched(process, work, token, region)
+    variables = os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path}
+    loopback_without_proxy(variables)
+    with lock, (work / "errors.log").open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C in the kernel is not for the service
+            # the folder is its own as long as it lives
+            pass_fds=() if sys.platform == "win32" else (lock.fileno(),),
+        )
+    return Server(0, token, REGION, process, work)
 
 
-def start(*, state: Path | None = None, port: int = 0, region: str = REGION) -> Server:
-    """Start a service and wait until it listens; the parameters are those of :func:`launch`.
+def start(*, state: Path | None = None, port: int = 0) -> Server:
+    """Start a service and wait until it listens: `launch`, then `Server.listening`."""
+    return launch(state=state, port=port).listening()
 
-    Raises
-    ------
-    CloudError
-        It did not start, with what it wrote.
+
+def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
+    """Return the running service of a lab; None where none runs.
+
+    ``folder`` is where the lab keeps its state. A lab that runs, but does not answer for
+    ``patience`` seconds, raises a CloudError: it is never taken for none.
     """
-    return launch(state=state, port=port, region=region).server()
+    limit = time.monotonic() + patience
+    while True:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            said = json.loads((folder / "server.json").read_text(encoding="utf-8"))
+            server = Server(int(said["port"]), str(said["token"]), str(said["region"]))
+            if server.alive():
+                return server
+        if not _held(folder / "lock"):
+            return None
+        if time.monotonic() > limit:
+            raise CloudError(
+                f"A lab's server keeps its state in {folder}, but does not answer for"
+                f" {patience:.0f} s. Wait until it is less busy and run this again, or end it with"
+                f" Ctrl-C where it was started. Its log is {folder / 'service.log'}."
+            )
+        time.sleep(0.1)
 
 
-def _hello(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Return what the service says of itself in its first line; empty where it says nothing in time."""
-    assert process.stdout is not None
-    lines: list[bytes] = []
-    output = process.stdout
-
-    def read() -> None:
-        lines.append(output.readline())
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    thread.join(_START_SECONDS)
+def _held(path: Path) -> bool:
+    """Whether another process holds a lock."""
     try:
-        return dict(json.loads(lines[0]))
-    except (IndexError, ValueError):
-        return {}
-
-
-def find() -> Server | None:
-    """Return the lab's running service, if there is one that answers."""
-    folder = state_folder()
-    if folder is None:
-        return None
-    try:
-        said = json.loads((folder / "server.json").read_text(encoding="utf-8"))
-        server = Server(int(said["port"]), str(said["token"]), str(said["region"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return server if server.alive() else None
+        lock = hold(path) if path.exists() else None
+    except OSError:
+        return False
+    if lock is None:
+        return path.exists()
+    lock.close()
+    return False
 
 
 def announce(server: Server, folder: Path) -> None:
     """Let kernels find a lab's service; only this user can read how."""
     said = {"port": server.port, "token": server.token, "region": server.region}
-    write_atomically(folder / "server.json", json.dumps(said).encode(), 0o600)
-
-
-_before: dict[str, str] | None = None
-
-
-def point_here(server: Server) -> None:
-    """Point this process at a service: its variables lead there, and nowhere else."""
-    global _before
-    if _before is None:
-        _before = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
-    for name in [n for n in os.environ if n.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ |= {
-        "AWS_ENDPOINT_URL": server.url,
-        "AWS_DEFAULT_REGION": server.region,
-        "AWS_REGION": server.region,
-        "AWS_ACCESS_KEY_ID": server.token,
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
-    forget_sessions()
-
-
-def forget_sessions() -> None:
-    """Let boto3 and the SDK read this process's variables anew: both keep what they read first."""
-    boto3 = sys.modules.get("boto3")
-    if boto3 is not None:
-        boto3.DEFAULT_SESSION = None  # type: ignore[attr-defined]
-    utils = sys.modules.get("sagemaker.core.utils.utils")
-    if utils is not None:
-        utils.SingletonMeta._instances.clear()
-
-
-def point_away() -> None:
-    """Give this process the AWS variables back that it had before."""
-    global _before
-    if _before is None:
-        return
-    for name in [n for n in os.environ if n.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ |= _before
-    _before = None
-    forget_sessions()
+    write(folder / "server.json", json.dumps(said), 0o600)
 
 
 def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:
-    """Wait until a service has loaded all it needs.
-
-    Raises
-    ------
-    CloudError
-        It does not.
-    """
+    """Wait until a service has loaded all it needs; raise a CloudError where it does not."""
     limit = time.monotonic() + seconds
     while not server.alive(ready=True):
+        if server.process is not None and server.process.poll() is not None:
+            raise CloudError("The SageMaker of this machine ended while it started.")
         if time.monotonic() > limit:
             raise CloudError(
-                f"The SageMaker of this machine does not answer after {seconds:.0f} s."
+                f"The SageMaker of this machine runs, but does not answer for {seconds:.0f} s: wait"
+                " until the machine is less busy and run this again, or restart the kernel."
             )
         time.sleep(0.05)

@@ -168,18 +168,21 @@ print(ast.get_source_segment(program, parts["build_model"]))
 # ## Upload
 #
 # `cloud.connect()` starts a SageMaker on this machine; with `COURSE_CLOUD=aws` the same cells run on AWS. As in the post, the files
-# `train.npy` and `test.npy` go to the folder `data` of the *default bucket*, whose name holds region and account.
+# `train.npy` and `test.npy` go to the *default bucket*, whose name holds region and account. The post's folder there is `data`. Ours is
+# `course-05/data/`: a bucket is shared, and a job reads every key that begins with the address it is given.
 
 # %%
 aws = cloud.connect()
+place = aws.folder("course-05")  # on AWS with your user name: others may use this bucket, too
 for name, part in (("train", split.train), ("test", split.test)):
     table = part.frame[["user", "item"]].assign(label=1).to_numpy(dtype=np.int32)
     file = io.BytesIO()
     np.save(file, table)
-    aws.client("s3").put_object(Bucket=aws.bucket, Key=f"data/{name}.npy", Body=file.getvalue())
-    print(f"data/{name}.npy: {table.shape[0]:,} rows of user, item, label")
+    aws.client("s3").put_object(Bucket=aws.bucket, Key=f"{place}/data/{name}.npy", Body=file.getvalue())
+    print(f"{place}/data/{name}.npy: {table.shape[0]:,} rows of user, item, label")
 print("the bucket is sagemaker-{region}-{account}:", f"sagemaker-{aws.region}-{aws.account}" == aws.bucket)
-print("What follows, on AWS:", cloud.estimate("ml.c5.2xlarge", hours=0.1))
+job_and_endpoint = cloud.estimate("ml.c5.2xlarge", hours=0.1) + cloud.estimate("ml.c5.xlarge", hours=0.2)
+print("What follows, on AWS:", job_and_endpoint)
 
 # %% [markdown]
 # ## Train, deploy, ask
@@ -211,12 +214,13 @@ trainer = ModelTrainer(
     source_code=SourceCode(source_dir="../chapters/ncf_job", entry_script="ncf.py"),
     compute=Compute(instance_type="ml.c5.2xlarge", instance_count=1),
     hyperparameters=hyperparameters,
-    output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/models"),
-    base_job_name="course-05",
+    output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/{place}/models"),
+    base_job_name=aws.name("course-05"),
+    input_s3_key_prefix=place,
     role=aws.role,
     sagemaker_session=aws.session,
 )
-trainer.train(input_data_config=[InputData(channel_name="training", data_source=f"s3://{aws.bucket}/data")])
+trainer.train(input_data_config=[InputData(channel_name="training", data_source=f"s3://{aws.bucket}/{place}/data/")])
 job = trainer._latest_training_job
 print(job.training_job_status)
 
@@ -277,8 +281,8 @@ with cloud.cleanup(aws, prefix="course-05"):
         role_arn=aws.role,
         sagemaker_session=aws.session,
     )
-    builder.build(model_name="course-05-neumf")
-    endpoint = builder.deploy(endpoint_name="course-05-neumf", initial_instance_count=1)
+    builder.build(model_name=aws.name("course-05-neumf"))
+    endpoint = builder.deploy(endpoint_name=aws.name("course-05-neumf"), initial_instance_count=1)
     chances = []
     for start in range(0, len(ask_users), 100):
         body = request(ask_users[start : start + 100], ask_items[start : start + 100])
@@ -373,16 +377,17 @@ exercise("05.q3").ask(choice)
 # %% [markdown]
 # ## Inside the network
 #
-# We fetch the model from the bucket, look whether anything is left that would cost money, and hang up: from here on nothing needs
-# SageMaker.
+# We fetch the model from the bucket, look at what is left, and disconnect: from here on nothing needs SageMaker. The endpoint, which
+# would cost money every hour, is gone. Objects in S3 cost cents a month, and stay until somebody deletes them.
 
 # %%
 bucket, key = job.model_artifacts.s3_model_artifacts.removeprefix("s3://").split("/", 1)
 packed = aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
     archive.extract("ncf.keras", path=(folder := Path(tempfile.mkdtemp())), filter="data")
-print("endpoints, configurations and models left:", len(cloud.leftovers(aws)))
+left = cloud.leftovers(aws, prefix="course-05")
 cloud.disconnect()
+left
 
 # %% [markdown]
 # `plot_model` draws a network with Graphviz. Where that is not installed, you see the same as a list of layers.

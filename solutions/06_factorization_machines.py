@@ -279,13 +279,16 @@ from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData, OutputDataConfig
 
 aws = cloud.connect()
+place = f"s3://{aws.bucket}/{aws.folder('course-06')}"
 order = np.random.default_rng(0).permutation(len(split.train))
 files["shuffled"] = as_recordio(rows["train"][order], columns(split.train)[2][order])
 for name, content in files.items():
-    aws.client("s3").put_object(Bucket=aws.bucket, Key=f"course-06/{name}.protobuf", Body=content)
+    key = f"{aws.folder('course-06')}/{name}/rows.protobuf"
+    aws.client("s3").put_object(Bucket=aws.bucket, Key=key, Body=content)
 image = image_uris.retrieve("factorization-machines", aws.region)
 print("image:", image.split("/")[-1])
-print(cloud.estimate("ml.c5.xlarge", hours=0.2))
+print("Four jobs, two of them at once:", cloud.estimate("ml.c5.xlarge", hours=0.1, count=4))
+print("An endpoint:", cloud.estimate("ml.m5.large", hours=0.2))
 
 
 # %%
@@ -295,14 +298,14 @@ def start_job(train, test="test", **settings):
         training_image=image,
         role=aws.role,
         sagemaker_session=aws.session,
-        base_job_name=f"course-06-{train}",  # the SDK adds the second of the start
+        base_job_name=aws.name(f"course-06-{train}"),  # the SDK adds the second of the start
         compute=Compute(instance_type="ml.c5.xlarge", instance_count=1),
         hyperparameters={"feature_dim": n_features, "predictor_type": "regressor", **settings},
-        output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/course-06/output"),
+        output_data_config=OutputDataConfig(s3_output_path=f"{place}/output"),
     )
-    place, kind = f"s3://{aws.bucket}/course-06", "application/x-recordio-protobuf"
+    kind = "application/x-recordio-protobuf"
     channels = [
-        InputData(channel_name=channel, data_source=f"{place}/{name}.protobuf", content_type=kind)
+        InputData(channel_name=channel, data_source=f"{place}/{name}/", content_type=kind)
         for channel, name in (("train", train), ("test", test))
     ]
     trainer.train(input_data_config=channels, wait=False, logs=False)
@@ -378,7 +381,7 @@ assert 0.97 * board["talk's settings, file order"] > board["user + item bias"] >
 # The talk's log: training took 26 seconds, *217* were billed. The rest is a machine starting, a container loading, a model being
 # written. At 150,000 rows a second, its own figure, larger data changes that picture, and so do more machines: we let them share the
 # training perfectly. The price is yours to edit: 0.24 is about an hour of the talk's `ml.c4.xlarge`; type your own, also for the
-# endpoint (`ml.m5.large`: 0.115, from the list that the estimate above names). Before you move a slider: what does an endpoint cost
+# endpoint (`ml.m5.large`: about 0.115, as in the estimate above). Before you move a slider: what does an endpoint cost
 # that you forget over a weekend? (And the job: did you say a cent?)
 
 
@@ -577,11 +580,13 @@ with cloud.cleanup(aws, prefix="course-06"):
         image_uri=image, s3_model_data_url=model_of(job), role_arn=aws.role, sagemaker_session=aws.session,
         instance_type="ml.m5.large",
     )  # fmt: skip
-    builder.build(model_name="course-06-fm")
-    endpoint = builder.deploy(endpoint_name="course-06-fm", initial_instance_count=1, instance_type="ml.m5.large")
+    name = aws.name("course-06-fm")
+    builder.build(model_name=name)
+    endpoint = builder.deploy(endpoint_name=name, initial_instance_count=1, instance_type="ml.m5.large")
     answer = endpoint.invoke(body=fm_request(rows["test"][asked]), content_type="application/json")
     scores = np.array([p["score"] for p in json.loads(answer.body.read())["predictions"]])
-print(f"{len(scores)} answers; left behind: {len(cloud.leftovers(aws, prefix='course-06'))} things")
+print(f"{len(scores)} answers")
+cloud.leftovers(aws, prefix="course-06")
 
 # %% tags=["nbval-ignore-output"]
 board["tuned, shuffled"] = test_score_of(log)
@@ -739,8 +744,8 @@ if hundred is not None:
         print(f"{board_100k[name, u1.name]:.3f}  {name}, on the rows of u1")
     for name, part in (("u1-train", u1.train), ("u1-test", u1.test)):
         u, i, y = columns(part.replace(part.frame.sort_values(["user", "item"])))
-        body = as_recordio(one_hot(u, i, hundred), y)
-        aws.client("s3").put_object(Bucket=aws.bucket, Key=f"course-06/{name}.protobuf", Body=body)
+        body, key = as_recordio(one_hot(u, i, hundred), y), f"{aws.folder('course-06')}/{name}/rows.protobuf"
+        aws.client("s3").put_object(Bucket=aws.bucket, Key=key, Body=body)
     spoken = {"feature_dim": hundred.n_users + hundred.n_items, "_speedometer_period": 10}
     *_, log = follow(aws, start_job("u1-train", "u1-test", **talks_settings, **spoken))
     ours = re.findall(r"Epoch\[40\] Batch \[\d0\].*rmse=(\S+)", "\n".join(log))

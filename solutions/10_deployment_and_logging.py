@@ -125,13 +125,14 @@ from sagemaker.core import image_uris  # the SDK wants a region first
 
 IMAGE = image_uris.retrieve("sklearn", aws.region, version="1.2-1", instance_type="ml.m5.large")
 sagemaker, runtime = aws.client("sagemaker"), aws.client("sagemaker-runtime")
+SHELF = aws.name("course-10-shelf")
 
 
 def deploy(name):
-    aws.client("s3").upload_file(str(archive), aws.bucket, f"{name}/model.tar.gz")
+    key = f"{aws.folder('course-10')}/{name}/model.tar.gz"
+    aws.client("s3").upload_file(str(archive), aws.bucket, key)
     script = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
-    place = f"s3://{aws.bucket}/{name}/model.tar.gz"
-    container = {"Image": IMAGE, "ModelDataUrl": place, "Environment": script}
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{aws.bucket}/{key}", "Environment": script}
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=aws.role, PrimaryContainer=container)
     machine = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     variants = [{"VariantName": "all", "ModelName": name, **machine}]
@@ -141,7 +142,7 @@ def deploy(name):
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig=pause)
 
 
-def call(user, n=50, name="ch10-shelf"):
+def call(user, n=50, name=SHELF):
     body = json.dumps({"user": int(user), "n": n})
     answer = runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=body)
     return json.loads(answer["Body"].read())["items"]
@@ -164,8 +165,8 @@ def timed(ask, users, callers):
 
 
 asked = np.random.default_rng(0).integers(0, n_users, 200)
-with cloud.cleanup(aws, "ch10-"):
-    deploy("ch10-shelf")
+with cloud.cleanup(aws, prefix="course-10"):
+    deploy(SHELF)
     agree = np.mean([np.isin(call(user), look_up(user)).mean() for user in asked[:20]])
     called = timed(call, asked, callers=4)
 looked_up = timed(look_up, asked, callers=1)
@@ -236,7 +237,7 @@ pd.DataFrame(logged)[["kind", "position", "item", "propensity", "model", "status
 
 # %%
 kinesis = aws.client("kinesis")
-stream = events.OpenStream(kinesis, "ch10-clicks", shards=2)  # deleted when Python ends, if not before
+stream = events.OpenStream(kinesis, aws.name("course-10-clicks"), shards=2)  # deleted when Python ends, if not before
 producer = events.Producer(kinesis, stream.name, home / stream.name)  # its outbox, a file
 log = events.EventLog(home / f"{stream.name}.sqlite", busy_seconds=0.5)
 every = 0 if aws.local else 0.2  # seconds: AWS allows five reads a second

@@ -1,11 +1,11 @@
-"""SageMaker without an account: the same calls on this machine, on AWS only where that is asked for.
+"""SageMaker without an account: the same calls on this machine, on AWS only where asked for.
 
     from helpers import cloud
 
     aws = cloud.connect()
 
-``connect`` starts a SageMaker on this machine, in a process of its own that ends with the kernel, and
-points boto3 and the SageMaker SDK at it. Cells use the real SDK and the real boto3, unchanged.
+``connect`` starts a SageMaker on this machine, in a process that ends with the kernel, and points
+boto3 and the SageMaker SDK at it. Cells use the real SDK and the real boto3, unchanged.
 
 ============  ===========================================================================
 ``connect``   connect this kernel; prints one line saying where

@@ -13,6 +13,9 @@ from scipy import sparse
 from helpers.cloud.connection import Connection
 from local_sagemaker.formats import recordio
 
+_LISTED = 500  # jobs that `finished_job` lists, and looks into: an account may have thousands
+_DESCRIBED = 30
+
 
 def _place(uri: str) -> tuple[str, str]:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -53,22 +56,7 @@ def upload_matrix(
 
 
 def download(aws: Connection, uri: str, path: Path) -> Path:
-    """Copy one object to a file.
-
-    Parameters
-    ----------
-    aws : Connection
-        From ``cloud.connect()``.
-    uri : str
-        ``s3://bucket/key``.
-    path : Path
-        The file; it is overwritten.
-
-    Returns
-    -------
-    Path
-        ``path``.
-    """
+    """Copy one object, ``s3://bucket/key``, to a file, which is overwritten; return its path."""
     bucket, key = _place(uri)
     aws.client("s3").download_file(bucket, key, str(path))
     return Path(path)
@@ -77,9 +65,10 @@ def download(aws: Connection, uri: str, path: Path) -> Path:
 def finished_job(
     aws: Connection, hyperparameters: Mapping[str, Any], fingerprint: str
 ) -> str | None:
-    """Find a completed training job with these settings on these bytes.
+    """Find a completed training job of the course with these settings on these bytes.
 
-    A name proves nothing; the same settings on the same data end in the same model.
+    A name proves nothing; the same settings on the same data end in the same model. Only the latest
+    jobs are looked at, on AWS only this learner's.
 
     Parameters
     ----------
@@ -98,10 +87,15 @@ def finished_job(
     wanted = {name: str(value) for name, value in hyperparameters.items()}
     client, s3 = aws.client("sagemaker"), aws.client("s3")
     pages = client.get_paginator("list_training_jobs").paginate(
-        StatusEquals="Completed", SortOrder="Descending"
+        StatusEquals="Completed",
+        NameContains="course-",
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        PaginationConfig={"MaxItems": _LISTED, "PageSize": 100},
     )
-    for summary in (job for page in pages for job in page["TrainingJobSummaries"]):
-        job = client.describe_training_job(TrainingJobName=summary["TrainingJobName"])
+    names = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
+    for name in [name for name in names if aws.owns(name)][:_DESCRIBED]:
+        job = client.describe_training_job(TrainingJobName=name)
         given = {name: text.strip('"') for name, text in job.get("HyperParameters", {}).items()}
         if given != wanted or not job.get("InputDataConfig"):
             continue

@@ -1,7 +1,7 @@
-"""About what an hour of an instance costs on AWS, for an estimate before anything starts.
+"""About what instances cost on AWS, for an estimate before anything starts.
 
-The prices were written down from memory of AWS' list, not copied from it, and AWS changes it: they are
-approximate. Check the price list (``PRICE_LIST``) before anything long starts.
+The prices were written down from memory of AWS' list, not copied from it, and AWS changes it: they
+are approximate. Check the price list (`PRICE_LIST`) before anything long starts.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from local_sagemaker.errors import CloudError
 
 PRICE_LIST = "https://aws.amazon.com/sagemaker/pricing/"
-#: About when these prices held, as far as we know; no day and no copy of the list stands behind it.
-DATE = "list of 2024"
-#: Approximate dollars an hour, on demand, us-west-2 (Oregon), SageMaker training and hosting.
+#: Dollars an hour, on demand, us-west-2 (Oregon), training and hosting; from memory, about 2024.
 PRICES = {
     "ml.t2.medium": 0.056,
     "ml.t3.medium": 0.05,
@@ -34,32 +32,29 @@ PRICES = {
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What something would cost.
+    """What instances would cost; two estimates can be added."""
 
-    Attributes
-    ----------
-    instance_type : str
-        Such as ``"ml.c5.xlarge"``.
-    hours : float
-        How long each instance runs.
-    count : int
-        How many instances.
-    dollars : float
-        Approximate price in US dollars.
-    """
+    parts: tuple[tuple[str, float, int], ...]  # instance type, hours of each, and how many
 
-    instance_type: str
-    hours: float
-    count: int
-    dollars: float
+    @property
+    def dollars(self) -> float:
+        """Approximate price of all parts in US dollars."""
+        return sum(PRICES[kind] * hours * count for kind, hours, count in self.parts)
+
+    def __add__(self, other: CostEstimate) -> CostEstimate:
+        """Return what both cost together."""
+        return CostEstimate(self.parts + other.parts)
 
     def __str__(self) -> str:
         """One sentence."""
-        many = f"{self.count} × {self.instance_type}" if self.count > 1 else self.instance_type
+        each = [
+            f"{f'{count} × ' * (count > 1)}{kind} for {hours:g} h at ${PRICES[kind]:g} an hour"
+            for kind, hours, count in self.parts
+        ]
         return (
-            f"About ${self.dollars:.2f}: {many} for {self.hours:g} h at ${PRICES[self.instance_type]:g}"
-            " an hour"
-            f" (on demand, us-west-2, {DATE}; storage and requests come on top)."
+            f"About ${self.dollars:.2f}: {' and '.join(each)} (approximate, from memory, about"
+            " 2024; on demand, us-west-2; storage and requests come on top; a new account may need"
+            " a quota for it)."
         )
 
     __repr__ = __str__
@@ -80,7 +75,7 @@ def estimate(instance_type: str, hours: float, count: int = 1) -> CostEstimate:
     Returns
     -------
     CostEstimate
-        Its text is a sentence; ``dollars`` is the number.
+        Its text is a sentence; ``dollars`` is the number; ``+`` adds what else a chapter starts.
 
     Raises
     ------
@@ -89,11 +84,11 @@ def estimate(instance_type: str, hours: float, count: int = 1) -> CostEstimate:
     """
     if instance_type not in PRICES:
         raise CloudError(
-            f"The price of {instance_type!r} is not in the course's table ({', '.join(sorted(PRICES))});"
-            f" see {PRICE_LIST}."
+            f"The price of {instance_type!r} is not in the course's table"
+            f" ({', '.join(sorted(PRICES))}); see {PRICE_LIST}."
         )
     if not 0 <= hours < float("inf") or count < 1:
         raise CloudError(
-            f"{hours} hours of {count} instances can't be priced: expected 0 or more, and 1 or more."
+            f"{hours} hours of {count} instances can't be priced: expected 0 or more, 1 or more."
         )
-    return CostEstimate(instance_type, hours, count, PRICES[instance_type] * hours * count)
+    return CostEstimate(((instance_type, hours, count),))

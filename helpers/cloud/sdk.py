@@ -1,8 +1,6 @@
-"""The SageMaker SDK as a notebook wants it: quick to import, a job's own lines, no telemetry, no detours.
+"""Patches to the SageMaker SDK for notebooks: quick import, job logs, no telemetry, STS kept local.
 
-Nothing of the SDK is changed that a cell calls. What is set here: the configuration that opts out of
-telemetry; which log records become lines in a notebook; and, on this machine only, how long the SDK
-sleeps between two looks at a job, and where its hard-coded address of STS leads.
+Nothing of the SDK is changed that a cell calls.
 """
 
 from __future__ import annotations
@@ -22,15 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from helpers import gates
+from local_sagemaker.errors import CloudError
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
-_SILENCED = (
-    "sagemaker",
-    "sagemaker.config",
-    "sagemaker.core",
-    "sagemaker.core.helper",
-    "sagemaker.serve",
-)
 _CONFIG_READERS = (
     "sagemaker.core.config.config",
     "sagemaker.core.config.config_manager",
@@ -44,27 +36,22 @@ _SCRIPT_ENDS = re.compile(
 
 
 def load(*, local: bool) -> Any:
-    """Import the SDK and settle it for a notebook.
-
-    Parameters
-    ----------
-    local : bool
-        Whether it talks to the service of this machine.
-
-    Returns
-    -------
-    module
-        ``sagemaker.core.helper.session_helper``.
-    """
+    """Import the SDK, settle it for a notebook, and return its ``core.helper.session_helper``."""
     opt_out()
     _quiet_loggers()
-    with gates.absent(
-        "rfc3987_syntax"
-    ):  # jsonschema's grammar of web addresses: two seconds for no use here
-        helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
-        resources: Any = importlib.import_module("sagemaker.core.resources")
-        configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
-        telemetry: Any = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
+    try:
+        # jsonschema's grammar of web addresses: two seconds for no use here
+        with gates.absent("rfc3987_syntax"):
+            helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
+            resources: Any = importlib.import_module("sagemaker.core.resources")
+            configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
+            telemetry: Any = importlib.import_module("sagemaker.core.telemetry.telemetry_logging")
+    except ModuleNotFoundError as error:
+        raise CloudError(
+            f"The cells need version 3 of the SageMaker SDK, and it is not here ({error}): install"
+            " sagemaker>=3. Version 2 and boto3 reach the same place after"
+            " cloud.connect(sdk=False)."
+        ) from None
     for module in configs:
         module.jsonschema = _QuickSchema()
     telemetry._send_telemetry_request = lambda *_, **__: None  # the setting's second lock
@@ -78,37 +65,70 @@ def load(*, local: bool) -> Any:
 
 
 def opt_out() -> None:
-    """Opt out of telemetry, which is a request to an S3 bucket on the internet, by the SDK's own setting."""
-    os.environ.setdefault(
-        "SAGEMAKER_USER_CONFIG_OVERRIDE", str(Path(__file__).with_name("sagemaker.yaml"))
-    )
+    """Opt out of telemetry, a request to the internet, by a setting that V2 and V3 read."""
+    settings = str(Path(__file__).with_name("sagemaker.yaml"))
+    os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", settings)
     os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
 
 
-def stay_local() -> None:
-    """Drop addresses of AWS that the SDK passes by hand (STS), as they outrank ``AWS_ENDPOINT_URL``."""
+def change_clients(
+    change: Callable[[dict[str, Any]], object], made: Callable[[str, Any], object]
+) -> Callable[[], None]:
+    """Change how each boto3 client of this process is made, until what is returned is called.
+
+    ``change`` gets the named arguments of each, ``made`` the name of its service and the client.
+    """
     import boto3.session
 
     original = boto3.session.Session.client
-    if hasattr(original, "course_original"):
-        return
 
     def client(self: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
-        if "amazonaws.com" in str(named.get("endpoint_url") or ""):
-            named.pop("endpoint_url")
-        return original(self, service_name, *arguments, **named)
+        change(named)
+        found = original(self, service_name, *arguments, **named)
+        made(service_name, found)
+        return found
 
-    client.course_original = original  # type: ignore[attr-defined]
     boto3.session.Session.client = client
+    return lambda: setattr(boto3.session.Session, "client", original)
 
 
-def leave_local() -> None:
-    """Undo :func:`stay_local`."""
-    boto3_session = sys.modules.get("boto3.session")
-    if boto3_session is not None:
-        original = getattr(boto3_session.Session.client, "course_original", None)
-        if original is not None:
-            boto3_session.Session.client = original
+def checked_session(region: str, check: Callable[..., None]) -> Any:
+    """Return a boto3 session with today's credentials that calls ``check`` before all it does."""
+    import boto3.session
+
+    class CheckedSession(boto3.session.Session):
+        def client(self, *arguments: Any, **named: Any) -> Any:
+            check()
+            return super().client(*arguments, **named)
+
+    session = CheckedSession(region_name=region)
+    session.get_credentials()  # now: never those that this process has afterwards
+    session.events.register("before-call", check)
+    return session
+
+
+def stay_local(named: dict[str, Any]) -> None:
+    """Drop AWS' own addresses, which the SDK passes for STS: they outrank ``AWS_ENDPOINT_URL``."""
+    if "amazonaws.com" in str(named.get("endpoint_url") or ""):
+        del named["endpoint_url"]
+
+
+def forget_default_session() -> None:
+    """Let boto3 read this process's variables anew; it keeps what it read first."""
+    if "boto3" in sys.modules:
+        sys.modules["boto3"].DEFAULT_SESSION = None  # type: ignore[attr-defined]
+
+
+def forget_clients() -> None:
+    """Let boto3 and the SDK connect anew.
+
+    Not when a connection is closed: the SDK's objects would make clients for another account.
+    """
+    forget_default_session()
+    utils = sys.modules.get("sagemaker.core.utils.utils")
+    if utils is not None:
+        utils.SingletonMeta._instances.clear()
+        utils._ClientCacheMeta._instances.clear()
 
 
 def _short_waits(resources: Any, helper: Any) -> None:
@@ -120,7 +140,7 @@ def _short_waits(resources: Any, helper: Any) -> None:
 
 
 class _QuickSchema:
-    """jsonschema as the SDK uses it, without a check of the SDK's own schema: a second, ten times a job."""
+    """jsonschema, without a check of its own schema: a second, ten times a job."""
 
     def __init__(self) -> None:
         self.exceptions = importlib.import_module("jsonschema.exceptions")
@@ -134,17 +154,13 @@ class _QuickSchema:
 class _NoPanel(contextlib.AbstractContextManager[None]):
     """Stands in for the SDK's live panel, a widget that no stored notebook can show."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        """Take whatever the panel takes."""
+    def __init__(self, *_: Any, **__: Any) -> None: ...
 
-    def __exit__(self, *_: object) -> None:
-        """Leave nothing behind."""
+    def __exit__(self, *_: object) -> None: ...
 
-    def start(self) -> None:
-        """Show nothing."""
+    def start(self) -> None: ...
 
-    def stop(self) -> None:
-        """Have nothing to take away."""
+    def stop(self) -> None: ...
 
 
 def _plain_deployments(module: Any) -> None:
@@ -193,7 +209,7 @@ class _Warnings(logging.StreamHandler):
 
 
 class JobLines(logging.Handler):
-    """Prints what a job's own program writes, as it comes, without what the SDK's driver says around it."""
+    """Prints what a job's own program writes, as it comes, without what the SDK's driver says."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -223,11 +239,11 @@ def _show_job_lines() -> None:
 
 
 def _quiet_loggers() -> None:
-    """Keep the SDK from turning on everyone's log records: a root handler that is there first prevents it."""
+    """Keep the SDK from turning on everyone's log records, by a root handler that is first."""
     root = logging.getLogger()
     if not root.handlers:
         handler = _Warnings(sys.stderr)
         handler.setLevel(logging.WARNING)
         root.addHandler(handler)
-    for name in _SILENCED:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("", ".config", ".core", ".core.helper", ".serve"):
+        logging.getLogger(f"sagemaker{name}").setLevel(logging.WARNING)

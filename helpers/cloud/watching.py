@@ -1,9 +1,9 @@
-"""A training job's log while it grows: its lines from CloudWatch Logs, and a figure redrawn with them."""
+"""A training job's log while it grows: its lines and a figure redrawn with them."""
 
 from __future__ import annotations
 
-import io
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +20,10 @@ _PAUSE = {True: 0.3, False: 5.0}  # seconds between two looks, at this machine a
 
 
 def follow(aws: Connection, job: str) -> Iterator[list[str]]:
-    """Yield the lines a job has written so far, again and again until it has ended.
+    """Yield all lines a job has written so far, again and again until it has ended.
 
-    Parameters
-    ----------
-    aws : Connection
-        Where the job runs.
-    job : str
-        Its name.
-
-    Yields
-    ------
-    list of str
-        All lines until now, the first machine's first; the last list is the whole log.
-
-    Raises
-    ------
-    CloudError
-        The job failed or was stopped; the message has the reason that SageMaker gives.
+    The first machine's come first; the last list is the whole log. A job that failed or was stopped
+    raises a CloudError with the reason that SageMaker gives.
     """
     lines: dict[str, list[str]] = {}
     tokens: dict[str, str] = {}
@@ -64,9 +50,8 @@ def _read_on(logs: Any, job: str, lines: dict[str, list[str]], tokens: dict[str,
             place = {"nextToken": tokens[stream]} if stream in tokens else {"startFromHead": True}
             page = logs.get_log_events(logGroupName=_GROUP, logStreamName=stream, **place)
             lines.setdefault(stream, []).extend(event["message"] for event in page["events"])
-            at_the_end = page["nextForwardToken"] == tokens.get(stream)
-            tokens[stream] = page["nextForwardToken"]
-            if at_the_end or not page["events"]:
+            before, tokens[stream] = tokens.get(stream), page["nextForwardToken"]
+            if tokens[stream] == before:  # an empty page alone is not the end
                 break
 
 
@@ -85,7 +70,7 @@ def watch(
     jobs : mapping of str to str
         What the figure calls a job, and its name.
     draw : callable
-        Takes the lines of each job until now, under what the figure calls it, and returns a new figure.
+        Takes the lines of each job, under what the figure calls it; returns a new figure.
     alt : callable
         Takes the same and returns the text for a reader who cannot see the picture.
 
@@ -101,6 +86,8 @@ def watch(
     """
     from IPython.display import display
 
+    from helpers.plots import png
+
     handle, shown = None, -1
     following = {title: follow(aws, job) for title, job in jobs.items()}
     logs: dict[str, list[str]] = {title: [] for title in jobs}
@@ -113,22 +100,10 @@ def watch(
         if (now := sum(map(len, logs.values()))) == shown:
             continue
         shown, text = now, alt(logs)
-        picture = {"image/png": _png(draw(logs)), "text/plain": text}
+        picture = {"image/png": b64encode(png(draw(logs))).decode(), "text/plain": text}
         details = {"image/png": {"alt": text}}
         if handle is None:
             handle = display(picture, metadata=details, raw=True, display_id=True)
         else:
             handle.update(picture, metadata=details, raw=True)
     return logs
-
-
-def _png(figure: Figure) -> str:
-    """Return a figure as PNG in base 64, without the name of the library that wrote it, and close it."""
-    import base64
-
-    import matplotlib.pyplot as plt
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Start the service: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER] [--port N]``.
+"""The service's process: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER]``.
 
 It prints one line of JSON, where it listens, as soon as it does. It ends when its standard input is
 closed, or its parent is gone, or at SIGTERM; and takes every program it started with it.
@@ -7,18 +7,24 @@ closed, or its parent is gone, or at SIGTERM; and takes every program it started
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import threading
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from local_sagemaker.files import loopback_without_proxy
 from local_sagemaker.jobs.training_run import GROUP
 from local_sagemaker.service.account import REGION, Account
 from local_sagemaker.service.door import Door
 from local_sagemaker.service.moto import ROLE, Moto
+from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.service.store import ACCOUNT
 
 
@@ -28,45 +34,36 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--region", default=REGION)
     options = parser.parse_args(arguments)
     token = os.environ.pop("COURSE_CLOUD_TOKEN")
     options.work.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=options.work / "service.log",
-        format="%(asctime)s %(name)s %(message)s",
-        level=logging.WARNING,
-    )
+    log = (options.state or options.work) / "service.log"
+    handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
+    form = "%(asctime)s %(name)s %(message)s"
+    logging.basicConfig(handlers=[handler], format=form, level=logging.WARNING)
     isolate()
-    parent = os.getppid()
     try:
         door = Door(options.port, token)
     except OSError as error:
-        print(
-            json.dumps(
-                {"error": f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"}
-            ),
-            flush=True,
-        )
+        said = f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"
+        print(json.dumps({"error": said}), flush=True)
         return 3
     over = threading.Event()
-    _end_with(parent, over)
-    plane = Account(
-        f"http://127.0.0.1:{door.port}", token, options.work, options.state, options.region
-    )
-    moto = Moto(door.port)
+    _end_with(os.getppid(), over)
+    url = f"http://127.0.0.1:{door.port}"
+    plane = Account(url, token, options.work, options.state, REGION)
     door.plane = plane
-    if options.state is None:
-        door.rest = moto
-    else:
-        from local_sagemaker.service.journal import Journal
-
-        door.rest = Journal(options.state / "s3", moto)
+    door.rest = rest = Moto(door.port)
+    set_aside = plane.store.set_aside
+    if options.state is not None:
+        door.rest = kept = StoredS3(options.state / "s3", rest)
+        set_aside = set_aside + kept.set_aside
     threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
-    print(json.dumps({"port": door.port, "pid": os.getpid()}), flush=True)
+    print(json.dumps({"port": door.port, "set_aside": set_aside}), flush=True)
 
     def load() -> None:
         prepare(plane)
+        gc.freeze()  # what is loaded stays: later collections need not look at it
         door.ready.set()
 
     threading.Thread(target=load, daemon=True).start()
@@ -76,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def isolate() -> None:
-    """Leave nothing in this process that leads to a real account."""
+    """Leave nothing in this process that leads to a real account, or to a proxy on the way here."""
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {
@@ -85,51 +82,35 @@ def isolate() -> None:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "MOTO_ACCOUNT_ID": ACCOUNT,
     }
+    loopback_without_proxy(os.environ)
 
 
 def prepare(plane: Account) -> None:
-    """Make the account's one role and its default bucket, so that the SDK finds what it looks up."""
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "sagemaker.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
+    """Make the account's one role and its default bucket, which the SDK looks up."""
+    who = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}
+    trust = {"Version": "2012-10-17", "Statement": [who | {"Action": "sts:AssumeRole"}]}
     plane.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))
     bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
     if bucket not in {found["Name"] for found in plane.s3.list_buckets()["Buckets"]}:
-        plane.s3.create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": plane.region}
-        )
-    try:
-        plane.logs.create_log_group(
-            logGroupName=GROUP
-        )  # the first job does not wait for moto's Logs to load
-    except plane.logs.exceptions.ResourceAlreadyExistsException:
-        return
+        place = {"LocationConstraint": plane.region}
+        plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    with contextlib.suppress(plane.logs.exceptions.ResourceAlreadyExistsException):
+        # the first job does not wait for moto's Logs to load
+        plane.logs.create_log_group(logGroupName=GROUP)
 
 
 def _end_with(parent: int, over: threading.Event) -> None:
     """Set ``over`` when the standard input is closed, the parent is gone, or a signal says so."""
 
-    def watch_input() -> None:
-        while os.read(sys.stdin.fileno(), 1024):
-            continue
+    def watch() -> None:
+        while os.getppid() == parent:
+            if select.select([0], [], [], 0.5)[0] and not os.read(0, 1024):
+                break
         over.set()
-
-    def watch_parent() -> None:
-        while not over.wait(0.5):
-            if os.getppid() != parent:
-                over.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    threading.Thread(target=watch_input, daemon=True).start()
-    threading.Thread(target=watch_parent, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

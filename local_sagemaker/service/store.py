@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.files import set_aside, write_atomically
+from local_sagemaker.files import set_aside, write
 
 _log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
@@ -176,7 +176,7 @@ class Store:
     def _write(self, kind: Kind, name: str, record: Record, tags: dict[str, str]) -> None:
         if self.folder is not None:
             text = json.dumps({"record": record, "tags": tags})
-            write_atomically(self._path(self.folder, kind, name), text.encode())
+            write(self._path(self.folder, kind, name), text)
 
     def _read(self, folder: Path) -> None:
         """Read what the last service kept; a file that holds no record is set aside."""

@@ -83,14 +83,14 @@ with cloud.cleanup(aws, prefix="course-05"):
     builder.build(model_name="course-05-model")
     endpoint = builder.deploy(endpoint_name="course-05-endpoint", **one)
     print(endpoint.invoke(body="[1, 2]", content_type="application/json").body.read().decode())
-    print(sorted(cloud.leftovers(aws)["what"]))
+    print(sorted(set(cloud.leftovers(aws)["what"])))
     batch = aws.session.upload_string_as_file_body("[1]", aws.bucket, "course-05/batch/one.json")
     transformer = Transformer(
         model_name="course-05-model", instance_count=1, instance_type="ml.m5.xlarge",
         output_path=f"s3://{aws.bucket}/course-05/answers", sagemaker_session=aws.session)
     transformer.transform(batch, content_type="application/json", logs=False)
     print(aws.session.read_s3_file(aws.bucket, "course-05/answers/one.json.out"))
-print(len(cloud.leftovers(aws)))
+print(set(cloud.leftovers(aws, prefix="course-05")["what"]))
 print("-- away")
 import boto3, socket
 real = socket.getaddrinfo
@@ -103,8 +103,37 @@ s3 = boto3.Session(region_name="eu-west-1").client("s3")
 print(sts.get_caller_identity()["Account"])
 print(boto3.Session().get_credentials().access_key.startswith("COURSE"))
 print(s3.meta.endpoint_url.startswith("http://127.0.0.1"))
+held = aws.client("sagemaker")
+from sagemaker.core.resources import TrainingJob
+socket.getaddrinfo = lambda *_, **__: sys.exit("a way out")
 cloud.disconnect()
 print(os.environ.get("AWS_ACCESS_KEY_ID"), "AWS_ENDPOINT_URL" in os.environ)
+print("-- closed")
+name = job._latest_training_job.training_job_name
+
+def clean_up():
+    with cloud.cleanup(aws, prefix="course-05"):
+        pass
+
+for call in [
+    held.list_models,
+    lambda: aws.client("sagemaker"),
+    lambda: aws.client("iam"),
+    lambda: aws.session,
+    lambda: aws.bucket,
+    clean_up,
+    lambda: cloud.leftovers(aws),
+    lambda: trainer(epochs=1).train(inputs),
+    lambda: TrainingJob.get(name),
+    endpoint.delete,
+    lambda: transformer.sagemaker_session.boto_session.client("ec2"),
+    lambda: transformer.sagemaker_session.boto_session.resource("s3"),
+]:
+    try:
+        call()
+        print("it went through")
+    except cloud.CloudError as error:
+        print(error)
 '''
 
 
@@ -144,15 +173,22 @@ def test_a_failure_shows_the_scripts_traceback(notebook):
 def test_deploy_invoke_transform_and_clean_up(notebook):
     assert notebook["deploy"].splitlines() == [
         "[3, 6]",
-        "['endpoint', 'endpoint configuration', 'model']",
+        "['endpoint', 'endpoint configuration', 'model', 'objects in S3']",
         "[3]",
         "Cleaned up: 1 endpoint, 1 endpoint configuration, 1 model.",
-        "0",
+        "{'objects in S3'}",
     ]
 
 
 def test_no_way_leads_to_a_real_account(notebook):
     assert notebook["away"].splitlines() == ["123456789012", "True", "True", "AKIAREAL False"]
+
+
+def test_a_closed_connection_refuses_every_call_with_a_sentence(notebook):
+    """Whatever holds it: real credentials are in the environment again, and nothing leaves."""
+    closed = "This connection is closed: run cloud.connect() and the cells after it again."
+    said = notebook["closed"].splitlines()
+    assert said == [closed] * 12
 
 
 KERNEL = """
@@ -205,6 +241,8 @@ def test_a_connection_whose_service_died_is_made_anew(monkeypatch, capsys):
     try:
         first = cloud.connect(sdk=False)
         assert cloud.connect(sdk=False) is first
+        settings = Path(os.environ["SAGEMAKER_USER_CONFIG_OVERRIDE"]).read_text(encoding="utf-8")
+        assert "TelemetryOptOut: true" in settings, "version 2 reads it, too"
         assert connection._server is not None
         connection._server.process.kill()
         connection._server.process.wait()
@@ -217,6 +255,11 @@ def test_a_connection_whose_service_died_is_made_anew(monkeypatch, capsys):
     assert dict(os.environ) == before
 
 
-def test_an_early_question_has_a_clear_answer():
-    with pytest.raises(cloud.CloudError, match=r"call cloud\.connect\(\) first"):
-        connection.current()
+def test_where_only_version_2_of_the_sdk_is_connect_says_what_to_do(monkeypatch):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", "")
+    monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    monkeypatch.setitem(sys.modules, "sagemaker.core.helper.session_helper", None)
+    before = dict(os.environ)
+    with pytest.raises(cloud.CloudError, match=r"need version 3 of .* cloud.connect\(sdk=False\)"):
+        cloud.connect()
+    assert dict(os.environ) == before and connection._server is None

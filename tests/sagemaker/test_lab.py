@@ -18,12 +18,14 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.s3.models import s3_backends
 
+from helpers import cloud
 from helpers.book import ROOT
-from local_sagemaker import launch
+from helpers.cloud import connection
+from local_sagemaker import files, launch
 from local_sagemaker.__main__ import main as lab_main
-from local_sagemaker.service import journal
-from local_sagemaker.service.journal import Journal
+from local_sagemaker.errors import CloudError
 from local_sagemaker.service.moto import Moto
+from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.serving.server import Request
 from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
 
@@ -81,9 +83,8 @@ class Writers:
 
 def put_every_way(s3, blob: bytes) -> None:
     """Create, replace, copy, tag, upload in parts and delete, in a bucket of its own."""
-    place = {"CreateBucketConfiguration": {"LocationConstraint": "us-west-2"}}
     for bucket in ("own", "brief"):
-        s3.create_bucket(Bucket=bucket, **place)
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=PLACE)
     s3.delete_bucket(Bucket="brief")
     about = {"ContentType": "text/x", "Metadata": {"who": "me"}, "Tagging": "t=1"}
     s3.put_object(Bucket="own", Key="a/ü +%.txt", Body="one", **about)
@@ -184,7 +185,7 @@ def test_a_disk_that_is_full_under_the_service(tmp_path):
 
 
 class Disk:
-    """A journal on a disk that can be full, without a server around it."""
+    """S3 on a disk that can be full, without a server around it."""
 
     def __init__(self, folder) -> None:
         self.folder = folder
@@ -192,46 +193,34 @@ class Disk:
 
     def open(self) -> None:
         s3_backends.reset()
-        self.journal = Journal(self.folder, Moto(1))
+        self.s3 = StoredS3(self.folder, Moto(1))
 
     def call(self, method: str, path: str, body: bytes = b"", query: str = ""):
         scope = "AWS4-HMAC-SHA256 Credential=x/20260101/us-west-2/s3/aws4_request"
         headers = {"authorization": scope, "host": "127.0.0.1:1"}
-        return self.journal(Request(method, path, query, headers, body))
+        return self.s3(Request(method, path, query, headers, body))
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path, monkeypatch):
     disk = Disk(tmp_path)
-    region = b"<LocationConstraint>us-west-2</LocationConstraint>"
-    location = b"<CreateBucketConfiguration>" + region + b"</CreateBucketConfiguration>"
-    assert disk.call("PUT", "/own", location).status == 200
+    assert disk.call("PUT", "/own", LOCATION).status == 200
     assert disk.call("PUT", "/own/kept", b"first").status == 200
-    write = journal.write_atomically
-
-    def full(path, data):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(journal, "write_atomically", full)
-    for path in ("/own/kept", "/own/new"):
-        refused = disk.call("PUT", path, b"second")
-        assert refused.status == 500 and b"No space left on device" in refused.body
-    assert disk.call("PUT", "/other", location).status == 500
-    assert disk.call("GET", "/own/kept").body == b"first"
-    assert disk.call("GET", "/own/new").status == disk.call("GET", "/other").status == 404
-
-    def half(path, data):  # the object fits, its description does not
-        if path.suffix == ".json":
-            raise OSError(28, "No space left on device")
-        write(path, data)
-
-    monkeypatch.setattr(journal, "write_atomically", half)
-    assert disk.call("PUT", "/own/kept", b"third").status == 500
-    assert disk.call("GET", "/own/kept").body == b"first"
-    monkeypatch.setattr(journal, "write_atomically", write)
+    with monkeypatch.context() as full:
+        full.setattr(files.os, "fsync", no_space)
+        for path in ("/own/kept", "/own/new"):
+            refused = disk.call("PUT", path, b"second")
+            assert refused.status == 500 and b"No space left on device" in refused.body
+        assert disk.call("PUT", "/other", LOCATION).status == 500
+        assert disk.call("GET", "/own/kept").body == b"first"
+        assert disk.call("GET", "/own/new").status == disk.call("GET", "/other").status == 404
     disk.open()
     assert disk.call("GET", "/own/kept").body == b"first"
     assert disk.call("PUT", "/own/kept", b"fourth").status == 200
-    assert sorted(p.suffix for p in (tmp_path / "own").iterdir()) == [".data", ".json", ".json"]
+    assert sorted(p.suffix for p in (tmp_path / "own").iterdir()) == [".json", ".object"]
+
+
+def no_space(handle):
+    raise OSError(28, "No space left on device")
 
 
 @pytest.mark.parametrize("bucket", ["..", "%2e%2e", "a..b/../../x", "Upper"])
@@ -240,6 +229,153 @@ def test_a_bucket_can_not_name_another_folder(tmp_path, bucket):
     assert disk.call("PUT", f"/{bucket}").status >= 400
     assert list((tmp_path / "s3").iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["s3"]
+
+
+def truncate(path):
+    os.truncate(path, 20)
+
+
+def swap_for_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def one(folder, text: str):
+    """The one file of a folder that holds a text."""
+    (found,) = (p for p in folder.rglob("*.*") if p.is_file() and text in p.read_text("latin-1"))
+    return found
+
+
+DAMAGE = (
+    truncate,
+    lambda path: os.truncate(path, 0),
+    lambda path: path.write_bytes(os.urandom(999)),
+    lambda path: path.write_text("[1]"),
+    swap_for_a_folder,
+)
+PLACE = {"LocationConstraint": "us-west-2"}
+LOCATION = (
+    b"<CreateBucketConfiguration><LocationConstraint>us-west-2</LocationConstraint>"
+    b"</CreateBucketConfiguration>"
+)
+
+
+def test_a_damaged_file_is_set_aside_and_named_and_the_lab_starts(tmp_path):
+    """Whatever lies in the state folder: the rest is there, and nothing is deleted in silence."""
+    lab = opened(tmp_path)
+    s3, hurt = tmp_path / "s3", {}
+    for number in range(len(DAMAGE) + 1):  # the last stays whole
+        lab.put(f"in/{number}", f"the object {number}")
+        lab.model(f"model-{number}", f"s3://{BUCKET}/in/{number}")
+        own = f"own-{number}"
+        lab.s3.create_bucket(Bucket=own, CreateBucketConfiguration=PLACE)
+        lab.s3.put_object(Bucket=own, Key="kept", Body=f"in {own}")
+    kill(lab.server)
+    for number, harm in enumerate(DAMAGE):
+        hurt[one(s3, f"the object {number}")] = harm
+        hurt[one(tmp_path / "sagemaker", f"model-{number}")] = harm
+        hurt[s3 / f"own-{number}" / "bucket.json"] = harm
+    for path, harm in hurt.items():
+        harm(path)
+    own = s3 / "own-0"
+    stray = [own / "notes" / "mine.txt", own / "mine.txt", own / "mine.json", s3 / "my" / "x.txt"]
+    for path in stray:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+
+    lab = opened(tmp_path)
+    said = lab.server.set_aside
+    assert len(said) == len(hurt)
+    for path in hurt:
+        (sentence,) = (s for s in said if s.startswith(f"{path} is damaged ("))
+        aside = path.with_name(sentence.rpartition(" ")[2].rstrip("."))
+        assert aside.exists() and aside.name.startswith(f"{path.name}.damaged-")
+    last = len(DAMAGE)
+    assert [m["ModelName"] for m in lab.sm.list_models()["Models"]] == [f"model-{last}"]
+    for number in range(last + 1):
+        kept = lab.s3.get_object(Bucket=f"own-{number}", Key="kept")["Body"].read()
+        assert kept == f"in own-{number}".encode()
+    keys = [row["Key"] for row in lab.s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert keys == [f"in/{last}"] and lab.get(keys[0]) == f"the object {last}".encode()
+    lab.model("model-0", lab.put("in/0", "again"))
+    lab.s3.delete_object(Bucket="own-0", Key="kept")
+    lab.s3.delete_bucket(Bucket="own-0")
+    kill(lab.server)
+
+    lab = opened(tmp_path)
+    assert lab.server.set_aside == []
+    assert lab.get("in/0") == b"again"
+    assert "own-0" not in {b["Name"] for b in lab.s3.list_buckets()["Buckets"]}
+    lab.server.stop()
+    assert len(list(s3.rglob("*mine*"))) == 3 and (s3 / "my" / "x.txt").exists()
+
+
+def test_folders_that_are_none_are_set_aside(tmp_path):
+    (tmp_path / "sagemaker").mkdir()
+    for name in ("s3", "sagemaker/model"):
+        (tmp_path / name).write_text("no folder")
+    lab = opened(tmp_path)
+    assert [s.partition(" is damaged (it is no folder)")[0] for s in lab.server.set_aside] == [
+        str(tmp_path / "sagemaker/model"),
+        str(tmp_path / "s3"),
+    ]
+    lab.model("new", lab.put("new", "x"))
+    lab.server.stop()
+
+
+def test_a_lab_says_what_it_set_aside_and_where_its_log_is(tmp_path):
+    (tmp_path / "sagemaker" / "model").mkdir(parents=True)
+    (tmp_path / "sagemaker" / "model" / "x.json").write_text("{")
+    command = [sys.executable, "-m", "local_sagemaker", "--state", str(tmp_path)]
+    lab = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+    try:
+        lines = [lab.stdout.readline() for _ in range(3)]
+        assert f"{tmp_path}/sagemaker/model/x.json is damaged (JSONDecodeError" in lines[0]
+        assert lines[2] == f"Its log is {tmp_path / 'service.log'}.\n"
+        assert (tmp_path / "service.log").exists()
+        shown = subprocess.run([*command, "--env"], cwd=ROOT, text=True, capture_output=True)
+        values = dict(
+            line.removeprefix("export ").split("=", 1) for line in shown.stdout.splitlines()
+        )
+        assert values["AWS_ENDPOINT_URL"] in lines[1]
+        lab.send_signal(signal.SIGTERM)
+        assert lab.wait(15) == 0
+        none = subprocess.run([*command, "--env"], cwd=ROOT, text=True, capture_output=True)
+        assert none.returncode == 2 and "No server uses" in none.stderr
+    finally:
+        lab.kill()
+        lab.wait()
+
+
+def test_buckets_keep_the_day_they_were_made(tmp_path):
+    disk = Disk(tmp_path)
+    assert disk.call("PUT", "/own", LOCATION).status == 200
+    made = s3_backends["123456789012"]["aws"].buckets["own"].creation_date
+    disk.open()
+    assert s3_backends["123456789012"]["aws"].buckets["own"].creation_date == made
+
+
+def test_what_earlier_versions_kept_in_two_files_is_taken_over(tmp_path):
+    disk = Disk(tmp_path)
+    disk.call("PUT", "/own", LOCATION)
+    disk.call("PUT", "/own/a", b"bytes")
+    (path,) = (tmp_path / "own").glob("*.object")
+    head, _, body = path.read_bytes().partition(b"\n")
+    said = json.loads(head)
+    del said["size"]
+    (tmp_path / "own" / f"{path.stem}-0123456789ab.data").write_bytes(body)
+    said["data"] = f"{path.stem}-0123456789ab.data"
+    path.with_suffix(".json").write_text(json.dumps(said))
+    path.unlink()
+    for _ in range(2):
+        disk.open()
+        assert disk.call("GET", "/own/a").body == b"bytes" and disk.s3.set_aside == []
+    assert path.exists() and not path.with_suffix(".json").exists()
+    (tmp_path / "own" / said["data"]).unlink(missing_ok=True)
+    path.with_suffix(".json").write_text(json.dumps(said | {"key": "b"}))
+    disk.open()
+    (sentence,) = disk.s3.set_aside
+    assert "No such file" in sentence and disk.call("GET", "/own/a").body == b"bytes"
 
 
 CONNECT = """
@@ -297,16 +433,64 @@ def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, argume
 
 def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypatch, aws):
     monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
-    assert launch.find() is None
+    assert launch.find(tmp_path) is None
     for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):
         (tmp_path / "server.json").write_text(text, encoding="utf-8")
-        assert launch.find() is None
+        assert launch.find(tmp_path) is None
     launch.announce(launch.Server(aws.server.port, "COURSE0"), tmp_path)
-    assert launch.find() is None, "another token"
+    assert launch.find(tmp_path) is None, "another token"
     launch.announce(aws.server, tmp_path)
-    assert launch.find() == launch.Server(aws.server.port, aws.server.token)
+    assert launch.find(tmp_path) == launch.Server(aws.server.port, aws.server.token)
     monkeypatch.setenv("COURSE_CLOUD_STATE", "")
-    assert launch.state_folder() is None and launch.find() is None
+    assert launch.state_folder() is None
+
+
+def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
+    monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    held = files.hold(tmp_path / "lock")
+    lab = opened(tmp_path)
+    launch.announce(lab.server, tmp_path)
+    lab.put("mine", "x")
+    pid = lab.server.process.pid
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(CloudError, match=rf"{tmp_path}, but does not answer for 0 s.*Ctrl-C"):
+            launch.find(tmp_path, patience=0)
+        threading.Timer(4, os.kill, (pid, signal.SIGCONT)).start()
+        made = cloud.connect(sdk=False)
+        assert made.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 1
+        where = "the lab on this machine (region us-west-2, no account needed)"
+        assert capsys.readouterr().out == f"Connected to the SageMaker of {where}.\n"
+        os.kill(pid, signal.SIGSTOP)
+        threading.Timer(4, os.kill, (pid, signal.SIGCONT)).start()
+        assert cloud.connect(sdk=False) is made, "a kernel that is connected waits, too"
+        held.close()
+        kill(lab.server)
+        again = cloud.connect(sdk=False)
+        assert again is not made and made.closed
+        assert "connected to has ended; this is another" in capsys.readouterr().out
+    finally:
+        cloud.disconnect()
+        held.close()
+        kill(lab.server)
+
+
+def test_a_kernels_own_service_that_is_busy_is_not_replaced(monkeypatch):
+    monkeypatch.setenv("COURSE_CLOUD_STATE", "")
+    monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    try:
+        made = cloud.connect(sdk=False)
+        pid = connection._server.process.pid
+        os.kill(pid, signal.SIGSTOP)
+        monkeypatch.setattr(connection, "_PATIENCE", 0.1)
+        with pytest.raises(CloudError, match="does not answer for 0 s"):
+            cloud.connect(sdk=False)
+        os.kill(pid, signal.SIGCONT)
+        assert cloud.connect(sdk=False) is made
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        cloud.disconnect()
 
 
 def test_a_lab_killed_takes_its_programs_with_it(tmp_path):

@@ -56,6 +56,19 @@ def test_follow_yields_each_line_once_and_ends_with_the_job():
     assert list(watching.follow(cloud, "job")) == [[], first, first, last]
 
 
+def test_an_empty_page_is_not_the_end_of_a_log():
+    """CloudWatch ends a stream by giving the same token again."""
+    pages = {None: ([], "1"), "1": (["a"], "2"), "2": ([], "3"), "3": (["b"], "4"), "4": ([], "4")}
+
+    def events(logGroupName, logStreamName, nextToken=None, startFromHead=None):
+        lines, token = pages[nextToken]
+        return {"events": [{"message": line} for line in lines], "nextForwardToken": token}
+
+    cloud = Cloud([["lines"]])
+    cloud.get_log_events = events
+    assert list(watching.follow(cloud, "job")) == [["a", "b"]]
+
+
 @pytest.mark.parametrize("end, reason", [("Failed", "ClientError: no labels"), ("Stopped", None)])
 def test_a_job_that_did_not_complete_says_why(end, reason):
     message = f"training job mine: {end}: {reason or 'no reason given'}"

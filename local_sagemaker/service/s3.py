@@ -1,0 +1,233 @@
+"""S3 on disk: what it answered for is written and synced before the answer leaves.
+
+moto keeps objects in memory. In front of it, this looks at what a request changed, writes that, and
+only then lets the answer go; a server that starts on the same folder gives moto everything back.
+Where the disk refuses (full, read-only), the change is taken back in memory as well and the caller
+gets an error, so that memory and disk always say the same.
+
+One folder per bucket, one file per object: a line of JSON, then the bytes. Files are named by the
+hash of the key, so no key can name a place. An upload in parts is kept once it is completed; parts
+of one that is not are lost with the server, as its ``UploadId`` is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import logging
+import re
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote
+from xml.etree import ElementTree
+
+from local_sagemaker.files import replacing, set_aside, sync, write
+from local_sagemaker.service.moto import Moto, is_s3, s3_error
+from local_sagemaker.service.store import ACCOUNT
+from local_sagemaker.serving.server import Request, Response
+
+_log = logging.getLogger("course.cloud")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # no such name leaves the folder
+_OBJECT = re.compile(r"[0-9a-f]{40}\.(object|json)")  # .json: see `_restore_object`
+_OURS = re.compile(rf"bucket\.json|{_OBJECT.pattern}|[0-9a-f]{{40}}-\w+\.data|\..*-\w{{32}}\.part")
+_CHANGES = ("PUT", "POST", "DELETE")
+_PARTS = ("partNumber", "uploads")  # of an upload that is not completed
+_KEPT = (
+    "encryption",
+    "kms_key_id",
+    "bucket_key_enabled",
+    "checksum_value",
+    "checksum_type",
+    "checksum_algorithm",
+)
+
+
+class StoredS3:
+    """Answers every service but SageMaker, like `Moto`, and keeps the buckets in a folder."""
+
+    def __init__(self, folder: Path, moto: Moto) -> None:
+        self.folder = folder
+        self.set_aside: list[str] = []  # a sentence per damaged file that was found at the start
+        self._moto = moto
+        self._lock = threading.RLock()
+        if folder.exists() and not folder.is_dir():
+            self.set_aside.append(set_aside(folder, "it is no folder"))
+        folder.mkdir(parents=True, exist_ok=True)
+        moto.load()
+        for place in sorted(path for path in folder.iterdir() if path.is_dir()):
+            if place.name.startswith(".gone-"):
+                _remove(place)
+            elif _BUCKET.fullmatch(place.name) and any(map(_ours, place.iterdir())):
+                self._restore_bucket(place)
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request; a change of S3 is on disk when this returns."""
+        if request.method not in _CHANGES or not is_s3(request):
+            return self._moto(request)
+        bucket, _, key = unquote(request.path.lstrip("/")).partition("/")
+        query = parse_qs(request.query, keep_blank_values=True)
+        if not bucket or any(name in query for name in _PARTS):
+            return self._moto(request)
+        if not _BUCKET.fullmatch(bucket):
+            return s3_error(400, "InvalidBucketName", "The specified bucket is not valid.")
+        refused = _unkept(request, key, query)
+        if refused:
+            return s3_error(501, "NotImplemented", refused)
+        with self._lock:
+            reply = self._moto(request)
+            # a completed upload can fail in an answer of status 200
+            if reply.status >= 300 or b"<Error>" in reply.body[:300]:
+                return reply
+            changed = [key] if key else _deleted(request.body) if "delete" in query else []
+            try:
+                self._keep(bucket, changed, bool(key) and request.method != "DELETE")
+            except OSError as error:
+                _log.warning("%s/%s is not kept: %s", bucket, key, error)
+                _forget(bucket)  # memory says again what the disk says
+                if (self.folder / bucket / "bucket.json").exists():
+                    self._restore_bucket(self.folder / bucket)
+                said = f"This machine could not keep it: {error.strerror or error}."
+                return s3_error(500, "InternalError", said)
+            return reply
+
+    def _keep(self, bucket: str, changed: list[str], put: bool) -> None:
+        """Write what changed; ``put`` says that the keys must be there now."""
+        place = self.folder / bucket
+        found = _backend().buckets.get(bucket)
+        if found is None:
+            if place.exists():
+                gone = self.folder / f".gone-{uuid.uuid4().hex}"
+                place.rename(gone)  # at once: removing file by file could be cut in the middle
+                sync(self.folder)
+                _remove(gone)
+            return
+        if not (place / "bucket.json").exists():
+            about = {"region": found.region_name, "created": found.creation_date.isoformat()}
+            write(place / "bucket.json", json.dumps(about))
+            sync(self.folder)
+        for key in changed:
+            held = found.keys.get(key)
+            if held is not None:
+                head = json.dumps(_described(held)).encode()
+                with replacing(self._file(bucket, key)) as part, part.open("wb") as file:
+                    file.writelines((head, b"\n", held.value))
+            elif put:
+                raise OSError(f"the key {key!r} is stored under another name")
+            else:
+                self._file(bucket, key).unlink(missing_ok=True)
+                sync(place)
+
+    def _file(self, bucket: str, key: str) -> Path:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        return self.folder / bucket / f"{digest[:40]}.object"
+
+    def _restore_bucket(self, place: Path) -> None:
+        """Give moto a bucket and its objects; what can't be read is set aside."""
+        about, region = place / "bucket.json", "us-west-2"
+        created = datetime.datetime.fromtimestamp(place.stat().st_mtime, datetime.timezone.utc)
+        try:
+            said = json.loads(about.read_text(encoding="utf-8"))
+            created = datetime.datetime.fromisoformat(said.get("created", created.isoformat()))
+            region = str(said["region"])
+        except FileNotFoundError:
+            self.set_aside.append(f"{about} is gone: the bucket's region is taken to be {region}.")
+        except Exception as error:  # whatever it is, the lab starts
+            self.set_aside.append(set_aside(about, f"{type(error).__name__}: {error}"))
+        _backend().create_bucket(place.name, region).creation_date = created
+        earlier = []
+        for path in sorted(place.iterdir()):
+            if _OBJECT.fullmatch(path.name):
+                try:
+                    key = _restore_object(place.name, path)
+                    earlier += [(key, path)] if path.suffix == ".json" else []
+                except Exception as error:
+                    self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
+            elif path.suffix == ".part" and _ours(path):
+                path.unlink()  # what a kill left of a change that nobody was told of
+        with contextlib.suppress(OSError):  # a full disk: the next start tries again
+            self._keep(place.name, [key for key, _ in earlier], True)
+            for _, path in earlier:
+                path.unlink()
+
+
+def _restore_object(bucket: str, path: Path) -> str:
+    """Give moto one object back; return its key."""
+    with path.open("rb") as file:
+        said, body = json.loads(file.readline()), file.read()
+    if "data" in said:  # earlier versions kept the bytes in a second file
+        body = (path.parent / said["data"]).read_bytes()
+    if len(body) != said.get("size", len(body)):
+        raise ValueError(f"it holds {len(body)} of the {said['size']} bytes of {said['key']!r}")
+    modified = datetime.datetime.fromisoformat(said["modified"])
+    metadata, tags = dict(said["metadata"]), dict(said["tags"])
+    about = {"storage": said["storage"], "etag": said["etag"], "disable_notification": True}
+    kept = _backend().put_object(bucket, said["key"], body, **about)
+    kept.last_modified = modified
+    kept._metadata.update(metadata)
+    for name in _KEPT:
+        setattr(kept, name, said.get(name))
+    if tags:
+        _backend().put_object_tagging(kept, tags)
+    return str(said["key"])
+
+
+def _backend() -> Any:
+    from moto.s3.models import s3_backends
+
+    return s3_backends[ACCOUNT]["aws"]
+
+
+def _forget(bucket: str) -> None:
+    """Let moto have no bucket of that name."""
+    held = _backend().buckets.get(bucket)
+    if held is not None:
+        for key in list(held.keys):
+            held.keys.pop(key)
+        _backend().delete_bucket(bucket)
+
+
+def _described(held: Any) -> dict[str, Any]:
+    return {
+        "key": held.name,
+        "size": held.size,
+        "etag": held.etag.strip('"'),
+        "modified": held.last_modified.isoformat(),
+        "storage": held.storage_class,
+        "metadata": dict(held._metadata),
+        "tags": _backend().tagger.get_tag_dict_for_resource(held.arn),
+    } | {name: getattr(held, name, None) for name in _KEPT}
+
+
+def _ours(path: Path) -> bool:
+    """Whether this wrote a file; all else in its folders is the user's, and left alone."""
+    return bool(_OURS.fullmatch(path.name)) and path.is_file()
+
+
+def _remove(place: Path) -> None:
+    """Remove the folder of a bucket that was deleted; what is not ours in it stays."""
+    for path in place.iterdir():
+        if _ours(path):
+            path.unlink()
+    if not any(place.iterdir()):
+        place.rmdir()
+
+
+def _unkept(request: Request, key: str, query: dict[str, list[str]]) -> str:
+    """Say why a change can't be kept here, rather than answer for what a restart would lose."""
+    known = {"x-id", "uploadId", "delete", "tagging"} if key else {"x-id", "delete"}
+    signature = ("x-amz", "aws", "sign", "expires")
+    for name in query:
+        if name not in known and not name.lower().startswith(signature):
+            return f"A lab's server does not keep the setting {name!r} of buckets and objects."
+    if request.method == "POST" and not key and "delete" not in query:
+        return "Objects are put one by one or in parts; a form's upload is not supported."
+    return ""
+
+
+def _deleted(body: bytes) -> list[str]:
+    root = ElementTree.fromstring(body)
+    return [node.text or "" for node in root.iter() if node.tag.rpartition("}")[2] == "Key"]

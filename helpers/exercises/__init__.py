@@ -17,11 +17,11 @@ In a notebook::
 The checks of chapter NN are in ``checks_NN.py``; they see planted data only, never a trained model.
 """
 
-from .checking import expect
-from .grading import REGION, Exercise, Quiz
+from .grading import Exercise, Quiz
 from .messages import Outcome
 from .progress_file import reset
 from .registry import exercise, exercises_of, progress, register
+from .source import REGION
 
 __all__ = [
     "REGION",
@@ -30,7 +30,6 @@ __all__ = [
     "Quiz",
     "exercise",
     "exercises_of",
-    "expect",
     "progress",
     "register",
     "reset",

@@ -265,27 +265,21 @@ register(
     Quiz(
         "01.q1",
         "You subtract 3 from every rating that the sparse matrix stores. What does the cell of a 3-star rating hold then?",
-        {
-            "a": "Nothing: it became an empty cell.",
-            "b": "A stored zero, which still counts as a rating.",
-            "c": "NaN, the mark of an unknown value.",
-        },
         "b",
         {
-            "a": "`tiny.data - 3` changes values, not which cells are stored. Look at how many entries `data` has.",
-            "b": "It is stored, so it is known. `eliminate_zeros()`, or a detour through a dense table, would lose it.",
-            "c": "Nothing here writes NaN; arithmetic on the stored values only changes these values.",
+            "Nothing: it became an empty cell.": "`tiny.data - 3` changes values, not which cells are stored. Look at how many entries `data` has.",
+            "A stored zero, which still counts as a rating.": "It is stored, so it is known. `eliminate_zeros()`, or a detour through a dense table, would lose it.",
+            "NaN, the mark of an unknown value.": "Nothing here writes NaN; arithmetic on the stored values only changes these values.",
         },
     ),
     Quiz(
         "01.q2",
         "A shop doubles its catalog, and everyone rates as many items as before. What happens to the density?",
-        {"a": "It stays the same.", "b": "It halves.", "c": "It falls to a quarter."},
         "b",
         {
-            "a": "There are as many ratings as before, but twice as many cells.",
-            "b": "As many ratings in twice as many cells: density is ratings a user, divided by items.",
-            "c": "The table grows in one direction only: the number of users is the same.",
+            "It stays the same.": "There are as many ratings as before, but twice as many cells.",
+            "It halves.": "As many ratings in twice as many cells: density is ratings a user, divided by items.",
+            "It falls to a quarter.": "The table grows in one direction only: the number of users is the same.",
         },
     ),
     Exercise(
@@ -360,12 +354,11 @@ register(
         "01.q3",
         "The table of shared items has a row and a column for each user and is 88 % full. "
         "With four bytes for a value, a column index and a pointer each, which form is smallest?",
-        {"a": "CSR", "b": "COO, the triples", "c": "A dense array"},
         "c",
         {
-            "a": "CSR pays four more bytes for the place of each value. What is `break_even(4, 4)`?",
-            "b": "Triples pay for a row and a column with each value: they lose even earlier than CSR.",
-            "c": "Dense wins above `break_even(4, 4)`, one half. The product of two sparse tables is often dense.",
+            "CSR": "CSR pays four more bytes for the place of each value. What is `break_even(4, 4)`?",
+            "COO, the triples": "Triples pay for a row and a column with each value: they lose even earlier than CSR.",
+            "A dense array": "Dense wins above `break_even(4, 4)`, one half. The product of two sparse tables is often dense.",
         },
     ),
 )

@@ -98,43 +98,32 @@ register(
     Quiz(
         "02.q1",
         "Three users, three films, one number each. How many of the six numbers does one SGD step on one rating change?",
-        {"a": "all six", "b": "two", "c": "one", "d": "four"},
         "b",
         {
-            "a": "Only the rows that made the prediction have a slope; for the others it is zero.",
-            "b": "The user's number and the film's number; the other four had no part in the prediction.",
-            "c": "The prediction has two factors, and both have a slope.",
-            "d": "Four would be two rows of two numbers; here each row holds one.",
+            "all six": "Only the rows that made the prediction have a slope; for the others it is zero.",
+            "two": "The user's number and the film's number; the other four had no part in the prediction.",
+            "one": "The prediction has two factors, and both have a slope.",
+            "four": "Four would be two rows of two numbers; here each row holds one.",
         },
     ),
     Quiz(
         "02.q2",
         "The training error still falls, the validation error has been rising for some epochs. Which weights do you ship?",
-        {
-            "a": "those of the last epoch, because the training error is lowest there",
-            "b": "those of the epoch with the lowest test error",
-            "c": "those of the epoch with the lowest validation error",
-        },
         "c",
         {
-            "a": "A model that knows its training rows by heart is lowest there, and worse on everything else.",
-            "b": "Then the test set has chosen the model, and its error is no longer an honest estimate.",
-            "c": "The validation rows choose, the test rows only judge; that is what both are for.",
+            "those of the last epoch, because the training error is lowest there": "A model that knows its training rows by heart is lowest there, and worse on everything else.",
+            "those of the epoch with the lowest test error": "Then the test set has chosen the model, and its error is no longer an honest estimate.",
+            "those of the epoch with the lowest validation error": "The validation rows choose, the test rows only judge; that is what both are for.",
         },
     ),
     Quiz(
         "02.q3",
         "Among all films, most of the nearest neighbors of a well-known one have hardly any ratings. Why?",
-        {
-            "a": "the viewers of rare films share a taste with it",
-            "b": "a vector fitted to one rating can point anywhere, and among thousands of such some point here",
-            "c": "the training stopped too early for them",
-        },
         "b",
         {
-            "a": "Perhaps, but the model cannot know it: it saw a handful of ratings of each.",
-            "b": "Chance directions, and many of them. With twenty ratings a direction has to please twenty people.",
-            "c": "More epochs fit the same few ratings more closely; they bring no new ones.",
+            "the viewers of rare films share a taste with it": "Perhaps, but the model cannot know it: it saw a handful of ratings of each.",
+            "a vector fitted to one rating can point anywhere, and among thousands of such some point here": "Chance directions, and many of them. With twenty ratings a direction has to please twenty people.",
+            "the training stopped too early for them": "More epochs fit the same few ratings more closely; they bring no new ones.",
         },
     ),
 )

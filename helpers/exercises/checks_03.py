@@ -354,16 +354,11 @@ register(
         "03.q1",
         "Only the user's side has a hidden layer; an item brings its place and a constant. "
         "Which taste can this network not give to any user?",
-        {
-            "a": "The further right, the better.",
-            "b": "Best in the middle, worse to both sides.",
-            "c": "All places alike.",
-        },
         "b",
         {
-            "a": "That is a straight line in the item's place, which it can draw.",
-            "b": "However wild the user's side, for one user the score stays a straight line in the item's place.",
-            "c": "That is a straight line of slope zero, which it can draw.",
+            "The further right, the better.": "That is a straight line in the item's place, which it can draw.",
+            "Best in the middle, worse to both sides.": "However wild the user's side, for one user the score stays a straight line in the item's place.",
+            "All places alike.": "That is a straight line of slope zero, which it can draw.",
         },
     ),
     Exercise(
@@ -392,16 +387,11 @@ register(
     Quiz(
         "03.q2",
         "Users and items both end in a ReLU, and there are no bias terms. What is the lowest rating such a network can predict?",
-        {
-            "a": "Any number: the layer's weights may be negative.",
-            "b": "One star, the lowest of the scale.",
-            "c": "Zero.",
-        },
         "c",
         {
-            "a": "The weights may, but what leaves the ReLU may not. What is a sum of products of numbers that are not negative?",
-            "b": "The network knows nothing of the scale; which numbers can its inner product be?",
-            "c": "No term of the sum is negative, so nothing can be held against an item; terms can only be missing.",
+            "Any number: the layer's weights may be negative.": "The weights may, but what leaves the ReLU may not. What is a sum of products of numbers that are not negative?",
+            "One star, the lowest of the scale.": "The network knows nothing of the scale; which numbers can its inner product be?",
+            "Zero.": "No term of the sum is negative, so nothing can be held against an item; terms can only be missing.",
         },
     ),
     Exercise(
@@ -442,16 +432,11 @@ register(
         "03.q3",
         "A paper tries 50 settings of its network and finds RMSE 0.905. Factorization, with a library's defaults, has 0.918. "
         "What does that show about hidden layers?",
-        {
-            "a": "Nothing yet: give factorization the same 50 tries, and both several seeds.",
-            "b": "They are worth 0.013 stars.",
-            "c": "They help if the test set is large enough for 0.013 to be no accident.",
-        },
         "a",
         {
-            "a": "The two differ in their search as well as in their layer, so the difference cannot be laid to the layer.",
-            "b": "The two differ in their search, too. How much do 50 tries bring to factorization?",
-            "c": "A large test set shows that the two *runs* differ, not that it is the layer that makes the difference.",
+            "Nothing yet: give factorization the same 50 tries, and both several seeds.": "The two differ in their search as well as in their layer, so the difference cannot be laid to the layer.",
+            "They are worth 0.013 stars.": "The two differ in their search, too. How much do 50 tries bring to factorization?",
+            "They help if the test set is large enough for 0.013 to be no accident.": "A large test set shows that the two *runs* differ, not that it is the layer that makes the difference.",
         },
     ),
 )

@@ -388,31 +388,21 @@ register(
     Quiz(
         "04.q1",
         "The matrix is 1.6 % full. Why do more than three times as many of the draws collide?",
-        {
-            "a": "Because popular items are drawn more often.",
-            "b": "Because of chance: another seed gives 1.6 %.",
-            "c": "Because users with many positives draw most often, and have the most to collide with.",
-        },
         "c",
         {
-            "a": "These draws were uniform: every item came equally often.",
-            "b": "The formula has no seed, and it agrees with the measurement.",
-            "c": "The odds weigh each user by c_u, the density does not. With popularity draws they rise again.",
+            "Because popular items are drawn more often.": "These draws were uniform: every item came equally often.",
+            "Because of chance: another seed gives 1.6 %.": "The formula has no seed, and it agrees with the measurement.",
+            "Because users with many positives draw most often, and have the most to collide with.": "The odds weigh each user by c_u, the density does not. With popularity draws they rise again.",
         },
     ),
     Quiz(
         "04.q2",
         "A colleague's training sampler refuses held-out positives as well, and HR@10 goes up. What happened?",
-        {
-            "a": "The labels are cleaner, so the model is better.",
-            "b": "The model is told which items are held out: they alone never come as negatives.",
-            "c": "Fewer collisions make training faster, so it gets further.",
-        },
         "b",
         {
-            "a": "Cleaner by what only the test set knows. How did the counting model do, which learned nothing?",
-            "b": "And the leak grows with every epoch. Refuse training positives only; refuse all in an evaluation's candidates.",
-            "c": "An epoch has as many steps either way. What do the labels 0 say about a held-out item?",
+            "The labels are cleaner, so the model is better.": "Cleaner by what only the test set knows. How did the counting model do, which learned nothing?",
+            "The model is told which items are held out: they alone never come as negatives.": "And the leak grows with every epoch. Refuse training positives only; refuse all in an evaluation's candidates.",
+            "Fewer collisions make training faster, so it gets further.": "An epoch has as many steps either way. What do the labels 0 say about a held-out item?",
         },
     ),
     Exercise(
@@ -475,16 +465,11 @@ register(
     Quiz(
         "04.q3",
         "A paper reports HR@10 = 0.72 with 100 sampled candidates. Yours has 0.07 on the full catalog. Which is better?",
-        {
-            "a": "It cannot be told: both must be measured under one protocol.",
-            "b": "The paper's, by a factor of ten.",
-            "c": "Yours, because the full catalog is harder.",
-        },
         "a",
         {
-            "a": "One of our models has about both numbers at once. Rank both on the full catalog, and give intervals.",
-            "b": "The same model can have both numbers: look at the curves above.",
-            "c": "Harder it is, but by how much depends on the model. Without one protocol there is no order.",
+            "It cannot be told: both must be measured under one protocol.": "One of our models has about both numbers at once. Rank both on the full catalog, and give intervals.",
+            "The paper's, by a factor of ten.": "The same model can have both numbers: look at the curves above.",
+            "Yours, because the full catalog is harder.": "Harder it is, but by how much depends on the model. Without one protocol there is no order.",
         },
     ),
 )

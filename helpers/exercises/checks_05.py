@@ -326,31 +326,21 @@ register(
     Quiz(
         "05.q1",
         "The post puts a ReLU on its embeddings. What can its GMF branch no longer say?",
-        {
-            "a": "Nothing is lost: the weights h can be negative.",
-            "b": "That one coordinate draws one user to a film and puts another off.",
-            "c": "A chance below one half.",
-        },
         "b",
         {
-            "a": "h has one sign for all users. Can the product of a coordinate then differ in sign between two of them?",
-            "b": "Without negative coordinates every product is 0 or more, and h gives it the same sign for everybody.",
-            "c": "The constant c and negative weights still lead below one half.",
+            "Nothing is lost: the weights h can be negative.": "h has one sign for all users. Can the product of a coordinate then differ in sign between two of them?",
+            "That one coordinate draws one user to a film and puts another off.": "Without negative coordinates every product is 0 or more, and h gives it the same sign for everybody.",
+            "A chance below one half.": "The constant c and negative weights still lead below one half.",
         },
     ),
     Quiz(
         "05.q2",
         "A job with `instance_count=2` has ended. What did its two workers do?",
-        {
-            "a": "Each trained a model of its own; the two were averaged at the end.",
-            "b": "They added up their slopes before every step, so both hold the same weights.",
-            "c": "One kept the users' vectors, the other the items'.",
-        },
         "b",
         {
-            "a": "Two such models may mean different things by coordinate 3, and their average nothing.",
-            "b": "That is why the program saves on both, and keeps only the first one's files.",
-            "c": "That would be splitting the model. Mirrored means that each holds all of it.",
+            "Each trained a model of its own; the two were averaged at the end.": "Two such models may mean different things by coordinate 3, and their average nothing.",
+            "They added up their slopes before every step, so both hold the same weights.": "That is why the program saves on both, and keeps only the first one's files.",
+            "One kept the users' vectors, the other the items'.": "That would be splitting the model. Mirrored means that each holds all of it.",
         },
     ),
     Exercise(
@@ -367,16 +357,11 @@ register(
     Quiz(
         "05.q3",
         "A colleague draws 1 negative a click, not 5: the accuracy on held-out clicks jumps. Is the model better?",
-        {
-            "a": "Yes: it recognizes more of the films people went on to see.",
-            "b": "It cannot be told: all chances rose with the share of positives, and the order may be the same.",
-            "c": "No: fewer negatives always make a worse model.",
-        },
         "b",
         {
-            "a": "It says yes to more films of every kind. Do the hidden ones stand higher in the lists?",
-            "b": "Half of its training examples are positive now, not a sixth. Compare lists, under one protocol.",
-            "c": "Often, as chapter 04 saw, but this number does not show it.",
+            "Yes: it recognizes more of the films people went on to see.": "It says yes to more films of every kind. Do the hidden ones stand higher in the lists?",
+            "It cannot be told: all chances rose with the share of positives, and the order may be the same.": "Half of its training examples are positive now, not a sixth. Compare lists, under one protocol.",
+            "No: fewer negatives always make a worse model.": "Often, as chapter 04 saw, but this number does not show it.",
         },
     ),
     Exercise(

@@ -414,16 +414,11 @@ register(
     Quiz(
         "06.q1",
         "Rows have a 1 for the user, a 1 for the item and nothing else. Which pairs of vectors does a prediction multiply?",
-        {
-            "a": "All pairs of features, 47 million.",
-            "b": "One: the user's with the item's.",
-            "c": "The user's with every other user's, so that it finds similar users.",
-        },
         "b",
         {
-            "a": "Every pair stands in the formula, but what is x_j · x_l where one of them is 0?",
-            "b": "So this FM is chapter 02's factorization with biases. What is new needs more ones in a row.",
-            "c": "A row has one user in it. When would two users be on in the same row?",
+            "All pairs of features, 47 million.": "Every pair stands in the formula, but what is x_j · x_l where one of them is 0?",
+            "One: the user's with the item's.": "So this FM is chapter 02's factorization with biases. What is new needs more ones in a row.",
+            "The user's with every other user's, so that it finds similar users.": "A row has one user in it. When would two users be on in the same row?",
         },
     ),
     Exercise(
@@ -440,16 +435,11 @@ register(
     Quiz(
         "06.q2",
         "217 seconds were billed, 26 of them training. You set `instance_count=2`, and training really takes half as long. The bill?",
-        {
-            "a": "Half of it.",
-            "b": "The same: half the time, twice the machines.",
-            "c": "Almost twice as much.",
-        },
         "c",
         {
-            "a": "Each of the two machines is billed. And what does not get shorter?",
-            "b": "That would be right if all 217 seconds were training. What are the other 191?",
-            "c": "2 · (191 + 13) = 408 machine seconds. More machines pay where training, not starting, takes the time.",
+            "Half of it.": "Each of the two machines is billed. And what does not get shorter?",
+            "The same: half the time, twice the machines.": "That would be right if all 217 seconds were training. What are the other 191?",
+            "Almost twice as much.": "2 · (191 + 13) = 408 machine seconds. More machines pay where training, not starting, takes the time.",
         },
     ),
     Exercise(
@@ -490,16 +480,11 @@ register(
     Quiz(
         "06.q3",
         "You add the user's age bracket to every row and rank the films for one user. Which part of it can change their order?",
-        {
-            "a": "The bracket's own weight w.",
-            "b": "The products of the bracket's vector with the films' vectors.",
-            "c": "Both.",
-        },
         "b",
         {
-            "a": "That weight is added to every film of this user alike. Does a constant change an order?",
-            "b": "What belongs to the user alone moves all films alike; only products with something of the film tell films apart.",
-            "c": "One of the two adds the same number to every film of this user.",
+            "The bracket's own weight w.": "That weight is added to every film of this user alike. Does a constant change an order?",
+            "The products of the bracket's vector with the films' vectors.": "What belongs to the user alone moves all films alike; only products with something of the film tell films apart.",
+            "Both.": "One of the two adds the same number to every film of this user.",
         },
     ),
 )

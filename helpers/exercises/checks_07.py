@@ -381,16 +381,11 @@ register(
     Quiz(
         "07.q1",
         "Ana's best inner product is 1.2, Ben's is 0.4. What may the e-mail program conclude?",
-        {
-            "a": "Ana will like her film more than Ben his, so she should be written to first.",
-            "b": "Nothing: what was left out differs from user to user.",
-            "c": "Ana has rated more films than Ben.",
-        },
         "b",
         {
-            "a": "Ben may be one who gives five stars to everything. Where is that in the inner product?",
-            "b": "The terms w0 and w_u do not change a user's order, so they were dropped; add them again before comparing users.",
-            "c": "A longer history often gives longer vectors, but no number of ratings can be read off one score.",
+            "Ana will like her film more than Ben his, so she should be written to first.": "Ben may be one who gives five stars to everything. Where is that in the inner product?",
+            "Nothing: what was left out differs from user to user.": "The terms w0 and w_u do not change a user's order, so they were dropped; add them again before comparing users.",
+            "Ana has rated more films than Ben.": "A longer history often gives longer vectors, but no number of ratings can be read off one score.",
         },
     ),
     Exercise(
@@ -418,16 +413,11 @@ register(
     Quiz(
         "07.q2",
         "You forget `index_metric` in the k-NN job. Its default is L2. What do you get?",
-        {
-            "a": "The same lists: the nearest item is the one with the largest inner product.",
-            "b": "An error, as user vectors are not items.",
-            "c": "Other lists, and no warning: items with long vectors are far away from everyone.",
-        },
         "c",
         {
-            "a": "Only if all items were equally long: ‖u - a‖² = ‖u‖² - 2⟨u, a⟩ + ‖a‖². Which items does the last term push away?",
-            "b": "The dimensions agree, so nothing complains. That is what makes it dangerous.",
-            "c": "The items with strong opinions, the best ones among them, drop out. One more column makes all equally long.",
+            "The same lists: the nearest item is the one with the largest inner product.": "Only if all items were equally long: ‖u - a‖² = ‖u‖² - 2⟨u, a⟩ + ‖a‖². Which items does the last term push away?",
+            "An error, as user vectors are not items.": "The dimensions agree, so nothing complains. That is what makes it dangerous.",
+            "Other lists, and no warning: items with long vectors are far away from everyone.": "The items with strong opinions, the best ones among them, drop out. One more column makes all equally long.",
         },
     ),
     Exercise(
@@ -468,16 +458,11 @@ register(
     Quiz(
         "07.q3",
         "Nine in ten films are out of stock today. You search the best 100 and drop those. How many are left?",
-        {
-            "a": "100: the search goes on until it has enough.",
-            "b": "About 10 if stock has nothing to do with taste, fewer if the best sell out first, none for some users.",
-            "c": "Exactly 10 for every user.",
-        },
         "b",
         {
-            "a": "The index knows nothing of the stock; it found 100 and stopped.",
-            "b": "So filter before the search when much is blocked, or search for more, and have something to fall back on.",
-            "c": "The mean may be 10; each user's list has its own luck, and popular films are not sold out at random.",
+            "100: the search goes on until it has enough.": "The index knows nothing of the stock; it found 100 and stopped.",
+            "About 10 if stock has nothing to do with taste, fewer if the best sell out first, none for some users.": "So filter before the search when much is blocked, or search for more, and have something to fall back on.",
+            "Exactly 10 for every user.": "The mean may be 10; each user's list has its own luck, and popular films are not sold out at random.",
         },
     ),
 )

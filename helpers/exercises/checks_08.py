@@ -239,16 +239,11 @@ register(
     Quiz(
         "08.q1",
         "Factorization has a vector for every item number. What does it say about a film that nobody has rated?",
-        {
-            "a": "The mean of all films, since nothing else is known.",
-            "b": "Whatever its vector was before training: random numbers, and nothing ever moved them.",
-            "c": "What it says of the films with neighboring numbers.",
-        },
         "b",
         {
-            "a": "That would be a sensible rule, and somebody would have to write it. Which step of training touches the row?",
-            "b": "A row of an embedding moves when a rating asks for it. No rating, no step.",
-            "c": "Numbers are names: 17 is no closer to 18 than to 900. Which step of training touches the row?",
+            "The mean of all films, since nothing else is known.": "That would be a sensible rule, and somebody would have to write it. Which step of training touches the row?",
+            "Whatever its vector was before training: random numbers, and nothing ever moved them.": "A row of an embedding moves when a rating asks for it. No rating, no step.",
+            "What it says of the films with neighboring numbers.": "Numbers are names: 17 is no closer to 18 than to 900. Which step of training touches the row?",
         },
     ),
     Exercise(
@@ -276,16 +271,11 @@ register(
     Quiz(
         "08.q2",
         "Train two towers with the loss 1 - cosine on pairs that belong together, and on nothing else. What comes out?",
-        {
-            "a": "Good vectors, but training takes longer.",
-            "b": "Vectors that fit the training pairs, and are random elsewhere.",
-            "c": "Every vector in one direction: loss 0, and every item scores 1 for everyone.",
-        },
         "c",
         {
-            "a": "More steps only bring the loss closer to its minimum. What does the minimum look like?",
-            "b": "The towers share their weights among all pairs. Which weights make every training pair agree at once?",
-            "c": "It is `return 1.0` again. Something must push vectors apart: negatives.",
+            "Good vectors, but training takes longer.": "More steps only bring the loss closer to its minimum. What does the minimum look like?",
+            "Vectors that fit the training pairs, and are random elsewhere.": "The towers share their weights among all pairs. Which weights make every training pair agree at once?",
+            "Every vector in one direction: loss 0, and every item scores 1 for everyone.": "It is `return 1.0` again. Something must push vectors apart: negatives.",
         },
     ),
     Exercise(
@@ -326,16 +316,11 @@ register(
     Quiz(
         "08.q3",
         "Which of these may a model of this chapter not use for a held-out film?",
-        {
-            "a": "How many people rated it.",
-            "b": "The year it came out.",
-            "c": "The years of the films that the user rated in training.",
-        },
         "a",
         {
-            "a": "On its first day nobody has rated a film. Its count is part of what the test asks for.",
-            "b": "The catalog knows the year on the first day.",
-            "c": "They belong to the user and to other films. They were known before the held-out film came.",
+            "How many people rated it.": "On its first day nobody has rated a film. Its count is part of what the test asks for.",
+            "The year it came out.": "The catalog knows the year on the first day.",
+            "The years of the films that the user rated in training.": "They belong to the user and to other films. They were known before the held-out film came.",
         },
     ),
 )

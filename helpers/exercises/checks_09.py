@@ -345,16 +345,11 @@ register(
     Quiz(
         "09.q1",
         "Somebody signs up and names three films. What must be trained before the user-level network can score all films for them?",
-        {
-            "a": "Their own vector, with the rest of the network fixed.",
-            "b": "The whole network, with their row added to the data.",
-            "c": "Nothing: their films pick rows of a table that is there.",
-        },
         "c",
         {
-            "a": "Look at the list of weights again: which of the tables has one row a user?",
-            "b": "It may get better with every person it learns from, but scoring somebody needs no step of training.",
-            "c": "The history is the input. So a network trained last night serves people who come today.",
+            "Their own vector, with the rest of the network fixed.": "Look at the list of weights again: which of the tables has one row a user?",
+            "The whole network, with their row added to the data.": "It may get better with every person it learns from, but scoring somebody needs no step of training.",
+            "Nothing: their films pick rows of a table that is there.": "The history is the input. So a network trained last night serves people who come today.",
         },
     ),
     Exercise(
@@ -371,16 +366,11 @@ register(
     Quiz(
         "09.q2",
         "A history of 3 films is padded to 10 and summed without a mask, with a Keras Embedding. What does the network see?",
-        {
-            "a": "An error that names the index −1.",
-            "b": "The 3 films, and the catalog's last film seven times.",
-            "c": "The 3 films and zeros: an Embedding treats −1 as padding.",
-        },
         "b",
         {
-            "a": "The table above says who raises an error, and it was not this one.",
-            "b": "And in MXNet the first film. The shorter the history, the more the padding speaks.",
-            "c": "Nothing tells it so. Keras' `mask_zero` concerns the index 0, and a sum ignores that mask, too.",
+            "An error that names the index −1.": "The table above says who raises an error, and it was not this one.",
+            "The 3 films, and the catalog's last film seven times.": "And in MXNet the first film. The shorter the history, the more the padding speaks.",
+            "The 3 films and zeros: an Embedding treats −1 as padding.": "Nothing tells it so. Keras' `mask_zero` concerns the index 0, and a sum ignores that mask, too.",
         },
     ),
     Exercise(
@@ -420,16 +410,11 @@ register(
     Quiz(
         "09.q3",
         "A sampled softmax draws by popularity and leaves the correction out. Which films will stand too low in the lists?",
-        {
-            "a": "The popular ones.",
-            "b": "The rare ones.",
-            "c": "None: over many batches the errors cancel.",
-        },
         "a",
         {
-            "a": "They are in nearly every sample, each time counted in full, and each time pushed down.",
-            "b": "A rare film is hardly ever drawn, so hardly ever pushed down. Who is?",
-            "c": "Noise cancels, a bias does not: with 10,000 draws the uncorrected sum above was as wrong as with 100.",
+            "The popular ones.": "They are in nearly every sample, each time counted in full, and each time pushed down.",
+            "The rare ones.": "A rare film is hardly ever drawn, so hardly ever pushed down. Who is?",
+            "None: over many batches the errors cancel.": "Noise cancels, a bias does not: with 10,000 draws the uncorrected sum above was as wrong as with 100.",
         },
     ),
     Exercise(

@@ -481,46 +481,31 @@ register(
     Quiz(
         "10.q1",
         "A consumer notes its place in the stream first and writes the events second. It is killed between the two. What is in the log?",
-        {
-            "a": "every event, some of them twice",
-            "b": "every event but those of that batch, for good",
-            "c": "every event once, since the producer sends again",
-        },
         "b",
         {
-            "a": "Twice would need a second reading. The place has been noted: nobody reads that batch again.",
-            "b": "The next consumer begins behind the place noted, so the batch is skipped for ever. Hence one transaction for both.",
-            "c": "The producer was told that the stream has the records. It sends nothing again.",
+            "every event, some of them twice": "Twice would need a second reading. The place has been noted: nobody reads that batch again.",
+            "every event but those of that batch, for good": "The next consumer begins behind the place noted, so the batch is skipped for ever. Hence one transaction for both.",
+            "every event once, since the producer sends again": "The producer was told that the stream has the records. It sends nothing again.",
         },
     ),
     Quiz(
         "10.q2",
         "A policy without exploration never puts item 17 on top. What do ten times as many requests do for the estimate of its click rate there?",
-        {
-            "a": "nothing: there is not one observation to weight",
-            "b": "they shrink its error by about three",
-            "c": "they shrink its bias; clipping does the rest",
-        },
         "a",
         {
-            "a": "Its propensity is 0. No weight makes up for what never happens; only exploration does.",
-            "b": "The square root of ten helps an estimate that exists. With a propensity of 0 there is no click to weight.",
-            "c": "Clipping caps large weights. Here there is no weight at all: 1/0.",
+            "nothing: there is not one observation to weight": "Its propensity is 0. No weight makes up for what never happens; only exploration does.",
+            "they shrink its error by about three": "The square root of ten helps an estimate that exists. With a propensity of 0 there is no click to weight.",
+            "they shrink its bias; clipping does the rest": "Clipping caps large weights. Here there is no weight at all: 1/0.",
         },
     ),
     Quiz(
         "10.q3",
         "A test planned for 14 days shows p = 0.03 on day 4. What now?",
-        {
-            "a": "stop: it is significant, and every day costs money",
-            "b": "go on, and look again every day until p is stable",
-            "c": "go on to day 14 and judge once, or have planned a sequential test",
-        },
         "c",
         {
-            "a": "Were the arms the same, *one* look would show such a difference three times in a hundred. This was the fourth look, and you would have stopped at any.",
-            "b": "Looking until it pleases is what made more than one test in five a false alarm above.",
-            "c": "The error rate belongs to the plan: one look at the end, or a method made for many looks, chosen before the test.",
+            "stop: it is significant, and every day costs money": "Were the arms the same, *one* look would show such a difference three times in a hundred. This was the fourth look, and you would have stopped at any.",
+            "go on, and look again every day until p is stable": "Looking until it pleases is what made more than one test in five a false alarm above.",
+            "go on to day 14 and judge once, or have planned a sequential test": "The error rate belongs to the plan: one look at the end, or a method made for many looks, chosen before the test.",
         },
     ),
 )

@@ -28,7 +28,7 @@ CELL, ROUND = 120, 300  # seconds at most; a round takes about five
 
 def mistakes_of(chapter: str) -> dict[str, list[tuple[str, str]]]:
     """Exercise id -> typical mistakes, each the text of an answer and a part of its message."""
-    return importlib.import_module(f"tests.exercises.mistakes_{chapter}").MISTAKES
+    return importlib.import_module(f"tests.exercises.answers_{chapter}").MISTAKES
 
 
 def answers_of(chapter: str, number: int) -> dict[str, str]:

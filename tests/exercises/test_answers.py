@@ -86,8 +86,9 @@ def test_every_mutant_fails_or_is_proved_equivalent(chapter, record_property, mo
             killed += outcome is not Outcome.PASS
             if (outcome is Outcome.PASS) != (line in equal):
                 survivors.append(f"{q.id} {outcome.value}: {line}")
-        lines.append(f"{q.id} {killed} of {len(mutants) - len(equal)}, {len(equal)} equivalent")
-    print("\nmutants killed: " + " · ".join(lines))
+        score = f"{q.id} {killed}/{len(mutants) - len(equal)}"
+        lines.append(score + (f" (+{len(equal)} equal)" if equal else ""))
+    record_property("scores", lines)
     assert not survivors, "\n".join(survivors)
 
 

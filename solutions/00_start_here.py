@@ -362,4 +362,4 @@ print(f"20,000,263 ratings in 138,493 x 27,278 cells: {full:.2%} full, {1 - full
 # Your progress so far, kept in a small file in your home folder and nowhere else (`COURSE_PROGRESS` names another file):
 
 # %%
-progress("00")
+progress()

@@ -23,7 +23,14 @@ import numpy as np
 
 
 class NotYet(AssertionError):
-    """An expectation of a check that does not hold; the learner reads its text."""
+    """An expectation of a check that does not hold; the learner reads its text.
+
+    ``mistake`` is the sentence of a known mistake, where one was recognized.
+    """
+
+    def __init__(self, text: str, mistake: str = "") -> None:
+        super().__init__(text)
+        self.mistake = mistake
 
 
 def expect(condition: object, message: str) -> None:

@@ -19,7 +19,7 @@ from .cases import Case, difference, same
 from .checking import NotYet, TimeLimit, silent, time_limit, unharmed
 from .converters import Converter
 from .messages import Message, Outcome, with_code
-from .progress_file import mark_done
+from .progress_file import done, remember
 
 
 @dataclass(repr=False, eq=False)
@@ -72,6 +72,7 @@ class Exercise:
     minutes: int = 5
     stretch: bool = False
     seconds: float = 10.0
+    together: Sequence[str] = field(default=(), init=False)  # ids of the chapter
     _hints_given: int = field(default=0, init=False)
     _passed: Any = field(default=None, init=False)
 
@@ -107,7 +108,7 @@ class Exercise:
             with unharmed(), time_limit(self.seconds):
                 self._judge(answer[0], calls)
         except NotYet as error:
-            return self._message(Outcome.FAIL, str(error))
+            return self._message(Outcome.FAIL, str(error), error.mistake)
         except NotImplementedError:
             return self._not_attempted()
         except TimeLimit:
@@ -145,7 +146,7 @@ class Exercise:
             elif not same(got, right := self._right(case)):
                 said = f"{case.described(self.name)} {difference(got, right)}"
                 meaning = self._meaning(case, got, calls)
-                raise NotYet(f"{said}: {meaning}" if meaning else f"{said}.")
+                raise NotYet(f"{said}: {meaning}" if meaning else f"{said}.", meaning)
         for check in self.checks:
             check(answer)
 
@@ -199,13 +200,20 @@ class Exercise:
         return [m if isinstance(m, Case) else Case(m) for m in made]
 
     def check(self, *answer: Any) -> Message:
-        """Return what the checks say of an answer; remember that a right one was given."""
+        """Return what the checks say of an answer; remember it, and that a right one was given."""
         result = self.grade(*answer)
-        if result.outcome is not Outcome.PASS:
+        if result.outcome is Outcome.NOT_ATTEMPTED:
             return result
-        self._passed = answer[0] if callable(answer[0]) else None
-        problem = mark_done(self.id)
-        return self._message(result.outcome, f"{result.text} ({problem})") if problem else result
+        passed = result.outcome is Outcome.PASS
+        facts = {"outcome": result.outcome.value, "mistake": result.mistake, "done": passed}
+        notes = [remember(self.id, attempts=1, **facts)]
+        if passed:
+            self._passed = answer[0] if callable(answer[0]) else None
+            if self.together:
+                finished = len(done().intersection(self.together))
+                notes.insert(0, f"{finished} of {len(self.together)} in this chapter")
+        said = f" ({'; '.join(filter(None, notes))})" if any(notes) else ""
+        return self._message(result.outcome, result.text + said, result.mistake)
 
     def use(self, answer: Any) -> Any:
         """Return the learner's answer if it is right, else the course's own.
@@ -247,8 +255,8 @@ class Exercise:
         except LookupError:
             return Message(Outcome.INFO, title, "not found: this copy has no solutions/ folder.")
 
-    def _message(self, outcome: Outcome, text: str) -> Message:
-        return Message(outcome, f"{self.id} {outcome.value}", text)
+    def _message(self, outcome: Outcome, text: str, mistake: str = "") -> Message:
+        return Message(outcome, f"{self.id} {outcome.value}", text, mistake=mistake)
 
     def _not_attempted(self) -> Message:
         place = "in its cell, in place of `# YOUR CODE HERE`"
@@ -295,7 +303,7 @@ class Quiz(Exercise):
         if letter not in self.options:
             raise NotYet(f"{choice!r} is not one of the options {', '.join(self.options)}.")
         if letter != self.answer:
-            raise NotYet(self.why[letter])
+            raise NotYet(self.why[letter], self.why[letter])
 
     def grade(self, *answer: Any) -> Message:
         """Return whether a choice is right, and why."""
@@ -322,6 +330,8 @@ class Quiz(Exercise):
 
         from helpers.interactive import show_widget
 
+        if choice in (None, ...) and self.id in done():
+            choice = self.answer  # chosen before this kernel started
         result = self.check(choice)
         buttons = widgets.RadioButtons(  # their labels are text and nothing else
             options=[(f"{o}) {text.replace('`', '')}", o) for o, text in self.options.items()],

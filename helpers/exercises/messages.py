@@ -39,6 +39,7 @@ class Message:
     title: str
     text: str = ""
     code: str | None = None
+    mistake: str = ""  # the sentence of a known mistake, where one was recognized
 
     def __repr__(self) -> str:
         """Return the message as plain text, the outcome's word first."""

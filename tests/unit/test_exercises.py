@@ -16,13 +16,14 @@ import pytest
 from helpers import interactive
 from helpers.book import ROOT
 from helpers.exercises import progress_file, source
+from helpers.exercises.__main__ import main as report_main
 from helpers.exercises.cases import Case, cases, difference, same, shown
 from helpers.exercises.checking import NotYet, TimeLimit, expect, time_limit
 from helpers.exercises.converters import array, integers, items, number, pair, whole
 from helpers.exercises.cost import grows, memory, multiplications, steps
 from helpers.exercises.grading import Exercise, Quiz
 from helpers.exercises.messages import Outcome
-from helpers.exercises.progress_file import done, mark_done, reset
+from helpers.exercises.progress_file import done, entries, remember, reset
 from helpers.exercises.registry import exercise, exercises_of, progress, register
 
 TOY = """
@@ -50,8 +51,10 @@ table |= {"a": 1, "b": 2}
 
 @pytest.fixture(autouse=True)
 def toy(tmp_path, monkeypatch):
-    """A chapter 99 with two exercises."""
+    """A chapter 99 with two exercises, beside chapter 00."""
     (tmp_path / "99_toy.py").write_text(TOY)
+    first = ROOT / "solutions" / "00_start_here.py"
+    (tmp_path / first.name).write_text(first.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr(source, "SOLUTIONS", tmp_path)
     source._cells.cache_clear()
     yield tmp_path
@@ -94,12 +97,13 @@ def home(tmp_path, monkeypatch):
     """A progress file of our own, and a kernel that has seen nothing."""
     path = tmp_path / "folder" / "progress.json"
     monkeypatch.setenv("COURSE_PROGRESS", str(path))
-    monkeypatch.setattr(progress_file, "_session", set())
+    monkeypatch.setattr(progress_file, "_session", {})
     return path
 
 
 def stored(path):
-    return json.loads(path.read_text())["done"]
+    kept = json.loads(path.read_text())["exercises"]
+    return sorted(i for i, entry in kept.items() if entry.get("done"))
 
 
 def unwritten(x):
@@ -424,7 +428,7 @@ def test_quiz_buttons_check_and_remember_and_code_is_shown_as_code(home, monkeyp
     assert instead["text"].startswith("Is `a < b`?\n  a) `True`\n  b) no\n99.q1 NOT ATTEMPTED: ")
     assert buttons.value is None
     buttons.value = "a"
-    assert "this is not it" in feedback.value and not home.exists()
+    assert "this is not it" in feedback.value and stored(home) == []
     buttons.value = "b"
     assert stored(home) == ["99.q1"]
 
@@ -446,7 +450,9 @@ def test_solution_is_read_from_the_source(q, toy):
 
 def test_progress_is_written_and_read_by_the_next_kernel(home, q):
     assert q.check(lambda x: x).outcome is Outcome.FAIL
-    assert not home.exists(), "a wrong answer writes nothing"
+    assert stored(home) == []
+    kept = {"attempts": 1, "outcome": "FAIL", "mistake": "that is `x` itself.", "done": False}
+    assert entries() == {"99.1": kept}
     q.check(twice)
     assert stored(home) == ["99.1"]
     assert {p.suffix for p in home.parent.iterdir()} == {".json", ".lock"}, "no part is left"
@@ -456,7 +462,12 @@ def test_progress_is_written_and_read_by_the_next_kernel(home, q):
 
 
 @pytest.mark.parametrize(
-    "content", ['{"done": ["99', "[1, 2]", '{"done": [1]}', '{"done": 1}', "null", "\x00\x01"]
+    "content",
+    [
+        *('{"done": ["99', "[1, 2]", '{"version": 1, "done": 1}', '{"done": 1}', "null"),
+        *("\x00\x01", '{"version": 2, "exercises": {"99.1": 3}}'),
+        '{"version": 2, "exercises": {"99.1": {"attempts": "two"}}}',
+    ],
 )
 def test_damaged_or_foreign_content_is_set_aside(home, q, content):
     home.parent.mkdir()
@@ -485,8 +496,8 @@ def test_progress_that_cannot_be_kept_is_known_to_this_kernel(home, q, monkeypat
 def test_two_kernels_do_not_overwrite_each_other(home):
     code = """
 import sys
-from helpers.exercises.progress_file import mark_done
-for i in range(25): mark_done(f"99.{sys.argv[1]}{i}")
+from helpers.exercises.progress_file import remember
+for i in range(25): remember(f"99.{sys.argv[1]}{i}", done=True)
 """
     both = [subprocess.Popen([sys.executable, "-c", code, name], cwd=ROOT) for name in ("a", "b")]
     assert [p.wait(60) for p in both] == [0, 0] and len(stored(home)) == 50
@@ -494,9 +505,50 @@ for i in range(25): mark_done(f"99.{sys.argv[1]}{i}")
 
 def test_progress_bar_and_reset(home):
     assert "Chapter 00: 0 of" in repr(progress("00"))
-    mark_done(exercises_of("00")[0].id)
-    mark_done("01.1")
+    remember(exercises_of("00")[0].id, done=True)
+    remember("01.1", done=True)
     assert "Chapter 00: 1 of" in repr(progress("00")) and "Chapter 00" in repr(progress())
     assert "width:" in progress("00")._repr_html_()
+    assert "The course: 2 of" in repr(progress()) and "Chapter 01" not in repr(progress("00"))
     reset("00")
     assert done() == {"01.1"} == set(stored(home))
+
+
+def test_progress_of_the_first_version_is_kept(home, q):
+    home.parent.mkdir()
+    home.write_text('{"version": 1, "done": ["00.1", "99.1"]}')
+    assert done() == {"00.1", "99.1"}
+    q.check(lambda x: x)
+    assert stored(home) == ["00.1", "99.1"]
+
+
+def test_a_right_answer_says_how_much_of_the_chapter_is_done(home):
+    first, second = exercises_of("00")[0], exercises_of("00")[1]
+    first.check(first.reference)
+    assert "(2 of 7 in this chapter)" in second.check("c").text
+
+
+def test_a_quiz_answered_before_is_shown_as_answered(home, monkeypatch, quiz):
+    shown = []
+    monkeypatch.setattr(interactive, "show_widget", lambda box, **k: shown.append((box, k)))
+    quiz.check("b")
+    progress_file._session.clear()
+    quiz.ask(...)
+    (box, instead), *_ = shown
+    assert box.children[1].value == "b" and "99.q1 PASS" in instead["text"]
+
+
+def test_a_table_for_a_teacher(home, capsys, tmp_path):
+    first = exercises_of("00")[0]
+    first.check(lambda ratings, users, items: ratings)
+    path = tmp_path / "mine.csv"
+    assert report_main([str(path)]) == 0 and "The course: 0 of" in capsys.readouterr().out
+    rows = path.read_text().splitlines()
+    assert rows[0] == "exercise,outcome,attempts,mistake"
+    assert rows[1].startswith("00.1,FAIL,1,") and "number of ratings" in rows[1]
+    assert rows[2] == "00.q1,NOT ATTEMPTED,0,"
+    assert report_main([str(path)]) == 0, "it is written again"
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert report_main([str(tmp_path / "thesis.txt")]) == 1
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert report_main([str(tmp_path / "no" / "folder.csv")]) == 1 and report_main([]) == 0

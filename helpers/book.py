@@ -30,6 +30,7 @@ from traitlets.config import Config
 
 from helpers import files
 from helpers.exercises import REGION
+from helpers.runner import copies
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -75,6 +76,8 @@ def read(source: Path) -> NotebookNode:
     for cell in notebook.cells:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
         seen[digest] = seen.get(digest, 0) + 1
+        if cell.cell_type == "code" and (answer := REGION.search(cell.source)):
+            cell.metadata["exercise"] = answer[2]
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
@@ -105,7 +108,11 @@ def blank(notebook: NotebookNode) -> NotebookNode:
             f"{indent}raise NotImplementedError\n" if indent else ""
         )
 
-    return with_regions(notebook, placeholder)
+    result = with_regions(notebook, placeholder)
+    for cell in result.cells:
+        if "exercise" in cell.metadata:  # by which an answer is told from the placeholder
+            cell.metadata["blank"] = copies.fingerprint(cell.source)
+    return result
 
 
 def solved(notebook: NotebookNode) -> NotebookNode:
@@ -232,9 +239,14 @@ def main(arguments: list[str] | None = None) -> int:
                 stale += not good
                 print(f"{'ok   ' if good else 'STALE'} {name}")
                 continue
+            stored = nbformat.read(target, 4) if target.exists() else None
+            if folder == "chapters" and stored and any(map(copies.is_answered, stored.cells)):
+                print(f"{name} holds answers, so it is not overwritten: move it away first.")
+                stale += 1
+                continue
             execute(notebook, ROOT / folder)
-            if target.exists():
-                keep_timings(notebook, nbformat.read(target, 4))
+            if stored:
+                keep_timings(notebook, stored)
             with files.replacing(target) as part:
                 nbformat.write(notebook, part)
             print(f"built {name}")

@@ -21,7 +21,7 @@ REGION = re.compile(
 
 
 @cache
-def _cells(chapter: str) -> tuple[str, ...]:
+def cells_of(chapter: str) -> tuple[str, ...]:
     """Return the code cells of a chapter's source; none where the folder is missing."""
     text = "\n".join(p.read_text(encoding="utf-8") for p in SOLUTIONS.glob(f"{chapter}_*.py"))
     cells = re.split(r"^# %%", text, flags=re.MULTILINE)
@@ -29,7 +29,7 @@ def _cells(chapter: str) -> tuple[str, ...]:
 
 
 def _cell_of(id: str) -> tuple[int, re.Match[str]]:
-    for place, cell in enumerate(_cells(id.split(".")[0])):
+    for place, cell in enumerate(cells_of(id.split(".")[0])):
         for match in REGION.finditer(cell):
             if match[2] == id:
                 return place, match
@@ -57,7 +57,7 @@ def make(id: str, name: str, body: str | None = None) -> Any:
         The chapter's source has no such exercise.
     """
     place, match = _cell_of(id)
-    cells = list(_cells(id.split(".")[0])[: place + 1])
+    cells = list(cells_of(id.split(".")[0])[: place + 1])
     text = match[3] if body is None else textwrap.indent(body.strip("\n") + "\n", match[1])
     cells[-1] = cells[-1][: match.start()] + text
     known: dict[str, Any] = {"__name__": "answer"}

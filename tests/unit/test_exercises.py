@@ -22,7 +22,7 @@ from helpers.exercises.checking import NotYet, TimeLimit, expect, time_limit
 from helpers.exercises.converters import array, integers, items, number, pair, whole
 from helpers.exercises.cost import grows, memory, multiplications, steps
 from helpers.exercises.grading import Exercise, Quiz
-from helpers.exercises.messages import Outcome
+from helpers.exercises.messages import COLOR, Message, Outcome
 from helpers.exercises.progress_file import done, entries, remember, reset
 from helpers.exercises.registry import exercise, exercises_of, progress, register
 
@@ -56,9 +56,9 @@ def toy(tmp_path, monkeypatch):
     first = ROOT / "solutions" / "00_start_here.py"
     (tmp_path / first.name).write_text(first.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr(source, "SOLUTIONS", tmp_path)
-    source._cells.cache_clear()
+    source.cells_of.cache_clear()
     yield tmp_path
-    source._cells.cache_clear()
+    source.cells_of.cache_clear()
 
 
 def twice(x):
@@ -384,6 +384,21 @@ def test_messages_are_escaped_html_and_plain_text(q):
     assert repr(result).startswith("99.1 EXCEPTION:")
 
 
+def brightness(color):
+    """Return the relative luminance of a color, as WCAG defines it."""
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#111111"])
+def test_a_message_is_seen_in_both_themes(background):
+    for color in COLOR.values():
+        low, high = sorted([brightness(color), brightness(background)])
+        assert (high + 0.05) / (low + 0.05) >= 3, f"{color} on {background}"
+    assert "color:" not in Message(Outcome.FAIL, "99.1 FAIL", "no")._repr_html_().split(">", 1)[1]
+
+
 def test_hints_come_in_order_and_the_course_goes_on(q, capsys):
     assert [q.hint().text for _ in range(2)] == ["double it", "2 * x"]
     assert (
@@ -444,7 +459,7 @@ def test_solution_is_read_from_the_source(q, toy):
     assert source.make("99.1", "twice", "return FACTOR + x")(5) == 7
     assert source.make("99.2", "table") == {"a": 1, "b": 2}
     (toy / "99_toy.py").unlink()
-    source._cells.cache_clear()
+    source.cells_of.cache_clear()
     assert "not found" in q.solution().text
 
 

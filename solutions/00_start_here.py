@@ -13,8 +13,32 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# A shop knows what a few people thought of a few things, and has to guess the rest. This chapter checks your machine, shows the
-# data every chapter works on, and lets you try how exercises, hints and the scoreboard work.
+# Welcome. In eleven chapters you build the recommender of a shop, from ratings in a table to a model that serves, logs and is measured. This
+# first one checks your machine, and lets you try how exercises, hints and the scoreboard work.
+#
+# **How to run it:**
+#
+# 1. **Shift+Enter** runs a cell and goes to the next. Cells run in order, from the top.
+# 2. *Run → Run All Cells* runs all of them; then scroll back up, for it jumps to the end.
+# 3. Buttons and sliders work once their cell has run.
+# 4. After a restart of the kernel: *Run → Run All Above Selected Cell*.
+#
+# | Chapter | The question it answers | Comes after |
+# |---|---|---|
+# | 00 Start here | Is this machine ready, and what does the data look like? | |
+# | [01 Sparsity](01_sparsity.ipynb) | How do you store a table that is 99.5 % empty? | 00 |
+# | [02 Matrix factorization](02_matrix_factorization.ipynb) | How do you guess the empty cells? | 01 |
+# | [03 Nonlinearity](03_nonlinearity.ipynb) | Does a neural network guess better? | 02 |
+# | [04 Negative sampling](04_negative_sampling.ipynb) | What if nobody gives stars, and people only click? | 02 |
+# | [05 Neural collaborative filtering](05_neural_collaborative_filtering.ipynb) | How is such a model trained and served on SageMaker? | 04 |
+# | [06 Factorization machines](06_factorization_machines.ipynb) | How do context and side features get in? | 02 |
+# | [07 Top-x with k-NN](07_top_x_with_knn.ipynb) | How do you find the best hundred of a million items? | 06 |
+# | [08 Content towers](08_content_towers.ipynb) | What about items no one has rated? | 04 |
+# | [09 User-level models](09_user_level_models.ipynb) | How do you score all items in one pass? | 04 |
+# | [10 Deployment and logging](10_deployment_and_logging.ipynb) | How do you know it works, once it is out? | 04 |
+
+# %% [markdown]
+# ## In this chapter
 #
 # | | |
 # |---|---|
@@ -310,24 +334,7 @@ choice = "b"
 exercise("00.q3").ask(choice)
 
 # %% [markdown]
-# ## The map
-#
-# | Chapter | The question it answers | Comes after |
-# |---|---|---|
-# | 00 Start here | Is this machine ready, and what does the data look like? | |
-# | [01 Sparsity](01_sparsity.ipynb) | How do you store a table that is 99.5 % empty? | 00 |
-# | [02 Matrix factorization](02_matrix_factorization.ipynb) | How do you guess the empty cells? | 01 |
-# | [03 Nonlinearity](03_nonlinearity.ipynb) | Does a neural network guess better? | 02 |
-# | [04 Negative sampling](04_negative_sampling.ipynb) | What if nobody gives stars, and people only click? | 02 |
-# | [05 Neural collaborative filtering](05_neural_collaborative_filtering.ipynb) | How is such a model trained and served on SageMaker? | 04 |
-# | [06 Factorization machines](06_factorization_machines.ipynb) | How do context and side features get in? | 02 |
-# | [07 Top-x with k-NN](07_top_x_with_knn.ipynb) | How do you find the best hundred of a million items? | 06 |
-# | [08 Content towers](08_content_towers.ipynb) | What about items no one has rated? | 04 |
-# | [09 User-level models](09_user_level_models.ipynb) | How do you score all items in one pass? | 04 |
-# | [10 Deployment and logging](10_deployment_and_logging.ipynb) | How do you know it works, once it is out? | 04 |
-
-# %% [markdown]
-# **Three ways through it.**
+# ## Three ways through it
 #
 # - *Half a day*: 00, 01, 02, then 04. You know how recommenders guess, and how rankings are judged.
 # - *One day*: the same, then 05 and 10. You have also trained, deployed, logged and measured one.
@@ -354,6 +361,9 @@ print(f"20,000,263 ratings in 138,493 x 27,278 cells: {full:.2%} full, {1 - full
 # there is, and put two baselines on the scoreboard. You know how to check an answer, take a hint and go on without one.
 #
 # Next: [01 · Sparsity](01_sparsity.ipynb), on how to hold such a table in memory.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** F. Maxwell Harper and Joseph A. Konstan, 2015: *The MovieLens Datasets: History and Context*. ACM Transactions on
 # Interactive Intelligent Systems 5, 4, 19:1–19:19. · AWS, 2018: training talk on recommender systems with MXNet and SageMaker.

@@ -23,6 +23,8 @@
 # | **Time** | 60 minutes to read and try, about 10 seconds to run |
 # | **Needs** | no network, no account, no GPU |
 # | **Builds on** | *Using MXNet for Recommendation Modeling at Scale* (Leo Dirac, AWS re:Invent 2016) · AWS training talk on recommender systems (2018) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -829,6 +831,9 @@ print(f"columns from raw ids {wide:,}, from contiguous ones {ratings.n_users + r
 # share little, and an item with one rating should not be believed.
 #
 # Next: [02 · Matrix factorization](02_matrix_factorization.ipynb), which guesses the empty cells.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** Leo Dirac, 2016: *Using MXNet for Recommendation Modeling at Scale*, AWS re:Invent MAC306. · AWS, 2018: training talk
 # on recommender systems with MXNet and SageMaker. · F. Maxwell Harper and Joseph A. Konstan, 2015: *The MovieLens Datasets: History and

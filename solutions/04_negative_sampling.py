@@ -23,6 +23,8 @@
 # | **Time** | 100 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet and ML-100K are used where they can be had |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS post on neural collaborative filtering (Li, 2020) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -898,6 +900,9 @@ ledger.scoreboard("04")
 #
 # **Next:** [05 Neural collaborative filtering](05_neural_collaborative_filtering.ipynb), the post's own model, trained and served, and judged
 # by this chapter's rules.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** S. Rendle et al., 2009: *BPR: Bayesian Personalized Ranking from Implicit Feedback*. UAI. · S. Ji et al., 2016:
 # *BlackOut: Speeding up Recurrent Neural Network Language Models with Very Large Vocabularies*. ICLR. · T. Mikolov et al., 2013: *Distributed

@@ -23,6 +23,8 @@
 # | **Time** | 90 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet is used where it is installed |
 # | **Builds on** | AWS post on factorization machines and top x recommendations (Karnin and Thamman, 2019) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -673,6 +675,9 @@ ledger.scoreboard("07")
 # - filtered before and after, and put the lists where a page and an e-mail read them.
 #
 # **Next:** [08 Content features](08_content_towers.ipynb), for the items that nobody has met yet.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** Z. Karnin and R. Thamman, 2019: *Extending Amazon SageMaker factorization machines algorithm to predict top x
 # recommendations*, AWS Machine Learning Blog. · S. Rendle, 2010: *Factorization Machines*. ICDM. · Y. Bachrach et al., 2014: *Speeding

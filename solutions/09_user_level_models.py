@@ -23,6 +23,8 @@
 # | **Time** | 80 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet is used where it can be had |
 # | **Builds on** | AWS re:Invent session MAC306, its part on user-level models (Dirac, 2016) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -671,6 +673,9 @@ ledger.scoreboard("09")
 # - served people whom the network had never met, as folding in does.
 #
 # **Next:** [10 Deployment and logging](10_deployment_and_logging.ipynb), where the lists meet people, and what people do comes back as data.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** L. Dirac, 2016: *Using MXNet for Recommendation Modeling at Scale*, AWS re:Invent MAC306. · P. Covington et al., 2016: *Deep
 # Neural Networks for YouTube Recommendations*. RecSys. · D. Liang et al., 2018: *Variational Autoencoders for Collaborative Filtering*.

@@ -24,6 +24,8 @@
 # | **Needs** | no network, no account, no GPU; on AWS with `COURSE_CLOUD=aws` |
 # | **Builds on** | AWS training talk on recommender systems (2018); AWS post on top-x recommendations (Karnin and Thamman, 2019) |
 #
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
+#
 # ## Predict before you run
 #
 # A shop shows ten items a page. One of them, liked by a third of all who look at it, stands on the last slot. After 40,000 requests the
@@ -746,6 +748,9 @@ ledger.scoreboard("10")
 # - compared four losses under one protocol, and found four incidents with SQL.
 #
 # **Next:** back to [00 Start here](00_start_here.ipynb) for the map, or on to a log of your own.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** N. Craswell et al., 2008: *An Experimental Comparison of Click Position-Bias Models*. WSDM. · T. Joachims, A. Swaminathan
 # and T. Schnabel, 2017: *Unbiased Learning-to-Rank with Biased Feedback*. WSDM. · A. Swaminathan and T. Joachims, 2015: *The

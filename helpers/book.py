@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "OMP_NUM_THREADS": "2",
     "COURSE_PROGRESS": "",
+    "COURSE_BUILD": "1",  # plain outputs: nobody looks
     "COURSE_CLOUD_STATE": "",  # a server of its own, whatever lab runs beside it
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
@@ -78,6 +79,8 @@ def read(source: Path) -> NotebookNode:
         seen[digest] = seen.get(digest, 0) + 1
         if cell.cell_type == "code" and (answer := REGION.search(cell.source)):
             cell.metadata["exercise"] = answer[2]
+        if "fold" in cell.metadata.get("tags", []):  # it only draws or tells
+            cell.metadata["jupyter"] = {"source_hidden": True}
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}

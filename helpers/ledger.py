@@ -6,10 +6,12 @@ A chapter records what it measured; the records of this kernel make its scoreboa
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ import pandas as pd
 from helpers import files
 from helpers.metrics import RankingResult
 
-PROTOCOL = ("dataset", "split", "candidates", "seed")
+#: metrics of which more is better (1) or less (-1); no other is called best
+BETTER = {"RMSE": -1, "MAE": -1, "HR": 1, "NDCG": 1, "MRR": 1, "recall": 1, "precision": 1}
 MEASURED = ("value", "low", "high", "seconds", "peak_mb")
 
 
@@ -155,41 +158,91 @@ def records(chapter: str) -> list[Record]:
     return [r for r in _records.values() if r.chapter == chapter]
 
 
-def scoreboard(chapter: str) -> pd.DataFrame:
-    """Return a chapter's scoreboard: one row per model and protocol, one column per metric.
+class Scoreboard:
+    """A chapter's numbers, one table for each protocol, which stands above it as a caption."""
 
-    Parameters
-    ----------
-    chapter : str
-        Two digits.
+    def __init__(self, entries: Sequence[Record]) -> None:
+        shared: dict[str, dict[str, dict[str, list[Record]]]] = {}  # caption, model, metric
+        for r in entries:
+            split = re.sub(r",? ?seed \d+", "", r.split)
+            caption = " · ".join(p for p in (r.dataset, split, r.candidates) if p != "-")
+            name = r.metric if r.k is None else f"{r.metric}@{r.k}"
+            models = shared.setdefault(caption, {})
+            models.setdefault(r.model, {}).setdefault(name, []).append(r)
+        self.tables = [(_with_seeds(c, models), _table(models)) for c, models in shared.items()]
 
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by model, in the order of recording; without seconds and memory, which depend on
-        the machine.
+    def __repr__(self) -> str:
+        """Return the tables as text."""
+        return "\n\n".join(f"{caption}\n{table.to_string()}" for caption, table in self.tables)
+
+    def _repr_html_(self) -> str:
+        cells = "<style>.scores td, .scores th {white-space: nowrap; text-align: left}</style>"
+        return cells + "".join(
+            f"<p>{html.escape(caption)}</p>{table.to_html(classes='scores', border=0)}"
+            for caption, table in self.tables
+        )
+
+
+def _with_seeds(caption: str, models: dict[str, dict[str, list[Record]]]) -> str:
+    """Return a caption with the seeds of the splits and of the models."""
+    found = [r for metrics in models.values() for rows in metrics.values() for r in rows]
+    splits = sorted({m for r in found for m in re.findall(r"seed (\d+)", r.split)})
+    seeds = sorted({str(r.seed) for r in found if r.seed is not None})
+    if splits:
+        caption += f" · split by seed {', '.join(splits)}"
+    return caption + (f" · models with seed {', '.join(seeds)}" if seeds else "")
+
+
+def _table(models: dict[str, dict[str, list[Record]]]) -> pd.DataFrame:
+    """Return the numbers of one protocol as text, the baseline and the best marked by a word."""
+    names = list(dict.fromkeys(name for metrics in models.values() for name in metrics))
+    notes: dict[str, list[str]] = {model: [] for model in models}
+    if len(models) > 1:
+        notes[next(iter(models))].append("baseline")
+        for name in names:
+            means = {m: _mean(rows[name]) for m, rows in models.items() if name in rows}
+            sign = BETTER.get(name.partition("@")[0])
+            if sign and len(means) > 1:
+                notes[max(means, key=lambda m: sign * means[m])].append(f"best {name}")
+    rows = [
+        {"model": model, **{n: _text(metrics.get(n, [])) for n in names}}
+        | {"": ", ".join(notes[model])}
+        for model, metrics in models.items()
+    ]
+    return pd.DataFrame(rows).set_index("model").rename_axis(None)
+
+
+def _mean(rows: Sequence[Record]) -> float:
+    return sum(r.value for r in rows) / len(rows)
+
+
+def _text(rows: Sequence[Record]) -> str:
+    """Return a number with its interval, or the mean and the range of several."""
+    if not rows:
+        return ""
+    low, high = rows[0].low, rows[0].high
+    if len(rows) > 1:
+        low, high = min(r.value for r in rows), max(r.value for r in rows)
+    many = f" over {len(rows)}" if len(rows) > 1 else ""
+    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{_mean(rows):.3f}{interval}{many}"
+
+
+def scoreboard(chapter: str) -> Scoreboard:
+    """Return a chapter's scoreboard, without seconds and memory: they depend on the machine.
+
+    The first model recorded under a protocol is its baseline. Several seeds are one row: the mean,
+    the smallest and the largest value.
 
     Raises
     ------
     LookupError
         The chapter recorded nothing yet.
     """
-    rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for r in records(chapter):
-        place = {"model": r.model, "dataset": r.dataset, "split": r.split}
-        place |= {"candidates": r.candidates, "seed": "-" if r.seed is None else str(r.seed)}
-        row = rows.setdefault(tuple(place.values()), place)
-        text = f"{r.value:.3f}"
-        if r.low is not None and r.high is not None:
-            text += f" [{r.low:.3f}, {r.high:.3f}]"
-        row[r.metric if r.k is None else f"{r.metric}@{r.k}"] = text
-    if not rows:
+    found = records(chapter)
+    if not found:
         raise LookupError(f"chapter {chapter} has no scoreboard yet: run its cells from the top")
-    board = pd.DataFrame(list(rows.values())).fillna("").set_index("model")
-    if (board["candidates"] == "-").all():
-        board = board.drop(columns="candidates")
-    last = [name for name in PROTOCOL if name in board.columns]
-    return board[[name for name in board.columns if name not in last] + last]
+    return Scoreboard(found)
 
 
 def _write(chapter: str) -> None:

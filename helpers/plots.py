@@ -46,6 +46,7 @@ def style() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
+            "axes.axisbelow": True,
             "grid.alpha": 0.25,
             "legend.frameon": False,
             "lines.linewidth": 2,
@@ -57,9 +58,9 @@ def style() -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """Close a figure and return it as PNG bytes, which do not name the library that wrote them."""
+    """Close a figure and return it as PNG bytes, two pixels for each that it is shown with."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80, bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     return buffer.getvalue()
 

@@ -11,6 +11,7 @@ In a notebook::
     rmse = q1.use(rmse)     # the learner's own once it is right, the course's until then
 
     exercise("02.q1").ask(choice)   # a quiz: buttons, or choice = "b"
+    guess("02", "Which?", ["A"])    # a guess, kept; guess("02").meets("A") quotes it
     progress("02")                  # a bar for one chapter; progress() for all
     reset("02")                     # start a chapter over
 
@@ -18,6 +19,7 @@ The checks of chapter NN are in ``checks_NN.py``; they see planted data only, ne
 """
 
 from .grading import Exercise, Quiz
+from .guesses import guess
 from .messages import Outcome
 from .progress_file import reset
 from .registry import exercise, exercises_of, progress, register
@@ -30,6 +32,7 @@ __all__ = [
     "Quiz",
     "exercise",
     "exercises_of",
+    "guess",
     "progress",
     "register",
     "reset",

@@ -315,7 +315,7 @@ class Quiz(Exercise):
     def _not_attempted(self) -> Message:
         letters = ", ".join(f'"{o}"' for o in self.options)
         return self._message(
-            Outcome.NOT_ATTEMPTED, f"click an answer, or set `choice` to {letters}."
+            Outcome.NOT_ATTEMPTED, f"run this cell for the buttons, or set `choice` to {letters}."
         )
 
     def ask(self, choice: Any = None) -> None:
@@ -339,7 +339,8 @@ class Quiz(Exercise):
             layout=widgets.Layout(width="auto"),
             style={"description_width": "initial"},
         )
-        feedback = widgets.HTML(value=result._repr_html_())
+        live = "" if result.outcome is Outcome.NOT_ATTEMPTED else result._repr_html_()
+        feedback = widgets.HTML(value=live)
 
         def on_choice(change: dict[str, Any]) -> None:
             feedback.value = self.check(change["new"])._repr_html_()

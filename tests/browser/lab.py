@@ -57,7 +57,8 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         "COURSE_LEDGER": "ledger",
     }
     env = {**os.environ, **{name: str(home / place) for name, place in places.items()}}
-    env.pop("PYTEST_CURRENT_TEST", None)
+    for name in ("PYTEST_CURRENT_TEST", "COURSE_BUILD"):
+        env.pop(name, None)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]

@@ -22,6 +22,7 @@ from helpers.exercises.checking import NotYet, TimeLimit, expect, time_limit
 from helpers.exercises.converters import array, integers, items, number, pair, whole
 from helpers.exercises.cost import grows, memory, multiplications, steps
 from helpers.exercises.grading import Exercise, Quiz
+from helpers.exercises.guesses import guess
 from helpers.exercises.messages import COLOR, Message, Outcome
 from helpers.exercises.progress_file import done, entries, remember, reset
 from helpers.exercises.registry import exercise, exercises_of, progress, register
@@ -551,6 +552,23 @@ def test_a_quiz_answered_before_is_shown_as_answered(home, monkeypatch, quiz):
     quiz.ask(...)
     (box, instead), *_ = shown
     assert box.children[1].value == "b" and "99.q1 PASS" in instead["text"]
+
+
+@pytest.mark.parametrize("choices", [(), ("5 ms", "50 ms")])
+def test_a_guess_is_kept_and_quoted(home, monkeypatch, choices):
+    shown = []
+    monkeypatch.setattr(interactive, "show_widget", lambda box, **k: shown.append((box, k)))
+    assert "you did not say what you expect; it is 50 ms" in repr(guess("05").meets("50 ms"))
+    guess("05", "How long?", choices)
+    (box, instead), *_ = shown
+    assert instead["text"].startswith("How long?") and "Run this cell" in instead["text"]
+    _, control, kept = box.children
+    control.value = "5 ms"
+    assert "kept: 5 ms" in kept.value
+    progress_file._session.clear()  # the next day
+    assert repr(guess("05").meets("50 ms")) == "05 guess: you said 5 ms; it is 50 ms."
+    guess("05", "How long?", choices)
+    assert shown[1][0].children[1].value == "5 ms" and done() == set()
 
 
 def test_a_table_for_a_teacher(home, capsys, tmp_path):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -23,23 +24,16 @@ from helpers.metrics import RankingResult
 
 #: metrics of which more is better (1) or less (-1); no other is called best
 BETTER = {"RMSE": -1, "MAE": -1, "HR": 1, "NDCG": 1, "MRR": 1, "recall": 1, "precision": 1}
-MEASURED = ("value", "low", "high", "seconds", "peak_mb")
+MEASURED = ("value", "low", "high")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """How numbers were measured: what the records of a cell have in common.
 
-    Parameters
-    ----------
-    chapter : str
-        Two digits.
-    dataset, split : str
-        Such as ``"latest-small"`` and ``"random 80/20, seed 0"``.
-    candidates : str
-        The items that were ranked, such as ``"all items"``; ``"-"`` for a rating metric.
-    seed : int or None
-        Seed of the model; None for a model without chance.
+    ``chapter`` is two digits; ``dataset`` and ``split`` are such as ``"latest-small"`` and
+    ``"random 80/20, seed 0"``; ``candidates`` are the items ranked, ``"-"`` for a rating metric;
+    ``seed`` is the model's, None for a model without chance.
     """
 
     chapter: str
@@ -53,18 +47,7 @@ class Protocol:
 class Record(Protocol):
     """One number and everything needed to judge it.
 
-    Parameters
-    ----------
-    model, metric : str
-        Such as ``"biased MF"`` and ``"RMSE"``.
-    value : float
-        The number itself.
-    k : int or None
-        Cut-off of a ranking metric.
-    low, high : float or None
-        95 % interval, if one was computed.
-    seconds, peak_mb : float or None
-        Time and memory of training on the machine that ran it; never part of a stored output.
+    ``k`` is the cut-off of a ranking metric, ``low`` and ``high`` are the ends of a 95 % interval.
     """
 
     model: str
@@ -73,23 +56,19 @@ class Record(Protocol):
     k: int | None = None
     low: float | None = None
     high: float | None = None
-    seconds: float | None = None
-    peak_mb: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a number that is not finite, has no protocol or is outside its interval."""
+        names = ("chapter", "model", "metric", "dataset", "split", "candidates")
+        empty = [n for n in names if not str(getattr(self, n) or "").strip()]
+        problem = f"{self.metric} of {self.model} is {self.value}, "
         if not math.isfinite(self.value):
-            given = f"{self.metric} of {self.model} is {self.value}"
-            raise ValueError(f"ledger: {given}, expected a finite number")
-        for field in ("chapter", "model", "metric", "dataset", "split", "candidates"):
-            name = getattr(self, field)
-            if not isinstance(name, str) or not name.strip():
-                given = f"{field} is {name!r}"
-                raise ValueError(f"ledger: {given}, expected a name; no number without protocol")
-        low, high = self.low, self.high
-        if low is not None and high is not None and not low <= self.value <= high:
-            given = f"{self.metric} {self.value} of {self.model}"
-            raise ValueError(f"ledger: {given} is outside its interval [{low}, {high}]")
+            raise ValueError(f"ledger: {problem}expected a finite number")
+        if empty:
+            given = f"{empty[0]} is {getattr(self, empty[0])!r}"
+            raise ValueError(f"ledger: {given}, expected a name; no number without protocol")
+        if None not in (self.low, self.high) and not self.low <= self.value <= self.high:  # type: ignore[operator]
+            raise ValueError(f"ledger: {problem}outside its interval [{self.low}, {self.high}]")
 
 
 _records: dict[tuple[object, ...], Record] = {}
@@ -98,15 +77,7 @@ _records: dict[tuple[object, ...], Record] = {}
 def record(protocol: Protocol, *, model: str, metric: str, value: float, **details: Any) -> Record:
     """Put a number on the scoreboard; measuring it again replaces it.
 
-    Parameters
-    ----------
-    protocol : Protocol
-        How it was measured.
-    model, metric, value
-        As in `Record`.
-    **details
-        Other fields of `Record`: ``k``, ``low`` and ``high``, or a ``seed`` that differs from the
-        protocol's.
+    ``details`` are other fields of `Record`, or a ``seed`` that differs from the protocol's.
 
     Raises
     ------
@@ -128,14 +99,8 @@ def record_lists(
 ) -> list[Record]:
     """Put all numbers of one model's lists on the scoreboard, each with its interval.
 
-    Parameters
-    ----------
-    protocol : Protocol
-        How they were measured; the candidates are read from each result.
-    results : iterable of RankingResult
-        From `helpers.metrics.evaluate`.
-    model, **details
-        As in `record`.
+    ``results`` come from `helpers.metrics.evaluate` and name their candidates; ``details`` are as
+    in `record`.
 
     Raises
     ------
@@ -159,7 +124,7 @@ def records(chapter: str) -> list[Record]:
 
 
 class Scoreboard:
-    """A chapter's numbers, one table for each protocol, which stands above it as a caption."""
+    """A chapter's numbers, one table for each protocol, with that as its caption."""
 
     def __init__(self, entries: Sequence[Record]) -> None:
         shared: dict[str, dict[str, dict[str, list[Record]]]] = {}  # caption, model, metric
@@ -200,7 +165,9 @@ def _table(models: dict[str, dict[str, list[Record]]]) -> pd.DataFrame:
     if len(models) > 1:
         notes[next(iter(models))].append("baseline")
         for name in names:
-            means = {m: _mean(rows[name]) for m, rows in models.items() if name in rows}
+            means = {
+                m: fmean(r.value for r in rows[name]) for m, rows in models.items() if name in rows
+            }
             sign = BETTER.get(name.partition("@")[0])
             if sign and len(means) > 1:
                 notes[max(means, key=lambda m: sign * means[m])].append(f"best {name}")
@@ -212,24 +179,20 @@ def _table(models: dict[str, dict[str, list[Record]]]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("model").rename_axis(None)
 
 
-def _mean(rows: Sequence[Record]) -> float:
-    return sum(r.value for r in rows) / len(rows)
-
-
 def _text(rows: Sequence[Record]) -> str:
     """Return a number with its interval, or the mean and the range of several."""
     if not rows:
         return ""
-    low, high = rows[0].low, rows[0].high
+    low, high, many = rows[0].low, rows[0].high, ""
     if len(rows) > 1:
-        low, high = min(r.value for r in rows), max(r.value for r in rows)
-    many = f" over {len(rows)}" if len(rows) > 1 else ""
+        values = [r.value for r in rows]
+        low, high, many = min(values), max(values), f" over {len(rows)}"
     interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-    return f"{_mean(rows):.3f}{interval}{many}"
+    return f"{fmean(r.value for r in rows):.3f}{interval}{many}"
 
 
 def scoreboard(chapter: str) -> Scoreboard:
-    """Return a chapter's scoreboard, without seconds and memory: they depend on the machine.
+    """Return a chapter's scoreboard.
 
     The first model recorded under a protocol is its baseline. Several seeds are one row: the mean,
     the smallest and the largest value.

@@ -1,12 +1,7 @@
 """Builder of the notebooks: two executed notebooks from each chapter's percent script.
 
-``solutions/NN_name.py`` is the source. ``solutions/NN_name.ipynb`` has the answers in,
-``chapters/NN_name.ipynb`` has them blank. A rebuild without a change writes the same bytes; the
-seconds in cells tagged ``timing`` stay as stored until the source changes.
-
-    python -m helpers build [--check] [NN ...]
-
-``--check`` writes nothing and exits 1 if a notebook does not match its source.
+``solutions/NN_name.ipynb`` has the answers in, ``chapters/NN_name.ipynb`` has them blank. A rebuild
+without a change writes the same bytes; cells tagged ``timing`` keep their seconds until then.
 """
 
 from __future__ import annotations
@@ -53,13 +48,7 @@ _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def sources(only: list[str] | None = None) -> list[Path]:
-    """Return the chapters' sources in order; ``only`` names some by number (``["02"]``).
-
-    Raises
-    ------
-    LookupError
-        A number names no chapter.
-    """
+    """Return the chapters' sources in order; ``only`` names some by number (``["02"]``)."""
     found = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
     if not only:
         return found
@@ -99,10 +88,9 @@ def with_regions(notebook: NotebookNode, replace: Callable[[re.Match[str]], str]
 
 
 def blank(notebook: NotebookNode) -> NotebookNode:
-    """Return what a learner opens: placeholders instead of answers.
+    """Return what a learner opens: placeholders, which a check reports as "not attempted".
 
-    Inside a block the placeholder raises ``NotImplementedError``, which a check reports as "not
-    attempted". At top level the line above the region has set the name to ``...``.
+    At top level the line above the region has set the name to ``...``.
     """
 
     def placeholder(match: re.Match[str]) -> str:
@@ -141,14 +129,8 @@ def environment() -> Iterator[None]:
 def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> NotebookNode:
     """Run a notebook in a fresh kernel, in place; keep the outputs that a rerun makes again.
 
-    Parameters
-    ----------
-    notebook : NotebookNode
-        Changed in place: no widget state, random ids or versions stay in it.
-    folder : pathlib.Path
-        Working directory of the kernel.
-    seconds : int
-        Time limit of one cell.
+    ``folder`` is the kernel's working directory, ``seconds`` the time limit of one cell. No widget
+    state, random ids or versions stay in the notebook.
     """
     with environment(), _sockets() as config:
         NotebookClient(
@@ -170,10 +152,7 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
 
 @contextmanager
 def _sockets() -> Iterator[Config]:
-    """Let a kernel use sockets in a folder of its own: two builds could take one TCP port.
-
-    Windows has no such sockets, and their paths are short; TCP is used in both cases.
-    """
+    """Let a kernel use sockets in a folder of its own, where there are such: ports can collide."""
     with tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True) as folder:
         path, config = str(Path(folder) / "k"), Config()
         if os.name == "posix" and len(os.fsencode(path)) <= _LONGEST_SOCKET:

@@ -1,14 +1,6 @@
 """Task runner behind ``python -m helpers``: make the course's environment, then start a task.
 
 Standard library only: it runs on a bare Python, before anything is installed.
-
-===============  ===========================================================================
-``machine``      requirements of this machine: platform, disk, a folder that can be written
-``environment``  the environment's place, its state, and the variables its programs see
-``install``      make or repair it: with uv, or with pip if uv does not work
-``copies``       working copies of the chapters, in a folder that git ignores
-``tasks``        lab, install, progress, test, build, bench, cloud, doctor, lock
-===============  ===========================================================================
 """
 
 from __future__ import annotations

@@ -20,19 +20,8 @@ Notebook = dict[str, Any]
 def make(root: Path, fresh: Sequence[str] = (), update: bool = False) -> list[str]:
     """Copy every chapter that has no working copy; return sentences for the reader.
 
-    Parameters
-    ----------
-    root : pathlib.Path
-        The checkout, with ``chapters/``; copies are made in ``my_course/``.
-    fresh : sequence of str
-        Chapters (``"02"``) whose copy is set aside under another name and made anew.
-    update : bool
-        Do the same with copies of an older version, and carry the answers over.
-
-    Raises
-    ------
-    CannotRun
-        A number names no chapter.
+    The copies of the chapters in ``fresh`` (``"02"``) are set aside under another name and made
+    anew; ``update`` does so with copies of an older version, and carries the answers over.
     """
     chapters = {path.name[:2]: path for path in sorted((root / "chapters").glob("[0-9]*.ipynb"))}
     unknown = [number for number in fresh if number not in chapters]
@@ -51,7 +40,7 @@ def make(root: Path, fresh: Sequence[str] = (), update: bool = False) -> list[st
                     _write(mine, chapter)
                 elif (copy := _read(mine)) is None:
                     said.append(f"{MINE}/{mine.name} is no notebook: lab --fresh {number} helps.")
-                elif _version(copy) != _version(chapter):
+                elif copy["metadata"].get("course") != chapter["metadata"]["course"]:
                     if update:
                         count = _carry_over(copy, chapter)
                         said.append(f"{mine.name}: {count} answers taken over from {_aside(mine)}.")
@@ -90,10 +79,6 @@ def _cleared(path: Path) -> Notebook:
     text = "".join(cell["source"] for cell in notebook["cells"])
     notebook["metadata"]["course"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return notebook
-
-
-def _version(notebook: Notebook) -> str:
-    return str(notebook["metadata"].get("course", ""))
 
 
 def _write(path: Path, notebook: Notebook) -> None:

@@ -89,11 +89,7 @@ def settle(root: Path, prefix: Path, fresh: Sequence[str] = (), update: bool = F
 
 
 def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]:
-    """Return JupyterLab's options, except those that the reader sets differently.
-
-    It listens on this machine only, reads no news, looks for no updates and offers no extensions
-    from the network; the folder it shows is the checkout.
-    """
+    """Return JupyterLab's options: this machine only, no news, updates or extensions from afar."""
     options = {
         "--ServerApp.ip": "127.0.0.1",
         "--ServerApp.root_dir": str(environment.root),
@@ -147,11 +143,8 @@ def cloud(environment: Environment, arguments: Sequence[str]) -> int:
 def doctor(environment: Environment, arguments: Sequence[str]) -> int:
     """Print what this machine has and lacks; install nothing and ask no network.
 
-    Returns
-    -------
-    int
-        0 if the course runs or can be installed here, 1 if something of it is damaged, 2 if this
-        machine cannot hold it.
+    Returns 0 if the course runs or can be installed here, 1 if something of it is damaged, 2 if
+    this machine cannot hold it.
     """
     if arguments:
         raise CannotRun(f"doctor takes no arguments, and was given {' '.join(arguments)}.")
@@ -210,10 +203,7 @@ def check_data(environment: Environment) -> tuple[str, int]:
 
 
 def lock(environment: Environment, arguments: Sequence[str]) -> int:
-    """Make requirements.lock: every package, version and hash for every platform and Python.
-
-    Versions in it are kept where they still fit; ``--upgrade`` looks for newer ones.
-    """
+    """Make requirements.lock for every platform and Python; ``--upgrade`` looks for newer ones."""
     uv = install.ensure_uv(environment)
     command = [str(uv), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
     command += ["--python-version", "3.10", "--no-python-downloads"]
@@ -235,10 +225,7 @@ def run(environment: Environment, module: Sequence[str]) -> int:
 
 
 def hand_over(environment: Environment, module: Sequence[str]) -> int:
-    """Become a module of the environment: its signals, its exit code, no process in between.
-
-    Windows cannot replace a process, so there the module's exit code is waited for.
-    """
+    """Become a module of the environment; Windows can't, so there its exit code is waited for."""
     command, variables = [str(environment.python), "-m", *module], environment.variables()
     sys.stdout.flush()
     sys.stderr.flush()

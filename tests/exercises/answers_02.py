@@ -277,4 +277,22 @@ IDIOMS: dict[str, list[str]] = {
 }
 
 #: exercise -> changed line of a mutant that is the same function -> why it is
-EQUIVALENT: dict[str, dict[str, str]] = {}
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "02.1": {
+        "return float(np.sqrt(np.mean((actual - predicted) ** 2)))": "a square has no sign",
+        "return float(np.sqrt(np.mean(abs(predicted - actual) ** 2)))": "a square has no sign",
+    },
+    "02.5": {"error = q @ p - rating": "the inner product is symmetric"},
+    "02.7": {
+        "for epoch in range(0, len(errors)):": "the first error is not below itself, and 0 < patience",
+        "elif abs(epoch - best) >= patience:": "the best epoch is never ahead",
+    },
+    "02.8": {
+        "order = np.argsort(-cosine)": "no two cosines are equal",
+        "order = np.argsort(-cosine, kind='stabl')": "NumPy reads the first letter",
+        "cosine = vectors @ vectors[item] / np.linalg.norm(vectors, axis=1)": "the item's own length is the same for all",
+        "cosine = vectors @ vectors[item] / (np.linalg.norm(vectors, axis=1) / np.linalg.norm(vectors[item]))": "the item's own length is the same for all",
+        "cosine = vectors @ vectors[item] / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[n]))": "a length that is the same for all",
+        "cosine = vectors @ vectors[item] / (np.linalg.norm(vectors, axis=-1) * np.linalg.norm(vectors[item]))": "a matrix has two axes",
+    },
+}

@@ -56,7 +56,7 @@ def some_lookup(rng: np.random.Generator) -> tuple[Any, ...]:
 
 def some_sizes(rng: np.random.Generator) -> Case:
     """Return the sizes of a model, with biases or without."""
-    sizes = tuple(int(n) for n in rng.integers(1, (900, 9000, 65)))
+    sizes = tuple(int(n) for n in rng.integers(1, (30, 40, 9)))
     return Case(sizes, keywords={"biases": bool(rng.random() < 0.5)})
 
 

@@ -533,7 +533,7 @@ q5.check(pad)
 
 # %%
 pad = q5.use(pad)
-ragged = np.split(csr.indices, csr.indptr[1:-1])  # one array of items a user
+ragged = [row.tolist() for row in np.split(csr.indices, csr.indptr[1:-1])]  # one list of items a user
 padded = pad(ragged, activity.max()).astype(np.int32)
 print(
     f"padded to {padded.shape[1]:,}: {padded.nbytes / 1e6:.1f} MB, of which {(padded == -1).mean():.0%} is padding"

@@ -6,7 +6,7 @@ import itertools
 import linecache
 import traceback
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, wraps
@@ -42,9 +42,9 @@ class Exercise:
     asked : callable, optional
         Makes a function of an answer that is none, such as SQL or a table; it is called for it.
     inputs : callable, optional
-        Takes a `numpy.random.Generator` and returns one tuple of arguments of the notebook's kind;
+        Takes a `numpy.random.Generator` and returns one tuple of arguments (or `Case`) of its kind;
         thirty such calls follow the cases.
-    mistakes : sequence of (str, str)
+    mistakes : collection of (str, str)
         Mistaken answers, each the text of a body and the sentence for it. An answer that gives what
         a mistaken one gives in every call gets its sentence.
     checks : sequence of callables
@@ -64,9 +64,9 @@ class Exercise:
     gives: Converter | None = None
     _: KW_ONLY
     cases: Sequence[Case] = ()
-    inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
+    inputs: Callable[[np.random.Generator], tuple[Any, ...] | Case] | None = None
     asked: Callable[[Any], Callable[..., Any]] | None = None
-    mistakes: Sequence[tuple[str, str]] = ()
+    mistakes: Collection[tuple[str, str]] = ()
     checks: Sequence[Callable[..., None]] = ()
     hints: Sequence[str] = ()
     minutes: int = 5

@@ -7,6 +7,7 @@ import builtins
 import re
 import symtable
 import textwrap
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def names(source: str) -> tuple[set[str], set[str]]:
             visit(inner)
 
     visit(symtable.symtable(source, "cell", "exec"))
-    for node in ast.walk(ast.parse(source)):
+    for node in _outside(ast.parse(source)):
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             used.add(node.target.id)
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
@@ -95,6 +96,14 @@ def names(source: str) -> tuple[set[str], set[str]]:
             if isinstance(root, ast.Name):  # x[i] = … and x.a = … change x
                 bound.add(root.id)
     return bound, used
+
+
+def _outside(node: ast.AST) -> Iterator[ast.AST]:
+    """Return the nodes of a tree that are not inside of a function."""
+    for inner in ast.iter_child_nodes(node):
+        if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield inner
+            yield from _outside(inner)
 
 
 def python(cell: str) -> str:

@@ -6,7 +6,7 @@ import itertools
 import linecache
 import traceback
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, wraps
@@ -44,7 +44,7 @@ class Exercise:
     inputs : callable, optional
         Takes a `numpy.random.Generator` and returns one tuple of arguments of the notebook's kind;
         thirty such calls follow the cases.
-    mistakes : sequence of (str, str)
+    mistakes : collection of (str, str)
         Mistaken answers, each the text of a body and the sentence for it. An answer that gives what
         a mistaken one gives in every call gets its sentence.
     checks : sequence of callables
@@ -66,7 +66,7 @@ class Exercise:
     cases: Sequence[Case] = ()
     inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     asked: Callable[[Any], Callable[..., Any]] | None = None
-    mistakes: Sequence[tuple[str, str]] = ()
+    mistakes: Collection[tuple[str, str]] = ()
     checks: Sequence[Callable[..., None]] = ()
     hints: Sequence[str] = ()
     minutes: int = 5

@@ -72,9 +72,10 @@ IDIOMS: dict[str, list[str]] = {
         "return np.polyfit(np.arange(len(stars)), stars, 0)",
     ],
     "00.4": [
-        "means = []\nfor user in range(n_users):\n"
-        "    own = [star for u, star in zip(users, stars) if u == user] or list(stars)\n"
-        "    means.append(sum(own) / len(own))\nreturn means",
+        "sums, counts = [0.0] * n_users, [0] * n_users\n"
+        "for user, star in zip(users, stars):\n    sums[user] += star\n    counts[user] += 1\n"
+        "everyone = sum(sums) / sum(counts)\n"
+        "return [s / n if n else everyone for s, n in zip(sums, counts)]",
         "import pandas as pd\nmeans = pd.Series(stars).groupby(users).mean()\n"
         "return means.reindex(range(n_users), fill_value=stars.mean())",
         "table = users == np.arange(n_users)[:, None]\ntable[~table.any(axis=1)] = True\n"
@@ -86,4 +87,11 @@ IDIOMS: dict[str, list[str]] = {
 }
 
 #: exercise -> changed line of a mutant that is the same function -> why it is
-EQUIVALENT: dict[str, dict[str, str]] = {}
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "00.4": {
+        "return np.where(count > 0, total / np.maximum(1, count), np.mean(stars))": "a maximum has no order",
+        "return np.where(count > 0, total / count, np.mean(stars))": "0 / 0 is replaced, after a warning",
+        "return np.where(count > 0, total / np.maximum(count, 0), np.mean(stars))": "the same: a count is never below 0",
+        "return np.where(count > 0, total / np.maximum(count, -1), np.mean(stars))": "the same: a count is never below 0",
+    },
+}

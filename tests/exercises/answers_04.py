@@ -275,4 +275,20 @@ IDIOMS: dict[str, list[str]] = {
 }
 
 #: exercise -> changed line of a mutant that is the same function -> why it is
-EQUIVALENT: dict[str, dict[str, str]] = {}
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "04.4": {
+        "items = rng.integers(0, taken.shape[-1], len(users))": "of two axes, the last is axis 1",
+        "items[again] = rng.integers(0, taken.shape[-1], len(again))": "the same",
+        "return items.reshape(-2, ratio)": "NumPy takes any negative length as the one to find",
+    },
+    "04.5": {"return odds / abs(odds + 1 - p)": "the sum of two odds is never negative"},
+    "04.6": {
+        "discount = 2 / np.log2(np.arange(2, k + 2))": "a common factor cancels in the quotient",
+        "discount = -1 / np.log2(np.arange(2, k + 2))": "so does a common sign",
+    },
+    "04.7": {
+        "return hypergeom.cdf(abs(k - 1), n_items - 1, place - 1, n_candidates)": "k is at least 1",
+        "return hypergeom.cdf(k - 1, abs(n_items - 1), place - 1, n_candidates)": "there is an item",
+        "return hypergeom.cdf(k - 1, n_items - 1, abs(place - 1), n_candidates)": "places begin at 1",
+    },
+}

@@ -98,43 +98,6 @@ def some_matrix(rng: Rng, rows: int = 200, n_users: int = 0, n_items: int = 0) -
     return Case(args, judge=fair_for_all)
 
 
-def some_clicks(rng: Rng) -> tuple[Any, ...]:
-    """Return the positives of each user, and more items than anybody took."""
-    counts = rng.integers(0, 40, rng.integers(1, 50))
-    counts[rng.integers(len(counts))] += 1
-    return counts, int(counts.max() + rng.integers(1, 200))
-
-
-def some_popularity(rng: Rng) -> tuple[Any, ...]:
-    """Return clicks of items, also none, and a power as on the slider."""
-    counts = rng.integers(0, 60, rng.integers(2, 50))
-    counts[rng.integers(len(counts))] += 1
-    return counts, float(rng.choice([0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]))
-
-
-def some_chances(rng: Rng) -> tuple[Any, ...]:
-    """Return chances of groups and one keep rate, or one for each row."""
-    rows = int(rng.integers(1, 5))
-    keep = rng.uniform(0.01, 2, (rows, 1)) if rng.random() < 0.5 else float(rng.uniform(0.01, 2))
-    return rng.uniform(0.001, 0.999, (rows, int(rng.integers(1, 6)))), keep
-
-
-def some_list(rng: Rng) -> tuple[Any, ...]:
-    """Return a list without repeats, held-out items of which some are not in it, and k."""
-    n_items = int(rng.integers(4, 40))
-    ranked, k = rng.permutation(n_items)[: rng.integers(2, n_items)], rng.integers(1, 12)
-    held_out = rng.permutation(n_items)[: rng.integers(1, min(n_items, 12))]
-    return ranked, set(held_out.tolist()), int(min(k, len(ranked)))
-
-
-def some_place(rng: Rng) -> tuple[Any, ...]:
-    """Return a place, a catalog, fewer candidates than others, and a k of at most as many."""
-    n_items = int(rng.integers(3, 120))
-    n_candidates = int(rng.integers(1, n_items))
-    place, k = int(rng.integers(1, n_items + 1)), int(rng.integers(1, min(n_candidates, 12) + 1))
-    return place, n_items, n_candidates, k
-
-
 TAKEN = np.zeros((3, 8), dtype=bool)
 TAKEN[0, :6] = TAKEN[1, [1, 5]] = True
 ROWS = np.repeat([0, 1, 2, 1], [500, 1000, 200, 300])
@@ -165,12 +128,11 @@ register(
         "collision_odds",
         number,
         cases=cases((np.array([1, 3]), 10), (np.array([2, 2, 2]), 8), (np.array([0, 4]), 16)),
-        inputs=some_clicks,
+        inputs=lambda rng: (rng.integers(0, 40, rng.integers(9, 50)), int(rng.integers(40, 200))),
         mistakes={
             "return np.mean(counts) / n_items": "that is the mean over *users*; who draws more often?",
             "return (counts**2).sum() / n_items": "that is the expected number of collisions, not their share.",
             "return 100 * (counts**2).sum() / n_items / counts.sum()": "a share is between 0 and 1, not a percentage.",
-            "return (counts**2).sum() / n_items**2": "divide by the number of draws: each positive asks for one.",
             "return (counts**2).mean() / n_items": "divide by the number of draws, not by the number of users.",
             "return 1 - (counts**2).sum() / n_items / counts.sum()": "that is the share of draws that do *not* collide.",
         }.items(),
@@ -207,14 +169,12 @@ register(
         cases=cases(
             (np.array([4, 1, 0]), 1.0), (np.array([4, 1, 0]), 0.5), (np.array([4, 1, 0]), 0.0)
         ),
-        inputs=some_popularity,
+        inputs=lambda rng: (rng.integers(0, 60, rng.integers(9, 50)), rng.integers(7) / 4),
         mistakes={
             "return counts**alpha": "the weights must be divided by their sum, so that they sum to 1.",
             "return counts / counts.sum()": "`alpha` must be the power of the counts.",
             "return (counts / counts.sum()) ** alpha": "take the power first, then divide by the sum.",
             "return counts**alpha / counts.sum()": "divide by the sum of the *weights*, not of the counts.",
-            "return counts**alpha / np.linalg.norm(counts**alpha)": "divide by the sum, not by the length.",
-            "return alpha * counts / (alpha * counts).sum()": "`alpha` must be the power of the counts, not a factor.",
             "w = np.where(counts > 0, counts**alpha, 0)\nreturn w / w.sum()": "with alpha 0 an item without clicks is as likely as any other.",
             "return np.exp(alpha * counts) / np.exp(alpha * counts).sum()": "the counts are the base, and `alpha` is the power.",
         }.items(),
@@ -255,15 +215,16 @@ register(
         cases=cases(
             (0.5, 0.1), (0.3, 1.0), (np.array([[0.5, 0.2], [0.5, 0.9]]), np.array([[1.0], [3.0]]))
         ),
-        inputs=some_chances,
+        inputs=lambda rng: (
+            rng.uniform(0.001, 0.999, (3, 5)),
+            rng.uniform(0.01, 2, [(), (3, 1)][rng.integers(2)]),
+        ),
         mistakes={
             "return keep * p": "not the chance is multiplied by the keep rate, but the odds.",
             "return keep * p / (1 - p)": "those are the odds; what chance is that?",
             "return p / (p + keep * (1 - p))": "that goes the wrong way: with fewer negatives kept, the true chance is smaller.",
             "return keep * p / (keep * p + 1)": "the chance of a negative is 1 - p, also in the divisor.",
             "return keep * p / (keep * p + (1 - keep) * (1 - p))": "negatives are kept at the rate `keep`; 1 - keep plays no part.",
-            "return keep * p / (p + 1 - p)": "not the chance is multiplied by the keep rate, but the odds.",
-            "return keep * p / (keep * p + keep * (1 - p))": "`keep` counts on one side only, else it cancels.",
         }.items(),
         hints=[
             "What are the odds p / (1 - p) of 0.5? Multiply them by `keep`; odds o are the chance o / (1 + o).",
@@ -284,7 +245,11 @@ register(
             (np.arange(10), {2, 99}, 10),
             (np.array([5, 6, 7]), {5, 6, 7, 8, 9}, 3),
         ),
-        inputs=some_list,
+        inputs=lambda rng: (
+            rng.permutation(20)[:12],
+            set(rng.permutation(24)[: rng.integers(1, 14)].tolist()),
+            int(rng.integers(1, 13)),
+        ),
         mistakes={
             "return max([1 / (j + 1) for j in range(k) if ranked[j] in held_out], default=0)": "that is the reciprocal rank; NDCG discounts by the logarithm.",
             f"b = 2\n{HITS}d = np.append(1, d)[:k]\n{SUM} / d[: len(held_out)].sum()": "do your places begin at 0? Place j, counted from 1, has the discount 1/log2(j + 1).",
@@ -308,12 +273,16 @@ register(
         "expected_hit",
         number,
         cases=cases((3, 5, 2, 1), (1, 100, 20, 1), (11, 100, 99, 10), (400, 9000, 100, 10)),
-        inputs=some_place,
+        inputs=lambda rng: (
+            int(rng.integers(1, 31)),
+            int(rng.integers(30, 120)),
+            int(rng.integers(12, 30)),
+            int(rng.integers(1, 13)),
+        ),
         mistakes={
             "from scipy.stats import binom\nreturn binom.cdf(k - 1, n_candidates, (place - 1) / (n_items - 1))": "that is a draw *with* replacement.",
             f"{LAW}return hypergeom.cdf(k, n_items - 1, place - 1, n_candidates)": "fewer than `k` above the item, so at most `k - 1`.",
             f"{LAW}return hypergeom.cdf(k - 1, n_items, place - 1, n_candidates)": "the item itself is not among the others.",
-            f"{LAW}return hypergeom.cdf(k - 1, n_items, place, n_candidates)": "the item itself is not among the others.",
             f"{LAW}return hypergeom.cdf(k - 1, n_items - 1, place, n_candidates)": "how many stand above place 3? The item itself does not.",
             f"{LAW}return hypergeom.pmf(k - 1, n_items - 1, place - 1, n_candidates)": "that is the chance of exactly `k - 1` above; fewer are a hit, too.",
             f"{LAW}return 1 - hypergeom.cdf(k - 1, n_items - 1, place - 1, n_candidates)": "that is the chance of a miss.",

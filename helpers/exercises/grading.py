@@ -64,7 +64,7 @@ class Exercise:
     gives: Converter | None = None
     _: KW_ONLY
     cases: Sequence[Case] = ()
-    inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
+    inputs: Callable[[np.random.Generator], tuple[Any, ...] | Case] | None = None
     asked: Callable[[Any], Callable[..., Any]] | None = None
     mistakes: Collection[tuple[str, str]] = ()
     checks: Sequence[Callable[..., None]] = ()

@@ -84,14 +84,14 @@ def cases(*arguments: tuple[Any, ...]) -> list[Case]:
     return [Case(args) for args in arguments]
 
 
-def normals(*shapes: str) -> Callable[[np.random.Generator], tuple[Any, ...]]:
-    """Return `Exercise.inputs`: arrays of normal numbers, a random size for each letter.
+def normals(*shapes: str, least: int = 1) -> Callable[[np.random.Generator], tuple[Any, ...]]:
+    """Return `Exercise.inputs`: arrays of normal numbers, a random size for each letter, up to six.
 
     ``normals("nk", "k", "")`` makes an array (n, k), one of k, and a number.
     """
 
     def make(rng: np.random.Generator) -> tuple[Any, ...]:
-        sizes = {letter: int(rng.integers(1, 7)) for letter in sorted(set("".join(shapes)))}
+        sizes = {letter: int(rng.integers(least, 7)) for letter in sorted(set("".join(shapes)))}
         arrays = (rng.normal(size=[sizes[letter] for letter in shape]) for shape in shapes)
         return tuple(a if a.ndim else float(a) for a in arrays)
 

@@ -134,8 +134,7 @@ print("negatives for user 0:     ", " · ".join(ratings.items["title"].iloc[draw
 # %%
 def collision_odds(counts, n_items):
     ### BEGIN SOLUTION 04.2
-    counts = np.asarray(counts, dtype=float)
-    return float((counts * counts / n_items).sum() / counts.sum())
+    return (counts * counts / n_items).sum() / counts.sum()
     ### END SOLUTION
 
 
@@ -244,7 +243,7 @@ exercise("04.q2").ask(choice)
 # %%
 def popularity_probabilities(counts, alpha):
     ### BEGIN SOLUTION 04.3
-    weights = np.asarray(counts, dtype=float) ** alpha
+    weights = counts**alpha
     return weights / weights.sum()
     ### END SOLUTION
 
@@ -556,7 +555,7 @@ def ndcg(ranked, held_out, k):
     ### BEGIN SOLUTION 04.6
     discount = 1 / np.log2(np.arange(2, k + 2))
     hits = np.isin(ranked[:k], list(held_out))
-    return float(discount[: len(hits)][hits].sum() / discount[: len(held_out)].sum())
+    return discount[hits].sum() / discount[: len(held_out)].sum()
     ### END SOLUTION
 
 
@@ -744,7 +743,7 @@ def expected_hit(place, n_items, n_candidates, k):
     ### BEGIN SOLUTION 04.7
     from scipy.stats import hypergeom
 
-    return float(hypergeom.cdf(k - 1, n_items - 1, place - 1, n_candidates))
+    return hypergeom.cdf(k - 1, n_items - 1, place - 1, n_candidates)
     ### END SOLUTION
 
 

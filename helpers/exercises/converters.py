@@ -6,6 +6,7 @@ that says what to return. A check compares converted values, and `use` hands the
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -99,3 +100,28 @@ def _kind(value: Any) -> str:
         return f"an array of shape {shape}"
     length = f" of {len(value)}" if isinstance(value, list | tuple | dict) else ""
     return f"a {type(value).__name__}{length}"
+
+
+def json_of(answer: Any, **settings: Any) -> Any:
+    """Return a function that reads the JSON text which an answer writes (`Exercise.asked`)."""
+    if not callable(answer):
+        return answer
+    name = getattr(answer, "__name__", "answer")
+
+    def read(*args: Any, **keywords: Any) -> Any:
+        try:
+            text = answer(*args, **keywords)
+        except TypeError as error:
+            if "JSON serializable" not in str(error):
+                raise
+            hint = "make Python's numbers of NumPy's, by `int(…)`, `float(…)` or `.tolist()`"
+            raise NotYet(f"{error}: {hint}.") from error
+        if not isinstance(text, str | bytes | bytearray):
+            text = _given(text, name, "text") if not isinstance(text, Mapping) else text
+            raise NotYet(f"`{name}` returned {_kind(text)}, expected text: use `json.dumps`.")
+        try:
+            return json.loads(text, **settings)
+        except ValueError as error:
+            raise NotYet(f"the text of `{name}` is not JSON: {error}.") from error
+
+    return read

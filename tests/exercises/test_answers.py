@@ -103,7 +103,9 @@ def test_equivalent_mutants_agree_on_2000_random_inputs(chapter):
             assert given, f"{q.id} has no random inputs"
             with np.errstate(all="ignore"):
                 for case in given:
-                    got, wanted = (q.gives(case.call(f)[0], q.name) for f in (function, right))
+                    got, wanted = (case.call(f)[0] for f in (function, right))
+                    if q.gives:
+                        got, wanted = (q.gives(value, q.name) for value in (got, wanted))
                     if not same(got, wanted):
                         differ.append(f"{q.id} {line}: {case.described(q.name)}")
                         break

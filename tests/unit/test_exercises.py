@@ -17,9 +17,9 @@ from helpers import interactive
 from helpers.book import ROOT
 from helpers.exercises import progress_file, source
 from helpers.exercises.__main__ import main as report_main
-from helpers.exercises.cases import Case, cases, difference, same, shown
+from helpers.exercises.cases import Case, cases, difference, normals, same, shown
 from helpers.exercises.checking import NotYet, TimeLimit, expect, time_limit
-from helpers.exercises.converters import array, integers, items, number, pair, whole
+from helpers.exercises.converters import array, integers, items, json_of, number, pair, whole
 from helpers.exercises.cost import grows, memory, multiplications, steps
 from helpers.exercises.grading import Exercise, Quiz
 from helpers.exercises.guesses import guess
@@ -364,10 +364,34 @@ def test_what_can_not_be_used_is_described(convert, value, words):
         (np.zeros((2, 3)), np.zeros((3, 2)), "turned over with `.T` it is right"),
         (np.arange(50.0), np.r_[np.arange(49.0), 7.5], "gave 49 at [49], expected 7.5"),
         ("a", "b", "gave 'a', expected 'b'"),
+        (
+            {"a": [{"x": 1}, {"x": 2}]},
+            {"a": [{"x": 1}, {"x": 3}]},
+            "has 2 at ['a'][1]['x'], expected 3",
+        ),
+        ({"a": [{"x": 1}]}, {"a": [{"y": 1}]}, "has {'x': 1} at ['a'][0], expected {'y': 1}"),
+        ({"a": 1}, {"a": 1, "b": 2}, "gave {'a': 1}, expected"),
     ],
 )
 def test_a_difference_is_named(got, right, words):
     assert not same(got, right) and words in difference(got, right)
+
+
+def test_json_text_is_read():
+    assert json_of(json.dumps)({"a": 1}) == json_of(lambda x: json.dumps(x).encode())({"a": 1})
+    for write, words in (
+        (lambda: {"a": 1}, "returned a dict of 1, expected text: use `json.dumps`"),
+        (lambda: None, "did you forget `return`"),
+        (lambda: "{'a': 1}", "is not JSON"),
+        (lambda: json.dumps(np.int32(1)), "int32 is not JSON serializable: make Python's numbers"),
+    ):
+        with pytest.raises(NotYet, match=words):
+            json_of(write)()
+
+
+def test_normal_numbers_share_sizes_by_letter():
+    a, b, c = normals("nk", "k", "")(np.random.default_rng(0))
+    assert a.ndim == 2 and b.shape == a.shape[1:] and type(c) is float
 
 
 def test_values_are_shown_short():

@@ -6,7 +6,7 @@ import itertools
 import linecache
 import traceback
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, wraps
@@ -44,7 +44,7 @@ class Exercise:
     inputs : callable, optional
         Takes a `numpy.random.Generator` and returns one tuple of arguments of the notebook's kind;
         thirty such calls follow the cases.
-    mistakes : sequence of (str, str)
+    mistakes : sequence of (str, str), or mapping of str to str
         Mistaken answers, each the text of a body and the sentence for it. An answer that gives what
         a mistaken one gives in every call gets its sentence.
     checks : sequence of callables
@@ -66,7 +66,7 @@ class Exercise:
     cases: Sequence[Case] = ()
     inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     asked: Callable[[Any], Callable[..., Any]] | None = None
-    mistakes: Sequence[tuple[str, str]] = ()
+    mistakes: Sequence[tuple[str, str]] | Mapping[str, str] = ()
     checks: Sequence[Callable[..., None]] = ()
     hints: Sequence[str] = ()
     minutes: int = 5
@@ -80,6 +80,7 @@ class Exercise:
         if not (self.checks or self.cases) or len(self.hints) < 2:
             found = f"{len(self.cases)} cases, {len(self.checks)} checks, {len(self.hints)} hints"
             raise ValueError(f"exercise {self.id}: {found}; expected a case or check, and 2 hints")
+        self.mistakes = [*dict(self.mistakes).items()]
 
     @cached_property
     def reference(self) -> Any:
@@ -101,6 +102,7 @@ class Exercise:
         """
         if not answer or any(a is None or a is Ellipsis for a in answer):
             return self._not_attempted()
+        calls: list[tuple[Case, Any]] = []
         try:
             with unharmed(), time_limit(self.seconds):
                 calls = self._calls(answer[0])
@@ -114,7 +116,11 @@ class Exercise:
             slow = f"`{self.name}` took longer than {self.seconds:g} s on a toy input"
             return self._message(Outcome.FAIL, f"{slow}: does a loop never end?")
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-            return self._message(Outcome.EXCEPTION, _their_line(error, answer[0], self.name))
+            said = _their_line(error, answer[0], self.name)
+            asked = [case.described(self.name) for case, came in calls if came is error]
+            if asked:
+                said = f"{said.removesuffix('.')}, asked for {asked[0]}."
+            return self._message(Outcome.EXCEPTION, said)
         return self._message(Outcome.PASS, f"`{self.name}` is right.")
 
     def _calls(self, answer: Any) -> list[tuple[Case, Any]]:
@@ -173,7 +179,7 @@ class Exercise:
 
     def _meaning(self, case: Case, got: Any, calls: Sequence[tuple[Case, Any]]) -> str:
         """Return the sentence of the first mistake that explains every call, or an empty one."""
-        for body, sentence in self.mistakes:
+        for body, sentence in dict(self.mistakes).items():
             rule = source.make(self.id, self.name, body)
             function = self.asked(rule) if self.asked else rule
             if all(self._explains(function, one, came, one is case) for one, came in calls):

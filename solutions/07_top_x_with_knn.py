@@ -264,7 +264,7 @@ def items_of(labels, n_items):
     ### BEGIN SOLUTION 07.2
     items = np.asarray(labels).astype(np.int64) - 1
     if items.size and (items.min() < 0 or items.max() >= n_items):
-        raise ValueError(f"labels {items.min() + 1} to {items.max() + 1}: expected 1 to {n_items}")
+        raise ValueError(f"expected labels from 1 to {n_items}")
     return items
     ### END SOLUTION
 
@@ -341,7 +341,8 @@ assert overlap < 0.5
 # the two orders agree as soon as all items are *equally long*. One more column can make them so, without a change to any
 # inner product.
 #
-# **Exercise 07.4** (8 min). Write `lengthen(items, users)`: both matrices with one more column.
+# **Exercise 07.4** (8 min). Write `lengthen(items, users)`: both matrices with one more column behind the others, so that all items are
+# equally long and no inner product changes.
 
 
 # %%
@@ -515,8 +516,8 @@ explore(
 # back; *before* it, they are no candidates. After is simple, and lists run dry.
 #
 # **Exercise 07.6** (10 min, *stretch*). Write `first_allowed(found, blocked, k)`. `found` is `(n_users, m)`, the items of a search,
-# best first, -1 where it found nothing; `blocked` is `(n_users, n_items)`, true where a pair is forbidden. Return `(n_users, k)`: each
-# user's first `k` allowed items in their order, filled up with -1.
+# best first, with -1 at the end of a row where it found fewer; `blocked` is `(n_users, n_items)`, true where a pair is forbidden. Return
+# `(n_users, k)`: each user's first `k` allowed items in their order, filled up with -1.
 
 
 # %%

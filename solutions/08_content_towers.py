@@ -129,8 +129,8 @@ exercise("08.q1").ask(choice)
 # A dictionary of words is never complete: tomorrow's title holds a new word, and *Termimator* is none. DSSM reads *letter trigrams*: put
 # a `#` at both ends of a word, then take every three letters in a row.
 #
-# **Exercise 08.1** (5 min). Write `trigrams(word)`: the list of trigrams of one word, capitals made small, repetitions kept. `"cat"` has
-# three. Stuck? Run `q1.hint()` or `q1.solution()` in a cell of your own.
+# **Exercise 08.1** (5 min). Write `trigrams(word)`: the list of trigrams of one word, from left to right, capitals made small,
+# repetitions kept. `"cat"` has three. Stuck? Run `q1.hint()` or `q1.solution()` in a cell of your own.
 
 
 # %%
@@ -386,7 +386,7 @@ exercise("08.q3").ask(choice)
 #
 # **Exercise 08.4** (5 min). The first baseline knows taste in genres. Write `genre_affinity(taken, candidates)`: `taken` holds a row of
 # length 1 for each film the user took, `candidates` one for each film to be scored; return each candidate's *mean* cosine with what was
-# taken, as (n_candidates,).
+# taken, as (n_candidates,). A film without a genre is a row of zeros, and its cosine with any film counts as 0.
 
 
 # %%

@@ -188,7 +188,7 @@ def shown(value: Any, longest: int = 60) -> str:
         return "rng"
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
-    text = str(_rounded(value.toarray() if hasattr(value, "toarray") else value))
+    text = repr(_rounded(value.toarray() if hasattr(value, "toarray") else value))
     if len(text) <= longest:
         return text
     shape = getattr(value, "shape", None)
@@ -203,4 +203,4 @@ def _rounded(value: Any) -> Any:
         return int(value) if value.is_integer() and abs(value) < 1e9 else float(f"{value:.4g}")
     if type(value) in (list, tuple):
         return type(value)(map(_rounded, value))
-    return repr(value) if isinstance(value, str | bytes) else value
+    return value

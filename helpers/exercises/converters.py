@@ -7,8 +7,7 @@ that says what to return. A check compares converted values, and `use` hands the
 from __future__ import annotations
 
 import json
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,6 +40,11 @@ def array(value: Any, name: str) -> np.ndarray:
     if found is None:
         raise NotYet(f"`{name}` returned {_kind(value)}, expected an array of numbers.")
     return found
+
+
+def single(value: Any, name: str) -> np.ndarray:
+    """Return an array of floats of 32 bits, as models hold them."""
+    return array(value, name).astype(np.float32)
 
 
 def integers(value: Any, name: str) -> np.ndarray:
@@ -83,7 +87,7 @@ def _given(value: Any, name: str, wanted: str) -> Any:
         raise NotYet(f"`{name}` returned None, expected {wanted}: did you forget `return`?")
     if value is Ellipsis:
         raise NotYet(f"`{name}` returned the placeholder `...`, expected {wanted}.")
-    if isinstance(value, types.GeneratorType | map | filter | zip | range | reversed):
+    if isinstance(value, Iterator | range):
         if isinstance(value, range):
             return list(value)
         kind = type(value).__name__

@@ -6,7 +6,7 @@ import itertools
 import linecache
 import traceback
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, wraps
@@ -44,7 +44,7 @@ class Exercise:
     inputs : callable, optional
         Takes a `numpy.random.Generator` and returns one tuple of arguments (or `Case`) of its kind;
         thirty such calls follow the cases.
-    mistakes : collection of (str, str)
+    mistakes : collection of (str, str), or mapping of str to str
         Mistaken answers, each the text of a body and the sentence for it. An answer that gives what
         a mistaken one gives in every call gets its sentence.
     checks : sequence of callables
@@ -66,7 +66,7 @@ class Exercise:
     cases: Sequence[Case] = ()
     inputs: Callable[[np.random.Generator], tuple[Any, ...] | Case] | None = None
     asked: Callable[[Any], Callable[..., Any]] | None = None
-    mistakes: Collection[tuple[str, str]] = ()
+    mistakes: Collection[tuple[str, str]] | Mapping[str, str] = ()
     checks: Sequence[Callable[..., None]] = ()
     hints: Sequence[str] = ()
     minutes: int = 5
@@ -81,6 +81,7 @@ class Exercise:
         if not (self.checks or self.cases) or len(self.hints) < 2:
             found = f"{len(self.cases)} cases, {len(self.checks)} checks, {len(self.hints)} hints"
             raise ValueError(f"exercise {self.id}: {found}; expected a case or check, and 2 hints")
+        self.mistakes = [*dict(self.mistakes).items()]
 
     @cached_property
     def reference(self) -> Any:
@@ -102,6 +103,7 @@ class Exercise:
         """
         if not answer or any(a is None or a is Ellipsis for a in answer):
             return self._not_attempted()
+        calls: list[tuple[Case, Any]] = []
         try:
             with unharmed(), time_limit(self.seconds):
                 calls = self._calls(answer[0])
@@ -115,7 +117,11 @@ class Exercise:
             slow = f"`{self.name}` took longer than {self.seconds:g} s on a toy input"
             return self._message(Outcome.FAIL, f"{slow}: does a loop never end?")
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-            return self._message(Outcome.EXCEPTION, _their_line(error, answer[0], self.name))
+            said = _their_line(error, answer[0], self.name)
+            asked = [case.described(self.name) for case, came in calls if came is error]
+            if asked:
+                said = f"{said.removesuffix('.')}, asked for {asked[0]}."
+            return self._message(Outcome.EXCEPTION, said)
         return self._message(Outcome.PASS, f"`{self.name}` is right.")
 
     def _calls(self, answer: Any) -> list[tuple[Case, Any]]:

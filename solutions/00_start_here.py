@@ -44,16 +44,9 @@
 # |---|---|
 # | **You will be able to** | tell whether this machine is ready · read the ratings table · answer, check and repair an exercise · place any model on the scoreboard · choose your path through the course |
 # | **Prerequisites** | Python functions, a little NumPy and pandas |
-# | **Time** | 15 minutes to read and try, a few seconds to run |
+# | **Time** | 30 minutes to read and try, a few seconds to run |
 # | **Needs** | no network, no account, no GPU |
 # | **Builds on** | MovieLens latest-small, 2016 edition (Harper and Konstan, 2015) |
-
-# %% [markdown]
-# ## Predict before you run
-#
-# Take the ten people who rated the most films, and the ten films that were rated most often. That makes a table of 100 cells. How
-# many of them are filled: 30, 60, or 90? And how many cells of the whole table, with everyone and everything in it? Write both
-# guesses down; a few cells further on you will see.
 
 # %%
 import sys
@@ -65,11 +58,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from helpers import data, gates, ledger, metrics, plots
-from helpers.exercises import exercise, progress
+from helpers.exercises import exercise, guess, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import GlobalMean
 
 plots.style()
+
+# %% [markdown]
+# ## Predict before you run
+#
+# Take the ten people who rated the most films, and the ten films that were rated most often. That makes a table of 100 cells. And how
+# full is the whole table, with everyone and everything in it? The course keeps your guesses, and quotes them where the answers appear.
+
+# %%
+guess("00", "How many of the 100 cells hold a rating?", ["about 30", "about 60", "about 90"])
+guess("00.b", "How much of the whole table is filled?", ["about 50 %", "about 10 %", "about 2 %"])
 
 # %% [markdown]
 # ## Is this machine ready?
@@ -124,25 +127,25 @@ top_users = np.argsort(-ratings.user_counts(), kind="stable")[:10]
 top_items = np.argsort(-ratings.item_counts(), kind="stable")[:10]
 corner = ratings.matrix()[top_users][:, top_items].toarray()
 
-# %%
+# %% tags=["fold"]
 filled = int((corner > 0).sum())
 fig, ax = plt.subplots(figsize=(6.4, 4.4))
 picture = ax.imshow(np.where(corner > 0, corner, np.nan), cmap="viridis", vmin=0.5, vmax=5)
-ax.set_xticks(
-    range(10), [plots.short(t) for t in ratings.items["title"].iloc[top_items]], rotation=40, ha="right"
-)
+titles = [plots.short(title) for title in ratings.items["title"].iloc[top_items]]
+ax.set_xticks(range(10), titles, rotation=40, ha="right")
 ax.set_yticks(range(10), [f"user {u}" for u in top_users])
-ax.set_title(f"Even the fullest corner has holes: {filled} of 100 cells are rated")
+ax.set_title(f"{filled} of 100 cells are rated")
 ax.grid(False)
 fig.colorbar(picture, label="stars")
-show(
-    fig,
-    alt=f"Heat map of ten users and ten items: {filled} of 100 cells hold a rating, the others are white.",
-)
+words = f"Ten busiest users, ten most rated items: {filled} of 100 cells hold a rating."
+show(fig, alt=words)
+
+# %%
+guess("00").meets(f"{filled} of 100")
 
 # %% [markdown]
-# This corner is the fullest we could pick. The next exercise asks how full the *whole* table is, and it is also the place to try out
-# how exercises work.
+# These users and items are the busiest there are. The next exercise asks how full the *whole* table is, and it is also the place to
+# try out how exercises work.
 
 # %% [markdown]
 # ## How an exercise works
@@ -177,10 +180,12 @@ q1.check(density)
 
 # %%
 density = q1.use(density)
-print(f"{density(len(ratings), ratings.n_users, ratings.n_items):.2%} of the table is filled")
+filled = density(len(ratings), ratings.n_users, ratings.n_items)
+print(f"{filled:.2%} of the table is filled")
+guess("00.b").meets(f"{filled:.1%}")
 
 # %% [markdown]
-# How far was your guess? The full corner is the exception, and the empty table is the rule. All that follows in this course is about
+# The full corner is the exception, and the empty table is the rule. All that follows in this course is about
 # guessing the other cells, and about finding out honestly how well that went.
 
 # %%
@@ -191,7 +196,7 @@ choice = "c"
 exercise("00.q1").ask(choice)
 
 # %% [markdown]
-# ## A few get nearly everything
+# ## A few get most
 #
 # Items are not rated equally often. Sort them by how many ratings they got, and the curve falls off a cliff and then never ends. That
 # is the *long tail*, and it will follow us through every chapter. How much do the most popular items get? The function below takes
@@ -222,7 +227,7 @@ q2.check(head_share)
 # Many figures of the course can be moved. Drag the slider, or focus it and use the arrow keys: how many items does it take to
 # collect half of all ratings? And does the picture look different at 1 % and at 10 %?
 
-# %%
+# %% tags=["fold"]
 head_share = q2.use(head_share)
 
 
@@ -231,10 +236,16 @@ def draw(top):
 
 
 def words(top):
-    return f"The {top:,} most rated of {len(counts):,} items collect {head_share(counts, top):.0%} of all ratings."
+    share = head_share(counts, top)
+    return f"The {top:,} most rated of {len(counts):,} items collect {share:.0%} of all ratings."
 
 
-explore(draw, alt=words, top=widgets.IntSlider(value=100, min=50, max=3000, step=50, description="top items"))
+slider = widgets.IntSlider(value=100, min=50, max=3000, step=50, description="top items")
+explore(draw, alt=words, top=slider)
+
+# %% [markdown]
+# Half of all ratings need about 600 of the 9,066 items. One percent of the items, 91 of them, get 16 % of the ratings, and ten percent
+# get 60 %: whatever part you take, the head gets several times its share.
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons
@@ -287,7 +298,8 @@ q3.check(best_constant)
 # %%
 best_constant = q3.use(best_constant)
 stars = hidden["rating"].to_numpy()
-print(f"RMSE of the best constant: {metrics.rmse(np.full(len(stars), best_constant(stars)), stars):.4f}")
+constant = np.full(len(stars), best_constant(stars))
+print(f"RMSE of the best constant: {metrics.rmse(constant, stars):.4f}")
 print(f"standard deviation:        {stars.std():.4f}")
 
 # %% [markdown]
@@ -322,8 +334,8 @@ print(f"everyone their own mean: RMSE {metrics.rmse(predicted_by_user, stars):.3
 
 # %%
 protocol = ledger.Protocol(chapter="00", dataset=ratings.name, split=split.name)
-for name, guess in (("global mean", predicted), ("user mean", predicted_by_user)):
-    ledger.record(protocol, model=name, metric="RMSE", value=metrics.rmse(guess, stars))
+for name, answers in (("global mean", predicted), ("user mean", predicted_by_user)):
+    ledger.record(protocol, model=name, metric="RMSE", value=metrics.rmse(answers, stars))
 ledger.scoreboard("00")
 
 # %%

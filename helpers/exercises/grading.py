@@ -180,7 +180,7 @@ class Exercise:
 
     def _meaning(self, case: Case, got: Any, calls: Sequence[tuple[Case, Any]]) -> str:
         """Return the sentence of the first mistake that explains every call, or an empty one."""
-        for body, sentence in self.mistakes:
+        for body, sentence in dict(self.mistakes).items():
             rule = source.make(self.id, self.name, body)
             function = self.asked(rule) if self.asked else rule
             if all(self._explains(function, one, came, one is case) for one, came in calls):

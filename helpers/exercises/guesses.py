@@ -61,7 +61,7 @@ class Guess:
         return f"<em>{said}; change it as long as you like.</em>"
 
 
-def guess(id: str, question: str = "", choices: Sequence[str] = ()) -> Guess:
+def guess(id: str, question: str = "", choices: Sequence[str] = ()) -> Guess | None:
     """Ask a learner for a guess, or return the one that was made.
 
     Parameters
@@ -75,10 +75,10 @@ def guess(id: str, question: str = "", choices: Sequence[str] = ()) -> Guess:
 
     Returns
     -------
-    Guess
-        ``guess("05").meets("50 ms")`` quotes it beside the answer.
+    Guess or None
+        ``guess("05").meets("50 ms")`` quotes it beside the answer; None where it was asked for.
     """
-    mine = Guess(id)
-    if question:
-        mine.ask(question, choices)
-    return mine
+    if not question:
+        return Guess(id)
+    Guess(id).ask(question, choices)
+    return None

@@ -18,6 +18,7 @@ USAGE = """python -m helpers TASK [arguments]
   install make everything ready and start nothing, as on the evening before a workshop
   progress  print what you have done; with the name of a file, write a table for a teacher
   test    pass every test: ruff, mypy, pytest; with arguments, pytest alone with them (-k splits)
+          --full adds what takes an hour
   build   build the notebooks from solutions/NN_name.py; arguments go to helpers.book (--check 02)
   bench   measure what the course promises; arguments go to tests.benchmarks
   cloud   keep one SageMaker on this machine for all notebooks, until Ctrl-C (--port=9999)

@@ -32,7 +32,7 @@ SETTINGS = {
         "disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}
     },
     # a notebook that is opened again shows its questions and sliders
-    "share/jupyter/lab/settings/overrides.json": {
+    "etc/jupyter/labconfig/default_setting_overrides.json": {
         "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True}
     },
     # a name that an earlier cell makes is explained
@@ -110,8 +110,14 @@ def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]
 
 
 def test(environment: Environment, arguments: Sequence[str]) -> int:
-    """Run ruff, mypy and pytest; with arguments, pytest alone with them."""
+    """Run ruff, mypy and pytest; with arguments, pytest alone with them.
+
+    ``--full`` adds what takes long: all chapters in a browser, with other answers, under load.
+    """
     install.ensure(environment)
+    if "--full" in arguments:
+        os.environ["COURSE_FULL"] = "1"
+        arguments = [argument for argument in arguments if argument != "--full"]
     if arguments:
         return hand_over(environment, ["pytest", *arguments])
     steps = {**CHECKS, "pytest": ["pytest"]}

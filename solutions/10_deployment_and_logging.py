@@ -540,7 +540,8 @@ show(fig, alt=alt.rstrip(";") + ".")
 # $$n = \frac{(z_{1-\alpha/2} + z_{\text{power}})^2\,\bigl(p(1-p) + q(1-q)\bigr)}{\text{lift}^2}$$
 #
 # where $z_x$ is the normal quantile (`scipy.stats.norm.ppf`), $\alpha$ the chance of a false alarm, *power* the chance to find the lift if
-# it is there. **Exercise 10.4** (6 min). Write `sample_size(base, lift, alpha=0.05, power=0.8)`, rounded up.
+# it is there. **Exercise 10.4** (6 min). Write `sample_size(base, lift, alpha=0.05, power=0.8)` by this
+# formula, rounded up.
 
 
 # %%
@@ -656,7 +657,7 @@ WHERE kind = 'response' GROUP BY hour HAVING count(*) >= 10 AND error_rate > 0.0
 
 # %%
 count = f"SELECT time / {HOUR} AS hour, sum(status >= 500) AS failures FROM events GROUP BY hour"
-hours = watch.query(q5.use(alarm)).merge(watch.query(count), on="hour")
+hours = watch.query(q5.use(alarm)).rename(columns=str.lower).merge(watch.query(count), on="hour")
 hours["day"], hours["of_day"] = divmod(hours["hour"] - WEEK_BEGINS // HOUR, 24)
 twice = hours[hours["failures"] >= 2]
 print(f"{len(hours)} hours ring, {len(twice)} of them for two failures or more:")
@@ -695,7 +696,7 @@ drift = q6.use(drift)
 day_of = (week["time"] - WEEK_BEGINS) // DAY
 for day in range(3, 7):
     part = events.EventLog(home / f"day-{day}.sqlite").load(week[(day_of < 3) | (day_of == day)])
-    counts = part.query(drift, {"cut": WEEK_BEGINS + 3 * DAY})
+    counts = part.query(drift, {"cut": WEEK_BEGINS + 3 * DAY}).rename(columns=str.lower)
     print(f"days 0 to 2 against day {day}: PSI {psi(counts['before'], counts['after']):.2f}")
 
 # %% [markdown]

@@ -165,7 +165,8 @@ def difference(got: Any, right: Any) -> str:
     if path:
         return f"has {shown(got)} at {path}, expected {shown(right)}"
     left, other = table(got), table(right)
-    if left is not None and other is not None and left.shape != other.shape:
+    short = isinstance(right, list | tuple) and other is not None and other.size <= 12
+    if left is not None and other is not None and left.shape != other.shape and not short:
         turned = ": turned over with `.T` it is right" if same(left.T, other) else ""
         return f"returned the shape {left.shape}, expected {other.shape}{turned}"
     if left is None or other is None or other.size <= 12:

@@ -1,6 +1,6 @@
 """What a kernel says of a name that an earlier cell makes and that did not run yet.
 
-The course's kernels load it as an IPython extension.
+The settings of the course's kernels call it for a NameError.
 """
 
 from __future__ import annotations
@@ -9,11 +9,6 @@ import sys
 from typing import Any
 
 from .source import SOLUTIONS, cells_of, names, python
-
-
-def load_ipython_extension(shell: Any) -> None:
-    """Explain a NameError for a name of the chapters; show any other as always."""
-    shell.set_custom_exc((NameError,), explain)
 
 
 def explain(shell: Any, kind: Any, error: Any, trace: Any, tb_offset: int | None = None) -> None:

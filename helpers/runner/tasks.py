@@ -37,7 +37,12 @@ SETTINGS = {
     },
     # a name that an earlier cell makes is explained
     "etc/ipython/ipython_kernel_config.json": {
-        "IPKernelApp": {"extensions": ["helpers.exercises.restart"]}
+        "InteractiveShellApp": {
+            "exec_lines": [  # a kernel starts at once: helpers are imported when needed
+                "get_ipython().set_custom_exc((NameError,), lambda *error, **options: __import__"
+                "('helpers.exercises.restart', fromlist=['explain']).explain(*error, **options))"
+            ]
+        }
     },
 }
 LOCK_COMMAND = "python -m helpers lock"

@@ -58,6 +58,7 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         "COURSE_LEDGER": "ledger",
     }
     env = {**os.environ, **{name: str(home / place) for name, place in places.items()}}
+    env["PYTHONPATH"] = str(folder)  # the copy's helpers, not those of the environment's checkout
     for name in ("PYTEST_CURRENT_TEST", "COURSE_BUILD"):
         env.pop(name, None)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]

@@ -135,7 +135,9 @@ def problems_of_outputs(page):
     )
     options = {"resultTypes": ["violations"], "rules": {name: {"enabled": False} for name in LABS}}
     found = Axe().run(page, context={"include": [[".jp-OutputArea"]]}, options=options).response
-    return {v["id"]: [n["html"][:200] for n in v["nodes"]] for v in found["violations"]}
+    return {
+        v["id"]: [(n["target"], n["html"][:200]) for n in v["nodes"]] for v in found["violations"]
+    }
 
 
 #: rules that JupyterLab and its widgets break in any notebook: a slider's handle has no name and its

@@ -45,7 +45,7 @@ def some_ratings(rng: np.random.Generator, n: int = 0, users: int = 0) -> tuple[
 
 def some_lists(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return lists of items, shorter and longer than the width, and the width."""
-    lists = [rng.integers(0, 90, rng.integers(1, 9)).tolist() for _ in range(rng.integers(1, 6))]
+    lists = [rng.integers(0, 9000, rng.integers(1, 9)).tolist() for _ in range(rng.integers(1, 6))]
     return lists, int(rng.integers(1, 12))
 
 
@@ -72,7 +72,7 @@ def csr(value: Any, name: str) -> Any:
 
 def _holds_integers(answer: Callable[..., Any]) -> None:
     kind = np.asarray(answer([[3, 1], [5, 2, 9, 4]], 3)).dtype
-    expect(kind.kind in "iu", f"`pad` returned {kind} numbers; items are indices: integers.")
+    expect(kind.kind in "iu", f"`pad` returned an array of {kind}; items are indices: integers.")
 
 
 register(
@@ -204,7 +204,7 @@ register(
                 5,
                 some_ratings(np.random.default_rng(0), 1000, 10),
                 some_ratings(np.random.default_rng(0), 1000, 1500),
-                "`one_hot` needs memory for every cell, also for the empty ones; build the matrix from its three arrays.",
+                "the memory that `one_hot` needs grows with the number of columns; only the ones need any: build the matrix from its three arrays.",
             ),
         ],
         hints=[

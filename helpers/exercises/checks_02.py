@@ -74,9 +74,9 @@ def some_step(rng: np.random.Generator) -> Case:
 
 def some_errors(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return validation errors that fall, rise and repeat, and a patience."""
-    epochs = int(rng.integers(1, 14))
-    errors = 1 - 0.01 * np.arange(epochs) * rng.integers(0, 4) + 0.03 * rng.integers(-3, 4, epochs)
-    return errors.round(2).tolist(), int(rng.integers(1, 5))
+    epochs, size = int(rng.integers(1, 14)), rng.choice([0.01, 0.0003])
+    errors = 0.9 - size * (np.arange(epochs) * rng.integers(0, 4) + rng.integers(-8, 9, epochs))
+    return errors.round(4).tolist(), int(rng.integers(1, 5))
 
 
 def some_vectors(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -299,12 +299,15 @@ register(
         "02.8",
         "nearest",
         integers,
-        cases=cases(
-            (1, VECTORS, 2),
-            (2, np.array([[1.0, 2.0], [3.0, 0.3], [1.0, 0.0], [2.0, 2.0]]), 3),
-            (0, np.array([[1.0, 0.1], [100.0, 60.0], [0.01, 0.0]]), 1),
-            (2, np.array([[0.0, 1.0], [4.0, 0.0], [2.0, 0.0], [2.0, 1.0]]), 2),
-        ),
+        cases=[
+            Case((1, VECTORS, 2)),
+            Case((2, np.array([[1.0, 2.0], [3.0, 0.3], [1.0, 0.0], [2.0, 2.0]]), 3)),
+            Case((0, np.array([[1.0, 0.1], [100.0, 60.0], [0.01, 0.0]]), 1)),
+            Case(
+                (2, np.array([[0.0, 1.0], [4.0, 0.0], [2.0, 0.0], [2.0, 1.0]]), 2),
+                wrong=[([2, 3], "the item itself need not be the first: leave it out by number.")],
+            ),
+        ],
         inputs=some_vectors,
         mistakes=edits(
             NEAR,
@@ -315,7 +318,6 @@ register(
                 "-cosine => -abs(cosine)": "a cosine of -1 points the other way: leave its sign.",
                 "-cosine => -(vectors @ vectors[item] / (vectors**2).sum(axis=1))": "divide by the length of each vector, not by its square.",
                 "[order != item] => ": "the item itself is in the list: leave it out.",
-                "[order != item][:n] => [1 : n + 1]": "the item need not be first where another vector has the same direction: leave it out by its number.",
                 "return np.argsort(-np.delete(vectors @ vectors[item] / np.linalg.norm(vectors, axis=1), item))[:n]": "after the item is taken out, the numbers of all items behind it are one too small.",
                 "[:n] => ": "return the first `n` only.",
                 "order[order != item][:n] => np.sort(order[order != item][:n])": "those are the right items; put the best one first.",

@@ -50,13 +50,18 @@ def make(id: str, name: str, body: str | None = None) -> Any:
     id, name : str
         The exercise, and the name that its cell binds.
     body : str, optional
-        Another answer than the chapter's, not indented.
+        Another answer than the chapter's, not indented; or an edit of it, ``"old => new"``.
 
     Raises
     ------
     LookupError
-        The chapter's source has no such exercise.
+        The chapter's source has no such exercise, or its answer not the text to edit.
     """
+    old, arrow, new = (body or "").partition(" => ")
+    if arrow:
+        if old not in worked(id):
+            raise LookupError(f"{id}: the answer has no {old!r} to edit")
+        body = worked(id).replace(old, new)
     place, match = _cell_of(id)
     cells = list(_cells(id.split(".")[0])[: place + 1])
     text = match[3] if body is None else textwrap.indent(body.strip("\n") + "\n", match[1])

@@ -22,7 +22,8 @@ DENSE = "the memory that `one_hot` needs grows with the number of columns; only 
 def some_column(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return a sorted user column in which some users do not occur, and the number of users."""
     n_users = int(rng.integers(1, 12))
-    return np.sort(rng.integers(0, n_users, rng.integers(1, 15))).astype(np.int32), n_users
+    n = rng.integers(1, 15) * rng.choice([1, 5000], p=[0.9, 0.1])  # some beyond 16 bits
+    return np.sort(rng.integers(0, n_users, n)).astype(np.int32), n_users
 
 
 def some_widths(rng: np.random.Generator) -> Case:

@@ -468,9 +468,9 @@ print(one_hot_loop(users, items, 3, 4).toarray().astype(int))
 # LIL is the right format for that loop, since CSR would shift its arrays at every write. The loop is the problem: each assignment
 # passes through Python's checks and an insertion into two lists.
 #
-# **Exercise 01.4** (10 min, *stretch*). Write `one_hot`, which returns the same table as a CSR matrix, without a loop. Everything about
-# it is known in advance: two ones a row, so you can write down `data`, `indices` and `indptr` and hand them to
-# `sparse.csr_matrix((data, indices, indptr), shape=…)`.
+# **Exercise 01.4** (10 min, *stretch*). Write `one_hot`, which returns the same table as a CSR matrix, without a loop and without a
+# dense table on the way. Everything about it is known in advance: two ones a row, so you can write down `data`, `indices` and `indptr`
+# and hand them to `sparse.csr_matrix((data, indices, indptr), shape=…)`.
 
 
 # %%

@@ -60,7 +60,7 @@ print(split)
 
 def columns(rows):
     """Return users, items and stars as three arrays of one length."""
-    return rows.frame["user"].to_numpy(), rows.frame["item"].to_numpy(), rows.frame["rating"].to_numpy()
+    return rows.frame["user"].to_numpy(), rows.frame["item"].to_numpy(), rows.frame["rating"].to_numpy(float)
 
 
 train_users, train_items, train_stars = columns(split.train)

@@ -84,25 +84,6 @@ def cases(*arguments: tuple[Any, ...]) -> list[Case]:
     return [Case(args) for args in arguments]
 
 
-def edits(body: str, changes: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return mistaken bodies and their sentences.
-
-    Parameters
-    ----------
-    body : str
-        A right answer.
-    changes : mapping
-        ``"old => new"``, an edit of the body, or a whole body, to its sentence.
-    """
-    made = []
-    for change, sentence in changes.items():
-        old, arrow, new = change.partition(" => ")
-        if arrow and old not in body:
-            raise ValueError(f"edit {change!r}: the body has no {old!r}")
-        made.append((body.replace(old, new) if arrow else change, sentence))
-    return made
-
-
 def normals(*shapes: str, least: int = 1) -> Callable[[np.random.Generator], tuple[Any, ...]]:
     """Return `Exercise.inputs`: arrays of normal numbers, a random size for each letter, up to six.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .cases import Case, cases, edits
+from .cases import Case, cases
 from .checking import NotYet, expect
 from .converters import integers, number, whole
 from .cost import grows, memory, steps
@@ -15,17 +15,15 @@ from .grading import Exercise, Quiz
 from .registry import register
 
 USERS, ITEMS = np.array([1, 0, 1]), np.array([2, 0, 0])
-ONE_HOT = """
-n = len(users)
-indices = np.stack([users, n_users + items], axis=1).ravel()
-return sparse.csr_matrix((np.ones(2 * n), indices, np.arange(0, 2 * n + 1, 2)), shape=(n, n_users + n_items))"""
-PAD = "return np.array([(list(e)[:width] + [-1] * width)[:width] for e in lists])"
+LOOP = "`one_hot` goes through the ratings one by one; make the arrays as a whole, without a loop."
+DENSE = "the memory that `one_hot` needs grows with the number of columns; only the ones need any."
 
 
 def some_column(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return a sorted user column in which some users do not occur, and the number of users."""
     n_users = int(rng.integers(1, 12))
-    return np.sort(rng.integers(0, n_users, rng.integers(1, 15))).astype(np.int32), n_users
+    n = rng.integers(1, 15) * rng.choice([1, 5000], p=[0.9, 0.1])  # some beyond 16 bits
+    return np.sort(rng.integers(0, n_users, n)).astype(np.int32), n_users
 
 
 def some_widths(rng: np.random.Generator) -> Case:
@@ -35,17 +33,20 @@ def some_widths(rng: np.random.Generator) -> Case:
     return Case((*sizes, *widths[: rng.integers(0, 3)]), keywords={"pointer_bytes": widths[2]})
 
 
-def some_ratings(rng: np.random.Generator, n: int = 0, users: int = 0) -> tuple[Any, ...]:
+def some_ratings(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return users and items of some ratings, and how many there are of each."""
-    n_users, n_items = users or int(rng.integers(1, 9)), users or int(rng.integers(1, 9))
-    n = n or int(rng.integers(1, 12))
-    pairs = (rng.integers(0, size, n).astype(np.int32) for size in (n_users, n_items))
-    return *pairs, n_users, n_items
+    n, *sizes = (int(n) for n in rng.integers(1, 10, 3))
+    return *(rng.integers(0, size, n).astype(np.int32) for size in sizes), *sizes
+
+
+def ratings(n: int, size: int) -> tuple[Any, ...]:
+    """Return n ratings by so many users of so many items."""
+    return np.arange(n) % size, np.arange(n) * 3 % size, size, size
 
 
 def some_lists(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return lists of items, shorter and longer than the width, and the width."""
-    lists = [rng.integers(0, 90, rng.integers(1, 9)).tolist() for _ in range(rng.integers(1, 6))]
+    lists = [rng.integers(0, 9000, rng.integers(1, 9)).tolist() for _ in range(rng.integers(1, 6))]
     return lists, int(rng.integers(1, 12))
 
 
@@ -72,7 +73,7 @@ def csr(value: Any, name: str) -> Any:
 
 def _holds_integers(answer: Callable[..., Any]) -> None:
     kind = np.asarray(answer([[3, 1], [5, 2, 9, 4]], 3)).dtype
-    expect(kind.kind in "iu", f"`pad` returned {kind} numbers; items are indices: integers.")
+    expect(kind.kind in "iu", f"`pad` returned an array of {kind}; items are indices: integers.")
 
 
 register(
@@ -105,13 +106,10 @@ register(
         mistakes={
             "return np.bincount(users, minlength=n_users)": "those are the numbers of ratings of each user; add them up to get where each one starts.",
             "return np.cumsum(np.bincount(users, minlength=n_users))": "those are the ends of the rows; the first row starts at 0.",
-            "return np.cumsum(np.bincount(users, minlength=n_users)) - np.bincount(users, minlength=n_users)": "one entry more than there are users is asked for: where the last row ends.",
+            "np.concatenate([[0], np.cumsum(counts)]) => np.cumsum(counts) - counts": "one entry more than there are users is asked for: where the last row ends.",
             "return np.concatenate([[0], np.cumsum(np.bincount(users))])": "one entry more than there are users is asked for, also where the last ones rated nothing.",
             "return np.append(np.unique(users, return_index=True)[1], len(users))": "a user without ratings has an entry, too: the one where the next user starts.",
             "return np.unique(users, return_index=True)[1]": "one entry more than there are users is asked for: also those without ratings, and the end.",
-            "return np.concatenate([[0], np.cumsum(np.bincount(users, minlength=n_users)) - 1])": "a row ends just behind its last rating, where the next one starts.",
-            "return np.searchsorted(users, np.arange(n_users + 1), side='right')": "those are the ends of the rows; a row starts at the first rating of its user.",
-            "return np.concatenate([[0], np.bincount(users, minlength=n_users)])": "add the counts up: a row starts where *all* rows before it end.",
         }.items(),
         hints=[
             "How many ratings has each user? A row starts where all rows before it end.",
@@ -124,9 +122,7 @@ register(
         "csr_bytes",
         whole,
         cases=[
-            Case((5, 3)),
-            Case((0, 3)),
-            Case((10, 2), keywords={"value_bytes": 8, "index_bytes": 2, "pointer_bytes": 4}),
+            *cases((5, 3), (0, 3), (10, 2, 8, 2, 4)),
             Case((5, 3, 2), keywords={"pointer_bytes": 8}),
         ],
         inputs=some_widths,
@@ -134,15 +130,9 @@ register(
             "return n_ratings * (value_bytes + 2 * index_bytes)": "that is the size of triples: in CSR no rating stores its row. What is stored once a row instead?",
             "return n_ratings * (value_bytes + index_bytes)": "the row pointers are missing.",
             "return n_ratings * (value_bytes + index_bytes) + n_rows * pointer_bytes": "3 rows have 4 pointers: where each one starts, and where the last one ends.",
-            "return n_ratings * (value_bytes + index_bytes) + n_rows + 1": "a pointer takes `pointer_bytes`.",
             "return n_ratings * 5 + (n_rows + 1) * 4": "use all three widths; they need not be 1, 4 and 4.",
-            "return n_ratings * (value_bytes + index_bytes) + (n_rows + 1) * 4": "use all three widths: a pointer takes `pointer_bytes`.",
             "return n_ratings * (value_bytes + index_bytes) + (n_rows + 1) * index_bytes": "a pointer takes `pointer_bytes`, not the bytes of a column index.",
             "return n_ratings * (value_bytes + index_bytes) + (n_ratings + 1) * pointer_bytes": "there is one pointer a *row*, not one a rating.",
-            "return n_ratings * (value_bytes + index_bytes + pointer_bytes)": "there is one pointer a *row* and one at the end, not one a rating.",
-            "return n_ratings * value_bytes + (n_rows + 1) * pointer_bytes": "each rating also stores the index of its column.",
-            "return 8 * (n_ratings * (value_bytes + index_bytes) + (n_rows + 1) * pointer_bytes)": "the widths are bytes already, not bits.",
-            "return n_ratings * (value_bytes + index_bytes) + n_rows * pointer_bytes + 1": "the last pointer takes `pointer_bytes`, as all do.",
         }.items(),
         hints=[
             "Three arrays: `data` and `indices` have one entry a rating. How many has `indptr`?",
@@ -161,17 +151,12 @@ register(
             "return place_bytes / (value_bytes + place_bytes)": "at that share the two differ; compare d · (value + place), a sparse cell on average, with value.",
             "return 100 * value_bytes / (value_bytes + place_bytes)": "a share is between 0 and 1, not a percentage.",
             "return (value_bytes + place_bytes) / value_bytes": "a share of the cells is at most 1; did you divide the other way round?",
-            "return place_bytes / value_bytes": "a stored rating pays for its value *and* for its place.",
             "return round(value_bytes / (value_bytes + place_bytes), 2)": "do not round: a density can be far below a hundredth.",
-            "return value_bytes // (value_bytes + place_bytes)": "`//` cuts the digits behind the point; a share is asked for.",
-            "return 1 / (value_bytes + place_bytes)": "a dense cell takes `value_bytes`, not one byte.",
-            "return value_bytes / (value_bytes + 2 * place_bytes)": "the place is counted twice.",
         }.items(),
         hints=[
             "Write down the bytes of both for N cells and density d: what does one cell cost, what does one rating cost?",
             "Solve `d * (value_bytes + place_bytes) = value_bytes` for d.",
         ],
-        minutes=5,
     ),
     Exercise(
         "01.4",
@@ -179,33 +164,17 @@ register(
         csr,
         cases=cases((USERS, ITEMS, 2, 3), (USERS, ITEMS, 4, 5)),
         inputs=some_ratings,
-        mistakes=edits(
-            ONE_HOT,
-            {
-                "n_users + items], => items],": "the columns of the items come after those of the users.",
-                "[users, n_users + items] => [n_items + users, items]": "the columns of the users come first, then those of the items.",
-                "n_users + items], => n_users + items - 1],": "item 0 has the first column after the users.",
-                "np.stack([users, n_users + items], axis=1).ravel() => np.concatenate([users, n_users + items])": "the two columns of a row stand side by side in `indices`: user, item, user, item.",
-                ", shape=(n, n_users + n_items) => ": "without `shape`, the width is guessed from the last column that occurs.",
-                "[users, => [np.sort(users),": "keep the ratings in their order.",
-                "np.ones(2 * n) => np.full(2 * n, 2)": "each row holds two *ones*.",
-            },
-        ),
+        mistakes={
+            "n_users + np.asarray(items) => items": "the columns of the items come after those of the users.",
+            "[users, n_users + np.asarray(items)] => [n_items + users, items]": "the columns of the users come first, then those of the items.",
+            "n_users + np.asarray(items) => n_users + items - 1": "item 0 has the first column after the users.",
+            "axis=1 => axis=0": "the two columns of a row stand side by side in `indices`: user, item, user, item.",
+            ", shape=(n, n_users + n_items) => ": "without `shape`, the width is guessed from the last column that occurs.",
+            "[users, => [np.sort(users),": "keep the ratings in their order.",
+        }.items(),
         checks=[
-            grows(
-                steps,
-                2,
-                some_ratings(np.random.default_rng(0), 20, 9),
-                some_ratings(np.random.default_rng(0), 400, 9),
-                "`one_hot` goes through the ratings one by one; make the arrays as a whole, without a loop.",
-            ),
-            grows(
-                memory,
-                5,
-                some_ratings(np.random.default_rng(0), 1000, 10),
-                some_ratings(np.random.default_rng(0), 1000, 1500),
-                "`one_hot` needs memory for every cell, also for the empty ones; build the matrix from its three arrays.",
-            ),
+            grows(steps, 2, ratings(20, 9), ratings(400, 9), LOOP),
+            grows(memory, 5, ratings(1000, 10), ratings(1000, 1500), DENSE),
         ],
         hints=[
             "Row 0 has its ones in columns `users[0]` and `n_users + items[0]`; row 1 follows. So `indices` alternates.",
@@ -225,22 +194,14 @@ register(
             ([[7], [], [6, 8]], 2),
         ),
         inputs=some_lists,
-        mistakes=edits(
-            PAD,
-            {
-                "[-1] => [0]": "0 is the index of an item; fill with a number that no item has, -1.",
-                "return np.array([([-1] * width + list(e)[:width])[-width:] for e in lists])": "fill up at the end, not in front.",
-                "list(e)[:width] => list(e)[-width:]": "a long list loses its end, not its beginning.",
-                "width = min(width, max(map(len, lists)))\n"
-                + PAD: "the table has `width` columns, also where all lists are shorter.",
-                "width = max(map(len, lists))\n"
-                + PAD: "the table has `width` columns, however long the lists are.",
-                "for e in lists => for e in lists if len(e)": "an empty list has a row, too, of padding only.",
-                "for e in lists => for e in lists if len(e) <= width": "a long list is cut, not left out.",
-                "list(e)[:width] => sorted(e)[:width]": "keep the order of a list.",
-                "list(e)[:width] => sorted(e[:width])": "keep the order of a list.",
-            },
-        ),
+        mistakes={
+            "-1) => 0)": "0 is the index of an item; fill with a number that no item has, -1.",
+            "return np.array([([-1] * width + list(e)[:width])[-width:] for e in lists])": "fill up at the end, not in front.",
+            "[:width] => [-width:]": "a long list loses its end, not its beginning.",
+            "table = => width = min(width, max(map(len, lists)))\ntable =": "the table has `width` columns, also where all lists are shorter.",
+            "table = => lists = [e for e in lists if e]\ntable =": "an empty list has a row, too, of padding only.",
+            "entries[:width] => sorted(entries[:width])": "keep the order of a list.",
+        }.items(),
         checks=[_holds_integers],
         hints=[
             "Start from a table full of -1, `table = np.full((len(lists), width), -1)`, and write into it.",
@@ -257,15 +218,11 @@ register(
         mistakes={
             "return (popularity**2).sum() / n_users**2": "that also pairs each user with themselves: an item rated by one user is shared by nobody.",
             "return (popularity**2).sum() / n_users / (n_users - 1)": "that also pairs each user with themselves: an item rated by one user is shared by nobody.",
-            "return (popularity * (popularity - 1)).sum() / n_users**2": "that counts each user with themselves among the pairs of users.",
             "return popularity.mean() ** 2 * len(popularity) / n_users**2": "that is the formula for items drawn at random; count the pairs of each item instead.",
             "return (popularity * (popularity - 1)).sum() / 2": "a mean is asked for: divide by the number of pairs of users.",
-            "return (popularity * (popularity - 1)).sum()": "a mean is asked for: divide by the number of pairs of users.",
-            "return (popularity * (popularity - 1)).sum() / n_users": "a mean over *pairs* of users is asked for, not over users.",
             "return (popularity * (popularity - 1)).sum() / 2 / n_users": "a mean over *pairs* of users is asked for, not over users.",
             "return (popularity * (popularity - 1)).sum() / 2 / (n_users * (n_users - 1))": "the half belongs to both: items' pairs and users' pairs.",
             "return 2 * (popularity * (popularity - 1)).sum() / (n_users * (n_users - 1))": "the half belongs to both: items' pairs and users' pairs.",
-            "return (popularity * (popularity - 1)).mean() / (n_users * (n_users - 1))": "add up over the items; the mean is over pairs of users.",
             "return (popularity / n_users).sum()": "that is the mean number of items of *one* user.",
         }.items(),
         hints=[
@@ -277,8 +234,7 @@ register(
     ),
     Quiz(
         "01.q3",
-        "The table of shared items has a row and a column for each user and is 88 % full. "
-        "With four bytes for a value, a column index and a pointer each, which form is smallest?",
+        "The table of shared items has a row and a column for each user and is 88 % full. With four bytes for a value, a column index and a pointer each, which form is smallest?",
         "c",
         {
             "CSR": "CSR pays four more bytes for the place of each value. What is `break_even(4, 4)`?",

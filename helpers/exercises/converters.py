@@ -30,7 +30,7 @@ def whole(value: Any, name: str) -> int:
     """Return one whole number."""
     one = number(value, name)
     if not one.is_integer():
-        raise NotYet(f"`{name}` returned {one:.6g}, expected a whole number.")
+        raise NotYet(f"`{name}` returned {one:.10g}, expected a whole number.")
     return int(one)
 
 

@@ -45,7 +45,8 @@ class Exercise:
         Takes a `numpy.random.Generator` and returns one tuple of arguments (or `Case`) of its kind;
         thirty such calls follow the cases.
     mistakes : collection of (str, str), or mapping of str to str
-        Mistaken answers, each the text of a body and the sentence for it. An answer that gives what
+        Mistaken answers, each the text of a body (or an edit of the chapter's answer,
+        ``"old => new"``) and the sentence for it. An answer that gives what
         a mistaken one gives in every call gets its sentence.
     checks : sequence of callables
         What data can't say: each takes the answer and raises `NotYet` (through `expect`).

@@ -50,23 +50,21 @@ def make(id: str, name: str, body: str | None = None) -> Any:
     id, name : str
         The exercise, and the name that its cell binds.
     body : str, optional
-        Another answer than the chapter's, not indented; ``this => that`` is the chapter's with
-        one part changed.
+        Another answer than the chapter's, not indented; or an edit of it, ``"old => new"``.
 
     Raises
     ------
     LookupError
-        The chapter's source has no such exercise.
+        The chapter's source has no such exercise, or its answer not the text to edit.
     """
+    old, arrow, new = (body or "").partition(" => ")
+    if arrow:
+        if old not in worked(id):
+            raise LookupError(f"{id}: the answer has no {old!r} to edit")
+        body = worked(id).replace(old, new)
     place, match = _cell_of(id)
     cells = list(cells_of(id.split(".")[0])[: place + 1])
-    text = match[3]
-    if body is not None:
-        old, arrow, new = body.partition(" => ")
-        if arrow and old not in text:
-            raise LookupError(f"{id}: {old!r} is not in the chapter's answer")
-        changed = text.replace(old, new) if arrow else textwrap.indent(body.strip("\n"), match[1])
-        text = changed.rstrip() + "\n"
+    text = match[3] if body is None else textwrap.indent(body.strip("\n") + "\n", match[1])
     cells[-1] = cells[-1][: match.start()] + text
     known: dict[str, Any] = {"__name__": "answer"}
     _bind(name, [s for cell in cells for s in _statements(cell)], known)

@@ -59,7 +59,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (
             "table = np.zeros((len(users), n_users + n_items))\ntable[np.arange(len(users)), users] = 1\n"
             "table[np.arange(len(users)), n_users + items] = 1\nreturn sparse.csr_matrix(table)",
-            "memory for every cell",
+            "grows with the number of columns",
         ),
         (
             "n = len(users)\nindices = np.concatenate([users, n_users + items])\n"
@@ -133,8 +133,8 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
 #: exercise -> right answers of other idioms; the first needs loops and lists only
 IDIOMS: dict[str, list[str]] = {
     "01.1": [
-        "starts = [0]\nfor user in range(n_users):\n    own = 0\n    for u in users:\n"
-        "        if u == user:\n            own += 1\n    starts.append(starts[-1] + own)\nreturn starts",
+        "starts = [0] * (n_users + 1)\nfor user in users:\n    starts[user + 1] += 1\n"
+        "for user in range(n_users):\n    starts[user + 1] += starts[user]\nreturn starts",
         "starts = np.zeros(n_users + 1)\nstarts[1:] = np.bincount(users, minlength=n_users).cumsum()\n"
         "return starts",
         "return np.searchsorted(users, np.arange(n_users + 1))",

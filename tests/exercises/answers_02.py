@@ -46,7 +46,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "02.4": [
-        ("return k * n_users * n_items", "multiplies users by items"),
+        ("return k * n_users * n_items", "the tables add up"),
         ("return n_users * k + n_items * k", "with biases"),
         ("return (n_users + n_items) * (k + (1 if biases else 0))", "the mean is missing"),
         ("total = n_users + n_items\nreturn k * total + total + 1", "without biases"),

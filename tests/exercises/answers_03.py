@@ -67,7 +67,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return rows * (generator.random(rows.shape[1]) >= p) / (1 - p)", "whole columns"),
         ("return rows * (generator.random((len(rows), 1)) >= p) / (1 - p)", "whole rows"),
         ("return rows * (generator.random(rows.shape) >= p) * (1 - p)", "must grow"),
-        ("return rows * (generator.random(rows.shape) >= p) / p", "multiplies what it keeps by 5"),
+        ("return rows * (generator.random(rows.shape) >= p) / p", "multiplies what it keeps by 4"),
         (
             "return rows * (np.random.default_rng(0).random(rows.shape) >= p) / (1 - p)",
             "the same mask twice",

@@ -299,6 +299,14 @@ def test_costs_are_counted(measure, cheap, dear):
         check(dear)
 
 
+def test_a_loop_in_a_function_of_another_cell_counts():
+    cell = {}
+    loop = "def loop(x):\n    return [sum(row) for row in x]"
+    exec(compile(loop, "/tmp/ipykernel_1/22.py", "exec"), cell)
+    with pytest.raises(NotYet, match="too fast"):
+        grows(steps, 3, ones(10), ones(100), "this grows too fast")(lambda x: cell["loop"](x))
+
+
 def test_time_limit_in_another_thread():
     caught = []
 
@@ -337,6 +345,7 @@ def test_answers_of_other_types_are_converted(convert, value, right):
         (number, np.ones(2), "`f` returned an array of shape (2,), expected one number."),
         (number, "x", "a str, expected one number"),
         (whole, 2.5, "`f` returned 2.5, expected a whole number"),
+        (whole, 25 + 1e-6, "`f` returned 25.000001, expected a whole number"),
         (integers, [0.5], "not whole"),
         (integers, [np.nan], "not whole"),
         (array, None, "did you forget `return`"),
@@ -486,6 +495,20 @@ def test_solution_is_read_from_the_source(q, toy):
     (toy / "99_toy.py").unlink()
     source.cells_of.cache_clear()
     assert "not found" in q.solution().text
+
+
+def test_a_mistake_can_be_an_edit_of_the_worked_answer(q):
+    q.mistakes = [("FACTOR * => FACTOR + ", "multiply.")]
+    assert "expected [2, -6]: multiply." in q.grade(lambda x: x + 2).text
+    with pytest.raises(LookupError, match=r"99.1: the answer has no 'FACTOR \*\*' to edit"):
+        source.make("99.1", "twice", "FACTOR ** => FACTOR +")
+
+
+def test_what_is_local_to_a_function_needs_no_cell():
+    """Else a cell that happens to count with a name of an answer would run, and print."""
+    code = "def f(rows):\n    total = 0\n    rows[0] = 1\n    for r in rows:\n        total += r"
+    assert source.names(code) == ({"f"}, set())
+    assert source.names("total += 1\nrows[0] = 1") == ({"total", "rows"}, {"total", "rows"})
 
 
 def test_progress_is_written_and_read_by_the_next_kernel(home, q):

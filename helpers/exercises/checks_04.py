@@ -30,17 +30,18 @@ def expect_fair(name: str, drawn: np.ndarray, users: np.ndarray, taken: np.ndarr
     same, expected, pairs = np.zeros(2), 0.0, 0
     for user in np.unique(users):
         free, rows = np.flatnonzero(~taken[user]), drawn[users == user]
-        for part in (rows, rows[: len(rows) // 2], *rows.T):
-            share = np.bincount(part.ravel(), minlength=n_items)[free] / max(part.size, 1)
-            width = 6 * (np.sqrt(part.size / len(free)) + 1) / max(part.size, 1)
-            shares = f"the shares {share.round(2).tolist()}"
-            says = f"of the free items {free.tolist()}, `{name}` gave {shares}"
-            never = part.size > 50 * len(free) and share.min() == 0
-            expect(not never, f"{says}: does it leave out an end of the range?")
-            expect(
-                (np.abs(share - 1 / len(free)) < width).all(),
-                f"{says}, expected equal ones: a collision is drawn again, not moved to a neighbor.",
-            )
+        parts = {"": rows, "in the first half, ": rows[: len(rows) // 2]}
+        parts |= {f"in column {c}, ": column for c, column in enumerate(rows.T)}
+        for where, part in parts.items():
+            size = max(part.size, 1)
+            share = np.bincount(part.ravel(), minlength=n_items)[free] / size
+            says = f"{where}of the free items {free.tolist()}, `{name}` gave the shares "
+            says += f"{share.round(2).tolist()}, expected equal ones"
+            if not where and size > 50 * len(free):
+                expect(share.min() > 0, f"{says}: does it leave out an end of the range?")
+                says += ": a collision is drawn again, not moved to a neighbor"
+            width = 6 * (np.sqrt(size / len(free)) + 1) / size
+            expect((np.abs(share - 1 / len(free)) < width).all(), f"{says}.")
         least = min(rows.shape[1], 2) - 1
         pairs += len(rows) - 1
         expected += (len(rows) - 1) / len(free)
@@ -57,6 +58,8 @@ def fair_for_one(got: np.ndarray, taken: np.ndarray, n_items: int, n: int, rng: 
     expect(got.shape == (n,), f"`{name}` returned the shape {got.shape}, expected ({n},).")
     mask = np.isin(np.arange(n_items), taken)[None, :]
     expect_fair(name, got[:, None], np.zeros(n, dtype=int), mask)
+    even = n > 1000 and np.ptp(np.bincount(got, minlength=n_items)[~mask[0]]) == 0
+    expect(not even, f"`{name}` gave every free item equally often: {n} draws by chance differ.")
 
 
 def fair_for_all(got: np.ndarray, users: Any, taken: np.ndarray, ratio: int, rng: Rng) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from .cases import Case, cases, normals
-from .checking import NotYet
+from .checking import NotYet, expect
 from .converters import array, json_of, number, pair
 from .cost import grows, memory, multiplications, steps
 from .grading import Exercise, Quiz
@@ -27,8 +27,15 @@ def record(value: Any, name: str) -> bytes:
 def some_rows(rng: Rng) -> tuple[Any, ...]:
     """Return rows as CSR with values of any kind."""
     shape = rng.integers(1, 6, 2)
-    table = (rng.random(shape) < 0.5) * rng.normal(size=shape).round(2)
+    table = (rng.random(shape) < 0.4) * rng.normal(size=shape).round(2)
+    table[range(shape[0]), rng.integers(0, shape[1], shape[0])] = 1.5  # no row is empty
     return (sparse.csr_matrix(table.astype(np.float32)),)
+
+
+def whole_keys(answer: Any) -> None:
+    """Raise `NotYet` where keys are sent as 0.0."""
+    keys = json_of(answer)(ONES)["instances"][0]["data"]["features"]["keys"]
+    expect(all(type(key) is int for key in keys), f"the keys {keys} are columns: whole numbers.")
 
 
 def some_weight(rng: Rng) -> tuple[Any, ...]:
@@ -117,7 +124,7 @@ register(
             f"{TERMS}return y - w0 + (a**2 - b).sum(axis=1) / 2": "that leaves w0 out.",
             f"{TERMS}return y + (a**2 + b).sum(axis=1) / 2": "the pairs of a feature with itself are taken off, not added.",
         }.items(),
-        checks=linear("fm_fast", wide(40, 3), wide(400, 3)),
+        checks=linear("fm_fast", wide(16, 2), wide(160, 2)),
         hints=[
             "`X @ V` holds the sums over j for each row and factor; `X**2 @ V**2` the sums of squares.",
             "Square the first, take off the second, add up over the factors (axis 1), halve; then `w0 + X @ w`.",
@@ -193,7 +200,7 @@ register(
             f"{SUMS}return error * (s - own) / 2": "the derivative of a square brings a 2, which cancels the half of the identity.",
             f"{SUMS}return error**2 * (s - own)": "by the chain rule the error comes once, not squared.",
         }.items(),
-        checks=linear("factor_slopes", wide(40), wide(400)),
+        checks=linear("factor_slopes", wide(16), wide(160)),
         hints=[
             "In the identity, factor f is ½(s² - Σ v²x²) with s = Σ v_jf x_j. How does it change with one v_jf?",
             "The slope of the score is x_j · s_f - x_j² · v_jf, with all s as `x @ V`; by the chain rule the error multiplies it.",
@@ -207,6 +214,7 @@ register(
         cases=cases((ONES,), (ROWS[1:],), (ROWS,)),
         inputs=some_rows,
         asked=json_of,
+        checks=[whole_keys],
         mistakes={
             f"{TEXT}return text(lambda r: np.flatnonzero(r.toarray() == r.max()).tolist(), shape, lambda r: [1] * int((r.toarray() == r.max()).sum()))": "those are the places of the largest value; a row can hold others.",
             f"{TEXT}return text(keys, shape, lambda r: [1] * r.nnz)": "a value need not be 1.",

@@ -170,8 +170,8 @@ def shown(value: Any, longest: int = 60) -> str:
         return "rng"
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
-    value = _rounded(value.toarray() if hasattr(value, "toarray") else value)
-    text = repr(value) if isinstance(value, str | bytes) else str(value)
+    short = _rounded(value.toarray() if hasattr(value, "toarray") else value)
+    text = repr(short) if isinstance(short, str | bytes) else str(short)
     if len(text) <= longest:
         return text
     shape = getattr(value, "shape", None)

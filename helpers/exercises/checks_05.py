@@ -39,16 +39,12 @@ def goes_back(got: tuple[np.ndarray, np.ndarray], raw: np.ndarray) -> None:
     said = f"for the ids {', '.join(map(str, raw))}, `contiguous`"
     swapped = not right(index, ids) and right(ids, index)
     expect(not swapped, f"{said} gave the two in the other order: first `index`, then `ids`.")
-    expect(
-        index.shape == raw.shape, f"{said} gave an `index` of {len(index)}: one for each raw id."
-    )
+    expect(len(index) == len(raw), f"{said} gave {len(index)} indices: one for each raw id.")
     expect(index.dtype.kind == "i", f"{said} gave an `index` that is not of whole numbers.")
     expect(len(ids) == different, f"{said} gave {len(ids)} `ids`, not each different id once.")
-    wrong = index[(index < 0) | (index >= different)]
-    slip = ": gaps stay" if any(wrong > different) else "" if 0 in index else ": count from 0"
-    if len(wrong):
-        last = f"expected 0 to {different - 1}{slip}"
-        raise NotYet(f"{said} gave the index {wrong.max():,}, {last}.")
+    slip = ": gaps stay" if index.max() > different else "" if 0 in index else ": count from 0"
+    fits = index.min() >= 0 and index.max() < different
+    expect(fits, f"{said} gave {index.min():,} to {index.max():,} as `index`{slip}.")
     back = ", ".join(map(str, ids[index]))
     expect(right(index, ids), f"{said} leads back to {back}: `ids[index]` must give `raw` back.")
 
@@ -126,7 +122,6 @@ register(
             "return 1 / (1 + np.exp(-((p * q) @ h))) + c": "c is added before the sigmoid, not after it.",
             "return 1 / (1 + np.exp(-((p * q) @ h - c)))": "c is added, not taken off.",
             "return 1 / (1 + np.exp((p * q) @ h + c))": "the sigmoid has a minus before its x: it rises.",
-            "return np.maximum((p * q) @ h + c, 0)": "a chance is the sigmoid of the sum, not its ReLU.",
         }.items(),
         hints=[
             "`p * q` multiplies by coordinate; a matrix product with `h` weighs and adds the coordinates of each row.",
@@ -167,8 +162,6 @@ register(
             'return json.dumps({"instances": [{"user": float(u), "item": float(i)} for u, i in zip(users, items)]})': "an index is a whole number; the model takes int32.",
             'return json.dumps({"instances": [{"user": str(u), "item": str(i)} for u, i in zip(users, items)]})': "an index is a number, not a text.",
             f"{INSTANCES}return json.dumps(r)": "the list stands under the key `instances` of an object.",
-            f'{INSTANCES}return json.dumps({{"instances": r[0]}})': "`instances` is a list, with one object a pair.",
-            f'{INSTANCES}return json.dumps({{"predictions": r}})': "the key is `instances`; the answer has `predictions`.",
         }.items(),
         hints=[
             'One dictionary a pair: `{"user": …, "item": …}`; `zip` walks through both arrays at once.',
@@ -214,7 +207,6 @@ register(
             f"{HALVES}return f[:, None] + g + bias": "a hidden layer ends in a ReLU.",
             f"{HALVES}return np.maximum(f[:, None] + g + 2 * bias, 0)": "that adds the bias twice: once for the user's half and once for the item's.",
             f"{HALVES}return np.maximum(f + bias, 0)[:, None] + np.maximum(g, 0)": "that applies the ReLU to each half: only the sum of the halves is what the layer sees.",
-            f"{HALVES}return np.maximum(f, 0)[:, None] + np.maximum(g + bias, 0)": "that applies the ReLU to each half: only the sum of the halves is what the layer sees.",
             f"{HALVES}return np.maximum(f[:, None] + g, 0)": "that leaves out the bias of the layer.",
             f"{HALVES}return np.maximum(f[:, None] + g, 0) + bias": "the bias is added before the ReLU.",
             "k = users.shape[1]\nf, g = users @ kernel[k:], items @ kernel[:k]\nreturn np.maximum(f[:, None] + g + bias, 0)": "the kernel's first k rows belong to the user.",
@@ -246,7 +238,6 @@ register(
             f"{COSINES}return np.maximum(a @ b.T / d, 0)": "the smallest prediction is 0.000001, since its logarithm must exist.",
             f"{COSINES}return np.maximum(abs(a @ b.T / d), 1e-6)": "a negative cosine is raised to 0.000001, its sign is not dropped.",
             f"{COSINES}return np.maximum(a @ b.T, 1e-6) / d": "first divide, then raise what is below 0.000001.",
-            f"{COSINES}return np.maximum(a @ b.T / d**2, 1e-6)": "the lengths are roots of the sums of squares.",
             f"{COSINES}return np.maximum(b @ a.T / d.T, 1e-6)": "a row is for a user, a column for an item.",
             f"{COSINES}return a @ b.T / d + 1e-6": "the smallest prediction is 0.000001; nothing is added to the others.",
         }.items(),

@@ -442,7 +442,8 @@ exercise("06.q2").ask(choice)
 # table rows that their batch touches, compute slopes, and push those. What a worker computes for one row is your last piece of calculus:
 #
 # **Exercise 06.4** (10 min, *stretch*). Write `factor_slopes(x, error, V)`, (n, k): how half the squared error of *one* row `x` changes
-# with each factor, where `error` is prediction minus rating. Take the derivative of the identity.
+# with each factor, where `error` is prediction minus rating. Take the derivative of the identity,
+# and go through no pairs: the next cell has 9,737 features.
 
 
 # %%

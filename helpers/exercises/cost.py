@@ -108,6 +108,6 @@ class Counted(np.ndarray):
             sizes = dict(zip("".join(labels), itertools.chain(*arrays), strict=True))
             work = np.prod([float(n) for n in sizes.values()])
         else:
-            work = np.float64(np.size(result))
+            work = np.float64(result.size if isinstance(result, np.ndarray) else 1)
         Counted.total += float(work)
         return self.of(result)

@@ -93,7 +93,7 @@ def names(source: str) -> tuple[set[str], set[str]]:
     visit(symtable.symtable(source, "cell", "exec"))
     for node in _outside(ast.parse(source)):
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            used.add(node.target.id)
+            used |= {node.target.id} & bound  # not what is local to a function
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
             root: ast.expr = node
             while isinstance(root, ast.Attribute | ast.Subscript):

@@ -83,7 +83,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "    bad = taken[users, items]\n"
             "    items[bad] = rng.integers(0, taken.shape[1], bad.sum())\n"
             "return np.repeat(items[:, None], ratio, axis=1)",
-            "along a row",
+            "draw each one anew",
         ),
         (
             "of = {u: rng.choice(np.flatnonzero(~taken[u]), ratio) for u in range(len(taken))}\n"

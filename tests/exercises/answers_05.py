@@ -241,8 +241,8 @@ IDIOMS: dict[str, list[str]] = {
         "return [[[max(u[c] + i[c] + bias[c], 0) for c in range(width)] for i in of_items]\n"
         "        for u in of_users]",
         "k = users.shape[1]\n"
-        "halves = np.add.outer(users @ kernel[:k], items @ kernel[k:] + bias)\n"
-        "return np.einsum('uwiw->uiw', halves).clip(min=0)",
+        "f, g = (users @ kernel[:k]).T, (items @ kernel[k:] + bias).T\n"
+        "return np.moveaxis(f[:, :, None] + g[:, None, :], 0, -1).clip(min=0)",
         "top, bottom = np.split(kernel, 2)\n"
         "x = np.expand_dims(users.dot(top), 1) + np.expand_dims(items.dot(bottom), 0) + bias\n"
         "return np.where(x > 0, x, 0).astype(np.float32)",

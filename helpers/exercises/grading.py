@@ -42,7 +42,8 @@ class Exercise:
     asked : callable, optional
         Makes a function of an answer that is none, such as SQL or a table; it is called for it.
     inputs : callable, optional
-        Takes a `numpy.random.Generator` and returns one tuple of arguments of the notebook's kind;
+        Takes a `numpy.random.Generator` and returns one tuple of arguments, or a case, of the
+        notebook's kind;
         thirty such calls follow the cases.
     mistakes : sequence of (str, str), or mapping of str to str
         Mistaken answers, each the text of a body and the sentence for it. An answer that gives what
@@ -64,7 +65,7 @@ class Exercise:
     gives: Converter | None = None
     _: KW_ONLY
     cases: Sequence[Case] = ()
-    inputs: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
+    inputs: Callable[[np.random.Generator], Case | tuple[Any, ...]] | None = None
     asked: Callable[[Any], Callable[..., Any]] | None = None
     mistakes: Sequence[tuple[str, str]] | Mapping[str, str] = ()
     checks: Sequence[Callable[..., None]] = ()

@@ -158,4 +158,6 @@ def _rounded(value: Any) -> Any:
         return int(value) if value.is_integer() and abs(value) < 1e9 else float(f"{value:.4g}")
     if type(value) in (list, tuple):
         return type(value)(map(_rounded, value))
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
     return value

@@ -104,7 +104,9 @@ def on_a_log(name: str, *columns: str) -> Callable[[Any], Callable[..., Any]]:
                     cursor = db.execute(sql, {"cut": cut})
                     found = cursor.fetchall()
                 except (sqlite3.Error, sqlite3.Warning) as error:
-                    raise NotYet(f"SQLite does not take `{name}`: {error}.") from None
+                    raise NotYet(
+                        f"SQLite does not take `{name}`: {str(error).rstrip('.')}."
+                    ) from None
             names = [column[0].lower() for column in cursor.description or ()]
             told = f"`{name}` gives the columns {names}, expected {' and '.join(columns)}."
             expect(sorted(names) == sorted(columns), told)
@@ -153,6 +155,7 @@ def some_impressions(rng: np.random.Generator) -> Case:
     return Case((log, cut), f"on a random log with the cut at {cut}")
 
 
+EMPTY = "is a share of whole numbers cut to 0, or `time`, in milliseconds, not made hours?"
 HOURS = {
     "hour 6 has 3 failures in 20": hour(6, 20, 500, 503, 599) + hour(5, 20),
     "hour 5 has a 404 and a 499, hour 6 two 500": hour(5, 20, 404, 499) + hour(6, 20, 500, 500),
@@ -268,7 +271,7 @@ register(
         cases=[Case((log,), f"on a log in which {where}") for where, log in HOURS.items()],
         inputs=some_hours,
         mistakes={
-            "avg(status >= 500) => sum(status >= 500) / count(*)": "a share of whole numbers is cut to 0.",
+            "avg(status >= 500) => sum(status >= 500) / count(*)": EMPTY,
             "avg(status >= 500) => avg(status = 500)": "every status of 500 and above means a failure.",
             "avg(status >= 500) => avg(status = 503)": "every status of 500 and above means a failure.",
             "avg(status >= 500) => avg(status > 500)": "a status of exactly 500 is a failure, too.",
@@ -281,7 +284,7 @@ register(
             "AND error_rate > 0.05 => ": "an hour rings with more than 5 % failures only.",
             "avg(status >= 500) AS error_rate FROM events\nWHERE kind = 'response' => 1.0 * sum(status >= 500) / count(*) AS error_rate FROM events": "divide by the responses of an hour, not by all events.",
             "WHERE kind = 'response' => ": "`count(*)` counts all events of an hour here, not the responses only.",
-            "time / 3600000 => time / 3600": "`time` is in milliseconds, an hour has 3,600,000.",
+            "time / 3600000 => time / 3600": EMPTY,
             "ORDER BY hour => ": "order the rows by hour: without ORDER BY they may come in any order.",
             "ORDER BY hour => ORDER BY hour DESC": "the earliest hour comes first.",
         },

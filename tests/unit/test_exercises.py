@@ -18,7 +18,7 @@ from helpers.book import ROOT
 from helpers.exercises import progress_file, source
 from helpers.exercises.cases import Case, cases, difference, same, shown
 from helpers.exercises.checking import NotYet, TimeLimit, expect, time_limit
-from helpers.exercises.converters import array, integers, items, number, pair, whole
+from helpers.exercises.converters import array, integers, items, number, pair, single, whole
 from helpers.exercises.cost import grows, memory, multiplications, steps
 from helpers.exercises.grading import Exercise, Quiz
 from helpers.exercises.messages import Outcome
@@ -152,6 +152,11 @@ def doubled_in_place(x):
         (lambda x: ..., Outcome.FAIL, "placeholder"),
         (lambda x: (2 * i for i in x), Outcome.FAIL, "a generator, expected an array: wrap it in"),
         (lambda x: map(twice, x), Outcome.FAIL, "returned a map"),
+        (
+            lambda x: reversed([1, 2]),
+            Outcome.FAIL,
+            "a list_reverseiterator, expected an array: wrap",
+        ),
         (lambda x: "22", Outcome.FAIL, "a str, expected an array"),
         (lambda x: {"x": 2}, Outcome.FAIL, "a dict of 1, expected an array"),
         (itself, Outcome.FAIL, "returned a function"),
@@ -159,7 +164,7 @@ def doubled_in_place(x):
         (endless, Outcome.FAIL, "longer than 0.5 s"),
         (lambda x: time.sleep(60), Outcome.FAIL, "longer than 0.5 s"),
         (crash, Outcome.EXCEPTION, "`ZeroDivisionError: division by zero` in line "),
-        (crash, Outcome.EXCEPTION, "`return 1 / 0`"),
+        (crash, Outcome.EXCEPTION, "`return 1 / 0`, asked for `twice([1, -3])`."),
         (forever, Outcome.EXCEPTION, "`RecursionError"),
         (lambda x: np.zeros(2).sum(axis=7), Outcome.EXCEPTION, "axis 7 is out of bounds"),
         (lambda x: sys.exit("bye"), Outcome.EXCEPTION, "`SystemExit: bye` in line"),
@@ -221,6 +226,16 @@ def test_a_mistake_is_named_only_where_it_explains_every_call(q):
     q.cases = cases((np.array([3, 1]),), (np.array([5, 5]),))
     said = q.grade(lambda x: np.where(x == 5, 7, x**2)).text
     assert said == "`twice([3, 1])` gave [9, 1], expected [6, 2]."
+
+
+def test_mistakes_can_be_the_worked_answer_with_one_part_changed():
+    mistakes = {"FACTOR * => FACTOR + ": "two is added.", "y = FACTOR * x => y = x": "that is x."}
+    q = Exercise("99.1", "twice", cases=cases((5,)), mistakes=mistakes, hints=["a", "b"])
+    assert q.mistakes == [*mistakes.items()]
+    assert q.grade(lambda x: x + 2).text == "`twice(5)` gave 7, expected 10: two is added."
+    assert q.grade(lambda x: x).text.endswith(": that is x.")
+    with pytest.raises(LookupError, match="'FACTOR - ' is not in the chapter's answer"):
+        source.make("99.1", "twice", "FACTOR -  => FACTOR")
 
 
 def test_a_value_of_one_call_can_mean_something(q):
@@ -315,6 +330,7 @@ def test_time_limit_in_another_thread():
         (number, np.float32(2), 2.0),
         (whole, np.array([3.0]), 3),
         (array, [[1, 2]], np.array([[1.0, 2.0]])),
+        (single, [[1, 2]], np.array([[1, 2]], dtype=np.float32)),
         (integers, [1.0, 2.0], np.array([1, 2])),
         (items, np.array([3, 1]), [3, 1]),
         (pair(("ids", items), ("count", whole)), [[1, 2], 2.0], ([1, 2], 2)),
@@ -359,6 +375,9 @@ def test_what_can_not_be_used_is_described(convert, value, words):
         (np.zeros((2, 3)), np.zeros((3, 2)), "turned over with `.T` it is right"),
         (np.arange(50.0), np.r_[np.arange(49.0), 7.5], "gave 49 at [49], expected 7.5"),
         ("a", "b", "gave 'a', expected 'b'"),
+        ([1, 2], [1, 2, 3], "gave [1, 2], expected [1, 2, 3]"),
+        (["ab"], ["ab", 3], "gave ['ab'], expected ['ab', 3]"),
+        ({1: 1 / 3}, {1: 0.5}, "gave {1: 0.3333}, expected {1: 0.5}"),
     ],
 )
 def test_a_difference_is_named(got, right, words):

@@ -84,6 +84,20 @@ def cases(*arguments: tuple[Any, ...]) -> list[Case]:
     return [Case(args) for args in arguments]
 
 
+def normals(*shapes: str, least: int = 1) -> Callable[[np.random.Generator], tuple[Any, ...]]:
+    """Return `Exercise.inputs`: arrays of normal numbers, a random size for each letter, up to six.
+
+    ``normals("nk", "k", "")`` makes an array (n, k), one of k, and a number.
+    """
+
+    def make(rng: np.random.Generator) -> tuple[Any, ...]:
+        sizes = {letter: int(rng.integers(least, 7)) for letter in sorted(set("".join(shapes)))}
+        arrays = (rng.normal(size=[sizes[letter] for letter in shape]) for shape in shapes)
+        return tuple(a if a.ndim else float(a) for a in arrays)
+
+    return make
+
+
 def same(got: Any, right: Any) -> bool:
     """Return whether two values are equal: numbers within rounding (1e-4), shapes exactly."""
     if isinstance(right, Mapping):
@@ -125,16 +139,30 @@ def difference(got: Any, right: Any) -> str:
             return "returned the right values in the other order"
         at = next(i for i in range(len(right)) if not same(got[i], right[i]))
         return f"as value {at + 1} of {len(right)} {difference(got[at], right[at])}"
+    path = ""
+    while table(right) is None and (places := _places(right)) and places == _places(got):
+        at = next(p for p in places if not same(got[p], right[p]))
+        got, right, path = got[at], right[at], f"{path}[{at!r}]"
+    if path:
+        return f"has {shown(got)} at {path}, expected {shown(right)}"
     left, other = table(got), table(right)
-    short = isinstance(right, list | tuple) and other is not None and other.size <= 12
+    short = isinstance(right, list) and other is not None and other.size <= 12
     if left is not None and other is not None and left.shape != other.shape and not short:
         turned = ": turned over with `.T` it is right" if same(left.T, other) else ""
         return f"returned the shape {left.shape}, expected {other.shape}{turned}"
-    if left is None or other is None or other.size <= 12:
-        return f"gave {shown(got)}, expected {shown(right)}"
+    said = f"gave {shown(got)}, expected {shown(right)}"
+    if left is None or other is None or (other.size <= 12 and "<shape" not in said):
+        return said
     place = tuple(int(i) for i in np.argwhere(~_close(left, other))[0])
     where = ", ".join(map(str, place))
     return f"gave {shown(left[place])} at [{where}], expected {shown(other[place])}"
+
+
+def _places(value: Any) -> list[Any]:
+    """Return the keys of a dict or the places of a list; none of anything else."""
+    if isinstance(value, Mapping):
+        return sorted(value, key=str)
+    return [*range(len(value))] if isinstance(value, list) else []
 
 
 def shown(value: Any, longest: int = 60) -> str:
@@ -143,7 +171,8 @@ def shown(value: Any, longest: int = 60) -> str:
         return "rng"
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
-    text = repr(_rounded(value.toarray() if hasattr(value, "toarray") else value))
+    short = _rounded(value.toarray() if hasattr(value, "toarray") else value)
+    text = repr(short) if isinstance(short, str | bytes) else str(short)
     if len(text) <= longest:
         return text
     shape = getattr(value, "shape", None)

@@ -90,7 +90,7 @@ register(
             "return [np.hstack([part, part[:, :1] * 0 + 1]) for part in (v[:n_users], v[n_users:])]": "that adds 1 to every inner product: which column must hold the items' weights?",
             "return np.hstack([v[:n_users], v[:n_users, :1] * 0 + 1]), np.hstack([v, w1[:, None]])": "the items' matrix has the users' rows as well.",
             "return np.hstack([v[:n_users, :1] * 0 + 1, v[:n_users]]), np.hstack([w1[n_users:, None], v[n_users:]])": "the inner products are right, but the formula has the new column *behind* the factors.",
-        },
+        }.items(),
         hints=[
             "Rows up to `n_users` are the users', the rest the items'. Of the equation, keep what depends on the item.",
             "Put a column of ones behind the users' factors and the items' weights, as a column, behind the items' factors: `np.hstack`.",
@@ -125,7 +125,7 @@ register(
             "return np.asarray(labels).astype(int)": "the first row of the item matrix has the label 1, and which row is that?",
             "return np.asarray(labels).astype(int).ravel() - 1": "a table of labels keeps its shape.",
             "return np.asarray(labels).astype(int) - 2": "the first row has the index 0, so the label 1 is item 0.",
-        },
+        }.items(),
         hints=[
             "Row 0 of the item matrix was stored with label 1. The answer must be whole numbers, to index with.",
             "`np.asarray(labels).astype(int) - 1`, and an `if` that raises `ValueError` when the smallest is below 0 or the largest is `n_items` or more.",
@@ -149,7 +149,7 @@ register(
             'return [int(1000 * d) for d in json.loads(line)["distances"][::-1]]': "expected the labels that belong to the distances.",
             'return sorted(json.loads(line)["labels"], reverse=True)': "that sorts the labels themselves; their numbers say nothing, the distances do.",
             'return sorted(json.loads(line)["labels"])': "that sorts the labels themselves; their numbers say nothing, the distances do.",
-        },
+        }.items(),
         hints=[
             "`json.loads(line)` gives a dictionary with two lists. The distances rise along the line; they are inner products.",
             "Turn the list of labels round: `[::-1]`.",
@@ -198,7 +198,7 @@ register(
             "s = x @ v\nreturn np.hstack([s, (x @ w1 + (s * s).sum(1) / 2)[:, None]])": "that pairs every feature with itself as well: take the squares of the terms away, as in chapter 06.",
             "s = x @ v\nreturn np.hstack([s, (x @ w1 + ((s * s).sum(1) - x @ (v * v).sum(1)) / 2)[:, None]])": "x is 0.5 and 2 here as well: its square belongs to the square of v.",
             "y = (x != 0) * 1.0\ns = y @ v\nreturn np.hstack([s, (y @ w1 + ((s * s).sum(1) - y @ (v * v).sum(1)) / 2)[:, None]])": "values other than 1 multiply.",
-        },
+        }.items(),
         checks=[
             grows(
                 measure,
@@ -229,7 +229,7 @@ register(
             "fine = (found >= 0) & ~blocked[np.arange(len(found))[:, None], found]\norder = np.argsort(~fine, axis=1)[:, :k]\nreturn np.where(np.take_along_axis(fine, order, 1), np.take_along_axis(found, order, 1), -1)": "keep the order of the search, best first: `argsort` mixes equal values unless it is told to be stable.",
             "order = np.argsort(blocked[np.arange(len(found))[:, None], found], axis=1, kind='stable')\nreturn np.take_along_axis(found, order, 1)[:, :k]": "where too few are allowed, fill up with -1, not with blocked items.",
             "fine = (found >= 0) & ~blocked[np.arange(len(found))[:, None], found]\norder = np.argsort(~fine, axis=1, kind='stable')[:, :k]\nreturn np.where(np.take_along_axis(fine, order, 1), np.take_along_axis(found, order, 1), -1)": "with fewer than `k` items found, fill up with -1 to `k` columns.",
-        },
+        }.items(),
         hints=[
             "`blocked[np.arange(n)[:, None], found]` looks up every pair at once. Mind that index -1 looks up the last item.",
             'A stable argsort of "not allowed" moves the allowed ones to the front in their order; cut at k, then put -1 where nothing allowed is left.',

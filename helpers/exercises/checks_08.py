@@ -66,7 +66,7 @@ register(
             "word = '#' + word.lower() + '#'\nreturn list(dict.fromkeys(word[i : i + 3] for i in range(len(word) - 2)))": "repetitions are kept: a bag counts.",
             "word = '#' + word.lower() + '#'\nreturn sorted(word[i : i + 3] for i in range(len(word) - 2))": "those are the right ones in another order: read the word from left to right.",
             "word = '#' + word.lower() + '#'\nreturn [word[i : i + 3] for i in range(0, len(word), 3)]": "the windows overlap: the next one begins one letter further.",
-        },
+        }.items(),
         hints=[
             "Put a # at both ends of the word in small letters.",
             "A text of n characters has n - 2 windows of three: `marked[i : i + 3]` for i = 0 … n - 3.",
@@ -85,7 +85,7 @@ register(
             "return 1 - a @ b / np.sqrt(a @ a) * np.sqrt(b @ b)": "of `x / y * z` only `y` is below the line: put both lengths into brackets.",
             "return 1 - abs(a @ b) / np.sqrt((a @ a) * (b @ b))": "opposite directions are the furthest apart, with a loss of 2.",
             "return 1 - a @ b / (a.sum() * b.sum())": "the length of a vector is the root of its sum of *squares*.",
-        },
+        }.items(),
         hints=[
             "`a @ b` is the inner product. What must it be divided by?",
             "The length of a is `np.sqrt(a @ a)`, or `np.linalg.norm(a)`; divide by both lengths, then take it from 1.",
@@ -115,7 +115,7 @@ register(
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn u - v": "stretching a does not change the loss, so the slope must be at a right angle to a.",
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn ((u @ v) * v - u) / np.sqrt(b @ b)": "that is the slope for b.",
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn ((u @ v) * u - v) / (a @ a)": "that divides by a's length twice.",
-        },
+        }.items(),
         hints=[
             "With u = a / ‖a‖ and v = b / ‖b‖ the loss is 1 - u·v. Stretching a changes nothing: which part of v is left?",
             "The part of v along u is `(u @ v) * u`. The slope is minus the rest of v, divided by the length of a.",
@@ -136,7 +136,7 @@ register(
             "return (candidates @ taken.T).mean(axis=0)": "that is the mean over the candidates, one number for each film taken.",
             "mean = taken.mean(axis=0)\nreturn candidates @ mean / np.sqrt(mean @ mean)": "that is the cosine with the mean row; the mean of the cosines is wanted.",
             "lengths = np.linalg.norm(candidates, axis=1)[:, None] * np.linalg.norm(taken, axis=1)\nreturn (candidates @ taken.T / lengths).mean(axis=1)": "a film without a genre has the length 0, and 0 / 0 is not a number: the rows need no other length.",
-        },
+        }.items(),
         hints=[
             "The rows have length 1, so `candidates @ taken.T` holds every cosine.",
             "Take the mean over the films the user took, for each candidate.",
@@ -167,7 +167,7 @@ register(
             "z = scores - log_q\nz = z - z.max(axis=0)\nreturn -np.mean(np.diag(z) - np.log(np.exp(z).sum(axis=0)))": "row r is a user and column c an item: the softmax must run over the items of a row.",
             "z = scores - log_q\nz = z - z.max()\nreturn -np.mean(np.diag(z) - np.log(np.exp(z).sum(axis=1)))": "the largest of *each row* must be taken away: after the largest of all, a whole row can vanish in exp.",
             "z = scores - log_q\np = np.exp(z - z.max(axis=1, keepdims=True))\nreturn -np.mean(np.log(np.diag(p / p.sum(axis=1, keepdims=True))))": "a probability can be too small for a float: take the logarithm before the softmax is computed, not after.",
-        },
+        }.items(),
         hints=[
             "Subtract `log_q[None, :]` from the scores, then the largest number of each row, so that exp cannot overflow.",
             "log softmax is the logit minus the log of the row's sum of exp; its diagonal holds the positives.",

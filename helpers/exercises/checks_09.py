@@ -45,7 +45,7 @@ register(
             "return user_vectors[np.sort(users)] @ item_vectors.T": "those are the users in another order: row r belongs to `users[r]`.",
             "return user_vectors[: len(users)] @ item_vectors.T": "those are the first users, whoever was asked for.",
             "return abs(user_vectors[users][:, None] - item_vectors[None]).sum(axis=2)": "a score is a product of the two vectors, as in the loop above.",
-        },
+        }.items(),
         checks=[
             grows(
                 steps,
@@ -93,7 +93,7 @@ register(
             "x = history[:-k][:width] if len(history) > k else history[:width]\nreturn x + [-1] * (width - len(x)), history[-k:] if len(history) > k else []": "those are the earliest inputs, expected the latest.",
             "x = history[:-k][-width:] if len(history) > k else history\nreturn x + [-1] * (width - len(x)), history[-k:] if len(history) > k else []": "a short history can be longer than `width`, too.",
             "x = history[:-k][-width:]\nreturn x + [-1] * (width - len(x)), history[-k:]": "a history of `k` events or fewer stays whole, and its targets are empty.",
-        },
+        }.items(),
         hints=[
             "First find the place of the cut: `len(history) - k`, or the very end for a history of `k` events or fewer.",
             "The inputs are `history[max(0, at - width) : at]`, and `[-1] * missing` fills them up.",
@@ -127,7 +127,7 @@ register(
             "return (table[padded] * (padded > 0)[:, :, None]).sum(axis=1)": "0 is the index of an item like any other.",
             "return np.array([table[np.unique(row[row >= 0])].sum(axis=0) for row in padded])": "an item that stands twice in a list counts twice.",
             "return (table[padded] * (padded >= 0)[:, :, None]).sum(axis=0)": "that adds up over the users; each list has a sum of its own.",
-        },
+        }.items(),
         hints=[
             "Look up some valid row for the padding, such as row 0, and multiply what came out by zero there.",
             "`real = padded >= 0` has shape (users, length), the rows (users, length, width): `real[:, :, None]` fits.",
@@ -156,7 +156,7 @@ register(
             "taken * => ": "only what was taken counts: where is `taken`?",
             "p = 1 / (1 + np.exp(-scores))\nreturn -(taken * np.log(p) + (1 - taken) * np.log(1 - p)).sum(axis=1).mean()": "that is the binary cross-entropy: one unit of chance must be shared by all items.",
             "z = scores - scores.max(axis=1, keepdims=True)\np = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)\nreturn -(taken * np.log(p + 1e-9)).sum(axis=1).mean()": "a share can be too small for a float: take the logarithm of the share without computing the share.",
-        },
+        }.items(),
         hints=[
             "The log share of an item is its score minus the logarithm of the row's sum of exponentials.",
             "Subtract each row's maximum from its scores first: the shares stay, and `np.exp` cannot overflow.",
@@ -180,7 +180,7 @@ register(
             "return np.log((np.exp(drawn_scores) * drawn_chances).mean())": "what is drawn often must count *less*.",
             "return (np.exp(drawn_scores) / drawn_chances).mean()": "that is the sum itself; take its logarithm.",
             "return np.mean(drawn_scores - np.log(drawn_chances))": "the logarithm of a mean is not the mean of logarithms.",
-        },
+        }.items(),
         hints=[
             "Dividing by S · q before the sum is subtracting log(S · q) from the score.",
             "With c the corrected scores: `c.max() + np.log(np.exp(c - c.max()).sum())`.",
@@ -216,7 +216,7 @@ register(
             ".sum(axis=1) => ": "add up over the coordinates: one number for each user.",
             "return 0.5 * (log_variance + mean**2 - 1 - np.log(log_variance)).sum(axis=1)": "the second argument is the logarithm of the variance, not the variance.",
             "return 0.5 * (np.exp(log_variance) ** 2 + mean**2 - 1 - 2 * log_variance).sum(axis=1)": "the second argument is the logarithm of the variance, not of its root.",
-        },
+        }.items(),
         hints=[
             "Write the bracket for whole arrays, then `.sum(axis=1)`.",
             "The variance is `np.exp(log_variance)`; the factor ½ stands before the sum.",

@@ -204,7 +204,7 @@ register(
             f"{RETRY}    if records:\n        pause(n)\n    n += 1": "`pause` counts from 1.",
             f"{RETRY}    n += 1\n    pause(n)": "a call that refused nothing needs no pause after it.",
             f"{RETRY}    n += 1\n    if n == 3:\n        return\n    if records:\n        pause(n)": "go on until every record is in, whatever it takes.",
-        },
+        }.items(),
         hints=[
             "The answer's `Records` has one entry for each record sent, in the same order; a refused one has an `ErrorCode`.",
             "`records = [r for r, result in zip(records, answer['Records']) if 'ErrorCode' in result]`, in a `while records:`.",
@@ -231,7 +231,7 @@ register(
             "w = 1 / propensity\nreturn (clicks * (w if clip is None else np.maximum(w, clip))).sum() / n": "a clip is the *largest* weight.",
             "w = 1 / propensity\nreturn (clicks * (w if clip is None else w * 0 + clip)).sum() / n": "a weight below `clip` stays: cap, don't replace.",
             "w = 1 / propensity\nreturn (clicks * (w if clip is None else w * (w <= clip))).sum() / n": "a weight above `clip` becomes `clip`, not 0.",
-        },
+        }.items(),
         hints=[
             "A click that had the chance p stands for 1/p requests. The sum stands for all n.",
             "`weights = 1 / propensity`, capped by `np.minimum(weights, clip)` if there is a clip; then sum and divide by n.",
@@ -256,7 +256,7 @@ register(
             "np.ceil => round": "round *up*.",
             "z**2 => 2 * z**2": "that is for both arms; the size is per arm.",
             "(base * (1 - base) + other * (1 - other)) => 2 * (base + lift / 2) * (1 - base - lift / 2)": "that pools the two arms; in the formula above each has its own variance.",
-        },
+        }.items(),
         hints=[
             "The variances p(1 - p) of both arms add up. `scipy.stats.norm.ppf(q)` gives the z below which a share q lies.",
             "`z = norm.ppf(1 - alpha / 2) + norm.ppf(power)`, then the formula, then `math.ceil`.",
@@ -287,7 +287,7 @@ register(
             "time / 3600000 => time / 3600": EMPTY,
             "ORDER BY hour => ": "order the rows by hour: without ORDER BY they may come in any order.",
             "ORDER BY hour => ORDER BY hour DESC": "the earliest hour comes first.",
-        },
+        }.items(),
         hints=[
             "Group the responses by `time / 3600000`, and let HAVING choose among the groups.",
             "In SQLite a comparison is 0 or 1, so `avg(status >= 500)` is the share that failed.",
@@ -311,7 +311,7 @@ register(
             "sum(time >= :cut) => count(*)": "`after` counts from the cut on, not all.",
             "GROUP BY item => GROUP BY item HAVING before > 0 AND after > 0": "items that were shown in one of the two periods only are lost.",
             "GROUP BY item => ": "one row for each item is asked for: group by the item.",
-        },
+        }.items(),
         hints=[
             "One row an item, two sums in it: a comparison is 0 or 1, and `sum` adds them.",
             "`sum(time < :cut) AS before`, and the same the other way round, over impressions, grouped by item.",

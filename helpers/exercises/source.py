@@ -7,6 +7,7 @@ import builtins
 import re
 import symtable
 import textwrap
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,23 +50,21 @@ def make(id: str, name: str, body: str | None = None) -> Any:
     id, name : str
         The exercise, and the name that its cell binds.
     body : str, optional
-        Another answer than the chapter's, not indented; ``this => that`` is the chapter's with
-        one part changed.
+        Another answer than the chapter's, not indented; or an edit of it, ``"old => new"``.
 
     Raises
     ------
     LookupError
-        The chapter's source has no such exercise.
+        The chapter's source has no such exercise, or its answer not the text to edit.
     """
+    old, arrow, new = (body or "").partition(" => ")
+    if arrow:
+        if old not in worked(id):
+            raise LookupError(f"{id}: the answer has no {old!r} to edit")
+        body = worked(id).replace(old, new)
     place, match = _cell_of(id)
     cells = list(_cells(id.split(".")[0])[: place + 1])
-    text = match[3]
-    if body is not None:
-        old, arrow, new = body.partition(" => ")
-        if arrow and old not in text:
-            raise LookupError(f"{id}: {old!r} is not in the chapter's answer")
-        changed = text.replace(old, new) if arrow else textwrap.indent(body.strip("\n"), match[1])
-        text = changed.rstrip() + "\n"
+    text = match[3] if body is None else textwrap.indent(body.strip("\n") + "\n", match[1])
     cells[-1] = cells[-1][: match.start()] + text
     known: dict[str, Any] = {"__name__": "answer"}
     _bind(name, [s for cell in cells for s in _statements(cell)], known)
@@ -92,7 +91,7 @@ def names(source: str) -> tuple[set[str], set[str]]:
             visit(inner)
 
     visit(symtable.symtable(source, "cell", "exec"))
-    for node in ast.walk(ast.parse(source)):
+    for node in _outside(ast.parse(source)):
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             used.add(node.target.id)
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
@@ -102,6 +101,14 @@ def names(source: str) -> tuple[set[str], set[str]]:
             if isinstance(root, ast.Name):  # x[i] = … and x.a = … change x
                 bound.add(root.id)
     return bound, used
+
+
+def _outside(node: ast.AST) -> Iterator[ast.AST]:
+    """Return the nodes of a tree that are not inside of a function."""
+    for inner in ast.iter_child_nodes(node):
+        if not isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield inner
+            yield from _outside(inner)
 
 
 def python(cell: str) -> str:

@@ -66,7 +66,8 @@ def style() -> None:
 
 def table(frame: pd.DataFrame) -> str:
     """Return a frame as HTML as pandas does, its columns of text aligned to the left."""
-    text = [not pd.api.types.is_numeric_dtype(kind) for kind in list(frame.dtypes)]
+    kinds = frame.dtypes.to_list()
+    text = [not pd.api.types.is_numeric_dtype(kind) for kind in kinds]
     starts = ["<td>" if not is_text else '<td style="text-align: left">' for is_text in text]
 
     def row(match: re.Match[str]) -> str:

@@ -146,7 +146,7 @@ def difference(got: Any, right: Any) -> str:
     if path:
         return f"has {shown(got)} at {path}, expected {shown(right)}"
     left, other = table(got), table(right)
-    short = isinstance(right, list | tuple) and other is not None and other.size <= 12
+    short = isinstance(right, list) and other is not None and other.size <= 12
     if left is not None and other is not None and left.shape != other.shape and not short:
         turned = ": turned over with `.T` it is right" if same(left.T, other) else ""
         return f"returned the shape {left.shape}, expected {other.shape}{turned}"
@@ -171,7 +171,8 @@ def shown(value: Any, longest: int = 60) -> str:
         return "rng"
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
-    text = repr(_rounded(value.toarray() if hasattr(value, "toarray") else value))
+    short = _rounded(value.toarray() if hasattr(value, "toarray") else value)
+    text = repr(short) if isinstance(short, str | bytes) else str(short)
     if len(text) <= longest:
         return text
     shape = getattr(value, "shape", None)
@@ -186,4 +187,6 @@ def _rounded(value: Any) -> Any:
         return int(value) if value.is_integer() and abs(value) < 1e9 else float(f"{value:.4g}")
     if type(value) in (list, tuple):
         return type(value)(map(_rounded, value))
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
     return value

@@ -33,28 +33,12 @@ def words(value: Any, name: str) -> list[str]:
     raise NotYet(f"`{name}` returned {kind}, expected a list of texts.")
 
 
-def some_word(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return a word of letters of several scripts, capitals among them."""
-    return ("".join(rng.choice(LETTERS, rng.integers(1, 13))),)
-
-
-def some_pair(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return two vectors of one length, neither along an axis nor along each other."""
-    return tuple(rng.normal(size=(2, int(rng.integers(2, 7)))) * rng.gamma(2, 1, (2, 1)))
-
-
 def some_genres(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return films as rows of length 1, or of zeros where a film has no genre."""
     n_taken, n_candidates, n_genres = (int(n) for n in rng.integers(1, 8, 3))
     rows = rng.random((n_taken + n_candidates, n_genres)) < 0.5
     rows = rows / np.sqrt(np.maximum(1, rows.sum(axis=1)))[:, None]
     return rows[:n_taken], rows[n_taken:]
-
-
-def some_batch(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return the scores of a batch and the logs of the items' shares."""
-    n = int(rng.integers(2, 7))
-    return rng.normal(size=(n, n)) * rng.choice([1, 4]), np.log(rng.uniform(0.001, 0.9, n))
 
 
 register(
@@ -73,7 +57,7 @@ register(
         "trigrams",
         words,
         cases=cases(("cat",), ("CAT",), ("aaaa",), ("ж",)),
-        inputs=some_word,
+        inputs=lambda rng: ("".join(rng.choice(LETTERS, rng.integers(1, 13))),),
         mistakes={
             "return [word[i : i + 3] for i in range(len(word) - 2)]": "put a # before and after the word first, so that its ends count.",
             "word = '#' + word + '#'\nreturn [word[i : i + 3] for i in range(len(word) - 2)]": "capitals and small letters are one: make them small.",
@@ -82,21 +66,18 @@ register(
             "word = '#' + word.lower() + '#'\nreturn list(dict.fromkeys(word[i : i + 3] for i in range(len(word) - 2)))": "repetitions are kept: a bag counts.",
             "word = '#' + word.lower() + '#'\nreturn sorted(word[i : i + 3] for i in range(len(word) - 2))": "those are the right ones in another order: read the word from left to right.",
             "word = '#' + word.lower() + '#'\nreturn [word[i : i + 3] for i in range(0, len(word), 3)]": "the windows overlap: the next one begins one letter further.",
-        },
+        }.items(),
         hints=[
             "Put a # at both ends of the word in small letters.",
             "A text of n characters has n - 2 windows of three: `marked[i : i + 3]` for i = 0 … n - 3.",
         ],
-        minutes=5,
     ),
     Exercise(
         "08.2",
         "cosine_loss",
         number,
-        cases=cases(
-            (A, np.array([4.0, 3.0])), (A, np.array([8.0, 6.0])), (A, np.array([-6.0, -8.0]))
-        ),
-        inputs=some_pair,
+        cases=cases((A, A[::-1]), (A, 2 * A[::-1]), (A, -2 * A)),
+        inputs=lambda rng: tuple(rng.normal(size=(2, 4)) * rng.gamma(2, 1, (2, 1))),
         mistakes={
             "return a @ b / np.sqrt((a @ a) * (b @ b))": "that is the cosine itself; a *loss* must be small where the vectors agree.",
             "return 1 - a @ b": "that is 1 minus the inner product: divide that by both lengths.",
@@ -104,13 +85,11 @@ register(
             "return 1 - a @ b / np.sqrt(a @ a) * np.sqrt(b @ b)": "of `x / y * z` only `y` is below the line: put both lengths into brackets.",
             "return 1 - abs(a @ b) / np.sqrt((a @ a) * (b @ b))": "opposite directions are the furthest apart, with a loss of 2.",
             "return 1 - a @ b / (a.sum() * b.sum())": "the length of a vector is the root of its sum of *squares*.",
-            "return a @ b / np.sqrt((a @ a) * (b @ b)) - 1": "the loss is never negative.",
-        },
+        }.items(),
         hints=[
             "`a @ b` is the inner product. What must it be divided by?",
             "The length of a is `np.sqrt(a @ a)`, or `np.linalg.norm(a)`; divide by both lengths, then take it from 1.",
         ],
-        minutes=5,
     ),
     Quiz(
         "08.q2",
@@ -126,8 +105,8 @@ register(
         "08.3",
         "cosine_slope",
         array,
-        cases=cases((A, np.array([8.0, 6.0])), (np.array([0.0, 2.0]), A)),
-        inputs=some_pair,
+        cases=cases((A, 2 * A[::-1]), (np.array([0.0, 2.0]), A)),
+        inputs=lambda rng: tuple(rng.normal(size=(2, 4)) * rng.gamma(2, 1, (2, 1))),
         mistakes={
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn (v - (u @ v) * u) / np.sqrt(a @ a)": "that points downhill; a slope is the way *up*, and the optimizer takes its opposite.",
             "return -b / np.sqrt((a @ a) * (b @ b))": "the length of a moves as well: that adds the part along a.",
@@ -136,7 +115,7 @@ register(
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn u - v": "stretching a does not change the loss, so the slope must be at a right angle to a.",
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn ((u @ v) * v - u) / np.sqrt(b @ b)": "that is the slope for b.",
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn ((u @ v) * u - v) / (a @ a)": "that divides by a's length twice.",
-        },
+        }.items(),
         hints=[
             "With u = a / ‖a‖ and v = b / ‖b‖ the loss is 1 - u·v. Stretching a changes nothing: which part of v is left?",
             "The part of v along u is `(u @ v) * u`. The slope is minus the rest of v, divided by the length of a.",
@@ -157,12 +136,11 @@ register(
             "return (candidates @ taken.T).mean(axis=0)": "that is the mean over the candidates, one number for each film taken.",
             "mean = taken.mean(axis=0)\nreturn candidates @ mean / np.sqrt(mean @ mean)": "that is the cosine with the mean row; the mean of the cosines is wanted.",
             "lengths = np.linalg.norm(candidates, axis=1)[:, None] * np.linalg.norm(taken, axis=1)\nreturn (candidates @ taken.T / lengths).mean(axis=1)": "a film without a genre has the length 0, and 0 / 0 is not a number: the rows need no other length.",
-        },
+        }.items(),
         hints=[
             "The rows have length 1, so `candidates @ taken.T` holds every cosine.",
             "Take the mean over the films the user took, for each candidate.",
         ],
-        minutes=5,
     ),
     Exercise(
         "08.5",
@@ -176,7 +154,10 @@ register(
             Case((np.array([[2000.0, 0.0], [0.0, 1.0]]), LOG_Q), wrong=OVERFLOW),
             Case((np.array([[0.0, 2000.0], [1.0, 3.0]]), LOG_Q), wrong=OVERFLOW),
         ],
-        inputs=some_batch,
+        inputs=lambda rng: (
+            rng.normal(size=(5, 5)) * rng.choice([1, 4]),
+            np.log(rng.uniform(0.001, 0.9, 5)),
+        ),
         mistakes={
             "z = scores - log_q\nz = z - z.max(axis=1, keepdims=True)\nreturn np.mean(np.diag(z) - np.log(np.exp(z).sum(axis=1)))": "a loss is *minus* the log of a probability.",
             "z = scores - log_q\nz = z - z.max(axis=1, keepdims=True)\nreturn -np.sum(np.diag(z) - np.log(np.exp(z).sum(axis=1)))": "the mean over the rows is wanted, not their sum.",
@@ -186,7 +167,7 @@ register(
             "z = scores - log_q\nz = z - z.max(axis=0)\nreturn -np.mean(np.diag(z) - np.log(np.exp(z).sum(axis=0)))": "row r is a user and column c an item: the softmax must run over the items of a row.",
             "z = scores - log_q\nz = z - z.max()\nreturn -np.mean(np.diag(z) - np.log(np.exp(z).sum(axis=1)))": "the largest of *each row* must be taken away: after the largest of all, a whole row can vanish in exp.",
             "z = scores - log_q\np = np.exp(z - z.max(axis=1, keepdims=True))\nreturn -np.mean(np.log(np.diag(p / p.sum(axis=1, keepdims=True))))": "a probability can be too small for a float: take the logarithm before the softmax is computed, not after.",
-        },
+        }.items(),
         hints=[
             "Subtract `log_q[None, :]` from the scores, then the largest number of each row, so that exp cannot overflow.",
             "log softmax is the logit minus the log of the row's sum of exp; its diagonal holds the positives.",

@@ -6,7 +6,7 @@ import itertools
 import linecache
 import traceback
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, wraps
@@ -44,9 +44,9 @@ class Exercise:
     inputs : callable, optional
         Takes a `numpy.random.Generator` and returns one tuple of arguments (or `Case`) of its kind;
         thirty such calls follow the cases.
-    mistakes : collection of (str, str), or mapping of str to str
-        Mistaken answers, each the text of a body (or an edit of the chapter's answer,
-        ``"old => new"``) and the sentence for it. An answer that gives what
+    mistakes : collection of (str, str)
+        Mistaken answers, each the text of a body (or an edit of the chapter's answer, ``"old =>
+        new"``) and the sentence for it. An answer that gives what
         a mistaken one gives in every call gets its sentence.
     checks : sequence of callables
         What data can't say: each takes the answer and raises `NotYet` (through `expect`).
@@ -67,7 +67,7 @@ class Exercise:
     cases: Sequence[Case] = ()
     inputs: Callable[[np.random.Generator], tuple[Any, ...] | Case] | None = None
     asked: Callable[[Any], Callable[..., Any]] | None = None
-    mistakes: Collection[tuple[str, str]] | Mapping[str, str] = ()
+    mistakes: Collection[tuple[str, str]] = ()
     checks: Sequence[Callable[..., None]] = ()
     hints: Sequence[str] = ()
     minutes: int = 5
@@ -82,7 +82,6 @@ class Exercise:
         if not (self.checks or self.cases) or len(self.hints) < 2:
             found = f"{len(self.cases)} cases, {len(self.checks)} checks, {len(self.hints)} hints"
             raise ValueError(f"exercise {self.id}: {found}; expected a case or check, and 2 hints")
-        self.mistakes = [*dict(self.mistakes).items()]
 
     @cached_property
     def reference(self) -> Any:
@@ -182,7 +181,7 @@ class Exercise:
 
     def _meaning(self, case: Case, got: Any, calls: Sequence[tuple[Case, Any]]) -> str:
         """Return the sentence of the first mistake that explains every call, or an empty one."""
-        for body, sentence in dict(self.mistakes).items():
+        for body, sentence in self.mistakes:
             rule = source.make(self.id, self.name, body)
             function = self.asked(rule) if self.asked else rule
             if all(self._explains(function, one, came, one is case) for one, came in calls):

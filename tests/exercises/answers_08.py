@@ -22,7 +22,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
         (
             'marked = "#" + word.lower() + "#"\nreturn sorted({marked[i : i + 3] for i in range(len(marked) - 2)})',
-            "`trigrams('cat')` gave ['#ca', 'at#', 'cat']",
+            "has 'at#' at [1], expected 'cat'",
         ),
         (
             'marked = "#" + word.lower() + "#"\nreturn {marked[i : i + 3] for i in range(len(marked) - 2)}',

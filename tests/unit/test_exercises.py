@@ -19,7 +19,16 @@ from helpers.exercises import progress_file, source
 from helpers.exercises.__main__ import main as report_main
 from helpers.exercises.cases import Case, cases, difference, normals, same, shown
 from helpers.exercises.checking import NotYet, TimeLimit, expect, time_limit
-from helpers.exercises.converters import array, integers, items, json_of, number, pair, whole
+from helpers.exercises.converters import (
+    array,
+    integers,
+    items,
+    json_of,
+    number,
+    pair,
+    single,
+    whole,
+)
 from helpers.exercises.cost import grows, memory, multiplications, steps
 from helpers.exercises.grading import Exercise, Quiz
 from helpers.exercises.guesses import guess
@@ -157,6 +166,11 @@ def doubled_in_place(x):
         (lambda x: ..., Outcome.FAIL, "placeholder"),
         (lambda x: (2 * i for i in x), Outcome.FAIL, "a generator, expected an array: wrap it in"),
         (lambda x: map(twice, x), Outcome.FAIL, "returned a map"),
+        (
+            lambda x: reversed([1, 2]),
+            Outcome.FAIL,
+            "a list_reverseiterator, expected an array: wrap",
+        ),
         (lambda x: "22", Outcome.FAIL, "a str, expected an array"),
         (lambda x: {"x": 2}, Outcome.FAIL, "a dict of 1, expected an array"),
         (itself, Outcome.FAIL, "returned a function"),
@@ -164,7 +178,7 @@ def doubled_in_place(x):
         (endless, Outcome.FAIL, "longer than 0.5 s"),
         (lambda x: time.sleep(60), Outcome.FAIL, "longer than 0.5 s"),
         (crash, Outcome.EXCEPTION, "`ZeroDivisionError: division by zero` in line "),
-        (crash, Outcome.EXCEPTION, "`return 1 / 0`"),
+        (crash, Outcome.EXCEPTION, "`return 1 / 0`, asked for `twice([1, -3])`."),
         (forever, Outcome.EXCEPTION, "`RecursionError"),
         (lambda x: np.zeros(2).sum(axis=7), Outcome.EXCEPTION, "axis 7 is out of bounds"),
         (lambda x: sys.exit("bye"), Outcome.EXCEPTION, "`SystemExit: bye` in line"),
@@ -227,6 +241,15 @@ def test_a_mistake_is_named_only_where_it_explains_every_call(q):
     q.cases = cases((np.array([3, 1]),), (np.array([5, 5]),))
     said = q.grade(lambda x: np.where(x == 5, 7, x**2)).text
     assert said == "`twice([3, 1])` gave [9, 1], expected [6, 2]."
+
+
+def test_mistakes_can_be_the_worked_answer_with_one_part_changed():
+    mistakes = {"FACTOR * => FACTOR + ": "two is added.", "y = FACTOR * x => y = x": "that is x."}
+    q = Exercise("99.1", "twice", cases=cases((5,)), mistakes=mistakes.items(), hints=["a", "b"])
+    assert q.grade(lambda x: x + 2).text == "`twice(5)` gave 7, expected 10: two is added."
+    assert q.grade(lambda x: x).text.endswith(": that is x.")
+    with pytest.raises(LookupError, match="the answer has no 'FACTOR - ' to edit"):
+        source.make("99.1", "twice", "FACTOR -  => FACTOR")
 
 
 def test_a_value_of_one_call_can_mean_something(q):
@@ -329,6 +352,7 @@ def test_time_limit_in_another_thread():
         (number, np.float32(2), 2.0),
         (whole, np.array([3.0]), 3),
         (array, [[1, 2]], np.array([[1.0, 2.0]])),
+        (single, [[1, 2]], np.array([[1, 2]], dtype=np.float32)),
         (integers, [1.0, 2.0], np.array([1, 2])),
         (items, np.array([3, 1]), [3, 1]),
         (pair(("ids", items), ("count", whole)), [[1, 2], 2.0], ([1, 2], 2)),
@@ -381,6 +405,9 @@ def test_what_can_not_be_used_is_described(convert, value, words):
         ),
         ({"a": [{"x": 1}]}, {"a": [{"y": 1}]}, "has {'x': 1} at ['a'][0], expected {'y': 1}"),
         ({"a": 1}, {"a": 1, "b": 2}, "gave {'a': 1}, expected"),
+        ([1, 2], [1, 2, 3], "gave [1, 2], expected [1, 2, 3]"),
+        (["ab"], ["ab", 3], "gave ['ab'], expected ['ab', 3]"),
+        ({1: 1 / 3}, {1: 0.5}, "has 0.3333 at [1], expected 0.5"),
     ],
 )
 def test_a_difference_is_named(got, right, words):
@@ -632,4 +659,4 @@ def test_a_table_for_a_teacher(home, capsys, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     assert report_main([str(tmp_path / "thesis.txt")]) == 1
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
-    assert report_main([str(tmp_path / "no" / "folder.csv")]) == 1 and report_main([]) == 0
+    assert report_main([str(tmp_path / "thesis.txt" / "x.csv")]) == 1 and report_main([]) == 0

@@ -66,8 +66,8 @@ def style() -> None:
 
 def table(frame: pd.DataFrame) -> str:
     """Return a frame as HTML as pandas does, its columns of text aligned to the left."""
-    kinds = frame.dtypes.to_list()
-    text = [not pd.api.types.is_numeric_dtype(kind) for kind in kinds]
+    columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+    text = [not pd.api.types.is_numeric_dtype(column) for column in columns]
     starts = ["<td>" if not is_text else '<td style="text-align: left">' for is_text in text]
 
     def row(match: re.Match[str]) -> str:

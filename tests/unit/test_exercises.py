@@ -408,6 +408,7 @@ def test_what_can_not_be_used_is_described(convert, value, words):
         ([1, 2], [1, 2, 3], "gave [1, 2], expected [1, 2, 3]"),
         (["ab"], ["ab", 3], "gave ['ab'], expected ['ab', 3]"),
         ({1: 1 / 3}, {1: 0.5}, "has 0.3333 at [1], expected 0.5"),
+        ({1: 1 / 3}, {2: 0.5}, "gave {1: 0.3333}, expected {2: 0.5}"),
     ],
 )
 def test_a_difference_is_named(got, right, words):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.stats  # noqa: F401 - an import that a time limit interrupts would leave it broken
 
 from .cases import Case, cases
 from .checking import NotYet, expect

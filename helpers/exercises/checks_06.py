@@ -137,7 +137,6 @@ register(
             f"{PACK}return struct.pack('<II', magic, n) + payload + b'\\0' * (n % 4)": "that many bytes are too many, not missing, to a multiple of four.",
             f"{PACK}return struct.pack('<II', magic, n + len(pad)) + payload + pad": "the length counts the payload, not the padding.",
             f"{PACK}return struct.pack('<II', magic, n + 8) + payload + pad": "the length counts the payload, not the head.",
-            f"{PACK}return struct.pack('<II', n, magic) + payload + pad": "the magic number comes before the length.",
             f"{PACK}return struct.pack('<II', magic, n) + pad + payload": "the padding comes after the payload.",
         }.items(),
         hints=[

@@ -228,7 +228,7 @@ IDIOMS: dict[str, list[str]] = {
         "table = []\nfor row in kernel:\n    new = []\n    for weight, b in zip(row, bias):\n"
         "        new.append(weight + b)\n    table.append(new)\nreturn table",
         "return np.add(kernel, bias[None, :])",
-        "return np.eye(kernel.shape[0]) @ kernel + bias",
+        "return np.vstack([row + bias for row in kernel])",
         "import pandas as pd\nreturn pd.DataFrame(kernel).add(bias, axis=1)",
         "return (kernel.astype(np.float32) + np.tile(bias, (len(kernel), 1))).astype(np.float32)",
         "table = kernel.copy()\ntable += bias\nreturn table",

@@ -1,12 +1,7 @@
 """Builder of the notebooks: two executed notebooks from each chapter's percent script.
 
-``solutions/NN_name.py`` is the source. ``solutions/NN_name.ipynb`` has the answers in,
-``chapters/NN_name.ipynb`` has them blank. A rebuild without a change writes the same bytes; the
-seconds in cells tagged ``timing`` stay as stored until the source changes.
-
-    python -m helpers build [--check] [NN ...]
-
-``--check`` writes nothing and exits 1 if a notebook does not match its source.
+``solutions/NN_name.ipynb`` has the answers in, ``chapters/NN_name.ipynb`` has them blank. A rebuild
+without a change writes the same bytes; cells tagged ``timing`` keep their seconds until then.
 """
 
 from __future__ import annotations
@@ -30,6 +25,7 @@ from traitlets.config import Config
 
 from helpers import files
 from helpers.exercises import REGION
+from helpers.runner import copies
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -42,6 +38,7 @@ ENVIRONMENT = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "OMP_NUM_THREADS": "2",
     "COURSE_PROGRESS": "",
+    "COURSE_BUILD": "1",  # plain outputs: nobody looks
     "COURSE_CLOUD_STATE": "",  # a server of its own, whatever lab runs beside it
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
@@ -51,13 +48,7 @@ _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def sources(only: list[str] | None = None) -> list[Path]:
-    """Return the chapters' sources in order; ``only`` names some by number (``["02"]``).
-
-    Raises
-    ------
-    LookupError
-        A number names no chapter.
-    """
+    """Return the chapters' sources in order; ``only`` names some by number (``["02"]``)."""
     found = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
     if not only:
         return found
@@ -75,6 +66,10 @@ def read(source: Path) -> NotebookNode:
     for cell in notebook.cells:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
         seen[digest] = seen.get(digest, 0) + 1
+        if cell.cell_type == "code" and (answer := REGION.search(cell.source)):
+            cell.metadata["exercise"] = answer[2]
+        if "fold" in cell.metadata.get("tags", []):  # it only draws or tells
+            cell.metadata["jupyter"] = {"source_hidden": True}
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
@@ -93,19 +88,24 @@ def with_regions(notebook: NotebookNode, replace: Callable[[re.Match[str]], str]
 
 
 def blank(notebook: NotebookNode) -> NotebookNode:
-    """Return what a learner opens: placeholders instead of answers.
+    """Return what a learner opens: placeholders, which a check reports as "not attempted".
 
-    Inside a block the placeholder raises ``NotImplementedError``, which a check reports as "not
-    attempted". At top level the line above the region has set the name to ``...``.
+    At top level the line above the region has set the name to ``...``.
     """
 
     def placeholder(match: re.Match[str]) -> str:
         indent = match[1]
+        if ".q" in match[2]:  # buttons answer it
+            return ""
         return f"{indent}# YOUR CODE HERE\n" + (
             f"{indent}raise NotImplementedError\n" if indent else ""
         )
 
-    return with_regions(notebook, placeholder)
+    result = with_regions(notebook, placeholder)
+    for cell in result.cells:
+        if "exercise" in cell.metadata:  # by which an answer is told from the placeholder
+            cell.metadata["blank"] = copies.fingerprint(cell.source)
+    return result
 
 
 def solved(notebook: NotebookNode) -> NotebookNode:
@@ -131,14 +131,8 @@ def environment() -> Iterator[None]:
 def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> NotebookNode:
     """Run a notebook in a fresh kernel, in place; keep the outputs that a rerun makes again.
 
-    Parameters
-    ----------
-    notebook : NotebookNode
-        Changed in place: no widget state, random ids or versions stay in it.
-    folder : pathlib.Path
-        Working directory of the kernel.
-    seconds : int
-        Time limit of one cell.
+    ``folder`` is the kernel's working directory, ``seconds`` the time limit of one cell. No widget
+    state, random ids or versions stay in the notebook.
     """
     with environment(), _sockets() as config:
         NotebookClient(
@@ -160,10 +154,7 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
 
 @contextmanager
 def _sockets() -> Iterator[Config]:
-    """Let a kernel use sockets in a folder of its own: two builds could take one TCP port.
-
-    Windows has no such sockets, and their paths are short; TCP is used in both cases.
-    """
+    """Let a kernel use sockets in a folder of its own, where there are such: ports can collide."""
     with tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True) as folder:
         path, config = str(Path(folder) / "k"), Config()
         if os.name == "posix" and len(os.fsencode(path)) <= _LONGEST_SOCKET:
@@ -232,9 +223,14 @@ def main(arguments: list[str] | None = None) -> int:
                 stale += not good
                 print(f"{'ok   ' if good else 'STALE'} {name}")
                 continue
+            stored = nbformat.read(target, 4) if target.exists() else None
+            if folder == "chapters" and stored and any(map(copies.is_answered, stored.cells)):
+                print(f"{name} holds answers, so it is not overwritten: move it away first.")
+                stale += 1
+                continue
             execute(notebook, ROOT / folder)
-            if target.exists():
-                keep_timings(notebook, nbformat.read(target, 4))
+            if stored:
+                keep_timings(notebook, stored)
             with files.replacing(target) as part:
                 nbformat.write(notebook, part)
             print(f"built {name}")

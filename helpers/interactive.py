@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -26,8 +27,8 @@ def show(figure: Figure, *, alt: str) -> None:
     figure : matplotlib.figure.Figure
         It is closed afterwards, so that it is not shown twice.
     alt : str
-        The finding, for a reader who cannot see the picture. It is stored as the figure's plain
-        text, which nbval compares.
+        The finding, in one sentence: the caption, and the text for those who cannot see the
+        picture. It is stored as the figure's plain text, which nbval compares.
 
     Raises
     ------
@@ -36,8 +37,29 @@ def show(figure: Figure, *, alt: str) -> None:
     """
     if not alt.strip():
         raise ValueError("show: alt is empty, expected a sentence that says what the figure shows")
-    data = base64.b64encode(png(figure)).decode()
-    display({"image/png": data, "text/plain": alt}, metadata={"image/png": {"alt": alt}}, raw=True)
+    picture = png(figure)
+    data: dict[str, Any] = {"image/png": base64.b64encode(picture).decode(), "text/plain": alt}
+    if for_a_person():
+        data["text/html"] = _with_caption(picture, alt)
+    display(data, metadata={"image/png": {"alt": alt, "width": _width(picture)}}, raw=True)
+
+
+def for_a_person() -> bool:
+    """Return whether somebody looks at the outputs; a build and nbval want plain ones."""
+    return not os.environ.get("COURSE_BUILD")
+
+
+def _width(picture: bytes) -> int:
+    """Return the width in CSS pixels at which a PNG is shown: it has two for each."""
+    return int.from_bytes(picture[16:20], "big") // 2
+
+
+def _with_caption(picture: bytes, alt: str) -> str:
+    """Return a figure as HTML, its caption below: JupyterLab gives a plain picture no text."""
+    text = html.escape(alt)
+    source = f'src="data:image/png;base64,{base64.b64encode(picture).decode()}"'
+    image = f'<img alt="{text}" width="{_width(picture)}" style="max-width:100%" {source}>'
+    return f'<figure style="margin:0">{image}<figcaption>{text}</figcaption></figure>'
 
 
 def show_widget(box: widgets.Widget, **instead: str) -> None:
@@ -55,7 +77,10 @@ def show_widget(box: widgets.Widget, **instead: str) -> None:
     for name, kind in {"text": "text/plain", "html": "text/html", "png": "image/png"}.items():
         if name in instead:
             data[kind] = instead[name]
-    details = {"image/png": {"alt": instead["text"]}} if "png" in instead else {}
+    details = {}
+    if "png" in instead:
+        width = _width(base64.b64decode(instead["png"][:32]))
+        details = {"image/png": {"alt": instead["text"], "width": width}}
     display(data, metadata=details, raw=True)
 
 
@@ -105,11 +130,10 @@ def explore(
 
     def redraw() -> tuple[str, str]:
         now = {name: control.value for name, control in controls.items()}
-        data, text = base64.b64encode(png(draw(**now))).decode(), alt(**now)
-        source = f'src="data:image/png;base64,{data}"'
-        picture.value = f'<img alt="{html.escape(text)}" style="max-width:100%" {source}>'
+        data, text = png(draw(**now)), alt(**now)
+        picture.value = _with_caption(data, text)
         problem.value = ""
-        return data, text
+        return base64.b64encode(data).decode(), text
 
     def on_change(change: dict[str, Any]) -> None:
         try:

@@ -6,12 +6,15 @@ A chapter records what it measured; the records of this kernel make its scoreboa
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -19,24 +22,18 @@ import pandas as pd
 from helpers import files
 from helpers.metrics import RankingResult
 
-PROTOCOL = ("dataset", "split", "candidates", "seed")
-MEASURED = ("value", "low", "high", "seconds", "peak_mb")
+#: metrics of which more is better (1) or less (-1); no other is called best
+BETTER = {"RMSE": -1, "MAE": -1, "HR": 1, "NDCG": 1, "MRR": 1, "recall": 1, "precision": 1}
+MEASURED = ("value", "low", "high")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """How numbers were measured: what the records of a cell have in common.
 
-    Parameters
-    ----------
-    chapter : str
-        Two digits.
-    dataset, split : str
-        Such as ``"latest-small"`` and ``"random 80/20, seed 0"``.
-    candidates : str
-        The items that were ranked, such as ``"all items"``; ``"-"`` for a rating metric.
-    seed : int or None
-        Seed of the model; None for a model without chance.
+    ``chapter`` is two digits; ``dataset`` and ``split`` are such as ``"latest-small"`` and
+    ``"random 80/20, seed 0"``; ``candidates`` are the items ranked, ``"-"`` for a rating metric;
+    ``seed`` is the model's, None for a model without chance.
     """
 
     chapter: str
@@ -50,18 +47,7 @@ class Protocol:
 class Record(Protocol):
     """One number and everything needed to judge it.
 
-    Parameters
-    ----------
-    model, metric : str
-        Such as ``"biased MF"`` and ``"RMSE"``.
-    value : float
-        The number itself.
-    k : int or None
-        Cut-off of a ranking metric.
-    low, high : float or None
-        95 % interval, if one was computed.
-    seconds, peak_mb : float or None
-        Time and memory of training on the machine that ran it; never part of a stored output.
+    ``k`` is the cut-off of a ranking metric, ``low`` and ``high`` are the ends of a 95 % interval.
     """
 
     model: str
@@ -70,23 +56,19 @@ class Record(Protocol):
     k: int | None = None
     low: float | None = None
     high: float | None = None
-    seconds: float | None = None
-    peak_mb: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a number that is not finite, has no protocol or is outside its interval."""
+        names = ("chapter", "model", "metric", "dataset", "split", "candidates")
+        empty = [n for n in names if not str(getattr(self, n) or "").strip()]
+        problem = f"{self.metric} of {self.model} is {self.value}, "
         if not math.isfinite(self.value):
-            given = f"{self.metric} of {self.model} is {self.value}"
-            raise ValueError(f"ledger: {given}, expected a finite number")
-        for field in ("chapter", "model", "metric", "dataset", "split", "candidates"):
-            name = getattr(self, field)
-            if not isinstance(name, str) or not name.strip():
-                given = f"{field} is {name!r}"
-                raise ValueError(f"ledger: {given}, expected a name; no number without protocol")
-        low, high = self.low, self.high
-        if low is not None and high is not None and not low <= self.value <= high:
-            given = f"{self.metric} {self.value} of {self.model}"
-            raise ValueError(f"ledger: {given} is outside its interval [{low}, {high}]")
+            raise ValueError(f"ledger: {problem}expected a finite number")
+        if empty:
+            given = f"{empty[0]} is {getattr(self, empty[0])!r}"
+            raise ValueError(f"ledger: {given}, expected a name; no number without protocol")
+        if None not in (self.low, self.high) and not self.low <= self.value <= self.high:  # type: ignore[operator]
+            raise ValueError(f"ledger: {problem}outside its interval [{self.low}, {self.high}]")
 
 
 _records: dict[tuple[object, ...], Record] = {}
@@ -95,15 +77,7 @@ _records: dict[tuple[object, ...], Record] = {}
 def record(protocol: Protocol, *, model: str, metric: str, value: float, **details: Any) -> Record:
     """Put a number on the scoreboard; measuring it again replaces it.
 
-    Parameters
-    ----------
-    protocol : Protocol
-        How it was measured.
-    model, metric, value
-        As in `Record`.
-    **details
-        Other fields of `Record`: ``k``, ``low`` and ``high``, or a ``seed`` that differs from the
-        protocol's.
+    ``details`` are other fields of `Record`, or a ``seed`` that differs from the protocol's.
 
     Raises
     ------
@@ -125,14 +99,8 @@ def record_lists(
 ) -> list[Record]:
     """Put all numbers of one model's lists on the scoreboard, each with its interval.
 
-    Parameters
-    ----------
-    protocol : Protocol
-        How they were measured; the candidates are read from each result.
-    results : iterable of RankingResult
-        From `helpers.metrics.evaluate`.
-    model, **details
-        As in `record`.
+    ``results`` come from `helpers.metrics.evaluate` and name their candidates; ``details`` are as
+    in `record`.
 
     Raises
     ------
@@ -155,41 +123,89 @@ def records(chapter: str) -> list[Record]:
     return [r for r in _records.values() if r.chapter == chapter]
 
 
-def scoreboard(chapter: str) -> pd.DataFrame:
-    """Return a chapter's scoreboard: one row per model and protocol, one column per metric.
+class Scoreboard:
+    """A chapter's numbers, one table for each protocol, with that as its caption."""
 
-    Parameters
-    ----------
-    chapter : str
-        Two digits.
+    def __init__(self, entries: Sequence[Record]) -> None:
+        shared: dict[str, dict[str, dict[str, list[Record]]]] = {}  # caption, model, metric
+        for r in entries:
+            split = re.sub(r",? ?seed \d+", "", r.split)
+            caption = " · ".join(p for p in (r.dataset, split, r.candidates) if p != "-")
+            name = r.metric if r.k is None else f"{r.metric}@{r.k}"
+            models = shared.setdefault(caption, {})
+            models.setdefault(r.model, {}).setdefault(name, []).append(r)
+        self.tables = [(_with_seeds(c, models), _table(models)) for c, models in shared.items()]
 
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by model, in the order of recording; without seconds and memory, which depend on
-        the machine.
+    def __repr__(self) -> str:
+        """Return the tables as text."""
+        return "\n\n".join(f"{caption}\n{table.to_string()}" for caption, table in self.tables)
+
+    def _repr_html_(self) -> str:
+        cells = "<style>.scores td, .scores th {white-space: nowrap; text-align: left}</style>"
+        return cells + "".join(
+            f"<p>{html.escape(caption)}</p>{table.to_html(classes='scores', border=0)}"
+            for caption, table in self.tables
+        )
+
+
+def _with_seeds(caption: str, models: dict[str, dict[str, list[Record]]]) -> str:
+    """Return a caption with the seeds of the splits and of the models."""
+    found = [r for metrics in models.values() for rows in metrics.values() for r in rows]
+    splits = sorted({m for r in found for m in re.findall(r"seed (\d+)", r.split)})
+    seeds = sorted({str(r.seed) for r in found if r.seed is not None})
+    if splits:
+        caption += f" · split by seed {', '.join(splits)}"
+    return caption + (f" · models with seed {', '.join(seeds)}" if seeds else "")
+
+
+def _table(models: dict[str, dict[str, list[Record]]]) -> pd.DataFrame:
+    """Return the numbers of one protocol as text, the baseline and the best marked by a word."""
+    names = list(dict.fromkeys(name for metrics in models.values() for name in metrics))
+    notes: dict[str, list[str]] = {model: [] for model in models}
+    if len(models) > 1:
+        notes[next(iter(models))].append("baseline")
+        for name in names:
+            means = {
+                m: fmean(r.value for r in rows[name]) for m, rows in models.items() if name in rows
+            }
+            sign = BETTER.get(name.partition("@")[0])
+            if sign and len(means) > 1:
+                notes[max(means, key=lambda m: sign * means[m])].append(f"best {name}")
+    rows = [
+        {"model": model, **{n: _text(metrics.get(n, [])) for n in names}}
+        | {"": ", ".join(notes[model])}
+        for model, metrics in models.items()
+    ]
+    return pd.DataFrame(rows).set_index("model").rename_axis(None)
+
+
+def _text(rows: Sequence[Record]) -> str:
+    """Return a number with its interval, or the mean and the range of several."""
+    if not rows:
+        return ""
+    low, high, many = rows[0].low, rows[0].high, ""
+    if len(rows) > 1:
+        values = [r.value for r in rows]
+        low, high, many = min(values), max(values), f" over {len(rows)}"
+    interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
+    return f"{fmean(r.value for r in rows):.3f}{interval}{many}"
+
+
+def scoreboard(chapter: str) -> Scoreboard:
+    """Return a chapter's scoreboard.
+
+    The first model recorded under a protocol is its baseline. Several seeds are one row: the mean,
+    the smallest and the largest value.
 
     Raises
     ------
     LookupError
         The chapter recorded nothing yet.
     """
-    rows: dict[tuple[str, ...], dict[str, str]] = {}
-    for r in records(chapter):
-        place = {"model": r.model, "dataset": r.dataset, "split": r.split}
-        place |= {"candidates": r.candidates, "seed": "-" if r.seed is None else str(r.seed)}
-        row = rows.setdefault(tuple(place.values()), place)
-        text = f"{r.value:.3f}"
-        if r.low is not None and r.high is not None:
-            text += f" [{r.low:.3f}, {r.high:.3f}]"
-        row[r.metric if r.k is None else f"{r.metric}@{r.k}"] = text
-    if not rows:
+    found = records(chapter)
+    if not found:
         raise LookupError(f"chapter {chapter} has no scoreboard yet: run its cells from the top")
-    board = pd.DataFrame(list(rows.values())).fillna("").set_index("model")
-    if (board["candidates"] == "-").all():
-        board = board.drop(columns="candidates")
-    last = [name for name in PROTOCOL if name in board.columns]
-    return board[[name for name in board.columns if name not in last] + last]
+    return Scoreboard(found)
 
 
 def _write(chapter: str) -> None:

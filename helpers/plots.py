@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from cycler import cycler
+from IPython import get_ipython
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
@@ -32,8 +35,12 @@ PALETTE = {
 
 def style() -> None:
     """Set the look of figures and tables: readable at half size, safe for color-blind readers."""
-    pd.set_option("display.max_colwidth", 120)
-    pd.set_option("display.width", 110)
+    pd.set_option("display.max_colwidth", 200)
+    pd.set_option("display.width", 100)
+    pd.set_option("display.colheader_justify", "left")
+    shell = get_ipython()  # None outside of a notebook
+    if shell is not None:
+        shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, table)
     mpl.rcdefaults()  # not the reader's own settings
     mpl.rcParams.update(
         {
@@ -46,6 +53,7 @@ def style() -> None:
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
+            "axes.axisbelow": True,
             "grid.alpha": 0.25,
             "legend.frameon": False,
             "lines.linewidth": 2,
@@ -56,10 +64,24 @@ def style() -> None:
     )
 
 
+def table(frame: pd.DataFrame) -> str:
+    """Return a frame as HTML as pandas does, its columns of text aligned to the left."""
+    columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+    text = [not pd.api.types.is_numeric_dtype(column) for column in columns]
+    starts = ["<td>" if not is_text else '<td style="text-align: left">' for is_text in text]
+
+    def row(match: re.Match[str]) -> str:
+        head, *cells = match[0].split("<td>")
+        pairs = itertools.zip_longest(starts[: len(cells)], cells, fillvalue="<td>")
+        return head + "".join(start + cell for start, cell in pairs)
+
+    return re.sub(r"<tr>.*?</tr>", row, str(frame._repr_html_()), flags=re.DOTALL)
+
+
 def png(figure: Figure) -> bytes:
-    """Close a figure and return it as PNG bytes, which do not name the library that wrote them."""
+    """Close a figure and return it as PNG bytes, two pixels for each that it is shown with."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80, bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=160, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     return buffer.getvalue()
 

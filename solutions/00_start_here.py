@@ -13,23 +13,40 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# A shop knows what a few people thought of a few things, and has to guess the rest. This chapter checks your machine, shows the
-# data every chapter works on, and lets you try how exercises, hints and the scoreboard work.
+# Welcome. In eleven chapters you build the recommender of a shop, from ratings in a table to a model that serves, logs and is measured. This
+# first one checks your machine, and lets you try how exercises, hints and the scoreboard work.
+#
+# **How to run it:**
+#
+# 1. **Shift+Enter** runs a cell and goes to the next. Cells run in order, from the top.
+# 2. *Run → Run All Cells* runs all of them; then scroll back up, for it jumps to the end.
+# 3. Buttons and sliders work once their cell has run.
+# 4. After a restart of the kernel: *Run → Run All Above Selected Cell*.
+#
+# | Chapter | The question it answers | Comes after |
+# |---|---|---|
+# | 00 Start here | Is this machine ready, and what does the data look like? | |
+# | [01 Sparsity](01_sparsity.ipynb) | How do you store a table that is 99.5 % empty? | 00 |
+# | [02 Matrix factorization](02_matrix_factorization.ipynb) | How do you guess the empty cells? | 01 |
+# | [03 Nonlinearity](03_nonlinearity.ipynb) | Does a neural network guess better? | 02 |
+# | [04 Negative sampling](04_negative_sampling.ipynb) | What if nobody gives stars, and people only click? | 02 |
+# | [05 Neural collaborative filtering](05_neural_collaborative_filtering.ipynb) | How is such a model trained and served on SageMaker? | 04 |
+# | [06 Factorization machines](06_factorization_machines.ipynb) | How do context and side features get in? | 02 |
+# | [07 Top-x with k-NN](07_top_x_with_knn.ipynb) | How do you find the best hundred of a million items? | 06 |
+# | [08 Content towers](08_content_towers.ipynb) | What about items no one has rated? | 04 |
+# | [09 User-level models](09_user_level_models.ipynb) | How do you score all items in one pass? | 04 |
+# | [10 Deployment and logging](10_deployment_and_logging.ipynb) | How do you know it works, once it is out? | 04 |
+
+# %% [markdown]
+# ## In this chapter
 #
 # | | |
 # |---|---|
 # | **You will be able to** | tell whether this machine is ready · read the ratings table · answer, check and repair an exercise · place any model on the scoreboard · choose your path through the course |
 # | **Prerequisites** | Python functions, a little NumPy and pandas |
-# | **Time** | 15 minutes to read and try, a few seconds to run |
+# | **Time** | 30 minutes to read and try, a few seconds to run |
 # | **Needs** | no network, no account, no GPU |
 # | **Builds on** | MovieLens latest-small, 2016 edition (Harper and Konstan, 2015) |
-
-# %% [markdown]
-# ## Predict before you run
-#
-# Take the ten people who rated the most films, and the ten films that were rated most often. That makes a table of 100 cells. How
-# many of them are filled: 30, 60, or 90? And how many cells of the whole table, with everyone and everything in it? Write both
-# guesses down; a few cells further on you will see.
 
 # %%
 import sys
@@ -41,11 +58,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from helpers import data, gates, ledger, metrics, plots
-from helpers.exercises import exercise, progress
+from helpers.exercises import exercise, guess, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import GlobalMean
 
 plots.style()
+
+# %% [markdown]
+# ## Predict before you run
+#
+# Take the ten people who rated the most films, and the ten films that were rated most often. That makes a table of 100 cells. And how
+# full is the whole table, with everyone and everything in it? The course keeps your guesses, and quotes them where the answers appear.
+
+# %%
+guess("00", "How many of the 100 cells hold a rating?", ["about 30", "about 60", "about 90"])
+guess("00.b", "How much of the whole table is filled?", ["about 50 %", "about 10 %", "about 2 %"])
 
 # %% [markdown]
 # ## Is this machine ready?
@@ -100,25 +127,25 @@ top_users = np.argsort(-ratings.user_counts(), kind="stable")[:10]
 top_items = np.argsort(-ratings.item_counts(), kind="stable")[:10]
 corner = ratings.matrix()[top_users][:, top_items].toarray()
 
-# %%
+# %% tags=["fold"]
 filled = int((corner > 0).sum())
 fig, ax = plt.subplots(figsize=(6.4, 4.4))
 picture = ax.imshow(np.where(corner > 0, corner, np.nan), cmap="viridis", vmin=0.5, vmax=5)
-ax.set_xticks(
-    range(10), [plots.short(t) for t in ratings.items["title"].iloc[top_items]], rotation=40, ha="right"
-)
+titles = [plots.short(title) for title in ratings.items["title"].iloc[top_items]]
+ax.set_xticks(range(10), titles, rotation=40, ha="right")
 ax.set_yticks(range(10), [f"user {u}" for u in top_users])
-ax.set_title(f"Even the fullest corner has holes: {filled} of 100 cells are rated")
+ax.set_title(f"{filled} of 100 cells are rated")
 ax.grid(False)
 fig.colorbar(picture, label="stars")
-show(
-    fig,
-    alt=f"Heat map of ten users and ten items: {filled} of 100 cells hold a rating, the others are white.",
-)
+words = f"Ten busiest users, ten most rated items: {filled} of 100 cells hold a rating."
+show(fig, alt=words)
+
+# %%
+guess("00").meets(f"{filled} of 100")
 
 # %% [markdown]
-# This corner is the fullest we could pick. The next exercise asks how full the *whole* table is, and it is also the place to try out
-# how exercises work.
+# These users and items are the busiest there are. The next exercise asks how full the *whole* table is, and it is also the place to
+# try out how exercises work.
 
 # %% [markdown]
 # ## How an exercise works
@@ -153,10 +180,12 @@ q1.check(density)
 
 # %%
 density = q1.use(density)
-print(f"{density(len(ratings), ratings.n_users, ratings.n_items):.2%} of the table is filled")
+filled = density(len(ratings), ratings.n_users, ratings.n_items)
+print(f"{filled:.2%} of the table is filled")
+guess("00.b").meets(f"{filled:.1%}")
 
 # %% [markdown]
-# How far was your guess? The full corner is the exception, and the empty table is the rule. All that follows in this course is about
+# The full corner is the exception, and the empty table is the rule. All that follows in this course is about
 # guessing the other cells, and about finding out honestly how well that went.
 
 # %%
@@ -167,7 +196,7 @@ choice = "c"
 exercise("00.q1").ask(choice)
 
 # %% [markdown]
-# ## A few get nearly everything
+# ## A few get most
 #
 # Items are not rated equally often. Sort them by how many ratings they got, and the curve falls off a cliff and then never ends. That
 # is the *long tail*, and it will follow us through every chapter. How much do the most popular items get? The function below takes
@@ -198,7 +227,7 @@ q2.check(head_share)
 # Many figures of the course can be moved. Drag the slider, or focus it and use the arrow keys: how many items does it take to
 # collect half of all ratings? And does the picture look different at 1 % and at 10 %?
 
-# %%
+# %% tags=["fold"]
 head_share = q2.use(head_share)
 
 
@@ -207,10 +236,16 @@ def draw(top):
 
 
 def words(top):
-    return f"The {top:,} most rated of {len(counts):,} items collect {head_share(counts, top):.0%} of all ratings."
+    share = head_share(counts, top)
+    return f"The {top:,} most rated of {len(counts):,} items collect {share:.0%} of all ratings."
 
 
-explore(draw, alt=words, top=widgets.IntSlider(value=100, min=50, max=3000, step=50, description="top items"))
+slider = widgets.IntSlider(value=100, min=50, max=3000, step=50, description="top items")
+explore(draw, alt=words, top=slider)
+
+# %% [markdown]
+# Half of all ratings need about 600 of the 9,066 items. One percent of the items, 91 of them, get 16 % of the ratings, and ten percent
+# get 60 %: whatever part you take, the head gets several times its share.
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons
@@ -263,7 +298,8 @@ q3.check(best_constant)
 # %%
 best_constant = q3.use(best_constant)
 stars = hidden["rating"].to_numpy()
-print(f"RMSE of the best constant: {metrics.rmse(np.full(len(stars), best_constant(stars)), stars):.4f}")
+constant = np.full(len(stars), best_constant(stars))
+print(f"RMSE of the best constant: {metrics.rmse(constant, stars):.4f}")
 print(f"standard deviation:        {stars.std():.4f}")
 
 # %% [markdown]
@@ -298,8 +334,8 @@ print(f"everyone their own mean: RMSE {metrics.rmse(predicted_by_user, stars):.3
 
 # %%
 protocol = ledger.Protocol(chapter="00", dataset=ratings.name, split=split.name)
-for name, guess in (("global mean", predicted), ("user mean", predicted_by_user)):
-    ledger.record(protocol, model=name, metric="RMSE", value=metrics.rmse(guess, stars))
+for name, answers in (("global mean", predicted), ("user mean", predicted_by_user)):
+    ledger.record(protocol, model=name, metric="RMSE", value=metrics.rmse(answers, stars))
 ledger.scoreboard("00")
 
 # %%
@@ -310,24 +346,7 @@ choice = "b"
 exercise("00.q3").ask(choice)
 
 # %% [markdown]
-# ## The map
-#
-# | Chapter | The question it answers | Comes after |
-# |---|---|---|
-# | 00 Start here | Is this machine ready, and what does the data look like? | |
-# | [01 Sparsity](01_sparsity.ipynb) | How do you store a table that is 99.5 % empty? | 00 |
-# | [02 Matrix factorization](02_matrix_factorization.ipynb) | How do you guess the empty cells? | 01 |
-# | [03 Nonlinearity](03_nonlinearity.ipynb) | Does a neural network guess better? | 02 |
-# | [04 Negative sampling](04_negative_sampling.ipynb) | What if nobody gives stars, and people only click? | 02 |
-# | [05 Neural collaborative filtering](05_neural_collaborative_filtering.ipynb) | How is such a model trained and served on SageMaker? | 04 |
-# | [06 Factorization machines](06_factorization_machines.ipynb) | How do context and side features get in? | 02 |
-# | [07 Top-x with k-NN](07_top_x_with_knn.ipynb) | How do you find the best hundred of a million items? | 06 |
-# | [08 Content towers](08_content_towers.ipynb) | What about items no one has rated? | 04 |
-# | [09 User-level models](09_user_level_models.ipynb) | How do you score all items in one pass? | 04 |
-# | [10 Deployment and logging](10_deployment_and_logging.ipynb) | How do you know it works, once it is out? | 04 |
-
-# %% [markdown]
-# **Three ways through it.**
+# ## Three ways through it
 #
 # - *Half a day*: 00, 01, 02, then 04. You know how recommenders guess, and how rankings are judged.
 # - *One day*: the same, then 05 and 10. You have also trained, deployed, logged and measured one.
@@ -355,6 +374,9 @@ print(f"20,000,263 ratings in 138,493 x 27,278 cells: {full:.2%} full, {1 - full
 #
 # Next: [01 · Sparsity](01_sparsity.ipynb), on how to hold such a table in memory.
 #
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
+#
 # **References.** F. Maxwell Harper and Joseph A. Konstan, 2015: *The MovieLens Datasets: History and Context*. ACM Transactions on
 # Interactive Intelligent Systems 5, 4, 19:1–19:19. · AWS, 2018: training talk on recommender systems with MXNet and SageMaker.
 
@@ -362,4 +384,4 @@ print(f"20,000,263 ratings in 138,493 x 27,278 cells: {full:.2%} full, {1 - full
 # Your progress so far, kept in a small file in your home folder and nowhere else (`COURSE_PROGRESS` names another file):
 
 # %%
-progress("00")
+progress()

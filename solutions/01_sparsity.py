@@ -23,6 +23,8 @@
 # | **Time** | 60 minutes to read and try, about 10 seconds to run |
 # | **Needs** | no network, no account, no GPU |
 # | **Builds on** | *Using MXNet for Recommendation Modeling at Scale* (Leo Dirac, AWS re:Invent 2016) · AWS training talk on recommender systems (2018) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -466,9 +468,9 @@ print(one_hot_loop(users, items, 3, 4).toarray().astype(int))
 # LIL is the right format for that loop, since CSR would shift its arrays at every write. The loop is the problem: each assignment
 # passes through Python's checks and an insertion into two lists.
 #
-# **Exercise 01.4** (10 min, *stretch*). Write `one_hot`, which returns the same table as a CSR matrix, without a loop. Everything about
-# it is known in advance: two ones a row, so you can write down `data`, `indices` and `indptr` and hand them to
-# `sparse.csr_matrix((data, indices, indptr), shape=…)`.
+# **Exercise 01.4** (10 min, *stretch*). Write `one_hot`, which returns the same table as a CSR matrix, without a loop and without a
+# dense table on the way. Everything about it is known in advance: two ones a row, so you can write down `data`, `indices` and `indptr`
+# and hand them to `sparse.csr_matrix((data, indices, indptr), shape=…)`.
 
 
 # %%
@@ -531,7 +533,7 @@ q5.check(pad)
 
 # %%
 pad = q5.use(pad)
-ragged = np.split(csr.indices, csr.indptr[1:-1])  # one array of items a user
+ragged = [row.tolist() for row in np.split(csr.indices, csr.indptr[1:-1])]  # one list of items a user
 padded = pad(ragged, activity.max()).astype(np.int32)
 print(
     f"padded to {padded.shape[1]:,}: {padded.nbytes / 1e6:.1f} MB, of which {(padded == -1).mean():.0%} is padding"
@@ -829,6 +831,9 @@ print(f"columns from raw ids {wide:,}, from contiguous ones {ratings.n_users + r
 # share little, and an item with one rating should not be believed.
 #
 # Next: [02 · Matrix factorization](02_matrix_factorization.ipynb), which guesses the empty cells.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** Leo Dirac, 2016: *Using MXNet for Recommendation Modeling at Scale*, AWS re:Invent MAC306. · AWS, 2018: training talk
 # on recommender systems with MXNet and SageMaker. · F. Maxwell Harper and Joseph A. Konstan, 2015: *The MovieLens Datasets: History and

@@ -23,6 +23,8 @@
 # | **Time** | 90 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; ML-100K is used where it can be had |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS training talk on recommender systems (2018) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -58,7 +60,7 @@ print(split)
 
 def columns(rows):
     """Return users, items and stars as three arrays of one length."""
-    return rows.frame["user"].to_numpy(), rows.frame["item"].to_numpy(), rows.frame["rating"].to_numpy()
+    return rows.frame["user"].to_numpy(), rows.frame["item"].to_numpy(), rows.frame["rating"].to_numpy(float)
 
 
 train_users, train_items, train_stars = columns(split.train)
@@ -840,6 +842,9 @@ ledger.scoreboard("02")
 # - read item vectors with the number of their ratings in mind.
 #
 # **Next:** [03 Nonlinearity](03_nonlinearity.ipynb): the talk's second step is a hidden layer. Does it help?
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** Y. Koren, R. Bell and C. Volinsky, 2009: *Matrix Factorization Techniques for Recommender Systems*. Computer 42, 8. ·
 # F. M. Harper and J. A. Konstan, 2015: *The MovieLens Datasets: History and Context*. ACM TiiS 5, 4. · D. P. Kingma and J. Ba, 2015:

@@ -23,6 +23,8 @@
 # | **Time** | 80 minutes to read and try, about a minute to run |
 # | **Needs** | no network, no account, no GPU; ML-100K is used where it can be had |
 # | **Builds on** | AWS training talk on recommender systems (2018); Rendle, Krichene, Zhang and Anderson (2020) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -803,6 +805,9 @@ ledger.scoreboard("03")
 # - found that the layer repairs what bias terms repair, and that with them, tuned alike, no layer beats none here.
 #
 # **Next:** [04 Negative sampling](04_negative_sampling.ipynb): nobody gives stars, people only click.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** C. Eckart and G. Young, 1936: *The approximation of one matrix by another of lower rank*. Psychometrika 1. · N.
 # Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever and R. Salakhutdinov, 2014: *Dropout*. JMLR 15. · K. He, X. Zhang, S. Ren and J.

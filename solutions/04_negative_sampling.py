@@ -23,6 +23,8 @@
 # | **Time** | 100 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet and ML-100K are used where they can be had |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS post on neural collaborative filtering (Li, 2020) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -132,8 +134,7 @@ print("negatives for user 0:     ", " · ".join(ratings.items["title"].iloc[draw
 # %%
 def collision_odds(counts, n_items):
     ### BEGIN SOLUTION 04.2
-    counts = np.asarray(counts, dtype=float)
-    return float((counts * counts / n_items).sum() / counts.sum())
+    return (counts * counts / n_items).sum() / counts.sum()
     ### END SOLUTION
 
 
@@ -242,7 +243,7 @@ exercise("04.q2").ask(choice)
 # %%
 def popularity_probabilities(counts, alpha):
     ### BEGIN SOLUTION 04.3
-    weights = np.asarray(counts, dtype=float) ** alpha
+    weights = counts**alpha
     return weights / weights.sum()
     ### END SOLUTION
 
@@ -554,7 +555,7 @@ def ndcg(ranked, held_out, k):
     ### BEGIN SOLUTION 04.6
     discount = 1 / np.log2(np.arange(2, k + 2))
     hits = np.isin(ranked[:k], list(held_out))
-    return float(discount[: len(hits)][hits].sum() / discount[: len(held_out)].sum())
+    return discount[hits].sum() / discount[: len(held_out)].sum()
     ### END SOLUTION
 
 
@@ -742,7 +743,7 @@ def expected_hit(place, n_items, n_candidates, k):
     ### BEGIN SOLUTION 04.7
     from scipy.stats import hypergeom
 
-    return float(hypergeom.cdf(k - 1, n_items - 1, place - 1, n_candidates))
+    return hypergeom.cdf(k - 1, n_items - 1, place - 1, n_candidates)
     ### END SOLUTION
 
 
@@ -898,6 +899,9 @@ ledger.scoreboard("04")
 #
 # **Next:** [05 Neural collaborative filtering](05_neural_collaborative_filtering.ipynb), the post's own model, trained and served, and judged
 # by this chapter's rules.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** S. Rendle et al., 2009: *BPR: Bayesian Personalized Ranking from Implicit Feedback*. UAI. · S. Ji et al., 2016:
 # *BlackOut: Speeding up Recurrent Neural Network Language Models with Very Large Vocabularies*. ICLR. · T. Mikolov et al., 2013: *Distributed

@@ -23,6 +23,8 @@
 # | **Time** | 100 minutes to read and try, one to two minutes to run |
 # | **Needs** | no network, no account, no GPU; Graphviz and ML-100K are used where they can be had |
 # | **Builds on** | AWS post on neural collaborative filtering (Li, 2020), also in Chinese; He et al., 2017 |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -705,6 +707,9 @@ ledger.scoreboard("05")
 # - ranked the whole catalog, where no gain over a tuned product of two vectors could be shown.
 #
 # **Next:** [06 Factorization machines on SageMaker](06_factorization_machines.ipynb), where the product comes back, with features.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** X. He et al., 2017: *Neural Collaborative Filtering*. WWW. · S. Rendle, W. Krichene, L. Zhang and J. Anderson, 2020: *Neural
 # Collaborative Filtering vs. Matrix Factorization Revisited*. RecSys. · H.-J. Xue et al., 2017: *Deep Matrix Factorization Models for

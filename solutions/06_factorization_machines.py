@@ -23,6 +23,8 @@
 # | **Time** | 100 minutes to read and try, about a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet and ML-100K are used where they can be had |
 # | **Builds on** | AWS training talk on recommender systems (2018); AWS post on factorization machines and k-NN (Karnin and Thamman, 2019) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %%
 import io
@@ -443,7 +445,8 @@ exercise("06.q2").ask(choice)
 # table rows that their batch touches, compute slopes, and push those. What a worker computes for one row is your last piece of calculus:
 #
 # **Exercise 06.4** (10 min, *stretch*). Write `factor_slopes(x, error, V)`, (n, k): how half the squared error of *one* row `x` changes
-# with each factor, where `error` is prediction minus rating. Take the derivative of the identity.
+# with each factor, where `error` is prediction minus rating. Take the derivative of the identity,
+# and go through no pairs: the next cell has 9,737 features.
 
 
 # %%
@@ -805,6 +808,9 @@ ledger.scoreboard("06")
 # - reproduced the talk's 1.0006, and why it is what it is.
 #
 # **Next:** [07 Top-x with k-NN](07_top_x_with_knn.ipynb) takes this model apart and ranks with it.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** S. Rendle, 2010: *Factorization Machines*. ICDM. · S. Rendle, 2012: *Factorization Machines with libFM*. ACM TIST
 # 3 (3). · C. Freudenthaler, L. Schmidt-Thieme and S. Rendle, 2011: *Bayesian Factorization Machines*. NIPS workshop. · M. Li, Z. Liu, A.

@@ -23,6 +23,8 @@
 # | **Time** | 90 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet is used where it is installed |
 # | **Builds on** | AWS post on factorization machines and top x recommendations (Karnin and Thamman, 2019) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -269,7 +271,7 @@ def items_of(labels, n_items):
     ### BEGIN SOLUTION 07.2
     items = np.asarray(labels).astype(np.int64) - 1
     if items.size and (items.min() < 0 or items.max() >= n_items):
-        raise ValueError(f"labels {items.min() + 1} to {items.max() + 1}: expected 1 to {n_items}")
+        raise ValueError(f"expected labels from 1 to {n_items}")
     return items
     ### END SOLUTION
 
@@ -346,7 +348,8 @@ assert overlap < 0.5
 # the two orders agree as soon as all items are *equally long*. One more column can make them so, without a change to any
 # inner product.
 #
-# **Exercise 07.4** (8 min). Write `lengthen(items, users)`: both matrices with one more column.
+# **Exercise 07.4** (8 min). Write `lengthen(items, users)`: both matrices with one more column behind the others, so that all items are
+# equally long and no inner product changes.
 
 
 # %%
@@ -520,8 +523,8 @@ explore(
 # back; *before* it, they are no candidates. After is simple, and lists run dry.
 #
 # **Exercise 07.6** (10 min, *stretch*). Write `first_allowed(found, blocked, k)`. `found` is `(n_users, m)`, the items of a search,
-# best first, -1 where it found nothing; `blocked` is `(n_users, n_items)`, true where a pair is forbidden. Return `(n_users, k)`: each
-# user's first `k` allowed items in their order, filled up with -1.
+# best first, with -1 at the end of a row where it found fewer; `blocked` is `(n_users, n_items)`, true where a pair is forbidden. Return
+# `(n_users, k)`: each user's first `k` allowed items in their order, filled up with -1.
 
 
 # %%
@@ -682,6 +685,9 @@ ledger.scoreboard("07")
 # - filtered before and after, and put the lists where a page and an e-mail read them.
 #
 # **Next:** [08 Content features](08_content_towers.ipynb), for the items that nobody has met yet.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** Z. Karnin and R. Thamman, 2019: *Extending Amazon SageMaker factorization machines algorithm to predict top x
 # recommendations*, AWS Machine Learning Blog. · S. Rendle, 2010: *Factorization Machines*. ICDM. · Y. Bachrach et al., 2014: *Speeding

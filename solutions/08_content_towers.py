@@ -23,6 +23,8 @@
 # | **Time** | 90 minutes to read and try, about a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet where it can be had; a folder of posters if you have one |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS session on deep matrix factorization (2018) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -127,8 +129,8 @@ exercise("08.q1").ask(choice)
 # A dictionary of words is never complete: tomorrow's title holds a new word, and *Termimator* is none. DSSM reads *letter trigrams*: put
 # a `#` at both ends of a word, then take every three letters in a row.
 #
-# **Exercise 08.1** (5 min). Write `trigrams(word)`: the list of trigrams of one word, capitals made small, repetitions kept. `"cat"` has
-# three. Stuck? Run `q1.hint()` or `q1.solution()` in a cell of your own.
+# **Exercise 08.1** (5 min). Write `trigrams(word)`: the list of trigrams of one word, from left to right, capitals made small,
+# repetitions kept. `"cat"` has three. Stuck? Run `q1.hint()` or `q1.solution()` in a cell of your own.
 
 
 # %%
@@ -384,7 +386,7 @@ exercise("08.q3").ask(choice)
 #
 # **Exercise 08.4** (5 min). The first baseline knows taste in genres. Write `genre_affinity(taken, candidates)`: `taken` holds a row of
 # length 1 for each film the user took, `candidates` one for each film to be scored; return each candidate's *mean* cosine with what was
-# taken, as (n_candidates,).
+# taken, as (n_candidates,). A film without a genre is a row of zeros, and its cosine with any film counts as 0.
 
 
 # %%
@@ -734,6 +736,9 @@ ledger.scoreboard("08")
 # - put names, films and people into one space, and searched it while typing.
 #
 # **Next:** [09 User-level models](09_user_level_models.ipynb), where one pass scores every item at once.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** P.-S. Huang et al., 2013: *Learning Deep Structured Semantic Models for Web Search using Clickthrough Data*. CIKM. · P.
 # Covington, J. Adams and E. Sargin, 2016: *Deep Neural Networks for YouTube Recommendations*. RecSys. · X. Yi et al., 2019:

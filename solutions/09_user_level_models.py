@@ -23,6 +23,8 @@
 # | **Time** | 80 minutes to read and try, under a minute to run |
 # | **Needs** | no network, no account, no GPU; MXNet is used where it can be had |
 # | **Builds on** | AWS re:Invent session MAC306, its part on user-level models (Dirac, 2016) |
+#
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
 # %% [markdown]
 # ## Predict before you run
@@ -159,7 +161,7 @@ sequences = event_sequences(split.train)
 future = {user: rows["item"].to_numpy() for user, rows in split.test.frame.groupby("user")}
 someone = int(np.argmin([abs(len(s) - 30) for s in sequences]))  # about as long as the talk's example
 for width in (12, 32):
-    inputs, targets = cut(sequences[someone], k=6, width=width)
+    inputs, targets = cut(sequences[someone].tolist(), k=6, width=width)
     print("Predict:", ", ".join(map(str, targets)))
     print(f"Inputs, width {width}:", ", ".join(map(str, inputs)))
 
@@ -319,9 +321,9 @@ pulls = {
     "multinomial": (y - 2 * np.exp(s) / np.exp(s).sum())[0],
     "pairwise": np.concatenate([push.sum(axis=1), -push.sum(axis=0)]),
 }
-step = 1e-6 * np.eye(6)
-slopes = [(multinomial_loss(s - e, y) - multinomial_loss(s + e, y)) / 2e-6 for e in step]
-print("your loss has these slopes:", np.allclose(slopes, pulls["multinomial"], atol=1e-4))
+step = 0.01 * np.eye(6)
+slopes = [(multinomial_loss(s - e, y) - multinomial_loss(s + e, y)) / 0.02 for e in step]
+print("your loss has these slopes:", np.allclose(slopes, pulls["multinomial"], atol=1e-3))
 fig, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
 for ax, (name, pull) in zip(axes, pulls.items(), strict=True):
     ax.bar(range(6), pull, color=[plots.PALETTE["blue"]] * 2 + [plots.PALETTE["orange"]] * 4)
@@ -671,6 +673,9 @@ ledger.scoreboard("09")
 # - served people whom the network had never met, as folding in does.
 #
 # **Next:** [10 Deployment and logging](10_deployment_and_logging.ipynb), where the lists meet people, and what people do comes back as data.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** L. Dirac, 2016: *Using MXNet for Recommendation Modeling at Scale*, AWS re:Invent MAC306. · P. Covington et al., 2016: *Deep
 # Neural Networks for YouTube Recommendations*. RecSys. · D. Liang et al., 2018: *Variational Autoencoders for Collaborative Filtering*.

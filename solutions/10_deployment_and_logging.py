@@ -24,6 +24,8 @@
 # | **Needs** | no network, no account, no GPU; on AWS with `COURSE_CLOUD=aws` |
 # | **Builds on** | AWS training talk on recommender systems (2018); AWS post on top-x recommendations (Karnin and Thamman, 2019) |
 #
+# *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
+#
 # ## Predict before you run
 #
 # A shop shows ten items a page. One of them, liked by a third of all who look at it, stands on the last slot. After 40,000 requests the
@@ -539,7 +541,8 @@ show(fig, alt=alt.rstrip(";") + ".")
 # $$n = \frac{(z_{1-\alpha/2} + z_{\text{power}})^2\,\bigl(p(1-p) + q(1-q)\bigr)}{\text{lift}^2}$$
 #
 # where $z_x$ is the normal quantile (`scipy.stats.norm.ppf`), $\alpha$ the chance of a false alarm, *power* the chance to find the lift if
-# it is there. **Exercise 10.4** (6 min). Write `sample_size(base, lift, alpha=0.05, power=0.8)`, rounded up.
+# it is there. **Exercise 10.4** (6 min). Write `sample_size(base, lift, alpha=0.05, power=0.8)` by this
+# formula, rounded up.
 
 
 # %%
@@ -655,7 +658,7 @@ WHERE kind = 'response' GROUP BY hour HAVING count(*) >= 10 AND error_rate > 0.0
 
 # %%
 count = f"SELECT time / {HOUR} AS hour, sum(status >= 500) AS failures FROM events GROUP BY hour"
-hours = watch.query(q5.use(alarm)).merge(watch.query(count), on="hour")
+hours = watch.query(q5.use(alarm)).rename(columns=str.lower).merge(watch.query(count), on="hour")
 hours["day"], hours["of_day"] = divmod(hours["hour"] - WEEK_BEGINS // HOUR, 24)
 twice = hours[hours["failures"] >= 2]
 print(f"{len(hours)} hours ring, {len(twice)} of them for two failures or more:")
@@ -694,7 +697,7 @@ drift = q6.use(drift)
 day_of = (week["time"] - WEEK_BEGINS) // DAY
 for day in range(3, 7):
     part = events.EventLog(home / f"day-{day}.sqlite").load(week[(day_of < 3) | (day_of == day)])
-    counts = part.query(drift, {"cut": WEEK_BEGINS + 3 * DAY})
+    counts = part.query(drift, {"cut": WEEK_BEGINS + 3 * DAY}).rename(columns=str.lower)
     print(f"days 0 to 2 against day {day}: PSI {psi(counts['before'], counts['after']):.2f}")
 
 # %% [markdown]
@@ -747,6 +750,9 @@ ledger.scoreboard("10")
 # - compared four losses under one protocol, and found four incidents with SQL.
 #
 # **Next:** back to [00 Start here](00_start_here.ipynb) for the map, or on to a log of your own.
+#
+# Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
+# session ends: take your notebooks along with *File → Download*.
 #
 # **References.** N. Craswell et al., 2008: *An Experimental Comparison of Click Position-Bias Models*. WSDM. · T. Joachims, A. Swaminathan
 # and T. Schnabel, 2017: *Unbiased Learning-to-Rank with Biased Feedback*. WSDM. · A. Swaminathan and T. Joachims, 2015: *The

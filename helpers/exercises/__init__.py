@@ -11,17 +11,19 @@ In a notebook::
     rmse = q1.use(rmse)     # the learner's own once it is right, the course's until then
 
     exercise("02.q1").ask(choice)   # a quiz: buttons, or choice = "b"
+    guess("02", "Which?", ["A"])    # a guess, kept; guess("02").meets("A") quotes it
     progress("02")                  # a bar for one chapter; progress() for all
     reset("02")                     # start a chapter over
 
 The checks of chapter NN are in ``checks_NN.py``; they see planted data only, never a trained model.
 """
 
-from .checking import expect
-from .grading import REGION, Exercise, Quiz
+from .grading import Exercise, Quiz
+from .guesses import guess
 from .messages import Outcome
 from .progress_file import reset
 from .registry import exercise, exercises_of, progress, register
+from .source import REGION
 
 __all__ = [
     "REGION",
@@ -30,7 +32,7 @@ __all__ = [
     "Quiz",
     "exercise",
     "exercises_of",
-    "expect",
+    "guess",
     "progress",
     "register",
     "reset",

@@ -1,55 +1,42 @@
-"""Tools of a check: expectations, numbers in an answer, and a time limit."""
+"""Run code that a learner wrote: a time limit, and Python as it was before."""
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import ctypes
+import io
+import math
+import os
+import random
 import signal
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from pathlib import Path
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 
 
 class NotYet(AssertionError):
-    """An expectation of a check that does not hold; the learner reads its text."""
+    """An expectation of a check that does not hold; the learner reads its text.
+
+    ``mistake`` is the sentence of a known mistake, where one was recognized.
+    """
+
+    def __init__(self, text: str, mistake: str = "") -> None:
+        super().__init__(text)
+        self.mistake = mistake
 
 
 def expect(condition: object, message: str) -> None:
     """Raise `NotYet` unless a condition holds; the message must not give the answer away."""
     if not bool(condition):
         raise NotYet(message)
-
-
-def numbers(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer of the function ``name`` as floats of a shape, or raise `NotYet`."""
-    array = _floats(value)
-    if array is None:
-        raise NotYet(f"`{name}` returned a {type(value).__name__}, expected numbers.")
-    if shape == () and array.size == 1:
-        array = array.reshape(())
-    if array.shape != shape:
-        raise NotYet(f"`{name}` returned the shape {array.shape}, expected {shape}.")
-    return array
-
-
-def number(value: Any, name: str, clue: str = "") -> float:
-    """Return an answer of the function ``name`` as one number, or raise `NotYet` with a clue."""
-    array = _floats(value)
-    if array is None or array.size != 1:
-        shape = getattr(value, "shape", None)
-        kind = f"an array of shape {shape}" if shape else f"a {type(value).__name__}"
-        raise NotYet(f"`{name}` returned {kind}, expected one number{clue and ': ' + clue}.")
-    return float(array.ravel()[0])
-
-
-def _floats(value: Any) -> np.ndarray | None:
-    try:
-        return np.asarray(value.toarray() if hasattr(value, "toarray") else value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
 
 
 class TimeLimit(BaseException):
@@ -68,13 +55,16 @@ def time_limit(seconds: float) -> Iterator[None]:
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
 
         def on_alarm(signum: int, frame: FrameType | None) -> None:
-            raise TimeLimit
+            if not ended:
+                raise TimeLimit
 
+        ended: list[bool] = []
         previous = signal.signal(signal.SIGALRM, on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)  # again, where one was caught
         try:
             yield
         finally:
+            ended.append(True)
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)
         return
@@ -93,3 +83,74 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
+
+
+@contextmanager
+def unharmed() -> Iterator[None]:
+    """Give back, after a learner's code, what it may have changed for the whole kernel.
+
+    That is NumPy's error state and seed, Python's seed, pandas' options, the working folder, the
+    environment and whatever was replaced in NumPy, pandas, math or Python's built-ins. Warnings
+    are not shown: the cells after the check show them.
+    """
+    watched = [m for m in map(sys.modules.get, _WATCHED) if isinstance(m, ModuleType)]
+    contents = [(module, dict(vars(module))) for module in (builtins, math, np, *watched)]
+    errors, state, seed = np.geterr(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    options = _pandas_options()
+    folder, variables = Path.cwd(), dict(os.environ)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for module, before in contents:
+            for name, value in before.items():
+                if vars(module).get(name) is not value:
+                    setattr(module, name, value)
+        np.seterr(**errors)
+        random.setstate(state)
+        np.random.set_state(seed)  # noqa: NPY002 - it is the learner's
+        os.chdir(folder)
+        if dict(os.environ) != variables:
+            os.environ.clear()
+            os.environ.update(variables)
+        for name, value in _pandas_options().items():
+            if value != options.get(name, value):
+                sys.modules["pandas"].set_option(name, options[name])
+
+
+_WATCHED = ("numpy.linalg", "numpy.random", "pandas", "scipy.sparse", "scipy.stats", "json")
+
+
+def _pandas_options() -> dict[str, Any]:
+    """Return pandas' options by name, where pandas is in use."""
+    if "pandas" not in sys.modules:
+        return {}
+    found: dict[str, Any] = {}
+
+    def collect(group: Any, prefix: str) -> None:
+        for name in dir(group):
+            value = getattr(group, name)
+            if type(value) is type(group):
+                collect(value, f"{prefix}{name}.")
+            else:
+                found[f"{prefix}{name}"] = value
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        collect(sys.modules["pandas"].options, "")
+    return found
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Drop what a learner's code prints: the first call of a check has shown it."""
+    with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
+        yield
+
+
+class _Nowhere(io.TextIOBase):
+    """A stream that keeps nothing."""
+
+    def write(self, text: str) -> int:
+        return len(text)

@@ -1,140 +1,300 @@
-"""Exercises of chapter 02, matrix factorization: tiny tables whose right answers are known by hand."""
+"""Checks of chapter 02: a model's error, biases, embedding and size, one step of SGD, neighbors."""
 
 from __future__ import annotations
 
-from . import checks_02_model as model
-from . import checks_02_training as training
+from typing import Any
+
+import numpy as np
+
+from .cases import Case, cases
+from .converters import array, integers, number, pair, whole
 from .grading import Exercise, Quiz
 from .registry import register
+
+TABLE = np.array([[2.0, 0.5], [-1.0, 4.0], [1.5, 1.0], [0.0, -2.0]])
+USER_BIAS, ITEM_BIAS = np.array([0.5, -1.0, 0.1]), np.array([0.25, -0.75, 1.5, -0.4])
+P, Q = np.array([1.0, 0.5, 2.0]), np.array([2.0, 6.0, -0.5])  # their product is 4
+VECTORS = np.array([[5.0, 0.5], [1.0, 0.0], [0.9, 0.9], [-1.0, 0.0], [0.1, 0.005]])
+
+
+def some_predictions(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return predictions, near the stars or far from them, and the stars."""
+    stars = rng.integers(1, 11, rng.integers(1, 40)) / 2
+    return stars + rng.normal(rng.normal(), 1, len(stars)) * rng.choice([0.02, 1.0]), stars
+
+
+def some_biases(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return a mean, biases that lead beyond the scale, and pairs of users and items."""
+    users, items = rng.integers(1, 9, 2)
+    pairs = int(rng.integers(1, 30))
+    index = [rng.integers(0, n, pairs).astype(np.int32) for n in (users, items)]
+    return float(rng.uniform(3, 4)), rng.normal(0, 1, users), rng.normal(0, 1, items), *index
+
+
+def some_lookup(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return a table and indices of its rows, some of them twice."""
+    rows, columns = rng.integers(1, 8, 2)
+    return rng.normal(size=(rows, columns)), rng.integers(0, rows, rng.integers(1, 12))
+
+
+def some_sizes(rng: np.random.Generator) -> Case:
+    """Return the sizes of a model, with biases or without."""
+    sizes = tuple(int(n) for n in rng.integers(1, (30, 40, 9)))
+    return Case(sizes, keywords={"biases": bool(rng.random() < 0.5)})
+
+
+def some_rows(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return two rows of one length, and a rating."""
+    k = int(rng.integers(1, 7))
+    return rng.normal(size=k), rng.normal(size=k), float(rng.integers(1, 11) / 2)
+
+
+def some_step(rng: np.random.Generator) -> Case:
+    """Return two rows, a rating and a rate, the last two by name."""
+    p, q, rating = some_rows(rng)
+    return Case((p, q), keywords={"rating": rating, "learning_rate": float(rng.uniform(0.02, 0.5))})
+
+
+def some_errors(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return validation errors that fall, rise and repeat, and a patience."""
+    epochs, size = int(rng.integers(1, 14)), rng.choice([0.01, 0.0003])
+    errors = 0.9 - size * (np.arange(epochs) * rng.integers(0, 4) + rng.integers(-8, 9, epochs))
+    return errors.round(4).tolist(), int(rng.integers(1, 5))
+
+
+def some_vectors(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return an item, vectors whose cosines differ clearly (often one is its double), a number."""
+    rows, k = rng.integers(3, 60), rng.integers(3, 20)
+    while True:
+        vectors = rng.normal(size=(rows, k)) * rng.exponential(1, (rows, 1)) + 0.01
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        item = rng.integers(rows)
+        if np.diff(np.sort(unit @ unit[item])).min() > 1e-5:
+            if rng.random() < 0.4:
+                vectors[(item + rng.choice([-1, 1])) % rows] = 2 * vectors[item]
+            return item, vectors.astype(np.float32), int(rng.integers(1, min(rows, 12)))
+
 
 register(
     Exercise(
         "02.1",
         "rmse",
-        model.CHECKS["02.1"],
-        [
+        number,
+        cases=cases((np.array([3.0, 4.0]), np.array([4.0, 2.0])), (np.ones(3), np.ones(3))),
+        inputs=some_predictions,
+        mistakes={
+            "return np.mean(np.abs(predicted - actual))": "that is the mean absolute error; square the errors, take the mean, then the root.",
+            "return np.mean((predicted - actual) ** 2)": "the root is missing; without it the error is in squared stars.",
+            "return np.sqrt(np.sum((predicted - actual) ** 2))": "that is the root of the sum, and grows with the number of ratings; take the mean.",
+            "return np.linalg.norm(predicted - actual) / len(actual)": "divide before the root: it is the root of the mean, not the root of the sum by the number.",
+            "return np.mean(predicted - actual)": "errors of both signs must not cancel; square each one first.",
+            "return np.std(predicted - actual)": "a standard deviation leaves out the mean error, but being wrong by the same amount everywhere is an error, too.",
+        }.items(),
+        hints=[
             "Read the name backwards: error, squared, mean, root.",
-            "`np.mean` and `np.sqrt` do two of the four steps.",
+            "`np.sqrt(np.mean(... ** 2))` does three of the four steps; the error goes in place of the dots.",
         ],
-        model.rmse,
         minutes=3,
     ),
     Exercise(
         "02.2",
         "predict_bias",
-        model.CHECKS["02.2"],
-        [
+        array,
+        cases=cases(
+            (3.2, USER_BIAS, ITEM_BIAS, np.array([0]), np.array([1])),
+            (3.2, USER_BIAS, ITEM_BIAS, np.array([1, 1, 2, 0]), np.array([0, 1, 0, 2])),
+        ),
+        inputs=some_biases,
+        mistakes={
+            "return user_bias[users] + item_bias[items]": "the mean is missing.",
+            "return mean + user_bias[items] + item_bias[users]": "users pick from `user_bias`, items from `item_bias`; here it is the other way round.",
+            "return mean + user_bias[users[0]] + item_bias[items[0]] + 0 * users": "every pair needs the bias of its own user and item, not those of the first pair.",
+            "return mean + user_bias[users][:, None] + item_bias[items]": "return one prediction for each pair, not a table of all users by all items.",
+            "return np.clip(mean + user_bias[users] + item_bias[items], 0.5, 5)": "the formula says nothing of the scale: do not cut the predictions.",
+            "return np.round(2 * (mean + user_bias[users] + item_bias[items])) / 2": "a prediction need not be a rating that somebody could give: do not round it.",
+        }.items(),
+        hints=[
             "An array of indices inside square brackets picks one entry for each of them.",
-            "`user_bias[users]` is already the right length; two more terms are missing.",
+            "`user_bias[users]` is already the right length; the mean and the same for items are missing.",
         ],
-        model.predict_bias,
     ),
     Exercise(
         "02.3",
         "lookup_by_product",
-        model.CHECKS["02.3"],
-        [
+        pair(("one_hot", array), ("product", array)),
+        cases=cases((TABLE, np.array([2, 0, 2])), (TABLE, np.array([3]))),
+        inputs=some_lookup,
+        mistakes={
+            "one_hot = np.eye(len(table))[indices]\nreturn one_hot.T, one_hot @ table": "the one-hot matrix has a row for each index and a column for each row of the table.",
+            "one_hot = np.eye(len(table))[indices - 1]\nreturn one_hot, one_hot @ table": "the 1 stands in the wrong column: the column is the index itself, counted from 0.",
+            "one_hot = np.eye(len(table))[indices]\nreturn one_hot, one_hot": "the second value is the product of the one-hot matrix with the table.",
+            "one_hot = np.zeros((len(indices), len(table)))\none_hot[:, indices] = 1\nreturn one_hot, one_hot @ table": "each row of the one-hot matrix holds a single 1, at its own index.",
+        }.items(),
+        hints=[
             "Row i of an identity matrix is the one-hot vector of i.",
-            "`np.eye(len(table))[indices]` is the one-hot matrix; the product takes one more character, `@`.",
+            "`one_hot = np.eye(len(table))[indices]` is the one-hot matrix; return it and `one_hot @ table`.",
         ],
-        model.lookup_by_product,
     ),
     Exercise(
         "02.4",
         "count_parameters",
-        model.CHECKS["02.4"],
-        [
+        whole,
+        cases=[Case((3, 4, 2), keywords={"biases": b}) for b in (False, True)],
+        inputs=some_sizes,
+        mistakes={
+            "return n_users * n_items * k": "each user and each item has a row of its own: the tables add up.",
+            "(n_users + n_items) * k => n_users * n_items * k": "each user and each item has a row of its own: the tables add up.",
+            "return (n_users + n_items) * k": "with biases, every user and every item has one more number, and there is the mean.",
+            "return (n_users + n_items) * (k + 1) + 1": "without biases there are only the two tables.",
+            "return (n_users + n_items) * (k + biases)": "the mean is missing: one more number for the whole model.",
+            "return (n_users + n_items) * k + 2 * biases": "there is one bias for *each* user and *each* item.",
+        }.items(),
+        hints=[
             "Draw the two tables: how many rows and columns does each have?",
-            "With biases there is one more number for each row of each table, and one for the whole model.",
+            "With biases there is one more number for each row of each table, and one for the whole model: `n_users + n_items + 1` more.",
         ],
-        model.count_parameters,
         minutes=3,
     ),
     Exercise(
         "02.5",
         "pair_gradient",
-        training.CHECKS["02.5"],
-        [
+        pair(("of_user", array), ("of_item", array)),
+        cases=cases((P, Q, 2.5), (P, Q, 4.0), (P, Q, 5.0), (P[:1], Q[:1], 3.0)),
+        inputs=some_rows,
+        mistakes={
+            "error = rating - p @ q\nreturn error * q, error * p": "the sign is the opposite one: the error is prediction minus rating.",
+            "error = p @ q - rating\nreturn error * p, error * q": "the user's slope is made of the item's numbers, and the other way round.",
+            "error = 2 * (p @ q - rating)\nreturn error * q, error * p": "that is twice too large: the loss here is *half* the squared error.",
+            "return q, p": "the error is missing: the slope of half a square is the error times the slope of the prediction.",
+            "error = abs(p @ q - rating)\nreturn error * q, error * p": "keep the sign of the error: it says in which direction to move.",
+            "error = np.sign(p @ q - rating)\nreturn error * q, error * p": "the size of the error counts, too, not only its sign.",
+            "error = (p @ q - rating) ** 2\nreturn error * q, error * p": "the slope of half a square is the error itself, not squared.",
+            "error = p * q - rating\nreturn error * q, error * p": "there is one error, a number: the inner product of the rows minus the rating.",
+        }.items(),
+        hints=[
             "Differentiate half the square first: the outer slope is the error itself.",
-            "The prediction is p · q, so its slope with respect to p is q, and the other way round.",
+            "With `error = p @ q - rating`, the prediction's slope with respect to p is q, and the other way round: return `error * q` and `error * p`.",
         ],
-        training.pair_gradient,
         minutes=8,
     ),
     Exercise(
         "02.6",
         "sgd_step",
-        training.CHECKS["02.6"],
-        [
-            "Take both gradients before you move anything.",
-            "Against the gradient means minus: `p - learning_rate * of_user`, and the same for q.",
+        pair(("the new p", array), ("the new q", array)),
+        cases=[
+            Case((P, Q, 5.0, 0.1)),
+            Case((np.ones(1), np.ones(1)), keywords={"rating": 4.0, "learning_rate": 0.1}),
+            Case((P, Q, 4.0, 0.5)),
         ],
-        training.sgd_step,
+        inputs=some_step,
+        mistakes={
+            "p = p - learning_rate * pair_gradient(p, q, rating)[0]\nreturn p, q - learning_rate * pair_gradient(p, q, rating)[1]": "q moves with the p that has moved already: take both slopes first.",
+            " - learning_rate =>  + learning_rate": "that moves away from the rating: a step goes *against* the slope.",
+            "learning_rate * => ": "the learning rate is missing.",
+            "of_user, of_item = => of_item, of_user =": "the first slope belongs to p, the second one to q.",
+            "p - learning_rate * of_user, q - => learning_rate * of_user, ": "that is only the way to go: return the new rows.",
+            "q - learning_rate * of_item => q": "the item's row takes a step, too.",
+        }.items(),
+        hints=[
+            "Take both slopes before you move anything: `of_user, of_item = pair_gradient(p, q, rating)`.",
+            "Against the slope means minus: `p - learning_rate * of_user`, and the same for q.",
+        ],
     ),
     Exercise(
         "02.7",
         "best_epoch",
-        training.CHECKS["02.7"],
-        [
+        whole,
+        cases=cases(
+            ([1.0, 0.9, 0.95, 0.97, 0.99], 2),
+            ([1.0, 0.9, 0.95, 0.97, 0.5], 2),
+            ([1.0, 0.95, 0.97, 0.9, 0.92, 0.93], 2),
+            ([1.0, 0.9, 0.8], 2),
+            ([0.9, 0.95, 0.8, 0.85, 0.7], 2),
+            ([0.9, 0.95, 0.94, 0.93, 0.5], 2),
+            ([0.9, 0.9, 0.8], 1),
+            ([0.9, 0.95, 0.96, 0.8], 3),
+            ([0.9], 1),
+        ),
+        inputs=some_errors,
+        mistakes={
+            "return int(np.argmin(errors)) + 1": "that looks past the stop: once `patience` epochs in a row have brought nothing, no later epoch is seen.",
+            "return int(np.argmin(errors))": "epochs are counted from 1, and none is seen after the stop.",
+            "best + 1 => best": "epochs are counted from 1.",
+            "best + 1 => epoch + 1": "training ends there, but the weights to keep are those of the best epoch.",
+            "< => <=": "an epoch that only equals the lowest error is no new lowest.",
+            "errors[best] => errors[epoch - 1]": "compare with the lowest error so far, not with the epoch before.",
+            ">= patience => > patience": "training ends at the `patience`-th epoch without a new lowest, not one later.",
+            ">= patience => >= patience - 1": "training ends too early: count the epochs since the best one.",
+            ">= patience => >= 1": "that stops at the first epoch that is worse; `patience` of them in a row end the training.",
+            "best = bad = 0\nfor epoch, error in enumerate(errors):\n    if error < errors[best]:\n        best = epoch\n    elif epoch:\n        bad += 1\n    if bad >= patience:\n        break\nreturn best + 1": "the count starts again with every new lowest error: `patience` epochs *in a row*.",
+        }.items(),
+        hints=[
             "Keep two things while you walk through the list: where the best error so far was, and how far you have come since.",
             "Leave the loop when `epoch - best >= patience`, and return the best, counted from 1.",
         ],
-        training.best_epoch,
         minutes=10,
         stretch=True,
     ),
     Exercise(
         "02.8",
         "nearest",
-        training.CHECKS["02.8"],
-        [
-            "One matrix product gives all inner products with the item; what is left is to divide by lengths and to sort.",
-            "`np.linalg.norm(vectors, axis=1)` gives the lengths; `np.argsort(-cosine)` sorts downwards.",
+        integers,
+        cases=[
+            Case(
+                (1, VECTORS, 2), wrong=[([1, 4], "the item itself is in the list: leave it out.")]
+            ),
+            Case((2, np.array([[1.0, 2.0], [3.0, 0.3], [1.0, 0.0], [2.0, 2.0]]), 3)),
+            Case((0, np.array([[1.0, 0.1], [100.0, 60.0], [0.01, 0.0]]), 1)),
+            Case(
+                (2, np.array([[0.0, 1.0], [4.0, 0.0], [2.0, 0.0], [2.0, 1.0]]), 2),
+                wrong=[([2, 3], "the item itself need not be the first: leave it out by number.")],
+            ),
         ],
-        training.nearest,
+        inputs=some_vectors,
+        mistakes={
+            "-cosine => -(vectors @ vectors[item])": "that is the inner product, which prefers long vectors: divide by both lengths.",
+            "-cosine => np.linalg.norm(vectors - vectors[item], axis=1)": "that is the distance; only the direction counts, so divide the inner product by both lengths.",
+            "-cosine => cosine": "those point the other way: the largest cosine comes first.",
+            "-cosine => -abs(cosine)": "a cosine of -1 points the other way: leave its sign.",
+            "return np.argsort(-np.delete(vectors @ vectors[item] / np.linalg.norm(vectors, axis=1), item))[:n]": "after the item is taken out, the numbers of all items behind it are one too small.",
+            "order[order != item][:n] => np.sort(order[order != item][:n])": "those are the right items; put the best one first.",
+        }.items(),
+        hints=[
+            "One matrix product gives all inner products with the item; what is left is to divide by lengths and to sort.",
+            "`np.linalg.norm(vectors, axis=1)` gives the lengths; `order = np.argsort(-cosine)` sorts downwards, and `order[order != item][:n]` leaves the item out.",
+        ],
         minutes=10,
         stretch=True,
     ),
     Quiz(
         "02.q1",
         "Three users, three films, one number each. How many of the six numbers does one SGD step on one rating change?",
-        {"a": "all six", "b": "two", "c": "one", "d": "four"},
         "b",
         {
-            "a": "Only the rows that made the prediction have a slope; for the others it is zero.",
-            "b": "The user's number and the film's number; the other four had no part in the prediction.",
-            "c": "The prediction has two factors, and both have a slope.",
-            "d": "Four would be two rows of two numbers; here each row holds one.",
+            "all six": "Only the rows that made the prediction have a slope; for the others it is zero.",
+            "two": "The user's number and the film's number; the other four had no part in the prediction.",
+            "one": "The prediction has two factors, and both have a slope.",
+            "four": "Four would be two rows of two numbers; here each row holds one.",
         },
     ),
     Quiz(
         "02.q2",
         "The training error still falls, the validation error has been rising for some epochs. Which weights do you ship?",
-        {
-            "a": "those of the last epoch, because the training error is lowest there",
-            "b": "those of the epoch with the lowest test error",
-            "c": "those of the epoch with the lowest validation error",
-        },
         "c",
         {
-            "a": "A model that knows its training rows by heart is lowest there, and worse on everything else.",
-            "b": "Then the test set has chosen the model, and its error is no longer an honest estimate.",
-            "c": "The validation rows choose, the test rows only judge; that is what both are for.",
+            "those of the last epoch, because the training error is lowest there": "A model that knows its training rows by heart is lowest there, and worse on everything else.",
+            "those of the epoch with the lowest test error": "Then the test set has chosen the model, and its error is no longer an honest estimate.",
+            "those of the epoch with the lowest validation error": "The validation rows choose, the test rows only judge; that is what both are for.",
         },
     ),
     Quiz(
         "02.q3",
         "Among all films, most of the nearest neighbors of a well-known one have hardly any ratings. Why?",
-        {
-            "a": "the viewers of rare films share a taste with it",
-            "b": "a vector fitted to one rating can point anywhere, and among thousands of such some point here",
-            "c": "the training stopped too early for them",
-        },
         "b",
         {
-            "a": "Perhaps, but the model cannot know it: it saw a handful of ratings of each.",
-            "b": "Chance directions, and many of them. With twenty ratings a direction has to please twenty people.",
-            "c": "More epochs fit the same few ratings more closely; they bring no new ones.",
+            "the viewers of rare films share a taste with it": "Perhaps, but the model cannot know it: it saw a handful of ratings of each.",
+            "a vector fitted to one rating can point anywhere, and among thousands of such some point here": "Chance directions, and many of them. With twenty ratings a direction has to please twenty people.",
+            "the training stopped too early for them": "More epochs fit the same few ratings more closely; they bring no new ones.",
         },
     ),
 )

@@ -1,32 +1,23 @@
-"""Checks of chapter 10, deployment and logging: fake streams, shops known by hand, a planted database."""
+"""Checks of chapter 10, deployment and logging: fake streams, shops known by hand, small logs in SQLite."""
 
 from __future__ import annotations
 
-import math
+import contextlib
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from .checking import expect, number
+from .cases import Case, cases
+from .checking import NotYet, expect
+from .converters import number, whole
 from .grading import Exercise, Quiz
 from .registry import register
 
-# 10.1
-
-DECISION = {
-    "latency": "batch",
-    "freshness": "endpoint",
-    "reach": "endpoint",
-    "cost": "batch",
-    "newsletter": "batch",
-    "minute ago": "endpoint",
-    "no account": "endpoint",
-    "ten times an hour": "batch",
-    "5 ms": "batch",
-}
-_REASONS = {
+REASONS = {
     "latency": "a look-up is quicker than a call, which travels and computes.",
     "freshness": "which of the two can know what happened after last night?",
     "reach": "which of the two can serve somebody who was not there last night?",
@@ -34,493 +25,328 @@ _REASONS = {
     "newsletter": "everybody gets one and nobody waits for it: what does an endpoint that runs all day add?",
     "minute ago": "a table made last night can't know what happened a minute ago.",
     "no account": "the night's run had no row for a visitor it had never seen.",
-    "ten times an hour": "an endpoint costs the same with ten questions an hour as with ten thousand; a day-old "
-    "answer was good enough.",
+    "ten times an hour": "an endpoint costs the same with ten questions an hour as with ten thousand; a day-old answer was good enough.",
     "5 ms": "a look-up is quicker than a call, which travels and computes; a day-old order was allowed.",
 }
-
-
-def _every_row_is_decided(table: Any) -> None:
-    expect(
-        isinstance(table, dict), f"`decision` is a {type(table).__name__}, expected a dictionary."
-    )
-    if all(v is Ellipsis for v in table.values()):
-        raise NotImplementedError
-    missing = [k for k in DECISION if k not in table]
-    expect(not missing, f"`decision` has no row {missing[:1]}: keep the keys as they are.")
-    for key in DECISION:
-        expect(
-            str(table[key]).strip().lower() in ("batch", "endpoint"),
-            f'`decision["{key}"]` is {table[key]!r}, expected "batch" or "endpoint".',
-        )
-
-
-def _every_row_is_right(table: Any) -> None:
-    for key, right in DECISION.items():
-        expect(str(table[key]).strip().lower() == right, f"`{key}`: {_REASONS[key]}")
-
-
-# 10.2
-
-
-def put_all(client: Any, records: Sequence[dict[str, Any]], pause: Callable[[int], object]) -> None:
-    """Put records until each is in; after the n-th incomplete call, pause(n) and send only what was refused."""
-    failures = 0
-    while records:
-        answer = client.put_records(StreamName="clicks", Records=records)
-        results = zip(records, answer["Records"], strict=True)
-        records = [record for record, result in results if "ErrorCode" in result]
-        if records:
-            failures += 1
-            pause(failures)
-
-
-class _Stream:
-    """A stream that refuses, in its n-th call, the records at the places of the n-th script."""
-
-    def __init__(self, script: Sequence[set[int]]) -> None:
-        self.script, self.held, self.calls = list(script), [], 0  # type: ignore[var-annotated]
-
-    def put_records(self, StreamName: str, Records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        expect(
-            len(Records) > 0,
-            "`put_all` sent an empty list: the API refuses a call without records; stop before it.",
-        )
-        refused = self.script[self.calls] if self.calls < len(self.script) else set()
-        self.calls += 1
-        expect(
-            self.calls < 20, "`put_all` keeps calling although the stream has taken every record."
-        )
-        results = []
-        for place, record in enumerate(Records):
-            if place in refused:
-                results.append(
-                    {
-                        "ErrorCode": "ProvisionedThroughputExceededException",
-                        "ErrorMessage": "slow down",
-                    }
-                )
-            else:
-                self.held.append(record["PartitionKey"])
-                results.append({"SequenceNumber": str(len(self.held)), "ShardId": "shardId-0"})
-        failed = sum("ErrorCode" in r for r in results)
-        return {"FailedRecordCount": failed, "Records": results}
-
-
-def _five() -> list[dict[str, Any]]:
-    return [{"Data": b"%d" % i, "PartitionKey": str(i)} for i in range(5)]
-
-
-def _quiet_stream(f: Callable[..., Any]) -> None:
-    stream, pauses = _Stream([]), []  # type: ignore[var-annotated]
-    f(stream, _five(), pauses.append)
-    expect(
-        stream.held == list("01234"),
-        f"a stream that takes everything got {stream.held} from `put_all`, expected 0 to 4.",
-    )
-    expect(not pauses, "the first call took everything, and `put_all` paused all the same.")
-
-
-def _partly_refused(f: Callable[..., Any]) -> None:
-    stream, pauses = _Stream([{1, 3}, {1}]), []  # type: ignore[var-annotated]
-    records = _five()
-    f(stream, records, pauses.append)
-    lost = sorted(set("01234") - set(stream.held))
-    twice = sorted({k for k in stream.held if stream.held.count(k) > 1})
-    expect(
-        not (lost and stream.calls == 1),
-        f"records {lost} were refused and `put_all` stopped after one call: a call without an error can still refuse some.",
-    )
-    expect(
-        not lost,
-        f"the stream refused records 1 and 3, then 3 again, and never got {lost}: which *places* of the answer have an `ErrorCode`?",
-    )
-    expect(not twice, f"the stream got records {twice} twice: send only those that were refused.")
-    expect(
-        len(pauses) == 2,
-        f"two calls were incomplete; `put_all` paused {len(pauses)} times, expected after each of them.",
-    )
-    expect(
-        pauses == [1, 2],
-        f"`pause` got {pauses}, expected 1 after the first incomplete call and 2 after the second.",
-    )
-    expect(records == _five(), "`put_all` must leave the list it was given as it was.")
-
-
-# 10.3
-
-
-def ips(clicks: Any, propensity: Any, n: int, clip: float | None = None) -> float:
-    """Estimate the mean over all n requests of what was observed in some, each with a known chance."""
-    weights = 1 / np.asarray(propensity, dtype=float)
-    if clip is not None:
-        weights = np.minimum(weights, clip)
-    return float((weights * np.asarray(clicks)).sum() / n)
-
-
-def _ips_by_hand(f: Callable[..., Any]) -> None:
-    clicks, propensity = np.array([1, 0, 1]), np.array([0.5, 0.5, 0.1])
-    got = number(f(clicks, propensity, 10), "ips")
-    story = "of 10 requests 3 were served this way, with chances .5, .5, .1, and the first and third clicked"
-    expect(
-        abs(got - 0.2) > 1e-9,
-        f"{story}: `ips` counted each click once; a click that had a chance of .1 stands for ten.",
-    )
-    expect(
-        abs(got - 4.0) > 1e-9,
-        f"{story}: `ips` divided by the 3 that were served so; the sum stands for all `n`.",
-    )
-    expect(
-        abs(got - 0.06) > 1e-9,
-        f"{story}: `ips` multiplied by the chance; the rarer, the *more* a click stands for.",
-    )
-    expect(
-        abs(got - 12.0) > 1e-9,
-        f"{story}: `ips` returned the sum of the weights, expected a mean over `n`.",
-    )
-    expect(
-        abs(got - 1.2) < 1e-9,
-        f"{story}: weights 2 and 10 for the two clicks, over 10; `ips` says {got:.4g}.",
-    )
-    expect(
-        abs(number(f([1, 1], [1.0, 1.0], 2), "ips") - 1) < 1e-9,
-        "with chances of 1 `ips` is the click rate, also for lists.",
-    )
-
-
-def _ips_is_clipped(f: Callable[..., Any]) -> None:
-    got = number(f(np.array([1, 0, 1]), np.array([0.5, 0.5, 0.1]), 10, clip=4), "ips")
-    expect(
-        abs(got - 1.2) > 1e-9,
-        "`ips` with `clip=4` is the same as without: no weight may be above `clip`.",
-    )
-    expect(
-        abs(got - 0.8) > 1e-9,
-        "`ips` with `clip=4` gave the weight 4 to a click of chance .5, whose weight is 2: cap, don't replace.",
-    )
-    expect(
-        abs(got - 0.6) < 1e-9,
-        f"with `clip=4` the weights of the two clicks are 2 and 4, so .6; `ips` says {got:.4g}: is it the weight that is capped?",
-    )
-    got = number(f(np.array([1]), np.array([0.5]), 2, clip=4), "ips")
-    expect(
-        abs(got - 1.0) < 1e-9,
-        f"a weight of 2 is below `clip=4` and stays; `ips` says {got:.4g}, expected 1.",
-    )
-
-
-# 10.4
-
-
-def sample_size(base: float, lift: float, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Return customers per arm that find a lift of a rate with the power asked for."""
-    from scipy.stats import norm
-
-    other = base + lift
-    z = norm.ppf(1 - alpha / 2) + norm.ppf(power)
-    return math.ceil(z**2 * (base * (1 - base) + other * (1 - other)) / lift**2)
-
-
-def _sizes_by_hand(f: Callable[..., Any]) -> None:
-    got = number(f(0.10, 0.02), "sample_size")
-    case = "for a rate of .10, a lift of .02, alpha .05 and power .8"
-    expect(
-        abs(got - 3022) > 40,
-        f"{case} `sample_size` says {got:.0f}: that is one-sided; a lift down is a finding, too (`alpha / 2`).",
-    )
-    expect(
-        abs(got - 1766) > 60 and abs(got - 2074) > 60,
-        f"{case} `sample_size` says {got:.0f}: only one arm's variance; both arms shake, each with p(1 - p).",
-    )
-    expect(
-        abs(got - 1882) > 45,
-        f"{case} `sample_size` says {got:.0f}: where is the power? Both z values are added.",
-    )
-    expect(
-        got > 200,
-        f"{case} `sample_size` says {got:.0f}: the lift and the sum of the z values enter *squared*.",
-    )
-    expect(
-        got < 9000,
-        f"{case} `sample_size` says {got:.0f}, too many: is `lift` a difference of rates, `base + lift`?",
-    )
-    expect(
-        abs(got - 3841) <= 20,
-        f"{case} about 3,840 customers per arm are needed; `sample_size` says {got:.0f}.",
-    )
-
-
-def _sizes_scale(f: Callable[..., Any]) -> None:
-    one, half = (number(f(0.05, lift), "sample_size") for lift in (0.02, 0.01))
-    expect(
-        3 < half / one < 4.6,
-        f"half the lift needs about four times the customers; `sample_size` says {half / one:.1f} times.",
-    )
-    strict = number(f(0.05, 0.01, alpha=0.01, power=0.9), "sample_size")
-    expect(
-        1.7 < strict / half < 2.1,
-        "`alpha` and `power` must change the size: alpha .01 and power .9 need about 1.9 times as many.",
-    )
-    expect(float(one).is_integer(), f"`sample_size` says {one}: customers come whole; round up.")
-
-
-# 10.5 and 10.6
-
-_TABLE = (
-    "CREATE TABLE events (id INTEGER PRIMARY KEY, request_id TEXT, kind TEXT, position INTEGER, time INTEGER, "
-    "user INTEGER, item INTEGER, propensity REAL, model TEXT, latency_ms REAL, status INTEGER)"
+HOUR = 3_600_000
+COLUMNS = "request_id, kind, position, time, user, item, propensity, model, latency_ms, status, id"
+VALUES = (
+    "?1, ?2, iif(?2 = 'response', -1, 0), ?3, 1, ?4, iif(?2 = 'impression', 0.5, NULL), 'm', "
+    "iif(?2 = 'response', 20.0, NULL), ?5, ?1"
 )
-_H = 3_600_000
+Row = tuple[Any, ...]
 
 
-def _planted_log() -> sqlite3.Connection:
-    """Four hours: quiet, failing, busy with a few failures, and an hour with two answers of which one failed."""
-    db = sqlite3.connect(":memory:")
-    db.execute(_TABLE)
-    insert = (
-        "INSERT INTO events (request_id, kind, position, time, user, item, propensity, model, latency_ms, status) "
-        "VALUES (?, ?, ?, ?, 1, ?, ?, 'm', ?, ?)"
-    )
-    for hour, answers, failed in ((100, 20, 0), (101, 20, 3), (102, 50, 2), (103, 2, 1)):
-        for n in range(answers):
-            name, time = f"{hour}-{n}", hour * _H + n * 1000
-            status = 503 if n < failed else (404 if n == failed else 200)
-            db.execute(insert, (name, "response", -1, time, None, None, 20.0, status))
-            for slot in range(4 if status < 500 else 0):
-                item = slot if hour < 102 else slot + 2
-                db.execute(insert, (name, "impression", slot, time, item, 0.5, None, None))
-            if status < 500:
-                db.execute(insert, (name, "click", 0, time, 0, None, None, None))
-    return db
+def chosen(value: Any, name: str) -> str:
+    """Return "batch" or "endpoint"."""
+    if value is ...:
+        raise NotImplementedError
+    choice = str(value).strip().lower()
+    known = choice in ("batch", "endpoint")
+    expect(known, f'`{name}` says {value!r}, expected "batch" or "endpoint" in every row.')
+    return choice
 
 
-def _ask(sql: Any, name: str, **parameters: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
-    expect(isinstance(sql, str), f"`{name}` is a {type(sql).__name__}, expected SQL as text.")
-    expect(
-        sql.strip().lower().startswith(("select", "with")),
-        f"`{name}` must be a question: it begins with SELECT.",
-    )
-    db = _planted_log()
-    try:
-        cursor = db.execute(sql, parameters)
-        return [d[0].lower() for d in cursor.description], cursor.fetchall()
-    except sqlite3.Error as error:
-        expect(False, f"SQLite does not take `{name}`: {error}.")
-        raise
-    finally:
-        db.close()
+def on_a_stream(put_all: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of how often each record is refused, to calls (texts) and pauses (numbers)."""
+
+    def run(refusals: Sequence[int]) -> list[Any]:
+        left, seen = list(refusals), list[Any]()
+
+        def put_records(StreamName: str, Records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+            expect(StreamName == "clicks", f"`put_all` wrote to the stream {StreamName!r}.")
+            expect(len(Records), "`put_all` sent an empty list, which AWS refuses: stop before.")
+            expect(len(seen) < 40, "`put_all` keeps calling although every record is in.")
+            sent = [int(record["PartitionKey"]) for record in Records]
+            seen.append("put " + "".join(map(str, sorted(sent))))
+            answer = [{"SequenceNumber": "1", "ShardId": "0"} for _ in sent]
+            for place, one in enumerate(sent):
+                left[one] -= 1
+                if left[one] >= 0:
+                    kind = ("InternalFailure", "ProvisionedThroughputExceededException")[one % 2]
+                    answer[place] = {"ErrorCode": kind, "ErrorMessage": "slow down"}
+            return {"FailedRecordCount": sum("ErrorCode" in a for a in answer), "Records": answer}
+
+        records = [{"Data": b"-", "PartitionKey": str(i)} for i in range(len(refusals))]
+        before = list(records)
+        put_all(SimpleNamespace(put_records=put_records), records, seen.append)
+        expect(records == before, "`put_all` changed its argument `records`: work on a copy.")
+        return seen
+
+    return run
 
 
-ALARM = """
-SELECT time / 3600000 AS hour, avg(status >= 500) AS error_rate
-FROM events WHERE kind = 'response'
-GROUP BY hour HAVING count(*) >= 10 AND error_rate > 0.05
-ORDER BY hour
-"""
+def refusing(*refusals: int) -> Case:
+    """Return a call with as many records, each refused so many times."""
+    often = ", ".join(f"{i} {n}×" for i, n in enumerate(refusals) if n) or "nothing"
+    where = f"on a stream that refuses {often} (texts: calls, numbers: pauses)"
+    return Case((list(refusals),), where)
 
 
-def _alarm_hours(sql: Any) -> None:
-    columns, rows = _ask(sql, "alarm")
-    expect(
-        columns == ["hour", "error_rate"],
-        f"`alarm` gives the columns {columns}, expected hour and error_rate.",
-    )
-    hours = [int(r[0]) for r in rows]
-    rates = [0.0 if r[1] is None else float(r[1]) for r in rows]
-    expect(
-        hours,
-        "`alarm` found no hour, but in hour 101 of the planted log 3 of 20 answers failed: is a share of whole numbers cut to 0?",
-    )
-    expect(
-        hours != [] and min(hours) < 10**4,
-        f"`alarm` calls an hour {hours[0]}: `time` is in milliseconds, an hour has 3,600,000.",
-    )
-    expect(
-        103 not in hours,
-        "`alarm` rings for hour 103, in which 1 of 2 answers failed: hours with under 10 answers tell nothing.",
-    )
-    expect(
-        100 not in hours,
-        "`alarm` rings for hour 100, where nothing failed but one answer was 404: failures are 500 and above.",
-    )
-    expect(
-        102 not in hours,
-        "`alarm` rings for hour 102, in which 2 of 50 answers failed: that is not more than 5 %.",
-    )
-    expect(hours == [101], f"`alarm` rings for the hours {hours}, expected 101 alone.")
-    expect(
-        rates[0] < 1,
-        f"`alarm` gives {rates[0]:g} for hour 101, expected the share of its answers that failed.",
-    )
-    expect(
-        abs(rates[0] - 0.15) < 1e-6,
-        f"`alarm` gives {rates[0]:.3f} for hour 101, where 3 of 20 answers failed: divide by answers, not by all events.",
-    )
+def on_a_log(name: str, *columns: str) -> Callable[[Any], Callable[..., Any]]:
+    """Return what makes of SQL a function of events (kind, time, item, status), to rows.
+
+    Rows that nothing but chance orders come with the first one last.
+    """
+
+    def asked(sql: Any) -> Callable[..., Any]:
+        expect(isinstance(sql, str), f"`{name}` is a {type(sql).__name__}, expected SQL as text.")
+        free = re.sub(r"--[^\n]*|/\*.*?\*/|\bover\s*\([^()]*\)", " ", sql, flags=re.S | re.I)
+        first = 0 if re.search(r"\border\s+by\b", free, re.I) else 1
+
+        def rows(events: Sequence[Row], cut: int = 0) -> list[Row]:
+            with contextlib.closing(sqlite3.connect(":memory:")) as db:
+                db.execute(f"CREATE TABLE events ({COLUMNS})")
+                insert = f"INSERT INTO events VALUES ({VALUES})"
+                db.executemany(insert, [(i, *event) for i, event in enumerate(events)])
+                db.set_progress_handler(lambda: 0, 10_000)  # lets the time limit in
+                try:
+                    cursor = db.execute(sql, {"cut": cut})
+                    found = cursor.fetchall()
+                except (sqlite3.Error, sqlite3.Warning) as error:
+                    raise NotYet(
+                        f"SQLite does not take `{name}`: {str(error).rstrip('.')}."
+                    ) from None
+            names = [column[0].lower() for column in cursor.description or ()]
+            told = f"`{name}` gives the columns {names}, expected {' and '.join(columns)}."
+            expect(sorted(names) == sorted(columns), told)
+            found = found[first:] + found[:first]
+            return [tuple(row[names.index(c)] for c in columns) for row in found]
+
+        return rows
+
+    return asked
 
 
-DRIFT = """
-SELECT item, sum(time < :cut) AS before, sum(time >= :cut) AS after
-FROM events WHERE kind = 'impression'
-GROUP BY item ORDER BY item
-"""
+def by_item(value: Any, name: str) -> Any:
+    """Return rows as counts of each item, in any order; SQL as it is."""
+    if isinstance(value, str):
+        return value
+    counts = {item: pair for item, *pair in value}
+    expect(len(counts) == len(value), f"`{name}` has several rows for an item, expected one.")
+    return counts
 
 
-def _drift_counts(sql: Any) -> None:
-    columns, rows = _ask(sql, "drift", cut=102 * _H)
-    expect(
-        columns == ["item", "before", "after"],
-        f"`drift` gives the columns {columns}, expected item, before and after.",
-    )
-    found = {r[0]: (r[1], r[2]) for r in rows}
-    expect(
-        None not in found,
-        "`drift` has a row without an item: answers have none; count impressions.",
-    )
-    expect(
-        len(rows) == len(found),
-        "`drift` has several rows for an item, expected one: group by the item alone.",
-    )
-    expect(
-        {0, 1} <= set(found),
-        "items 0 and 1 were shown only before the cut, and `drift` lost them: both periods stand in one row.",
-    )
-    expect(
-        {4, 5} <= set(found), "items 4 and 5 were shown only after the cut, and `drift` lost them."
-    )
-    n = {0: (37, 0), 1: (37, 0), 2: (37, 49), 3: (37, 49), 4: (0, 49), 5: (0, 49)}
-    expect(
-        found[0][0] != 37 + 37,
-        "`drift` counted 74 events of item 0 before the cut, 37 of them clicks: count impressions only.",
-    )
-    expect(
-        all(v is not None for v in found[4]),
-        "`drift` says NULL for item 4 before the cut, expected 0.",
-    )
-    expect(
-        tuple(found[2]) != (86, 86),
-        "`drift` counts all impressions in both columns: `count` counts rows, also where the comparison is 0.",
-    )
-    expect(
-        found[2][0] == 37 and found[2][1] == 49,
-        f"item 2 was shown 37 times before the cut and 49 times from the cut on; `drift` says {found[2]}.",
-    )
-    expect({k: tuple(v) for k, v in found.items()} == n, f"`drift` gives {found}, expected {n}.")
+def hour(number: int, n: int, *statuses: int, others: int = 0) -> list[Row]:
+    """Return n responses of an hour, the first of them with these statuses, and other events."""
+    times = [number * HOUR + i * (HOUR - 1) // max(1, n - 1) for i in range(n)]
+    said = [*statuses, *[200] * n]
+    answers = [("response", time, None, said[i]) for i, time in enumerate(times)]
+    return answers + [("impression", number * HOUR + i, i % 3, None) for i in range(others)]
 
+
+def some_hours(rng: np.random.Generator) -> Case:
+    """Return the events of some hours, many of them close to a bound."""
+    log = []
+    for which in (rng.permutation(9)[: rng.integers(2, 7)] + 7).tolist():
+        failed = rng.choice([404, 499, 500, 503], rng.integers(0, 4)).tolist()
+        responses = int(rng.choice([3, 9, 10, 11, 19, 20, 21, 40]))
+        log += hour(which, responses, *failed[:responses], others=int(rng.integers(0, 20)))
+    return Case((log,), "on a random log")
+
+
+def some_impressions(rng: np.random.Generator) -> Case:
+    """Return impressions of some items, with clicks on them and responses, and a cut."""
+    cut, log = int(rng.integers(20, 40)), list[Row]()
+    for _ in range(rng.integers(3, 30)):
+        time, item = int(rng.integers(cut - 9, cut + 10)), int(rng.integers(0, 6))
+        log += [("impression", time, item, None)] * int(rng.integers(1, 3))
+        log += [("click", time, item, None), ("response", time, None, 200)][: rng.integers(0, 3)]
+    return Case((log, cut), f"on a random log with the cut at {cut}")
+
+
+EMPTY = "is a share of whole numbers cut to 0, or `time`, in milliseconds, not made hours?"
+HOURS = {
+    "hour 6 has 3 failures in 20": hour(6, 20, 500, 503, 599) + hour(5, 20),
+    "hour 5 has a 404 and a 499, hour 6 two 500": hour(5, 20, 404, 499) + hour(6, 20, 500, 500),
+    "hour 5 has 9 responses and 30 other events": hour(5, 9, 500, others=30) + hour(6, 10, 500),
+    "hour 5 has 1 failure in 20, hour 6 1 in 19": hour(5, 20, 500) + hour(6, 19, 500),
+    "hours 5, 6 and 7 ring": hour(6, 11, 500) + hour(5, 10, *[500] * 10) + hour(7, 12, 500, 500),
+}
+SHOWN: list[Row] = [
+    ("impression", t, i, None) for i, t in [(2, 5), (2, 10), (2, 12), (0, 3), (1, 15)]
+]
+SHOWN += [("click", 3, 0, None), ("click", 16, 1, None), ("response", 3, None, 200)]
+SEND = 'answer = client.put_records(StreamName="clicks", Records=records)\n'
+RETRY = f"n = 0\nwhile records:\n    {SEND}    records = "
+RETRY += "[r for r, a in zip(records, answer['Records']) if 'ErrorCode' in a]\n"
+CLICKED, CHANCES = np.array([True, False, True]), np.array([0.5, 0.5, 0.1])
 
 register(
     Exercise(
         "10.1",
         "decision",
-        [_every_row_is_decided, _every_row_is_right],
-        [
+        chosen,
+        asked=lambda table: table.__getitem__,
+        cases=[
+            Case((row,), f"for {row!r}", wrong=[("batch", why), ("endpoint", why)])
+            for row, why in REASONS.items()
+        ],
+        hints=[
             "Ask each row two things: is what decides the answer known the night before, and who waits for it?",
             "Two of the five cases need something that happens after the night's run. The others do not, and a table is cheaper and quicker.",
         ],
-        DECISION,
         minutes=6,
     ),
     Exercise(
         "10.2",
         "put_all",
-        [_quiet_stream, _partly_refused],
-        [
+        lambda value, name: value,
+        asked=on_a_stream,
+        cases=[refusing(0, 0, 0, 0, 0), refusing(0, 1, 0, 2, 0), refusing(5, 1, 0)],
+        inputs=lambda rng: refusing(*rng.integers(0, 4, rng.integers(1, 9)).tolist()),
+        mistakes={
+            SEND: "a call without an error can still refuse some records.",
+            f"n = 0\nwhile True:\n    {SEND}    if not answer['FailedRecordCount']:\n        break\n    n += 1\n    pause(n)": "send only the records that were refused, or the stream holds the others twice.",
+            f"n = 0\nwhile records:\n    {SEND}    records = records[: answer['FailedRecordCount']]\n    if records:\n        n += 1\n        pause(n)": "which *places* of the answer have an `ErrorCode`?",
+            RETRY: "after a call that refused some, call `pause`.",
+            f"{RETRY}    if records:\n        pause(1)": "`pause` is told how many calls were incomplete so far: 1, 2, …",
+            f"{RETRY}    if records:\n        pause(n)\n    n += 1": "`pause` counts from 1.",
+            f"{RETRY}    n += 1\n    pause(n)": "a call that refused nothing needs no pause after it.",
+            f"{RETRY}    n += 1\n    if n == 3:\n        return\n    if records:\n        pause(n)": "go on until every record is in, whatever it takes.",
+        }.items(),
+        hints=[
             "The answer's `Records` has one entry for each record sent, in the same order; a refused one has an `ErrorCode`.",
             "`records = [r for r, result in zip(records, answer['Records']) if 'ErrorCode' in result]`, in a `while records:`.",
         ],
-        put_all,
         minutes=10,
         stretch=True,
-        returns=False,
     ),
     Exercise(
         "10.3",
         "ips",
-        [_ips_by_hand, _ips_is_clipped],
-        [
+        number,
+        cases=[Case((CLICKED, CHANCES, 10)), Case((CLICKED, CHANCES, 10), keywords={"clip": 4})],
+        inputs=lambda rng: (
+            *(rng.random(6) < 0.6, rng.uniform(0.02, 1, 6), int(rng.integers(6, 40))),
+            [None, 1.0, 3.5, 8.0, 1000.0][rng.integers(5)],
+        ),
+        mistakes={
+            "return np.mean(clicks / propensity)": "that divides by those that were served so; the sum stands for all `n`.",
+            "return (clicks * propensity).sum() / n": "the rarer, the *more* a click stands for.",
+            "return clicks.sum() / n": "that counts each click once; a click that had a chance of 0.1 stands for ten.",
+            "return (clicks / propensity).sum()": "that is the sum of the weights, expected a mean over `n`.",
+            "return (clicks / propensity).sum() / n": "no weight may be above `clip`.",
+            "return (clicks / propensity).sum() / (1 / propensity).sum()": "that divides by the sum of all weights; the formula divides by `n`.",
+            "w = 1 / propensity\nreturn (clicks * (w if clip is None else np.maximum(w, clip))).sum() / n": "a clip is the *largest* weight.",
+            "w = 1 / propensity\nreturn (clicks * (w if clip is None else w * 0 + clip)).sum() / n": "a weight below `clip` stays: cap, don't replace.",
+            "w = 1 / propensity\nreturn (clicks * (w if clip is None else w * (w <= clip))).sum() / n": "a weight above `clip` becomes `clip`, not 0.",
+        }.items(),
+        hints=[
             "A click that had the chance p stands for 1/p requests. The sum stands for all n.",
             "`weights = 1 / propensity`, capped by `np.minimum(weights, clip)` if there is a clip; then sum and divide by n.",
         ],
-        ips,
         minutes=6,
     ),
     Exercise(
         "10.4",
         "sample_size",
-        [_sizes_by_hand, _sizes_scale],
-        [
+        whole,
+        cases=[*cases((0.3, 0.2), (0.1, 0.02)), Case((0.2, 0.1), keywords={"power": 0.9})],
+        inputs=lambda rng: tuple(rng.uniform([0.02, 0.05, 0.01, 0.5], [0.5, 0.4, 0.2, 0.95])),
+        mistakes={
+            "alpha / 2 => alpha": "that is one-sided; a lift down is a finding, too (`alpha / 2`).",
+            " + norm.ppf(power) => ": "where is the power? Both z values are added.",
+            " + other * (1 - other) => ": "that is one arm's variance; both arms shake, each with p(1 - p).",
+            "other * (1 - other) => base * (1 - base)": "the other arm has another rate, `base + lift`.",
+            "base + lift => base * (1 + lift)": "the lift is a difference of the two rates.",
+            "lift**2 => lift": "the lift enters squared.",
+            "z**2 => z": "the sum of the z values enters squared.",
+            "np.ceil => ": "round *up*.",
+            "np.ceil => round": "round *up*.",
+            "z**2 => 2 * z**2": "that is for both arms; the size is per arm.",
+            "(base * (1 - base) + other * (1 - other)) => 2 * (base + lift / 2) * (1 - base - lift / 2)": "that pools the two arms; in the formula above each has its own variance.",
+        }.items(),
+        hints=[
             "The variances p(1 - p) of both arms add up. `scipy.stats.norm.ppf(q)` gives the z below which a share q lies.",
             "`z = norm.ppf(1 - alpha / 2) + norm.ppf(power)`, then the formula, then `math.ceil`.",
         ],
-        sample_size,
         minutes=6,
         seconds=60,  # the first import of scipy.stats takes long on a busy machine
     ),
     Exercise(
         "10.5",
         "alarm",
-        [_alarm_hours],
-        [
+        asked=on_a_log("alarm", "hour", "error_rate"),
+        cases=[Case((log,), f"on a log in which {where}") for where, log in HOURS.items()],
+        inputs=some_hours,
+        mistakes={
+            "avg(status >= 500) => sum(status >= 500) / count(*)": EMPTY,
+            "avg(status >= 500) => avg(status = 500)": "every status of 500 and above means a failure.",
+            "avg(status >= 500) => avg(status = 503)": "every status of 500 and above means a failure.",
+            "avg(status >= 500) => avg(status > 500)": "a status of exactly 500 is a failure, too.",
+            "avg(status >= 500) => avg(status >= 400)": "failures are 500 and above; a 404 is none.",
+            "avg(status >= 500) => sum(status >= 500)": "a share is asked for, not a number of failures.",
+            "avg(status >= 500) => round(avg(status >= 500), 2)": "leave the share as it is, not rounded.",
+            "count(*) >= 10 AND => ": "hours with under 10 responses tell nothing.",
+            "count(*) >= 10 => count(*) > 10": "10 responses are enough.",
+            "error_rate > 0.05 => error_rate >= 0.05": "exactly 5 % is not *more* than 5 %.",
+            "AND error_rate > 0.05 => ": "an hour rings with more than 5 % failures only.",
+            "avg(status >= 500) AS error_rate FROM events\nWHERE kind = 'response' => 1.0 * sum(status >= 500) / count(*) AS error_rate FROM events": "divide by the responses of an hour, not by all events.",
+            "WHERE kind = 'response' => ": "`count(*)` counts all events of an hour here, not the responses only.",
+            "time / 3600000 => time / 3600": EMPTY,
+            "ORDER BY hour => ": "order the rows by hour: without ORDER BY they may come in any order.",
+            "ORDER BY hour => ORDER BY hour DESC": "the earliest hour comes first.",
+        }.items(),
+        hints=[
             "Group the responses by `time / 3600000`, and let HAVING choose among the groups.",
             "In SQLite a comparison is 0 or 1, so `avg(status >= 500)` is the share that failed.",
         ],
-        ALARM,
         minutes=8,
     ),
     Exercise(
         "10.6",
         "drift",
-        [_drift_counts],
-        [
+        by_item,
+        asked=on_a_log("drift", "item", "before", "after"),
+        cases=[Case((SHOWN, cut), f"on a log with the cut at {cut}") for cut in (10, 4)],
+        inputs=some_impressions,
+        mistakes={
+            "WHERE kind = 'impression' => ": "responses have no item, and a click is no impression: count impressions only.",
+            "kind = 'impression' => item IS NOT NULL": "clicks are counted as well: count impressions only.",
+            "sum( => count(": "`count` counts rows, also where the comparison is 0.",
+            "sum(time < :cut) AS before, sum(time >= :cut) => sum(time <= :cut) AS before, sum(time > :cut)": "what is shown at the cut itself is after it.",
+            "sum(time < :cut) AS before, sum(time >= :cut) => sum(time >= :cut) AS before, sum(time < :cut)": "the two columns are the wrong way round.",
+            ":cut => 10": "use `:cut`: every evening has another one.",
+            "sum(time >= :cut) => count(*)": "`after` counts from the cut on, not all.",
+            "GROUP BY item => GROUP BY item HAVING before > 0 AND after > 0": "items that were shown in one of the two periods only are lost.",
+            "GROUP BY item => ": "one row for each item is asked for: group by the item.",
+        }.items(),
+        hints=[
             "One row an item, two sums in it: a comparison is 0 or 1, and `sum` adds them.",
             "`sum(time < :cut) AS before`, and the same the other way round, over impressions, grouped by item.",
         ],
-        DRIFT,
         minutes=8,
         stretch=True,
     ),
     Quiz(
         "10.q1",
         "A consumer notes its place in the stream first and writes the events second. It is killed between the two. What is in the log?",
-        {
-            "a": "every event, some of them twice",
-            "b": "every event but those of that batch, for good",
-            "c": "every event once, since the producer sends again",
-        },
         "b",
         {
-            "a": "Twice would need a second reading. The place has been noted: nobody reads that batch again.",
-            "b": "The next consumer begins behind the place noted, so the batch is skipped for ever. Hence one transaction for both.",
-            "c": "The producer was told that the stream has the records. It sends nothing again.",
+            "every event, some of them twice": "Twice would need a second reading. The place has been noted: nobody reads that batch again.",
+            "every event but those of that batch, for good": "The next consumer begins behind the place noted, so the batch is skipped for ever. Hence one transaction for both.",
+            "every event once, since the producer sends again": "The producer was told that the stream has the records. It sends nothing again.",
         },
     ),
     Quiz(
         "10.q2",
         "A policy without exploration never puts item 17 on top. What do ten times as many requests do for the estimate of its click rate there?",
-        {
-            "a": "nothing: there is not one observation to weight",
-            "b": "they shrink its error by about three",
-            "c": "they shrink its bias; clipping does the rest",
-        },
         "a",
         {
-            "a": "Its propensity is 0. No weight makes up for what never happens; only exploration does.",
-            "b": "The square root of ten helps an estimate that exists. With a propensity of 0 there is no click to weight.",
-            "c": "Clipping caps large weights. Here there is no weight at all: 1/0.",
+            "nothing: there is not one observation to weight": "Its propensity is 0. No weight makes up for what never happens; only exploration does.",
+            "they shrink its error by about three": "The square root of ten helps an estimate that exists. With a propensity of 0 there is no click to weight.",
+            "they shrink its bias; clipping does the rest": "Clipping caps large weights. Here there is no weight at all: 1/0.",
         },
     ),
     Quiz(
         "10.q3",
         "A test planned for 14 days shows p = 0.03 on day 4. What now?",
-        {
-            "a": "stop: it is significant, and every day costs money",
-            "b": "go on, and look again every day until p is stable",
-            "c": "go on to day 14 and judge once, or have planned a sequential test",
-        },
         "c",
         {
-            "a": "Were the arms the same, *one* look would show such a difference three times in a hundred. This was the fourth look, and you would have stopped at any.",
-            "b": "Looking until it pleases is what made more than one test in five a false alarm above.",
-            "c": "The error rate belongs to the plan: one look at the end, or a method made for many looks, chosen before the test.",
+            "stop: it is significant, and every day costs money": "Were the arms the same, *one* look would show such a difference three times in a hundred. This was the fourth look, and you would have stopped at any.",
+            "go on, and look again every day until p is stable": "Looking until it pleases is what made more than one test in five a false alarm above.",
+            "go on to day 14 and judge once, or have planned a sequential test": "The error rate belongs to the plan: one look at the end, or a method made for many looks, chosen before the test.",
         },
     ),
 )

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
-import re
-import textwrap
 import traceback
-import types
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field
-from functools import wraps
-from pathlib import Path
+from functools import cached_property, wraps
 from typing import Any
 
-from .checking import NotYet, TimeLimit, time_limit
+import numpy as np
+
+from . import source
+from .cases import Case, difference, same
+from .checking import NotYet, TimeLimit, silent, time_limit, unharmed
+from .converters import Converter
 from .messages import Message, Outcome, with_code
-from .progress_file import mark_done
-
-SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
-
-#: an answer in a chapter's source: its indentation (1), the exercise id (2) and the code (3)
-REGION = re.compile(
-    r"^([ \t]*)### BEGIN SOLUTION (\S+)[^\n]*\n(.*?)^[ \t]*### END SOLUTION[^\n]*(?:\n|\Z)",
-    re.DOTALL | re.MULTILINE,
-)
-
-Check = Callable[..., None]
+from .progress_file import done, remember
 
 
 @dataclass(repr=False, eq=False)
 class Exercise:
-    """One exercise: its checks, two hints, and the course's own answer.
+    """One exercise: calls of the answer with their right values, known mistakes, two hints.
+
+    The course's own answer is the text between the exercise's markers in the chapter's source.
 
     Parameters
     ----------
@@ -38,40 +34,59 @@ class Exercise:
         Chapter and number, ``"02.1"``.
     name : str
         What the learner writes, as it is called in the notebook (``"rmse"``).
+    gives : callable, optional
+        Converter of what the answer returns (`converters`): a check compares converted values and
+        `use` hands them on. None for an answer that is judged by what it does.
+    cases : sequence of Case
+        Calls in the order in which a learner should hear of them.
+    asked : callable, optional
+        Makes a function of an answer that is none, such as SQL or a table; it is called for it.
+    inputs : callable, optional
+        Takes a `numpy.random.Generator` and returns one tuple of arguments (or `Case`) of its kind;
+        thirty such calls follow the cases.
+    mistakes : collection of (str, str)
+        Mistaken answers, each the text of a body (or an edit of the chapter's answer, ``"old =>
+        new"``) and the sentence for it. An answer that gives what
+        a mistaken one gives in every call gets its sentence.
     checks : sequence of callables
-        Each takes the answer and raises `NotYet` (through `expect`) where it does not hold. They
-        run in order, on planted data.
+        What data can't say: each takes the answer and raises `NotYet` (through `expect`).
     hints : sequence of str
         At least two: a direction, then nearly the way.
-    reference : object
-        A right answer: what `use` returns until the learner's own is right.
     minutes : int
         How long it takes a learner, as printed in the chapter.
     stretch : bool
         True for the exercises that go beyond the chapter.
     seconds : float
-        Time limit for all checks together.
-    returns : bool
-        False for a function that is judged by what it does: it may return ``None``.
+        Time limit for all calls together.
     """
 
     id: str
     name: str
-    checks: Sequence[Check]
-    hints: Sequence[str]
-    reference: Any
+    gives: Converter | None = None
     _: KW_ONLY
+    cases: Sequence[Case] = ()
+    inputs: Callable[[np.random.Generator], tuple[Any, ...] | Case] | None = None
+    asked: Callable[[Any], Callable[..., Any]] | None = None
+    mistakes: Collection[tuple[str, str]] = ()
+    checks: Sequence[Callable[..., None]] = ()
+    hints: Sequence[str] = ()
     minutes: int = 5
     stretch: bool = False
     seconds: float = 10.0
-    returns: bool = True
+    together: Sequence[str] = field(default=(), init=False)  # ids of the chapter
     _hints_given: int = field(default=0, init=False)
+    _passed: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Refuse an exercise without a check or without two hints."""
-        if not self.checks or len(self.hints) < 2:
-            found = f"{len(self.checks)} checks and {len(self.hints)} hints"
-            raise ValueError(f"exercise {self.id}: {found}, expected 1 and 2")
+        if not (self.checks or self.cases) or len(self.hints) < 2:
+            found = f"{len(self.cases)} cases, {len(self.checks)} checks, {len(self.hints)} hints"
+            raise ValueError(f"exercise {self.id}: {found}; expected a case or check, and 2 hints")
+
+    @cached_property
+    def reference(self) -> Any:
+        """The course's own answer, made from the chapter's source."""
+        return source.make(self.id, self.name)
 
     def grade(self, *answer: Any) -> Message:
         """Return what the checks say of an answer; remember nothing.
@@ -79,7 +94,7 @@ class Exercise:
         Parameters
         ----------
         *answer
-            The object, or objects, that the learner made: a function, a number, an array.
+            The object that the learner made: a function, a number, a table, a text.
 
         Returns
         -------
@@ -88,62 +103,171 @@ class Exercise:
         """
         if not answer or any(a is None or a is Ellipsis for a in answer):
             return self._not_attempted()
-        probes = [_no_none(a, self.name) for a in answer] if self.returns else answer
+        calls: list[tuple[Case, Any]] = []
         try:
-            with time_limit(self.seconds):
-                for check in self.checks:
-                    check(*probes)
+            with unharmed(), time_limit(self.seconds):
+                calls = self._calls(answer[0])
+            with unharmed(), time_limit(self.seconds):
+                self._judge(answer[0], calls)
         except NotYet as error:
-            return self._message(Outcome.FAIL, str(error))
+            return self._message(Outcome.FAIL, str(error), error.mistake)
         except NotImplementedError:
             return self._not_attempted()
         except TimeLimit:
             slow = f"`{self.name}` took longer than {self.seconds:g} s on a toy input"
             return self._message(Outcome.FAIL, f"{slow}: does a loop never end?")
-        except Exception as error:
-            return self._message(Outcome.EXCEPTION, _their_line(error, self.name))
+        except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+            said = _their_line(error, answer[0], self.name)
+            asked = [case.described(self.name) for case, came in calls if came is error]
+            if asked:
+                said = f"{said.removesuffix('.')}, asked for {asked[0]}."
+            return self._message(Outcome.EXCEPTION, said)
         return self._message(Outcome.PASS, f"`{self.name}` is right.")
 
+    def _calls(self, answer: Any) -> list[tuple[Case, Any]]:
+        """Return the cases asked, each with what came; an error that no case wants is the last."""
+        if not self.cases:
+            return []
+        function = self.asked(answer) if self.asked else answer
+        if not callable(function):
+            kind = type(answer).__name__
+            raise NotYet(f"`{self.name}` is a {kind}, expected a function: `def {self.name}(…):`.")
+        calls: list[tuple[Case, Any]] = []
+        for case in itertools.chain(self.cases, self.random_cases(30)):
+            with silent() if calls else nullcontext():
+                calls.append((case, self._called(case, function)))
+            if isinstance(calls[-1][1], BaseException) and not case.raises:
+                break
+        return calls
+
+    def _judge(self, answer: Any, calls: Sequence[tuple[Case, Any]]) -> None:
+        """Raise `NotYet` for the first call that is not right, or the first check that fails."""
+        for case, came in calls:
+            if case.raises:
+                case.expect_error(came, self.name)
+                continue
+            got = self._converted(came)
+            if case.judge:
+                case.judge(got, *case.args)
+            elif not same(got, right := self._right(case)):
+                said = f"{case.described(self.name)} {difference(got, right)}"
+                meaning = self._meaning(case, got, calls)
+                raise NotYet(f"{said}: {meaning}" if meaning else f"{said}.", meaning)
+        with silent() if calls else nullcontext():
+            for check in self.checks:
+                check(answer)
+
+    def _called(self, case: Case, function: Callable[..., Any]) -> Any:
+        """Return what a function gave for a case, or the error that it raised."""
+        try:
+            value, changed = case.call(function)
+        except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+            return error
+        what = f"`{self.name}` changed its argument `{changed}`"
+        return NotYet(f"{what}: leave it as it was, and work on a copy.") if changed else value
+
+    def _converted(self, came: Any) -> Any:
+        """Return what a call gave as later cells take it, or raise what it raised."""
+        if isinstance(came, BaseException):
+            raise came
+        return self.gives(came, self.name) if self.gives else came
+
+    def _right(self, case: Case) -> Any:
+        """Return the value that is right for a case, converted."""
+        if case.right is not ...:
+            return self._converted(case.right)
+        reference = self.asked(self.reference) if self.asked else self.reference
+        return self._converted(self._called(case, reference))
+
+    def _meaning(self, case: Case, got: Any, calls: Sequence[tuple[Case, Any]]) -> str:
+        """Return the sentence of the first mistake that explains every call, or an empty one."""
+        for body, sentence in self.mistakes:
+            rule = source.make(self.id, self.name, body)
+            function = self.asked(rule) if self.asked else rule
+            if all(self._explains(function, one, came, one is case) for one, came in calls):
+                return sentence
+        return next((s for value, s in case.wrong if same(got, self._converted(value))), "")
+
+    def _explains(self, rule: Callable[..., Any], case: Case, came: Any, needed: bool) -> bool:
+        """Return whether a rule gives what came; where one of them raised, only if not needed."""
+        value = self._called(case, rule)
+        if case.judge or isinstance(value, BaseException) or isinstance(came, BaseException):
+            return not needed
+        try:
+            return same(self._converted(came), self._converted(value))
+        except NotYet:
+            return not needed
+
+    def random_cases(self, number: int) -> list[Case]:
+        """Return calls with random arguments of the notebook's kind, the same ones every time."""
+        if self.inputs is None:
+            return []
+        rng = np.random.default_rng(zlib.crc32(self.id.encode()))
+        made = [self.inputs(rng) for _ in range(number)]
+        return [m if isinstance(m, Case) else Case(m) for m in made]
+
     def check(self, *answer: Any) -> Message:
-        """Return what the checks say of an answer; remember that a right one was given."""
+        """Return what the checks say of an answer; remember it, and that a right one was given."""
         result = self.grade(*answer)
-        problem = mark_done(self.id) if result.outcome is Outcome.PASS else None
-        if problem:
-            return self._message(result.outcome, f"{result.text} ({problem})")
-        return result
+        if result.outcome is Outcome.NOT_ATTEMPTED:
+            return result
+        passed = result.outcome is Outcome.PASS
+        facts = {"outcome": result.outcome.value, "mistake": result.mistake, "done": passed}
+        notes = [remember(self.id, attempts=1, **facts)]
+        if passed:
+            self._passed = answer[0] if callable(answer[0]) else None
+            if self.together:
+                finished = len(done().intersection(self.together))
+                notes.insert(0, f"{finished} of {len(self.together)} in this chapter")
+        said = f" ({'; '.join(filter(None, notes))})" if any(notes) else ""
+        return self._message(result.outcome, result.text + said, result.mistake)
 
     def use(self, answer: Any) -> Any:
         """Return the learner's answer if it is right, else the course's own.
 
-        Every later cell then runs, whatever was answered here.
+        Every later cell then runs, whatever was answered here. What the answer returns is converted
+        as the check converted it: a list that passed becomes the array that later cells expect.
         """
-        if self.grade(answer).outcome is Outcome.PASS:
+        known = self._passed is not None and answer is self._passed
+        if not known and self.grade(answer).outcome is not Outcome.PASS:
+            print(f"{self.id}: going on with the course's `{self.name}` until yours passes.")
+            answer = self.reference
+        if self.gives is None:
             return answer
-        print(f"{self.id}: going on with the course's `{self.name}` until yours passes.")
-        return self.reference
+        gives: Converter = self.gives
+        if not callable(answer):
+            return gives(answer, self.name)
+
+        @wraps(answer)
+        def converted(*args: Any, **keywords: Any) -> Any:
+            return gives(answer(*args, **keywords), self.name)
+
+        return converted
 
     def hint(self) -> Message:
-        """Return the first hint, then the second; the last one is repeated."""
-        number = min(self._hints_given, len(self.hints) - 1)
+        """Return the first hint, then the second, then that there is no other."""
+        number = self._hints_given
         self._hints_given += 1
+        if number >= len(self.hints):
+            last = f"hint {len(self.hints)} was the last; `.solution()` shows one way to do it."
+            return Message(Outcome.INFO, f"{self.id} hints", last)
         title = f"{self.id} hint {number + 1} of {len(self.hints)}"
         return Message(Outcome.INFO, title, self.hints[number])
 
     def solution(self) -> Message:
         """Return the worked answer, read from the chapter's source."""
         title = f"{self.id} solution"
-        for path in sorted(SOLUTIONS.glob(f"{self.id.split('.')[0]}_*.py")):
-            for match in REGION.finditer(path.read_text(encoding="utf-8")):
-                if match[2] == self.id:
-                    code = textwrap.dedent(match[3]).rstrip()
-                    return Message(Outcome.INFO, title, "one way to do it", code)
-        return Message(Outcome.INFO, title, "not found: this copy has no solutions/ folder.")
+        try:
+            return Message(Outcome.INFO, title, "one way to do it", source.worked(self.id))
+        except LookupError:
+            return Message(Outcome.INFO, title, "not found: this copy has no solutions/ folder.")
 
-    def _message(self, outcome: Outcome, text: str) -> Message:
-        return Message(outcome, f"{self.id} {outcome.value}", text)
+    def _message(self, outcome: Outcome, text: str, mistake: str = "") -> Message:
+        return Message(outcome, f"{self.id} {outcome.value}", text, mistake=mistake)
 
     def _not_attempted(self) -> Message:
-        text = f"write `{self.name}` in the cell above, run it, then check again."
+        place = "in its cell, in place of `# YOUR CODE HERE`"
+        text = f"write `{self.name}` {place}, run the cell, then check again."
         return self._message(Outcome.NOT_ATTEMPTED, text)
 
     def __repr__(self) -> str:
@@ -162,34 +286,31 @@ class Quiz(Exercise):
         Chapter and number, ``"02.q1"``.
     question : str
         One sentence.
-    options : dict
-        Letter to text, in the order shown: ``{"a": "…", "b": "…"}``.
     answer : str
         The letter that is right.
-    why : dict
-        Letter to the sentence shown when it is chosen: why it is right, or why it is not.
+    options : dict
+        Text of an option to the sentence shown when it is chosen, in the order shown: a, b, c.
     """
 
-    def __init__(
-        self, id: str, question: str, options: dict[str, str], answer: str, why: dict[str, str]
-    ) -> None:
-        if answer not in options or set(why) != set(options):
-            given = f"the answer {answer!r} and the reasons"
-            raise ValueError(f"quiz {id}: {given} must name the options {list(options)}")
-        wrong = next((f"({o})" for o in options if o != answer), "")
+    def __init__(self, id: str, question: str, answer: str, options: dict[str, str]) -> None:
+        self.question, self.answer = question, answer
+        self.options = dict(zip("abcdef", options, strict=False))
+        self.why = dict(zip("abcdef", options.values(), strict=False))
+        if answer not in self.options:
+            raise ValueError(f"quiz {id}: the answer {answer!r} is none of {list(self.options)}")
+        wrong = next((f"({o})" for o in self.options if o != answer), "")
         hints = (
             "Read the section above once more with one small example in mind.",
             f"It is not {wrong}.",
         )
-        super().__init__(id, "choice", [self._chosen], hints, answer, minutes=1)
-        self.question, self.options, self.answer, self.why = question, options, answer, why
+        super().__init__(id, "choice", checks=[self._chosen], hints=hints, minutes=1)
 
     def _chosen(self, choice: Any) -> None:
         letter = _letter(choice)
         if letter not in self.options:
             raise NotYet(f"{choice!r} is not one of the options {', '.join(self.options)}.")
         if letter != self.answer:
-            raise NotYet(self.why[letter])
+            raise NotYet(self.why[letter], self.why[letter])
 
     def grade(self, *answer: Any) -> Message:
         """Return whether a choice is right, and why."""
@@ -201,7 +322,7 @@ class Quiz(Exercise):
     def _not_attempted(self) -> Message:
         letters = ", ".join(f'"{o}"' for o in self.options)
         return self._message(
-            Outcome.NOT_ATTEMPTED, f"click an answer, or set `choice` to {letters}."
+            Outcome.NOT_ATTEMPTED, f"run this cell for the buttons, or set `choice` to {letters}."
         )
 
     def ask(self, choice: Any = None) -> None:
@@ -216,6 +337,8 @@ class Quiz(Exercise):
 
         from helpers.interactive import show_widget
 
+        if choice in (None, ...) and self.id in done():
+            choice = self.answer  # chosen before this kernel started
         result = self.check(choice)
         buttons = widgets.RadioButtons(  # their labels are text and nothing else
             options=[(f"{o}) {text.replace('`', '')}", o) for o, text in self.options.items()],
@@ -223,7 +346,8 @@ class Quiz(Exercise):
             layout=widgets.Layout(width="auto"),
             style={"description_width": "initial"},
         )
-        feedback = widgets.HTML(value=result._repr_html_())
+        live = "" if result.outcome is Outcome.NOT_ATTEMPTED else result._repr_html_()
+        feedback = widgets.HTML(value=live)
 
         def on_choice(change: dict[str, Any]) -> None:
             feedback.value = self.check(change["new"])._repr_html_()
@@ -241,34 +365,16 @@ def _letter(choice: Any) -> str:
     return str(choice).strip().lower()
 
 
-def _no_none(answer: Any, name: str) -> Any:
-    """Wrap a plain function so that a forgotten ``return`` is reported as one."""
-    if not isinstance(answer, types.FunctionType):
-        return answer
-
-    @wraps(answer)
-    def probe(*args: Any, **kwargs: Any) -> Any:
-        result = answer(*args, **kwargs)
-        if result is None or result is Ellipsis:
-            what = "None: did you forget `return`?" if result is None else "the placeholder `...`."
-            raise NotYet(f"`{name}` returned {what}")
-        return result
-
-    return probe
-
-
-def _their_line(error: Exception, name: str) -> str:
+def _their_line(error: BaseException, answer: Any, name: str) -> str:
     """Name the exception and the learner's own line that raised it, never a path."""
-    here = Path(__file__).resolve().parent
-    frames = traceback.extract_tb(error.__traceback__)[2:]  # without grade() and the check itself
-    own = [
-        f
-        for f in frames
-        if here not in Path(f.filename).resolve().parents and "site-packages" not in f.filename
-    ]
-    raised = f"`{name}` raised `{type(error).__name__}: {error}`"
+    home = getattr(getattr(answer, "__code__", None), "co_filename", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f.filename == home or "ipykernel_" in f.filename]
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if not own:
-        return f"the check of {raised}: is it the kind of object the exercise asks for?"
+        kind = "can't be called as the exercise says" if callable(answer) else "can't be checked"
+        return f"`{name}` {kind}: `{text}`."
     last = own[-1]
     line = (last.line or linecache.getline(last.filename, last.lineno or 0)).strip()
-    return f"{raised} in line {last.lineno} of its cell: `{line}`"
+    place = f" in line {last.lineno} of its cell"
+    return f"`{name}` raised `{text}`{place}" + (f": `{line}`" if line else ".")

@@ -18,12 +18,13 @@ class Outcome(enum.Enum):
     INFO = "INFO"
 
 
-_COLOR = {
+#: of the bar beside a message, seen on white and on black; its words have the theme's own color
+COLOR = {
     Outcome.PASS: "#1a7f37",
-    Outcome.FAIL: "#b42318",
-    Outcome.EXCEPTION: "#b42318",
-    Outcome.NOT_ATTEMPTED: "#6b5900",
-    Outcome.INFO: "#1f5fa8",
+    Outcome.FAIL: "#d1453b",
+    Outcome.EXCEPTION: "#d1453b",
+    Outcome.NOT_ATTEMPTED: "#8a7300",
+    Outcome.INFO: "#2f7fd0",
 }
 
 
@@ -39,6 +40,7 @@ class Message:
     title: str
     text: str = ""
     code: str | None = None
+    mistake: str = ""  # the sentence of a known mistake, where one was recognized
 
     def __repr__(self) -> str:
         """Return the message as plain text, the outcome's word first."""
@@ -46,11 +48,11 @@ class Message:
         return f"{line}\n\n{self.code}" if self.code else line
 
     def _repr_html_(self) -> str:
-        color = _COLOR[self.outcome]
+        color = COLOR[self.outcome]
         code = f"<pre>{html.escape(self.code, quote=False)}</pre>" if self.code else ""
         return (
             f'<div style="border-left:4px solid {color};padding:.3em .8em">'
-            f'<strong style="color:{color}">{html.escape(self.title)}</strong> '
+            f"<strong>{html.escape(self.title)}</strong> "
             f"{with_code(self.text)}{code}</div>"
         )
 

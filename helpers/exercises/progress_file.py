@@ -1,4 +1,4 @@
-"""The progress file: which exercises a learner has done. It never leaves the machine.
+"""The progress file: what a learner has done and tried. It never leaves the machine.
 
 It is ``~/.recsys-workbook/progress.json``. The variable ``COURSE_PROGRESS`` names another file; an
 empty value keeps progress only until the kernel stops.
@@ -10,13 +10,16 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from helpers import files
 
-_session: set[str] = set()  # what this kernel saw pass, also where nothing can be written
+#: exercise id -> done, attempts, outcome and mistake of the last one; or a guess
+Entries = dict[str, dict[str, Any]]
+
+_session: Entries = {}  # what this kernel saw, also where nothing can be written
 
 
 def progress_file() -> Path | None:
@@ -27,58 +30,81 @@ def progress_file() -> Path | None:
     return Path(named).expanduser() if named else Path.home() / ".recsys-workbook" / "progress.json"
 
 
+def entries() -> Entries:
+    """Return what is known of every exercise tried, on disk or in this kernel."""
+    path = progress_file()
+    return (_read(path) if path else {}) | _session
+
+
 def done() -> set[str]:
-    """Return the ids of every exercise done, on disk or in this kernel."""
-    path = progress_file()
-    return _session | (_read(path) if path else set())
+    """Return the ids of every exercise done."""
+    return {id for id, entry in entries().items() if entry.get("done")}
 
 
-def mark_done(exercise_id: str) -> str | None:
-    """Remember an exercise as done; return why it could not be written to disk, else None.
+def remember(id: str, **facts: Any) -> str | None:
+    """Keep facts about an exercise; return why they could not be written to disk, else None.
 
-    It never raises: a read-only home loses progress, not the lesson.
+    ``attempts`` are added to those before, and what was done stays done. It never raises: a
+    read-only home loses progress, not the lesson.
     """
-    _session.add(exercise_id)
     path = progress_file()
-    if path is None:
-        return None
     try:
+        if path is None:
+            _session[id] = _merged(_session.get(id, {}), facts)
+            return None
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path):
-            _write(path, _read(path) | {exercise_id})
+            known = _read(path)
+            known[id] = _session[id] = _merged(known.get(id, _session.get(id, {})), facts)
+            _write(path, known)
     except OSError as error:
+        _session[id] = _merged(_session.get(id, {}), facts)
         reason = error.strerror or error
         return f"progress is kept until this kernel stops, but not on disk ({reason})"
     return None
 
 
+def _merged(before: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    entry = before | facts
+    if "attempts" in facts:
+        entry["attempts"] = before.get("attempts", 0) + facts["attempts"]
+    if before.get("done"):
+        entry["done"] = True
+    return entry
+
+
 def reset(chapter: str | None = None) -> None:
     """Forget the progress of one chapter (``"02"``), or of all; for a learner who starts over."""
-    keep = set() if chapter is None else {i for i in done() if not i.startswith(f"{chapter}.")}
-    _session.intersection_update(keep)
+    keep = {i: e for i, e in entries().items() if chapter and not i.startswith(f"{chapter}.")}
+    _session.clear()
+    _session.update(keep)
     path = progress_file()
     if path is not None and path.exists():
         with _locked(path):
             _write(path, keep)
 
 
-def _read(path: Path) -> set[str]:
-    """Return the stored ids; set a damaged file aside under another name."""
+def _read(path: Path) -> Entries:
+    """Return what is stored; set a damaged file aside under another name."""
     try:
-        ids = json.loads(path.read_text(encoding="utf-8")).get("done", [])
-        if not all(isinstance(i, str) for i in ids):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored.get("version") == 1:  # a list of ids
+            return {str(i): {"done": True} for i in list(stored["done"])}
+        found = {str(i): dict(entry) for i, entry in stored["exercises"].items()}
+        if not all(isinstance(e.get("attempts", 0), int) for e in found.values()):
             raise ValueError("not a progress file")
-        return set(ids)
+        return found
     except OSError:
-        return set()  # none yet, or unreadable: this kernel's own progress still counts
-    except (ValueError, AttributeError, TypeError):
+        return {}  # none yet, or unreadable: this kernel's own progress still counts
+    except (ValueError, AttributeError, TypeError, KeyError):
         with contextlib.suppress(OSError):
             path.replace(path.with_name(f"{path.stem}.damaged-{time.time_ns()}{path.suffix}"))
-        return set()
+        return {}
 
 
-def _write(path: Path, ids: Iterable[str]) -> None:
-    files.write(path, json.dumps({"version": 1, "done": sorted(ids)}, indent=1))
+def _write(path: Path, known: Entries) -> None:
+    content = {"version": 2, "exercises": dict(sorted(known.items()))}
+    files.write(path, json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def _locked(path: Path) -> AbstractContextManager[object]:

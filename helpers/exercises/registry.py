@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import html
 import importlib
+import io
 from pathlib import Path
 from typing import Any
 
 from .grading import Exercise
-from .progress_file import done
+from .progress_file import done, entries
 
 _registry: dict[str, Exercise] = {}
 
@@ -18,6 +20,7 @@ def register(*exercises: Exercise) -> None:
     for item in exercises:
         if item.id in _registry:
             raise ValueError(f"exercise {item.id} is registered twice")
+        item.together = [other.id for other in exercises]
         _registry[item.id] = item
 
 
@@ -59,20 +62,22 @@ def _chapters() -> list[str]:
 
 
 class Progress:
-    """How much of one chapter (``"02"``), or of the course (None), is done; shown as a bar."""
+    """How much of one chapter (``"02"``) and of the course is done; shown as bars."""
 
     def __init__(self, chapter: str | None = None) -> None:
         finished = done()
-        self._rows: list[tuple[str, int, int]] = []  # chapter, exercises done, exercises
-        for name in _chapters() if chapter is None else [chapter]:
+        self._rows: list[tuple[str, int, int]] = []  # name, exercises done, exercises
+        for name in _chapters():
             ids = {q.id for q in exercises_of(name)}
-            self._rows.append((name, len(ids & finished), len(ids)))
+            self._rows.append((f"Chapter {name}", len(ids & finished), len(ids)))
+        sums = [sum(numbers) for numbers in list(zip(*self._rows, strict=True))[1:]]
+        if chapter is not None:
+            self._rows = [row for row in self._rows if row[0] == f"Chapter {chapter}"]
+        self._rows.append(("The course", sums[0], sums[1]))
 
     def __repr__(self) -> str:
-        """Return one line per chapter."""
-        return "\n".join(
-            f"Chapter {name}: {n} of {total} exercises done" for name, n, total in self._rows
-        )
+        """Return one line per chapter, and one for the course."""
+        return "\n".join(f"{name}: {n} of {total} exercises done" for name, n, total in self._rows)
 
     def _repr_html_(self) -> str:
         lines = []
@@ -87,5 +92,22 @@ class Progress:
 
 
 def progress(chapter: str | None = None) -> Progress:
-    """Return the progress of a chapter (``"02"``), or of the whole course."""
+    """Return the progress of a chapter (``"02"``) and of the course, or of every chapter."""
     return Progress(chapter)
+
+
+def report() -> str:
+    """Return a table for a teacher, as CSV: per exercise the outcome, attempts, last mistake.
+
+    It holds no name and no answer. An exercise never tried has the outcome NOT ATTEMPTED.
+    """
+    known = entries()
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["exercise", "outcome", "attempts", "mistake"])
+    for chapter in _chapters():
+        for q in exercises_of(chapter):
+            entry = known.get(q.id, {})
+            outcome = "PASS" if entry.get("done") else entry.get("outcome", "NOT ATTEMPTED")
+            rows.writerow([q.id, outcome, entry.get("attempts", 0), entry.get("mistake", "")])
+    return text.getvalue()

@@ -1,13 +1,6 @@
 """Task runner behind ``python -m helpers``: make the course's environment, then start a task.
 
 Standard library only: it runs on a bare Python, before anything is installed.
-
-===============  ===========================================================================
-``machine``      requirements of this machine: platform, disk, a folder that can be written
-``environment``  the environment's place, its state, and the variables its programs see
-``install``      make or repair it: with uv, or with pip if uv does not work
-``tasks``        lab, test, build, bench, cloud, doctor, lock
-===============  ===========================================================================
 """
 
 from __future__ import annotations
@@ -20,8 +13,12 @@ from helpers.runner.machine import CannotRun
 
 USAGE = """python -m helpers TASK [arguments]
 
-  lab     open JupyterLab on the first chapter; arguments go to it (--no-browser --port=9999)
+  lab     open JupyterLab on your copies of the chapters, in my_course; --fresh 02 begins one anew,
+          --update takes your answers over into a newer course; other arguments go to JupyterLab
+  install make everything ready and start nothing, as on the evening before a workshop
+  progress  print what you have done; with the name of a file, write a table for a teacher
   test    pass every test: ruff, mypy, pytest; with arguments, pytest alone with them (-k splits)
+          --full adds what takes an hour
   build   build the notebooks from solutions/NN_name.py; arguments go to helpers.book (--check 02)
   bench   measure what the course promises; arguments go to tests.benchmarks
   cloud   keep one SageMaker on this machine for all notebooks, until Ctrl-C (--port=9999)
@@ -32,6 +29,8 @@ The first use makes the environment in .venv (COURSE_VENV names another folder):
 """
 TASKS = {
     "lab": tasks.lab,
+    "install": tasks.install_only,
+    "progress": tasks.progress,
     "test": tasks.test,
     "build": tasks.build,
     "bench": tasks.bench,

@@ -148,11 +148,10 @@ class Environment:
         return self.installed_hash() == self.lock_hash() and not self.differences()
 
     def variables(self) -> dict[str, str]:
-        """Return the variables of a program that runs in it.
+        """Return the variables of a program that runs in it: its own programs and settings first.
 
-        Its own programs, packages, kernels and settings come first. Hashes of strings are the same
-        in every run. The threads of a program share two heaps: by default Linux gives each its own
-        (80 MiB more in chapter 09).
+        Hashes of strings are the same in every run. Threads share two heaps: by default Linux
+        gives each its own (80 MiB more in chapter 09).
         """
         variables = {
             name: value

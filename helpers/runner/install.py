@@ -1,8 +1,7 @@
 """Making and repairing the environment: uv first, then every package with uv, or with pip.
 
-Every installed file must have a hash from the lock. The stamp is removed before anything changes
-and written last. An environment whose packages were being written when a run was killed is made
-anew. Only folders that the course itself has made are changed (`Environment.is_ours`).
+Every file has a hash from the lock. The stamp is removed before anything changes and written last.
+Only folders that the course itself has made are changed (`Environment.is_ours`).
 """
 
 from __future__ import annotations
@@ -43,13 +42,7 @@ MADE = "import pip, sys; from helpers import installed; sys.exit(bool(installed.
 
 
 def ensure(environment: Environment) -> None:
-    """Make the environment, or bring it to the lock.
-
-    Raises
-    ------
-    CannotRun
-        This machine cannot hold it (nothing was written), or the installation failed.
-    """
+    """Make the environment, or bring it to the lock."""
     if not environment.ready():
         preflight(environment)
         with guarded(environment):
@@ -116,10 +109,7 @@ def _no_access(environment: Environment, error: OSError, code: int) -> CannotRun
 
 @contextlib.contextmanager
 def guarded(environment: Environment) -> Iterator[None]:
-    """Hold an exclusive lock on the environment; the system releases it if the process dies.
-
-    A closed terminal and a polite kill end the block as Ctrl-C does, and so stop the installers.
-    """
+    """Hold a lock on the environment; a closed terminal or a polite kill ends it as Ctrl-C does."""
 
     def on_wait() -> None:
         print("Another run is making the environment; waiting until it has finished.", flush=True)
@@ -264,11 +254,7 @@ def locked_block(lock: str, name: str) -> str:
 
 
 def package_variables(environment: Environment, only_main: bool = False) -> dict[str, str]:
-    """Return the variables of pip and uv: what the reader's settings say about sources, no more.
-
-    Both are told the same mirrors, certificates and proxies, and no file or variable sends the
-    packages to another place. ``only_main``: see `for_uv`.
-    """
+    """Return the variables of pip and uv: the same mirrors, certificates and proxies, no more."""
     settings = pip_settings(environment)
     variables = {
         name: value
@@ -312,8 +298,7 @@ def for_uv(
 ) -> dict[str, str]:
     """Return the variables that make uv look where pip looks; what is set for uv itself stays.
 
-    ``only_main`` leaves out additional indexes and folders, because uv would lock a package's
-    hashes from the first index that has it, and that may hold some platforms only.
+    ``only_main``: no other index, which may hold some platforms only, and uv would lock its hashes.
     """
     wanted = {}
     if not any(present.get(name) for name in UV_INDEXES):
@@ -340,10 +325,7 @@ def _pip(
 
 
 def _call(command: Sequence[str], variables: Mapping[str, str], quiet: bool = False) -> int:
-    """Run a command in a session of its own; return its exit code.
-
-    Ctrl-C thus reaches this run alone, which then ends the command and all that it started.
-    """
+    """Run a command in a session of its own, which Ctrl-C ends whole; return its exit code."""
     output = subprocess.DEVNULL if quiet else None
     with subprocess.Popen(
         command,

@@ -99,10 +99,7 @@ def check_folder(folder: Path, needed: float) -> None:
 
 
 def missed() -> list[str]:
-    """Return what the course will lack here, one sentence each; empty on Linux.
-
-    Sources: the wheels of mxnet 1.9.1 and tensorflow 2.21.0 on PyPI.
-    """
+    """Return what the course will lack here, by PyPI's wheels; one sentence each, none on Linux."""
     system, processor = platform.system(), platform.machine()
     sentences = []
     if system == "Windows" or (system == "Darwin" and processor == "arm64"):

@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from helpers import files, installed
-from helpers.runner import install, machine
+from helpers.runner import copies, install, machine
 from helpers.runner.environment import Environment
 from helpers.runner.machine import CannotRun
 
-FIRST_CHAPTER = "chapters/00_start_here.ipynb"
+FIRST_CHAPTER = "00_start_here.ipynb"
 CODE = ("helpers", "local_sagemaker", "tests", "solutions", "chapters", "scripts", "conftest.py")
 # what `test` runs before pytest; an environment or a file of the reader's may be beside the code
 CHECKS = {
@@ -24,7 +25,26 @@ CHECKS = {
     "ruff format": ["ruff", "format", "--check", *CODE],
     "mypy": ["mypy"],
 }
-ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
+# Files of the environment that are made where they are missing: a reader may change them.
+SETTINGS = {
+    # JupyterLab asks nobody whether it may fetch news
+    "etc/jupyter/labconfig/page_config.json": {
+        "disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}
+    },
+    # a notebook that is opened again shows its questions and sliders
+    "etc/jupyter/labconfig/default_setting_overrides.json": {
+        "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True}
+    },
+    # a name that an earlier cell makes is explained
+    "etc/ipython/ipython_kernel_config.json": {
+        "InteractiveShellApp": {
+            "exec_lines": [  # a kernel starts at once: helpers are imported when needed
+                "get_ipython().set_custom_exc((NameError,), lambda *error, **options: __import__"
+                "('helpers.exercises.restart', fromlist=['explain']).explain(*error, **options))"
+            ]
+        }
+    },
+}
 LOCK_COMMAND = "python -m helpers lock"
 DATA_CHECK = """
 from helpers import data
@@ -33,26 +53,48 @@ print(f"latest-small: {len(data.load('latest-small')):,} ratings, checksum as pu
 
 
 def lab(environment: Environment, arguments: Sequence[str]) -> int:
-    """Open JupyterLab on the first chapter, or on the notebook that the arguments name."""
+    """Open JupyterLab on the first chapter's working copy, or on what the arguments name."""
+    rest, fresh = list(arguments), []
+    if "--fresh" in rest:
+        place = rest.index("--fresh")
+        while len(rest) > place + 1 and rest[place + 1].isdigit():
+            fresh.append(rest.pop(place + 1))
+        rest.pop(place)
+        if not fresh:
+            raise CannotRun("--fresh needs the numbers of chapters, as in: lab --fresh 02.")
+    update = "--update" in rest
+    rest = [argument for argument in rest if argument != "--update"]
     install.ensure(environment)
-    ask_nothing(environment)
-    return hand_over(environment, ["jupyterlab", *lab_options(environment, arguments), *arguments])
+    settle(environment.root, environment.folder, fresh, update)
+    return hand_over(environment, ["jupyterlab", *lab_options(environment, rest), *rest])
 
 
-def ask_nothing(environment: Environment) -> None:
-    """Turn JupyterLab's question about news off, once: a reader may turn it on again."""
-    page = environment.folder / "etc" / "jupyter" / "labconfig" / "page_config.json"
-    if not page.exists():
-        with contextlib.suppress(OSError):  # an environment on a read-only disk
-            files.write(page, json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}, indent=2))
+def install_only(environment: Environment, arguments: Sequence[str]) -> int:
+    """Make the environment and the working copies, and start nothing."""
+    install.ensure(environment)
+    settle(environment.root, environment.folder)
+    print("All is installed; python -m helpers lab opens the course.")
+    return 0
+
+
+def progress(environment: Environment, arguments: Sequence[str]) -> int:
+    """Print what is done; write a table of it where a file is named."""
+    install.ensure(environment)
+    return hand_over(environment, ["helpers.exercises", *arguments])
+
+
+def settle(root: Path, prefix: Path, fresh: Sequence[str] = (), update: bool = False) -> None:
+    """Write the settings that an environment has not yet, and make the working copies."""
+    for name, content in SETTINGS.items():
+        if not (prefix / name).exists():
+            with contextlib.suppress(OSError):  # an environment on a read-only disk
+                files.write(prefix / name, json.dumps(content, indent=2))
+    for sentence in copies.make(root, fresh, update):
+        print(sentence, flush=True)
 
 
 def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]:
-    """Return JupyterLab's options, except those that the reader sets differently.
-
-    It listens on this machine only, reads no news, looks for no updates and offers no extensions
-    from the network; the folder it shows is the checkout.
-    """
+    """Return JupyterLab's options: this machine only, no news, updates or extensions from afar."""
     options = {
         "--ServerApp.ip": "127.0.0.1",
         "--ServerApp.root_dir": str(environment.root),
@@ -60,9 +102,10 @@ def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]
         "--LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager": "readonly",
     }
-    chapter = environment.root / FIRST_CHAPTER
-    if chapter.exists() and all(argument.startswith("-") for argument in arguments):
-        options["--LabApp.default_url"] = f"/lab/tree/{FIRST_CHAPTER}"
+    first = [f"{folder}/{FIRST_CHAPTER}" for folder in (copies.MINE, "chapters")]
+    there = next((path for path in first if (environment.root / path).exists()), "")
+    if there and all(argument.startswith("-") for argument in arguments):
+        options["--LabApp.default_url"] = f"/lab/tree/{there}"
     given = {argument.partition("=")[0] for argument in arguments}
     aliases = {"--ip": "--ServerApp.ip", "--notebook-dir": "--ServerApp.root_dir"}
     given |= {aliases[name] for name in given if name in aliases}
@@ -72,8 +115,14 @@ def lab_options(environment: Environment, arguments: Sequence[str]) -> list[str]
 
 
 def test(environment: Environment, arguments: Sequence[str]) -> int:
-    """Run ruff, mypy and pytest; with arguments, pytest alone with them."""
+    """Run ruff, mypy and pytest; with arguments, pytest alone with them.
+
+    ``--full`` adds what takes long: all chapters in a browser, with other answers, under load.
+    """
     install.ensure(environment)
+    if "--full" in arguments:
+        os.environ["COURSE_FULL"] = "1"
+        arguments = [argument for argument in arguments if argument != "--full"]
     if arguments:
         return hand_over(environment, ["pytest", *arguments])
     steps = {**CHECKS, "pytest": ["pytest"]}
@@ -105,11 +154,8 @@ def cloud(environment: Environment, arguments: Sequence[str]) -> int:
 def doctor(environment: Environment, arguments: Sequence[str]) -> int:
     """Print what this machine has and lacks; install nothing and ask no network.
 
-    Returns
-    -------
-    int
-        0 if the course runs or can be installed here, 1 if something of it is damaged, 2 if this
-        machine cannot hold it.
+    Returns 0 if the course runs or can be installed here, 1 if something of it is damaged, 2 if
+    this machine cannot hold it.
     """
     if arguments:
         raise CannotRun(f"doctor takes no arguments, and was given {' '.join(arguments)}.")
@@ -168,10 +214,7 @@ def check_data(environment: Environment) -> tuple[str, int]:
 
 
 def lock(environment: Environment, arguments: Sequence[str]) -> int:
-    """Make requirements.lock: every package, version and hash for every platform and Python.
-
-    Versions in it are kept where they still fit; ``--upgrade`` looks for newer ones.
-    """
+    """Make requirements.lock for every platform and Python; ``--upgrade`` looks for newer ones."""
     uv = install.ensure_uv(environment)
     command = [str(uv), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
     command += ["--python-version", "3.10", "--no-python-downloads"]
@@ -193,10 +236,7 @@ def run(environment: Environment, module: Sequence[str]) -> int:
 
 
 def hand_over(environment: Environment, module: Sequence[str]) -> int:
-    """Become a module of the environment: its signals, its exit code, no process in between.
-
-    Windows cannot replace a process, so there the module's exit code is waited for.
-    """
+    """Become a module of the environment; Windows can't, so there its exit code is waited for."""
     command, variables = [str(environment.python), "-m", *module], environment.variables()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.files import free_port, write
+from helpers.runner import tasks
 
 CHROME_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 CHROME_ARGUMENTS += ["--disable-background-networking", "--disable-component-update"]
@@ -41,7 +42,7 @@ def chromium() -> str | None:
 
 @contextmanager
 def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
-    """Serve ``folder`` with JupyterLab on 127.0.0.1; yield its address and token.
+    """Serve ``folder`` with JupyterLab on 127.0.0.1 as `lab` does; yield its address and token.
 
     Settings, workspaces and history go to ``home``: the reader's own are not seen or changed.
     """
@@ -57,15 +58,19 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
         "COURSE_LEDGER": "ledger",
     }
     env = {**os.environ, **{name: str(home / place) for name, place in places.items()}}
-    env.pop("PYTEST_CURRENT_TEST", None)
+    env["PYTHONPATH"] = str(folder)  # the copy's helpers, not those of the environment's checkout
+    for name in ("PYTEST_CURRENT_TEST", "COURSE_BUILD"):
+        env.pop(name, None)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
     command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
     command += ["--LabApp.news_url=None", "--LabApp.expose_app_in_browser=True"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    disabled = {"@jupyterlab/apputils-extension:announcements": True}
-    page = json.dumps({"disabledExtensions": disabled})
-    write(home / "config" / "labconfig" / "page_config.json", page)
+    places = {"etc/jupyter": "config", "etc/ipython": "ipython/profile_default"}
+    for name, content in tasks.SETTINGS.items():
+        for prefix, place in places.items():
+            if name.startswith(prefix):
+                write(home / place / name.removeprefix(f"{prefix}/"), json.dumps(content))
     log_path = home / "lab.log"
     base = f"http://127.0.0.1:{port}"
     with log_path.open("w") as log:

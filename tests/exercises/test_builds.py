@@ -16,7 +16,7 @@ import pytest
 from helpers import book
 from helpers.exercises import REGION, Outcome, exercises_of
 
-from . import wrong
+from . import rounds
 
 CHAPTERS = [s.name[:2] for s in book.sources()]
 
@@ -29,7 +29,7 @@ def test_blank_is_not_attempted_and_solved_passes(chapter, folder, wanted):
     """nbval shows that the stored outputs are what a run gives; this reads what they say."""
     source = book.sources([chapter])[0]
     stored = nbformat.read(book.ROOT / folder / f"{source.stem}.ipynb", 4)
-    outcomes = {name: outcome for name, (outcome, _) in wrong.reports(stored).items()}
+    outcomes = {name: outcome for name, (outcome, _) in rounds.reports(stored).items()}
     assert outcomes == {q.id: wanted for q in exercises_of(chapter)}
 
 
@@ -46,12 +46,6 @@ def test_chapter_has_its_exercises(chapter):
     assert len(quizzes) >= least[1]
     if chapter != "00":
         assert any(q.stretch for q in known.values()), "at least one stretch exercise"
-
-
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_reference_passes(chapter):
-    for q in exercises_of(chapter):
-        assert q.grade(q.reference).outcome is Outcome.PASS, (q.id, repr(q.grade(q.reference)))
 
 
 def output_of(command: list[str], folder: Path) -> list[str]:
@@ -100,25 +94,29 @@ def test_a_program_that_fails_is_not_run_again(tmp_path):
     assert tries.read_text() == "x"
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_wrong_answers_fail_with_the_message_meant_for_them(chapter, tmp_path):
+def run_rounds(chapter, kind, numbers, folder):
     """Two programs at a time, one for the even rounds and one for the odd: each waits for kernels."""
-    mistakes = wrong.mistakes_of(chapter)
-    ids = {q.id for q in exercises_of(chapter)}
-    assert set(mistakes) == ids
-    assert all(len(m) >= 2 for m in mistakes.values()), "at least two typical mistakes an exercise"
-    most = max(len(m) for m in mistakes.values())
-    program = [sys.executable, "-m", "tests.exercises.wrong", chapter]
-    halves = [[*program, *map(str, range(most)[start::2])] for start in (0, 1)]
+    program = [sys.executable, "-m", "tests.exercises.rounds", chapter, kind]
+    halves = [[*program, *map(str, numbers[start::2])] for start in (0, 1) if numbers[start::2]]
     with ThreadPoolExecutor(2) as threads:
-        lines = threads.map(output_of, halves, [tmp_path / "even", tmp_path / "odd"])
-    builds = [json.loads(line) for line in itertools.chain(*lines)]
-    assert sorted(build["round"] for build in builds) == list(range(most))
-    for build in builds:
-        assert build["checks"] >= len(ids)
-        for name, text in wrong.answers_of(chapter, build["round"]).items():
-            (outcome, sentence), message = build["said"][name], mistakes[name][build["round"]][1]
-            assert outcome == Outcome.FAIL.value, (
-                f"{name} accepts a wrong answer ({outcome}):\n{text}"
-            )
-            assert message in sentence, f"{name}: {sentence!r} does not say {message!r}"
+        lines = threads.map(output_of, halves, [folder / "even", folder / "odd"])
+    found = [json.loads(line) for line in itertools.chain(*lines)]
+    assert sorted(one["round"] for one in found) == list(numbers)
+    return found
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_wrong_answers_in_the_notebook_fail_and_every_later_cell_runs(chapter, tmp_path):
+    """One round in a kernel; `test_answers` gives every mistake to the checks themselves."""
+    (build,) = run_rounds(chapter, "wrong", [0], tmp_path)
+    assert set(build["answers"]) == {q.id for q in exercises_of(chapter)} == set(build["said"])
+    passed = {i: said for i, said in build["said"].items() if said[0] != Outcome.FAIL.value}
+    assert not passed
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_cells_run_with_right_answers_of_other_idioms_to_the_same_facts(chapter, tmp_path):
+    for build in run_rounds(chapter, "right", [0, 1, 2, 3], tmp_path):
+        refused = {i: said for i, said in build["said"].items() if said[0] != Outcome.PASS.value}
+        assert not refused
+        assert not build["differ"], "\n\n".join(build["differ"])

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from helpers import book
-from tests.exercises.wrong import answered
+from tests.exercises.rounds import answered
 
 SOURCE = """# %% [markdown]
 # # Toy

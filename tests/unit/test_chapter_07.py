@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 from helpers.cloud import exchange
-from helpers.exercises import checks_07
+from helpers.exercises import source
 from helpers.knn import cheapest, keep_first, trade_off, vectors_like
 from helpers.metrics import contradictions
 from helpers.models.fm import fm_scores
@@ -35,10 +35,11 @@ def test_contradictions_are_those_of_all_pairs(seed):
 def test_the_exercises_vectors_rank_as_the_machine_scores():
     rng = np.random.default_rng(3)
     v, w1 = (rng.normal(size=size).astype(np.float32) for size in ((30, 4), 30))
-    users, items = checks_07.fold(v, w1, 10)
+    fold, item_vectors = source.make("07.1", "fold"), source.make("07.5", "item_vectors")
+    users, items = fold(v, w1, 10)
     for features in (rng.random((6, 20)), np.eye(20)):
         x = np.hstack([np.zeros((len(features), 10)), features]).astype(np.float32)
-        tagged = checks_07.item_vectors(x, v, w1)
+        tagged = item_vectors(x, v, w1)
         for user in range(10):
             x[:, :10] = np.eye(10)[user]
             scores = fm_scores(sparse.csr_matrix(x), 0.0, w1, v)
@@ -53,7 +54,8 @@ def test_the_exercises_filter_is_the_helpers():
     blocked = rng.random((50, 20)) < 0.6
     drop = (found >= 0) & blocked[np.arange(50)[:, None], found]
     _, expected = keep_first(np.zeros(found.shape), found, drop, 5)
-    assert np.array_equal(checks_07.first_allowed(found, blocked, 5), expected)
+    first_allowed = source.make("07.6", "first_allowed")
+    assert np.array_equal(first_allowed(found, blocked, 5), expected)
 
 
 def test_vectors_like_have_the_mean_and_the_spectrum():

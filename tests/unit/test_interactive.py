@@ -10,6 +10,9 @@ import pytest
 
 from helpers import interactive
 
+#: the head of a PNG, two pixels wide
+PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\2\0\0\0\1\0\0\0\0").decode()
+
 
 @pytest.fixture
 def shown(monkeypatch):
@@ -43,9 +46,18 @@ def test_show_needs_words(shown):
     assert data["text/plain"] == details["metadata"]["image/png"]["alt"] == "a line"
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert not plt.get_fignums(), "closed, so it is not shown twice"
+    width = int.from_bytes(base64.b64decode(data["image/png"])[16:20], "big")
+    assert details["metadata"]["image/png"]["width"] == width // 2 and "text/html" not in data
     with pytest.raises(ValueError, match="alt is empty"):
         interactive.show(draw(1), alt=" ")
     plt.close("all")
+
+
+def test_a_person_sees_the_words_as_a_caption(shown, monkeypatch):
+    monkeypatch.delenv("COURSE_BUILD")
+    interactive.show(draw(1), alt="a < b")
+    page = shown[0][0]["text/html"]
+    assert 'alt="a &lt; b"' in page and "<figcaption>a &lt; b</figcaption>" in page
 
 
 def test_same_figure_same_bytes(shown):
@@ -56,11 +68,12 @@ def test_same_figure_same_bytes(shown):
 
 def test_a_widget_is_shown_with_what_stands_in_for_it(shown):
     box = widgets.Text()
-    interactive.show_widget(box, text="words", png="00")
+    interactive.show_widget(box, text="words", png=PIXEL)
     data, details = shown[0]
     assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == box.model_id
     assert data["text/plain"] == details["metadata"]["image/png"]["alt"] == "words"
-    assert data["image/png"] == "00" and "text/html" not in data
+    assert data["image/png"] == PIXEL and "text/html" not in data
+    assert details["metadata"]["image/png"]["width"] == 1
 
 
 def test_moving_the_slider_changes_picture_and_words(boxes):

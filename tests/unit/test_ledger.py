@@ -20,21 +20,43 @@ def fresh(monkeypatch):
 
 
 def test_record_and_scoreboard():
-    ledger.record(TOY, model="mean", metric="RMSE", value=1.23456, seconds=3.0)
+    ledger.record(TOY, model="mean", metric="RMSE", value=1.23456)
     ledger.record(TOY, model="mean", metric="MAE", value=1.0)
     ledger.record(TOY, model="mean", metric="RMSE", value=1.5, low=1.4, high=1.6)
-    board = ledger.scoreboard("98")
-    assert list(board.columns) == ["RMSE", "MAE", "dataset", "split", "seed"], (
-        "no seconds: they depend on the machine"
-    )
-    assert board.loc["mean", "RMSE"] == "1.500 [1.400, 1.600]", "measured again, replaced"
+    ((caption, table),) = ledger.scoreboard("98").tables
+    assert caption == "toy · random 80/20 · split by seed 0"
+    assert list(table.columns) == ["RMSE", "MAE", ""]
+    assert table.loc["mean", "RMSE"] == "1.500 [1.400, 1.600]", "measured again, replaced"
 
 
-def test_ranking_rows_name_cutoff_and_candidates():
-    details = {"k": 10, "candidates": "all items", "seed": 1}
+def test_baseline_and_best_are_marked_by_a_word():
+    for model, rmse, strange in (("mean", 1.0, 1.0), ("MF", 0.8, 2.0), ("net", 0.9, 3.0)):
+        ledger.record(TOY, model=model, metric="RMSE", value=rmse)
+        ledger.record(TOY, model=model, metric="clicks", value=strange)
+    ((_, table),) = ledger.scoreboard("98").tables
+    assert table[""].to_dict() == {"mean": "baseline", "MF": "best RMSE", "net": ""}
+
+
+def test_what_rows_share_is_a_caption_and_other_protocols_are_other_tables():
+    details = {"k": 10, "candidates": "all <items>", "seed": 1}
     ledger.record(TOY, model="mean", metric="HR", value=0.1, **details)
+    ledger.record(TOY, model="mean", metric="RMSE", value=1.0)
     board = ledger.scoreboard("98")
-    assert list(board.columns) == ["HR@10", "dataset", "split", "candidates", "seed"]
+    first, second = board.tables
+    assert first[0] == "toy · random 80/20 · all <items> · split by seed 0 · models with seed 1"
+    assert list(first[1].columns) == ["HR@10", ""] and list(second[1].columns) == ["RMSE", ""]
+    page = board._repr_html_()
+    assert "all &lt;items&gt;" in page and "nowrap" in page
+
+
+def test_several_seeds_are_one_row():
+    for seed, value in enumerate((0.1, 0.4, 0.4)):
+        split = ledger.Protocol(chapter="98", dataset="toy", split=f"cold 90/10, seed {seed}")
+        ledger.record(split, model="net", metric="HR", value=value, k=10, seed=seed)
+    ((caption, table),) = ledger.scoreboard("98").tables
+    assert caption.endswith("split by seed 0, 1, 2 · models with seed 0, 1, 2")
+    assert table["HR@10"].to_list() == ["0.300 [0.100, 0.400] over 3"]
+    assert all(len(line) <= 100 for line in repr(ledger.scoreboard("98")).splitlines())
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers import plots
@@ -77,3 +78,11 @@ def test_lines_are_told_apart_without_color():
     assert ax.get_title(loc="left") == "two" or ax.get_title() == "two"
     assert ax.get_ylim() == (0, 9)
     plt.close(fig)
+
+
+def test_text_in_a_table_is_aligned_to_the_left():
+    page = plots.table(pd.DataFrame({"film": ["A <b>", "B"], "stars": [4.0, 3.5]}))
+    assert page.count('<td style="text-align: left">') == 2 and page.count("<td>") == 2
+    assert "A &lt;b&gt;" in page
+    long = plots.table(pd.DataFrame({"film": ["A"] * 200, "stars": 1.0}))
+    assert long.count("<tr") < 100, "a long table is cut as always"

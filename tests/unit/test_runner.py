@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -32,9 +33,9 @@ posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such processe
 def environment(tmp_path, monkeypatch):
     """A checkout with a lock and no environment; nothing of the real one is reached."""
     here = Environment(tmp_path / "course", tmp_path / "course" / ".venv")
-    chapter = here.root / tasks.FIRST_CHAPTER
+    chapter = here.root / "chapters" / tasks.FIRST_CHAPTER
     chapter.parent.mkdir(parents=True)
-    chapter.touch()
+    chapter.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
     here.lock.write_text(LOCK)
     monkeypatch.setattr(Environment, "here", classmethod(lambda cls: here))
     return here
@@ -300,6 +301,7 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
         ("cloud", "local_sagemaker"),
         ("test -k splits", "pytest -k splits"),
         ("lab --port=9999", "jupyterlab"),
+        ("progress mine.csv", "helpers.exercises mine.csv"),
     ],
 )
 def test_a_task_becomes_its_module(environment, fakes, monkeypatch, task, module):
@@ -318,15 +320,32 @@ def test_a_task_becomes_its_module(environment, fakes, monkeypatch, task, module
     assert " ".join(command).startswith(f"{environment.python} -m {module}")
     if module == "jupyterlab":
         options = {"--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None", "--port=9999"}
-        assert {*options, f"--LabApp.default_url=/lab/tree/{tasks.FIRST_CHAPTER}"} <= set(command)
+        options.add(f"--LabApp.default_url=/lab/tree/my_course/{tasks.FIRST_CHAPTER}")
+        assert options <= set(command)
+        assert (environment.root / "my_course" / tasks.FIRST_CHAPTER).exists()
+
+
+def test_install_makes_all_ready_and_starts_nothing(environment, fakes, capsys):
+    assert runner.main(["install"]) == 0 and environment.ready()
+    assert (environment.root / "my_course" / tasks.FIRST_CHAPTER).exists()
+    for name in tasks.SETTINGS:
+        assert json.loads((environment.folder / name).read_text()) == tasks.SETTINGS[name]
+    assert "python -m helpers lab opens the course" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("task", "words"), [("lab --fresh", "as in: lab --fresh 02"), ("lab --fresh 77", "chapter 77")]
+)
+def test_a_fresh_copy_needs_a_chapter(environment, fakes, capsys, task, words):
+    assert runner.main(task.split()) == 2 and words in capsys.readouterr().err
 
 
 def test_lab_does_not_ask_about_news_and_lets_the_reader_decide(environment, monkeypatch):
-    tasks.ask_nothing(environment)
+    tasks.settle(environment.root, environment.folder)
     page = environment.folder / "etc/jupyter/labconfig/page_config.json"
-    assert tasks.ANNOUNCEMENTS in page.read_text()
+    assert "announcements" in page.read_text()
     page.write_text("{}")
-    tasks.ask_nothing(environment)
+    tasks.settle(environment.root, environment.folder)
     assert page.read_text() == "{}", "a reader's own choice stays"
     monkeypatch.setattr(tasks.os, "geteuid", lambda: 0, raising=False)
     options = tasks.lab_options(environment, ["--ip=0.0.0.0", "chapters/02.ipynb"])
@@ -353,7 +372,7 @@ def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, mon
 
 def test_an_unknown_task_names_the_known_ones(capsys):
     assert runner.main(["lap"]) == 2
-    assert "'lap'; the tasks are lab, test, build" in capsys.readouterr().err
+    assert "'lap'; the tasks are lab, install, progress" in capsys.readouterr().err
     assert (runner.main([]), runner.main(["--help"])) == (2, 0)
 
 

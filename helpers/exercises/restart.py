@@ -1,0 +1,30 @@
+"""What a kernel says of a name that an earlier cell makes and that did not run yet.
+
+The settings of the course's kernels call it for a NameError.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from .source import SOLUTIONS, cells_of, names, python
+
+
+def explain(shell: Any, kind: Any, error: Any, trace: Any, tb_offset: int | None = None) -> None:
+    """Print what to run for a name that a chapter's cell makes; else show the traceback."""
+    name = getattr(error, "name", None)
+    if name not in names_of_chapters():
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        return
+    print(
+        f"NameError: `{name}` is made by an earlier cell, which has not run since the kernel"
+        " started.\nChoose Run → Run All Above Selected Cell, then run this cell again.",
+        file=sys.stderr,
+    )
+
+
+def names_of_chapters() -> set[str]:
+    """Return the names that cells of the chapters bind."""
+    chapters = {path.name[:2] for path in SOLUTIONS.glob("[0-9][0-9]_*.py")}
+    return {n for c in chapters for cell in cells_of(c) for n in names(python(cell))[0]}

@@ -185,7 +185,7 @@ alike = (bags @ bags.T).toarray()
 fig, ax = plt.subplots(figsize=(5.4, 3.6))
 ax.imshow(alike, cmap="Blues", vmin=0, vmax=1)
 for (i, j), value in np.ndenumerate(alike):
-    color = "white" if value > 0.6 else "black"
+    color = "white" if value > 0.7 else "black"
     ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=color)
 ax.set_xticks(range(5), spellings, rotation=30, ha="right")
 ax.set_yticks(range(5), spellings)

@@ -403,6 +403,7 @@ print(f"{words} for {agree} of {n_users} users")
 # %%
 taken = sampling.NegativeSampler(split.train, avoid="train").epoch(3, rng=np.random.default_rng(0))
 pairs = side_by_side((taken.users, n_users), (taken.items, n_items))
+print(f"a job learns from {len(taken.items):,} pairs, {np.mean(taken.labels):.0%} of them taken")
 c_settings = dict(feature_dim=pairs.shape[1], num_factors=16, predictor_type="binary_classifier")
 c_settings |= dict(epochs=4, mini_batch_size=8192, linear_lr=0.02, linear_wd=1e-5)
 c_settings |= dict(factors_lr=0.02, factors_wd=1e-5, factors_init_sigma=0.05)

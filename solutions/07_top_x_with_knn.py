@@ -26,13 +26,6 @@
 #
 # *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
-# %% [markdown]
-# ## Predict before you run
-#
-# The post asks a k-NN service for the 100 films nearest to user 1 and prints them, film 509 first, film 483 last, with their *distances*:
-# 1.87 for the first, rising to 4.07 for the last. Which film would you put at the top of the page? And is film 509 the film with
-# number 509? Write both answers down.
-
 # %%
 import json
 import sqlite3
@@ -49,7 +42,7 @@ import pandas as pd
 
 from helpers import cloud, data, gates, ledger, metrics, plots, sampling
 from helpers.cloud import exchange
-from helpers.exercises import exercise, progress
+from helpers.exercises import exercise, guess, progress
 from helpers.interactive import explore
 from helpers.knn import VectorIndex, cheapest, recall_at_k, trade_off, vectors_like
 from helpers.metrics import contradictions
@@ -62,6 +55,17 @@ plots.style()
 scratch = tempfile.TemporaryDirectory()  # gone when the notebook ends
 
 # %% [markdown]
+# ## Predict before you run
+#
+# The post asks a k-NN service for the 100 films nearest to user 1 and prints them with their *distances*: film 509 is first, with 1.87,
+# and film 483 is last, with 4.07. Which film would you put at the top of the page? And is film 509 the film with number 509?
+
+# %%
+guess("07", "Which film belongs at the top?", ["film 509, with 1.87", "film 483, with 4.07"])
+choices = ["yes", "no", "only if the film numbers have no gaps"]
+guess("07.b", "Is film 509 of the list the film with number 509?", choices)
+
+# %% [markdown]
 # ## Score all pairs, then don't
 #
 # With one feature for the user and one for the item, the factorization machine of chapter 06 predicts
@@ -72,7 +76,7 @@ scratch = tempfile.TemporaryDirectory()  # gone when the notebook ends
 # films, two factors each, fit on a napkin:
 
 # %%
-w0, w1 = 3.5, np.array([0.5, -1.0, 0.2, 0.1, -0.3])  # the first two features are users, the other three films
+w0, w1 = 3.5, np.array([0.5, -1.0, 0.2, 0.1, -0.3])  # two users, then three films
 v = np.array([[1.0, 0.0], [0.2, 1.0], [0.5, -0.5], [-0.4, 0.8], [0.6, 0.6]])
 stars = w0 + w1[:2, None] + w1[2:] + v[:2] @ v[2:].T
 pd.DataFrame(stars, index=["Ana", "Ben"], columns=["film 0", "film 1", "film 2"]).round(2)
@@ -97,6 +101,7 @@ def fold(v, w1, n_users):
     ### END SOLUTION
 
 
+# %%
 q1 = exercise("07.1")
 q1.check(fold)
 
@@ -164,7 +169,9 @@ rows, given = rating_rows(split.train)  # a one for the user, a one for the film
 order = np.random.default_rng(0).permutation(len(given))  # the container takes rows as they come
 uri, fingerprint = exchange.upload_matrix(aws, f"{place}/ratings/data.pbr", rows[order], given[order])
 settings = dict(feature_dim=rows.shape[1], predictor_type="regressor", **TUNED_HYPERPARAMETERS)
-fm_uri = exchange.finished_job(aws, settings, fingerprint) or run_job("factorization-machines", "fm", settings, uri)
+print(f"{rows.shape[0]:,} rows of {rows.shape[1]:,} features are in S3, for a job to learn from")
+fm_uri = exchange.finished_job(aws, settings, fingerprint)
+fm_uri = fm_uri or run_job("factorization-machines", "fm", settings, uri)
 
 # %% [markdown]
 # ## Unpack the artifact
@@ -175,7 +182,8 @@ fm_uri = exchange.finished_job(aws, settings, fingerprint) or run_job("factoriza
 
 # %%
 fm = artifact.read_model(exchange.download(aws, fm_uri, folder / "model.tar.gz"))
-print(f"v {fm.v.shape}, w1 {fm.w1.shape}, w0 one number: {n_users} users first, then {n_items:,} films")
+sizes = f"v {fm.v.shape}, w1 {fm.w1.shape}, w0 one number"
+print(f"{sizes}: {n_users} users first, then {n_items:,} films")
 
 # %% [markdown]
 # ## The same order, for every user
@@ -251,7 +259,8 @@ def transform(name, model_uri, users_uri):
 users_uri, _ = exchange.upload_matrix(aws, f"{place}/users/data.pbr", a_users)
 lines = transform(aws.name("course-07-knn-lists"), knn_uri, users_uri)
 first = json.loads(lines[0])
-print(f"{len(lines)} lines, one a user; in each: {', '.join(sorted(first))}; {len(first['labels'])} neighbors")
+fields, neighbors = ", ".join(sorted(first)), len(first["labels"])
+print(f"{len(lines)} lines, one a user; in each: {fields}; {neighbors} neighbors")
 
 # %% [markdown]
 # Lines come in the order of the records: the first belongs to user 0, whose `user_id` is 1. That is all a line says of its owner.
@@ -276,12 +285,18 @@ def items_of(labels, n_items):
     ### END SOLUTION
 
 
+# %%
 q2 = exercise("07.2")
 q2.check(items_of)
 
+# %%
+items_of = q2.use(items_of)
+film = ratings.item_ids[items_of([509], n_items)[0]]
+guess("07.b").meets(f"so only where film numbers have no gaps: here label 509 is film {film}")
+
 # %% [markdown]
 # **Direction.** The container sorts by what it calls a distance, upwards, whatever the metric. With `INNER_PRODUCT` that number is a
-# score, and more is better. Look at your answer to the first question once more.
+# score, and more is better. The cell after the exercise comes back to your first guess.
 #
 # **Exercise 07.3** (4 min). Write `best_first(line)`: the labels of one line of JSON, the best first.
 
@@ -293,27 +308,36 @@ def best_first(line):
     ### END SOLUTION
 
 
+# %%
 q3 = exercise("07.3")
 q3.check(best_first)
 
 # %%
-items_of, best_first = q2.use(items_of), q3.use(best_first)
-top = np.array([items_of(best_first(line), n_items) for line in lines])  # (n_users, 100), best first
+best_first = q3.use(best_first)
+neighbors = [items_of(best_first(line), n_items) for line in lines]
+top, places = np.array(neighbors), -np.arange(100.0)  # (n_users, 100), best first
 exact = metrics.top_k(inner, 100)
 worst, limit = (np.take_along_axis(inner, some, 1).min(axis=1) for some in (top, exact))
-in_order = sum(contradictions(-np.arange(100.0), inner[u, top[u]], 1e-5) == 0 for u in range(n_users))
-print(f"users who get their best 100: {(worst > limit - 1e-5).sum()} of {n_users}, best first: {in_order} (ties aside)")
+right = (worst > limit - 1e-5).sum()
+in_order = sum(contradictions(places, inner[u, top[u]], 1e-5) == 0 for u in range(n_users))
+print(f"users who get their best 100: {right} of {n_users}, best first: {in_order} (ties aside)")
+guess("07").meets("film 483: the numbers are inner products, and the largest is the best")
 
 # %% tags=["nbval-ignore-output"]
 titles = ratings.items["title"].to_numpy()
-print("Recommended movie IDs for user #1:", ratings.item_ids[top[0, :12]].tolist(), "…")
-print("by index:     ", " · ".join(titles[top[0, :3]]), "\ntitles[label]:", " · ".join(titles[top[0, :3] + 1]))
+print(f"Recommended movie IDs for user #1:\n{ratings.item_ids[top[0, :12]].tolist()} …")
+for name, items in (("by index", top[0, :3]), ("titles[label]", top[0, :3] + 1)):
+    print(f"{name + ':':14}", " · ".join(plots.short(title) for title in titles[items]))
 readings = {"the best ten": top[:, :10], "the first ten as they came": top[:, :-11:-1]}
-readings["titles[label]"] = top[:, :10] + 1
-readings["ten films at random"] = np.random.default_rng(0).integers(0, n_items, (n_users, 10))
+readings["titles[label]"] = (top[:, :10] + 1) % n_items
+at_random = np.random.default_rng(0).integers(0, n_items, (n_users, 10))
+readings["ten films at random"] = at_random
 level = fm.w0 + fm.w1[:n_users, None]  # what the inner products leave out
-means = {name: (level + np.take_along_axis(inner, some % n_items, 1)).mean() for name, some in readings.items()}
-assert means["the best ten"] > means["the first ten as they came"] + 0.1 > means["titles[label]"] + 0.2
+means = {}
+for name, items in readings.items():
+    means[name] = (level + np.take_along_axis(inner, items, 1)).mean()
+assert means["the best ten"] > means["the first ten as they came"] + 0.1
+assert means["the first ten as they came"] > means["titles[label]"] + 0.1
 pd.Series(means, name="predicted stars, mean over users").round(2).to_frame()
 
 # %% [markdown]
@@ -361,6 +385,7 @@ def lengthen(items, users):
     ### END SOLUTION
 
 
+# %%
 q4 = exercise("07.4")
 q4.check(lengthen)
 
@@ -369,7 +394,8 @@ lengthen = q4.use(lengthen)
 longer_items, longer_users = lengthen(a_items.astype(np.float64), a_users.astype(np.float64))
 again = VectorIndex(longer_items, metric="l2").search(longer_users, 10).items
 agree = sum(contradictions(-np.arange(10), inner[u, again[u]], 1e-5) == 0 for u in range(n_users))
-print(f"the ten nearest by L2 come in the order of the inner product for {agree} of {n_users} users")
+words = "the ten nearest by L2 come in the order of the inner product"
+print(f"{words} for {agree} of {n_users} users")
 
 # %% [markdown]
 # ## What is the list worth?
@@ -384,8 +410,9 @@ print(f"the ten nearest by L2 come in the order of the inner product for {agree}
 # %%
 taken = sampling.NegativeSampler(split.train, avoid="train").epoch(3, rng=np.random.default_rng(0))
 pairs = side_by_side((taken.users, n_users), (taken.items, n_items))
-c_settings = dict(feature_dim=pairs.shape[1], num_factors=16, predictor_type="binary_classifier", epochs=4)
-c_settings |= dict(mini_batch_size=8192, linear_lr=0.02, linear_wd=1e-5)
+print(f"a job learns from {len(taken.items):,} pairs, {np.mean(taken.labels):.0%} of them taken")
+c_settings = dict(feature_dim=pairs.shape[1], num_factors=16, predictor_type="binary_classifier")
+c_settings |= dict(epochs=4, mini_batch_size=8192, linear_lr=0.02, linear_wd=1e-5)
 c_settings |= dict(factors_lr=0.02, factors_wd=1e-5, factors_init_sigma=0.05)
 uri, _ = exchange.upload_matrix(aws, f"{place}/clicks/data.pbr", pairs, taken.labels)
 clicks_uri = run_job("factorization-machines", "clicks", c_settings, uri)
@@ -395,10 +422,15 @@ models = {"popularity": Popularity().fit(split.train).scores(np.arange(n_users))
 models |= {"FM on stars": inner, "FM on clicks": c_users @ c_items.T}
 
 # %% tags=["nbval-ignore-output"]
-results = {name: metrics.evaluate(scores, split.test, seen=split.train) for name, scores in models.items()}
-gaps = {name: found["ndcg"].compare(results["popularity"]["ndcg"]) for name, found in results.items()}
+results = {}
+for name, scores in models.items():
+    results[name] = metrics.evaluate(scores, split.test, seen=split.train)
+ndcg = {name: found["ndcg"] for name, found in results.items()}
+gaps = {name: found.compare(ndcg["popularity"]) for name, found in ndcg.items()}
 assert gaps["FM on stars"].high < 0 < gaps["FM on clicks"].low
-table = {name: [*(m.interval for m in found.values()), gaps[name]] for name, found in results.items()}
+table = {}
+for name, found in results.items():
+    table[name] = [*(measured.interval for measured in found.values()), gaps[name]]
 pd.DataFrame(table, ["HR@10", "NDCG@10", "NDCG above popularity"]).T
 
 # %% [markdown]
@@ -426,6 +458,7 @@ def item_vectors(x, v, w1):
     ### END SOLUTION
 
 
+# %%
 q5 = exercise("07.5")
 q5.check(item_vectors)
 
@@ -440,7 +473,8 @@ x = person + described
 whole = x @ weights + (((x @ factors) ** 2).sum(axis=1) - x**2 @ (factors**2).sum(axis=1)) / 2
 short = np.append(person @ factors, 1) @ item_vectors(described, factors, weights).T
 against = contradictions(whole, short)
-print(f"{len(names)} genres, weights drawn at random: {against} contradictions in {n_items:,} films")
+found = f"{against} contradictions in {n_items:,} films"
+print(f"{len(names)} genres, weights drawn at random: {found}")
 
 # %% [markdown]
 # The identity holds for any weights, learned or not. A film that nobody has rated gets a vector, too, from its genres; chapter 08
@@ -460,35 +494,51 @@ print(f"{len(names)} genres, weights drawn at random: {against} contradictions i
 
 # %% tags=["nbval-ignore-output"]
 rng = np.random.default_rng(0)
-fitted, queries = vectors_like(a_items, 15_000, rng), a_users[rng.choice(n_users, 200, replace=False)]
+fitted = vectors_like(a_items, 15_000, rng)
+queries = a_users[rng.choice(n_users, 200, replace=False)]
 noise, noisy = (rng.normal(size=matrix.shape).astype(np.float32) for matrix in (fitted, queries))
-measured = {"fitted, inner product": trade_off(fitted, queries, as_distance=False)}
-measured["fitted, one more column"] = trade_off(fitted, queries)
-measured["white noise, one more column"] = trade_off(noise, noisy)
-shares = {view: cheapest(table, 0.9)["compared"] for view, table in measured.items()}
+views = {
+    "fitted, inner product": (fitted, queries, False),
+    "fitted, one more column": (fitted, queries, True),
+    "white noise, one more column": (noise, noisy, True),
+}
+measured, shares = {}, {}
+for view, (vectors, asked, longer) in views.items():
+    measured[view] = trade_off(vectors, asked, as_distance=longer)
+    shares[view] = cheapest(measured[view], 0.9)["compared"]
+    print(f"{view}: {len(measured[view])} ways to search {len(vectors):,} vectors measured")
 table = pd.DataFrame(shares).T.reindex(columns=["Flat", "IVFFlat", "IVFPQ", "HNSW"])
 table.map("{:.1%}".format).replace("nan%", "cannot").rename_axis("compared, to find 90 %")
 
-# %% tags=["nbval-ignore-output"]
-def tell_indexes(view, wanted, cost):
+# %% tags=["nbval-ignore-output", "fold"]
+def found_by(view, wanted):
     first = cheapest(measured[view], wanted)["compared"].drop("Flat")
     never = [name for name in ("IVFFlat", "IVFPQ", "HNSW") if name not in first.index]
     shares = [f"{name} compares {share:.1%}" for name, share in first.items()]
-    return f"{view}: to find {wanted:.0%}, {', '.join(shares + [f'{name} cannot' for name in never])}"
+    return ", ".join(shares + [f"{name} cannot" for name in never])
+
+
+def tell_indexes(view, wanted, cost):
+    return f"To find {wanted:.0%} of the true ten ({view}), {found_by(view, wanted)}."
 
 
 def draw_indexes(view, wanted, cost):
     fig, ax = plt.subplots(figsize=(7, 4))
-    kinds = zip(("black", "blue", "orange", "green"), ("-", "-", "--", ":"), ("s", "o", "^", "D"), strict=True)
-    for (color, dash, mark), (name, curve) in zip(kinds, measured[view].groupby("index", sort=False), strict=True):
+    looks = (("black", "-", "s"), ("blue", "-", "o"), ("orange", "--", "^"), ("green", ":", "D"))
+    curves = measured[view].groupby("index", sort=False)
+    for (color, dash, mark), (name, curve) in zip(looks, curves, strict=True):
         look = dict(linestyle=dash, marker=mark, markersize=4, color=plots.PALETTE[color])
         ax.plot(curve[cost], curve["recall"], label=name, **look)
     rings = cheapest(measured[view], wanted)
-    ax.plot(rings[cost], rings["recall"], "ok", markersize=12, fillstyle="none", label="cheapest that reaches the line")
+    ring = dict(markersize=12, fillstyle="none", label="cheapest that reaches the line")
+    ax.plot(rings[cost], rings["recall"], "ok", **ring)
     ax.axhline(wanted, color=plots.PALETTE["grey"], linestyle="--", linewidth=1)
     ax.set(xscale="log", ylim=(0, 1.05), ylabel="recall@10")
-    ax.set_xlabel("share of the vectors compared" if cost == "compared" else "milliseconds a query, on this machine")
-    ax.set_title(tell_indexes(view, wanted, cost).replace(": ", "\n"), fontsize=10)
+    ax.set_xlabel("milliseconds a query, on this machine")
+    if cost == "compared":
+        ax.set_xlabel("share of the vectors compared")
+        ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.set_title(f"{view}\nto find {wanted:.0%}, {found_by(view, wanted)}", fontsize=10)
     ax.legend(loc="lower right")
     return fig
 
@@ -537,6 +587,7 @@ def first_allowed(found, blocked, k):
     ### END SOLUTION
 
 
+# %%
 q6 = exercise("07.6")
 q6.check(first_allowed)
 
@@ -561,7 +612,8 @@ for share in (0, 0.05, 0.2, 0.9):
         after = first_allowed(hundred, blocked | ~in_stock, 10)
         before = index.search(c_users, 10, seen=seen, allowed=in_stock).items
         for when, found in (("filter after", after), ("filter before", before)):
-            short_of_ten[f"{share:.0%}", f"{reason}, {when}"] = f"{(found < 0).any(axis=1).mean():.0%}"
+            few = (found < 0).any(axis=1).mean()
+            short_of_ten[f"{share:.0%}", f"{reason}, {when}"] = f"{few:.0%}"
 pd.Series(short_of_ten).unstack(sort=False).rename_axis("out of stock")
 
 # %% [markdown]
@@ -577,18 +629,22 @@ pd.Series(short_of_ten).unstack(sort=False).rename_axis("out of stock")
 
 # %%
 lists = index.search(c_users, 50, seen=seen).items
-who, place = np.repeat(np.append(ratings.user_ids, 0), 50), np.tile(np.arange(1, 51), n_users + 1)
+who = np.repeat(np.append(ratings.user_ids, 0), 50)
+rank = np.tile(np.arange(1, 51), n_users + 1)
 which = ratings.item_ids[np.vstack([lists, popular[:50]])].ravel()
 stock = (np.random.default_rng(1).random(n_items) < 0.8).tolist()
 films = zip(ratings.item_ids.tolist(), ratings.items["title"], stock, strict=True)
 shop = folder / "shop.db"
 with sqlite3.connect(shop) as night:
-    night.execute("CREATE TABLE IF NOT EXISTS film (item_id INTEGER PRIMARY KEY, title TEXT, in_stock INTEGER)")
-    columns = "user_id INTEGER, place INTEGER, item_id INTEGER REFERENCES film, PRIMARY KEY (user_id, place)"
+    columns = "item_id INTEGER PRIMARY KEY, title TEXT, in_stock INTEGER"
+    night.execute(f"CREATE TABLE IF NOT EXISTS film ({columns})")
+    columns = "user_id INTEGER, place INTEGER, item_id INTEGER REFERENCES film"
+    columns += ", PRIMARY KEY (user_id, place)"
     night.execute(f"CREATE TABLE IF NOT EXISTS suggestion ({columns}) WITHOUT ROWID")
     night.executemany("INSERT OR REPLACE INTO film VALUES (?, ?, ?)", films)
     night.execute("DELETE FROM suggestion")  # from here to the end of the block all or nothing
-    night.executemany("INSERT INTO suggestion VALUES (?, ?, ?)", np.stack([who, place, which], axis=1).tolist())
+    suggested = np.stack([who, rank, which], axis=1).tolist()
+    night.executemany("INSERT INTO suggestion VALUES (?, ?, ?)", suggested)
 night.close()
 print(f"{len(which):,} rows for {n_users} users and for nobody")
 
@@ -599,7 +655,8 @@ print(f"{len(which):,} rows for {n_users} users and for nobody")
 # %% tags=["nbval-ignore-output"]
 page = """
     SELECT title FROM suggestion JOIN film USING (item_id)
-    WHERE in_stock AND user_id = (SELECT coalesce(max(user_id), 0) FROM suggestion WHERE user_id = :user)
+    WHERE in_stock AND user_id = (
+        SELECT coalesce(max(user_id), 0) FROM suggestion WHERE user_id = :user)
     ORDER BY place LIMIT 5"""
 mail = """
     SELECT user_id, title FROM (
@@ -608,7 +665,8 @@ mail = """
     WHERE n <= 3 ORDER BY user_id, n"""
 reader = sqlite3.connect(f"{shop.as_uri()}?mode=ro", uri=True)
 for visitor in (1, 99999):
-    print(f"user {visitor}:", " · ".join(title for (title,) in reader.execute(page, {"user": visitor})))
+    shown = [title for (title,) in reader.execute(page, {"user": visitor})]
+    print(f"user {visitor}:", *shown, sep="\n    ")
 letters = pd.read_sql(mail, reader).groupby("user_id")["title"].agg(" · ".join)
 reader.close()
 assert len(letters) == n_users

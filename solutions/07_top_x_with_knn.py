@@ -31,6 +31,7 @@ import json
 import sqlite3
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 sys.path.insert(0, "..")  # the course's helpers live one folder up
@@ -128,7 +129,8 @@ exercise("07.q1").ask(choice)
 # %%
 aws = cloud.connect()
 place = aws.folder("course-07")  # in the bucket
-on_aws = cloud.estimate("ml.c5.xlarge", hours=0.1, count=3) + cloud.estimate("ml.m5.large", hours=0.2)
+on_aws = cloud.estimate("ml.c5.xlarge", hours=0.1, count=3)
+on_aws += cloud.estimate("ml.m5.large", hours=0.2)
 print("What follows, on AWS:", on_aws)
 sagemaker, folder = aws.client("sagemaker"), Path(scratch.name)
 ratings = data.load()
@@ -159,7 +161,8 @@ def run_job(algorithm, name, settings, uri):
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/{place}/out"),
     )
     source = uri.rpartition("/")[0] + "/"  # a job reads every key that begins so
-    channel = InputData(channel_name="train", data_source=source, content_type="application/x-recordio-protobuf")
+    kind = "application/x-recordio-protobuf"
+    channel = InputData(channel_name="train", data_source=source, content_type=kind)
     trainer.train([channel], logs=False)
     return trainer._latest_training_job.model_artifacts.s3_model_artifacts
 
@@ -167,7 +170,8 @@ def run_job(algorithm, name, settings, uri):
 # %%
 rows, given = rating_rows(split.train)  # a one for the user, a one for the film
 order = np.random.default_rng(0).permutation(len(given))  # the container takes rows as they come
-uri, fingerprint = exchange.upload_matrix(aws, f"{place}/ratings/data.pbr", rows[order], given[order])
+key = f"{place}/ratings/data.pbr"
+uri, fingerprint = exchange.upload_matrix(aws, key, rows[order], given[order])
 settings = dict(feature_dim=rows.shape[1], predictor_type="regressor", **TUNED_HYPERPARAMETERS)
 print(f"{rows.shape[0]:,} rows of {rows.shape[1]:,} features are in S3, for a job to learn from")
 fm_uri = exchange.finished_job(aws, settings, fingerprint)
@@ -225,8 +229,8 @@ print(f"users whose two lists contradict each other: {(against > 0).sum()} of {n
 # %%
 labels = np.arange(1, n_items + 1)  # as in the post
 items_uri, _ = exchange.upload_matrix(aws, f"{place}/items/data.pbr", a_items, labels)
-knn_settings = dict(feature_dim=a_items.shape[1], k=100, sample_size=n_items, predictor_type="classifier")
-knn_settings["index_metric"] = "INNER_PRODUCT"
+knn_settings = dict(feature_dim=a_items.shape[1], k=100, sample_size=n_items)
+knn_settings |= dict(predictor_type="classifier", index_metric="INNER_PRODUCT")
 knn_uri = run_job("knn", "knn", knn_settings, items_uri)
 
 # %%
@@ -238,7 +242,8 @@ def transform(name, model_uri, users_uri):
     output = f"{place}/answers/{name}"
     with cloud.cleanup(aws, prefix=name):
         container = {"Image": image_uris.retrieve("knn", aws.region), "ModelDataUrl": model_uri}
-        sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=aws.role)
+        made_of = dict(PrimaryContainer=container, ExecutionRoleArn=aws.role)
+        sagemaker.create_model(ModelName=name, **made_of)
         batch = Transformer(
             model_name=name,
             instance_count=1,
@@ -251,7 +256,8 @@ def transform(name, model_uri, users_uri):
         )
         kind = "application/x-recordio-protobuf"
         batch.transform(users_uri, content_type=kind, split_type="RecordIO", logs=False)
-    answer = exchange.download(aws, f"s3://{aws.bucket}/{output}/data.pbr.out", folder / "answer.jsonl")
+    lines_uri = f"s3://{aws.bucket}/{output}/data.pbr.out"
+    answer = exchange.download(aws, lines_uri, folder / "answer.jsonl")
     return answer.read_text().splitlines()
 
 
@@ -682,8 +688,10 @@ if aws.local:  # AWS would start a machine, and send its bill, only to fail
     try:
         run_job("knn", "too-many", knn_settings | {"k": n_items + 1}, items_uri)
     except Exception as error:
-        print(f"{type(error).__name__}:", str(error).partition("Reason: ")[2])
-same = [np.isin(np.argsort(-items[:, -1])[:10], popular[:10]).sum() for items in (a_items, c_items)]  # w_i alone
+        reason = f"{type(error).__name__}: {str(error).partition('Reason: ')[2]}"
+        print(textwrap.fill(reason, 100))
+weights = (items[:, -1] for items in (a_items, c_items))  # w_i alone
+same = [np.isin(np.argsort(-w)[:10], popular[:10]).sum() for w in weights]
 print(f"a stranger's ten films by stars: {same[0]} of the ten most popular; by clicks: {same[1]}")
 cloud.leftovers(aws, prefix="course-07")
 

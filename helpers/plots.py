@@ -75,7 +75,8 @@ def table(frame: pd.DataFrame) -> str:
         pairs = itertools.zip_longest(starts[: len(cells)], cells, fillvalue="<td>")
         return head + "".join(start + cell for start, cell in pairs)
 
-    return re.sub(r"<tr>.*?</tr>", row, str(frame._repr_html_()), flags=re.DOTALL)
+    page = str(frame._repr_html_())  # type: ignore[operator]
+    return re.sub(r"<tr>.*?</tr>", row, page, flags=re.DOTALL)
 
 
 def png(figure: Figure) -> bytes:

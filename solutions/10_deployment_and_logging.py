@@ -115,7 +115,7 @@ def input_fn(body, content_type):
 def predict_fn(ask, model):
     scores = model["users"][ask["user"]] @ model["items"].T + model["bias"]
     start, end = model["starts"][ask["user"]], model["starts"][ask["user"] + 1]
-    scores[model["films"][start:end]] = -np.inf  # seen
+    scores[model["films"][start:end]] = -np.inf  # already seen
     return np.argsort(-scores, kind="stable")[: ask["n"]]
 
 def output_fn(items, accept):
@@ -188,8 +188,8 @@ print("the endpoint and the table give the same films:", bool(agree > 0.99))
 print("a call takes more than ten times as long as a look-up:", bool(slow > 10 * quick))
 
 # %% [markdown]
-# Both ways give the same films, and a call takes more than ten times as long as a look-up. `np.quantile(called, [0.5, 0.99])`, in a cell of your own, gives the milliseconds of your machine, and so does
-# `python -m helpers bench shelf`, with a real load tool, `wrk`, where it is installed. What a day costs stands above: a job of twelve
+# Both ways give the same films, and a call takes more than ten times as long as a look-up. `np.quantile(called, [0.5, 0.99])`, in a cell
+# of your own, gives the milliseconds of your machine, and so does `python -m helpers bench shelf`, with a real load tool, `wrk`, where it is installed. What a day costs stands above: a job of twelve
 # minutes, or two machines all day.
 #
 # **Exercise 10.1** (6 min). Fill the decision table with `"batch"` (the table made overnight) or `"endpoint"`. First, which wins by
@@ -354,8 +354,8 @@ rows = sum(len(pd.read_parquet(f)) for f in files)
 print("rows in Parquet as in the log:", rows == log.count())
 
 # %% [markdown]
-# Then the machine is in trouble. The shop's clock is set back. Its disk is full. The log is locked by somebody who began to write and forgot to end. One rule holds for all:
-# what can't be kept is refused aloud and not acknowledged, and what was acknowledged waits.
+# Then the machine is in trouble. The shop's clock is set back. Its disk is full. The log is locked by somebody who began to write and
+# forgot to end. One rule holds for all: what can't be kept is refused aloud and not acknowledged, and what was acknowledged waits.
 
 # %%
 clicks = [events.click(f"trouble-{n}", n, 12, 0, MODEL) for n in range(20)]
@@ -600,9 +600,9 @@ right.set_title("Bestsellers keep showing the same few")
 left.legend(fontsize=9, ncols=1, loc="upper right")
 fig.tight_layout()
 words = (
-    f"After 30 rounds ranking by clicks loses {regret['bestsellers'][-1]:.2f} clicks per request and "
-    f"shows few items (Gini {gini['bestsellers'][-1]:.2f}); "
-    f"by clicks per look it loses {regret['clicks per look'][-1]:.2f}."
+    f"After 30 rounds the order by clicks loses {regret['bestsellers'][-1]:.2f} clicks per request "
+    f"and shows few items (Gini {gini['bestsellers'][-1]:.2f}); "
+    f"the order by clicks per look loses {regret['clicks per look'][-1]:.2f}."
 )
 show(fig, alt=words)
 

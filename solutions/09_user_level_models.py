@@ -604,9 +604,9 @@ def draw_arrival(person, films):
 
 def tell_arrival(person, films):
     _, top, _, later = arrival(person, films)
+    hits = "1 of ten suggestions is" if later.sum() == 1 else f"{later.sum()} of ten suggestions are"
     first = ratings.items["title"].iloc[top[0]]
-    said = f"After {films} films of {person} the first of ten suggestions is {first}"
-    return f"{said}, and the number of them rated later is {later.sum()}."
+    return f"After {films} films of {person}, {hits} rated later; the first is {first}."
 
 
 explore(

@@ -604,7 +604,8 @@ def draw_arrival(person, films):
 
 def tell_arrival(person, films):
     _, top, _, later = arrival(person, films)
-    hits = "1 of ten suggestions is" if later.sum() == 1 else f"{later.sum()} of ten suggestions are"
+    are = "is" if later.sum() == 1 else "are"
+    hits = f"{later.sum()} of ten suggestions {are}"
     first = ratings.items["title"].iloc[top[0]]
     return f"After {films} films of {person}, {hits} rated later; the first is {first}."
 

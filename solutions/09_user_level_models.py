@@ -26,15 +26,9 @@
 #
 # *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
-# %% [markdown]
-# ## Predict before you run
-#
-# A loop asks a model for one score at a time: 671 users, 9,066 films, six million calls. **One:** by what factor is a single pass for all
-# of them faster? 5, 50, 500? **Two:** somebody signs up today and names three films. Popularity, a factorization, EASE: which of them
-# can rank films for this one person at once, without training? Write both down.
-
 # %%
 import sys
+import textwrap
 import time
 
 sys.path.insert(0, "..")  # the course's helpers live one folder up
@@ -46,12 +40,26 @@ import pandas as pd
 from scipy.sparse.linalg import svds
 
 from helpers import data, gates, ledger, metrics, plots
-from helpers.exercises import exercise, progress
+from helpers.exercises import exercise, guess, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import EASE, Popularity
 from helpers.models.userlevel import event_sequences, first_weights, forward, multi_hot
 
 plots.style()
+
+# %% [markdown]
+# ## Predict before you run
+#
+# A loop asks a model for one score at a time: 671 users, 9,066 films, six million calls. A single pass computes all of them at once.
+#
+# And somebody signs up today and names three films. A shop would like to rank for this one person at once, without training. It has
+# popularity, a factorization and EASE. The course quotes your guesses where the answers appear.
+
+# %%
+one_pass = "How many times faster than the loop is a single pass for everybody?"
+guess("09", one_pass, ["about 5", "about 50", "about 500"])
+newcomer = "Which of the three can make a list of their own for somebody new?"
+guess("09.b", newcomer, ["none of them", "EASE", "EASE and the factorization", "all three"])
 
 # %% [markdown]
 # ## From a loop to one product
@@ -79,7 +87,7 @@ def items_for_user(user, n=10):
 
 
 best = items_for_user(3)
-print(split)
+print(str(split).replace(" (", "\n("))
 print("user 3:", " · ".join(plots.short(t) for t in ratings.items["title"].iloc[best[:3]]))
 
 # %% [markdown]
@@ -101,7 +109,8 @@ q1.check(score_all)
 # %%
 score_all = q1.use(score_all)
 everything = score_all(np.arange(ratings.n_users), user_vectors, item_vectors)
-print(f"{everything.shape[0]} users × {everything.shape[1]:,} items: {everything.nbytes / 1e6:.0f} MB of scores")
+megabytes = everything.nbytes / 1e6
+print(f"{len(everything)} users × {everything.shape[1]:,} items: {megabytes:.0f} MB of scores")
 print("same ten as the loop for user 3:", set(metrics.top_k(everything[[3]])[0]) == set(best))
 del everything
 
@@ -119,7 +128,8 @@ del everything
 
 # %%
 n_hidden = 64
-weights = first_weights(ratings.n_items, n_hidden, split.train.item_counts(), ratings.n_users, seed=0)
+taken_by = split.train.item_counts()  # how many users took each item
+weights = first_weights(ratings.n_items, n_hidden, taken_by, ratings.n_users, seed=0)
 for name, table in weights.items():
     print(f"{name:12} {table.shape}")
 print(f"{sum(w.size for w in weights.values()):,} numbers in all")
@@ -159,11 +169,12 @@ q2.check(cut)
 cut = q2.use(cut)
 sequences = event_sequences(split.train)
 future = {user: rows["item"].to_numpy() for user, rows in split.test.frame.groupby("user")}
-someone = int(np.argmin([abs(len(s) - 30) for s in sequences]))  # about as long as the talk's example
+# somebody whose history is about as long as the one of the talk's example
+someone = int(np.argmin([abs(len(s) - 30) for s in sequences]))
 for width in (12, 32):
     inputs, targets = cut(sequences[someone].tolist(), k=6, width=width)
     print("Predict:", ", ".join(map(str, targets)))
-    print(f"Inputs, width {width}:", ", ".join(map(str, inputs)))
+    print(f"Inputs, width {width}:", textwrap.fill(", ".join(map(str, inputs)), 75))
 
 # %% [markdown]
 # ## The mask that must follow
@@ -179,12 +190,22 @@ tiny = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
 layer = keras.layers.Embedding(3, 1)
 layer.build()
 layer.set_weights([tiny])
-lookups = {"NumPy": lambda i: tiny[i], "tf.gather": lambda i: tf.gather(tiny, i), "Keras Embedding": layer}
+lookups = {
+    "NumPy": lambda i: tiny[i],
+    "tf.gather": lambda i: tf.gather(tiny, i),
+    "Keras Embedding": layer,
+}
 if gates.mxnet.ready("MXNet's lookup"):
     mx = gates.import_mxnet()
-    lookups["MXNet Embedding"] = lambda i: mx.nd.Embedding(mx.nd.array(i), mx.nd.array(tiny), input_dim=3, output_dim=1).asnumpy()
+
+    def mxnet_lookup(index):
+        table = mx.nd.array(tiny)
+        return mx.nd.Embedding(mx.nd.array(index), table, input_dim=3, output_dim=1).asnumpy()
+
+    lookups["MXNet Embedding"] = mxnet_lookup
 
 
+# %%
 def answer(lookup, index):
     try:
         with tf.device("CPU:0"):  # on a GPU TensorFlow raises no error
@@ -193,9 +214,8 @@ def answer(lookup, index):
         return "an error"
 
 
-pd.DataFrame(
-    {name: [answer(f, -1), answer(f, 3)] for name, f in lookups.items()}, index=["index −1", "index 3"]
-)
+found = {name: [answer(f, -1), answer(f, 3)] for name, f in lookups.items()}
+pd.DataFrame(found, index=["index −1", "index 3"])
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -240,9 +260,10 @@ table = weights["item_in"]
 product = multi_hot(padded, ratings.n_items) @ table
 forgotten = table[padded].sum(axis=1)
 print(f"{(padded == -1).mean():.0%} of the cells are padding")
-print("masked sum equals the sparse product:", np.allclose(masked_sum(table, padded), product, atol=1e-4))
+equal = np.allclose(masked_sum(table, padded), product, atol=1e-4)
+print("masked sum equals the sparse product:", equal)
 off = np.linalg.norm(forgotten - product, axis=1) > np.linalg.norm(product, axis=1)
-print(f"without the mask, the error is longer than the sum itself for {off.mean():.0%} of the users")
+print(f"without the mask, the error is longer than the sum itself for {off.mean():.0%} of users")
 
 # %%
 from helpers.models import userlevel_frameworks as frameworks
@@ -269,7 +290,9 @@ del forms, rows
 # empty batch gives an empty result; an index outside the catalog is refused before a framework can guess.
 
 # %%
-print("no history: scores", (nobody := forward(weights, pad_histories([[], []]))).shape, "the same for both:", bool((nobody[0] == nobody[1]).all()))
+nobody = forward(weights, pad_histories([[], []]))
+same = bool((nobody[0] == nobody[1]).all())
+print("no history: scores", nobody.shape, "the same for both:", same)
 print("empty batch: scores", forward(weights, pad_histories([])).shape)
 try:
     forward(weights, [[5, 9066], [7, -1]])
@@ -324,17 +347,23 @@ pulls = {
 step = 0.01 * np.eye(6)
 slopes = [(multinomial_loss(s - e, y) - multinomial_loss(s + e, y)) / 0.02 for e in step]
 print("your loss has these slopes:", np.allclose(slopes, pulls["multinomial"], atol=1e-3))
+
+# %% tags=["fold"]
+sums = {name: round(pull.sum(), 1) + 0.0 for name, pull in pulls.items()}
 fig, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
 for ax, (name, pull) in zip(axes, pulls.items(), strict=True):
     ax.bar(range(6), pull, color=[plots.PALETTE["blue"]] * 2 + [plots.PALETTE["orange"]] * 4)
     ax.axhline(0, color=plots.PALETTE["grey"], linewidth=1)
     ax.set_xticks(range(6), [f"{v:g}" for v in s[0]])
-    ax.set(title=f"{name}, sum {round(pull.sum(), 1) + 0.0}", xlabel="score (the first two: taken)")
+    ax.set(title=f"{name}, sum {sums[name]}", xlabel="score (the first two: taken)")
 axes[0].set_ylabel("pull on the score")
 fig.suptitle("Only differences of scores count for multinomial and pairwise", x=0.02, ha="left")
 fig.tight_layout()
-text = "; ".join(f"{name} {' '.join(f'{p:+.2f}' for p in pull)}" for name, pull in pulls.items())
-show(fig, alt=f"Pull of three losses on six scores, the first two of taken films: {text}.")
+words = (
+    f"Pulls sum to {sums['binary']} for binary and to {sums['multinomial']} for the two others; "
+    "all three press hardest on the film at 2.5, which was not taken."
+)
+show(fig, alt=words)
 
 # %% [markdown]
 # The lower taken film (score −1) is pulled up by all. *Binary* handles every film alone: the taken one at 2 is nearly right and left in
@@ -364,10 +393,16 @@ def judge(model, part=split):
     return metrics.evaluate(model, part.test, seen=part.train, block=256)
 
 
-results = {name: judge(model.fit(split.train)) for name, model in models.items()}
+results = {}
+for name, model in models.items():
+    results[name] = judge(model.fit(split.train))
+    print(f"{name:17} {results[name]['hit_rate']}  {results[name]['ndcg']}")
+
+# %% tags=["nbval-ignore-output"]
 ease = results["EASE"]["ndcg"]
+print("NDCG@10 minus that of EASE:")
 for name, found in results.items():
-    print(f"{name:17} {found['hit_rate']}  {found['ndcg']}  minus EASE {found['ndcg'].compare(ease)}")
+    print(f"{name:17} {found['ndcg'].compare(ease)}")
 assert results["net, binary"]["ndcg"].compare(ease).high >= 0
 assert results["net, binary"]["ndcg"].compare(results["popularity"]["ndcg"]).low > 0
 
@@ -411,9 +446,8 @@ for n_drawn in (100, 1_000, 10_000):
     drawn = np.random.default_rng(1).choice(ratings.n_items, n_drawn, p=chance)
     with_it = np.exp(log_normalizer(score[drawn], chance[drawn]) - truth)
     without = np.exp(score[drawn]).mean() * ratings.n_items / np.exp(truth)
-    print(
-        f"{n_drawn:6,} drawn by popularity: {with_it:.2f} of the true sum with the correction, {without:.1f} without"
-    )
+    print(f"{n_drawn:6,} drawn by popularity: {with_it:.2f} of the true sum", end=" ")
+    print(f"with the correction, {without:.1f} without")
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -428,16 +462,26 @@ exercise("09.q3").ask(choice)
 # look at the lists.
 
 # %% tags=["nbval-ignore-output"]
-clicks = split.train.item_counts()
+def tell_lists(name):
+    """Print a model's NDCG, and how often the median suggestion was clicked."""
+    top = metrics.top_k(models[name].scores(np.arange(ratings.n_users)), seen=split.train)
+    median = np.median(split.train.item_counts()[top])
+    print(f"{name:26} {results[name]['ndcg']}, median clicks of a suggestion {median:.0f}")
+
+
+tell_lists("net, multinomial")
 for name, corrected in (("net, sampled", True), ("net, sampled, uncorrected", False)):
     models[name] = UserLevel("sampled", epochs=10, correct=corrected).fit(split.train)
     results[name] = judge(models[name])
-for name in ("net, multinomial", "net, sampled", "net, sampled, uncorrected"):
-    top = metrics.top_k(models[name].scores(np.arange(ratings.n_users)), seen=split.train)
-    print(f"{name:26} {results[name]['ndcg']}, median clicks of a suggestion {np.median(clicks[top]):.0f}")
-lost = results["net, sampled"]["ndcg"].compare(results["net, sampled, uncorrected"]["ndcg"])
-print("the correction is worth", lost)
-print("the sample costs", results["net, multinomial"]["ndcg"].compare(results["net, sampled"]["ndcg"]))
+    tell_lists(name)
+
+# %% tags=["nbval-ignore-output"]
+full, sampled, uncorrected = (
+    results[name]["ndcg"]
+    for name in ("net, multinomial", "net, sampled", "net, sampled, uncorrected")
+)
+print("the correction is worth", lost := sampled.compare(uncorrected))
+print("the sample costs", full.compare(sampled))
 assert lost.low > 0
 
 # %% [markdown]
@@ -499,28 +543,35 @@ newcomers = split.test.replace(split.test.frame[split.test.frame["user"].isin(ne
 stranger = UserLevel("binary", epochs=12, learning_rate=0.008).fit(split.train.replace(known_rows))
 histories = split.train.matrix()
 histories.data[:] = 1
+
+# %% tags=["nbval-ignore-output"]
 first_met, folded = np.zeros((2, ratings.n_users, ratings.n_items), dtype=np.float32)
 first_met[new] = stranger.score_histories(histories[new])
 known = histories[np.setdiff1d(np.arange(ratings.n_users), new)].astype(float)
 taste = svds(known, k=16, v0=np.ones(known.shape[0]))[2]  # (16, n_items)
 folded[new] = (histories[new] @ taste.T) @ taste
+
+# %% tags=["nbval-ignore-output"]
 met = {"never met": first_met, "SVD, folded in": folded, "trained on them": models["net, binary"]}
 met["popularity"] = models["popularity"]
-met = {name: metrics.evaluate(m, newcomers, seen=split.train)["ndcg"] for name, m in met.items()}
 del first_met, folded
-for name, found in met.items():
-    print(f"{name:16} {found}")
+for name, scores in met.items():
+    met[name] = metrics.evaluate(scores, newcomers, seen=split.train)["ndcg"]
+    print(f"{name:16} {met[name]}")
 print("never met - trained on them:", met["never met"].compare(met["trained on them"]))
 print("never met - folded in:      ", met["never met"].compare(met["SVD, folded in"]))
 print("never met - popularity:     ", gain := met["never met"].compare(met["popularity"]))
 assert gain.value > 0.01
+
+# %%
+guess("09.b").meets("EASE, and the factorization by folding in; popularity has one list for all")
 
 # %% [markdown]
 # All three that read the history serve these 68 people alike, and better than popularity does; the hidden layer earns nothing here that
 # folding in does not. In the widget some of these strangers arrive. Move the slider and let the network see their films one by one, in
 # the order they were rated.
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "fold"]
 strangers = {f"user {u}": u for u in new if 20 <= len(sequences[u]) <= 45}
 
 
@@ -553,8 +604,10 @@ def draw_arrival(person, films):
 
 def tell_arrival(person, films):
     _, top, _, later = arrival(person, films)
-    titles = "; ".join(ratings.items["title"].iloc[top[:3]])
-    return f"{person} after {films} films: {later.sum()} of ten suggestions are rated later. First three: {titles}."
+    are = "is" if later.sum() == 1 else "are"
+    hits = f"{later.sum()} of ten suggestions {are}"
+    first = ratings.items["title"].iloc[top[0]]
+    return f"After {films} films of {person}, {hits} rated later; the first is {first}."
 
 
 explore(
@@ -571,7 +624,7 @@ explore(
 # ## Seconds a user
 #
 # The bill, for the three ways of this chapter, on this machine: the loop over pairs for a few users, then the matrix product and the
-# network for everybody, from sparse rows and from padded lists. We print floors that hold on any machine, not seconds.
+# network for everybody, from sparse rows and from padded lists. The cell prints floors that hold on any machine; the factors of this one come after it.
 
 
 # %%
@@ -584,6 +637,7 @@ def seconds_per_user(work, n_users, repeats=3):
     return min(taken) / n_users
 
 
+# %%
 everyone, net_weights = np.arange(ratings.n_users), models["net, binary"].weights
 all_lists = pad_histories(sequences)
 loop = seconds_per_user(lambda: [items_for_user(user) for user in range(5)], 5)
@@ -592,17 +646,20 @@ ways = {
     "network, sparse rows": lambda: forward(net_weights, histories),
     "network, padded lists": lambda: forward(net_weights, all_lists),
 }
-for name, way in ways.items():
-    factor = loop / seconds_per_user(way, ratings.n_users)
-    print(
-        f"{name:22} {'at least 50' if factor >= 50 else 'less than 50'} times as fast as the loop over pairs"
-    )
+factors = {name: loop / seconds_per_user(way, ratings.n_users) for name, way in ways.items()}
+for name, factor in factors.items():
+    floor = "at least 50" if factor >= 50 else "less than 50"
+    print(f"{name:22} {floor} times as fast as the loop over pairs")
     assert factor >= 50
+
+# %% tags=["nbval-ignore-output", "timing"]
+low, high = (round(factor, -1) for factor in (min(factors.values()), max(factors.values())))
+guess("09").meets(f"about {low:,.0f} to {high:,.0f}, on this machine")
 
 # %% [markdown]
 # The network reads whole histories and still costs only a small multiple of what the product costs, for the 9,066 outputs are the larger
-# part of both. (The loop sorts as well; the others only score.) Your guess at the
-# beginning? Hundreds of times is usual; `python -m helpers bench userlevel` tells how many hundreds for your machine.
+# part of both. (The loop sorts as well; the others only score.) Hundreds of times
+# faster is usual; `python -m helpers bench userlevel` measures it more carefully on your machine.
 #
 # ### One hidden film
 #
@@ -640,10 +697,10 @@ of_three = {item: predict_score(3, item) for item in range(ratings.n_items)}
 right = sorted(of_three, key=of_three.get, reverse=True)[:5]
 print("sorted(scores.items()):", [item for item, _ in sorted(of_three.items())[:5]])
 print("sorted by score:", right, "the loop's list:", right == best[:5])
-print(
-    f"padded to the longest history: {(all_lists == -1).mean():.0%} padding, {all_lists.nbytes / 1e6:.1f} MB"
-)
-print(f"sparse rows, indices only: {(histories.indices.nbytes + histories.indptr.nbytes) / 1e6:.1f} MB")
+padding, wide = (all_lists == -1).mean(), all_lists.nbytes / 1e6
+print(f"padded to the longest history: {padding:.0%} padding, {wide:.1f} MB")
+narrow = (histories.indices.nbytes + histories.indptr.nbytes) / 1e6
+print(f"sparse rows, indices only: {narrow:.1f} MB")
 
 # %% [markdown]
 # **The talk shows no numbers for its user-level models.** With ours, on one small data set, a network with a hidden layer does as well as

@@ -140,18 +140,12 @@ SHELF = aws.name("course-10-shelf")
 
 
 def deploy(name):
-<<<<<<< HEAD
     key = f"{aws.folder('course-10')}/{name}/model.tar.gz"
     aws.client("s3").upload_file(str(archive), aws.bucket, key)
-    script = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
-    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{aws.bucket}/{key}", "Environment": script}
-=======
-    aws.client("s3").upload_file(str(archive), aws.bucket, f"{name}/model.tar.gz")
     script = {"SAGEMAKER_PROGRAM": "inference.py"}
     script["SAGEMAKER_SUBMIT_DIRECTORY"] = "/opt/ml/model/code"
-    place = f"s3://{aws.bucket}/{name}/model.tar.gz"
+    place = f"s3://{aws.bucket}/{key}"
     container = {"Image": IMAGE, "ModelDataUrl": place, "Environment": script}
->>>>>>> d4
     sagemaker.create_model(ModelName=name, ExecutionRoleArn=aws.role, PrimaryContainer=container)
     machine = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     variants = [{"VariantName": "all", "ModelName": name, **machine}]
@@ -161,12 +155,8 @@ def deploy(name):
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig=pause)
 
 
-<<<<<<< HEAD
-def call(user, n=50, name=SHELF):
-=======
 # %%
-def call(user, n=50, name="ch10-shelf"):
->>>>>>> d4
+def call(user, n=50, name=SHELF):
     body = json.dumps({"user": int(user), "n": n})
     answer = runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=body)
     return json.loads(answer["Body"].read())["items"]
@@ -263,11 +253,8 @@ pd.DataFrame(logged)[columns].iloc[[0, 1, 2, -1]].convert_dtypes()
 
 # %%
 kinesis = aws.client("kinesis")
-<<<<<<< HEAD
-stream = events.OpenStream(kinesis, aws.name("course-10-clicks"), shards=2)  # deleted when Python ends, if not before
-=======
-stream = events.OpenStream(kinesis, "ch10-clicks", shards=2)  # deleted when Python ends, or before
->>>>>>> d4
+name = aws.name("course-10-clicks")
+stream = events.OpenStream(kinesis, name, shards=2)  # deleted when Python ends, or before
 producer = events.Producer(kinesis, stream.name, home / stream.name)  # its outbox, a file
 log = events.EventLog(home / f"{stream.name}.sqlite", busy_seconds=0.5)
 every = 0 if aws.local else 0.2  # seconds: AWS allows five reads a second

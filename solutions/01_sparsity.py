@@ -106,7 +106,7 @@ table = pd.DataFrame(sizes, index=["users", "items", "ratings"]).T
 table["ratings a user"] = table["ratings"] / table["users"]
 table["% full"] = 100 * table["ratings"] / (table["users"] * table["items"])
 whole, two_digits = "{:,.0f}".format, "{:.2f}".format
-print(table.to_string(formatters=[whole] * 4 + [two_digits]))
+print(table.to_string(formatters=[whole] * 4 + [two_digits], justify="right"))
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons
@@ -339,8 +339,11 @@ def draw_storage(percent, index_bytes, value_bytes):
 def storage_words(percent, index_bytes, value_bytes):
     now = storage(percent, index_bytes, value_bytes)
     cross = break_even(value_bytes, index_bytes)
-    sizes = ", ".join(f"{name} needs {size(n)}" for name, n in now.items())
-    return f"At {percent:.3g}% full, {sizes}; dense is smaller than CSR above {cross:.0%}."
+    dense, triples, csr_size = (size(n_bytes) for n_bytes in now.values())
+    return (
+        f"At {percent:.3g}% full, the table takes {dense} dense, {triples} as triples and "
+        f"{csr_size} as CSR; dense is smaller than CSR above {cross:.0%}."
+    )
 
 
 bits = [("16 bit", 2), ("32 bit", 4), ("64 bit", 8)]

@@ -321,7 +321,7 @@ def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
             inside = box.x0 >= area.x0 and box.x1 <= area.x1
             inside &= box.y0 >= area.y0 and box.y1 <= area.y1
             room = box.padded(2)
-            free = not any(box.padded(8, 3).contains(*other) for other in others)
+            free = not any(box.padded(8, 2).contains(*other) for other in others)
             if inside and free and not Bbox.union([room, own]).count_overlaps(taken):
                 taken.append(Bbox.union([room, own]))
                 break

@@ -612,9 +612,9 @@ errors = {"A": on_test, "B": rmse_of_biases, "C": tests[0].iloc[-1]}
 guess("02").meets(", ".join(sorted(errors, key=errors.get)))
 
 # %% [markdown]
-# The talk's model starts near 0 stars, spends its epochs on finding that ratings lie around 3.5, and after ten
-# is still worse than the constant on the test set, with a gap to its own training error. Biases cure the slow start, and without
-# decay the factors then learn the training rows by heart. With decay, factors at last beat the biases.
+# The talk's model starts near 0 stars and spends its epochs on finding that ratings lie around 3.5. After ten it is still worse than
+# the constant on the test set, with a gap to its own training error. Biases cure the slow start, and without decay the factors then
+# learn the training rows by heart. With decay, factors at last beat the biases.
 #
 # **Exercise 02.7** (10 min, *stretch*). Early stopping: training ends once `patience` epochs in a row have brought no new lowest
 # validation error, and the weights of the best epoch *until then* are kept. Write `best_epoch(errors, patience)`: it gets a list of

@@ -270,7 +270,8 @@ def _is_parameter(node: dict[str, Any]) -> bool:
 def _label(node: dict[str, Any]) -> str:
     if node["op"] == "null":
         return str(node["name"])
-    settings = node.get("attrs", {})
+    attributes = node.get("attrs", {}).items()
+    settings = {k: f"{int(v):,}" if str(v).isdigit() else v for k, v in attributes}
     shown = {
         "Embedding": "{input_dim} × {output_dim}",
         "FullyConnected": "{num_hidden} wide",
@@ -286,13 +287,14 @@ def _label(node: dict[str, Any]) -> str:
 
 
 def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
-    """Scatter named points and write as many names as fit without touching, in the order given.
+    """Scatter named points and write as many names as touch nothing else, in the order given.
 
     Parameters
     ----------
     places : numpy.ndarray, shape (n, 2)
     names : numpy.ndarray of str, shape (n,)
-        A name is left out if it would touch one before it.
+        A name stands above, below or beside its point; it is left out if it would touch another
+        point or a name before it everywhere.
     title : str
 
     Returns
@@ -306,20 +308,24 @@ def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
     fig.canvas.draw()
     area = ax.get_window_extent()
     taken: list[Bbox] = []
-    for place, name in zip(places, names, strict=True):
-        note = ax.annotate(
-            short(name, 32),
-            place,
-            xytext=(0, 5),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
-        box = note.get_window_extent().expanded(1.05, 1.15)
-        inside = area.x0 <= box.x0 and box.x1 <= area.x1 and area.y0 <= box.y0 and box.y1 <= area.y1
-        if inside and not any(box.overlaps(other) for other in taken):
-            taken.append(box)
-        else:
+    dots = ax.transData.transform(places)
+    sides = [(0, 5, "center", "bottom"), (0, -5, "center", "top")]
+    sides += [(6, 0, "left", "center"), (-6, 0, "right", "center")]
+    for number, (place, dot, name) in enumerate(zip(places, dots, names, strict=True)):
+        own, others = Bbox([dot - 3, dot + 3]), np.delete(dots, number, axis=0)
+        for x, y, ha, va in sides:
+            where: dict[str, Any] = {"xytext": (x, y), "ha": ha, "va": va}
+            note = ax.annotate(
+                short(name, 32), place, textcoords="offset points", fontsize=8, **where
+            )
+            box = note.get_window_extent()
+            inside = box.x0 >= area.x0 and box.x1 <= area.x1
+            inside &= box.y0 >= area.y0 and box.y1 <= area.y1
+            room = box.padded(2)
+            free = not any(box.padded(8, 2).contains(*other) for other in others)
+            if inside and free and not Bbox.union([room, own]).count_overlaps(taken):
+                taken.append(Bbox.union([room, own]))
+                break
             note.remove()
     return fig
 

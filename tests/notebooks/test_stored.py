@@ -119,7 +119,7 @@ def test_what_is_shown_fits_a_window_and_a_caption(source, folder, make):
             assert not wide, f"printed lines of more than 100 characters: {wide[:1]}"
             if "image/png" in output.get("data", {}):
                 alt = output["data"]["text/plain"]
-                assert len(alt) <= 240 and not re.search(r"[.!?] [A-Z]", alt), (
+                assert len(alt) <= 260 and not re.search(r"[.!?] [A-Z]", alt), (
                     f"not a caption: {alt}"
                 )
 

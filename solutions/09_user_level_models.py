@@ -536,7 +536,7 @@ assert results["Mult-VAE"]["ndcg"].compare(results["popularity"]["ndcg"]).low > 
 # layer. EASE, too, needs only the history. We train the network without every tenth person, then hand it their histories for the first time.
 # To save time it takes 12 rounds at a higher rate instead of 20; the rows of training, their last ten events hidden, showed no difference.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 new = np.arange(0, ratings.n_users, 10)
 known_rows = split.train.frame[~split.train.frame["user"].isin(new)]
 newcomers = split.test.replace(split.test.frame[split.test.frame["user"].isin(new)])
@@ -544,7 +544,7 @@ stranger = UserLevel("binary", epochs=12, learning_rate=0.008).fit(split.train.r
 histories = split.train.matrix()
 histories.data[:] = 1
 
-# %% tags=["nbval-ignore-output"]
+# %%
 first_met, folded = np.zeros((2, ratings.n_users, ratings.n_items), dtype=np.float32)
 first_met[new] = stranger.score_histories(histories[new])
 known = histories[np.setdiff1d(np.arange(ratings.n_users), new)].astype(float)

@@ -163,7 +163,7 @@ def call(user, n=50, name=SHELF):
 
 
 for hours, count in ((0.2, 1), (24, 2)):  # a job of twelve minutes; two machines all day
-    print(str(cloud.estimate("ml.m5.large", hours, count)).replace(" (", "\n    ("))
+    print(cloud.estimate("ml.m5.large", hours, count))
 
 
 # %% [markdown]

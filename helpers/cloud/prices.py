@@ -46,15 +46,15 @@ class CostEstimate:
         return CostEstimate(self.parts + other.parts)
 
     def __str__(self) -> str:
-        """One sentence."""
+        """Return the price, and on two more lines what it leaves out."""
         each = [
             f"{f'{count} × ' * (count > 1)}{kind} for {hours:g} h at ${PRICES[kind]:g} an hour"
             for kind, hours, count in self.parts
         ]
         return (
-            f"About ${self.dollars:.2f}: {' and '.join(each)} (approximate, from memory, about"
-            " 2024; on demand, us-west-2; storage and requests come on top; a new account may need"
-            " a quota for it)."
+            f"About ${self.dollars:.2f}: {' and '.join(each)}.\n"
+            "  Approximate, from memory, about 2024, on demand in us-west-2; storage and requests\n"
+            "  come on top, and a new account may need a quota."
         )
 
     __repr__ = __str__

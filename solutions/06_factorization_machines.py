@@ -485,7 +485,7 @@ explore(
 guess("06.b").meets(f"{217 * 0.24 / 36:.1f} cents, at 0.24 dollars an hour")
 
 # %%
-guess("06.d").meets(f"{bill(80_000, 1, 0.24, 60)[3]:.2f} dollars, a thousand such jobs")
+guess("06.d").meets(f"{bill(80_000, 1, 0.24, 60)[3]:.2f} dollars, as much as a thousand such jobs")
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -604,8 +604,8 @@ for name, setting in trials.items():
     curves[name] = judged(setting)
     print(f"{name}: best {min(curves[name]):.3f}, last {curves[name][-1]:.3f}", flush=True)
 tuned_to = [f"{name} {value:g}" for name, value in TUNED_HYPERPARAMETERS.items()]
-print("TUNED:", ", ".join(tuned_to[:6]))
-print("      ", ", ".join(tuned_to[6:]))
+print("TUNED:", ", ".join(tuned_to[:5]))
+print("      ", ", ".join(tuned_to[5:]))
 assert curves["faster, with decay"][-1] < min(curves["faster"]) < min(curves["the talk's"])
 
 # %% tags=["nbval-ignore-output", "fold"]
@@ -663,6 +663,7 @@ from helpers.cloud.watching import follow
 
 fm_request = q5.use(fm_request)
 asked = np.random.default_rng(1).permutation(len(stars))[:500]
+print("A third job starts, and then an endpoint.", flush=True)
 job = start_job("shuffled", **TUNED_HYPERPARAMETERS)
 *_, log = follow(aws, job)
 with cloud.cleanup(aws, prefix="course-06"):
@@ -879,7 +880,7 @@ if hundred is not None:
     ax.plot(range(10, 80, 10), ours, "s--", label="our job, rows by user, epoch 41")
     ax.set(xlabel="batch", ylabel="training RMSE in the epoch", ylim=(0.955, 1.01))
     widest = np.abs(printed - ours).max()
-    ax.set_title(f"Batch by batch, our job repeats the talk's within {widest:.3f}")
+    ax.set_title(f"Batch by batch, our RMSE repeats the talk's within {widest:.3f}")
     ax.legend()
     far = f"the talk's training RMSE and ours agree within {widest:.3f}"
     show(fig, alt=f"After 10, 20, … 70 batches of the epoch {far}.")

@@ -314,7 +314,7 @@ explore(draw_groups, alt=tell_groups, alpha=slider)
 guess("04.c").meets(f"{negatives_by_group(0)[-1]:.0%} of them")
 
 # %% [markdown]
-# With α = 0 most come from the right, with α = 1 all groups give the same, and with α = 1.5 most come from the left.
+# With α = 0 most come from the right, with α = 1 all groups give the same, and with a larger α the left gives more.
 #
 # Two more sources, both common in deep models. *In-batch*: the other rows' positives serve as negatives, for free, since their
 # vectors are in memory anyway. Popular films stand in many batches, so in-batch draws have $\alpha = 1$ built in, wanted or not

@@ -450,10 +450,12 @@ def draw_bill(rows, machines, price, endpoint_hours):
     left.set(xlabel="seconds on the clock", ylim=(-0.6, 1.2))
     left.set_title(f"{starting + training:,.0f} s on {machines} machine{'s' * (machines > 1)}")
     left.legend(fontsize=9, loc="upper left")
+    left.xaxis.set_major_formatter("{x:,.0f}")
     colors = [plots.PALETTE["blue"], plots.PALETTE["orange"]]
     bars = right.bar(["job", f"endpoint, {endpoint_hours} h"], [job, endpoint], color=colors)
     right.bar_label(bars, [f"\\${job:,.2f}", f"\\${endpoint:,.2f}"])
     right.margins(y=0.15)
+    right.yaxis.set_major_formatter("{x:,g}")
     more = "endpoint" if endpoint > job else "job"
     right.set(ylabel="dollars", title=f"The {more} costs more")
     fig.tight_layout()

@@ -380,7 +380,7 @@ def draw_threshold(threshold, test):
 def tell_threshold(threshold, test):
     found = shares(threshold, test)
     return (
-        f"With {test}, and a like from {threshold:.2f} on, accuracy is {found['accuracy']:.0%}, "
+        f"If a like starts at {threshold:.2f} ({test}), accuracy is {found['accuracy']:.0%}, "
         f"precision {found['precision']:.0%} and recall {found['recall']:.0%}."
     )
 

@@ -451,6 +451,7 @@ def draw_bill(rows, machines, price, endpoint_hours):
     left.set_title(f"{starting + training:,.0f} s on {machines} machine{'s' * (machines > 1)}")
     left.legend(fontsize=9, loc="upper left")
     left.xaxis.set_major_formatter("{x:,.0f}")
+    left.locator_params(axis="x", nbins=5)
     colors = [plots.PALETTE["blue"], plots.PALETTE["orange"]]
     bars = right.bar(["job", f"endpoint, {endpoint_hours} h"], [job, endpoint], color=colors)
     right.bar_label(bars, [f"\\${job:,.2f}", f"\\${endpoint:,.2f}"])

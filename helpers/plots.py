@@ -6,7 +6,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -221,44 +221,73 @@ def network(symbol_json: str) -> Figure:
     nodes = json.loads(symbol_json)["nodes"]
     inner = [i for i, node in enumerate(nodes) if not _is_parameter(node)]
     feeds = {i: [j for j, *_ in nodes[i]["inputs"] if j in inner] for i in inner}
-    column: dict[int, int] = {}
-    row: dict[int, float] = {}
-    for i in inner:  # MXNet lists a node after its inputs
+    return _flow({i: _label(nodes[i]) for i in inner}, feeds)
+
+
+def layers(model: Any) -> Figure:
+    """Draw a functional Keras model from left to right, in the look of `network`.
+
+    A layer shows the shape of its weights, or where it has none that of its output for an example.
+    An input is drawn before every layer that takes it, so that no lines cross.
+
+    Parameters
+    ----------
+    model : keras.Model
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    labels: dict[str, str] = {}
+    feeds: dict[str, list[str]] = {}
+    for layer in model.layers:
+        tensors = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
+        sources = [tensor._keras_history.operation for tensor in tensors]
+        for source in sources:
+            if not source._inbound_nodes[0].input_tensors:  # an input
+                labels[f"{source.name}, {layer.name}"] = source.name
+                feeds[f"{source.name}, {layer.name}"] = []
+        if sources:
+            shape = layer.weights[0].shape if layer.weights else layer.output.shape[1:]
+            size = " × ".join(f"{length:,}" for length in shape)
+            labels[layer.name] = f"{layer.name}\n{type(layer).__name__}\n{size}"
+            inputs = (f"{source.name}, {layer.name}" for source in sources)
+            feeds[layer.name] = [
+                name if name in labels else source.name
+                for name, source in zip(inputs, sources, strict=True)
+            ]
+    return _flow(labels, feeds, width=1.3)
+
+
+def _flow(
+    labels: Mapping[Any, str], feeds: Mapping[Any, Sequence[Any]], width: float = 1.5
+) -> Figure:
+    """Draw boxes with labels, each to the right of those that feed it and come before it."""
+    column: dict[Any, int] = {}
+    row: dict[Any, float] = {}
+    for i in labels:
         column[i] = 1 + max((column[j] for j in feeds[i]), default=-1)
         row[i] = (
             float(np.mean([row[j] for j in feeds[i]]))
             if feeds[i]
             else sum(not feeds[j] for j in row)
         )
-    for i in inner:  # an input is drawn right before its first use
-        used = [column[j] for j in inner if i in feeds[j]]
+    for i in labels:  # an input is drawn right before its first use
+        used = [column[j] for j in labels if i in feeds[j]]
         if not feeds[i] and used:
             column[i] = min(used) - 1
-    fig, ax = plt.subplots(
-        figsize=(1.5 * (max(column.values()) + 1), 1.1 * (max(row.values()) + 1.2))
-    )
-    for i in inner:
+    last, low = max(column.values()), max(row.values())
+    fig, ax = plt.subplots(figsize=(width * (last + 1), 1.1 * (low + 1.2)))
+    for i, label in labels.items():
         place = column[i], -row[i]
-        color = "#FFFFFF" if nodes[i]["op"] == "null" else "#D6EAF5"
-        text = ax.text(
-            *place,
-            _label(nodes[i]),
-            ha="center",
-            va="center",
-            fontsize=9,
-            bbox={**_BOX, "fc": color},
-        )
+        box = {**_BOX, "fc": "#D6EAF5" if feeds[i] else "#FFFFFF"}
+        text = ax.text(*place, label, ha="center", va="center", fontsize=9, bbox=box)
         text.set_zorder(3)
         for j in feeds[i]:
-            ax.plot(
-                [column[j], place[0]],
-                [-row[j], place[1]],
-                color=PALETTE["grey"],
-                linewidth=1.5,
-                zorder=1,
-            )
-    ax.set_xlim(-0.5, max(column.values()) + 0.7)
-    ax.set_ylim(-max(row.values()) - 0.6, 0.6)
+            ends = [column[j], place[0]], [-row[j], place[1]]
+            ax.plot(*ends, color=PALETTE["grey"], linewidth=1.5, zorder=1)
+    ax.set_xlim(-0.5, last + 0.7)
+    ax.set_ylim(-low - 0.6, 0.6)
     ax.set_axis_off()
     return fig
 

@@ -26,13 +26,6 @@
 #
 # *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 
-# %% [markdown]
-# ## Predict before you run
-#
-# For each of 671 people we hide the last film they rated and let models fill a top ten from the 9,000 films they have not seen.
-# **A** is the same list for everyone: the most popular films. **B** is the factorization of chapter 02, which beat every baseline on
-# ratings. Which list holds the hidden film more often, and by what factor? Write it down.
-
 # %%
 import sys
 import time
@@ -46,13 +39,25 @@ import numpy as np
 import pandas as pd
 
 from helpers import data, gates, ledger, metrics, plots, sampling
-from helpers.exercises import exercise, progress
+from helpers.exercises import exercise, guess, progress
 from helpers.interactive import explore, show
 from helpers.models.baselines import EASE, ItemKNN, Popularity
 from helpers.models.implicit import LogisticMF
 from helpers.models.mf import MatrixFactorization
 
 plots.style()
+
+# %% [markdown]
+# ## Predict before you run
+#
+# For each of 671 people we hide the last film they rated and let models fill a top ten from the 9,000 films they have not seen.
+# **A** is the same list for everyone: the most popular films. **B** is the factorization of chapter 02, which beat every baseline on
+# ratings. Which list holds the hidden film more often, and by how much?
+
+# %%
+choices = ["A, more than twice as often", "A, a bit more often"]
+choices += ["B, a bit more often", "B, more than twice as often"]
+guess("04", "Which list holds the hidden film more often?", choices)
 
 # %% [markdown]
 # ## From stars to clicks
@@ -90,7 +95,8 @@ def accuracy(table):
     return np.mean([return_one(row.user, row.item) == row.label for row in table.itertuples()])
 
 
-both = toy[["user"]].drop_duplicates().merge(toy[["item"]], how="cross").merge(toy, how="left").fillna(0)
+pairs = toy[["user"]].drop_duplicates().merge(toy[["item"]], how="cross")
+both = pairs.merge(toy, how="left").fillna(0)
 print(f"accuracy of `return 1.0` on the four positives: {accuracy(toy):.0%}")
 print(f"accuracy of `return 1.0` with their negatives:  {accuracy(both):.0%}")
 both[both["label"] == 0]
@@ -148,7 +154,9 @@ unchecked = sampling.NegativeSampler(ratings, avoid="none")  # nothing is refuse
 draws = unchecked.draw(unchecked.users, ratio=5, rng=np.random.default_rng(0))
 positive = ratings.matrix().toarray() > 0
 collided = positive[unchecked.users[:, None], draws].mean()
-print(f"your formula {collision_odds(ratings.user_counts(), ratings.n_items):.2%}, measured {collided:.2%}")
+by_formula = collision_odds(ratings.user_counts(), ratings.n_items)
+print(f"your formula {by_formula:.2%}, measured {collided:.2%}")
+print(f"two users with 1 and 3 of 10 items: {collision_odds(np.array([1, 3]), 10):.0%}, not 20%")
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -167,7 +175,8 @@ exercise("04.q1").ask(choice)
 # %%
 last_ten = data.leave_last_out(ratings, k=10, ties="random", seed=0)
 last_one = data.leave_one_out(ratings, ties="random", seed=0)
-print(last_ten, last_one, sep="\n")
+for split in (last_ten, last_one):
+    print(str(split).replace(" (", "\n  ("))
 
 # %% [markdown]
 # ## Collide with what?
@@ -190,6 +199,11 @@ print(f"expected by formula: {sampling.false_negative_rate(last_ten.train, last_
 
 
 # %%
+choices = ["for about 0.1 % of the users", "for about 1 %", "for about 6 %"]
+guess("04.b", "If all positives are refused, how often is the hidden film in its top ten?", choices)
+
+
+# %%
 def never_negative(avoid, known=None):
     """Score every item by how rarely it was a negative of the user, in 20 epochs of ratio 5."""
     sampler = sampling.NegativeSampler(last_one.train, avoid=avoid, known=known)
@@ -207,6 +221,7 @@ for refused, scores in leaks.items():
     found = metrics.evaluate(scores, last_one.test, seen=last_one.train)["hit_rate"]
     print(f"refuse {refused}: the hidden film is in the top ten for {found.mean:.1%} of the users")
 del leaks, scores  # two matrices of users × items
+guess("04.b").meets(f"about {found.mean:.0%} of the users")
 
 # %% [markdown]
 # Nothing was learned, and yet six in a hundred hidden films surface: as many as with the real models further down. That is a *leak*:
@@ -235,9 +250,7 @@ exercise("04.q2").ask(choice)
 #
 # so $\alpha = 0$ is uniform, $\alpha = 1$ follows the clicks, and word2vec's 0.75 lies between.
 #
-# **Exercise 04.3** (3 min). Write `popularity_probabilities(counts, alpha)`: all $q_i$ as an array that sums to 1. The slider below uses
-# it. The films are sorted by clicks and cut into ten groups with a tenth of all clicks each, a few dozen hits on the left, thousands of
-# rarities on the right. Where do the negatives come from?
+# **Exercise 04.3** (3 min). Write `popularity_probabilities(counts, alpha)`: all $q_i$ as an array that sums to 1.
 
 
 # %%
@@ -265,6 +278,16 @@ def negatives_by_group(alpha):
     return np.bincount(group, weights=popularity_probabilities(popularity, alpha)[by_clicks])
 
 
+# %% [markdown]
+# The films are sorted by clicks and cut into ten groups with a tenth of all clicks each: a few dozen hits on the left, thousands of
+# rarities on the right. Where do the negatives come from?
+
+# %%
+choices = ["about 10 %", "about 30 %", "about 60 %"]
+guess("04.c", "With α = 0, how many negatives come from the group on the right?", choices)
+
+
+# %% tags=["fold"]
 def draw_groups(alpha):
     share = negatives_by_group(alpha)
     fig, ax = plt.subplots()
@@ -272,26 +295,27 @@ def draw_groups(alpha):
     ax.axhline(10, color=plots.PALETTE["grey"], linestyle="--", label="clicks")
     ax.set_xticks(range(10), [f"{n:,}" for n in group_sizes], rotation=45)
     ax.set(xlabel="items in the group, most popular first", ylabel="share (%)", ylim=(0, 85))
-    ax.set_title(f"α = {alpha:g}: the rarest {group_sizes[-1]:,} items give {share[-1]:.0%} of the negatives")
+    rarest = f"the rarest {group_sizes[-1]:,} items give {share[-1]:.0%} of the negatives"
+    ax.set_title(f"α = {alpha:g}: {rarest}")
     ax.legend(loc="upper left")
     return fig
 
 
 def tell_groups(alpha):
     share = negatives_by_group(alpha)
-    return (
-        f"Share of negatives from ten groups of items with equal clicks, alpha {alpha:g}: "
-        f"{share[0]:.1%} from the {group_sizes[0]} most popular, {share[-1]:.1%} from the {group_sizes[-1]:,} rarest."
-    )
+    head = f"the {group_sizes[0]} most popular items give {share[0]:.1%} of the negatives"
+    return f"With α = {alpha:g}, {head}, the {group_sizes[-1]:,} rarest {share[-1]:.1%}."
 
 
-explore(
-    draw_groups,
-    alt=tell_groups,
-    alpha=widgets.FloatSlider(value=0.75, min=0, max=1.5, step=0.25, description="α"),
-)
+slider = widgets.FloatSlider(value=0.75, min=0, max=1.5, step=0.25, description="α")
+explore(draw_groups, alt=tell_groups, alpha=slider)
+
+# %%
+guess("04.c").meets(f"{negatives_by_group(0)[-1]:.0%} of them")
 
 # %% [markdown]
+# With α = 0 most come from the right, with α = 1 all groups give the same, and with a larger α the left gives more.
+#
 # Two more sources, both common in deep models. *In-batch*: the other rows' positives serve as negatives, for free, since their
 # vectors are in memory anyway. Popular films stand in many batches, so in-batch draws have $\alpha = 1$ built in, wanted or not
 # (chapter 08 corrects for it). *Hard*: draw several, keep the one a model likes best.
@@ -325,6 +349,7 @@ pd.DataFrame(table, columns=["negatives", "from the 100 most popular", "held-out
 # %% [markdown]
 # The last column is the price. Whoever draws likelier films draws more films that the user is about to click, and a hard negative is
 # four times as often false as a uniform one. Good models make this worse: what they put first is what comes next.
+# Which items are good negatives depends on the data, so try several sources and judge the lists. Chapter 05 trains its factorization with $\alpha = 0.5$.
 #
 # ## A million draws
 #
@@ -359,7 +384,8 @@ few_users, few_items = honest.users[:1000].tolist(), honest.items[:1000].tolist(
 catalog, rng = np.arange(ratings.n_items), np.random.default_rng(0)
 slow = pairs_per_second(lambda: len(loop_negatives(few_users, few_items, catalog, 5, rng)))
 fast = pairs_per_second(lambda: honest.draw(honest.users, ratio=5, rng=rng).size)
-print("the vectorized sampler is", "more" if fast > 200 * slow else "less", "than 200 times as fast")
+word = "more" if fast > 200 * slow else "less"
+print(f"the vectorized sampler is {word} than 200 times as fast")
 
 # %% [markdown]
 # **Exercise 04.4** (12 min, *stretch*). Write that sampler: `draw_many(users, taken, ratio, rng)`. `users` has one entry a row, `taken`
@@ -389,10 +415,11 @@ q4.check(draw_many)
 draw_many = q4.use(draw_many)
 mine = draw_many(honest.users, positive, 5, np.random.default_rng(0))
 print(f"{mine.size:,} negatives of yours, {positive[honest.users[:, None], mine].sum()} collisions")
+tiny = sampling.NegativeSampler(([0, 1, 1, 1], [0, 0, 1, 2]))  # user 1 took all three
 try:
-    sampling.NegativeSampler(([0, 1, 1, 1], [0, 0, 1, 2])).draw([0, 1], ratio=2, rng=np.random.default_rng(0))
+    tiny.draw([0, 1], ratio=2, rng=np.random.default_rng(0))
 except sampling.SamplingError as error:
-    print(error)
+    print(str(error).replace("; ", ";\n"))
 
 # %% [markdown]
 # A framework wants batches, and fresh negatives every epoch. Both pipelines below are thin shells over the one sampler: a `tf.data`
@@ -400,22 +427,24 @@ except sampling.SamplingError as error:
 # return with other negatives.
 
 # %%
-dataset = sampling.negative_sampling_dataset(last_one.train, sample_ratio=5, batch_size=4096, seed=0)
+wanted = {"sample_ratio": 5, "batch_size": 4096, "seed": 0}
+print("TensorFlow starts, which takes some seconds")
+dataset = sampling.negative_sampling_dataset(last_one.train, **wanted)
 firsts = []
 for _ in range(2):  # two epochs
     (batch_users, batch_items), batch_labels = next(iter(dataset))
     firsts.append(batch_items.numpy())
 print("users", batch_users.shape, "items", batch_items.shape, "labels", batch_labels.shape)
-print(
-    f"{len(dataset)} batches an epoch; the second epoch repeats the first: {np.array_equal(firsts[0], firsts[1])}"
-)
+repeated = np.array_equal(firsts[0], firsts[1])
+print(f"{len(dataset)} batches an epoch; the second epoch repeats the first: {repeated}")
 
 # %% tags=["nbval-ignore-output"]
 if gates.mxnet.ready("The MXNet iterator"):
-    iterator = sampling.NegativeSamplingDataIter(last_one.train, sample_ratio=5, batch_size=4096, seed=0)
+    iterator = sampling.NegativeSamplingDataIter(last_one.train, **wanted)
     first = next(iterator)
     print("inputs", [d.name for d in iterator.provide_data], "labels", first.label[0].shape)
-    print("same items as the first tf.data batch:", np.array_equal(first.data[1].asnumpy(), firsts[0]))
+    same = np.array_equal(first.data[1].asnumpy(), firsts[0])
+    print("same items as the first tf.data batch:", same)
 
 # %% [markdown]
 # ## What the ratio does to a probability
@@ -432,10 +461,12 @@ chance = np.outer(activity, appeal)
 clicked = np.random.default_rng(1).random(chance.shape) < chance
 world = sampling.NegativeSampler(np.nonzero(clicked), shape=clicked.shape)
 print(
-    f"{clicked.sum():,} clicks in {clicked.size:,} cells; a click has chance {chance.mean():.2%} on average"
+    f"{clicked.sum():,} clicks in {clicked.size:,} cells; "
+    f"a click has chance {chance.mean():.2%} on average"
 )
 
 
+# %%
 def count_groups(users, items, weights=None):
     """Add up pairs by activity and appeal, (3, 5)."""
     kind = np.repeat([0, 1, 2], [300, 200, 100])[users] * 5 + np.asarray(items) // 100
@@ -449,13 +480,13 @@ truth = np.outer([0.05, 0.15, 0.5], [0.02, 0.05, 0.1, 0.2, 0.4])
 def fitted_model(ratio):
     """Return the share of positives in each group of a sample with that ratio, (3, 5)."""
     sample = world.epoch(ratio, rng=np.random.default_rng(ratio))
-    return count_groups(sample.users, sample.items, sample.labels) / count_groups(sample.users, sample.items)
+    positives = count_groups(sample.users, sample.items, sample.labels)
+    return positives / count_groups(sample.users, sample.items)
 
 
 for ratio in (1, 5, 20):
-    print(
-        f"ratio {ratio:2}: {fitted_model(ratio).mean():.1%} on average over the groups; true {truth.mean():.1%}"
-    )
+    says = f"{fitted_model(ratio).mean():.1%} on average over the groups"
+    print(f"ratio {ratio:2}: {says}; true {truth.mean():.1%}")
 
 # %% [markdown]
 # One world, three answers: the level depends on a number we chose. That number can be taken out again. If the sample holds all positives
@@ -496,11 +527,14 @@ def corrected(ratio, correction):
     return undo_sampling(says, (ratio * clicks_of_kind / (500 - clicks_of_kind))[:, None])
 
 
+# %% tags=["fold"]
 def draw_calibration(ratio, correction):
     fig, ax = plt.subplots(figsize=(6.4, 4.2))
-    ax.plot([0.0005, 1], [0.0005, 1], color=plots.PALETTE["grey"], linewidth=1, label="says what is true")
+    line = {"color": plots.PALETTE["grey"], "linewidth": 1}
+    ax.plot([0.0005, 1], [0.0005, 1], **line, label="says what is true")
     for row, (name, marker) in enumerate((("quiet", "o"), ("average", "s"), ("busy", "^"))):
-        ax.plot(truth[row], corrected(ratio, correction)[row], marker, label=f"{name} users", markersize=8)
+        says = corrected(ratio, correction)[row]
+        ax.plot(truth[row], says, marker, label=f"{name} users", markersize=8)
     ax.set(xscale="log", yscale="log", xlim=(0.0006, 0.5), ylim=(0.0006, 1.2))
     ax.set(xlabel="true chance of a click", ylabel="what the model says")
     worst = np.abs(np.log(corrected(ratio, correction) / truth)).max()
@@ -510,17 +544,19 @@ def draw_calibration(ratio, correction):
 
 
 def tell_calibration(ratio, correction):
-    over = np.exp(np.log(corrected(ratio, correction) / truth).mean(axis=1))
-    kinds = zip(over, ("quiet", "average", "busy"), strict=True)
-    text = ", ".join(f"{o:.1f} times the true chance for {who} users" for o, who in kinds)
-    return f"Ratio {ratio}, correction {correction}: the model says {text}."
+    quiet, average, busy = np.exp(np.log(corrected(ratio, correction) / truth).mean(axis=1))
+    return (
+        f"With ratio {ratio} and correction '{correction}', the model says {quiet:.1f} times the "
+        f"true chance for quiet users, {average:.1f} times for average, {busy:.1f} for busy ones."
+    )
 
 
+options = ["none", "one keep rate", "one a user"]
 explore(
     draw_calibration,
     alt=tell_calibration,
     ratio=widgets.IntSlider(value=5, min=1, max=20, description="ratio"),
-    correction=widgets.Dropdown(options=["none", "one keep rate", "one a user"], description="correction"),
+    correction=widgets.Dropdown(options=options, description="correction"),
 )
 
 # %% [markdown]
@@ -601,22 +637,30 @@ for name, model in models.items():
 hit_rates = {name: result["hit_rate"] for name, result in results.items()}
 assert hit_rates["EASE"].mean > hit_rates["popularity"].mean > 2 * hit_rates["MF on ratings"].mean
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "fold"]
 fig, ax = plt.subplots(figsize=(6.8, 3.2))
+percent = {name: 100 * result.mean for name, result in hit_rates.items()}
 for row, result in enumerate(hit_rates.values()):
-    interval = result.interval
-    ax.plot([100 * interval.low, 100 * interval.high], [row, row], color=plots.PALETTE["sky"], linewidth=6)
+    ends = 100 * result.interval.low, 100 * result.interval.high
+    ax.plot(ends, [row, row], color=plots.PALETTE["sky"], linewidth=6)
     ax.plot(100 * result.mean, row, "o", color=plots.PALETTE["blue"], markersize=9)
 ax.set_yticks(range(len(hit_rates)), hit_rates)
 ax.invert_yaxis()
 ax.set(xlabel="users whose hidden item is in the top ten (%)", xlim=(0, 10.5))
 ax.set_title("One list for all beats the model of stars (bars: 95 % intervals)")
-words = [f"{name} {100 * r.mean:.1f} %" for name, r in hit_rates.items()]
-show(fig, alt="Dots with intervals, users whose hidden item is in the top ten: " + ", ".join(words) + ".")
+best = max(percent, key=percent.get)
+popular, by_stars = percent["popularity"], percent["MF on ratings"]
+words = (
+    f"The popular list finds the hidden film of {popular:.1f} % of the users, the model of stars "
+    f"that of {by_stars:.1f} %, and {best} most, that of {percent[best]:.1f} %."
+)
+show(fig, alt=words)
+
+# %%
+guess("04").meets("A, more than twice as often")
 
 # %% [markdown]
-# Was your answer A? The factorization that wins on stars loses to a list that is the same for everyone, by a factor of
-# three or more.
+# The factorization that wins on stars loses to a list that is the same for everyone, by a factor of three or more.
 #
 # The bars overlap, and yet some differences are real: the same users are easy for all models. So compare in *pairs*. The *paired
 # bootstrap* resamples users, takes both models' hits for each, and asks for the interval of the difference. If it holds zero, the
@@ -644,21 +688,20 @@ assert hit_rates["EASE"].compare(hit_rates["popularity"]).low > 0
 # %% tags=["nbval-ignore-output"]
 trained_on = last_one.train.item_counts()
 tops = {name: metrics.top_k(matrix, 10, seen=last_one.train) for name, matrix in scores.items()}
+rare = {name: (trained_on[top] <= 10).mean() for name, top in tops.items()}
+shown = [metrics.coverage(top, ratings.n_items) for top in tops.values()]
 summary = pd.DataFrame(
     {
         "median clicks of a suggestion": [np.median(trained_on[top]) for top in tops.values()],
-        "with 10 clicks or fewer": [f"{(trained_on[top] <= 10).mean():.0%}" for top in tops.values()],
-        "share of the catalog shown": [
-            f"{metrics.coverage(t, ratings.n_items):.1%}" for t in tops.values()
-        ],
+        "with 10 clicks or fewer": [f"{share:.0%}" for share in rare.values()],
+        "share of the catalog shown": [f"{share:.1%}" for share in shown],
     },
     index=list(tops),
 )
-assert (trained_on[tops["MF on ratings"]] <= 10).mean() > 0.2 > 0.02 > (trained_on[tops["EASE"]] <= 10).mean()
+assert rare["MF on ratings"] > 0.2 > 0.02 > rare["EASE"]
 of_hidden = trained_on[last_one.test.frame["item"]]
-print(
-    f"hidden films: median {np.median(of_hidden):.0f} clicks, {(of_hidden <= 10).mean():.0%} with 10 or fewer"
-)
+few = (of_hidden <= 10).mean()
+print(f"hidden films: median {np.median(of_hidden):.0f} clicks, {few:.0%} with 10 or fewer")
 summary
 
 # %% tags=["nbval-ignore-output"]
@@ -672,7 +715,7 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# A few enthusiasts each. These films may even be liked, if watched; but of all there are, who comes upon them? (Hidden films are
+# A few enthusiasts each. These films may even be liked, if watched; but among 9,000 films hardly anyone will watch just these. (Hidden films are
 # sometimes obscure, too, but one obscure film in thousands is not guessed from stars.) RMSE judges the few pairs that happened, a list
 # chooses among all that did not, and *whether* somebody watches is what negatives teach.
 #
@@ -683,20 +726,21 @@ pd.DataFrame(
 # user, so that the numbers shake less.
 
 # %% tags=["nbval-ignore-output"]
-table, hits = [], {}
-for ratio, drawn in ((1, "once"), (1, "every epoch"), (5, "once"), (5, "every epoch"), (20, "every epoch")):
-    model = LogisticMF(
-        factors=16, epochs=6, ratio=ratio, batch_size=2048 * (1 + ratio), resample=drawn != "once"
-    ).fit(last_ten.train)
+runs = [(1, "once"), (1, "every epoch"), (5, "once"), (5, "every epoch"), (20, "every epoch")]
+hits = {}
+for ratio, drawn in runs:
+    batch, fresh = 2048 * (1 + ratio), drawn != "once"
+    model = LogisticMF(factors=16, epochs=6, ratio=ratio, batch_size=batch, resample=fresh)
+    model.fit(last_ten.train)
     found = metrics.evaluate(model, last_ten.test, seen=last_ten.train)
     hits[ratio, drawn] = found["hit_rate"]
-    table.append((ratio, drawn, f"{model.history[-1]:.3f}", *(str(m.interval) for m in found.values())))
+    line = f"ratio {ratio:2}, {drawn:11}: training loss {model.history[-1]:.3f}"
+    print(line, found["hit_rate"], found["ndcg"], sep="  ")
 print("fresh - once, ratio 1:", fresh_at_1 := hits[1, "every epoch"].compare(hits[1, "once"]))
 print("fresh - once, ratio 5:", hits[5, "every epoch"].compare(hits[5, "once"]))
 print("ratio 5 - ratio 1:    ", more := hits[5, "every epoch"].compare(hits[1, "every epoch"]))
 print("ratio 20 - ratio 5:   ", hits[20, "every epoch"].compare(hits[5, "every epoch"]))
 assert fresh_at_1.value > 0 and more.low > 0
-pd.DataFrame(table, columns=["ratio", "negatives drawn", "training loss", "HR@10", "NDCG@10"])
 
 # %% [markdown]
 # With the same negatives all along, the model learns *them* by heart: a lower training loss, worse lists. Fresh draws cost next to nothing.
@@ -714,7 +758,8 @@ ease_by_rule = {}
 for source in [ratings] if hundred is None else [ratings, hundred]:
     rules = [data.leave_one_out(source, ties="item")]
     rules += [data.leave_one_out(source, ties="random", seed=seed) for seed in range(3)]
-    hits = [metrics.evaluate(EASE().fit(s.train), s.test, seen=s.train)["hit_rate"].mean for s in rules]
+    found = [metrics.evaluate(EASE().fit(s.train), s.test, seen=s.train) for s in rules]
+    hits = [result["hit_rate"].mean for result in found]
     ease_by_rule[source.name] = hits
     print(source.name, "-", rules[0].note)
     print(
@@ -754,23 +799,34 @@ q7.check(expected_hit)
 # %%
 expected_hit = q7.use(expected_hit)
 for place in (10, 100, 400, 1000, 2000):
-    chance_of_hit = expected_hit(place, 9000, 100, 10)
-    print(f"place {place:5,} of 9,000: in the top ten of 101 candidates with chance {chance_of_hit:.2f}")
+    odds = expected_hit(place, 9000, 100, 10)
+    print(f"place {place:5,} of 9,000: in the top ten of 101 candidates with chance {odds:.2f}")
 
 # %% [markdown]
 # So HR@10 among 100 hardly asks about the top ten; it asks about the top thousand. No drawing is needed to see where that leads: from each
-# user's full place we compute the *expected* sampled metric. Move the number of candidates from 10 to all, and watch the order.
+# user's full place we compute the *expected* sampled metric. EASE leads on the full catalog.
+
+# %%
+choices = ["EASE", "MF with negatives", "item-kNN", "popularity"]
+guess("04.d", "Which of the four leads among 20 candidates?", choices)
 
 # %% tags=["nbval-ignore-output"]
 rivals = ("MF with negatives", "EASE", "item-kNN", "popularity")
-ranks = {name: metrics.rank_held_out(scores[name], last_one.test, seen=last_one.train) for name in rivals}
+seen = last_one.train
+ranks = {name: metrics.rank_held_out(scores[name], last_one.test, seen=seen) for name in rivals}
 sizes = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, "all"]
+numbers = [*sizes[:-1], ratings.n_items]
+size_names = [*(f"{m:,}" for m in sizes[:-1]), "all"]
 curves = {
-    name: np.array([metrics.expected_sampled(r, ratings.n_items if m == "all" else m).mean() for m in sizes])
-    for name, r in ranks.items()
+    name: np.array([metrics.expected_sampled(places, m).mean() for m in numbers])
+    for name, places in ranks.items()
 }
 
+# %% [markdown]
+# Move the number of candidates from 10 to all, and watch the order.
 
+
+# %% tags=["nbval-ignore-output", "fold"]
 def draw_sampled(candidates):
     at = sizes.index(candidates)
     order = sorted(rivals, key=lambda name: -curves[name][at])
@@ -785,10 +841,10 @@ def draw_sampled(candidates):
     left.grid(False)
     left.set(xlim=(0, 1.3 * curves[order[0]][at]), xlabel="expected HR@10")
     right.axvline(at, color=plots.PALETTE["grey"], linestyle="--", linewidth=1)
-    right.set_xticks(range(len(sizes)), [str(m) for m in sizes], rotation=45)
+    right.set_xticks(range(len(sizes)), size_names, rotation=45)
     right.set(xlabel="sampled candidates", ylabel="HR@10 relative to EASE", ylim=(0.25, 1.12))
     right.legend(fontsize=9, loc="lower left", frameon=True, framealpha=1, edgecolor="none")
-    fig.suptitle(f"{candidates} candidates: {order[0]} is ahead", x=0.02, ha="left")
+    fig.suptitle(f"{size_names[at]} candidates: {order[0]} is ahead", x=0.02, ha="left")
     fig.subplots_adjust(left=0.19, right=0.99, bottom=0.22, top=0.88, wspace=0.25)
     return fig
 
@@ -796,15 +852,14 @@ def draw_sampled(candidates):
 def tell_sampled(candidates):
     at = sizes.index(candidates)
     order = sorted(rivals, key=lambda name: -curves[name][at])
-    listed = ", ".join(f"{name} {curves[name][at]:.3f}" for name in order)
-    return f"Expected HR@10 with {candidates} sampled candidates, best first: {listed}."
+    first, *others = [f"{name} ({curves[name][at]:.3f})" for name in order]
+    who = f"{first} is ahead of {', '.join(others)}"
+    return f"With {size_names[at]} candidates, {who} in expected HR@10."
 
 
-explore(
-    draw_sampled,
-    alt=tell_sampled,
-    candidates=widgets.SelectionSlider(options=sizes, value=100, description="candidates"),
-)
+options = list(zip(size_names, sizes, strict=True))
+slider = widgets.SelectionSlider(options=options, value=100, description="candidates")
+explore(draw_sampled, alt=tell_sampled, candidates=slider)
 
 # %% tags=["nbval-ignore-output"]
 flips = []
@@ -813,6 +868,9 @@ for m in (20, 100, 1000):
     flips.append(metrics.paired_bootstrap(sampled["EASE"], sampled["MF with negatives"]))
     print(f"{m:5,} candidates, EASE - MF with negatives: {flips[-1]}")
 assert flips[0].high < 0 < flips[2].low
+
+# %%
+guess("04.d").meets("MF with negatives")
 
 # %% [markdown]
 # Both ends are established: with 20 candidates the factorization is better, with 1,000 EASE is. Nothing is wrong with either number, but
@@ -850,8 +908,9 @@ try:
     pd.DataFrame({"remove": [1.0]}).drop("remove", 1)
 except TypeError as error:
     print("TypeError:", error)
+measures = (metrics.ndcg, metrics.hit_rate, metrics.mrr)
 for k in (1, 10, 100, ratings.n_items):
-    means = [measure(ranks["EASE"], k).mean() for measure in (metrics.ndcg, metrics.hit_rate, metrics.mrr)]
+    means = [measure(ranks["EASE"], k).mean() for measure in measures]
     print(f"EASE, k = {k:5,}: NDCG {means[0]:.2f}, HR {means[1]:.2f}, MRR {means[2]:.2f}")
 
 # %% [markdown]

@@ -44,7 +44,7 @@ from scipy import sparse
 
 from helpers import cloud, data, gates, ledger, plots
 from helpers.cloud import exchange
-from helpers.exercises import exercise, progress
+from helpers.exercises import exercise, guess, progress
 from helpers.interactive import explore, show
 from helpers.metrics import rmse, rmse_gap
 from helpers.models import kvstore
@@ -61,7 +61,14 @@ plots.style()
 # The 2018 talk trains SageMaker's factorization machine on ML-100K: 64 factors for every user and film, 50 epochs. Its log ends with
 # `#test_score (algo-1) : 1.00061402047`, the test RMSE in stars. Saying the mean every time is wrong by about 1.15. Where do two *bias
 # terms* stand, as in chapter 02: above 1.0006 or below? And 217 seconds were billed: is that a cent, a dime or a dollar?
-#
+
+# %%
+choices = ["above 1.0006", "below 1.0006"]
+guess("06", "Where is the RMSE of two bias terms, on the talk's own rows?", choices)
+choices = ["about a cent", "about a dime", "about a dollar"]
+guess("06.b", "What do 217 seconds of training cost?", choices)
+
+# %% [markdown]
 # First the trivial models, under this chapter's protocol: latest-small, a random fifth held out (seed 0), RMSE in stars. This is not the
 # talk's data, so 1.0006 cannot be compared with it; the talk's own split comes back at the end.
 
@@ -73,12 +80,14 @@ print(split)
 
 def columns(rows):
     """Return users, items and stars as three arrays of one length."""
-    return rows.frame["user"].to_numpy(), rows.frame["item"].to_numpy(), rows.frame["rating"].to_numpy()
+    return tuple(rows.frame[name].to_numpy() for name in ("user", "item", "rating"))
 
 
 users, items, stars = columns(split.test)
 baselines = {"global mean": GlobalMean(), "user + item bias": BiasModel()}
-board = {name: rmse(model.fit(split.train).predict(users, items), stars) for name, model in baselines.items()}
+board = {}
+for name, model in baselines.items():
+    board[name] = rmse(model.fit(split.train).predict(users, items), stars)
 print(" · ".join(f"{name} {value:.3f}" for name, value in board.items()))
 
 # %% [markdown]
@@ -92,7 +101,7 @@ print(" · ".join(f"{name} {value:.3f}" for name, value in board.items()))
 # A number of its own for each pair could only be learned from rows that have both. Vectors are learned from all rows that have either.
 #
 # **Exercise 06.1** (6 min). Write `fm_naive(x, w0, w, V)` as the formula says, pair by pair. `x` and `w` are (n,), `V` is (n, k).
-# Stuck? Run `exercise("06.1").hint()` or `exercise("06.1").solution()` in a cell of your own.
+# Stuck? Run `q1.hint()` or `q1.solution()` in a cell of your own.
 
 
 # %%
@@ -106,7 +115,9 @@ def fm_naive(x, w0, w, V):
     ### END SOLUTION
 
 
-exercise("06.1").check(fm_naive)
+# %%
+q1 = exercise("06.1")
+q1.check(fm_naive)
 
 # %% [markdown]
 # ## The identity
@@ -131,27 +142,36 @@ def fm_fast(X, w0, w, V):
     ### END SOLUTION
 
 
-exercise("06.2").check(fm_fast)
+# %%
+q2 = exercise("06.2")
+q2.check(fm_fast)
 
 # %%
-fm_naive, fm_fast = exercise("06.1").use(fm_naive), exercise("06.2").use(fm_fast)
+fm_naive, fm_fast = q1.use(fm_naive), q2.use(fm_fast)
 x, V = np.array([1.0, 2.0, 3.0]), np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
 products = (V @ V.T) * np.outer(x, x)  # (3, 3): every ordered pair
-print(f"all ordered pairs {products.sum():g}, of which the diagonal {np.trace(products):g}")
-print(f"halved difference {(products.sum() - np.trace(products)) / 2:g}, by pairs {fm_naive(x, 0.0, 0 * x, V):g}")
+total, diagonal = products.sum(), np.trace(products)
+print(f"all ordered pairs {total:g}, of which the diagonal {diagonal:g}")
+print(f"halved difference {(total - diagonal) / 2:g}, by pairs {fm_naive(x, 0.0, 0 * x, V):g}")
 print(f"sums by factor    {x @ V}, squared and added up {((x @ V) ** 2).sum():g}")
 
 # %% [markdown]
 # Counted in multiplications, the double loop takes $\tfrac12 n(n-1)(k+2)$ or so, the identity about $3nk$; and a zero in $x$ adds nothing
 # to either sum, so it is $k$ times the *ones* of the row that count. Our rows will have 9,737 columns and two ones.
 
-# %%
+# %% tags=["fold"]
 n, k, ours = np.logspace(0.5, 7, 60), 64, ratings.n_users + ratings.n_items
-costs = {"pair by pair": n * (n - 1) / 2 * (k + 2), "by the identity": 3 * n * k, "identity, two ones": 6 * k + 0 * n}
-labels = {"xscale": "log", "yscale": "log", "xlabel": "features n", "ylabel": "multiplications a row, k = 64"}
+costs = {"pair by pair": n * (n - 1) / 2 * (k + 2), "by the identity": 3 * n * k}
+costs["identity, two ones"] = 6 * k + 0 * n
+labels = {"xscale": "log", "xlabel": "features n"}
+labels |= {"yscale": "log", "ylabel": "multiplications a row, k = 64"}
 labels["title"] = "Pairs grow with n², the identity with what is not zero"
 fig = plots.lines({name: (n, cost) for name, cost in costs.items()}, **labels)
-show(fig, alt=f"At our {ours:,} features: by pairs {33 * ours * (ours - 1):.1e}, by the identity {192 * ours:.1e}, with two ones 384.")
+words = (
+    f"With our {ours:,} features a row takes {33 * ours * (ours - 1) / 1e9:.1f} billion products "
+    f"pair by pair, {192 * ours / 1e6:.1f} million by the identity, and 384 if two are not zero."
+)
+show(fig, alt=words)
 
 # %% [markdown]
 # ## Who and what: an old acquaintance
@@ -165,7 +185,8 @@ def one_hot(users, items, like=ratings):
     """Return (rows, users + items) CSR with two ones a row, as in chapter 01."""
     keys = np.stack([users, like.n_users + items], axis=1).ravel()
     shape = (len(users), like.n_users + like.n_items)
-    return sparse.csr_matrix((np.ones(len(keys), np.float32), keys, np.arange(0, len(keys) + 1, 2)), shape=shape)
+    ones, starts = np.ones(len(keys), np.float32), np.arange(0, len(keys) + 1, 2)
+    return sparse.csr_matrix((ones, keys, starts), shape=shape)
 
 
 from helpers.models.mf import forward
@@ -176,7 +197,8 @@ tables = {"user_factors": V[: ratings.n_users], "item_factors": V[ratings.n_user
 tables |= {"user_bias": w[: ratings.n_users], "item_bias": w[ratings.n_users :]}
 of_mf = forward(tables, users[:500], items[:500], mean=3.5)
 of_fm = fm_fast(one_hot(users[:500], items[:500]).toarray(), 3.5, w, V)
-print("largest difference below 0.00001:", bool(np.abs(of_mf - of_fm).max() < 1e-5))
+equal = bool(np.abs(of_mf - of_fm).max() < 1e-5)
+print("the equation gives the scores of the factorization, up to 0.00001:", equal)
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -211,17 +233,20 @@ def frame(payload):
     ### END SOLUTION
 
 
-exercise("06.3").check(frame)
+# %%
+q3 = exercise("06.3")
+q3.check(frame)
 
 # %%
-frame = exercise("06.3").use(frame)
+frame = q3.use(frame)
 from local_sagemaker.formats import recordio
 
 buffer = io.BytesIO()
 recordio.write_spmatrix_to_sparse_tensor(buffer, one_hot(users[:1], items[:1]), stars[:1])
 record = buffer.getvalue()
 payload = record[8 : 8 + int.from_bytes(record[4:8], "little")]
-print(f"user {users[0]}, item {items[0]}, {stars[0]:g} stars: {len(record)} bytes, of which payload {len(payload)}")
+length = f"{len(record)} bytes, of which payload {len(payload)}"
+print(f"user {users[0]}, item {items[0]}, {stars[0]:g} stars: {length}")
 for start in range(0, len(record), 16):
     print(f"{start:3}  {record[start : start + 16].hex(' ')}")
 print("your frame around the payload gives the same bytes:", frame(payload) == record)
@@ -243,7 +268,8 @@ parts = {"train": split.train, "test": split.test}
 rows = {name: one_hot(*columns(part)[:2]) for name, part in parts.items()}
 files = {name: as_recordio(rows[name], columns(part)[2]) for name, part in parts.items()}
 back = recordio.read_records(files["train"])
-same = (back.features != rows["train"]).nnz == 0 and np.array_equal(back.labels, columns(split.train)[2])
+same = (back.features != rows["train"]).nnz == 0
+same = same and np.array_equal(back.labels, columns(split.train)[2])
 dense = rows["train"].shape[0] * rows["train"].shape[1] * 4
 print(f"{len(back):,} records read back, equal: {same}")
 print(f"{len(files['train']) / 1e6:.1f} MB as RecordIO, {dense / 1e6:,.0f} MB as a dense array")
@@ -274,6 +300,10 @@ print(f"{len(files['train']) / 1e6:.1f} MB as RecordIO, {dense / 1e6:,.0f} MB as
 # machine behind the real SDK (version 3); with `COURSE_CLOUD=aws` the same cells run on AWS and cost what the last line says.
 #
 # We send the same rows twice: as they lie in the file, sorted by user, and shuffled. Will it matter, over 50 epochs?
+
+# %%
+choices = ["sorted by user", "shuffled", "both the same, after 50 epochs"]
+guess("06.c", "Which job has the lower test RMSE?", choices)
 
 # %%
 from sagemaker.core import image_uris
@@ -315,7 +345,8 @@ def start_job(train, test="test", **settings):
 
 
 def model_of(job):
-    return aws.client("sagemaker").describe_training_job(TrainingJobName=job)["ModelArtifacts"]["S3ModelArtifacts"]
+    found = aws.client("sagemaker").describe_training_job(TrainingJobName=job)
+    return found["ModelArtifacts"]["S3ModelArtifacts"]
 
 
 # %% [markdown]
@@ -340,36 +371,49 @@ def test_score_of(log):
     return next((float(match[1]) for match in found if match), None)
 
 
+# %% tags=["fold"]
 def draw_logs(logs):
-    fig, ax = plt.subplots(figsize=(6.4, 3.4))
-    for color, dash, mark, (title, log) in zip(("C0", "C1"), ("-", "--"), ("o", "s"), logs.items(), strict=True):
+    fig, ax = plt.subplots(figsize=(7.2, 4))
+    looks = zip(("C0", "C1"), ("-", "--"), ("o", "s"), logs.items(), strict=True)
+    for color, dash, mark, (title, log) in looks:
         curve, score = curve_of(log), test_score_of(log)
-        ax.plot(range(1, len(curve) + 1), curve, dash, color=color, label=f"{title}: training rows")
+        epochs = range(1, len(curve) + 1)
+        ax.plot(epochs, curve, dash, color=color, label=f"{title}, training rows")
         if score is not None:
-            ax.plot([len(curve)], [score], mark, color=color, label=f"{title}: test rows, {score:.3f}")
-    level = board["user + item bias"]
-    ax.axhline(level, color=plots.PALETTE["grey"], linewidth=1, label=f"two biases: test rows, {level:.3f}")
+            label = f"{title}, test rows: {score:.3f}"
+            ax.plot([len(curve)], [score], mark, color=color, markersize=8, label=label)
+    level, look = board["user + item bias"], {"color": plots.PALETTE["grey"], "linewidth": 1}
+    ax.axhline(level, **look, label=f"two biases, test rows: {level:.3f}")
     ax.set(xlabel="epoch", ylabel="RMSE (stars)", xlim=(0, 52), ylim=(0.7, 1.15))
     done = all(test_score_of(log) for log in logs.values())
     finding = "Sorted by user, the job loses to two biases; shuffled, it wins"
     ax.set_title(finding if done else "The same rows, in another order")
-    ax.legend(fontsize=8, ncols=2)
+    ax.legend(fontsize=10, loc="upper right")
     return fig
 
 
 def tell_logs(logs):
-    found = {title: (len(curve_of(log)), test_score_of(log)) for title, log in logs.items()}
-    return "; ".join(f"{t}: {n} epochs" + (f", test RMSE {s:.2f}" if s else "") for t, (n, s) in found.items())
+    by_user, shuffled = (test_score_of(log) for log in logs.values())
+    if by_user and shuffled:
+        ends = f"{by_user:.2f} with rows sorted by user and {shuffled:.2f} with shuffled rows"
+        return f"The test RMSE is {ends}; two biases have {board['user + item bias']:.2f}."
+    first, second = (len(curve_of(log)) for log in logs.values())
+    return f"The jobs are training: {first} and {second} of 50 epochs are done."
 
 
 # %% tags=["nbval-ignore-output"]
 from helpers.cloud.watching import watch
 
 talks_settings = {"num_factors": 64, "mini_batch_size": 1000, "epochs": 50}
-jobs = {"file order": start_job("train", **talks_settings), "shuffled": start_job("shuffled", **talks_settings)}
+jobs = {"file order": start_job("train", **talks_settings)}
+jobs["shuffled"] = start_job("shuffled", **talks_settings)
 for title, log in watch(aws, jobs, draw_logs, tell_logs).items():
     board[f"talk's settings, {title}"] = test_score_of(log)
-assert 0.97 * board["talk's settings, file order"] > board["user + item bias"] > board["talk's settings, shuffled"]
+by_user, shuffled = (board[f"talk's settings, {title}"] for title in jobs)
+assert 0.97 * by_user > board["user + item bias"] > shuffled
+
+# %%
+guess("06.c").meets("shuffled; sorted by user, the job loses to two bias terms")
 
 # %% [markdown]
 # One job loses to two bias terms by a wide margin, the other beats them by a little (how sure that little is, we ask below). Nothing
@@ -388,47 +432,66 @@ assert 0.97 * board["talk's settings, file order"] > board["user + item bias"] >
 
 
 # %%
+choices = ["about 1 dollar", "about 15 dollars", "about 150 dollars"]
+guess("06.d", "What does an endpoint cost that you forget for 60 hours?", choices)
+
+
+# %%
 def bill(rows, machines, price, endpoint_hours):
     """Return seconds that start and that train, and dollars for the job and for the endpoint."""
     training = 50 * rows / 150_000 / machines
     return 191, training, machines * (191 + training) * price / 3600, endpoint_hours * price
 
 
+# %% tags=["fold"]
 def draw_bill(rows, machines, price, endpoint_hours):
     starting, training, job, endpoint = bill(rows, machines, price, endpoint_hours)
     fig, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), width_ratios=(1.4, 1))
     left.barh([0], [starting], color=plots.PALETTE["grey"], label="starting, loading, saving")
     left.barh([0], [training], left=[starting], color=plots.PALETTE["blue"], label="training")
-    left.set_yticks([])
+    left.set_yticks([0], ["job"])
     left.set(xlabel="seconds on the clock", ylim=(-0.6, 1.2))
     left.set_title(f"{starting + training:,.0f} s on {machines} machine{'s' * (machines > 1)}")
     left.legend(fontsize=9, loc="upper left")
+    left.xaxis.set_major_formatter("{x:,.0f}")
+    left.locator_params(axis="x", nbins=5)
     colors = [plots.PALETTE["blue"], plots.PALETTE["orange"]]
-    bars = right.bar(["job", f"endpoint\n{endpoint_hours} h"], [job, endpoint], color=colors)
+    bars = right.bar(["job", f"endpoint, {endpoint_hours} h"], [job, endpoint], color=colors)
     right.bar_label(bars, [f"\\${job:,.2f}", f"\\${endpoint:,.2f}"])
     right.margins(y=0.15)
-    right.set(ylabel="dollars", title="What stands by costs" if endpoint > job else "What trains costs")
+    right.yaxis.set_major_formatter("{x:,g}")
+    more = "endpoint" if endpoint > job else "job"
+    right.set(ylabel="dollars", title=f"The {more} costs more")
     fig.tight_layout()
     return fig
 
 
 def tell_bill(rows, machines, price, endpoint_hours):
     starting, training, job, endpoint = bill(rows, machines, price, endpoint_hours)
-    return (
-        f"{rows:,} rows, 50 epochs, {machines} machine{'s' * (machines > 1)} at ${price} an hour: "
-        f"{starting} s of starting, {training:,.0f} s of training, ${job:,.2f}; "
-        f"an endpoint for {endpoint_hours} h costs ${endpoint:,.2f}."
-    )
+    seconds = f"trains for {training:,.0f} of {starting + training:,.0f} s"
+    where = f"on {machines} machine{'s' * (machines > 1)}"
+    costs = f"costs {job:,.2f} dollars, an endpoint for {endpoint_hours} h {endpoint:,.2f}"
+    return f"The job on {rows:,} rows {seconds} {where} and {costs}."
 
 
+numbers = [80_000, 1_000_000, 16_000_000, 100_000_000]
+rows_slider = widgets.SelectionSlider(options=[(f"{n:,}", n) for n in numbers], value=80_000)
+dollars = {"value": 0.24, "min": 0.01, "max": 50, "step": 0.01, "description": "$ an hour"}
+hours = {"value": 60, "description": "endpoint, hours"}
 explore(
     draw_bill,
     alt=tell_bill,
-    rows=widgets.SelectionSlider(options=[80_000, 1_000_000, 16_000_000, 100_000_000], value=80_000),
+    rows=rows_slider,
     machines=widgets.SelectionSlider(options=[1, 2, 4, 8], value=1),
-    price=widgets.BoundedFloatText(value=0.24, min=0.01, max=50, step=0.01, description="$ an hour"),
-    endpoint_hours=widgets.SelectionSlider(options=[1, 24, 60, 720], value=60, description="endpoint, hours"),
+    price=widgets.BoundedFloatText(**dollars),
+    endpoint_hours=widgets.SelectionSlider(options=[1, 24, 60, 720], **hours),
 )
+
+# %%
+guess("06.b").meets(f"{217 * 0.24 / 36:.1f} cents, at 0.24 dollars an hour")
+
+# %%
+guess("06.d").meets(f"{bill(80_000, 1, 0.24, 60)[3]:.2f} dollars, as much as a thousand such jobs")
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -456,15 +519,19 @@ def factor_slopes(x, error, V):
     ### END SOLUTION
 
 
-exercise("06.4").check(factor_slopes)
+# %%
+q4 = exercise("06.4")
+q4.check(factor_slopes)
 
 # %%
-factor_slopes = exercise("06.4").use(factor_slopes)
+factor_slopes = q4.use(factor_slopes)
 for n in (9_737, 10**7, 10**9):
     print(f"{n:13,} features, k = 64: {n * 65 * 3 * 4 / 1e9:8.2f} GB with Adam's numbers")
-print(f"{(np.bincount(rows['train'].indices, minlength=n_features) <= 3).mean():.0%} of our features occur three times or less")
+seldom = np.bincount(rows["train"].indices, minlength=n_features) <= 3
+print(f"{seldom.mean():.0%} of our features occur three times or less")
 slopes = factor_slopes(rows["train"][0].toarray()[0], -1.0, np.ones((n_features, 8)))
-print(f"slopes of one row: {np.count_nonzero(slopes.any(axis=1))} of {n_features:,} table rows are not zero")
+touched = np.count_nonzero(slopes.any(axis=1))
+print(f"slopes of one row: {touched} of {n_features:,} table rows are not zero")
 
 # %% [markdown]
 # Two rows of a table to pull and push, whatever its size. And DiFacto gives a feature factors only once it is frequent enough; the
@@ -474,12 +541,19 @@ print(f"slopes of one row: {np.count_nonzero(slopes.any(axis=1))} of {n_features
 # steps, and look at what that costs.
 
 # %%
-keys, train_stars = {name: part.indices.reshape(-1, 2) for name, part in rows.items()}, columns(split.train)[2]
+keys = {name: part.indices.reshape(-1, 2) for name, part in rows.items()}
+train_stars = columns(split.train)[2]
 what = keys["train"], train_stars, n_features, kvstore.Settings(factors=8, epochs=5)
 late = {d: kvstore.train_here(*what, delay=d) for d in (0, 1, 63)}
+
+# %% tags=["fold"]
 labels = {"xlabel": "epoch of 81 steps", "ylabel": "training RMSE (stars)", "xticks": range(1, 6)}
-fig = plots.lines({f"{d} steps late": (range(1, 6), r.errors[0]) for d, r in late.items()}, title="A step late is free, 63 are not", **labels)
-show(fig, alt="; ".join(f"{d} steps late: RMSE {r.errors[0, 0]:.2f} after epoch 1, {r.errors[0, -1]:.2f} after 5" for d, r in late.items()))
+labels["title"] = "A step late is free, 63 are not"
+names = {0: "in time", 1: "1 step late", 63: "63 steps late"}
+fig = plots.lines({names[d]: (range(1, 6), run.errors[0]) for d, run in late.items()}, **labels)
+ends = {d: f"{run.errors[0, -1]:.2f}" for d, run in late.items()}
+words = f"Slopes in time end at a training RMSE of {ends[0]}, those a step late at {ends[1]}, "
+show(fig, alt=words + f"those 63 steps late at {ends[63]}.")
 
 # %% [markdown]
 # Now for real: MXNet's distributed *kvstore*, on which SageMaker's container is built too. A scheduler that knows everyone's address, a
@@ -487,16 +561,23 @@ show(fig, alt="; ".join(f"{d} steps late: RMSE {r.errors[0, 0]:.2f} after epoch 
 # variables. On AWS `instance_count=2` starts such a crowd on two machines; the SageMaker of this course trains on one and says so.
 
 # %% tags=["nbval-ignore-output"]
-runs = {"one process, NumPy": late[0]}
+found = {}
+
+
+def judge(name, run):
+    """Keep and print the RMSE of a run on the test rows."""
+    found[name] = rmse(run.predict(keys["test"]), stars)
+    print(f"test RMSE {found[name]:.2f}  {name}", flush=True)
+
+
+judge("one process, NumPy", late[0])
 if gates.mxnet.ready("The run with two workers"):
-    runs["two workers, out of step"] = kvstore.train_on_workers(*what, seconds=400)
-found = {name: rmse(run.predict(keys["test"]), stars) for name, run in runs.items()}
-print("\n".join(f"test RMSE {value:.2f}  {name}" for name, value in found.items()))
+    judge("two workers, out of step", kvstore.train_on_workers(*what, seconds=400))
 assert max(found.values()) - min(found.values()) < 0.005
 
 # %% [markdown]
 # The same to the second decimal: on one machine two workers run at about the same speed, so a slope is rarely more than a few steps
-# late; nothing guarantees it. In step they compute what one process computes (the course's tests hold them to it, number by number).
+# late; nothing guarantees it. So the workers need not wait, as long as none falls far behind. In step they compute what one process computes (the course's tests hold them to it, number by number).
 # Four processes took longer than one, since our table fits one machine hundreds of times over; distribution is for tables that do not.
 #
 # ## Rates chosen on validation rows
@@ -524,14 +605,22 @@ def judged(setting, epochs=15):
     return curve
 
 
-curves = {name: judged(setting) for name, setting in trials.items()}
-shown = {f"{name}: best {min(c):.3f}, last {c[-1]:.3f}": (range(1, 16), c) for name, c in curves.items()}
-labels = {"xlabel": "epoch", "ylabel": "validation RMSE (stars)", "ylim": (0.85, 1.2)}
-ends = (f"{name} best {min(c):.2f}, last {c[-1]:.2f}" for name, c in curves.items())
-fig = plots.lines(shown, title="Rates bring speed, and decay lets it last", **labels)
-show(fig, alt="Validation RMSE over 15 epochs: " + "; ".join(ends))
-print("TUNED:", ", ".join(f"{name} {value:g}" for name, value in TUNED_HYPERPARAMETERS.items()))
+curves = {}
+for name, setting in trials.items():
+    curves[name] = judged(setting)
+    print(f"{name}: best {min(curves[name]):.3f}, last {curves[name][-1]:.3f}", flush=True)
+tuned_to = [f"{name} {value:g}" for name, value in TUNED_HYPERPARAMETERS.items()]
+print("TUNED:", ", ".join(tuned_to[:5]))
+print("      ", ", ".join(tuned_to[5:]))
 assert curves["faster, with decay"][-1] < min(curves["faster"]) < min(curves["the talk's"])
+
+# %% tags=["nbval-ignore-output", "fold"]
+shown = {name: (range(1, 16), curve) for name, curve in curves.items()}
+labels = {"xlabel": "epoch", "ylabel": "validation RMSE (stars)", "ylim": (0.85, 1.2)}
+fig = plots.lines(shown, title="Rates bring speed, and decay lets it last", **labels)
+talks, fast, decayed = (f"{curve[-1]:.2f}" for curve in curves.values())
+words = f"After 15 epochs the validation RMSE is {talks} with the talk's rates, {fast} with faster "
+show(fig, alt=words + f"ones, and {decayed} with decay as well.")
 
 # %% [markdown]
 # Fifteen epochs each. The talk's settings go on falling: with their fifty they reached 0.88 on the test rows, about where "faster" is
@@ -557,13 +646,17 @@ def fm_request(rows):
     ### BEGIN SOLUTION 06.5
     instances = []
     for row in rows:
-        features = {"keys": row.indices.tolist(), "shape": [rows.shape[1]], "values": row.data.tolist()}
+        features = {
+            "keys": row.indices.tolist(), "shape": [rows.shape[1]], "values": row.data.tolist()
+        }  # fmt: skip
         instances.append({"data": {"features": features}})
     return json.dumps({"instances": instances})
     ### END SOLUTION
 
 
-exercise("06.5").check(fm_request)
+# %%
+q5 = exercise("06.5")
+q5.check(fm_request)
 
 # %% [markdown]
 # A third job, with `TUNED_HYPERPARAMETERS`, whose model is deployed and asked for 500 test ratings. `cloud.cleanup` deletes endpoint, configuration and
@@ -574,14 +667,15 @@ from sagemaker.serve import ModelBuilder
 
 from helpers.cloud.watching import follow
 
-fm_request = exercise("06.5").use(fm_request)
+fm_request = q5.use(fm_request)
 asked = np.random.default_rng(1).permutation(len(stars))[:500]
+print("A third job starts, and then an endpoint.", flush=True)
 job = start_job("shuffled", **TUNED_HYPERPARAMETERS)
 *_, log = follow(aws, job)
 with cloud.cleanup(aws, prefix="course-06"):
     builder = ModelBuilder(
-        image_uri=image, s3_model_data_url=model_of(job), role_arn=aws.role, sagemaker_session=aws.session,
-        instance_type="ml.m5.large",
+        image_uri=image, s3_model_data_url=model_of(job), role_arn=aws.role,
+        sagemaker_session=aws.session, instance_type="ml.m5.large",
     )  # fmt: skip
     name = aws.name("course-06-fm")
     builder.build(model_name=name)
@@ -593,11 +687,15 @@ cloud.leftovers(aws, prefix="course-06")
 
 # %% tags=["nbval-ignore-output"]
 board["tuned, shuffled"] = test_score_of(log)
-print(f"RMSE of the answers {rmse(scores, stars[asked]):.2f}; standard deviation {scores.std():.2f}, of the stars {stars[asked].std():.2f}")
-print("nine answers in ten lie between {:.1f} and {:.1f}".format(*np.quantile(scores, [0.05, 0.95])))
+spread = f"standard deviation {scores.std():.2f}, of the stars {stars[asked].std():.2f}"
+print(f"RMSE of the answers {rmse(scores, stars[asked]):.2f}; {spread}")
+low, high = np.quantile(scores, [0.05, 0.95])
+print(f"nine answers in ten lie between {low:.1f} and {high:.1f}")
 print("\n".join(f"{value:.3f}  {name}" for name, value in board.items()))
-film = [plots.short(title, 36) for title in ratings.items["title"].iloc[items[asked[:8]]]]
-pd.DataFrame({"user": users[asked[:8]], "film": film, "stars": stars[asked[:8]], "predicted": scores[:8].round(1)})
+eight = asked[:8]
+film = [plots.short(title, 36) for title in ratings.items["title"].iloc[items[eight]]]
+answers = {"stars": stars[eight], "predicted": scores[:8].round(1)}
+pd.DataFrame({"user": users[eight], "film": film, **answers})
 
 # %% [markdown]
 # Look at the predictions, not only at their error: the answers spread little more than half as wide as the stars. A squared error rewards
@@ -624,13 +722,16 @@ def weight_posterior(h, rest, alpha, mu, decay):
     ### END SOLUTION
 
 
-exercise("06.6").check(weight_posterior)
+# %%
+q6 = exercise("06.6")
+q6.check(weight_posterior)
 
 # %%
-weight_posterior = exercise("06.6").use(weight_posterior)
+weight_posterior = q6.use(weight_posterior)
 for n in (0, 1, 3, 30, 300):
     mean, variance = weight_posterior(np.ones(n), np.full(n, 0.8), alpha=1.5, mu=0.0, decay=6.0)
-    print(f"a film with {n:3} ratings, all 0.8 above what else is known: weight {mean:.2f} ± {variance**0.5:.2f}")
+    weight = f"weight {mean:.2f} ± {variance**0.5:.2f}"
+    print(f"a film with {n:3} ratings, all 0.8 above what else is known: {weight}")
 
 # %% [markdown]
 # The biases of chapter 02 were shrunk just so, by a number we had set; here the strengths of the priors are drawn as well, one for each
@@ -646,6 +747,10 @@ for n in (0, 1, 3, 30, 300):
 # not independent, and takes one RMSE from the other. It wants every test row's score, so the jobs' models come out of their archives, as
 # chapter 07 explains.
 
+# %%
+choices = ["both machines", "only Adam's", "only the Bayesian one", "neither"]
+guess("06.e", "Which machine gets better with genres, age and time?", choices)
+
 
 # %%
 def context(part):
@@ -654,7 +759,8 @@ def context(part):
     days = part.frame["timestamp"].to_numpy() / 86400
     codes, _ = pd.factorize(ratings.items["genres"].map("|".join), sort=True)
     age = 1970 + days / 365.25 - ratings.items["year"].fillna(1990).to_numpy(float)[i]
-    start = split.train.frame.groupby("user")["timestamp"].min().reindex(range(ratings.n_users)).to_numpy() / 86400
+    first = split.train.frame.groupby("user")["timestamp"].min()
+    start = first.reindex(range(ratings.n_users)).to_numpy() / 86400
     age_code = np.digitize(age, [1, 2, 3, 5, 8, 12, 20, 30, 45])
     day_code = np.digitize(days - start[u], [0.001, 0.01, 0.05, 1, 7, 30, 180, 365, 1000])
     return np.stack([codes[i], age_code, day_code], axis=1)
@@ -668,25 +774,39 @@ print("a row's five ones:", facts["train"][0], "of", sizes)
 
 # %% tags=["nbval-ignore-output"]
 said = {}
+
+
+def keep(name, scores):
+    """Keep a machine's scores of the test rows, and print their RMSE."""
+    said[name], board[name] = scores, rmse(scores, stars)
+    print(f"{board[name]:.3f}  {name}", flush=True)
+
+
 with tempfile.TemporaryDirectory() as folder:
     for name, of in (("talk's settings, shuffled", jobs["shuffled"]), ("tuned, shuffled", job)):
         fm = artifact.read_model(exchange.download(aws, model_of(of), Path(folder, "model.tar.gz")))
-        said[name] = fm_scores(rows["test"], fm.w0, fm.w1, fm.v)
+        keep(name, fm_scores(rows["test"], fm.w0, fm.w1, fm.v))
 wide = {part: side_by_side(*zip(codes.T, sizes, strict=True)) for part, codes in facts.items()}
 for name, one in (("tuned, with context", 1.0), ("tuned, context at 0.1", 0.1)):
     values = sparse.diags(np.repeat(np.float32([1, 1, one, one, one]), sizes))
     adam = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
-    said[name] = adam.fit(wide["train"] @ values, train_stars).scores(wide["test"] @ values)
+    keep(name, adam.fit(wide["train"] @ values, train_stars).scores(wide["test"] @ values))
+
+# %% tags=["nbval-ignore-output"]
 for name, codes, widths in (("Gibbs", ids, sizes[:2]), ("Gibbs, with context", facts, sizes)):
     machine = GibbsFM(factors=4, samples=40, burn_in=10)
-    said[name] = machine.fit_predict(codes["train"], train_stars, codes["test"], widths)
-board |= {name: rmse(scores, stars) for name, scores in said.items()}
+    keep(name, machine.fit_predict(codes["train"], train_stars, codes["test"], widths))
+
+# %% tags=["nbval-ignore-output"]
 biases, tuned = baselines["user + item bias"].predict(users, items), said["tuned, shuffled"]
 gaps = [{n: rmse_gap(s, than, stars, users) for n, s in said.items()} for than in (biases, tuned)]
 told = {name: [f"{board[name]:.3f}", *(gap[name] for gap in gaps)] for name in said}
 assert gaps[0]["talk's settings, shuffled"].high < 0 < gaps[1]["tuned, with context"].low
 assert board["Gibbs, with context"] < min(board["Gibbs"], board["tuned, shuffled"]) - 0.004
 pd.DataFrame(told, index=["RMSE", "minus two biases", "minus tuned, shuffled"]).T
+
+# %%
+guess("06.e").meets("only the Bayesian one")
 
 # %% [markdown]
 # Where an interval holds no zero, other users would hardly turn the order round; another seed or split still moves all of these a little. Without
@@ -714,20 +834,25 @@ exercise("06.q3").ask(choice)
 # %% tags=["nbval-ignore-output"]
 hundred = data.load_or_none("100k")
 board_100k = {}
+
+
+def keep_100k(name, part, scores):
+    """Keep and print the RMSE of scores of a split's test rows."""
+    board_100k[name, part.name] = rmse(scores, columns(part.test)[2])
+    print(f"{board_100k[name, part.name]:.3f}  {name}, {part.name}", flush=True)
+
+
 if hundred is not None:
     theirs = data.random_split(hundred, seed=0)
-    (u, i, y), (u_test, i_test, y_test) = columns(theirs.train), columns(theirs.test)
-    board_100k["user + item bias", theirs.name] = rmse(BiasModel().fit(theirs.train).predict(u_test, i_test), y_test)
+    (u, i, y), (u_test, i_test, _) = columns(theirs.train), columns(theirs.test)
+    keep_100k("user + item bias", theirs, BiasModel().fit(theirs.train).predict(u_test, i_test))
     machine = FactorizationMachine.from_sagemaker(TUNED_HYPERPARAMETERS)
     machine.fit(one_hot(u, i, hundred), y)
-    board_100k["tuned, shuffled", theirs.name] = rmse(machine.scores(one_hot(u_test, i_test, hundred)), y_test)
-    sizes_100k = hundred.n_users, hundred.n_items
-    machine = GibbsFM(factors=8, samples=60)
-    drawn = machine.fit_predict(np.stack([u, i], axis=1), y, np.stack([u_test, i_test], axis=1), sizes_100k)
-    board_100k["Gibbs", theirs.name] = rmse(drawn, y_test)
-    for (name, _), value in board_100k.items():
-        print(f"{value:.3f}  {name}")
-    assert max(board_100k["Gibbs", theirs.name], board_100k["tuned, shuffled", theirs.name]) < 0.918
+    keep_100k("tuned, shuffled", theirs, machine.scores(one_hot(u_test, i_test, hundred)))
+    machine, sizes_100k = GibbsFM(factors=8, samples=60), (hundred.n_users, hundred.n_items)
+    known, unknown = np.stack([u, i], axis=1), np.stack([u_test, i_test], axis=1)
+    keep_100k("Gibbs", theirs, machine.fit_predict(known, y, unknown, sizes_100k))
+    assert max(board_100k[name, theirs.name] for name in ("Gibbs", "tuned, shuffled")) < 0.918
 
 # %% [markdown]
 # ## What the sources say
@@ -741,10 +866,8 @@ if hundred is not None:
 printed = np.array([0.999548, 0.974219, 0.982746, 0.973204, 0.971157, 0.964169, 0.963353])
 if hundred is not None:
     u1 = data.predefined_u1(hundred)
-    u_test, i_test, y_test = columns(u1.test)
     for name, trivial in (("global mean", GlobalMean()), ("user + item bias", BiasModel())):
-        board_100k[name, u1.name] = rmse(trivial.fit(u1.train).predict(u_test, i_test), y_test)
-        print(f"{board_100k[name, u1.name]:.3f}  {name}, on the rows of u1")
+        keep_100k(name, u1, trivial.fit(u1.train).predict(*columns(u1.test)[:2]))
     for name, part in (("u1-train", u1.train), ("u1-test", u1.test)):
         u, i, y = columns(part.replace(part.frame.sort_values(["user", "item"])))
         body, key = as_recordio(one_hot(u, i, hundred), y), f"{aws.folder('course-06')}/{name}/rows.protobuf"
@@ -754,16 +877,25 @@ if hundred is not None:
     ours = re.findall(r"Epoch\[40\] Batch \[\d0\].*rmse=(\S+)", "\n".join(log))
     ours = np.array(ours, dtype=float)
     board_100k["talk's settings, file order", u1.name] = test_score_of(log)
+    print(f"{test_score_of(log):.3f}  talk's settings, file order, {u1.name}; in the talk 1.001")
+    assert abs(test_score_of(log) - 1.0006) < 0.002
+    assert abs(board_100k["user + item bias", u1.name] - 0.953) < 0.001
+
+# %% tags=["nbval-ignore-output", "fold"]
+if hundred is not None:
     fig, ax = plt.subplots(figsize=(6.4, 3))
     ax.plot(range(10, 80, 10), printed, "o-", label="printed in the talk")
     ax.plot(range(10, 80, 10), ours, "s--", label="our job, rows by user, epoch 41")
-    ax.set(xlabel="batch", ylabel="RMSE so far in the epoch", ylim=(0.955, 1.01))
-    ax.set_title(f"Test RMSE: the talk 1.0006, our job {test_score_of(log):.4f}")
-    ax.legend()
+    ax.set(xlabel="batch", ylabel="training RMSE in the epoch", ylim=(0.955, 1.01))
     widest = np.abs(printed - ours).max()
-    far = f"the talk's seven numbers and ours agree within {widest:.3f}"
-    show(fig, alt=f"RMSE of the epoch so far after 10, 20, … 70 batches: {far}.")
-    assert widest < 0.006 and abs(test_score_of(log) - 1.0006) < 0.002
+    ax.set_title(f"Batch by batch, our RMSE repeats the talk's within {widest:.3f}")
+    ax.legend()
+    far = f"the talk's training RMSE and ours agree within {widest:.3f}"
+    show(fig, alt=f"After 10, 20, … 70 batches of the epoch {far}.")
+    assert widest < 0.006
+
+# %%
+guess("06").meets("below 1.0006: 0.953 on the talk's own rows")
 
 # %% [markdown]
 # Worse than two bias terms on the same rows. And the same zigzag, down to which users are hard: with shuffled rows these seven numbers
@@ -781,7 +913,8 @@ if hundred is not None:
 # %%
 row = np.zeros(8)
 row[[1, 4]], row[[6, 7]] = 1, 0.5  # a user, an item, two genres
-print("the talk's keys:", np.argwhere(row == np.amax(row)).flatten().tolist(), "of", np.flatnonzero(row).tolist())
+largest = np.argwhere(row == np.amax(row)).flatten().tolist()
+print("the talk's keys:", largest, "of", np.flatnonzero(row).tolist())
 
 # %% [markdown]
 # ## Scoreboard

@@ -66,7 +66,8 @@ def build_model(n_user, n_item, factors, decay, dropout, seed):
     def vectors(side, branch):
         rows = n_user if side == "user" else n_item
         start = keras.initializers.RandomNormal(0.0, 0.01, draw())
-        penalty = keras.regularizers.L2(decay / 2) if decay else None  # Keras divides by the batch size
+        # Keras itself divides this by the batch size
+        penalty = keras.regularizers.L2(decay / 2) if decay else None
         name = f"{side}_{branch}"
         table = layers.Embedding(
             rows, factors, embeddings_initializer=start, activity_regularizer=penalty, name=name
@@ -79,7 +80,8 @@ def build_model(n_user, n_item, factors, decay, dropout, seed):
         if dropout and number <= 3:
             x = layers.Dropout(dropout, seed=draw(), name=f"dropout_{number}")(x)
         start = keras.initializers.GlorotUniform(draw())
-        x = layers.Dense(width, activation="relu", kernel_initializer=start, name=f"hidden_{number}")(x)
+        hidden = {"activation": "relu", "kernel_initializer": start, "name": f"hidden_{number}"}
+        x = layers.Dense(width, **hidden)(x)
     both = layers.Concatenate(name="both")([product, x])
     start = keras.initializers.GlorotUniform(draw())
     chance = layers.Dense(1, activation="sigmoid", kernel_initializer=start, name="chance")(both)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import data
+from helpers import data, plots
 from helpers.book import ROOT
-from helpers.models import drawing, ncf
+from helpers.models import ncf
 from helpers.models.base import NotFittedError
 from helpers.models.dmf import DeepMF
 from helpers.models.ncf import PairScores
@@ -153,23 +153,14 @@ def test_deep_mf_refuses():
         DeepMF().scores([0])
 
 
-@pytest.mark.parametrize("installed", [True, False])
-def test_the_stored_text_is_the_same_without_graphviz(monkeypatch, installed):
-    import IPython.display
-
-    if installed and shutil.which("dot") is None:
-        pytest.skip("Graphviz is not installed")
-    if not installed:
-        monkeypatch.setattr(drawing.shutil, "which", lambda name: None)
-    seen = []
-    monkeypatch.setattr(IPython.display, "display", lambda content, **_: seen.append(content))
-    model = ncf.gmf(N_USERS, N_ITEMS, 3)
-    drawing.show_model(model)
-    assert seen[0]["text/plain"] == drawing.layer_lines(model)
-    assert ("image/png" in seen[0]) is installed
-    lines = {line.split()[0]: line for line in drawing.layer_lines(model).splitlines()}
-    assert lines["product"].endswith("from user_gmf, item_gmf")
-    assert lines["user"].split()[1:] == ["InputLayer", "an", "index"]
+def test_a_network_is_drawn_with_the_shapes_of_its_layers():
+    figure = plots.layers(ncf.gmf(N_USERS, N_ITEMS, 3))
+    shown = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    both = shown["product\nMultiply\n3"][0]
+    assert shown["user"][0] < shown[f"user_gmf\nEmbedding\n{N_USERS} × 3"][0] < both
+    assert both < shown["chance\nDense\n3 × 1"][0]
+    assert len(figure.axes[0].lines) == 5
+    plt.close(figure)
 
 
 @pytest.fixture

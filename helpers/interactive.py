@@ -37,11 +37,16 @@ def show(figure: Figure, *, alt: str) -> None:
     """
     if not alt.strip():
         raise ValueError("show: alt is empty, expected a sentence that says what the figure shows")
-    picture = png(figure)
-    data: dict[str, Any] = {"image/png": base64.b64encode(picture).decode(), "text/plain": alt}
+    data, details = outputs(png(figure), alt)
+    display(data, metadata=details, raw=True)
+
+
+def outputs(picture: bytes, alt: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return what a notebook shows for a PNG and its words, and the metadata of it."""
+    data = {"image/png": base64.b64encode(picture).decode(), "text/plain": alt}
     if for_a_person():
         data["text/html"] = _with_caption(picture, alt)
-    display(data, metadata={"image/png": {"alt": alt, "width": _width(picture)}}, raw=True)
+    return data, {"image/png": {"alt": alt, "width": _width(picture)}}
 
 
 def for_a_person() -> bool:

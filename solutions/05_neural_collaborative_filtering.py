@@ -193,11 +193,13 @@ for name, part in (("train", split.train), ("test", split.test)):
     table = part.frame[["user", "item"]].assign(label=1).to_numpy(dtype=np.int32)
     file = io.BytesIO()
     np.save(file, table)
-    aws.client("s3").put_object(Bucket=aws.bucket, Key=f"{place}/data/{name}.npy", Body=file.getvalue())
-    print(f"{place}/data/{name}.npy: {table.shape[0]:,} rows of user, item, label")
-print("the bucket is sagemaker-{region}-{account}:", f"sagemaker-{aws.region}-{aws.account}" == aws.bucket)
-job_and_endpoint = cloud.estimate("ml.c5.2xlarge", hours=0.1) + cloud.estimate("ml.c5.xlarge", hours=0.2)
-print("What follows, on AWS:", job_and_endpoint)
+    key = f"{place}/data/{name}.npy"
+    aws.client("s3").put_object(Bucket=aws.bucket, Key=key, Body=file.getvalue())
+    print(f"{key}: {table.shape[0]:,} rows of user, item, label")
+usual = f"sagemaker-{aws.region}-{aws.account}"
+print("the bucket is sagemaker-{region}-{account}:", usual == aws.bucket)
+job, server = cloud.estimate("ml.c5.2xlarge", 0.1), cloud.estimate("ml.c5.xlarge", 0.2)
+print("What follows, on AWS:", job + server)
 
 # %% [markdown]
 # ## Train, deploy, ask
@@ -237,7 +239,8 @@ trainer = ModelTrainer(
     role=aws.role,
     sagemaker_session=aws.session,
 )
-trainer.train(input_data_config=[InputData(channel_name="training", data_source=f"s3://{aws.bucket}/{place}/data/")])
+source = f"s3://{aws.bucket}/{place}/data/"
+trainer.train(input_data_config=[InputData(channel_name="training", data_source=source)])
 job = trainer._latest_training_job
 print(job.training_job_status)
 

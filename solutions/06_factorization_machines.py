@@ -679,7 +679,8 @@ with cloud.cleanup(aws, prefix="course-06"):
     )  # fmt: skip
     name = aws.name("course-06-fm")
     builder.build(model_name=name)
-    endpoint = builder.deploy(endpoint_name=name, initial_instance_count=1, instance_type="ml.m5.large")
+    machine = {"initial_instance_count": 1, "instance_type": "ml.m5.large"}
+    endpoint = builder.deploy(endpoint_name=name, **machine)
     answer = endpoint.invoke(body=fm_request(rows["test"][asked]), content_type="application/json")
     scores = np.array([p["score"] for p in json.loads(answer.body.read())["predictions"]])
 print(f"{len(scores)} answers")
@@ -870,7 +871,8 @@ if hundred is not None:
         keep_100k(name, u1, trivial.fit(u1.train).predict(*columns(u1.test)[:2]))
     for name, part in (("u1-train", u1.train), ("u1-test", u1.test)):
         u, i, y = columns(part.replace(part.frame.sort_values(["user", "item"])))
-        body, key = as_recordio(one_hot(u, i, hundred), y), f"{aws.folder('course-06')}/{name}/rows.protobuf"
+        body = as_recordio(one_hot(u, i, hundred), y)
+        key = f"{aws.folder('course-06')}/{name}/rows.protobuf"
         aws.client("s3").put_object(Bucket=aws.bucket, Key=key, Body=body)
     spoken = {"feature_dim": hundred.n_users + hundred.n_items, "_speedometer_period": 10}
     *_, log = follow(aws, start_job("u1-train", "u1-test", **talks_settings, **spoken))

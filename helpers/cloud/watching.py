@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +85,7 @@ def watch(
     """
     from IPython.display import display
 
+    from helpers.interactive import outputs
     from helpers.plots import png
 
     handle, shown = None, -1
@@ -100,8 +100,7 @@ def watch(
         if (now := sum(map(len, logs.values()))) == shown:
             continue
         shown, text = now, alt(logs)
-        picture = {"image/png": b64encode(png(draw(logs))).decode(), "text/plain": text}
-        details = {"image/png": {"alt": text}}
+        picture, details = outputs(png(draw(logs)), text)
         if handle is None:
             handle = display(picture, metadata=details, raw=True, display_id=True)
         else:

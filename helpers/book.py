@@ -166,14 +166,8 @@ def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """Join neighboring pieces of one stream, whose cuts depend on the clock."""
     result: list[NotebookNode] = []
     for output in outputs:
-        last = result[-1] if result else None
-        if (
-            output.output_type == "stream"
-            and last is not None
-            and last.get("output_type") == "stream"
-            and last.name == output.name
-        ):
-            last.text += output.text
+        if result and output.output_type == "stream" and result[-1].get("name") == output.name:
+            result[-1].text += output.text
         else:
             result.append(output)
     return result

@@ -58,7 +58,6 @@ class Record(Protocol):
     high: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a number that is not finite, has no protocol or is outside its interval."""
         names = ("chapter", "model", "metric", "dataset", "split", "candidates")
         empty = [n for n in names if not str(getattr(self, n) or "").strip()]
         problem = f"{self.metric} of {self.model} is {self.value}, "
@@ -90,7 +89,9 @@ def record(protocol: Protocol, *, model: str, metric: str, value: float, **detai
             given[name] = float(given[name])
     entry = Record(**given)
     _records[tuple(v for name, v in vars(entry).items() if name not in MEASURED)] = entry
-    _write(entry.chapter)
+    if folder := os.environ.get("COURSE_LEDGER"):
+        path = Path(folder) / f"{Path.cwd().name}-{entry.chapter}.json"  # this notebook's file
+        files.write(path, json.dumps([asdict(r) for r in records(entry.chapter)], indent=1))
     return entry
 
 
@@ -99,13 +100,8 @@ def record_lists(
 ) -> list[Record]:
     """Put all numbers of one model's lists on the scoreboard, each with its interval.
 
-    ``results`` come from `helpers.metrics.evaluate` and name their candidates; ``details`` are as
-    in `record`.
-
-    Raises
-    ------
-    ValueError
-        There are no results, or `record` refuses one.
+    ``results`` come from `helpers.metrics.evaluate` and name their candidates; there must be one.
+    ``details`` and what is refused are as in `record`.
     """
     entries = []
     for r in results:
@@ -127,17 +123,14 @@ class Scoreboard:
     """A chapter's numbers, one table for each protocol, with that as its caption."""
 
     def __init__(self, entries: Sequence[Record]) -> None:
-        shared: dict[str, dict[str, dict[str, list[Record]]]] = {}  # caption, model, metric
+        shared: dict[str, list[Record]] = {}
         for r in entries:
             split = re.sub(r",? ?seed \d+", "", r.split)
             caption = " · ".join(p for p in (r.dataset, split, r.candidates) if p != "-")
-            name = r.metric if r.k is None else f"{r.metric}@{r.k}"
-            models = shared.setdefault(caption, {})
-            models.setdefault(r.model, {}).setdefault(name, []).append(r)
-        self.tables = [(_with_seeds(c, models), _table(models)) for c, models in shared.items()]
+            shared.setdefault(caption, []).append(r)
+        self.tables = [(_with_seeds(c, rows), _table(rows)) for c, rows in shared.items()]
 
     def __repr__(self) -> str:
-        """Return the tables as text."""
         return "\n\n".join(f"{caption}\n{table.to_string()}" for caption, table in self.tables)
 
     def _repr_html_(self) -> str:
@@ -148,29 +141,31 @@ class Scoreboard:
         )
 
 
-def _with_seeds(caption: str, models: dict[str, dict[str, list[Record]]]) -> str:
+def _with_seeds(caption: str, rows: Sequence[Record]) -> str:
     """Return a caption with the seeds of the splits and of the models."""
-    found = [r for metrics in models.values() for rows in metrics.values() for r in rows]
-    splits = sorted({m for r in found for m in re.findall(r"seed (\d+)", r.split)})
-    seeds = sorted({str(r.seed) for r in found if r.seed is not None})
+    splits = sorted({m for r in rows for m in re.findall(r"seed (\d+)", r.split)})
+    seeds = sorted({str(r.seed) for r in rows if r.seed is not None})
     if splits:
         caption += f" · split by seed {', '.join(splits)}"
     return caption + (f" · models with seed {', '.join(seeds)}" if seeds else "")
 
 
-def _table(models: dict[str, dict[str, list[Record]]]) -> pd.DataFrame:
+def _table(entries: Sequence[Record]) -> pd.DataFrame:
     """Return the numbers of one protocol as text, the baseline and the best marked by a word."""
+    models: dict[str, dict[str, list[Record]]] = {}  # by model and metric
+    for r in entries:
+        name = r.metric if r.k is None else f"{r.metric}@{r.k}"
+        models.setdefault(r.model, {}).setdefault(name, []).append(r)
     names = list(dict.fromkeys(name for metrics in models.values() for name in metrics))
     notes: dict[str, list[str]] = {model: [] for model in models}
     if len(models) > 1:
         notes[next(iter(models))].append("baseline")
         for name in names:
-            means = {
-                m: fmean(r.value for r in rows[name]) for m, rows in models.items() if name in rows
-            }
             sign = BETTER.get(name.partition("@")[0])
-            if sign and len(means) > 1:
-                notes[max(means, key=lambda m: sign * means[m])].append(f"best {name}")
+            known = [m for m in models if name in models[m]]
+            if sign and len(known) > 1:
+                best = max(known, key=lambda m: sign * fmean(r.value for r in models[m][name]))
+                notes[best].append(f"best {name}")
     rows = [
         {"model": model, **{n: _text(metrics.get(n, [])) for n in names}}
         | {"": ", ".join(notes[model])}
@@ -192,24 +187,12 @@ def _text(rows: Sequence[Record]) -> str:
 
 
 def scoreboard(chapter: str) -> Scoreboard:
-    """Return a chapter's scoreboard.
+    """Return a chapter's scoreboard; raise LookupError if it recorded nothing yet.
 
     The first model recorded under a protocol is its baseline. Several seeds are one row: the mean,
     the smallest and the largest value.
-
-    Raises
-    ------
-    LookupError
-        The chapter recorded nothing yet.
     """
     found = records(chapter)
     if not found:
         raise LookupError(f"chapter {chapter} has no scoreboard yet: run its cells from the top")
     return Scoreboard(found)
-
-
-def _write(chapter: str) -> None:
-    """Write a chapter's records to this notebook's file, if there is a folder for them."""
-    if folder := os.environ.get("COURSE_LEDGER"):
-        path = Path(folder) / f"{Path.cwd().name}-{chapter}.json"
-        files.write(path, json.dumps([asdict(r) for r in records(chapter)], indent=1))

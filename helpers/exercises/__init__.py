@@ -18,22 +18,10 @@ In a notebook::
 The checks of chapter NN are in ``checks_NN.py``; they see planted data only, never a trained model.
 """
 
-from .grading import Exercise, Quiz
 from .guesses import guess
 from .messages import Outcome
 from .progress_file import reset
-from .registry import exercise, exercises_of, progress, register
+from .registry import exercise, exercises_of, progress
 from .source import REGION
 
-__all__ = [
-    "REGION",
-    "Exercise",
-    "Outcome",
-    "Quiz",
-    "exercise",
-    "exercises_of",
-    "guess",
-    "progress",
-    "register",
-    "reset",
-]
+__all__ = ["REGION", "Outcome", "exercise", "exercises_of", "guess", "progress", "reset"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import contextlib
 import ctypes
 import io
 import math
@@ -14,19 +13,18 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 
+_WATCHED = ("numpy.linalg", "numpy.random", "pandas", "scipy.sparse", "scipy.stats", "json")
+
 
 class NotYet(AssertionError):
-    """An expectation of a check that does not hold; the learner reads its text.
-
-    ``mistake`` is the sentence of a known mistake, where one was recognized.
-    """
+    """What is not right, as a sentence, with that of the known mistake where one was recognized."""
 
     def __init__(self, text: str, mistake: str = "") -> None:
         super().__init__(text)
@@ -50,8 +48,6 @@ def time_limit(seconds: float) -> Iterator[None]:
     On Linux and macOS in the main thread the alarm also ends a sleeping call; elsewhere it takes
     effect between two Python instructions.
     """
-    if seconds <= 0:
-        raise ValueError(f"time limit: {seconds} s given, expected a positive number of seconds")
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
 
         def on_alarm(signum: int, frame: FrameType | None) -> None:
@@ -69,20 +65,15 @@ def time_limit(seconds: float) -> Iterator[None]:
             signal.signal(signal.SIGALRM, previous)
         return
 
-    thread = ctypes.c_ulong(threading.get_ident())
-    done = threading.Event()
-
-    def watch() -> None:
-        if not done.wait(seconds):
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeLimit))
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    error = ctypes.c_ulong(threading.get_ident()), ctypes.py_object(TimeLimit)
+    timer = threading.Timer(seconds, ctypes.pythonapi.PyThreadState_SetAsyncExc, error)
+    timer.daemon = True
+    timer.start()
     try:
         yield
     finally:
-        done.set()
-        watcher.join()
+        timer.cancel()
+        timer.join()
 
 
 @contextmanager
@@ -95,11 +86,11 @@ def unharmed() -> Iterator[None]:
     """
     watched = [m for m in map(sys.modules.get, _WATCHED) if isinstance(m, ModuleType)]
     contents = [(module, dict(vars(module))) for module in (builtins, math, np, *watched)]
-    errors, state, seed = np.geterr(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    state, seed = random.getstate(), np.random.get_state()  # noqa: NPY002
     options = _pandas_options()
     folder, variables = Path.cwd(), dict(os.environ)
     try:
-        with warnings.catch_warnings():
+        with np.errstate(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -107,7 +98,6 @@ def unharmed() -> Iterator[None]:
             for name, value in before.items():
                 if vars(module).get(name) is not value:
                     setattr(module, name, value)
-        np.seterr(**errors)
         random.setstate(state)
         np.random.set_state(seed)  # noqa: NPY002 - it is the learner's
         os.chdir(folder)
@@ -119,38 +109,22 @@ def unharmed() -> Iterator[None]:
                 sys.modules["pandas"].set_option(name, options[name])
 
 
-_WATCHED = ("numpy.linalg", "numpy.random", "pandas", "scipy.sparse", "scipy.stats", "json")
-
-
 def _pandas_options() -> dict[str, Any]:
     """Return pandas' options by name, where pandas is in use."""
-    if "pandas" not in sys.modules:
-        return {}
-    found: dict[str, Any] = {}
-
-    def collect(group: Any, prefix: str) -> None:
-        for name in dir(group):
-            value = getattr(group, name)
-            if type(value) is type(group):
-                collect(value, f"{prefix}{name}.")
-            else:
-                found[f"{prefix}{name}"] = value
-
+    config: Any = sys.modules.get("pandas._config.config")
+    names = config._registered_options if config else ()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        collect(sys.modules["pandas"].options, "")
-    return found
+        warnings.simplefilter("ignore")  # some are deprecated
+        return {name: config.get_option(name) for name in names}
 
 
 @contextmanager
 def silent() -> Iterator[None]:
     """Drop what a learner's code prints: the first call of a check has shown it."""
-    with contextlib.redirect_stdout(_Nowhere()), contextlib.redirect_stderr(_Nowhere()):
+    with redirect_stdout(_Nowhere()), redirect_stderr(_Nowhere()):
         yield
 
 
 class _Nowhere(io.TextIOBase):
-    """A stream that keeps nothing."""
-
     def write(self, text: str) -> int:
         return len(text)

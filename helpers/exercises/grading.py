@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import linecache
 import traceback
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property, wraps
@@ -18,7 +17,7 @@ from . import source
 from .cases import Case, difference, same
 from .checking import NotYet, TimeLimit, silent, time_limit, unharmed
 from .converters import Converter
-from .messages import Message, Outcome, with_code
+from .messages import Message, Outcome, show_question, with_code
 from .progress_file import done, remember
 
 
@@ -26,14 +25,10 @@ from .progress_file import done, remember
 class Exercise:
     """One exercise: calls of the answer with their right values, known mistakes, two hints.
 
-    The course's own answer is the text between the exercise's markers in the chapter's source.
-
     Parameters
     ----------
-    id : str
-        Chapter and number, ``"02.1"``.
-    name : str
-        What the learner writes, as it is called in the notebook (``"rmse"``).
+    id, name : str
+        Chapter and number, ``"02.1"``, and what the learner writes there, ``"rmse"``.
     gives : callable, optional
         Converter of what the answer returns (`converters`): a check compares converted values and
         `use` hands them on. None for an answer that is judged by what it does.
@@ -45,19 +40,12 @@ class Exercise:
         Takes a `numpy.random.Generator` and returns one tuple of arguments (or `Case`) of its kind;
         thirty such calls follow the cases.
     mistakes : collection of (str, str)
-        Mistaken answers, each the text of a body (or an edit of the chapter's answer, ``"old =>
-        new"``) and the sentence for it. An answer that gives what
-        a mistaken one gives in every call gets its sentence.
+        The text of a mistaken body (or an edit of the chapter's, ``"old => new"``), and the
+        sentence for answers that give the same in every call.
     checks : sequence of callables
         What data can't say: each takes the answer and raises `NotYet` (through `expect`).
     hints : sequence of str
         At least two: a direction, then nearly the way.
-    minutes : int
-        How long it takes a learner, as printed in the chapter.
-    stretch : bool
-        True for the exercises that go beyond the chapter.
-    seconds : float
-        Time limit for all calls together.
     """
 
     id: str
@@ -71,58 +59,49 @@ class Exercise:
     checks: Sequence[Callable[..., None]] = ()
     hints: Sequence[str] = ()
     minutes: int = 5
-    stretch: bool = False
-    seconds: float = 10.0
-    together: Sequence[str] = field(default=(), init=False)  # ids of the chapter
+    stretch: bool = False  # beyond the chapter
+    seconds: float = 10.0  # for all calls together
+    together: Set[str] = field(default=frozenset(), init=False)  # ids of the chapter
     _hints_given: int = field(default=0, init=False)
     _passed: Any = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        """Refuse an exercise without a check or without two hints."""
         if not (self.checks or self.cases) or len(self.hints) < 2:
             found = f"{len(self.cases)} cases, {len(self.checks)} checks, {len(self.hints)} hints"
             raise ValueError(f"exercise {self.id}: {found}; expected a case or check, and 2 hints")
+        place = "in its cell, in place of `# YOUR CODE HERE`"
+        self._todo = f"write `{self.name}` {place}, run the cell, then check again."
+        self._praise = f"`{self.name}` is right."
 
     @cached_property
     def reference(self) -> Any:
-        """The course's own answer, made from the chapter's source."""
+        """The course's own answer: the text between its markers in the chapter's source, made."""
         return source.make(self.id, self.name)
 
-    def grade(self, *answer: Any) -> Message:
-        """Return what the checks say of an answer; remember nothing.
-
-        Parameters
-        ----------
-        *answer
-            The object that the learner made: a function, a number, a table, a text.
-
-        Returns
-        -------
-        Message
-            With one of four outcomes; never raises what the answer raises.
-        """
-        if not answer or any(a is None or a is Ellipsis for a in answer):
-            return self._not_attempted()
+    def grade(self, answer: Any = None) -> Message:
+        """Return what the checks say of an answer; remember nothing, raise nothing of its own."""
         calls: list[tuple[Case, Any]] = []
         try:
+            if answer is None or answer is ...:
+                raise NotImplementedError
             with unharmed(), time_limit(self.seconds):
-                calls = self._calls(answer[0])
+                calls = self._calls(answer)
             with unharmed(), time_limit(self.seconds):
-                self._judge(answer[0], calls)
+                self._judge(answer, calls)
         except NotYet as error:
             return self._message(Outcome.FAIL, str(error), error.mistake)
         except NotImplementedError:
-            return self._not_attempted()
+            return self._message(Outcome.NOT_ATTEMPTED, self._todo)
         except TimeLimit:
             slow = f"`{self.name}` took longer than {self.seconds:g} s on a toy input"
             return self._message(Outcome.FAIL, f"{slow}: does a loop never end?")
         except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-            said = _their_line(error, answer[0], self.name)
+            said = _their_line(error, answer, self.name)
             asked = [case.described(self.name) for case, came in calls if came is error]
             if asked:
                 said = f"{said.removesuffix('.')}, asked for {asked[0]}."
             return self._message(Outcome.EXCEPTION, said)
-        return self._message(Outcome.PASS, f"`{self.name}` is right.")
+        return self._message(Outcome.PASS, self._praise)
 
     def _calls(self, answer: Any) -> list[tuple[Case, Any]]:
         """Return the cases asked, each with what came; an error that no case wants is the last."""
@@ -133,7 +112,7 @@ class Exercise:
             kind = type(answer).__name__
             raise NotYet(f"`{self.name}` is a {kind}, expected a function: `def {self.name}(…):`.")
         calls: list[tuple[Case, Any]] = []
-        for case in itertools.chain(self.cases, self.random_cases(30)):
+        for case in [*self.cases, *self.random_cases(30)]:
             with silent() if calls else nullcontext():
                 calls.append((case, self._called(case, function)))
             if isinstance(calls[-1][1], BaseException) and not case.raises:
@@ -200,25 +179,22 @@ class Exercise:
 
     def random_cases(self, number: int) -> list[Case]:
         """Return calls with random arguments of the notebook's kind, the same ones every time."""
-        if self.inputs is None:
-            return []
         rng = np.random.default_rng(zlib.crc32(self.id.encode()))
-        made = [self.inputs(rng) for _ in range(number)]
+        made = [self.inputs(rng) for _ in range(number)] if self.inputs else []
         return [m if isinstance(m, Case) else Case(m) for m in made]
 
-    def check(self, *answer: Any) -> Message:
+    def check(self, answer: Any = None) -> Message:
         """Return what the checks say of an answer; remember it, and that a right one was given."""
-        result = self.grade(*answer)
+        result = self.grade(answer)
         if result.outcome is Outcome.NOT_ATTEMPTED:
             return result
         passed = result.outcome is Outcome.PASS
         facts = {"outcome": result.outcome.value, "mistake": result.mistake, "done": passed}
         notes = [remember(self.id, attempts=1, **facts)]
         if passed:
-            self._passed = answer[0] if callable(answer[0]) else None
-            if self.together:
-                finished = len(done().intersection(self.together))
-                notes.insert(0, f"{finished} of {len(self.together)} in this chapter")
+            self._passed = answer
+            finished = len(done() & self.together)
+            notes.insert(0, f"{finished} of {len(self.together)} in this chapter")
         said = f" ({'; '.join(filter(None, notes))})" if any(notes) else ""
         return self._message(result.outcome, result.text + said, result.mistake)
 
@@ -228,31 +204,33 @@ class Exercise:
         Every later cell then runs, whatever was answered here. What the answer returns is converted
         as the check converted it: a list that passed becomes the array that later cells expect.
         """
-        known = self._passed is not None and answer is self._passed
-        if not known and self.grade(answer).outcome is not Outcome.PASS:
+        if not self._is_known(answer) and self.grade(answer).outcome is not Outcome.PASS:
             print(f"{self.id}: going on with the course's `{self.name}` until yours passes.")
             answer = self.reference
-        if self.gives is None:
-            return answer
-        gives: Converter = self.gives
         if not callable(answer):
-            return gives(answer, self.name)
+            return self._converted(answer)
 
         @wraps(answer)
         def converted(*args: Any, **keywords: Any) -> Any:
-            return gives(answer(*args, **keywords), self.name)
+            return self._converted(answer(*args, **keywords))
 
-        return converted
+        return converted if self.gives else answer
+
+    def _is_known(self, answer: Any) -> bool:
+        """Return whether a function is right without a call: checked before, or the course's."""
+        code = getattr(answer, "__code__", None)
+        made = getattr(code, "co_filename", "") == source.MADE
+        own = made and code == getattr(self.reference, "__code__", None)
+        return own or (callable(answer) and answer is self._passed)
 
     def hint(self) -> Message:
         """Return the first hint, then the second, then that there is no other."""
-        number = self._hints_given
         self._hints_given += 1
-        if number >= len(self.hints):
+        if self._hints_given > len(self.hints):
             last = f"hint {len(self.hints)} was the last; `.solution()` shows one way to do it."
             return Message(Outcome.INFO, f"{self.id} hints", last)
-        title = f"{self.id} hint {number + 1} of {len(self.hints)}"
-        return Message(Outcome.INFO, title, self.hints[number])
+        title = f"{self.id} hint {self._hints_given} of {len(self.hints)}"
+        return Message(Outcome.INFO, title, self.hints[self._hints_given - 1])
 
     def solution(self) -> Message:
         """Return the worked answer, read from the chapter's source."""
@@ -265,31 +243,16 @@ class Exercise:
     def _message(self, outcome: Outcome, text: str, mistake: str = "") -> Message:
         return Message(outcome, f"{self.id} {outcome.value}", text, mistake=mistake)
 
-    def _not_attempted(self) -> Message:
-        place = "in its cell, in place of `# YOUR CODE HERE`"
-        text = f"write `{self.name}` {place}, run the cell, then check again."
-        return self._message(Outcome.NOT_ATTEMPTED, text)
-
     def __repr__(self) -> str:
-        """Return what the exercise is and what can be done with it."""
         kind = "stretch exercise" if self.stretch else "exercise"
         calls = ".check(…), .hint(), .solution(), .use(…)"
         return f"{kind} {self.id} `{self.name}`, {self.minutes} min: {calls}"
 
 
 class Quiz(Exercise):
-    """A question with a few answers to choose from.
+    """A question, the letter of its right answer, and its options: a, b, c.
 
-    Parameters
-    ----------
-    id : str
-        Chapter and number, ``"02.q1"``.
-    question : str
-        One sentence.
-    answer : str
-        The letter that is right.
-    options : dict
-        Text of an option to the sentence shown when it is chosen, in the order shown: a, b, c.
+    ``options`` maps the text of each, in the order shown, to the sentence for those who choose it.
     """
 
     def __init__(self, id: str, question: str, answer: str, options: dict[str, str]) -> None:
@@ -298,71 +261,39 @@ class Quiz(Exercise):
         self.why = dict(zip("abcdef", options.values(), strict=False))
         if answer not in self.options:
             raise ValueError(f"quiz {id}: the answer {answer!r} is none of {list(self.options)}")
+        first = "Read the section above once more with one small example in mind."
         wrong = next((f"({o})" for o in self.options if o != answer), "")
-        hints = (
-            "Read the section above once more with one small example in mind.",
-            f"It is not {wrong}.",
-        )
+        hints = (first, f"It is not {wrong}.")
         super().__init__(id, "choice", checks=[self._chosen], hints=hints, minutes=1)
+        letters = ", ".join(f'"{o}"' for o in self.options)
+        self._todo = f"run this cell for the buttons, or set `choice` to {letters}."
+        self._praise = self.why[answer]
 
     def _chosen(self, choice: Any) -> None:
-        letter = _letter(choice)
+        letter = str(choice).strip().lower()
         if letter not in self.options:
             raise NotYet(f"{choice!r} is not one of the options {', '.join(self.options)}.")
         if letter != self.answer:
             raise NotYet(self.why[letter], self.why[letter])
 
-    def grade(self, *answer: Any) -> Message:
-        """Return whether a choice is right, and why."""
-        result = super().grade(*answer)
-        if result.outcome is Outcome.PASS:
-            return self._message(Outcome.PASS, self.why[self.answer])
-        return result
-
-    def _not_attempted(self) -> Message:
-        letters = ", ".join(f'"{o}"' for o in self.options)
-        return self._message(
-            Outcome.NOT_ATTEMPTED, f"run this cell for the buttons, or set `choice` to {letters}."
-        )
-
     def ask(self, choice: Any = None) -> None:
-        """Show the question: live buttons in Jupyter, text and HTML elsewhere.
-
-        Parameters
-        ----------
-        choice : str, optional
-            A letter chosen in code; it is checked and preselected.
-        """
-        import ipywidgets as widgets
-
-        from helpers.interactive import show_widget
-
+        """Show the question; a letter chosen in code is checked and preselected."""
         if choice in (None, ...) and self.id in done():
             choice = self.answer  # chosen before this kernel started
         result = self.check(choice)
-        buttons = widgets.RadioButtons(  # their labels are text and nothing else
-            options=[(f"{o}) {text.replace('`', '')}", o) for o, text in self.options.items()],
-            value=_letter(choice) if _letter(choice) in self.options else None,
-            layout=widgets.Layout(width="auto"),
-            style={"description_width": "initial"},
+        feedback, letter = result._repr_html_(), str(choice).strip().lower()
+        lines = {o: f"{o}) {text}" for o, text in self.options.items()}
+        items = "".join(f"<li>{with_code(line)}</li>" for line in lines.values())
+        show_question(
+            self.question,
+            [(line.replace("`", ""), o) for o, line in lines.items()],  # text and nothing else
+            letter if letter in self.options else None,
+            lambda chosen: self.check(chosen)._repr_html_(),
+            "" if result.outcome is Outcome.NOT_ATTEMPTED else feedback,
+            html=f"<p><strong>{with_code(self.question)}</strong></p>"
+            f'<ul style="list-style:none">{items}</ul>{feedback}',
+            text="\n  ".join([self.question, *lines.values()]) + f"\n{result!r}",
         )
-        live = "" if result.outcome is Outcome.NOT_ATTEMPTED else result._repr_html_()
-        feedback = widgets.HTML(value=live)
-
-        def on_choice(change: dict[str, Any]) -> None:
-            feedback.value = self.check(change["new"])._repr_html_()
-
-        buttons.observe(on_choice, "value")
-        question = f"<strong>{with_code(self.question)}</strong>"
-        box = widgets.VBox([widgets.HTML(value=question), buttons, feedback])
-        items = "".join(f"<li>{o}) {with_code(text)}</li>" for o, text in self.options.items())
-        plain = [self.question, *(f"  {o}) {text}" for o, text in self.options.items())]
-        static = f'<p>{question}</p><ul style="list-style:none">{items}</ul>'
-        show_widget(box, html=static + result._repr_html_(), text="\n".join([*plain, repr(result)]))
-
-
-def _letter(choice: Any) -> str:
-    return str(choice).strip().lower()
 
 
 def _their_line(error: BaseException, answer: Any, name: str) -> str:

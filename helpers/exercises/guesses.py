@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from typing import Any
 
-from .messages import Message, Outcome, with_code
+from .messages import Message, Outcome, show_question, with_code
 from .progress_file import entries, remember
 
 
@@ -21,10 +20,6 @@ class Guess:
         """What was guessed, as text; empty if nothing was."""
         return str(entries().get(f"{self.id}.guess", {}).get("guess", ""))
 
-    def keep(self, text: str) -> None:
-        """Remember a guess in place of an earlier one."""
-        remember(f"{self.id}.guess", guess=text)
-
     def meets(self, answer: str) -> Message:
         """Return the guess beside what came out."""
         mine = f"you said {self.made}" if self.made else "you did not say what you expect"
@@ -32,29 +27,16 @@ class Guess:
 
     def ask(self, question: str, choices: Sequence[str] = ()) -> None:
         """Show the question with buttons, or with a box for a number or a word."""
-        import ipywidgets as widgets
 
-        from helpers.interactive import show_widget
+        def keep(text: str) -> str:
+            remember(f"{self.id}.guess", guess=text.strip())
+            return self._kept()
 
-        kept = widgets.HTML(value=self._kept())
-        control: Any
-        if choices:
-            given = self.made if self.made in choices else None
-            options = {"options": list(choices), "value": given}
-            control = widgets.RadioButtons(**options, layout=widgets.Layout(width="auto"))
-        else:
-            control = widgets.Text(value=self.made, placeholder="your guess", description="Guess:")
-
-        def on_change(change: dict[str, Any]) -> None:
-            self.keep(str(change["new"]).strip())
-            kept.value = self._kept()
-
-        control.observe(on_change, "value")
-        title = f"<strong>{with_code(question)}</strong>"
         offered = f" ({' · '.join(choices)})" if choices else ""
         words = f"{question}{offered} Run this cell to write your guess down."
-        box = widgets.VBox([widgets.HTML(value=title), control, kept])
-        show_widget(box, html=f"<p>{with_code(words)}</p>", text=words)
+        value = self.made if not choices or self.made in choices else None
+        instead = {"html": f"<p>{with_code(words)}</p>", "text": words}
+        show_question(question, choices, value, keep, self._kept(), **instead)
 
     def _kept(self) -> str:
         said = f"kept: {html.escape(self.made)}" if self.made else "nothing kept yet"
@@ -62,21 +44,14 @@ class Guess:
 
 
 def guess(id: str, question: str = "", choices: Sequence[str] = ()) -> Guess | None:
-    """Ask a learner for a guess, or return the one that was made.
+    """Ask a learner for a guess, or without a question return the one that was made.
 
     Parameters
     ----------
     id : str
         The chapter (``"05"``), or the chapter and a letter for a second guess (``"05.b"``).
-    question : str
-        One sentence; without it nothing is shown.
     choices : sequence of str
         What can be chosen; without them a number or a word is typed.
-
-    Returns
-    -------
-    Guess or None
-        ``guess("05").meets("50 ms")`` quotes it beside the answer; None where it was asked for.
     """
     if not question:
         return Guess(id)

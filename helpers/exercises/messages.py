@@ -5,7 +5,11 @@ from __future__ import annotations
 import enum
 import html
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+React = Callable[[str], str]  # from an answer to its feedback, as HTML
 
 
 class Outcome(enum.Enum):
@@ -30,11 +34,7 @@ COLOR = {
 
 @dataclass(frozen=True)
 class Message:
-    """One line of feedback, with an optional block of code under it.
-
-    The plain text is for a terminal, a screen reader and nbval. The HTML has inline style only, so
-    that it survives an untrusted notebook.
-    """
+    """One line of feedback and, optionally, code; its HTML survives an untrusted notebook."""
 
     outcome: Outcome
     title: str
@@ -43,7 +43,6 @@ class Message:
     mistake: str = ""  # the sentence of a known mistake, where one was recognized
 
     def __repr__(self) -> str:
-        """Return the message as plain text, the outcome's word first."""
         line = f"{self.title}: {self.text}" if self.text else self.title
         return f"{line}\n\n{self.code}" if self.code else line
 
@@ -60,3 +59,30 @@ class Message:
 def with_code(text: str) -> str:
     """Return a sentence as escaped HTML, with the words between backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+
+
+def show_question(
+    question: str, options: Sequence[Any], value: Any, react: React, said: str, **instead: str
+) -> None:
+    """Show a question with buttons, or with a box if there are no options to choose from.
+
+    ``said`` is the feedback until there is an answer; ``instead`` is for `show_widget`.
+    """
+    import ipywidgets as widgets
+
+    from helpers.interactive import show_widget
+
+    control: Any
+    if options:
+        layout, style = widgets.Layout(width="auto"), {"description_width": "initial"}
+        control = widgets.RadioButtons(options=options, value=value, layout=layout, style=style)
+    else:
+        control = widgets.Text(value=value, placeholder="your guess", description="Guess:")
+    title = widgets.HTML(value=f"<strong>{with_code(question)}</strong>")
+    feedback = widgets.HTML(value=said)
+
+    def on_change(change: dict[str, Any]) -> None:
+        feedback.value = react(change["new"])
+
+    control.observe(on_change, "value")
+    show_widget(widgets.VBox([title, control, feedback]), **instead)

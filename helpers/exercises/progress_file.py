@@ -10,12 +10,12 @@ import contextlib
 import json
 import os
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from helpers import files
 
+PATIENCE = 2.0  # seconds for the lock: two notebooks must not overwrite each other's progress
 #: exercise id -> done, attempts, outcome and mistake of the last one; or a guess
 Entries = dict[str, dict[str, Any]]
 
@@ -24,10 +24,8 @@ _session: Entries = {}  # what this kernel saw, also where nothing can be writte
 
 def progress_file() -> Path | None:
     """Return where progress is kept, or None when ``COURSE_PROGRESS`` is empty."""
-    named = os.environ.get("COURSE_PROGRESS")
-    if named == "":
-        return None
-    return Path(named).expanduser() if named else Path.home() / ".recsys-workbook" / "progress.json"
+    named = os.environ.get("COURSE_PROGRESS", "~/.recsys-workbook/progress.json")
+    return Path(named).expanduser() if named else None
 
 
 def entries() -> Entries:
@@ -47,18 +45,16 @@ def remember(id: str, **facts: Any) -> str | None:
     ``attempts`` are added to those before, and what was done stays done. It never raises: a
     read-only home loses progress, not the lesson.
     """
-    path = progress_file()
+    before, path = _session.get(id, {}), progress_file()
+    _session[id] = _merged(before, facts)
     try:
-        if path is None:
-            _session[id] = _merged(_session.get(id, {}), facts)
-            return None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
-            known = _read(path)
-            known[id] = _session[id] = _merged(known.get(id, _session.get(id, {})), facts)
-            _write(path, known)
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with files.locked(path.with_suffix(".lock"), PATIENCE):
+                known = _read(path)
+                known[id] = _session[id] = _merged(known.get(id, before), facts)
+                _write(path, known)
     except OSError as error:
-        _session[id] = _merged(_session.get(id, {}), facts)
         reason = error.strerror or error
         return f"progress is kept until this kernel stops, but not on disk ({reason})"
     return None
@@ -67,10 +63,8 @@ def remember(id: str, **facts: Any) -> str | None:
 def _merged(before: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     entry = before | facts
     if "attempts" in facts:
-        entry["attempts"] = before.get("attempts", 0) + facts["attempts"]
-    if before.get("done"):
-        entry["done"] = True
-    return entry
+        entry["attempts"] += before.get("attempts", 0)
+    return entry | ({"done": True} if before.get("done") else {})
 
 
 def reset(chapter: str | None = None) -> None:
@@ -79,8 +73,8 @@ def reset(chapter: str | None = None) -> None:
     _session.clear()
     _session.update(keep)
     path = progress_file()
-    if path is not None and path.exists():
-        with _locked(path):
+    if path and path.exists():
+        with files.locked(path.with_suffix(".lock"), PATIENCE):
             _write(path, keep)
 
 
@@ -105,8 +99,3 @@ def _read(path: Path) -> Entries:
 def _write(path: Path, known: Entries) -> None:
     content = {"version": 2, "exercises": dict(sorted(known.items()))}
     files.write(path, json.dumps(content, indent=1, ensure_ascii=False))
-
-
-def _locked(path: Path) -> AbstractContextManager[object]:
-    """Hold the file's lock for a moment: two notebooks must not overwrite each other's progress."""
-    return files.locked(path.with_suffix(".lock"), patience=2.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import importlib
 import io
 from pathlib import Path
@@ -20,23 +19,12 @@ def register(*exercises: Exercise) -> None:
     for item in exercises:
         if item.id in _registry:
             raise ValueError(f"exercise {item.id} is registered twice")
-        item.together = [other.id for other in exercises]
+        item.together = {other.id for other in exercises}
         _registry[item.id] = item
 
 
 def exercise(id: str) -> Any:
-    """Return an exercise or a quiz by its id.
-
-    Parameters
-    ----------
-    id : str
-        ``"02.1"`` for the first exercise of chapter 02, ``"02.q1"`` for its first quiz question.
-
-    Raises
-    ------
-    KeyError
-        There is none; the message lists the chapter's ids.
-    """
+    """Return an exercise (``"02.1"``) or a quiz (``"02.q1"``); a KeyError lists those there are."""
     chapter = str(id).split(".")[0]
     known = exercises_of(chapter)
     if id not in _registry:
@@ -56,51 +44,37 @@ def exercises_of(chapter: str) -> list[Exercise]:
 
 
 def _chapters() -> list[str]:
-    """Return the chapters that have checks, as two digits, in order."""
     folder = Path(__file__).parent
     return sorted(p.stem.removeprefix("checks_") for p in folder.glob("checks_[0-9][0-9].py"))
 
 
 class Progress:
-    """How much of one chapter (``"02"``) and of the course is done; shown as bars."""
+    """How much is done of a chapter (``"02"``), or of every one, and of the course; as bars."""
 
     def __init__(self, chapter: str | None = None) -> None:
+        ids = {name: {q.id for q in exercises_of(name)} for name in _chapters()}
+        parts = {f"Chapter {name}": ids[name] for name in ids if chapter in (None, name)}
+        parts["The course"] = set().union(*ids.values())
         finished = done()
-        self._rows: list[tuple[str, int, int]] = []  # name, exercises done, exercises
-        for name in _chapters():
-            ids = {q.id for q in exercises_of(name)}
-            self._rows.append((f"Chapter {name}", len(ids & finished), len(ids)))
-        sums = [sum(numbers) for numbers in list(zip(*self._rows, strict=True))[1:]]
-        if chapter is not None:
-            self._rows = [row for row in self._rows if row[0] == f"Chapter {chapter}"]
-        self._rows.append(("The course", sums[0], sums[1]))
+        self._rows = [(name, len(part & finished), len(part)) for name, part in parts.items()]
 
     def __repr__(self) -> str:
-        """Return one line per chapter, and one for the course."""
         return "\n".join(f"{name}: {n} of {total} exercises done" for name, n, total in self._rows)
 
     def _repr_html_(self) -> str:
-        lines = []
-        for line, (_, n, total) in zip(repr(self).splitlines(), self._rows, strict=True):
-            width = 100 * n / total if total else 0
-            lines.append(
-                f'<div style="margin:.2em 0">{html.escape(line)}'
-                '<div style="width:20em;max-width:100%;border:1px solid #57606a;border-radius:3px">'
-                f'<div style="width:{width:.0f}%;height:.7em;background:#0072b2"></div></div></div>'
-            )
-        return "".join(lines)
+        return "".join(
+            f'<div style="margin:.2em 0">{line}'
+            '<div style="width:20em;max-width:100%;border:1px solid #57606a;border-radius:3px">'
+            f'<div style="width:{n / total:.0%};height:.7em;background:#0072b2"></div></div></div>'
+            for line, (_, n, total) in zip(repr(self).splitlines(), self._rows, strict=True)
+        )
 
 
-def progress(chapter: str | None = None) -> Progress:
-    """Return the progress of a chapter (``"02"``) and of the course, or of every chapter."""
-    return Progress(chapter)
+progress = Progress  # as chapters call it
 
 
 def report() -> str:
-    """Return a table for a teacher, as CSV: per exercise the outcome, attempts, last mistake.
-
-    It holds no name and no answer. An exercise never tried has the outcome NOT ATTEMPTED.
-    """
+    """Return a table for a teacher, as CSV; it holds no name and no answer."""
     known = entries()
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")

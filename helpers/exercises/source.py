@@ -14,6 +14,9 @@ from typing import Any
 
 SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
 
+MADE = "<answer>"  # the file name of answers that are made here
+#: a statement of a cell, with the names that it binds and those that it uses
+Statement = tuple[str, set[str], set[str]]
 #: an answer in a chapter's source: its indentation (1), the exercise id (2) and the code (3)
 REGION = re.compile(
     r"^([ \t]*)### BEGIN SOLUTION (\S+)[^\n]*\n(.*?)^[ \t]*### END SOLUTION[^\n]*(?:\n|\Z)",
@@ -47,8 +50,6 @@ def make(id: str, name: str, body: str | None = None) -> Any:
 
     Parameters
     ----------
-    id, name : str
-        The exercise, and the name that its cell binds.
     body : str, optional
         Another answer than the chapter's, not indented; or an edit of it, ``"old => new"``.
 
@@ -74,8 +75,7 @@ def make(id: str, name: str, body: str | None = None) -> Any:
 def names(source: str) -> tuple[set[str], set[str]]:
     """Return the names that top-level code binds or changes, and those it uses.
 
-    What is local to a function or a comprehension is neither: ``item`` as a parameter here must
-    not keep a cell that happens to bind an ``item``.
+    What is local to a function or a comprehension is neither: another cell may bind that name.
     """
     bound: set[str] = set()
     used: set[str] = set()
@@ -117,15 +117,12 @@ def python(cell: str) -> str:
 
 
 @cache
-def _statements(cell: str) -> list[tuple[str, set[str], set[str]]]:
-    """Return the top-level statements of a cell, each with the names it binds and uses."""
+def _statements(cell: str) -> list[Statement]:
     texts = [ast.unparse(statement) for statement in ast.parse(python(cell)).body]
     return [(text, *names(text)) for text in texts]
 
 
-def _bind(
-    name: str, statements: list[tuple[str, set[str], set[str]]], known: dict[str, Any]
-) -> None:
+def _bind(name: str, statements: list[Statement], known: dict[str, Any]) -> None:
     """Run what a name needs: the last statement that binds it, and what that one uses."""
     for place in reversed(range(len(statements))):
         text, bound, used = statements[place]
@@ -133,5 +130,5 @@ def _bind(
             for needed in sorted(used):
                 if needed not in known and not hasattr(builtins, needed):
                     _bind(needed, statements[:place], known)
-            exec(compile(text, "<answer>", "exec"), known)
+            exec(compile(text, MADE, "exec"), known)
             return

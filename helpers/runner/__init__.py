@@ -6,6 +6,8 @@ Standard library only: it runs on a bare Python, before anything is installed.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 
 from helpers.runner import tasks
 from helpers.runner.environment import Environment
@@ -27,14 +29,14 @@ USAGE = """python -m helpers TASK [arguments]
 
 The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
 """
-TASKS = {
+TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "lab": tasks.lab,
     "install": tasks.install_only,
-    "progress": tasks.progress,
+    "progress": partial(tasks.start, "helpers.exercises"),
     "test": tasks.test,
-    "build": tasks.build,
-    "bench": tasks.bench,
-    "cloud": tasks.cloud,
+    "build": partial(tasks.start, "helpers.book"),
+    "bench": partial(tasks.start, "tests.benchmarks"),
+    "cloud": partial(tasks.start, "local_sagemaker"),
     "doctor": tasks.doctor,
     "lock": tasks.lock,
 }

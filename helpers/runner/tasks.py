@@ -77,10 +77,10 @@ def install_only(environment: Environment, arguments: Sequence[str]) -> int:
     return 0
 
 
-def progress(environment: Environment, arguments: Sequence[str]) -> int:
-    """Print what is done; write a table of it where a file is named."""
+def start(module: str, environment: Environment, arguments: Sequence[str]) -> int:
+    """Hand over to a module that does a whole task."""
     install.ensure(environment)
-    return hand_over(environment, ["helpers.exercises", *arguments])
+    return hand_over(environment, [module, *arguments])
 
 
 def settle(root: Path, prefix: Path, fresh: Sequence[str] = (), update: bool = False) -> None:
@@ -131,24 +131,6 @@ def test(environment: Environment, arguments: Sequence[str]) -> int:
     if failed:
         print(f"Failed: {', '.join(failed)}; what each found is above.", file=sys.stderr)
     return codes["pytest"] or (1 if failed else 0)
-
-
-def build(environment: Environment, arguments: Sequence[str]) -> int:
-    """Build the notebooks."""
-    install.ensure(environment)
-    return hand_over(environment, ["helpers.book", *arguments])
-
-
-def bench(environment: Environment, arguments: Sequence[str]) -> int:
-    """Measure what the course promises."""
-    install.ensure(environment)
-    return hand_over(environment, ["tests.benchmarks", *arguments])
-
-
-def cloud(environment: Environment, arguments: Sequence[str]) -> int:
-    """Serve SageMaker on this machine for a whole lab, until Ctrl-C."""
-    install.ensure(environment)
-    return hand_over(environment, ["local_sagemaker", *arguments])
 
 
 def doctor(environment: Environment, arguments: Sequence[str]) -> int:

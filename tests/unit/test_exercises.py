@@ -300,6 +300,7 @@ def test_an_answer_checked_before_is_not_graded_again(q, monkeypatch, home):
     q.check(twice)
     monkeypatch.setattr(q, "grade", None)
     assert q.use(twice)(2) == 4
+    assert q.use(source.make("99.1", "twice"))(2) == 4, "nor is the course's own"
 
 
 def ones(n):

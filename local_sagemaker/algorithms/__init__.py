@@ -1,8 +1,4 @@
-"""SageMaker's built-in algorithms: ``python -m`` a module trains as the algorithm's container.
-
-``COURSE_OPT_ML`` names the folder that stands for ``/opt/ml``. Where the caller is at fault (a
-hyperparameter, the data), the program ends with exit code 2 and the reason in ``output/failure``.
-"""
+"""SageMaker's built-in algorithms: ``python -m`` a module trains as the algorithm's container."""
 
 from __future__ import annotations
 
@@ -13,15 +9,13 @@ from local_sagemaker.algorithms import hyperparameters
 
 __all__ = ["BUILTIN", "Algorithm"]
 
-Settings = Callable[[Mapping[str, str]], dict[str, Any]]
-
 
 class Algorithm(NamedTuple):
     """One built-in algorithm."""
 
     name: str  # as in the image's name
     module: str  # what trains it, run as `python -m module`
-    settings: Settings  # types a job's hyperparameters and adds defaults, or raises ValueError
+    settings: Callable[[Mapping[str, str]], dict[str, Any]]  # of hyperparameters, or ValueError
     metric_definitions: list[dict[str, str]]  # as CreateTrainingJob takes them
 
 

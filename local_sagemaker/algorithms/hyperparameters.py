@@ -1,8 +1,4 @@
-"""Hyperparameters of the built-in algorithms: what each takes, and its default.
-
-After "Factorization Machines Hyperparameters" and "k-NN Hyperparameters" in the SageMaker
-developer guide.
-"""
+"""Hyperparameters of the built-in algorithms, after SageMaker's developer guide."""
 
 from __future__ import annotations
 
@@ -92,26 +88,20 @@ KNN: dict[str, tuple[Rule, Any]] = {
     "faiss_index_pq_m": (_one_of(*map(str, _PARTS_OF_A_CODE)), None),
     "mini_batch_size": (_WHOLE, 5000),
 }
-#: AWS has them, this machine has not
-_ONLY_ON_AWS = ("dimension_reduction_type", "dimension_reduction_target")
 
 
 def _parsed(table: Mapping[str, tuple[Rule, Any]], given: Mapping[str, str]) -> dict[str, Any]:
-    """Return a job's settings, typed, with defaults; raise `ValueError` by a wrong one's name.
-
-    Names that begin with an underscore are the platform's and are passed over.
-    """
+    """Return a job's settings, typed, with defaults; raise `ValueError` by a wrong one's name."""
     found = {name: default for name, (_, default) in table.items() if default is not None}
     for name, text in given.items():
-        if name in _ONLY_ON_AWS:
-            instead = "reduce the features before you write the records"
-            raise ValueError(f"'{name}' is not supported on this machine: {instead}")
-        if name not in table and not name.startswith("_"):
-            known = f"there are {', '.join(sorted(table))}"
-            wrong = f"Additional hyperparameters are not allowed ('{name}' was unexpected)"
-            raise ValueError(f"{wrong}; {known}")
         if name in table:
             found[name] = table[name][0].parse(name, text)
+        elif name.startswith("dimension_reduction"):
+            instead = "reduce the features before you write the records"
+            raise ValueError(f"'{name}' is not supported on this machine: {instead}")
+        elif not name.startswith("_"):  # those are the platform's
+            wrong = f"Additional hyperparameters are not allowed ('{name}' was unexpected)"
+            raise ValueError(f"{wrong}; there are {', '.join(sorted(table))}")
     for name, value in found.items():
         if value is _REQUIRED:
             raise ValueError(f"Missing required hyperparameter: '{name}'")
@@ -139,10 +129,10 @@ def knn_settings(given: Mapping[str, str]) -> dict[str, Any]:
     settings = _parsed(KNN, given)
     if settings["index_type"] == "faiss.IVFPQ":
         _need(settings, "faiss_index_pq_m", "index_type")
-        if settings["index_metric"] != "L2":
-            expected = "L2 when 'index_type' is 'faiss.IVFPQ'"
-            raise wrong_value("index_metric", settings["index_metric"], expected)
-    if settings["k"] > settings["sample_size"]:
-        expected = f"an integer from 1 to sample_size ({settings['sample_size']})"
-        raise wrong_value("k", settings["k"], expected)
+        metric = settings["index_metric"]
+        if metric != "L2":
+            raise wrong_value("index_metric", metric, "L2 when 'index_type' is 'faiss.IVFPQ'")
+    k, size = settings["k"], settings["sample_size"]
+    if k > size:
+        raise wrong_value("k", k, f"an integer from 1 to sample_size ({size})")
     return settings

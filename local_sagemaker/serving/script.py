@@ -1,8 +1,4 @@
-"""Python container: ``model_fn``, ``input_fn``, ``predict_fn``, ``output_fn``, ``transform_fn``.
-
-Defaults are those of AWS' ``sagemaker-inference`` toolkit: JSON, CSV and ``.npy`` in and out.
-``python -m local_sagemaker.serving.script`` with ``COURSE_MODEL_DIR`` and ``COURSE_ANNOUNCE``.
-"""
+"""Python container around the user's functions, with the defaults of ``sagemaker-inference``."""
 
 from __future__ import annotations
 
@@ -106,12 +102,10 @@ class UserModel:
         self._lock = threading.Lock()  # a container's worker takes one request at a time
         properties = {"model_dir": str(model_dir), "gpu_id": None}
         self._context = SimpleNamespace(system_properties=properties)
-        if not hasattr(self._user, "model_fn"):
-            raise NotImplementedError(f"Please provide a model_fn implementation in {program}.")
-        if not hasattr(self._user, "predict_fn") and not hasattr(self._user, "transform_fn"):
-            raise NotImplementedError(
-                f"Please provide a predict_fn or a transform_fn implementation in {program}."
-            )
+        for names in ("model_fn",), ("predict_fn", "transform_fn"):
+            if not any(hasattr(self._user, name) for name in names):
+                wanted = f"Please provide a {' or a '.join(names)} implementation in {program}."
+                raise NotImplementedError(wanted)
         self._model = call(self._user.model_fn, str(model_dir), context=self._context)
 
     def invoke(self, request: Request) -> Response:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from local_sagemaker.algorithms import hyperparameters
-
-__all__ = ["BUILTIN", "Algorithm"]
+from local_sagemaker.algorithms.hyperparameters import fm_settings, knn_settings
 
 
 class Algorithm(NamedTuple):
@@ -41,14 +39,9 @@ _FM_METRICS = [
 ] + [{"Name": "train:throughput", "Regex": _THROUGHPUT}]
 _KNN_METRICS = [_metric("test", "accuracy", "score"), _metric("test", "mse", "loss")]
 
+_FM, _FM_MODULE = "factorization-machines", "local_sagemaker.algorithms.fm_train"
+
 BUILTIN = {
-    "factorization-machines": Algorithm(
-        "factorization-machines",
-        "local_sagemaker.algorithms.fm_train",
-        hyperparameters.fm_settings,
-        _FM_METRICS,
-    ),
-    "knn": Algorithm(
-        "knn", "local_sagemaker.algorithms.knn_train", hyperparameters.knn_settings, _KNN_METRICS
-    ),
+    _FM: Algorithm(_FM, _FM_MODULE, fm_settings, _FM_METRICS),
+    "knn": Algorithm("knn", "local_sagemaker.algorithms.knn_train", knn_settings, _KNN_METRICS),
 }

@@ -48,36 +48,31 @@ _NUMBER = Rule("a float", number=float)
 _METHOD = _one_of("uniform", "normal", "constant")
 _PARTS_OF_A_CODE = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
 
-#: name -> what it takes, and its default (None: not set)
-FM: dict[str, tuple[Rule, Any]] = {
+Table = dict[str, tuple[Rule, Any]]  # name -> what it takes, and its default (None: not set)
+
+
+def _weights(part: str, rate: float, decay: float, sigma: float) -> Table:
+    """Return how one part of a factorization machine learns and starts."""
+    learns = {"lr": (_RATE, rate), "wd": (_RATE, decay), "init_method": (_METHOD, "normal")}
+    starts = {"scale": (_RATE, None), "sigma": (_RATE, sigma), "value": (_NUMBER, None)}
+    both = learns | {f"init_{name}": rule for name, rule in starts.items()}
+    return {f"{part}_{name}": rule for name, rule in both.items()}
+
+
+FM: Table = {
     "feature_dim": (_WHOLE, _REQUIRED),
     "num_factors": (_WHOLE, _REQUIRED),
     "predictor_type": (_one_of("binary_classifier", "regressor"), _REQUIRED),
     "epochs": (_WHOLE, 1),
     "mini_batch_size": (_WHOLE, 1000),
-    "bias_lr": (_RATE, 0.1),
-    "bias_wd": (_RATE, 0.01),
-    "bias_init_method": (_METHOD, "normal"),
-    "bias_init_scale": (_RATE, None),
-    "bias_init_sigma": (_RATE, 0.01),
-    "bias_init_value": (_NUMBER, None),
-    "linear_lr": (_RATE, 0.001),
-    "linear_wd": (_RATE, 0.001),
-    "linear_init_method": (_METHOD, "normal"),
-    "linear_init_scale": (_RATE, None),
-    "linear_init_sigma": (_RATE, 0.01),
-    "linear_init_value": (_NUMBER, None),
-    "factors_lr": (_RATE, 0.0001),
-    "factors_wd": (_RATE, 0.00001),
-    "factors_init_method": (_METHOD, "normal"),
-    "factors_init_scale": (_RATE, None),
-    "factors_init_sigma": (_RATE, 0.001),
-    "factors_init_value": (_NUMBER, None),
+    **_weights("bias", 0.1, 0.01, 0.01),
+    **_weights("linear", 0.001, 0.001, 0.01),
+    **_weights("factors", 0.0001, 0.00001, 0.001),
     "clip_gradient": (_POSITIVE, None),
     "eps": (_RATE, None),
     "rescale_grad": (_POSITIVE, None),
 }
-KNN: dict[str, tuple[Rule, Any]] = {
+KNN: Table = {
     "feature_dim": (_WHOLE, _REQUIRED),
     "k": (_WHOLE, _REQUIRED),
     "predictor_type": (_one_of("classifier", "regressor"), _REQUIRED),
@@ -90,7 +85,7 @@ KNN: dict[str, tuple[Rule, Any]] = {
 }
 
 
-def _parsed(table: Mapping[str, tuple[Rule, Any]], given: Mapping[str, str]) -> dict[str, Any]:
+def _parsed(table: Table, given: Mapping[str, str]) -> dict[str, Any]:
     """Return a job's settings, typed, with defaults; raise `ValueError` by a wrong one's name."""
     found = {name: default for name, (_, default) in table.items() if default is not None}
     for name, text in given.items():

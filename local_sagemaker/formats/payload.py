@@ -40,10 +40,8 @@ def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) ->
     begin = end = 0
     for start, stop in cut[split_type](data):
         if stop - start > limit:
-            raise PayloadError(
-                f"Too much data for max payload size: a record of {stop - start} bytes at byte "
-                f"{start}, MaxPayloadInMB allows {limit}; raise it, or split the object (SplitType)"
-            )
+            here = f"{stop - start} bytes at byte {start}, MaxPayloadInMB allows {limit}"
+            raise PayloadError(f"Too much data for max payload size: {here}; or set SplitType")
         joins = strategy == "MultiRecord" and start == end and stop - begin <= limit
         if not joins:
             if end > begin:

@@ -47,10 +47,9 @@ def answer(plane: Account, path: str, request: Request) -> Response:
         if refused in _NOT_HERE:
             member, _, why = _NOT_HERE[refused].partition(": ")
             raise ApiError(f"{member} is not supported by the SageMaker on this machine: {why}.")
-    if what != "invocations":
-        raise ApiError(f"{path} leads to no operation: expected /endpoints/NAME/invocations.")
-    if request.method != "POST":
-        raise ApiError(f"{request.method} is not how an endpoint is called: use POST.", status=405)
+    if what != "invocations" or request.method != "POST":
+        expected = "expected POST /endpoints/NAME/invocations"
+        raise ApiError(f"{request.method} {path} leads to no operation: {expected}.", status=405)
     return invoke_endpoint(plane, name, request)
 
 
@@ -154,28 +153,23 @@ class Deployment:
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send one request; where the server has died, say so and start it again."""
-        server = self._server
-        if server is None:
-            try:
-                server = self._wait()
-            except ApiError as error:
-                if self._stopped:
-                    raise Stopped from error
-                return model_error(self.variant, 500, str(error))
         passed = {name.title(): headers[name] for name in _PASSED_ON if name in headers}
         passed.setdefault("Content-Type", "application/octet-stream")
+        server = self._server
         try:
+            server = server or self._wait()
             status, answered, out = server.invoke(body, passed)
-        except ServerDied as error:
+        except TimeoutError:
+            said = "The model did not answer in time: your invocation timed out after 60 seconds."
+            return model_error(self.variant, 504, said)
+        except (ApiError, ServerDied) as error:
             if self._stopped:
                 raise Stopped from error
-            self._restart(server)
-            status, out = 500, f"The model server died and is being started again. {error}".encode()
-        except TimeoutError:
-            status, out = (
-                504,
-                b"The model did not answer: your invocation timed out after 60 seconds.",
-            )
+            said = str(error)  # of an ApiError: why it does not start
+            if server is not None:
+                self._restart(server)
+                said = f"The model server died and is being started again. {error}"
+            return model_error(self.variant, 500, said)
         if status != 200:
             return model_error(self.variant, status, out.decode("utf-8", "replace"))
         kept = [("x-Amzn-Invoked-Production-Variant", self.variant)]

@@ -25,9 +25,7 @@ _NPY = "application/x-npy"
 def load(path: Path) -> ModuleType:
     """Run the user's file as the module ``inference``; what lies beside it can be imported."""
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path.name}: not in {path.parent.name}/ of the model; expected the entry point"
-        )
+        raise FileNotFoundError(f"{path.name}, the entry point: not in {path.parent.name}/")
     if (path.parent / "requirements.txt").exists():
         print("code/requirements.txt: nothing is installed; this machine's packages are used")
     sys.path.insert(0, str(path.parent))
@@ -65,11 +63,8 @@ def default_input_fn(data: bytes, content_type: str) -> Any:
             return np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, RecursionError, EOFError) as wrong:
         raise ClientError(f"the body is not {kind}: {wrong}") from None
-    raise ClientError(
-        f"Content type {content_type} is not supported by this framework. Please implement"
-        " input_fn to deserialize the request data and an output_fn to serialize the response.",
-        415,
-    )
+    said = f"Content type {content_type} is not supported by this framework"
+    raise ClientError(f"{said}. Please implement input_fn to deserialize the request data.", 415)
 
 
 def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
@@ -86,11 +81,8 @@ def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
             buffer = io.BytesIO()
             np.save(buffer, array)
             return buffer.getvalue(), kind
-    raise ClientError(
-        f"Accept type {accept} is not supported by this framework. Please implement output_fn to"
-        " serialize the response.",
-        406,
-    )
+    said = f"Accept type {accept} is not supported by this framework"
+    raise ClientError(f"{said}. Please implement output_fn to serialize the response.", 406)
 
 
 class UserModel:

@@ -90,8 +90,6 @@ class Server(socketserver.ThreadingTCPServer):
         self.token, self.largest = token, largest
         self.port = int(self.server_address[1])
         self.hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
-        if self.port == 80:  # clients leave this one out
-            self.hosts |= {"127.0.0.1", "localhost"}
 
     def answer(self, request: Request) -> Response:
         """Answer a request that may enter; never raises for what a caller did."""

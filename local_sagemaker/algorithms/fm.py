@@ -185,8 +185,10 @@ def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) ->
 def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, float]:
     """Return accuracy, cross-entropy and F1 of log-odds, or else the RMSE of scores.
 
-    Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,).
+    Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,) and finite.
     """
+    _finite(scores, "scores")
+    _finite(y, "y")
     odds, truth = np.asarray(scores, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if not classifies:
         return {"rmse": float(np.sqrt(np.mean((odds - truth) ** 2)))}

@@ -1,19 +1,11 @@
-"""SageMaker's built-in algorithms: ``python -m`` a module trains as the algorithm's container.
-
-``COURSE_OPT_ML`` names the folder that stands for ``/opt/ml``. Where the caller is at fault (a
-hyperparameter, the data), the program ends with exit code 2 and the reason in ``output/failure``.
-"""
+"""SageMaker's built-in algorithms: ``python -m`` a module trains as the algorithm's container."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from local_sagemaker.algorithms import hyperparameters
-
-__all__ = ["BUILTIN", "Algorithm"]
-
-Settings = Callable[[Mapping[str, str]], dict[str, Any]]
+from local_sagemaker.algorithms.hyperparameters import fm_settings, knn_settings
 
 
 class Algorithm(NamedTuple):
@@ -21,7 +13,7 @@ class Algorithm(NamedTuple):
 
     name: str  # as in the image's name
     module: str  # what trains it, run as `python -m module`
-    settings: Settings  # types a job's hyperparameters and adds defaults, or raises ValueError
+    settings: Callable[[Mapping[str, str]], dict[str, Any]]  # of hyperparameters, or ValueError
     metric_definitions: list[dict[str, str]]  # as CreateTrainingJob takes them
 
 
@@ -47,14 +39,9 @@ _FM_METRICS = [
 ] + [{"Name": "train:throughput", "Regex": _THROUGHPUT}]
 _KNN_METRICS = [_metric("test", "accuracy", "score"), _metric("test", "mse", "loss")]
 
+_FM, _FM_MODULE = "factorization-machines", "local_sagemaker.algorithms.fm_train"
+
 BUILTIN = {
-    "factorization-machines": Algorithm(
-        "factorization-machines",
-        "local_sagemaker.algorithms.fm_train",
-        hyperparameters.fm_settings,
-        _FM_METRICS,
-    ),
-    "knn": Algorithm(
-        "knn", "local_sagemaker.algorithms.knn_train", hyperparameters.knn_settings, _KNN_METRICS
-    ),
+    _FM: Algorithm(_FM, _FM_MODULE, fm_settings, _FM_METRICS),
+    "knn": Algorithm("knn", "local_sagemaker.algorithms.knn_train", knn_settings, _KNN_METRICS),
 }

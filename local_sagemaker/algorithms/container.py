@@ -23,16 +23,14 @@ from local_sagemaker.formats.recordio import Records, as_float32, read_records
 _REASON_LIMIT = 1024  # AWS shows as many characters of a failure
 
 
-def _log(text: str, level: str = "INFO") -> None:
+def log(text: str, level: str = "INFO") -> None:
+    """Print a line with time and thread, as the containers do."""
     now = time.strftime("%m/%d/%Y %H:%M:%S")
     print(f"[{now} {level} {threading.get_ident()}] {text}", flush=True)
 
 
 class Container:
-    """The folder that stands for ``/opt/ml``, of a job of the algorithm ``name``.
-
-    Making one raises ``ValueError`` for hyperparameters or a number of instances that can't be.
-    """
+    """The folder that stands for ``/opt/ml``, of a job of the algorithm ``name``."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.root = root
@@ -51,21 +49,13 @@ class Container:
         path = self.root / "input" / "config" / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
-    def log(self, text: str) -> None:
-        """Print a line with time and thread, as the containers do."""
-        _log(text)
-
     def log_test(self, name: str, mark: str, value: float) -> None:
         """Print a metric of the test channel, in both ways of the containers."""
-        self.log(f"#test_score ({self.host}) : ('{name}', {value!r})")
-        self.log(f"#quality_metric: host={self.host}, test {name} <{mark}>={value:.10g}")
+        log(f"#test_score ({self.host}) : ('{name}', {value!r})")
+        log(f"#quality_metric: host={self.host}, test {name} <{mark}>={value:.10g}")
 
     def channels(self, csv: bool = False) -> tuple[Records, Records | None]:
-        """Return the records of the channel train, and of test where the job has it.
-
-        With ``csv`` the algorithm also reads CSV, the label first. Raise `ValueError` where a
-        channel or a file of it is not what it should be.
-        """
+        """Return the records of train, and of test where the job has it; ``csv`` may be read."""
         train, test = (self._channel(name, csv) for name in ("train", "test"))
         if train is None:
             raise ValueError("Missing required channel: 'train'")
@@ -78,8 +68,8 @@ class Container:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         full = [path for path in files if path.stat().st_size]
         if not full:
-            found = f"{len(files)} files, all of them empty"
-            raise ValueError(f"No data found in the channel '{name}': {found}; check its S3Uri")
+            found = f"the channel '{name}': {len(files)} files, all of them empty"
+            raise ValueError(f"No data found in {found}; check its S3Uri")
         kind = self._channels.get(name, {}).get("ContentType", "").partition(";")[0]
         parts = []
         for path in full:
@@ -108,16 +98,13 @@ class Container:
 
 
 def run(name: str, train: Callable[[Container], None]) -> None:
-    """Train in the folder that ``COURSE_OPT_ML`` names; leave the reason where that fails.
-
-    ``ValueError``, ``FloatingPointError`` and ``MemoryError`` are the caller's fault.
-    """
+    """Train in the folder that ``COURSE_OPT_ML`` names; leave the reason where that fails."""
     root = Path(os.environ["COURSE_OPT_ML"])
     try:
         return train(Container(root, name))
-    except (ValueError, FloatingPointError, MemoryError) as wrong:
+    except (ValueError, FloatingPointError, MemoryError) as wrong:  # the caller's fault
         code, reason = 2, f"Customer Error: {str(wrong).removeprefix('Customer Error: ')}"
-        _log(reason, "ERROR")
+        log(reason, "ERROR")
     except Exception as failure:
         traceback.print_exc()
         code, reason = 1, f"{type(failure).__name__}: {failure}"

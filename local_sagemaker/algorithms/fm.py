@@ -1,7 +1,4 @@
-"""The factorization machine of the ``factorization-machines`` image, and its scores.
-
-Importing this file loads no compiler: a model server scores rows with NumPy and SciPy alone.
-"""
+"""The factorization machine of the ``factorization-machines`` image, and its scores."""
 
 from __future__ import annotations
 
@@ -84,11 +81,8 @@ class FactorizationMachine:
         )
         classifies = found["predictor_type"] == "binary_classifier"
         sizes = found["num_factors"], classifies, found["epochs"], found["mini_batch_size"]
-        bounds = (
-            found.get("clip_gradient"),
-            found.get("eps", cls.epsilon),
-            found.get("rescale_grad"),
-        )
+        clip, rescale = found.get("clip_gradient"), found.get("rescale_grad")
+        bounds = clip, found.get("eps", cls.epsilon), rescale
         return cls(*sizes, bias, linear, pairs, *bounds, **settings)
 
     def fit(
@@ -100,6 +94,7 @@ class FactorizationMachine:
         Raise ``ValueError`` for rows and labels that can't be learned from, and
         ``FloatingPointError`` where training diverges.
         """
+        # loads a compiler, which a model server does without
         from local_sagemaker.algorithms.fm_kernels import Rows, Training, Weights, train_epoch
 
         x, labels = checked(x, y, self.classifies)
@@ -190,8 +185,10 @@ def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) ->
 def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, float]:
     """Return accuracy, cross-entropy and F1 of log-odds, or else the RMSE of scores.
 
-    Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,).
+    Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,) and finite.
     """
+    _finite(scores, "scores")
+    _finite(y, "y")
     odds, truth = np.asarray(scores, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if not classifies:
         return {"rmse": float(np.sqrt(np.mean((odds - truth) ** 2)))}

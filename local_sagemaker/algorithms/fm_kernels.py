@@ -1,9 +1,6 @@
 """Training loops of the factorization machine, compiled by numba: import them only to train.
 
-A batch takes two passes. `_forward` scores its rows in order, keeps each row's sum of x_j v_j, and
-chains the entries of each feature. `_backward` follows the chain of each feature, adds up its
-gradient, and takes its step of Adam while its weights are in the processor's cache. One thread
-does it all: the result is the same on any number of cores, and a second one would mostly wait.
+One thread does it all: the result is the same on any number of cores.
 """
 
 from __future__ import annotations
@@ -55,7 +52,9 @@ def _adam(weight, mean, square, g, rate, clip, epsilon):  # type: ignore[no-unty
 
 
 @_compiled
-def _forward(rows, begin, end, weights, batch, factor, logistic, scores):  # type: ignore[no-untyped-def]
+def _forward(  # type: ignore[no-untyped-def]
+    rows, begin, end, weights, batch, factor, logistic, scores
+):
     """Score a batch and chain its entries by feature; return how many features occur."""
     # unpacked here: a tuple that is read in the inner loops can take twice the time
     indptr, indices, values, labels = rows
@@ -123,11 +122,7 @@ def _backward(count, values, weights, batch, rates, training):  # type: ignore[n
 
 @_compiled
 def train_epoch(rows, weights, training, step, scores):  # type: ignore[no-untyped-def]
-    """Train on all rows once, in mini-batches; return the steps taken so far.
-
-    ``weights`` change in place, ``step`` counts the steps before this epoch, and ``scores`` (n,)
-    float32 get each row's score before the step of its batch.
-    """
+    """Train once on all rows, fill ``scores`` before each batch's step; return the steps so far."""
     w0, m0, s0, _, _, _, v, _, _ = weights
     indptr, n, size = rows.indptr, len(rows.labels), training.batch_size
     clip, epsilon, (features, k) = training.clip, training.epsilon, v.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local_sagemaker.algorithms.container import Container, run
+from local_sagemaker.algorithms.container import Container, log, run
 from local_sagemaker.algorithms.fm import FactorizationMachine, checked, quality
 from local_sagemaker.formats.artifact import FMArtifact, write_model
 
@@ -10,22 +10,16 @@ _LOSSES = ("rmse", "binary_classification_cross_entropy")
 
 
 def train(container: Container) -> None:
-    """Train, log as the container logs, test where there is a test channel, write the artifact.
-
-    The rows are taken in the order of the files, the same in every epoch, as the real container
-    takes them. ``_speedometer_period``, undocumented but used in AWS' own talk of 2018, adds a
-    line every so many batches, with the loss of the epoch so far.
-    """
+    """Train, log as the container logs, test where there is a test channel, write the artifact."""
     settings, host = container.settings, container.host
-    machine = FactorizationMachine.from_sagemaker(settings, shuffle=False)
+    machine = FactorizationMachine.from_sagemaker(settings, shuffle=False)  # as the real one
     data, test = container.channels()
     if test is not None:
         checked(test.features, test.labels, machine.classifies)
+    # undocumented, used in AWS' talk of 2018: a line every so many batches, the epoch's loss so far
     period = int(container.given.get("_speedometer_period", 0))
-    n, width = data.features.shape
-    found = f"{n} records of {width} features, {data.features.nnz} non-zeros"
-    container.log(f"Number of GPUs being used: 0; {found}")
-    before = 0.0
+    n, before = len(data), 0.0
+    log(f"Number of GPUs being used: 0; {n} records, {data.features.nnz} non-zeros")
 
     def after(epoch: int, found: dict[str, float]) -> None:
         nonlocal before
@@ -37,12 +31,11 @@ def train(container: Container) -> None:
                 values = quality(scores[rows], labels[rows], machine.classifies)
             shown = "#011".join(f"{name}={value:f}" for name, value in values.items())
             place = f"Epoch[{epoch}] Batch [{batch}]"
-            container.log(f"{place}#011Speed: {speed:.2f} samples/sec#011{shown}")
+            log(f"{place}#011Speed: {speed:.2f} samples/sec#011{shown}")
         for name, value in found.items():
             metric = f"{name} <{'loss' if name in _LOSSES else 'score'}>={value:.10g}"
-            container.log(f"#quality_metric: host={host}, epoch={epoch}, train {metric}")
-        rate = f"train throughput={speed:.6f} records/second"
-        container.log(f"#throughput_metric: host={host}, {rate}")
+            log(f"#quality_metric: host={host}, epoch={epoch}, train {metric}")
+        log(f"#throughput_metric: host={host}, train throughput={speed:.6f} records/second")
 
     machine.fit(data.features, data.labels, after)
     if test is not None:
@@ -50,9 +43,9 @@ def train(container: Container) -> None:
         for name, value in quality(scores, test.labels, machine.classifies).items():
             container.log_test(name, "loss" if name in _LOSSES else "score", value)
     kept = {name: str(value) for name, value in settings.items()}
-    model = FMArtifact(machine.w0, machine.w1, machine.v, kept, data.dense)
-    write_model(container.model_dir, model)
-    container.log("Saved the model as model_algo-1")
+    fitted = FMArtifact(machine.w0, machine.w1, machine.v, kept, data.dense)
+    write_model(container.model_dir, fitted)
+    log("Saved the model as model_algo-1")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,4 @@
-"""Hyperparameters of the built-in algorithms: what each takes, and its default.
-
-After "Factorization Machines Hyperparameters" and "k-NN Hyperparameters" in the SageMaker
-developer guide.
-"""
+"""Hyperparameters of the built-in algorithms, after SageMaker's developer guide."""
 
 from __future__ import annotations
 
@@ -52,36 +48,31 @@ _NUMBER = Rule("a float", number=float)
 _METHOD = _one_of("uniform", "normal", "constant")
 _PARTS_OF_A_CODE = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
 
-#: name -> what it takes, and its default (None: not set)
-FM: dict[str, tuple[Rule, Any]] = {
+Table = dict[str, tuple[Rule, Any]]  # name -> what it takes, and its default (None: not set)
+
+
+def _weights(part: str, rate: float, decay: float, sigma: float) -> Table:
+    """Return how one part of a factorization machine learns and starts."""
+    learns = {"lr": (_RATE, rate), "wd": (_RATE, decay), "init_method": (_METHOD, "normal")}
+    starts = {"scale": (_RATE, None), "sigma": (_RATE, sigma), "value": (_NUMBER, None)}
+    both = learns | {f"init_{name}": rule for name, rule in starts.items()}
+    return {f"{part}_{name}": rule for name, rule in both.items()}
+
+
+FM: Table = {
     "feature_dim": (_WHOLE, _REQUIRED),
     "num_factors": (_WHOLE, _REQUIRED),
     "predictor_type": (_one_of("binary_classifier", "regressor"), _REQUIRED),
     "epochs": (_WHOLE, 1),
     "mini_batch_size": (_WHOLE, 1000),
-    "bias_lr": (_RATE, 0.1),
-    "bias_wd": (_RATE, 0.01),
-    "bias_init_method": (_METHOD, "normal"),
-    "bias_init_scale": (_RATE, None),
-    "bias_init_sigma": (_RATE, 0.01),
-    "bias_init_value": (_NUMBER, None),
-    "linear_lr": (_RATE, 0.001),
-    "linear_wd": (_RATE, 0.001),
-    "linear_init_method": (_METHOD, "normal"),
-    "linear_init_scale": (_RATE, None),
-    "linear_init_sigma": (_RATE, 0.01),
-    "linear_init_value": (_NUMBER, None),
-    "factors_lr": (_RATE, 0.0001),
-    "factors_wd": (_RATE, 0.00001),
-    "factors_init_method": (_METHOD, "normal"),
-    "factors_init_scale": (_RATE, None),
-    "factors_init_sigma": (_RATE, 0.001),
-    "factors_init_value": (_NUMBER, None),
+    **_weights("bias", 0.1, 0.01, 0.01),
+    **_weights("linear", 0.001, 0.001, 0.01),
+    **_weights("factors", 0.0001, 0.00001, 0.001),
     "clip_gradient": (_POSITIVE, None),
     "eps": (_RATE, None),
     "rescale_grad": (_POSITIVE, None),
 }
-KNN: dict[str, tuple[Rule, Any]] = {
+KNN: Table = {
     "feature_dim": (_WHOLE, _REQUIRED),
     "k": (_WHOLE, _REQUIRED),
     "predictor_type": (_one_of("classifier", "regressor"), _REQUIRED),
@@ -92,26 +83,20 @@ KNN: dict[str, tuple[Rule, Any]] = {
     "faiss_index_pq_m": (_one_of(*map(str, _PARTS_OF_A_CODE)), None),
     "mini_batch_size": (_WHOLE, 5000),
 }
-#: AWS has them, this machine has not
-_ONLY_ON_AWS = ("dimension_reduction_type", "dimension_reduction_target")
 
 
-def _parsed(table: Mapping[str, tuple[Rule, Any]], given: Mapping[str, str]) -> dict[str, Any]:
-    """Return a job's settings, typed, with defaults; raise `ValueError` by a wrong one's name.
-
-    Names that begin with an underscore are the platform's and are passed over.
-    """
+def _parsed(table: Table, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return a job's settings, typed, with defaults; raise `ValueError` by a wrong one's name."""
     found = {name: default for name, (_, default) in table.items() if default is not None}
     for name, text in given.items():
-        if name in _ONLY_ON_AWS:
-            instead = "reduce the features before you write the records"
-            raise ValueError(f"'{name}' is not supported on this machine: {instead}")
-        if name not in table and not name.startswith("_"):
-            known = f"there are {', '.join(sorted(table))}"
-            wrong = f"Additional hyperparameters are not allowed ('{name}' was unexpected)"
-            raise ValueError(f"{wrong}; {known}")
         if name in table:
             found[name] = table[name][0].parse(name, text)
+        elif name.startswith("dimension_reduction"):
+            instead = "reduce the features before you write the records"
+            raise ValueError(f"'{name}' is not supported on this machine: {instead}")
+        elif not name.startswith("_"):  # those are the platform's
+            wrong = f"Additional hyperparameters are not allowed ('{name}' was unexpected)"
+            raise ValueError(f"{wrong}; there are {', '.join(sorted(table))}")
     for name, value in found.items():
         if value is _REQUIRED:
             raise ValueError(f"Missing required hyperparameter: '{name}'")
@@ -139,10 +124,10 @@ def knn_settings(given: Mapping[str, str]) -> dict[str, Any]:
     settings = _parsed(KNN, given)
     if settings["index_type"] == "faiss.IVFPQ":
         _need(settings, "faiss_index_pq_m", "index_type")
-        if settings["index_metric"] != "L2":
-            expected = "L2 when 'index_type' is 'faiss.IVFPQ'"
-            raise wrong_value("index_metric", settings["index_metric"], expected)
-    if settings["k"] > settings["sample_size"]:
-        expected = f"an integer from 1 to sample_size ({settings['sample_size']})"
-        raise wrong_value("k", settings["k"], expected)
+        metric = settings["index_metric"]
+        if metric != "L2":
+            raise wrong_value("index_metric", metric, "L2 when 'index_type' is 'faiss.IVFPQ'")
+    k, size = settings["k"], settings["sample_size"]
+    if k > size:
+        raise wrong_value("k", k, f"an integer from 1 to sample_size ({size})")
     return settings

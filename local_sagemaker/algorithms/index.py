@@ -25,12 +25,10 @@ def probes_of(cells: int) -> int:
 def build(
     vectors: np.ndarray, kind: str, euclidean: bool, cells: int | None = None, codes: int = 16
 ) -> Any:
-    """Return the index of faiss over vectors, (n, d) float32.
+    """Return the index of faiss over vectors, (n, d) float32, by L2 or the inner product.
 
-    "flat" compares with every vector. "ivfflat" and "ivfpq" sort vectors into ``cells``, by
-    default the root of n, and look into the nearest few. "ivfpq" pads vectors to a multiple of
-    ``codes`` and keeps each in as many bytes. Nearness is the squared distance where
-    ``euclidean``, else the inner product.
+    ``kind`` is flat, ivfflat or ivfpq: with ``cells``, by default the root of n, and with vectors
+    padded to a multiple of ``codes``, each kept in as many bytes.
     """
     faiss, n = import_faiss(), len(vectors)
     if kind == "ivfpq":

@@ -1,7 +1,4 @@
-"""Requests and answers of the built-in algorithms: JSON, JSON lines, RecordIO-protobuf and CSV.
-
-After "Common Data Formats for Inference" in the SageMaker developer guide.
-"""
+"""Requests and answers of the built-in algorithms, after SageMaker's developer guide."""
 
 from __future__ import annotations
 
@@ -24,15 +21,12 @@ _LINES = ("application/jsonlines", "application/x-jsonlines")
 
 
 def decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
-    """Return the rows of a request, (n, feature_dim) float32.
-
-    Raise `ClientError` where the body does not fit: 415 for another content type, else 400.
-    """
+    """Return the rows of a request, (n, feature_dim) float32; raise `ClientError` by what fails."""
     kind, body = request.content_type, request.body
     takes = [_JSON, *_LINES, _RECORDIO, *([_CSV] if csv else [])]
     if kind not in takes:
-        expected = f"expected one of {', '.join(takes)}"
-        raise ClientError(f"content type {kind or 'missing'} is not supported: {expected}", 415)
+        wrong = f"content type {kind or 'missing'} is not supported"
+        raise ClientError(f"{wrong}: expected one of {', '.join(takes)}", 415)
     try:
         if not body.strip():
             raise PayloadError("the body is empty")
@@ -82,8 +76,7 @@ def _rows(instances: Sequence[Any], feature_dim: int) -> sparse.csr_matrix:
 def _features(instance: Any, where: str, feature_dim: int) -> tuple[Sequence[int], list[float]]:
     """Return keys and values of an instance; its elements are not checked."""
     if not isinstance(instance, dict):
-        given = type(instance).__name__
-        raise PayloadError(f'{where} is {given}: expected an object with "features"')
+        raise PayloadError(f'{where} is no object: expected one with "features"')
     holder = instance.get("data", instance)
     features = holder.get("features") if isinstance(holder, dict) else None
     if not isinstance(features, dict):
@@ -95,11 +88,9 @@ def _features(instance: Any, where: str, feature_dim: int) -> tuple[Sequence[int
     if shape not in (None, [feature_dim]):
         raise PayloadError(f"{where} has shape {str(shape)[:50]}: expected [{feature_dim}]")
     if keys is None and len(values) != feature_dim:
-        differ = f"{len(values)} values, but feature_dim is {feature_dim}"
-        raise PayloadError(f"{where} has {differ}: they must be equal")
+        raise PayloadError(f"{where} has {len(values)} values, but feature_dim is {feature_dim}")
     if keys is not None and len(keys) != len(values):
-        differ = f"{len(keys)} keys and {len(values)} values"
-        raise PayloadError(f"{where} has {differ}: expected as many")
+        raise PayloadError(f"{where} has {len(keys)} keys and {len(values)} values: not as many")
     return range(feature_dim) if keys is None else keys, values
 
 
@@ -112,17 +103,13 @@ def _flat(lists: Sequence[Sequence[Any]], what: str) -> np.ndarray:
     for place, one in enumerate(lists):
         for element in one:
             if type(element) not in (int, float) or abs(element) > 1e300:
-                found = f"has {str(element)[:50]!r} among its {what}"
-                raise PayloadError(f"instance {place} {found}: expected numbers")
+                found = f"{str(element)[:50]!r} among its {what}"
+                raise PayloadError(f"instance {place} has {found}: expected numbers")
     raise AssertionError("one of the elements is no number")
 
 
 def encode(rows: Sequence[Mapping[str, Any]], accept: str) -> tuple[bytes, str]:
-    """Return predictions as the caller accepts them, and their content type.
-
-    A prediction is numbers or lists of numbers by name. As from the containers, an unknown type
-    gets JSON.
-    """
+    """Return predictions as the caller accepts them, or else as JSON, and their content type."""
     kind = accept.partition(",")[0].partition(";")[0].strip().lower()
     if kind == _RECORDIO:
         return write_answers(rows), kind

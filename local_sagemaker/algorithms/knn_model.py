@@ -13,7 +13,7 @@ import numpy as np
 from local_sagemaker.algorithms.index import import_faiss
 
 _MEMBER = "model_algo-1"
-_DAMAGED = (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError)
+_DAMAGED = (OSError, EOFError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile)
 
 
 class KNNModel:
@@ -24,12 +24,7 @@ class KNNModel:
         self.feature_dim = int(self._settings["feature_dim"])
 
     def neighbors(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the distances and the labels of the k nearest, each (m, k) float32.
-
-        Distances ascend whatever the metric, as the container answers: with INNER_PRODUCT and
-        COSINE the best is last. ``queries`` are (m, feature_dim). Raise ``ValueError`` where they
-        are so large that a distance is not finite.
-        """
+        """Return the distances, ascending whatever the metric, and labels of the k nearest."""
         vectors = prepared(queries, self._settings)
         vectors = np.pad(vectors, ((0, 0), (0, self._index.d - vectors.shape[1])))
         k = int(self._settings["k"])
@@ -40,15 +35,12 @@ class KNNModel:
             distances[short], found[short] = self._index.search(vectors[short], k, params=every)
         if (found < 0).any() or not np.isfinite(distances).all():
             raise ValueError("the values are too large: a distance is no finite number")
-        if self._settings["index_metric"] != "L2":
+        if self._settings["index_metric"] != "L2":  # the best comes last, as from the container
             distances, found = distances[:, ::-1], found[:, ::-1]
         return distances, self._labels[found]
 
     def predict(self, labels: np.ndarray) -> np.ndarray:
-        """Return a label per row of neighbors' labels, (m, k).
-
-        It is the most frequent one, the smallest among equals; for a regressor it is the mean.
-        """
+        """Return the mean of each row of labels, or the most frequent, the smallest of equals."""
         if self._settings["predictor_type"] == "regressor":
             return labels.mean(axis=1)
         rows = np.sort(labels, axis=1)
@@ -80,7 +72,7 @@ class KNNModel:
         try:
             with np.load(folder / _MEMBER) as found:
                 index, labels, settings = found["index"], found["labels"], found["settings"]
-        except (*_DAMAGED, zipfile.BadZipFile) as wrong:
+        except _DAMAGED as wrong:
             raise ValueError(f"{_MEMBER}: not the model of a k-NN job: {wrong}") from None
         return cls(import_faiss().deserialize_index(index), labels, json.loads(str(settings)))
 

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from local_sagemaker.algorithms.container import Container, run
+from local_sagemaker.algorithms.container import Container, log, run
 from local_sagemaker.algorithms.hyperparameters import wrong_value
 from local_sagemaker.algorithms.index import build
 from local_sagemaker.algorithms.knn_model import KNNModel, prepared
@@ -32,8 +32,7 @@ def train(container: Container) -> None:
     codes = int(settings.get("faiss_index_pq_m", 1))
     index = build(vectors, kind, settings["index_metric"] == "L2", lists, codes)
     seconds = time.perf_counter() - began
-    shape = f"{n} vectors of {index.d}, {settings['index_metric']}"
-    container.log(f"Index {settings['index_type']} over {shape}, built in {seconds:.3f} s")
+    log(f"Index {settings['index_type']} over {n} vectors, built in {seconds:.3f} s")
     model = KNNModel(index, data.labels[chosen], settings)
     if test is not None:
         predicted = model.predict(model.neighbors(test.features.toarray())[1])
@@ -42,7 +41,7 @@ def train(container: Container) -> None:
         else:
             container.log_test("mse", "loss", float(np.mean((predicted - test.labels) ** 2)))
     model.save(container.model_dir)
-    container.log("Saved the model as model_algo-1")
+    log("Saved the model as model_algo-1")
 
 
 if __name__ == "__main__":

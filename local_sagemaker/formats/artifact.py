@@ -1,10 +1,6 @@
 """The artifact of SageMaker's factorization-machines container, written and read without MXNet.
 
-``model.tar.gz`` holds ``model_algo-1``, a zip of ``params`` (MXNet's list of arrays),
-``symbol.json`` (the model as an MXNet graph with the label ``out_label``) and ``meta.json``. The
-arrays are ``v`` (feature_dim, num_factors), ``w1_weight`` (feature_dim, 1) and ``w0_weight`` (1,)
-after sparse training. After dense training they are ``v`` (num_factors, feature_dim),
-``Linear_Plus_Bias_weight`` (1, feature_dim) and ``Linear_Plus_Bias_bias`` (1,), as on AWS.
+``model_algo-1`` is a zip of ``params``, the arrays, ``symbol.json``, the graph, ``meta.json``.
 """
 
 from __future__ import annotations
@@ -26,9 +22,11 @@ import numpy as np
 _LIST_MAGIC, _ARRAY_V2 = 0x112, 0xF993FAC9
 _DTYPES = {0: "<f4", 1: "<f8", 4: "<i4", 6: "<i8"}  # MXNet's numbers of types
 _MEMBER = "model_algo-1"
+# shapes after training on sparse records: (features, factors), (features, 1), (1,)
 _SPARSE = ("v", "w1_weight", "w0_weight")
+# and on dense ones, as on AWS: (factors, features), (1, features), (1,)
 _DENSE = ("v", "Linear_Plus_Bias_weight", "Linear_Plus_Bias_bias")
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError)
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, UnicodeError)
 
 
 class ArtifactError(ValueError):
@@ -150,12 +148,7 @@ def _symbol(predictor_type: str, arrays: Mapping[str, np.ndarray]) -> str:
 def read_model(path: Path) -> FMArtifact:
     """Return the fitted model of ``model.tar.gz``, or of ``model_algo-1`` or its folder.
 
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ArtifactError
-        It is not the artifact of a factorization-machines job; an array may be missing.
+    Raise `ArtifactError` where that is not what a factorization-machines job leaves.
     """
     path = Path(path)
     path = path / _MEMBER if path.is_dir() else path
@@ -165,20 +158,16 @@ def read_model(path: Path) -> FMArtifact:
     try:
         if tarfile.is_tarfile(path):
             with tarfile.open(path) as tar:
-                names = tar.getnames()
-                found = [one for one in names if PurePosixPath(one).name == _MEMBER]
+                found = [one for one in tar.getnames() if PurePosixPath(one).name == _MEMBER]
                 member = tar.extractfile(found[0]) if found else None
                 if member is None:
-                    some = ", ".join(names[:5])
-                    raise ArtifactError(f"{name}: holds {some}; expected {_MEMBER}")
+                    have = ", ".join(tar.getnames()[:5])
+                    raise ArtifactError(f"{name}: holds {have}; expected {_MEMBER}")
                 data, name = member.read(), _MEMBER
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            if "params" not in names:
-                raise ArtifactError(f"{name}: holds {', '.join(names)}; expected params")
             arrays = load_params(archive.read("params"))
-            meta = json.loads(archive.read("meta.json")) if "meta.json" in names else {}
-    except _DAMAGED as bad:
+            meta = json.loads(archive.read("meta.json"))
+    except (*_DAMAGED, json.JSONDecodeError) as bad:
         reason = f"not the zip file that a factorization-machines job leaves: {bad}"
         raise ArtifactError(f"{name}: {reason}") from None
     expected = _DENSE if _DENSE[1] in arrays else _SPARSE

@@ -8,10 +8,7 @@ from local_sagemaker.formats.payload import PayloadError
 
 
 def read_csv(data: bytes, columns: int, name: str, what: str) -> np.ndarray:
-    """Return a table, (n, columns) float64, of finite numbers; raise `PayloadError` by ``name``.
-
-    ``what`` says what the columns are.
-    """
+    """Return a table, (n, columns) float64, of finite numbers; raise `PayloadError` by ``name``."""
     if not data.strip():
         raise PayloadError(f"{name}: no rows")
     try:
@@ -24,6 +21,5 @@ def read_csv(data: bytes, columns: int, name: str, what: str) -> np.ndarray:
     with np.errstate(over="ignore"):  # too large for float32
         finite = np.isfinite(table.astype(np.float32)).all(axis=1)
     if not finite.all():
-        row = f"row {finite.argmin()}"
-        raise PayloadError(f"{name}: {row} holds NaN or infinity: expected finite numbers")
+        raise PayloadError(f"{name}: row {finite.argmin()} holds NaN or infinity")
     return table

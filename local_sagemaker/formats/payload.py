@@ -12,48 +12,36 @@ class PayloadError(ValueError):
     """The bytes are not the records they should be, or a record is too large for a request."""
 
 
-def frames(data: bytes, name: str) -> Iterator[tuple[int, int]]:
+def frames(data: bytes, name: str = "RecordIO") -> Iterator[tuple[int, int]]:
     """Yield begin and end of each RecordIO record: head, message, padding to four bytes."""
     head, at, number = struct.Struct("<II"), 0, 0
     while at < len(data):
         left = len(data) - at - head.size
         if left < 0:
-            raise PayloadError(
-                f"{name}: truncated: record {number} has {len(data) - at} bytes of its 8-byte head"
-            )
+            here = f"record {number} has {len(data) - at} bytes of its 8-byte head"
+            raise PayloadError(f"{name}: truncated: {here}")
         magic, size = head.unpack_from(data, at)
         if magic != MAGIC:
-            raise PayloadError(
-                f"{name}: record {number} begins with {magic:#010x}, expected the magic number "
-                f"{MAGIC:#010x}: this is not RecordIO-protobuf"
-            )
+            here = f"record {number} begins with {magic:#010x}"
+            raise PayloadError(f"{name}: {here}, expected the magic number {MAGIC:#010x}")
         padded = size + -size % 4
         if padded > left:
-            raise PayloadError(
-                f"{name}: truncated: record {number} announces {size} bytes and {padded - size} of "
-                f"padding, {left} are left"
-            )
+            here = f"record {number} announces {padded} bytes, {left} are left"
+            raise PayloadError(f"{name}: truncated: {here}")
         yield at, at + head.size + padded
         at += head.size + padded
         number += 1
 
 
 def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) -> Iterator[bytes]:
-    """Yield the bodies of requests: one record each ("SingleRecord"), or as many as fit.
-
-    ``split_type`` is "Line", "RecordIO", "TFRecord", or "None": the object is one record. Blank
-    lines are none. A request has at most ``max_payload_mb`` times 2^20 bytes; 0 is no limit. Raise
-    `PayloadError` where a record does not fit, or the object is not made of records.
-    """
-    cut = {"None": _whole, "Line": _lines, "RecordIO": _recordio, "TFRecord": _tfrecord}
+    """Yield the bodies of requests, each of one record, or of as many as fit (MultiRecord)."""
+    cut = {"None": _whole, "Line": _lines, "RecordIO": frames, "TFRecord": _tfrecord}
     limit = int(max_payload_mb * (1 << 20)) or len(data)
     begin = end = 0
     for start, stop in cut[split_type](data):
         if stop - start > limit:
-            raise PayloadError(
-                f"Too much data for max payload size: a record of {stop - start} bytes at byte "
-                f"{start}, MaxPayloadInMB allows {limit}; raise it, or split the object (SplitType)"
-            )
+            here = f"{stop - start} bytes at byte {start}, MaxPayloadInMB allows {limit}"
+            raise PayloadError(f"Too much data for max payload size: {here}; or set SplitType")
         joins = strategy == "MultiRecord" and start == end and stop - begin <= limit
         if not joins:
             if end > begin:
@@ -72,8 +60,7 @@ def assemble(parts: Iterable[bytes], assemble_with: str) -> bytes:
 
 
 def _whole(data: bytes) -> Iterator[tuple[int, int]]:
-    if data:
-        yield 0, len(data)
+    yield 0, len(data)
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, int]]:
@@ -85,20 +72,12 @@ def _lines(data: bytes) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _recordio(data: bytes) -> Iterator[tuple[int, int]]:
-    return frames(data, "RecordIO")
-
-
 def _tfrecord(data: bytes) -> Iterator[tuple[int, int]]:
     start = 0
     while start < len(data):
-        if len(data) < start + 12:
-            raise PayloadError(f"TFRecord: the object ends within a record's head, at byte {start}")
-        (size,) = struct.unpack_from("<Q", data, start)
+        size = int.from_bytes(data[start : start + 8], "little")
         stop = start + 12 + size + 4  # length and its checksum; the record; its checksum
         if stop > len(data):
-            raise PayloadError(
-                f"TFRecord: the record at byte {start} is cut off: {size} bytes announced"
-            )
+            raise PayloadError(f"TFRecord: the record at byte {start} is cut off")
         yield start, stop
         start = stop

@@ -1,9 +1,4 @@
-"""RecordIO-protobuf (``application/x-recordio-protobuf``), written and read by whole matrices.
-
-SageMaker's algorithms train on it: a stream of records, each a head (magic number, length), an
-``aialgs.data.Record`` message and padding to four bytes. The bytes are those of
-``sagemaker.amazon.common`` in version 2 of the SDK; version 3 raises ``NotImplementedError``.
-"""
+"""RecordIO-protobuf, as version 2 of the SDK writes it: heads, ``aialgs.data.Record`` messages."""
 
 from __future__ import annotations
 
@@ -92,13 +87,8 @@ def write_spmatrix_to_sparse_tensor(
     """Write the rows of a sparse matrix, (n, width), as sparse records: values, keys, width.
 
     Matrix and ``labels``, (n,), are float32, float64 or int64; the algorithms train on float32.
-
-    Raises
-    ------
-    TypeError
-        The matrix is not sparse, or a dtype has no place in the format.
-    ValueError
-        Shapes do not fit, or a whole number needs more than 32 bits.
+    Raise ``TypeError`` where the matrix is not sparse or of another dtype, and ``ValueError``
+    where shapes do not fit or a whole number needs more than 32 bits.
     """
     if not sparse.issparse(array):
         given = type(array).__name__
@@ -163,13 +153,8 @@ def read_records(
     """Read a whole stream and check it; ``name`` is what to call it in an error.
 
     The matrix is as wide as ``feature_dim``, or without it as the records say. Features and labels
-    become float32, whatever the records hold.
-
-    Raises
-    ------
-    PayloadError
-        There are no records or damaged ones; a key is out of range, unsorted or doubled; a number
-        is not finite; some records have a label and some have none; float32 can't hold a label.
+    become float32, whatever the records hold. Raise ``PayloadError`` where that would change a
+    label, and where a record is damaged or does not fit the others.
     """
     data = source if isinstance(source, bytes) else source.read()
     values, keys, labels, rows = array("f"), array("Q"), array("d"), array("q")
@@ -253,8 +238,6 @@ def as_float32(labels: npt.ArrayLike, name: str) -> np.ndarray:
         found = exact.astype(np.float32)
     merged = exact[(exact == np.rint(exact)) & (exact != found)]
     if len(merged):
-        raise PayloadError(
-            f"{name}: label {merged[0]:.17g} is lost in float32, the type of SageMaker's labels: "
-            "number items from 0, or give amounts as float32"
-        )
+        lost = f"label {merged[0]:.17g} is lost in float32, the type of SageMaker's labels"
+        raise PayloadError(f"{name}: {lost}: number items from 0, or give amounts as float32")
     return found

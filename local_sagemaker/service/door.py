@@ -8,16 +8,13 @@ import posixpath
 import re
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import operations, runtime
+from local_sagemaker.service.account import Account
 from local_sagemaker.serving.server import ClientError, Handler, Request, Response, Server
-
-if TYPE_CHECKING:
-    from local_sagemaker.service.account import Account
 
 _log = logging.getLogger("course.cloud")
 _BODY = 1 << 30  # bytes of a body; more goes in parts, as S3's multipart upload sends it
@@ -100,10 +97,7 @@ def _control(plane: Account, name: str, body: bytes) -> Response:
 def plain_path(path: str) -> str:
     """Return where a path leads, however often and oddly it is written."""
     for _ in range(8):
-        decoded = unquote(path)
-        if decoded == path:
-            break
-        path = decoded
+        path = unquote(path)
     return posixpath.normpath("/" + path.replace("\\", "/").lstrip("/"))
 
 

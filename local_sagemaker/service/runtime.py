@@ -7,13 +7,14 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import models
 from local_sagemaker.service.account import Account
-from local_sagemaker.service.store import ACCOUNT, CONFIG, ENDPOINT, MODEL
+from local_sagemaker.service.store import ACCOUNT, ENDPOINT
 from local_sagemaker.serving.process import ModelServer, ServerDied
 from local_sagemaker.serving.server import JSON, Request, Response
 
@@ -24,13 +25,10 @@ _CUSTOM = "x-amzn-sagemaker-custom-attributes"
 _PASSED_ON = ("content-type", "accept", _CUSTOM)
 _VARIANT = "x-amzn-sagemaker-target-variant"
 _NOT_HERE = {  # by the end of a path or the name of a header
-    "async-invocations": "InvokeEndpointAsync: there are no asynchronous endpoints; call"
-    " InvokeEndpoint or run a batch transform",
-    "invocations-response-stream": "InvokeEndpointWithResponseStream: an answer comes in one"
-    " piece; call InvokeEndpoint",
+    "async-invocations": "InvokeEndpointAsync: no asynchronous endpoints; call InvokeEndpoint",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream: an answer is in one piece",
     "x-amzn-sagemaker-target-model": "TargetModel: an endpoint has one model",
-    "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname: a model has one"
-    " container",
+    "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname: it has one container",
     "x-amzn-sagemaker-inference-component": "InferenceComponentName: an endpoint has one model",
     "x-amzn-sagemaker-session-id": "SessionId: there are no stateful sessions",
     "x-amzn-sagemaker-enable-explanations": "EnableExplanations: there is no explainer",
@@ -49,10 +47,9 @@ def answer(plane: Account, path: str, request: Request) -> Response:
         if refused in _NOT_HERE:
             member, _, why = _NOT_HERE[refused].partition(": ")
             raise ApiError(f"{member} is not supported by the SageMaker on this machine: {why}.")
-    if what != "invocations":
-        raise ApiError(f"{path} leads to no operation: expected /endpoints/NAME/invocations.")
-    if request.method != "POST":
-        raise ApiError(f"{request.method} is not how an endpoint is called: use POST.", status=405)
+    if what != "invocations" or request.method != "POST":
+        expected = "expected POST /endpoints/NAME/invocations"
+        raise ApiError(f"{request.method} {path} leads to no operation: {expected}.", status=405)
     return invoke_endpoint(plane, name, request)
 
 
@@ -88,16 +85,12 @@ def deployed(plane: Account, name: str) -> Deployment:
     if not plane.store.has(ENDPOINT, name):
         raise ApiError(f"Endpoint {name} of account {ACCOUNT} not found.")
     record = plane.store.get(ENDPOINT, name)
-    status = record["EndpointStatus"]
-    if status not in ("InService", "Updating"):
+    status, variant = record["EndpointStatus"], record.get("Serves")
+    if status not in ("InService", "Updating") or variant is None:
         raise ApiError(f"Endpoint {name} of account {ACCOUNT} is {status}, not InService.")
     with plane.lock:  # of an earlier server: its model server starts with its first request
         running = plane.running.get(f"endpoint/{name}")
         if running is None:
-            variant = record.get("Serves")  # kept, as its configuration may be deleted
-            if variant is None:
-                config = plane.store.get(CONFIG, record["EndpointConfigName"])
-                variant = config["ProductionVariants"][0]
             running = Deployment(plane, name, variant)
             plane.running[f"endpoint/{name}"] = running
     assert isinstance(running, Deployment)
@@ -112,7 +105,7 @@ class Deployment:
         self.variant = str(variant["VariantName"])
         seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
         self._seconds = float(seconds or READY_SECONDS)
-        self._model = variant.get("Model") or plane.store.get(MODEL, variant["ModelName"])
+        self._model = variant["Model"]
         self._environment = models.container_of(self._model).get("Environment") or {}
         self._stamp = time.time_ns() // 1_000_000
         self._folder = ("serving", f"{name}-{self._stamp}")
@@ -160,27 +153,23 @@ class Deployment:
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send one request; where the server has died, say so and start it again."""
-        server = self._server
-        if server is None:
-            try:
-                server = self._wait()
-            except ApiError as error:
-                if self._stopped:
-                    raise Stopped from error
-                return model_error(self.variant, 500, str(error))
         passed = {name.title(): headers[name] for name in _PASSED_ON if name in headers}
         passed.setdefault("Content-Type", "application/octet-stream")
+        server = self._server
         try:
+            server = server or self._wait()
             status, answered, out = server.invoke(body, passed)
-        except ServerDied as error:
-            if self._stopped:
-                raise Stopped from error
-            self._restart(server)
-            said = f"The model server died and is being started again. {error}"
-            return model_error(self.variant, 500, said)
         except TimeoutError:
             said = "The model did not answer in time: your invocation timed out after 60 seconds."
             return model_error(self.variant, 504, said)
+        except (ApiError, ServerDied) as error:
+            if self._stopped:
+                raise Stopped from error
+            said = str(error)  # of an ApiError: why it does not start
+            if server is not None:
+                self._restart(server)
+                said = f"The model server died and is being started again. {error}"
+            return model_error(self.variant, 500, said)
         if status != 200:
             return model_error(self.variant, status, out.decode("utf-8", "replace"))
         kept = [("x-Amzn-Invoked-Production-Variant", self.variant)]
@@ -197,12 +186,8 @@ class Deployment:
         threading.Thread(target=self._start_again, daemon=True).start()
 
     def _start_again(self) -> None:
-        with self._starting:
-            if self._server is None and not self._stopped:
-                try:
-                    self.start()
-                except ApiError:
-                    return  # the log has the reason, and the next request tries again
+        with suppress(ApiError):  # the log has the reason, and the next request tries again
+            self._wait()
 
     def _wait(self) -> ModelServer:
         """Return the server once it is there: first started, or started again."""

@@ -23,7 +23,8 @@ _MODULES = {
     "factorization-machines": "local_sagemaker.algorithms.fm_serve",
     "knn": "local_sagemaker.algorithms.knn_serve",
 }
-Answer = tuple[int, HTTPMessage, bytes]
+Answer = tuple[int, HTTPMessage, bytes]  # status, headers, body
+Log = Callable[[str], None]  # gets every line that a server prints, from a thread of its own
 
 
 class ServerDied(RuntimeError):
@@ -31,36 +32,15 @@ class ServerDied(RuntimeError):
 
 
 class ModelServer:
-    """One model behind ``/ping`` and ``/invocations``, in a process group of its own.
-
-    The process ends by itself when the one that started it is gone.
-
-    Parameters
-    ----------
-    kind : {"tensorflow", "script", "factorization-machines", "knn"}
-        Which container stands behind it.
-    model_dir : pathlib.Path
-        The unpacked ``model.tar.gz``.
-    environment : mapping of str to str
-        The container's variables. The process gets no others of this one's.
-    log : callable
-        Gets every line the server prints, without its line break, from a thread of its own.
-    """
+    """One model in a process group of its own, which ends with the one that started it."""
 
     def __init__(
-        self,
-        kind: str,
-        model_dir: Path,
-        *,
-        environment: Mapping[str, str],
-        log: Callable[[str], None],
+        self, kind: str, model_dir: Path, *, environment: Mapping[str, str], log: Log
     ) -> None:
-        self.kind = kind
-        self.model_dir = Path(model_dir).resolve()
-        self.backend = ""
-        self.port = 0
+        self.kind, self.model_dir = kind, Path(model_dir).resolve()
+        self.backend, self.port = "", 0
         self.token = secrets.token_hex(16)
-        self._environment = environment
+        self._environment = environment  # all of it: the process gets no variables of this one's
         self._log = log
         self._last: deque[str] = deque(maxlen=20)
         self._announced = threading.Event()
@@ -85,7 +65,6 @@ class ModelServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
@@ -109,20 +88,7 @@ class ModelServer:
         self._announced.set()  # it ended: nothing to wait for
 
     def wait_ready(self, seconds: float) -> None:
-        """Ask ``/ping`` until the answer is 200.
-
-        Parameters
-        ----------
-        seconds : float
-            How long at most.
-
-        Raises
-        ------
-        ServerDied
-            The process ended instead.
-        TimeoutError
-            It did not answer in time; it goes on running.
-        """
+        """Ask ``/ping`` until the answer is 200; else raise `ServerDied` or `TimeoutError`."""
         until = time.monotonic() + seconds
         self._announced.wait(seconds)
         while self.alive and time.monotonic() < until:
@@ -149,35 +115,7 @@ class ModelServer:
         return self._process.pid if self._process else 0
 
     def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float = 60) -> Answer:
-        """Send one request to ``/invocations``; any number of threads at a time.
-
-        Parameters
-        ----------
-        body : bytes
-            What the caller of the endpoint sent.
-        headers : mapping of str to str
-            ``Content-Type``, ``Accept`` and what else the container should see.
-        timeout : float
-            Seconds to wait for the answer.
-
-        Returns
-        -------
-        tuple of int, mapping, bytes
-            Status, headers (their case does not matter) and body.
-
-        Raises
-        ------
-        ServerDied
-            The process is gone, or went while it worked.
-        TimeoutError
-            No answer in time.
-        ValueError
-            A header holds a line break.
-        """
-        if not self.port:
-            if self.alive:
-                raise RuntimeError(f"{self._name} is not ready: call wait_ready first")
-            raise self._died("before it was asked")
+        """Send one request to ``/invocations``; raise `ServerDied` or `TimeoutError`."""
         try:
             return self._ask("POST", "/invocations", body, headers, timeout)
         except TimeoutError:
@@ -209,21 +147,15 @@ class ModelServer:
         return answer.status, answer.headers, data
 
     def _ended(self, seconds: float) -> bool:
-        if self._process is None:
-            return False
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self._process is not None:
+                self._process.wait(seconds)
+        return not self.alive
 
     def _died(self, when: str) -> ServerDied:
-        if self._process is None:
-            return ServerDied(f"{self._name} was never started")
-        if self._stopped:
+        if self._stopped or self._process is None or self._reader is None:
             return ServerDied(f"{self._name} was stopped")
-        if self._reader is not None:
-            self._reader.join(1)  # its last lines
+        self._reader.join(1)  # its last lines
         code = self._process.returncode
         how = f"ended with code {code}"
         if code < 0:
@@ -237,8 +169,8 @@ class ModelServer:
     def stop(self) -> None:
         """End the process and everything it started; twice does no harm."""
         self._stopped = True
-        process = self._process
-        if process is None:
+        process, reader = self._process, self._reader
+        if process is None or reader is None:
             return
         while self._idle:
             self._idle.pop().close()
@@ -248,5 +180,4 @@ class ModelServer:
             self._ended(2)
         if process.stdin is not None:
             process.stdin.close()
-        if self._reader is not None:
-            self._reader.join(2)
+        reader.join(2)

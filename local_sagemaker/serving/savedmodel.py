@@ -20,10 +20,7 @@ _KINDS: dict[str, set[type]] = dict(f={int, float}, i={int}, u={int}, b={bool}, 
 
 
 class SavedModel:
-    """One model's signatures as prepared runs of a session, as TensorFlow Serving has them.
-
-    A call of a signature from Python binds its arguments anew and costs twice as much.
-    """
+    """One model's signatures as runs of a session: half the cost of calling them from Python."""
 
     def __init__(self, folder: Path) -> None:
         guests = {"pandas", "sklearn", "matplotlib"} - sys.modules.keys()
@@ -170,7 +167,7 @@ def by_column(outputs: Tensors) -> dict[str, Any]:
 
 
 def _plain(values: np.ndarray) -> Any:
-    """Return lists for JSON, in which a float32 is as short as it is exact: 0.2, not 0.2000000029."""
+    """Return lists for JSON, in which a float32 is as short as it is exact: 0.2, not 0.20000000."""
     if values.dtype.kind == "O":
         return _texts(values.tolist())
     if values.dtype.kind == "f" and values.dtype != np.float64:

@@ -1,8 +1,4 @@
-"""Python container: ``model_fn``, ``input_fn``, ``predict_fn``, ``output_fn``, ``transform_fn``.
-
-Defaults are those of AWS' ``sagemaker-inference`` toolkit: JSON, CSV and ``.npy`` in and out.
-``python -m local_sagemaker.serving.script`` with ``COURSE_MODEL_DIR`` and ``COURSE_ANNOUNCE``.
-"""
+"""Python container around the user's functions, with the defaults of ``sagemaker-inference``."""
 
 from __future__ import annotations
 
@@ -29,9 +25,7 @@ _NPY = "application/x-npy"
 def load(path: Path) -> ModuleType:
     """Run the user's file as the module ``inference``; what lies beside it can be imported."""
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path.name}: not in {path.parent.name}/ of the model; expected the entry point"
-        )
+        raise FileNotFoundError(f"{path.name}, the entry point: not in {path.parent.name}/")
     if (path.parent / "requirements.txt").exists():
         print("code/requirements.txt: nothing is installed; this machine's packages are used")
     sys.path.insert(0, str(path.parent))
@@ -69,11 +63,8 @@ def default_input_fn(data: bytes, content_type: str) -> Any:
             return np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, RecursionError, EOFError) as wrong:
         raise ClientError(f"the body is not {kind}: {wrong}") from None
-    raise ClientError(
-        f"Content type {content_type} is not supported by this framework. Please implement"
-        " input_fn to deserialize the request data and an output_fn to serialize the response.",
-        415,
-    )
+    said = f"Content type {content_type} is not supported by this framework"
+    raise ClientError(f"{said}. Please implement input_fn to deserialize the request data.", 415)
 
 
 def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
@@ -90,11 +81,8 @@ def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
             buffer = io.BytesIO()
             np.save(buffer, array)
             return buffer.getvalue(), kind
-    raise ClientError(
-        f"Accept type {accept} is not supported by this framework. Please implement output_fn to"
-        " serialize the response.",
-        406,
-    )
+    said = f"Accept type {accept} is not supported by this framework"
+    raise ClientError(f"{said}. Please implement output_fn to serialize the response.", 406)
 
 
 class UserModel:
@@ -106,12 +94,10 @@ class UserModel:
         self._lock = threading.Lock()  # a container's worker takes one request at a time
         properties = {"model_dir": str(model_dir), "gpu_id": None}
         self._context = SimpleNamespace(system_properties=properties)
-        if not hasattr(self._user, "model_fn"):
-            raise NotImplementedError(f"Please provide a model_fn implementation in {program}.")
-        if not hasattr(self._user, "predict_fn") and not hasattr(self._user, "transform_fn"):
-            raise NotImplementedError(
-                f"Please provide a predict_fn or a transform_fn implementation in {program}."
-            )
+        for names in ("model_fn",), ("predict_fn", "transform_fn"):
+            if not any(hasattr(self._user, name) for name in names):
+                wanted = f"Please provide a {' or a '.join(names)} implementation in {program}."
+                raise NotImplementedError(wanted)
         self._model = call(self._user.model_fn, str(model_dir), context=self._context)
 
     def invoke(self, request: Request) -> Response:

@@ -90,8 +90,6 @@ class Server(socketserver.ThreadingTCPServer):
         self.token, self.largest = token, largest
         self.port = int(self.server_address[1])
         self.hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
-        if self.port == 80:  # clients leave this one out
-            self.hosts |= {"127.0.0.1", "localhost"}
 
     def answer(self, request: Request) -> Response:
         """Answer a request that may enter; never raises for what a caller did."""
@@ -171,7 +169,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 break
         method, _, rest = lines[0].partition(" ")
         target, _, version = rest.partition(" ")
-        if version not in ("HTTP/1.1", "HTTP/1.0") or not method.isalpha() or not target:
+        if version != "HTTP/1.1" or not method.isalpha() or not target:
             raise ClientError("This is not HTTP/1.1.")
         headers: dict[str, str] = {}
         for text in lines[1:]:
@@ -180,10 +178,6 @@ class _Connection(socketserver.StreamRequestHandler):
             if not colon or not _NAME.fullmatch(name) or (key in headers and key in _ONCE):
                 raise ClientError(f"The header line {text[:80]!r} is malformed or there twice.")
             headers[key] = f"{headers[key]}, {value}" if key in headers else value
-        if version == "HTTP/1.0":
-            headers["connection"] = "close"
-        if target.startswith("http://"):
-            target = "/" + target[7:].partition("/")[2]
         return method, target, headers
 
     def _body(self, headers: Mapping[str, str]) -> bytes:
@@ -198,10 +192,9 @@ class _Connection(socketserver.StreamRequestHandler):
         return self._read(int(length)) if coding is None else self._chunks()
 
     def _allow(self, size: int) -> None:
-        if size > self.server.largest:
-            raise ClientError(
-                f"The body has {size} bytes: at most {self.server.largest} are read.", 413
-            )
+        most = self.server.largest
+        if size > most:
+            raise ClientError(f"The body has {size} bytes: at most {most} are read.", 413)
 
     def _read(self, size: int) -> bytes:
         data = self.rfile.read(size)
@@ -245,13 +238,11 @@ class _Connection(socketserver.StreamRequestHandler):
             said = "A header of the answer holds a line break, which would end it early."
             return self._send(method, error(said, 500), close)
         data = text.encode("latin-1", "replace") + b"\r\n\r\n"
-        if method == "HEAD":
-            self.connection.sendall(data)
-        elif len(response.body) < _PACKET:
-            self.connection.sendall(data + response.body)
-        else:
-            self.connection.sendall(data)
-            self.connection.sendall(response.body)
+        body = b"" if method == "HEAD" else response.body
+        if len(body) < _PACKET:
+            return self.connection.sendall(data + body)
+        self.connection.sendall(data)
+        self.connection.sendall(body)
 
     def _linger(self) -> None:
         """Read what the caller still sends: closed at once, it would lose the answer."""
@@ -267,14 +258,10 @@ class ModelHTTPServer(Server):
     """Answers ``/ping`` and ``/invocations``, as a container does."""
 
     def __init__(
-        self,
-        invoke: Handler,
-        token: str,
-        routes: Mapping[str, Handler] | None = None,
-        in_turn: bool = False,
+        self, invoke: Handler, token: str, rest: Handler | None = None, in_turn: bool = False
     ) -> None:
         super().__init__(0, token, 128 << 20)  # batch transform sends up to 100 MB
-        self._invoke, self._routes = invoke, routes or {}
+        self._invoke, self._rest = invoke, rest
         self._turn: Any = threading.Lock() if in_turn else nullcontext()
 
     def answer(self, request: Request) -> Response:
@@ -285,9 +272,8 @@ class ModelHTTPServer(Server):
                     return self._invoke(request)
             if request.path == "/ping":
                 return Response(b"")
-            for prefix, handler in self._routes.items():
-                if request.path.startswith(prefix):
-                    return handler(request)
+            if self._rest is not None and request.path.startswith("/v1/"):
+                return self._rest(request)
             return error(f"no route {request.method} {request.path}", 404)
         except ClientError as wrong:
             return error(str(wrong), wrong.status)
@@ -298,25 +284,11 @@ class ModelHTTPServer(Server):
 
 
 def serve(
-    invoke: Handler,
-    *,
-    backend: str,
-    routes: Mapping[str, Handler] | None = None,
-    in_turn: bool = False,
+    invoke: Handler, *, backend: str, rest: Handler | None = None, in_turn: bool = False
 ) -> NoReturn:
-    """Answer for ever, once the process that started this one is told where.
-
-    Parameters
-    ----------
-    invoke : callable
-        Takes the request of ``POST /invocations``.
-    backend : str
-        One sentence: which program answers.
-    routes, in_turn
-        See `ModelHTTPServer`.
-    """
+    """Answer for ever, once the process that started this one is told where."""
     token = os.environ["COURSE_ANNOUNCE"]
-    server = ModelHTTPServer(invoke, token, routes, in_turn)
+    server = ModelHTTPServer(invoke, token, rest, in_turn)
     end_with_input()
     print(f"{token} {json.dumps({'port': server.port, 'backend': backend})}", flush=True)
     print(f"serving on 127.0.0.1:{server.port}: {backend}", flush=True)

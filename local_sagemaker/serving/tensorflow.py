@@ -1,9 +1,4 @@
-"""TensorFlow container: AWS' handling of ``/invocations``, and TensorFlow Serving's REST path.
-
-``/invocations`` takes JSON, JSON lines and CSV, and the user's ``code/inference.py``
-(``input_handler`` and ``output_handler``, or ``handler``).
-``python -m local_sagemaker.serving.tensorflow`` with ``COURSE_MODEL_DIR``, ``COURSE_ANNOUNCE``.
-"""
+"""TensorFlow container: AWS' handling of ``/invocations``, and TensorFlow Serving's REST path."""
 
 from __future__ import annotations
 
@@ -11,10 +6,9 @@ import io
 import json
 import os
 import re
-from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
 from local_sagemaker.serving.savedmodel import SavedModel
@@ -25,30 +19,6 @@ _ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _JSON_KINDS = (JSON, "application/jsonlines", "application/jsons")
 _PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?:(\w+)")
 
-Context = namedtuple(
-    "Context",
-    "model_name, model_version, method, rest_uri, grpc_port, channel, custom_attributes, "
-    "request_content_type, accept_header, content_length",
-)
-
-
-class HandlerReply:
-    """An answer with what an ``output_handler`` reads of a ``requests.Response``."""
-
-    def __init__(self, response: Response) -> None:
-        self.status_code, self.content = response.status, response.body
-        self.headers = {"content-type": response.content_type}
-        self.ok = response.status < 400
-
-    @property
-    def text(self) -> str:
-        """The content, decoded."""
-        return self.content.decode()
-
-    def json(self) -> Any:
-        """Return the content, parsed."""
-        return json.loads(self.content)
-
 
 def find_model(model_dir: Path) -> Path:
     """Return the folder of the newest version: the highest number, whatever zeros lead it."""
@@ -58,8 +28,7 @@ def find_model(model_dir: Path) -> Path:
         have = sorted(p.relative_to(model_dir).as_posix() for p in model_dir.rglob("*"))[:8]
         raise FileNotFoundError(
             "no SavedModel bundles found! Expected a numbered folder such as 1/saved_model.pb in"
-            " model.tar.gz (model.export(f'{SM_MODEL_DIR}/1')),"
-            f" found {', '.join(have) or 'nothing'}"
+            f" model.tar.gz, found {', '.join(have) or 'nothing'}"
         )
     beside = [folder for folder in versions if folder.parent == versions[0].parent]
     return max(beside, key=lambda folder: int(folder.name))
@@ -139,7 +108,7 @@ class Container:
             return replace(answer, content_type="application/jsonlines") if lines else answer
         # a user's handler may ask the path itself: it finds the token in the address
         token = os.environ.get("COURSE_ANNOUNCE", "")
-        context = Context(
+        context = SimpleNamespace(
             model_name=name,
             model_version=version,
             method=method,
@@ -156,7 +125,17 @@ class Container:
             return respond(self._user.handler(stream, context), JSON)
         data = call(self._user.input_handler, stream, context)
         reply = self._answer(path, data.encode() if isinstance(data, str) else data, JSON)
-        return respond(self._user.output_handler(HandlerReply(reply), context), JSON)
+        return respond(self._user.output_handler(_reply(reply), context), JSON)
+
+
+def _reply(response: Response) -> Any:
+    """Return an answer as AWS' container hands it to an ``output_handler``."""
+    import requests  # only where a user's code takes it
+
+    reply = requests.Response()
+    reply.status_code, reply.raw = response.status, io.BytesIO(response.body)
+    reply.headers["content-type"], reply.encoding = response.content_type, "utf-8"
+    return reply
 
 
 def main() -> NoReturn:
@@ -173,7 +152,7 @@ def main() -> NoReturn:
     serve(
         container.invoke,
         backend=f"TensorFlow's REST interface in Python, version {folder.name} of the model",
-        routes={"/v1/": container.rest},
+        rest=container.rest,
         in_turn=user is None,  # a user's code may wait for something, its own path for one
     )
 

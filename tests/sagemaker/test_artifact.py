@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import zipfile
 
 import numpy as np
@@ -27,10 +28,11 @@ def model() -> FMArtifact:
     return FMArtifact(0.75, w1, v, SETTINGS)
 
 
-def zipped(folder, name: str, data: bytes | str):
-    """Write a model's file that holds one member."""
-    with zipfile.ZipFile(folder / "model_algo-1", "w") as file:
-        file.writestr(name, data)
+def zipped(members: dict[str, bytes | str]) -> bytes:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return buffer.getvalue()
 
 
 def scores(model: FMArtifact, x: np.ndarray) -> np.ndarray:
@@ -91,26 +93,23 @@ def test_mxnet_loads_and_scores_it(model, tmp_path, kind, dense):
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_a_model_without_factors_says_so(tmp_path):
-    params = artifact.dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
-    zipped(tmp_path, "params", params)
-    message = r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"
-    with pytest.raises(ArtifactError, match=message):
-        artifact.read_model(tmp_path)
-
-
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no artifact"):
-        artifact.read_model(tmp_path)
-    (tmp_path / "model_algo-1").write_bytes(b"not a zip")
-    with pytest.raises(ArtifactError, match="not a zip file"):
         artifact.read_model(tmp_path)
     (tmp_path / "other.tar.gz").write_bytes(tar({"saved_model.pb": "x"}))
     with pytest.raises(ArtifactError, match=r"holds saved_model.pb; expected model_algo-1"):
         artifact.read_model(tmp_path / "other.tar.gz")
-    zipped(tmp_path, "meta.json", "{}")
-    with pytest.raises(ArtifactError, match=r"holds meta.json; expected params"):
-        artifact.read_model(tmp_path)
+    params = artifact.dump_params({"w0_weight": np.ones(1), "w1_weight": np.ones((4, 1))})
+    missing = r"no array v; it holds w0_weight \(1,\), w1_weight \(4, 1\)"
+    for members, message in (
+        ({}, "not a zip file"),
+        ({"meta.json": "{}"}, "no item named 'params'"),
+        ({"params": params, "meta.json": "{"}, "not the zip file that .* leaves"),
+        ({"params": params, "meta.json": "{}"}, missing),
+    ):
+        (tmp_path / "model_algo-1").write_bytes(zipped(members) if members else b"not a zip")
+        with pytest.raises(ArtifactError, match=message):
+            artifact.read_model(tmp_path)
 
 
 def test_params_that_are_cut_off_or_damaged():

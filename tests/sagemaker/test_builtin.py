@@ -38,12 +38,9 @@ def done(aws, data) -> dict:
     return aws.trained("fm")
 
 
-def test_it_trains_and_reports_the_algorithms_own_metrics(done):
+def test_it_is_trained_measured_and_deployed(aws, done):
     assert done["TrainingJobStatus"] == "Completed", done.get("FailureReason")
     assert {m["MetricName"]: m["Value"] for m in done["FinalMetricDataList"]}["train:rmse"] > 0
-
-
-def test_it_is_deployed_and_answers(aws, done):
     found = aws.deploy("fm", done["ModelArtifacts"]["S3ModelArtifacts"], IMAGE)
     assert found["EndpointStatus"] == "InService", found.get("FailureReason")
     features = {"keys": [0, 20], "shape": [30], "values": [1, 1]}
@@ -64,15 +61,13 @@ def test_records_are_transformed(aws, done, data):
     assert len(answers) == 500 and all(np.isfinite(answer["score"]) for answer in answers)
 
 
-def test_a_wrong_setting_is_the_callers_fault(aws, data):
+def test_a_wrong_setting_is_the_callers_fault_and_metrics_can_not_be_replaced(aws, data):
     aws.sm.create_training_job(**request("fm-bad", data, num_factors=-1))
     found = aws.trained("fm-bad")
     assert found["TrainingJobStatus"] == "Failed"
     reason = found["FailureReason"]
     assert reason.startswith("ClientError: ") and "num_factors" in reason
 
-
-def test_its_metrics_can_not_be_replaced(aws, data):
     wanted = request("fm-metrics", data)
     wanted["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "m", "Regex": "m=(.*)"}]
     with pytest.raises(ClientError, match="can't override the metric definitions"):

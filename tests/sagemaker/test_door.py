@@ -93,12 +93,6 @@ def test_everything_below_endpoints_is_answered_here(aws, place, method, call):
     [
         ("runtime.invoke_endpoint_async", "EndpointName=e InputLocation=s3://b/k", "no asynchr"),
         ("runtime.invoke_endpoint_with_response_stream", "EndpointName=e Body=1", "in one piece"),
-        (
-            "featurestore-runtime.get_record",
-            "FeatureGroupName=films RecordIdentifierValueAsString=1",
-            "no feature store",
-        ),
-        ("a2i-runtime.list_human_loops", "FlowDefinitionArn=a", "human loops"),
         ("geospatial.list_tags_for_resource", "ResourceArn=a", "no .* maps"),
         ("translate.list_languages", "", "is not part of the services"),
     ],
@@ -108,11 +102,6 @@ def test_what_is_not_here_is_refused_in_a_sentence(aws, call, request_, sentence
     client = aws.client(service if service == "translate" else f"sagemaker-{service}")
     with pytest.raises(ClientError, match=sentence):
         getattr(client, method)(**dict(pair.split("=") for pair in request_.split()))
-
-
-def test_a_query_over_an_object_is_refused(aws):
-    status, body = ask(aws.server, "POST", f"/{BUCKET}/a.json?select&select-type=2", b"<x/>")
-    assert status == 501 and b"SelectObjectContent is not part of the S3" in body
 
 
 def test_a_bucket_may_be_called_endpoints(aws):
@@ -147,7 +136,9 @@ def test_half_a_head_changes_nothing(aws):
     assert aws.get("door/kept") == b"whole"
 
 
-def test_a_request_that_moto_chokes_on_gets_an_answer(aws):
+def test_a_query_over_an_object_and_what_moto_chokes_on_get_an_answer(aws):
+    status, body = ask(aws.server, "POST", f"/{BUCKET}/a.json?select&select-type=2", b"<x/>")
+    assert status == 501 and b"SelectObjectContent is not part of the S3" in body
     status, body = ask(aws.server, "POST", f"/{BUCKET}?delete", b"no XML")
     assert status == 500 and b"ExpatError" in body
 

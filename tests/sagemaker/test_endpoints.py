@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
@@ -79,7 +78,7 @@ def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
         ({"TargetVariant": "AllTraffic", "InferenceId": "one"}, None),
         ({"TargetVariant": "nope"}, "Variant nope of endpoint three not found"),
         ({"TargetModel": "m.tar.gz"}, "an endpoint has one model"),
-        ({"TargetContainerHostname": "second"}, "a model has one container"),
+        ({"TargetContainerHostname": "second"}, "it has one container"),
         ({"InferenceComponentName": "part"}, "InferenceComponentName is not supported"),
         ({"SessionId": "NEW_SESSION"}, "no stateful sessions"),
         ({"EnableExplanations": "`true`"}, "no explainer"),
@@ -100,7 +99,7 @@ def test_a_variant_says_how_long_its_container_may_take_to_start(monkeypatch):
     monkeypatch.setattr(runtime, "Stream", MagicMock())
     monkeypatch.setattr(runtime.models, "unpack", lambda *_: "script")
     for more in ({}, {"ContainerStartupHealthCheckTimeoutInSeconds": 600}):
-        variant = {"VariantName": "v", "ModelName": "m"} | more
+        variant = {"VariantName": "v", "Model": {"PrimaryContainer": {}}} | more
         with pytest.raises(ApiError, match="did not pass the ping health check. too slow"):
             runtime.Deployment(MagicMock(), "late", variant).start()
     waited = [call.args for call in server.wait_ready.call_args_list]
@@ -193,14 +192,6 @@ def test_a_model_that_can_not_serve_fails_with_the_reason(aws, name, files, sent
     with pytest.raises(aws.runtime.exceptions.ValidationError, match="is Failed, not InService"):
         aws.ask(f"bad-{name}", [1])
     aws.sm.delete_endpoint(EndpointName=f"bad-{name}")
-
-
-def test_a_variant_says_how_long_its_container_may_take():
-    variant = {"ContainerStartupHealthCheckTimeoutInSeconds": 60}
-    record = {"VariantName": "a", "Model": {"PrimaryContainer": {}}}
-    account = SimpleNamespace()
-    for given, seconds in ((variant, 60), ({}, 120)):
-        assert runtime.Deployment(account, "e", given | record)._seconds == seconds
 
 
 def test_missing_things_are_missing(aws, endpoint):

@@ -54,11 +54,6 @@ def test_a_job_trains_and_leaves_the_artifact(job):
     assert (kept["factors_lr"], kept["predictor_type"]) == ("0.0001", "regressor")
 
 
-def weights(job) -> tuple[float, np.ndarray, np.ndarray]:
-    model = read_model(job.model)
-    return model.w0, model.w1, model.v
-
-
 def values(log: str, name: str) -> list[float]:
     (regex,) = {d["Regex"] for d in FM.metric_definitions if d["Name"] == name}
     return [float(found) for found in re.findall(regex, log)]
@@ -68,7 +63,7 @@ def test_the_log_looks_like_the_talks_and_is_read_by_the_metric_definitions(job)
     errors = values(job.log, "train:rmse")
     assert len(errors) == 30 and errors[-1] < 0.3 < errors[0]
     (test,) = values(job.log, "test:rmse")
-    wanted = np.sqrt(np.mean((fm_scores(X[900:], *weights(job)) - Y[900:]) ** 2))
+    wanted = np.sqrt(np.mean((fm_scores(X[900:], *read_model(job.model)[:3]) - Y[900:]) ** 2))
     assert test == pytest.approx(wanted, rel=1e-5)
     assert len(values(job.log, "train:throughput")) == 30
     assert not values(job.log, "test:binary_f_1")
@@ -79,7 +74,9 @@ def test_the_log_looks_like_the_talks_and_is_read_by_the_metric_definitions(job)
 
 
 def test_an_endpoint_takes_all_its_formats(job):
-    wanted = [{"score": pytest.approx(s, rel=1e-6)} for s in fm_scores(X[:3], *weights(job))]
+    wanted = [
+        {"score": pytest.approx(s, rel=1e-6)} for s in fm_scores(X[:3], *read_model(job.model)[:3])
+    ]
     rows = [{"keys": x.indices.tolist(), "shape": [30], "values": [1.0, 1.0]} for x in X[:3]]
     instances = [{"data": {"features": row}} for row in rows]
     with serving(FM.name, job.model) as server:
@@ -111,23 +108,14 @@ def ask(body, content_type="application/json", accept="*/*", kind="regressor"):
 DENSE = {"features": [1, 0, 1, 0]}
 
 
-def test_dense_and_sparse_instances_score_the_same():
+def test_answers_to_dense_and_sparse_instances_of_both_kinds():
     sparse_ = {"data": {"features": {"keys": [2, 0], "values": [1, 1]}}}
     other = {"data": {"features": {"values": [1, 0, 1, 0]}}}
     found = json.loads(ask({"instances": [DENSE, sparse_, other]}).body)
     assert len({row["score"] for row in found["predictions"]}) == 1
-
-
-def test_a_request_without_instances_gets_no_predictions():
     assert json.loads(ask({"instances": []}).body) == {"predictions": []}
-
-
-def test_a_classifier_adds_the_label():
     (row,) = json.loads(ask({"instances": [DENSE]}, kind="binary_classifier").body)["predictions"]
     assert row["predicted_label"] == float(row["score"] >= 0.5) and 0 < row["score"] < 1
-
-
-def test_answers_in_recordio():
     kind = RECORDIO["Content-Type"]
     found = ask({"instances": [DENSE, DENSE]}, accept=kind, kind="binary_classifier")
     assert found.content_type == kind
@@ -144,29 +132,24 @@ def features(of: object) -> dict:
     [
         (b"{", "malformed application/json"),
         ([1, 2], 'expected {"instances": […]}'),
-        ({"instances": [5]}, "instance 0 is int: expected an object"),
+        ({"instances": [5]}, "instance 0 is no object"),
         ({"instances": [DENSE, {"data": 1}]}, 'instance 1 has no "features"'),
         (features("1,0,1,0"), 'instance 0 has no "features"'),
         (features([1, 2]), "2 values, but feature_dim is 4"),
         (features({"keys": [0], "shape": 4, "values": [1]}), "has shape 4: expected [4]"),
-        (features({"keys": [0], "shape": [4, 4], "values": [1]}), "shape [4, 4]: expected [4]"),
         (features({"keys": [0], "shape": [10**30], "values": [1]}), "000]: expected [4]"),
-        (features({"keys": 0, "values": [1]}), 'the lists "values" and "keys"'),
         (features({"keys": [1.0, 2.7], "values": [1, 1]}), "the key 2.7: expected whole numbers"),
         (features({"keys": [4], "values": [1]}), "the key 4, out of range: keys are 0 to 3"),
         (features({"keys": [-1], "values": [1]}), "the key -1, out of range"),
         (features({"keys": [2**70], "values": [1]}), "the key 1180591620717411303424, out of"),
         (features({"keys": [10**400], "values": [1]}), "among its keys: expected numbers"),
         (features({"keys": [float("nan")], "values": [1]}), "the key nan: expected whole"),
-        (features({"keys": ["0"], "values": [1]}), "has '0' among its keys: expected numbers"),
         (features({"keys": [[0]], "values": [1]}), "has '[0]' among its keys"),
         (features({"keys": [1, 1], "values": [1, 1]}), "a key stands twice"),
         (features({"keys": [1], "values": [1, 2]}), "1 keys and 2 values"),
         (features([float("nan"), 0, 0, 0]), "instance 0 has the value nan"),
-        (features([0, 0, 0, float("-inf")]), "instance 0 has the value -inf"),
         (features([1e39, 0, 0, 0]), "the value inf: expected finite numbers of float32"),
         (features([3e38, 3e38, 3e38, 3e38]), "too large: a prediction is no finite number"),
-        (features(["a", 0, 0, 0]), "has 'a' among its values: expected numbers"),
         (features([[1, 2], [3, 4], [1, 2], [3, 4]]), "has '[1, 2]' among its values"),
         ({"instances": [DENSE, {"features": [0, 0, 0, "b"]}]}, "instance 1 has 'b' among"),
         (b"[" * 200_000, "malformed application/json"),
@@ -200,14 +183,10 @@ def test_requests_of_another_kind(kind, status, message):
     "change, message",
     [
         ({"feature_dim": None}, "Missing required hyperparameter: 'feature_dim'"),
-        ({"epochs": "0"}, "expects an integer of at least 1"),
         ({"epochs": "1.5"}, "The value '1.5' is not valid for the 'epochs'"),
-        ({"mini_batch_size": "many"}, "'many' is not valid for the 'mini_batch_size'"),
         ({"num_factors": "-3"}, "'-3' is not valid for the 'num_factors'"),
-        ({"factors_lr": "-0.1"}, "expects a float of at least 0"),
         ({"linear_wd": "nan"}, "'nan' is not valid for the 'linear_wd'"),
         ({"predictor_type": "ranker"}, "expects one of binary_classifier, regressor"),
-        ({"bias_init_method": "zero"}, "expects one of uniform, normal, constant"),
         ({"bias_init_method": "uniform"}, "'bias_init_scale' when 'bias_init_method' is 'uniform'"),
         ({"learning_rate": "0.1"}, "Additional hyperparameters are not allowed ('learning_rate'"),
     ],
@@ -235,11 +214,9 @@ GOOD, BARE = records(X[:3], Y[:3]), records(X[:3])
     "files, settings, message",
     [
         (None, {}, "Missing required channel: 'train'"),
-        ({}, {}, "No data found in the channel 'train': 0 files"),
         ({"a": b""}, {}, "No data found in the channel 'train': 1 files, all of them empty"),
         ({"a": GOOD}, {"feature_dim": 31}, "file a: record 0 has 30 features, but feature_dim"),
         ({"a": GOOD, "b": GOOD[:-7]}, {}, "file b: truncated: record 2"),
-        ({"a": BARE}, {}, "the records have no labels"),
         ({"a": GOOD, "b": BARE}, {}, "file b: the records have no labels"),
         ({"a": GOOD}, {"predictor_type": "binary_classifier"}, "expected 0 or 1"),
         ({"a": records(X[:3], Y[:3] * np.nan)}, {}, "file a: record 0 has the label nan"),

@@ -54,10 +54,10 @@ def test_a_record_over_the_limit_is_refused(kind, strategy):
     "data, kind, message",
     [
         (b"not a record at all", "RecordIO", "record 0 begins with 0x20746f6e, expected the magic"),
-        (records(2)[:-4], "RecordIO", "record 1 announces 28 bytes and 0 of .*, 24 are left"),
+        (records(2)[:-4], "RecordIO", "record 1 announces 28 bytes, 24 are left"),
         (records(1) + b"abc", "RecordIO", "record 1 has 3 bytes of its 8-byte head"),
         (tf_records(b"abc")[:-1], "TFRecord", "at byte 0 is cut off"),
-        (b"short", "TFRecord", "head"),
+        (b"short", "TFRecord", "at byte 0 is cut off"),
     ],
 )
 def test_damaged_objects(data, kind, message):

@@ -22,14 +22,6 @@ INT, FLOAT = {"x": np.dtype("int32")}, {"x": np.dtype("float32")}
 TEXT, TRUTH = {"x": np.dtype(object)}, {"x": np.dtype(bool)}
 
 
-def test_rows_and_columns_give_the_same_tensors():
-    rows = to_tensors({"instances": [{"user": 1, "item": 2}, {"user": 3, "item": 4}]}, PAIR)
-    columns = to_tensors({"inputs": {"user": [1, 3], "item": [2, 4]}}, PAIR)
-    for name in PAIR:
-        np.testing.assert_array_equal(rows[name], columns[name])
-        assert rows[name].dtype == np.int32
-
-
 @pytest.mark.parametrize(
     "request_, spec, wanted",
     [
@@ -44,16 +36,19 @@ def test_rows_and_columns_give_the_same_tensors():
 )
 def test_values_of_every_kind(request_, spec, wanted):
     np.testing.assert_array_equal(to_tensors(request_, spec)["x"], wanted)
+    rows = to_tensors({"instances": [{"user": 1, "item": 2}, {"user": 3, "item": 4}]}, PAIR)
+    columns = to_tensors({"inputs": {"user": [1, 3], "item": [2, 4]}}, PAIR)
+    for name in PAIR:
+        np.testing.assert_array_equal(rows[name], columns[name], strict=True)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"", b'{"instances": [1,}', b"\xff\xfe{", b"[" * 200_000, b"[1]\n[1,"],
-    ids=range(5),
-)
-def test_bodies_that_are_no_json(body):
-    with pytest.raises(ClientError, match="JSON parse error"):
-        to_document(body, "application/json")
+def test_bodies_that_are_no_json_or_of_another_type():
+    for body in (b"", b'{"instances": [1,}', b"\xff\xfe{", b"[" * 200_000, b"[1]\n[1,"):
+        with pytest.raises(ClientError, match="JSON parse error"):
+            to_document(body, "application/json")
+    with pytest.raises(ClientError, match="application/x-npy") as caught:
+        to_document(b"", "application/x-npy")
+    assert caught.value.status == 415
 
 
 @pytest.mark.parametrize(
@@ -62,10 +57,8 @@ def test_bodies_that_are_no_json(body):
         ({}, PAIR, "one of 'instances'"),
         ({"instances": [1], "inputs": [1]}, PAIR, "one of 'instances'"),
         ({"instances": 5}, PAIR, "no list"),
-        ({"instances": [1]}, PAIR, "expected item, user"),
         ({"inputs": {"user": [1]}}, PAIR, "by name: user; expected item, user"),
-        ({"instances": [{"user": 1}]}, PAIR, "instance 0 .* expected item, user"),
-        ({"instances": [{"user": 1, "film": 1}]}, PAIR, "film"),
+        ({"instances": [{"user": 1, "film": 1}]}, PAIR, "instance 0 .* expected item, user"),
         ({"instances": [{"user": 1, "item": 1}, 5]}, PAIR, "instance 1 is 5"),
         ({"instances": [{"user": 1, "item": "2"}]}, PAIR, "item has str; expected int32"),
         ({"instances": [{"user": 1, "item": 2.0}]}, PAIR, "item has float; expected int32"),
@@ -78,7 +71,7 @@ def test_bodies_that_are_no_json(body):
         ({"instances": [{"b64": "???"}]}, TEXT, "base64"),
         ({"instances": [1]}, TEXT, "int; expected string"),
     ],
-    ids=range(18),
+    ids=range(16),
 )
 def test_requests_that_do_not_fit_name_what_is_wrong(request_, spec, named):
     with pytest.raises(ClientError, match=named):
@@ -112,7 +105,6 @@ def test_answers_by_row_and_by_column():
         (b"[1, 2]", "json", [[1, 2]]),
         (b'{"user": 1}\n{"user": 2}\n', "jsonlines", [{"user": 1}, {"user": 2}]),
         (b"1,2\n3,4\n", "csv", [[1, 2], [3, 4]]),
-        (b"1\n2", "csv", [1, 2]),
         (b"abc,d", "csv", [["abc", "d"]]),
     ],
 )
@@ -121,18 +113,11 @@ def test_bodies_become_requests(body, kind, wanted):
     assert to_document(body, f"{place}/{kind}") == {"instances": wanted}
 
 
-def test_other_media_types_are_refused():
-    with pytest.raises(ClientError, match="application/x-npy") as caught:
-        to_document(b"", "application/x-npy")
-    assert caught.value.status == 415
-
-
 @pytest.mark.parametrize(
-    ("versions", "newest"),
-    [(("3", "12", "x"), "12"), (("000000001",), "000000001"), (("1", "0002"), "0002")],
+    ("versions", "newest"), [("3 12 x", "12"), ("000000001", "000000001"), ("1 0002", "0002")]
 )
 def test_the_newest_version_is_served(tmp_path, versions, newest):
-    for version in versions:
+    for version in versions.split():
         (tmp_path / "export" / version).mkdir(parents=True)
         (tmp_path / "export" / version / "saved_model.pb").touch()
     assert find_model(tmp_path) == tmp_path / "export" / newest

@@ -52,7 +52,7 @@ class CostEstimate:
             for kind, hours, count in self.parts
         ]
         return (
-            f"About ${self.dollars:.2f}: {' and '.join(each)}.\n"
+            f"About ${self.dollars:.2f}: " + " and\n  ".join(each) + ".\n"
             "  Approximate, from memory, about 2024, on demand in us-west-2; storage and requests\n"
             "  come on top, and a new account may need a quota."
         )

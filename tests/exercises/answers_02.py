@@ -290,9 +290,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "02.8": {
         "order = np.argsort(-cosine)": "no two cosines are equal",
         "order = np.argsort(-cosine, kind='stabl')": "NumPy reads the first letter",
-        "cosine = vectors @ vectors[item] / np.linalg.norm(vectors, axis=1)": "the item's own length is the same for all",
-        "cosine = vectors @ vectors[item] / (np.linalg.norm(vectors, axis=1) / np.linalg.norm(vectors[item]))": "the item's own length is the same for all",
-        "cosine = vectors @ vectors[item] / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[n]))": "a length that is the same for all",
-        "cosine = vectors @ vectors[item] / (np.linalg.norm(vectors, axis=-1) * np.linalg.norm(vectors[item]))": "a matrix has two axes",
+        "lengths = np.linalg.norm(vectors, axis=1)": "the item's own length is the same for all",
+        "lengths = np.linalg.norm(vectors, axis=1) / np.linalg.norm(vectors[item])": "the item's own length is the same for all",
+        "lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[n])": "a length that is the same for all",
+        "lengths = np.linalg.norm(vectors, axis=-1) * np.linalg.norm(vectors[item])": "a matrix has two axes",
     },
 }

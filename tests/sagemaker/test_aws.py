@@ -297,7 +297,9 @@ def test_an_estimate_is_a_sentence_and_a_number():
     assert str(found).startswith("About $1.38: 3 × ml.m5.xlarge for 2 h at $0.23 an hour")
     both = found + cloud.estimate("ml.c5.xlarge", 0.5)
     assert both.dollars == pytest.approx(1.482)
-    assert "and ml.c5.xlarge for 0.5 h at $0.204 an hour.\n  Approximate, from memory" in str(both)
+    assert "and\n  ml.c5.xlarge for 0.5 h at $0.204 an hour.\n  Approximate, from memory" in str(
+        both
+    )
     with pytest.raises(cloud.CloudError, match="price of 'ml.huge' is not in"):
         cloud.estimate("ml.huge", 1)
     for hours, count in ((-1, 1), (float("nan"), 1), (1, 0)):

@@ -24,7 +24,6 @@ from helpers.cloud import connection
 from local_sagemaker import files, launch
 from local_sagemaker.__main__ import main as lab_main
 from local_sagemaker.errors import CloudError
-from local_sagemaker.service.moto import Moto
 from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.serving.server import Request
 from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
@@ -193,7 +192,7 @@ class Disk:
 
     def open(self) -> None:
         s3_backends.reset()
-        self.s3 = StoredS3(self.folder, Moto(1))
+        self.s3 = StoredS3(self.folder)
 
     def call(self, method: str, path: str, body: bytes = b"", query: str = ""):
         scope = "AWS4-HMAC-SHA256 Credential=x/20260101/us-west-2/s3/aws4_request"
@@ -310,17 +309,11 @@ def test_a_damaged_file_is_set_aside_and_named_and_the_lab_starts(tmp_path):
     assert len(list(s3.rglob("*mine*"))) == 3 and (s3 / "my" / "x.txt").exists()
 
 
-def test_folders_that_are_none_are_set_aside(tmp_path):
-    (tmp_path / "sagemaker").mkdir()
-    for name in ("s3", "sagemaker/model"):
-        (tmp_path / name).write_text("no folder")
-    lab = opened(tmp_path)
-    assert [s.partition(" is damaged (it is no folder)")[0] for s in lab.server.set_aside] == [
-        str(tmp_path / "sagemaker/model"),
-        str(tmp_path / "s3"),
-    ]
-    lab.model("new", lab.put("new", "x"))
-    lab.server.stop()
+def test_a_file_in_place_of_the_folder_is_set_aside(tmp_path):
+    (tmp_path / "s3").write_text("no folder")
+    disk = Disk(tmp_path / "s3")
+    assert "s3 is damaged (it is no folder)" in disk.s3.set_aside[0]
+    assert disk.call("PUT", "/own", LOCATION).status == 200
 
 
 def test_a_lab_says_what_it_set_aside_and_where_its_log_is(tmp_path):
@@ -355,7 +348,7 @@ def test_buckets_keep_the_day_they_were_made(tmp_path):
     assert s3_backends["123456789012"]["aws"].buckets["own"].creation_date == made
 
 
-def test_what_earlier_versions_kept_in_two_files_is_taken_over(tmp_path):
+def test_what_earlier_versions_kept_in_two_files_is_read(tmp_path):
     disk = Disk(tmp_path)
     disk.call("PUT", "/own", LOCATION)
     disk.call("PUT", "/own/a", b"bytes")
@@ -367,15 +360,18 @@ def test_what_earlier_versions_kept_in_two_files_is_taken_over(tmp_path):
     said["data"] = f"{path.stem}-0123456789ab.data"
     path.with_suffix(".json").write_text(json.dumps(said))
     path.unlink()
-    for _ in range(2):
-        disk.open()
-        assert disk.call("GET", "/own/a").body == b"bytes" and disk.s3.set_aside == []
-    assert path.exists() and not path.with_suffix(".json").exists()
-    (tmp_path / "own" / said["data"]).unlink(missing_ok=True)
-    path.with_suffix(".json").write_text(json.dumps(said | {"key": "b"}))
+    disk.open()
+    assert disk.call("GET", "/own/a").body == b"bytes" and disk.s3.set_aside == []
+    disk.call("PUT", "/own/a", b"new")
+    disk.open()
+    assert disk.call("GET", "/own/a").body == b"new"
+    disk.call("DELETE", "/own/a")
+    disk.open()
+    assert disk.call("GET", "/own/a").status == 404
+    path.with_suffix(".json").write_text(json.dumps(said | {"data": "gone"}))
     disk.open()
     (sentence,) = disk.s3.set_aside
-    assert "No such file" in sentence and disk.call("GET", "/own/a").body == b"bytes"
+    assert "No such file" in sentence
 
 
 CONNECT = """

@@ -32,14 +32,15 @@ def pack(folder: Path, target: BinaryIO) -> list[str]:
 
     Returns what is left out: links that lead nowhere, in a circle, or to a folder outside; devices.
     """
-    left_out: list[str] = []
+    left_out: list[Path] = []
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=target, compresslevel=1, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", dereference=True) as archive,
     ):
-        for path, name in _members(folder, (folder.resolve(),), left_out):
+        for path in _members(folder, (folder.resolve(),), left_out):
+            name = path.relative_to(folder).as_posix()
             archive.add(path, name, recursive=False, filter=_without_owner_and_time)
-    return left_out
+    return [path.relative_to(folder).as_posix() for path in left_out]
 
 
 def _without_owner_and_time(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -49,20 +50,17 @@ def _without_owner_and_time(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _members(
-    folder: Path, above: tuple[Path, ...], left_out: list[str], name: str = ""
-) -> Iterator[tuple[Path, str]]:
-    """Yield path and name of what is below a folder; ``above`` are the real folders around it."""
+def _members(folder: Path, above: tuple[Path, ...], left_out: list[Path]) -> Iterator[Path]:
+    """Yield what is below a folder; ``above`` are the real folders around it."""
     for path in sorted(folder.iterdir()):
-        member = f"{name}{path.name}"
         real = path.resolve() if path.exists() else Path("/")  # a link to nowhere, or to itself
-        if real.is_file():
-            yield path, member
-        elif real.is_dir() and real.is_relative_to(above[0]) and real not in above:
-            yield path, member
-            yield from _members(path, (*above, real), left_out, f"{member}/")
-        else:
-            left_out.append(member)
+        enter = real.is_dir() and real.is_relative_to(above[0]) and real not in above
+        if not (enter or real.is_file()):
+            left_out.append(path)
+            continue
+        yield path
+        if enter:
+            yield from _members(path, (*above, real), left_out)
 
 
 def unpack(data: bytes, name: str, folder: Path) -> list[str]:

@@ -28,10 +28,8 @@ _PATIENCE = 30.0  # seconds in which a lab that is busy answers
 
 def state_folder() -> Path | None:
     """Folder of a lab's server: ``COURSE_CLOUD_STATE``, else in the home; None where empty."""
-    named = os.environ.get("COURSE_CLOUD_STATE")
-    if named is not None:
-        return Path(named) if named else None
-    return Path.home() / ".recsys-workbook" / "cloud"
+    named = os.environ.get("COURSE_CLOUD_STATE", "~/.recsys-workbook/cloud")
+    return Path(named).expanduser() if named else None
 
 
 @dataclass

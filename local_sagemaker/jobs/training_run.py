@@ -219,8 +219,9 @@ def built_in(record: Record) -> Algorithm | None:
 def _failure_file(hosts: list[Host]) -> str:
     """Return what a program wrote into ``output/failure``."""
     for one in hosts:
-        with contextlib.suppress(OSError):
-            text = (one.ml / "output" / "failure").read_text(encoding="utf-8", errors="replace")
+        path = one.ml / "output" / "failure"
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
             return text.strip().replace(str(one.ml), "/opt/ml")
     return ""
 

@@ -72,7 +72,7 @@ def _ask(request: Request) -> Response:
         f"http://{headers['host']}",
         method=request.method,
         input_stream=io.BytesIO(request.body),
-        headers=headers,
+        headers=list(headers.items()),
         multithread=True,
     )
     parts, status, given = run_wsgi_app(application(), builder.get_environ())

@@ -30,7 +30,7 @@ _OBJECT = re.compile(r"[0-9a-f]{40}\.(object|json)")  # .json: of earlier versio
 _OURS = re.compile(rf"bucket\.json|{_OBJECT.pattern}|[0-9a-f]{{40}}-\w+\.data|\..*-\w{{32}}\.part")
 _CHANGES = ("PUT", "POST", "DELETE")
 _PARTS = ("partNumber", "uploads")  # of an upload that is not completed
-_KEPT = ("encryption", "kms_key_id", "bucket_key_enabled")
+_KEPT: tuple[str, ...] = ("encryption", "kms_key_id", "bucket_key_enabled")
 _KEPT += ("checksum_value", "checksum_type", "checksum_algorithm")
 
 

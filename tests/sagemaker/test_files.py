@@ -39,7 +39,6 @@ def link(name: str, kind: bytes) -> tarfile.TarInfo:
     ("bad", "message"),
     [
         (tarfile.TarInfo("../escape"), r"'../escape' would be written outside"),
-        (tarfile.TarInfo("a/../../escape"), "would be written outside"),
         (tarfile.TarInfo("/tmp/escape"), "would be written outside"),
         (tarfile.TarInfo(r"..\escape"), "would be written outside"),
         (link("inside", tarfile.SYMTYPE), "'inside', which is neither a file"),

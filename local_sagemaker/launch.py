@@ -57,7 +57,9 @@ class Server:
         assert self.process is not None and self.process.stdout and self.work
         output = self.process.stdout
         spoke = select.select([output], [], [], _START_SECONDS)[0]
-        said = json.loads((spoke and output.readline()) or b"{}")
+        said = {}
+        with contextlib.suppress(ValueError):  # it said something else, or nothing
+            said = json.loads(output.readline() if spoke else b"")
         if "port" in said:
             self.port, self.set_aside = said["port"], said["set_aside"]
             return self
@@ -126,7 +128,7 @@ def start(*, state: Path | None = None, port: int = 0) -> Server:
 def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
     """Return the running service of the lab with that folder; None where none runs.
 
-    A lab that does not answer for ``patience`` seconds raises a CloudError: it runs.
+    One that runs, but does not answer for ``patience`` seconds, raises a CloudError.
     """
     limit = time.monotonic() + patience
     while True:

@@ -1,8 +1,4 @@
-"""One service for a whole lab: ``python -m local_sagemaker``. What is stored in it stays.
-
-It ends with Ctrl-C. Objects in S3, jobs, models and endpoints are kept on disk, logs and Kinesis
-streams are not.
-"""
+"""One service for a whole lab, until Ctrl-C. S3, jobs, models and endpoints are kept on disk."""
 
 from __future__ import annotations
 
@@ -32,9 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     if folder is None:
         return _failed("COURSE_CLOUD_STATE is empty: name a folder with --state.")
     try:
-        if options.env:
-            return _print_variables(folder)
-        return _serve(folder.resolve(), options.port)
+        return _print_variables(folder) if options.env else _serve(folder.resolve(), options.port)
     except CloudError as error:
         taken = options.port and "can't be used" in str(error)
         hint = f" Name another --port than {options.port}, or none." if taken else ""
@@ -50,7 +44,6 @@ def _failed(sentence: str) -> int:
 
 
 def _port(text: str) -> int:
-    """Read a port's number."""
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: expected a number from 0 to 65535")
     return int(text)
@@ -85,15 +78,16 @@ def _serve(folder: Path, port: int) -> int:
         server = launch.start(state=folder, port=port)
         try:
             launch.wait_until_ready(server)
-            for sentence in server.set_aside:
-                print(sentence)
             launch.announce(server, folder)
             print(
+                *server.set_aside,
                 f"SageMaker runs on this machine ({server.url}) and keeps what is stored in"
-                f" {folder}."
+                f" {folder}.",
+                f"Its log is {folder / 'service.log'}.",
+                "Notebooks that connect use it. Ctrl-C ends it.",
+                sep="\n",
+                flush=True,
             )
-            print(f"Its log is {folder / 'service.log'}.")
-            print("Notebooks that connect use it. Ctrl-C ends it.", flush=True)
             assert server.process is not None
             while not over.wait(0.3):
                 if server.process.poll() is not None:

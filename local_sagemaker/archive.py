@@ -30,58 +30,44 @@ def inside(folder: Path, relative: str) -> Path:
 def pack(folder: Path, target: BinaryIO) -> list[str]:
     """Write a folder's content as ``tar.gz``; links are followed.
 
-    Returns
-    -------
-    list of str
-        What is left out: links that lead nowhere, in a circle, or to a folder outside; devices.
+    Returns what is left out: links that lead nowhere, in a circle, or to a folder outside; devices.
     """
-    left_out: list[str] = []
-    root = folder.resolve()
+    left_out: list[Path] = []
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=target, compresslevel=1, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", dereference=True) as archive,
     ):
-        for path, name in _members(folder, (root,), left_out):
-            member = _nobodys(archive.gettarinfo(path, name))
-            member.mtime = 0
-            with path.open("rb") if member.isfile() else io.BytesIO() as content:
-                archive.addfile(member, content)
-    return left_out
+        for path in _members(folder, (folder.resolve(),), left_out):
+            name = path.relative_to(folder).as_posix()
+            archive.add(path, name, recursive=False, filter=_without_owner_and_time)
+    return [path.relative_to(folder).as_posix() for path in left_out]
 
 
-def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def _without_owner_and_time(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
+    member.mtime = 0
     return member
 
 
-def _members(
-    folder: Path, above: tuple[Path, ...], left_out: list[str], name: str = ""
-) -> Iterator[tuple[Path, str]]:
-    """Yield path and name of what is below a folder; ``above`` are the real folders around it."""
+def _members(folder: Path, above: tuple[Path, ...], left_out: list[Path]) -> Iterator[Path]:
+    """Yield what is below a folder; ``above`` are the real folders around it."""
     for path in sorted(folder.iterdir()):
-        member, real = f"{name}{path.name}", Path("/")
-        if path.exists():  # else a link leads nowhere, or to itself
-            real = path.resolve()
-        if real.is_file():
-            yield path, member
-        elif real.is_dir() and real.is_relative_to(above[0]) and real not in above:
-            yield path, member
-            yield from _members(path, (*above, real), left_out, f"{member}/")
-        else:
-            left_out.append(member)
+        real = path.resolve() if path.exists() else Path("/")  # a link to nowhere, or to itself
+        enter = real.is_dir() and real.is_relative_to(above[0]) and real not in above
+        if not (enter or real.is_file()):
+            left_out.append(path)
+            continue
+        yield path
+        if enter:
+            yield from _members(path, (*above, real), left_out)
 
 
 def unpack(data: bytes, name: str, folder: Path) -> list[str]:
     """Unpack a ``tar.gz``, called ``name`` in messages; returns the names of its members.
 
-    Raises
-    ------
-    ArchiveError
-        It is no whole archive, or a member would be written outside of the folder, is a link or a
-        device; then nothing is written.
-    OSError
-        The disk refuses.
+    It writes nothing and raises an `ArchiveError` where the archive is none, or not whole, or a
+    member is a link, a device or outside of the folder; an OSError where the disk refuses.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -93,9 +79,8 @@ def unpack(data: bytes, name: str, folder: Path) -> list[str]:
                         f"ClientError: {name} holds {member.name!r}, which is neither a file nor a"
                         " folder: refused."
                     )
-                _nobodys(member).mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
             folder.mkdir(parents=True, exist_ok=True)
-            archive.extractall(folder, members)
+            archive.extractall(folder, members, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the archive

@@ -11,17 +11,7 @@ class CloudError(RuntimeError):
 
 
 class ApiError(Exception):
-    """An error that the service answers over the wire, with a code that AWS uses.
-
-    Parameters
-    ----------
-    message : str
-        The sentence a caller reads.
-    code : str
-        Error code, such as ``"ValidationException"`` or ``"ResourceNotFound"``.
-    status : int
-        HTTP status.
-    """
+    """What the service answers over the wire: a sentence, AWS' code for it, and HTTP's status."""
 
     def __init__(self, message: str, code: str = "ValidationException", status: int = 400) -> None:
         super().__init__(message)
@@ -42,11 +32,8 @@ def failure(error: Exception) -> str:
 
 
 def reason(text: str, ending: str = "") -> str:
-    """Fit a reason into a ``FailureReason``, 1,024 characters: too long, it loses its middle.
-
-    The start says what happened, the end of a traceback why; ``ending`` is kept whole.
-    """
+    """Fit a reason into 1,024 characters: too long, it loses its middle; ``ending`` stays whole."""
     room = _REASON - len(ending)
-    if len(text) > room:
+    if len(text) > room:  # the start says what happened, the end of a traceback why
         text = f"{text[:_HEAD]} … {text[_HEAD + 3 - room :]}"
     return text + ending

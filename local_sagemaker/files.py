@@ -1,6 +1,6 @@
 """Files written whole or not at all, damaged ones set aside, locks, and addresses without a proxy.
 
-Standard library only: `helpers.files` shares it on a bare Python, before anything is installed.
+Standard library only: it is used on a bare Python, before anything is installed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ _LOCK = "in-use"
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it over ``path`` if the block succeeds.
 
-    The folder is made if need be. Readers see the old content or the new, never a part, and the
-    new one survives a loss of power.
+    Readers see the old content or the new, never a part; the new one survives a loss of power.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name[:80]}-{uuid.uuid4().hex}.part")
@@ -39,10 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, content: bytes | str, mode: int = 0o666) -> None:
-    """Write a file whole or not at all; text as UTF-8. After an OSError nothing was changed.
-
-    ``mode`` says who may read and write it, from its first byte on.
-    """
+    """Write a file whole or not at all, text as UTF-8, with a ``mode`` from its first byte on."""
     data = content.encode() if isinstance(content, str) else content
     opener = functools.partial(os.open, mode=mode)
     with replacing(path) as part, open(part, "wb", opener=opener) as file:
@@ -70,8 +66,8 @@ def set_aside(path: Path, fault: object) -> str:
 def hold(path: Path) -> IO[str] | None:
     """Take an exclusive lock on a file, which is made if need be; None where another holds it.
 
-    The lock is held until what is returned is closed, here and in every process that inherited it,
-    or until the process ends. A file system without locks (some network drives) gives it to all.
+    It is held until what is returned is closed, in every process that inherited it. A file system
+    without locks (some network drives) gives it to all.
     """
     file = path.open("a+")
     try:
@@ -87,8 +83,8 @@ def hold(path: Path) -> IO[str] | None:
     except (BlockingIOError, PermissionError):
         file.close()
         return None
-    except OSError:  # no locks here: go on without
-        return file
+    except OSError:
+        pass  # no locks here: go on without
     return file
 
 
@@ -109,14 +105,11 @@ def loopback_without_proxy(variables: MutableMapping[str, str]) -> None:
 
 
 def work_folder() -> tuple[Path, IO[str]]:
-    """Make a folder for one service, and remove those of services that were killed.
-
-    The service inherits the lock: as long as it is held, other services leave the folder alone.
-    """
+    """Make and lock a folder for one service, and remove those of services that were killed."""
     temporary = tempfile.gettempdir()  # the SDK's scripts do not quote paths
     base = Path(temporary if " " not in temporary else "/tmp")
     for folder in base.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError, AttributeError):  # gone meanwhile; no owners on Windows
+        with contextlib.suppress(OSError):  # gone meanwhile
             if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
                 lock = hold(folder / _LOCK)
                 if lock is not None:

@@ -1,8 +1,4 @@
-"""Guard of a model server: end it with the service that started it.
-
-The service holds the other end of this process's standard input. When the service is gone, however
-it went, the system closes that end. Standard library only.
-"""
+"""Guard of a model server: the service holds the other end of its standard input."""
 
 import os
 import signal
@@ -10,7 +6,7 @@ import threading
 
 
 def end_with_input() -> None:
-    """End this process, and those it started, as soon as its standard input closes."""
+    """End this process, and those it started, once its standard input closes with the service."""
 
     def watch() -> None:
         while os.read(0, 1 << 10):

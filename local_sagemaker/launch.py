@@ -7,29 +7,29 @@ import http.client
 import json
 import os
 import secrets
+import select
 import shutil
 import subprocess
 import sys
-import threading
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_sagemaker.errors import CloudError
 from local_sagemaker.files import hold, loopback_without_proxy, work_folder, write
+from local_sagemaker.jobs.environment import ROOT, client_variables
 
-ROOT = Path(__file__).resolve().parents[1]
 REGION = "us-west-2"
 _START_SECONDS = 90.0  # on a machine that does much else; one that dies is noticed at once
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # knows of no proxy
 _PATIENCE = 30.0  # seconds in which a lab that is busy answers
 
 
 def state_folder() -> Path | None:
     """Folder of a lab's server: ``COURSE_CLOUD_STATE``, else in the home; None where empty."""
-    named = os.environ.get("COURSE_CLOUD_STATE")
-    if named is not None:
-        return Path(named) if named else None
-    return Path.home() / ".recsys-workbook" / "cloud"
+    named = os.environ.get("COURSE_CLOUD_STATE", "~/.recsys-workbook/cloud")
+    return Path(named).expanduser() if named else None
 
 
 @dataclass
@@ -50,31 +50,16 @@ class Server:
 
     def variables(self) -> dict[str, str]:
         """Return the variables that lead boto3, the SDK and the AWS CLI here, and nowhere else."""
-        return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": self.token,
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        }
+        return client_variables(self.url, self.token, self.region)
 
     def listening(self) -> Server:
-        """Wait until a service that was launched says where it listens; return this.
-
-        A service that does not start raises a CloudError with what it wrote.
-        """
+        """Wait until a service that was launched says where it listens; a CloudError if never."""
         assert self.process is not None and self.process.stdout and self.work
-        output, first = self.process.stdout, [b""]
-        reader = threading.Thread(target=lambda: first.append(output.readline()), daemon=True)
-        reader.start()
-        reader.join(_START_SECONDS)
-        try:
-            said = json.loads(first[-1])
-        except ValueError:
-            said = {}
+        output = self.process.stdout
+        spoke = select.select([output], [], [], _START_SECONDS)[0]
+        said = {}
+        with contextlib.suppress(ValueError):  # it said something else, or nothing
+            said = json.loads(output.readline() if spoke else b"")
         if "port" in said:
             self.port, self.set_aside = said["port"], said["set_aside"]
             return self
@@ -86,18 +71,14 @@ class Server:
 
     def alive(self, seconds: float = 2.0, *, ready: bool = False) -> bool:
         """Whether the service answers to the token; with ``ready``, whether all is loaded."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         given = {"Authorization": f"AWS {self.token}:-"}
+        asked = urllib.request.Request(f"{self.url}/course/health", headers=given)
         try:
-            connection.request("GET", "/course/health", headers=given)
-            answer = connection.getresponse()
-            said = json.loads(answer.read())
-            known = answer.status == 200 and said.get("service") == "course"
-            return known and (said["ready"] or not ready)
+            with _DIRECT.open(asked, timeout=seconds) as answer:
+                said = json.load(answer)
+            return said.get("service") == "course" and (said["ready"] or not ready)
         except (OSError, ValueError, http.client.HTTPException):
             return False
-        finally:
-            connection.close()
 
     def stop(self) -> None:
         """End a service that this process started; a lab's goes on."""
@@ -105,24 +86,18 @@ class Server:
             return
         assert self.process.stdin is not None
         self.process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(15)  # jobs have ten seconds to save what they have
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.process.kill()
+        self.process.wait()
         if self.work is not None:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
 def launch(*, state: Path | None = None, port: int = 0) -> Server:
-    """Start a service that lives as long as this process, in a process of its own; return at once.
+    """Start a service that ends with this process; return at once.
 
-    Parameters
-    ----------
-    state : pathlib.Path, optional
-        Folder for what outlives it; None keeps nothing.
-    port : int
-        0 for any free one.
+    ``state`` is the folder for what outlives it; the port is any free one where it is 0.
     """
     token = "COURSE" + secrets.token_hex(16).upper()
     work, lock = work_folder()
@@ -140,8 +115,7 @@ def launch(*, state: Path | None = None, port: int = 0) -> Server:
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,  # Ctrl-C in the kernel is not for the service
-            # the folder is its own as long as it lives
-            pass_fds=() if sys.platform == "win32" else (lock.fileno(),),
+            pass_fds=(lock.fileno(),),  # the folder is its own as long as it lives
         )
     return Server(0, token, REGION, process, work)
 
@@ -152,10 +126,9 @@ def start(*, state: Path | None = None, port: int = 0) -> Server:
 
 
 def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
-    """Return the running service of a lab; None where none runs.
+    """Return the running service of the lab with that folder; None where none runs.
 
-    ``folder`` is where the lab keeps its state. A lab that runs, but does not answer for
-    ``patience`` seconds, raises a CloudError: it is never taken for none.
+    One that runs, but does not answer for ``patience`` seconds, raises a CloudError.
     """
     limit = time.monotonic() + patience
     while True:
@@ -177,13 +150,11 @@ def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
 
 def _held(path: Path) -> bool:
     """Whether another process holds a lock."""
-    try:
+    with contextlib.suppress(OSError):
         lock = hold(path) if path.exists() else None
-    except OSError:
-        return False
-    if lock is None:
-        return path.exists()
-    lock.close()
+        if lock is None:
+            return path.exists()
+        lock.close()
     return False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from local_sagemaker import archive
 from local_sagemaker.errors import ApiError
 
-Found = Iterable[tuple[str, str, str]]  # bucket, key, and the path below the prefix
+Found = tuple[str, str, str]  # bucket, key, and the path below the prefix
 _FAILED = "ClientError: Data download failed"
 # what a key can be at fault for; anything else (a full disk) is this machine's
 _KEYS_FAULT = (errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
@@ -26,7 +27,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def listed(s3: Any, source: dict[str, str]) -> Found:
+def listed(s3: Any, source: dict[str, str]) -> Iterable[Found]:
     """Return the objects that an ``S3DataSource`` names, in the order of keys or its manifest."""
     uri = source["S3Uri"]
     if source["S3DataType"] != "ManifestFile":
@@ -41,7 +42,7 @@ def listed(s3: Any, source: dict[str, str]) -> Found:
         ) from None
 
 
-def _keys(s3: Any, uri: str) -> Iterator[tuple[str, str, str]]:
+def _keys(s3: Any, uri: str) -> Iterator[Found]:
     bucket, prefix = split_uri(uri)
     folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
     part = len(prefix.rpartition("/")[0])  # where the prefix is a key, or a part of a name
@@ -55,11 +56,10 @@ def _keys(s3: Any, uri: str) -> Iterator[tuple[str, str, str]]:
         raise ApiError(f"ClientError: the bucket of {uri!r} does not exist.") from None
 
 
-def read(s3: Any, uri: str) -> bytes:
-    """Return one object; an `ApiError` where it does not exist."""
+def _opened(s3: Any, uri: str) -> Any:
     bucket, key = split_uri(uri)
     try:
-        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return s3.get_object(Bucket=bucket, Key=key)["Body"]
     except (s3.exceptions.NoSuchKey, s3.exceptions.NoSuchBucket):
         raise ApiError(
             f"{_FAILED}: there is no S3 object at {uri!r}; look at what the bucket holds and at the"
@@ -67,45 +67,37 @@ def read(s3: Any, uri: str) -> bytes:
         ) from None
 
 
+def read(s3: Any, uri: str) -> bytes:
+    """Return one object; an `ApiError` where it does not exist."""
+    return bytes(_opened(s3, uri).read())
+
+
 def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] = (0, 1)) -> None:
     """Copy what an ``S3DataSource`` names to a folder; ``share`` is a host's rank and their number.
 
-    Raises
-    ------
-    ApiError
-        There is nothing, an object is missing, or a key can't be a file of the folder.
+    An `ApiError` says that there is nothing, or which key is missing or can't be a file there.
     """
     rank, count = share if source.get("S3DataDistributionType") == "ShardedByS3Key" else (0, 1)
     folder.mkdir(parents=True, exist_ok=True)
     place = -1
     for place, (bucket, key, below) in enumerate(listed(s3, source)):
-        if place % count == rank:
-            _save(s3, bucket, key, archive.inside(folder, below))
+        if place % count != rank:
+            continue
+        path, content = archive.inside(folder, below), _opened(s3, f"s3://{bucket}/{key}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:  # never over another key's
+                shutil.copyfileobj(content, file, 1 << 20)
+        except OSError as error:
+            if error.errno not in _KEYS_FAULT:
+                raise
+            said = f"the object {key!r} can't be a file of its folder: {error.strerror}."
+            raise ApiError(f"{_FAILED}: {said}") from None
     if place < 0:
         raise ApiError(
             f"{_FAILED}: No S3 objects found under S3 URL {source['S3Uri']!r}; look at what the"
             " bucket holds."
         )
-
-
-def _save(s3: Any, bucket: str, key: str, path: Path) -> None:
-    from botocore.exceptions import ClientError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, "another key's file or folder has that name")
-        s3.download_file(bucket, key, str(path))
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-            raise
-        raise ApiError(f"{_FAILED}: there is no S3 object at 's3://{bucket}/{key}'.") from None
-    except OSError as error:
-        if error.errno not in _KEYS_FAULT:
-            raise
-        raise ApiError(
-            f"{_FAILED}: the object {key!r} can't be a file of its folder: {error.strerror}."
-        ) from None
 
 
 def unpack(s3: Any, uri: str, folder: Path) -> None:

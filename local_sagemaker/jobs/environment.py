@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 import re
 import sys
+import venv
 from pathlib import Path
 
+from local_sagemaker.files import loopback_without_proxy
+
 ROOT = Path(__file__).resolve().parents[2]
+#: Variables with which no AWS client finds an account of the machine.
+NO_ACCOUNT = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
 # what a program needs of this machine: to start, to install, to compute the same numbers
 _KEPT = re.compile(
     r"HOME|LANG|TMPDIR|TZ|USER|PATH|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|PYTHONHASHSEED|PYTHONPATH"
@@ -25,23 +34,17 @@ _LEFT = re.compile(
 def interpreter(folder: Path) -> Path:
     """Make a Python with this environment's packages; return the folder of its ``python3``.
 
-    It is a virtual environment on top of the service's. As in a container, pip finds what is there,
-    adds what is not, and shadows what has another version; the environment below never changes.
+    As in a container, pip finds what is there, adds what is not, and shadows what has another
+    version; the environment below never changes.
     """
     programs = folder / "bin"
     if (programs / "pip3").exists():
         return programs
-    packages = folder / "lib" / "python{}.{}".format(*sys.version_info) / "site-packages"
-    packages.mkdir(parents=True)
-    programs.mkdir()
-    base = Path(getattr(sys, "_base_executable", sys.executable))
-    settings = f"home = {base.parent}\ninclude-system-site-packages = false\n"
-    (folder / "pyvenv.cfg").write_text(settings, encoding="utf-8")
+    venv.create(folder, symlinks=True)
     below = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     lines = "; ".join(["import site", *(f"site.addsitedir({path!r})" for path in below)])
+    packages = folder / "lib" / "python{}.{}".format(*sys.version_info) / "site-packages"
     (packages / "below.pth").write_text(lines, encoding="utf-8")
-    for name in ("python", "python3"):
-        (programs / name).symlink_to(base)
     for name in ("pip", "pip3"):
         text = f'#!/bin/sh\nexec "{programs}/python3" -m pip "$@"\n'
         (programs / name).write_text(text, encoding="utf-8")
@@ -49,30 +52,30 @@ def interpreter(folder: Path) -> Path:
     return programs
 
 
-def variables(url: str, token: str, region: str, programs: Path) -> dict[str, str]:
-    """Return all variables of a program whose `interpreter` is in ``programs``.
-
-    As in a container, little of this machine's is among them, because jobs print their environment.
-    They lead boto3 to the service at ``url``, and no proxy comes between.
-    """
-    kept = {k: v for k, v in os.environ.items() if _KEPT.fullmatch(k) and not _LEFT.fullmatch(k)}
-    paths = [str(ROOT), kept.get("PYTHONPATH", "")]
-    exempt = kept.get("no_proxy") or kept.get("NO_PROXY") or "localhost"
-    exempt = "*" if exempt.strip() == "*" else f"{exempt},127.0.0.1,localhost"
-    return kept | {
+def client_variables(url: str, token: str, region: str) -> dict[str, str]:
+    """Return the variables that lead boto3, the SDK and the AWS CLI to a service, nowhere else."""
+    return NO_ACCOUNT | {
         "AWS_ENDPOINT_URL": url,
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
         "AWS_ACCESS_KEY_ID": token,
         "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "NO_PROXY": exempt,
-        "no_proxy": exempt,
+    }
+
+
+def variables(url: str, token: str, region: str, programs: Path) -> dict[str, str]:
+    """Return all variables of a program whose `interpreter` is in ``programs``.
+
+    As in a container, little of this machine's is among them, because jobs print their environment.
+    """
+    kept = {k: v for k, v in os.environ.items() if _KEPT.fullmatch(k) and not _LEFT.fullmatch(k)}
+    loopback_without_proxy(kept)
+    paths = [str(ROOT), kept.get("PYTHONPATH", "")]
+    own = {
         "PATH": os.pathsep.join([str(programs), kept.get("PATH", os.defpath)]),
         "PIP_USER": "0",
-        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": str(programs.parent),
     }
+    return kept | client_variables(url, token, region) | own

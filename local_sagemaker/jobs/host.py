@@ -1,8 +1,4 @@
-"""Hosts of a training job: the folders of ``/opt/ml``, their settings, variables and commands.
-
-There is no container. A folder stands for ``/opt/ml``; the variable ``COURSE_OPT_ML`` names it, and
-the SDK's own driver scripts, which have the path written into them, are told the folder instead.
-"""
+"""Hosts of a training job: a folder of each stands for ``/opt/ml``; its settings and command."""
 
 from __future__ import annotations
 
@@ -14,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker import archive
+from local_sagemaker.algorithms import Algorithm
 from local_sagemaker.jobs import channels, environment, script_mode
-from local_sagemaker.service import images
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import Record
 
@@ -27,14 +23,14 @@ _WAIT_PYTHON = "\nimport signal\n\nsignal.signal(signal.SIGTERM, lambda *_: None
 
 @dataclass
 class Host:
-    """One instance of a training job: its name and rank, all hosts, free ports, and its folders."""
+    """One instance of a training job."""
 
-    name: str
     rank: int
-    names: list[str]
+    names: list[str]  # of all hosts
     ports: list[int]  # one for each host's TF_CONFIG, and one more for SM_MASTER_PORT
     ml: Path  # stands for /opt/ml
     programs: Path  # holds its python3, whose packages are its own
+    config: dict[str, dict[str, Any]]  # what the files of input/config hold, by their names
 
 
 def make_hosts(account: Account, record: Record, count: int) -> list[Host]:
@@ -51,19 +47,20 @@ def make_hosts(account: Account, record: Record, count: int) -> list[Host]:
         for part in _FOLDERS:
             (ml / part).mkdir(parents=True)
         programs = environment.interpreter(folder / name / "python")
-        made.append(Host(name, rank, names, ports, ml, programs))
+        made.append(Host(rank, names, ports, ml, programs, {}))
         _fill(account, record, made[-1])
     return made
 
 
 def _fill(account: Account, record: Record, host: Host) -> None:
+    """Copy a host's share of the data, and write the settings that a container finds."""
     instance = record["ResourceConfig"].get("InstanceType", "ml.m5.xlarge")
     group = {"instance_group_name": "homogeneousCluster", "instance_type": instance}
-    settings: dict[str, Any] = {
+    host.config |= {
         "hyperparameters": record.get("HyperParameters") or {},
         "inputdataconfig": {},
         "resourceconfig": {
-            "current_host": host.name,
+            "current_host": host.names[host.rank],
             "current_instance_type": instance,
             "current_group_name": "homogeneousCluster",
             "hosts": host.names,
@@ -75,34 +72,32 @@ def _fill(account: Account, record: Record, host: Host) -> None:
         name, source = channel["ChannelName"], channel["DataSource"]["S3DataSource"]
         folder = archive.inside(host.ml / "input" / "data", name)
         channels.fill(account.s3, source, folder, (host.rank, len(host.names)))
-        settings["inputdataconfig"][name] = {
+        host.config["inputdataconfig"][name] = {
             "TrainingInputMode": "File",
             "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
             "ContentType": channel.get("ContentType", ""),
         }
-    for name, value in settings.items():
+    for name, value in host.config.items():
         path = host.ml / "input" / "config" / f"{name}.json"
         path.write_text(json.dumps(value), encoding="utf-8")
 
 
-def command(account: Account, record: Record, host: Host) -> tuple[list[str], Path, dict[str, str]]:
+def command(
+    account: Account, record: Record, host: Host, built_in: Algorithm | None
+) -> tuple[list[str], Path, dict[str, str]]:
     """Return what runs, where, and with which variables."""
     variables = _variables(account, record, host)
+    if built_in is not None:
+        return [sys.executable, "-m", built_in.module], host.ml, variables
     algorithm = record["AlgorithmSpecification"]
     if algorithm.get("ContainerEntrypoint"):
         _adapt_drivers(host)
         words = [*algorithm["ContainerEntrypoint"], *(algorithm.get("ContainerArguments") or [])]
         return [word.replace("/opt/ml", str(host.ml)) for word in words], host.ml, variables
-    if "sagemaker_program" in (record.get("HyperParameters") or {}):
-        script = script_mode.Script(host.ml, record["TrainingJobName"])
-        words = script.prepare(account.s3, host.programs)
-        return words, host.ml / "code", script.variables() | variables
-    image = algorithm.get("TrainingImage") or ""
-    built_in = images.algorithm(image)
-    if built_in is None:
-        raise images.no_training(image)
-    return [sys.executable, "-m", built_in.module], host.ml, variables
+    script = script_mode.Script(host.ml, record["TrainingJobName"], host.config)
+    words = script.prepare(account.s3, host.programs)
+    return words, host.ml / "code", script.variables() | variables
 
 
 def _variables(account: Account, record: Record, host: Host) -> dict[str, str]:
@@ -112,7 +107,7 @@ def _variables(account: Account, record: Record, host: Host) -> dict[str, str]:
         "SAGEMAKER_REGION": account.region,
         "COURSE_OPT_ML": str(host.ml),
         "SM_HOSTS": json.dumps(host.names),
-        "SM_CURRENT_HOST": host.name,
+        "SM_CURRENT_HOST": host.names[host.rank],
     }
     if len(host.names) > 1:
         addresses = [f"127.0.0.1:{port}" for port in host.ports[:-1]]

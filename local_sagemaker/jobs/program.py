@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from io import BufferedReader
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+OnLine = Callable[[str], None]
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_LONGEST_LINE = 200_000  # bytes; CloudWatch takes events of 256 kB
+_LONGEST_LINE = 200_000  # characters; CloudWatch takes events of 256 kB
 _KILL_SECONDS = 2.0  # that the supervisor has to kill everything, before it is killed itself
 
 
@@ -21,11 +22,7 @@ class Program:
     """A running program below a supervisor; ``on_line`` gets each line of its output and errors."""
 
     def __init__(
-        self,
-        command: Sequence[str],
-        variables: Mapping[str, str],
-        folder: Path,
-        on_line: Callable[[str], None],
+        self, command: list[str], folder: Path, variables: Mapping[str, str], on_line: OnLine
     ) -> None:
         self._timers: list[threading.Timer] = []
         # the supervisor holds the read end of a pipe whose write end only this process has
@@ -43,10 +40,11 @@ class Program:
         self._reader = threading.Thread(target=self._read, args=(on_line,), daemon=True)
         self._reader.start()
 
-    def _read(self, on_line: Callable[[str], None]) -> None:
-        assert isinstance(self._process.stdout, BufferedReader)
-        for line in _lines(self._process.stdout):
-            on_line(line.decode("utf-8", "replace"))
+    def _read(self, on_line: OnLine) -> None:
+        assert isinstance(self._process.stdout, io.BufferedReader)
+        output = io.TextIOWrapper(self._process.stdout, "utf-8", "replace", newline="\n")
+        for line in iter(lambda: output.readline(_LONGEST_LINE), ""):
+            on_line(line.rstrip("\r\n").rpartition("\r")[2])  # of a progress bar, its last form
 
     def wait(self) -> int:
         """Wait for the end and for the last line; the exit code."""
@@ -78,22 +76,3 @@ class Program:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # the whole group is gone
             os.killpg(self._process.pid, number)
-
-
-def _lines(output: BufferedReader) -> Iterator[bytes]:
-    """Yield lines without their end; of one rewritten in place (a progress bar), its last form."""
-    rest = b""
-    while chunk := output.read1(1 << 16):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from map(_last_form, lines)
-        if len(rest) > _LONGEST_LINE:
-            rest = _last_form(rest)
-        if len(rest) > _LONGEST_LINE:
-            yield rest
-            rest = b""
-    if rest:
-        yield _last_form(rest)
-
-
-def _last_form(line: bytes) -> bytes:
-    return line.rstrip(b"\r").rpartition(b"\r")[2]

@@ -13,25 +13,18 @@ from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
 
 _SUBMITTED = "sagemaker_submit_directory"
-# settings of the toolkit itself; any other that begins with sagemaker_ is the framework's
-_TOOLKIT = {"program", "submit_directory", "enable_cloudwatch_metrics", "region", "job_name"}
-_TOOLKIT |= {"container_log_level", "s3_output"}
 
 
 class Script:
-    """A script and the settings that a job in the folder ``ml`` has for it."""
+    """A script, and what the settings of its host in the folder ``ml`` say to it."""
 
-    def __init__(self, ml: Path, job: str) -> None:
-        self._ml, self._job = ml, job
-        settings = {name: _decoded(v) for name, v in self._config("hyperparameters").items()}
+    def __init__(self, ml: Path, job: str, config: dict[str, dict[str, Any]]) -> None:
+        self._ml, self._job, self._config = ml, job, config
+        settings = {name: _decoded(v) for name, v in config["hyperparameters"].items()}
         self._own = {k: v for k, v in settings.items() if k.startswith("sagemaker_")}
         self._given = {k: v for k, v in settings.items() if k not in self._own}
         self._given.pop("_tuning_objective_metric", None)
         self._program = str(settings["sagemaker_program"])
-
-    def _config(self, name: str) -> dict[str, Any]:
-        path = self._ml / "input" / "config" / f"{name}.json"
-        return dict(json.loads(path.read_text(encoding="utf-8")))
 
     def prepare(self, s3: Any, programs: Path) -> list[str]:
         """Unpack the source code; return the command that installs its packages and runs it."""
@@ -70,9 +63,8 @@ class Script:
 
     def variables(self) -> dict[str, str]:
         """Return the variables that the toolkit sets."""
-        resources, inputs = self._config("resourceconfig"), self._config("inputdataconfig")
+        resources, inputs = self._config["resourceconfig"], self._config["inputdataconfig"]
         folders = {name: str(self._ml / "input" / "data" / name) for name in inputs}
-        own = {k: v for k, v in self._own.items() if k.removeprefix("sagemaker_") not in _TOOLKIT}
         alike = ("hosts", "current_host", "current_instance_type", "network_interface_name")
         both: dict[str, Any] = {name: resources[name] for name in alike} | {
             "resource_config": resources,
@@ -88,14 +80,12 @@ class Script:
             both[f"{name.replace('/', '_')}_dir"] = str(self._ml / name)
         training = both | {
             "hyperparameters": self._given,
-            "additional_framework_parameters": own,
             "channel_input_dirs": folders,
             "job_name": self._job,
             "is_master": resources["current_host"] == resources["hosts"][0],
         }
         values = both | {
             "hps": self._given,
-            "framework_params": own,
             "channels": sorted(inputs),
             "training_env": training,
             "user_args": self._arguments(),

@@ -1,9 +1,8 @@
 """Supervisor of one program: ``python -I -S supervisor.py PROGRAM [argument …]``.
 
-The service holds the other end of its standard input. When that end closes, however the service
-went, the program and everything it started are killed. On Linux that includes children with a
-session of their own: they are adopted here when their parent ends. Other systems kill the process
-group of the program only. The imports are few, to start within milliseconds.
+When the service, which holds the other end of its standard input, is gone, the program and all it
+started are killed. On Linux that includes children with a session of their own, which are adopted
+here when their parent ends. The imports are few, to start within milliseconds.
 """
 
 import ctypes
@@ -14,13 +13,14 @@ import sys
 import threading
 
 _PR_SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
+_ADOPTS = sys.platform == "linux"
 _told_to_end: list[int] = []  # the signals that came
 
 
 def _kill_children() -> None:
     """Kill all children; theirs are adopted and killed next, until none is left."""
     try:
-        while True:
+        while _ADOPTS:
             if os.waitpid(-1, os.WNOHANG) != (0, 0):
                 continue
             for entry in os.scandir("/proc"):
@@ -39,11 +39,10 @@ def _parent(process: str) -> int:
         return 0  # it ended meanwhile
 
 
-def _end_with_input(adopts: bool) -> None:
+def _end_with_input() -> None:
     while os.read(0, 1 << 10):
         pass
-    if adopts:
-        _kill_children()
+    _kill_children()
     os.killpg(0, signal.SIGKILL)
 
 
@@ -65,8 +64,7 @@ def main() -> int:
     """Run the program; return its exit code, 128 and the signal's number where one killed it."""
     for number in (signal.SIGTERM, signal.SIGINT):  # the program gets it too, and decides
         signal.signal(number, lambda number, _: _told_to_end.append(number))
-    adopts = sys.platform == "linux"
-    if adopts:
+    if _ADOPTS:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     no_input = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)]
     try:
@@ -74,10 +72,9 @@ def main() -> int:
     except OSError as error:
         print(f"{sys.argv[1]} does not start: {error.strerror}", flush=True)
         return 127
-    threading.Thread(target=_end_with_input, args=(adopts,), daemon=True).start()
+    threading.Thread(target=_end_with_input, daemon=True).start()
     code = _wait(program)
-    if adopts:
-        _kill_children()
+    _kill_children()
     return code if code >= 0 else 128 - code
 
 

@@ -24,14 +24,13 @@ from local_sagemaker.service.store import TRAINING, Record, now
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_SECONDS = 120.0  # that AWS gives a script to save what it has
-_ONE_DAY = 86_400
 _TAIL = 400  # lines of a host remembered for the reason of a failure
 _SHOWN = 15  # of them, where no traceback says more
 _FATAL = [signal.Signals[f"SIG{name}"] for name in ("KILL", "SEGV", "ABRT", "BUS", "FPE", "ILL")]
 _SIGNALS = {code: s for s in _FATAL for code in (-s, 128 + s, 256 - s)}  # a shell's, Python's
 _OUT_OF_MEMORY = (
     "AlgorithmError: the program was killed (signal 9), as a system does to one that needs more"
-    " memory than there is: out of memory. Use a smaller batch or a larger instance"
+    " memory than there is: out of memory. Use a smaller batch or a larger instance, exit code: 137"
 )
 _NOT_THERE = re.compile(r"Error\b|No such file|nonexistent|[Pp]ermission denied|Read-only")
 _HARD_CODED = (
@@ -55,8 +54,9 @@ class TrainingJob:
         self._ended = ""  # "Stopped" or "MaxRuntimeExceeded" once it was told to end
         self._hard_coded = False  # a line complains of a path in /opt/ml
         self._lock = threading.Lock()
+        self._algorithm = built_in(record)
         self._patterns = [(m["Name"], re.compile(m["Regex"])) for m in metric_definitions(record)]
-        self._metrics: dict[str, tuple[float, float]] = {}
+        self._metrics: dict[str, tuple[float, float]] = {}  # value and time
 
     def stop(self, seconds: float = STOP_SECONDS, ended: str = "Stopped") -> None:
         """Tell it to end within some seconds, and return; what it saves until then is uploaded."""
@@ -75,7 +75,12 @@ class TrainingJob:
                     self._run()
             self._finish("Stopped" if self._ended else "Completed", self._ended or "Completed")
         except Exception as error:
-            self._fail(failure(error))
+            why = failure(error)
+            for program in self._programs:
+                program.kill()  # the second instance could not be started
+            for stream in self._streams[:1]:
+                stream.write(why)
+            self._finish("Failed", "Failed", reason(why))
             if not isinstance(error, ApiError):
                 raise
 
@@ -83,7 +88,7 @@ class TrainingJob:
         self._begin = now()
         for rank in range(self._count):
             name = f"{self.name}/algo-{rank + 1}-{int(self._begin)}"
-            self._streams.append(Stream(self.account.logs, GROUP, name))
+            self._streams.append(Stream(GROUP, name))
         self._phase("Downloading", "Downloading input data", TrainingStartTime=self._begin)
         hosts = host.make_hosts(self.account, self.record, self._count)
         self._phase("Training", "Training image download completed. Training in progress.")
@@ -97,8 +102,7 @@ class TrainingJob:
 
     def _phase(self, status: str, message: str, **more: Any) -> None:
         moment = now()
-        if self._transitions:
-            self._transitions[-1]["EndTime"] = moment
+        self._transitions[-1]["EndTime"] = moment
         self._transitions.append({"Status": status, "StartTime": moment, "StatusMessage": message})
         more |= {"SecondaryStatus": status, "SecondaryStatusTransitions": self._transitions}
         self.account.store.update(TRAINING, self.name, **more)
@@ -106,12 +110,12 @@ class TrainingJob:
     def _train(self, hosts: list[Host]) -> int:
         """Run the programs of all hosts; the exit code of one that failed, else 0."""
         for one in hosts:
-            command, folder, variables = host.command(self.account, self.record, one)
+            command = host.command(self.account, self.record, one, self._algorithm)
             with self._lock:
                 if self._ended:
                     break
-                self._programs.append(Program(command, variables, folder, self._on_line(one)))
-        limit = (self.record.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", _ONE_DAY)
+                self._programs.append(Program(*command, self._on_line(one)))
+        limit = (self.record.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86_400)
         timer = threading.Timer(limit, self.stop, kwargs={"ended": "MaxRuntimeExceeded"})
         timer.daemon = True
         timer.start()
@@ -149,7 +153,7 @@ class TrainingJob:
         """Say why a program failed, with the script's own traceback where it printed one."""
         number = _SIGNALS.get(code)
         if number == signal.SIGKILL:
-            return f"{_OUT_OF_MEMORY}, exit code: 137"
+            return _OUT_OF_MEMORY
         lines = [line for tail in self._tails for line in tail]
         last = "\n".join(lines[-_SHOWN:]).strip()
         if number is not None:
@@ -158,7 +162,7 @@ class TrainingJob:
             return reason(f"AlgorithmError: {killed}{said}", f", exit code: {128 + number}")
         written = _failure_file(hosts)
         blame = "AlgorithmError"
-        if built_in(self.record):  # it says itself what is wrong, and by its exit code whose fault
+        if self._algorithm:  # it says itself what is wrong, and by its exit code whose fault
             blame = "ClientError" if code == 2 else blame
             text = written or _traceback(lines)
         else:  # the SDK's driver writes down its own traceback only
@@ -169,34 +173,21 @@ class TrainingJob:
 
     def _upload(self, ml: Path) -> None:
         base = f"{self.record['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
-        data = ml / "output" / "data"
-        if data.is_dir() and any(data.iterdir()):
-            self._pack(data, f"{base}/output.tar.gz")
         (ml / "model").mkdir(exist_ok=True)  # a script may remove it
-        self._pack(ml / "model", f"{base}/model.tar.gz")
-        artifacts = {"S3ModelArtifacts": f"{base}/model.tar.gz"}
-        self.account.store.update(TRAINING, self.name, ModelArtifacts=artifacts)
-
-    def _pack(self, folder: Path, uri: str) -> None:
-        for name in channels.pack(self.account.s3, folder, uri):
-            self._streams[0].write(
-                f"{name!r} is not in {uri}: it is a device, or a link that leads nowhere, in a"
-                " circle, or to a folder outside."
-            )
-
-    def _fail(self, why: str) -> None:
-        for program in self._programs:
-            program.kill()  # the second instance could not be started
-        for stream in self._streams[:1]:
-            stream.write(why)
-        self._finish("Failed", "Failed", reason(why))
+        for name, folder in (("output", ml / "output" / "data"), ("model", ml / "model")):
+            if name == "output" and not (folder.is_dir() and any(folder.iterdir())):
+                continue
+            uri = f"{base}/{name}.tar.gz"
+            for member in channels.pack(self.account.s3, folder, uri):
+                self._streams[0].write(
+                    f"{member!r} is not in {uri}: it is a device, or a link that leads nowhere, in"
+                    " a circle, or to a folder outside."
+                )
 
     def _finish(self, status: str, secondary: str, why: str = "") -> None:
         """Say how it ended, as the last thing of all: its name and its folder are free then."""
         self.account.discard("training", self.name)
         messages = {"Completed": "Training job completed", "Failed": "Training job failed"}
-        for stream in self._streams:
-            stream.close()
         more: dict[str, Any] = {"FailureReason": why} if why else {}
         more["FinalMetricDataList"] = [
             {"MetricName": name, "Value": value, "Timestamp": moment}
@@ -226,10 +217,11 @@ def built_in(record: Record) -> Algorithm | None:
 
 
 def _failure_file(hosts: list[Host]) -> str:
-    """Return what a program wrote into ``/opt/ml/output/failure``."""
+    """Return what a program wrote into ``output/failure``."""
     for one in hosts:
-        with contextlib.suppress(OSError):
-            text = (one.ml / "output" / "failure").read_text(encoding="utf-8", errors="replace")
+        path = one.ml / "output" / "failure"
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
             return text.strip().replace(str(one.ml), "/opt/ml")
     return ""
 

@@ -19,8 +19,6 @@ from local_sagemaker.serving.process import ModelServer, ServerDied
 _log = logging.getLogger("course.cloud")
 _GROUP = "/aws/sagemaker/TransformJobs"
 _READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
-_PAYLOAD_MB = 6  # this and the next as AWS has them where the request does not say
-_ANSWER_SECONDS = 600
 
 
 class TransformJob:
@@ -41,9 +39,8 @@ class TransformJob:
 
     def run(self) -> None:
         """Wait for a turn, and run it to its end."""
-        name = f"{self.name}/i-local{time.time_ns() // 1_000_000}"
-        stream = Stream(self.account.logs, _GROUP, name)
-        status, why = "Completed", ""
+        stream = Stream(_GROUP, f"{self.name}/i-local{time.time_ns() // 1_000_000}")
+        more: dict[str, Any] = {"TransformJobStatus": "Completed"}
         try:
             with turns.TURNS.take(1, lambda: self._stopped) as mine:
                 if mine:
@@ -53,18 +50,15 @@ class TransformJob:
         except Exception as error:
             if not isinstance(error, ApiError):
                 _log.exception("transform job %s", self.name)
-            status, why = "Failed", failure(error)
+            more = {"TransformJobStatus": "Failed", "FailureReason": reason(failure(error))}
         if self._server is not None:
             self._server.stop()
         if self._stopped:  # what went wrong then is that the server was gone
-            status, why = "Stopped", ""
-        more: dict[str, Any] = {"FailureReason": reason(why)} if why else {}
-        if why:
-            stream.write(why)
-        stream.close()
+            more = {"TransformJobStatus": "Stopped"}
+        if "FailureReason" in more:
+            stream.write(more["FailureReason"])
         self.account.discard("transform", self.name)
-        more |= {"TransformJobStatus": status, "TransformEndTime": now()}
-        self.account.store.update(TRANSFORM, self.name, **more)
+        self.account.store.update(TRANSFORM, self.name, TransformEndTime=now(), **more)
 
     def _start(self, stream: Stream) -> ModelServer:
         model = self.account.store.get(MODEL, self.record["ModelName"])
@@ -79,24 +73,22 @@ class TransformJob:
         try:
             server.wait_ready(_READY_SECONDS)
         except (ServerDied, TimeoutError) as error:
-            raise ApiError(
-                f"ClientError: the model's container did not pass the ping health check. {error}"
-            ) from None
+            said = "the model's container did not pass the ping health check"
+            raise ApiError(f"ClientError: {said}. {error}") from None
         return server
 
     def _answer_all(self, server: ModelServer, stream: Stream) -> None:
         source = self.record["TransformInput"]["DataSource"]["S3DataSource"]
         target = self.record["TransformOutput"]["S3OutputPath"].rstrip("/")
         bucket_out, prefix = channels.split_uri(target)
-        done = False
+        key = ""
         for bucket, key, below in channels.listed(self.account.s3, source):
             if self._stopped:
                 return
             out = self._answer(f"{bucket}/{key}", server, stream)
-            name = "/".join(part for part in (prefix, f"{below}.out") if part)
+            name = f"{prefix}/{below}.out" if prefix else f"{below}.out"
             self.account.s3.put_object(Bucket=bucket_out, Key=name, Body=out)
-            done = True
-        if not done:
+        if not key:
             raise ApiError(f"ClientError: No S3 objects found under S3 URL {source['S3Uri']!r}.")
 
     def _answer(self, name: str, server: ModelServer, stream: Stream) -> bytes:
@@ -105,7 +97,7 @@ class TransformJob:
         headers = {"Content-Type": given.get("ContentType") or "application/json"}
         headers |= {"Accept": wanted["Accept"]} if wanted.get("Accept") else {}
         client = self.record.get("ModelClientConfig") or {}
-        seconds = client.get("InvocationsTimeoutInSeconds", _ANSWER_SECONDS)
+        seconds = client.get("InvocationsTimeoutInSeconds", 600)  # AWS' defaults, here and below
 
         def ask(body: bytes) -> bytes:
             status, _, out = server.invoke(body, headers, seconds)
@@ -117,7 +109,7 @@ class TransformJob:
             return bytes(out)
 
         strategy = self.record.get("BatchStrategy", "MultiRecord")
-        limit = self.record.get("MaxPayloadInMB", _PAYLOAD_MB)
+        limit = self.record.get("MaxPayloadInMB", 6)
         pool = ThreadPoolExecutor(self.record.get("MaxConcurrentTransforms") or 1)
         try:
             data = channels.read(self.account.s3, f"s3://{name}")

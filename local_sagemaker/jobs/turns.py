@@ -43,9 +43,6 @@ class Turns:
             self._changed.notify_all()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 #: Turns of this process's training and transform jobs; one instance takes one core.
-TURNS = Turns(_cores())
+TURNS = Turns(_CORES or 1)

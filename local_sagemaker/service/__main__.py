@@ -1,8 +1,4 @@
-"""The service's process: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER]``.
-
-It prints one line of JSON, where it listens, as soon as it does. It ends when its standard input is
-closed, or its parent is gone, or at SIGTERM; and takes every program it started with it.
-"""
+"""The service's process: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER]``."""
 
 from __future__ import annotations
 
@@ -20,16 +16,21 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from local_sagemaker.files import loopback_without_proxy
+from local_sagemaker.jobs import log_stream
+from local_sagemaker.jobs.environment import NO_ACCOUNT
 from local_sagemaker.jobs.training_run import GROUP
+from local_sagemaker.service import moto
 from local_sagemaker.service.account import REGION, Account
 from local_sagemaker.service.door import Door
-from local_sagemaker.service.moto import ROLE, Moto
 from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.service.store import ACCOUNT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to end, then end this process; returns 3 where the port is taken."""
+    """Print a line of JSON, where it listens, and serve; returns 3 where the port is taken.
+
+    When it is told to end, or its parent is gone, every program that it started goes with it.
+    """
     parser = argparse.ArgumentParser(prog="local_sagemaker.service")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--state", type=Path)
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
     form = "%(asctime)s %(name)s %(message)s"
     logging.basicConfig(handlers=[handler], format=form, level=logging.WARNING)
-    isolate()
+    _isolate()
     try:
         door = Door(options.port, token)
     except OSError as error:
@@ -51,52 +52,41 @@ def main(arguments: list[str] | None = None) -> int:
     over = threading.Event()
     _end_with(os.getppid(), over)
     url = f"http://127.0.0.1:{door.port}"
-    plane = Account(url, token, options.work, options.state, REGION)
-    door.plane = plane
-    door.rest = rest = Moto(door.port)
+    door.plane = plane = Account(url, token, options.work, options.state, REGION)
+    door.rest = moto.answer
     set_aside = plane.store.set_aside
     if options.state is not None:
-        door.rest = kept = StoredS3(options.state / "s3", rest)
+        door.rest = kept = StoredS3(options.state / "s3")
         set_aside = set_aside + kept.set_aside
     threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
     print(json.dumps({"port": door.port, "set_aside": set_aside}), flush=True)
-
-    def load() -> None:
-        prepare(plane)
-        gc.freeze()  # what is loaded stays: later collections need not look at it
-        door.ready.set()
-
-    threading.Thread(target=load, daemon=True).start()
+    threading.Thread(target=_prepare, args=(plane, door.ready), daemon=True).start()
     over.wait()
     plane.close()
     os._exit(0)  # threads of connections and of jobs are not waited for
 
 
-def isolate() -> None:
+def _isolate() -> None:
     """Leave nothing in this process that leads to a real account, or to a proxy on the way here."""
     for name in [n for n in os.environ if n.startswith("AWS_")]:
         del os.environ[name]
-    os.environ |= {
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "MOTO_ACCOUNT_ID": ACCOUNT,
-    }
+    os.environ.update(NO_ACCOUNT, MOTO_ACCOUNT_ID=ACCOUNT)
     loopback_without_proxy(os.environ)
 
 
-def prepare(plane: Account) -> None:
+def _prepare(plane: Account, ready: threading.Event) -> None:
     """Make the account's one role and its default bucket, which the SDK looks up."""
     who = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}
     trust = {"Version": "2012-10-17", "Statement": [who | {"Action": "sts:AssumeRole"}]}
-    plane.client("iam").create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(trust))
-    bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
-    if bucket not in {found["Name"] for found in plane.s3.list_buckets()["Buckets"]}:
-        place = {"LocationConstraint": plane.region}
+    role = {"RoleName": moto.ROLE, "AssumeRolePolicyDocument": json.dumps(trust)}
+    plane.client("iam").create_role(**role)
+    place = {"LocationConstraint": plane.region}
+    with contextlib.suppress(plane.s3.exceptions.BucketAlreadyOwnedByYou):  # it was kept
+        bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
         plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
-    with contextlib.suppress(plane.logs.exceptions.ResourceAlreadyExistsException):
-        # the first job does not wait for moto's Logs to load
-        plane.logs.create_log_group(logGroupName=GROUP)
+    log_stream.group(GROUP)  # the first job does not wait for moto's Logs to load
+    gc.freeze()  # what is loaded stays: later collections need not look at it
+    ready.set()
 
 
 def _end_with(parent: int, over: threading.Event) -> None:

@@ -71,11 +71,6 @@ class Account:
         """Client of S3."""
         return self.client("s3")
 
-    @property
-    def logs(self) -> Any:
-        """Client of CloudWatch Logs."""
-        return self.client("logs")
-
     def check_role(self, arn: str) -> None:
         """Refuse a role that IAM does not have, as SageMaker does at once."""
         iam = self.client("iam")

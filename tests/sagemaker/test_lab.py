@@ -24,7 +24,6 @@ from helpers.cloud import connection
 from local_sagemaker import files, launch
 from local_sagemaker.__main__ import main as lab_main
 from local_sagemaker.errors import CloudError
-from local_sagemaker.service.moto import Moto
 from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.serving.server import Request
 from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
@@ -105,6 +104,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     blob = os.urandom(1 << 20) * 9
     put_every_way(lab.s3, blob)
     before = lab.s3.head_object(Bucket="own", Key="big")
+    made = {b["Name"]: b["CreationDate"] for b in lab.s3.list_buckets()["Buckets"]}
     data = lab.put("three.tar.gz", aws.get("models/three.tar.gz"))
     assert lab.deploy("kept", data)["EndpointStatus"] == "InService"
     arn = lab.sm.describe_model(ModelName="kept")["ModelArn"]
@@ -129,7 +129,8 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])
     keys = [row["Key"] for row in s3.list_objects_v2(Bucket="own")["Contents"]]
     assert keys == ["../../escape", "a/ü +%.txt", "big", "copy", "gone-3", "twice"]
-    assert {b["Name"] for b in s3.list_buckets()["Buckets"]} == {"own", BUCKET}
+    assert {b["Name"]: b["CreationDate"] for b in s3.list_buckets()["Buckets"]} == made
+    assert set(made) == {"own", BUCKET}
     assert not (tmp_path.parent / "escape").exists()
     assert lab.sm.describe_endpoint(EndpointName="kept")["EndpointStatus"] == "InService"
     assert lab.ask("kept", [2]) == [6]  # its model server starts with its first request
@@ -193,7 +194,7 @@ class Disk:
 
     def open(self) -> None:
         s3_backends.reset()
-        self.s3 = StoredS3(self.folder, Moto(1))
+        self.s3 = StoredS3(self.folder)
 
     def call(self, method: str, path: str, body: bytes = b"", query: str = ""):
         scope = "AWS4-HMAC-SHA256 Credential=x/20260101/us-west-2/s3/aws4_request"
@@ -231,10 +232,6 @@ def test_a_bucket_can_not_name_another_folder(tmp_path, bucket):
     assert [path.name for path in tmp_path.iterdir()] == ["s3"]
 
 
-def truncate(path):
-    os.truncate(path, 20)
-
-
 def swap_for_a_folder(path):
     path.unlink()
     path.mkdir()
@@ -247,7 +244,7 @@ def one(folder, text: str):
 
 
 DAMAGE = (
-    truncate,
+    lambda path: os.truncate(path, 20),
     lambda path: os.truncate(path, 0),
     lambda path: path.write_bytes(os.urandom(999)),
     lambda path: path.write_text("[1]"),
@@ -310,72 +307,31 @@ def test_a_damaged_file_is_set_aside_and_named_and_the_lab_starts(tmp_path):
     assert len(list(s3.rglob("*mine*"))) == 3 and (s3 / "my" / "x.txt").exists()
 
 
-def test_folders_that_are_none_are_set_aside(tmp_path):
-    (tmp_path / "sagemaker").mkdir()
-    for name in ("s3", "sagemaker/model"):
-        (tmp_path / name).write_text("no folder")
-    lab = opened(tmp_path)
-    assert [s.partition(" is damaged (it is no folder)")[0] for s in lab.server.set_aside] == [
-        str(tmp_path / "sagemaker/model"),
-        str(tmp_path / "s3"),
-    ]
-    lab.model("new", lab.put("new", "x"))
-    lab.server.stop()
-
-
-def test_a_lab_says_what_it_set_aside_and_where_its_log_is(tmp_path):
-    (tmp_path / "sagemaker" / "model").mkdir(parents=True)
-    (tmp_path / "sagemaker" / "model" / "x.json").write_text("{")
-    command = [sys.executable, "-m", "local_sagemaker", "--state", str(tmp_path)]
-    lab = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
-    try:
-        lines = [lab.stdout.readline() for _ in range(3)]
-        assert f"{tmp_path}/sagemaker/model/x.json is damaged (JSONDecodeError" in lines[0]
-        assert lines[2] == f"Its log is {tmp_path / 'service.log'}.\n"
-        assert (tmp_path / "service.log").exists()
-        shown = subprocess.run([*command, "--env"], cwd=ROOT, text=True, capture_output=True)
-        values = dict(
-            line.removeprefix("export ").split("=", 1) for line in shown.stdout.splitlines()
-        )
-        assert values["AWS_ENDPOINT_URL"] in lines[1]
-        lab.send_signal(signal.SIGTERM)
-        assert lab.wait(15) == 0
-        none = subprocess.run([*command, "--env"], cwd=ROOT, text=True, capture_output=True)
-        assert none.returncode == 2 and "No server uses" in none.stderr
-    finally:
-        lab.kill()
-        lab.wait()
-
-
-def test_buckets_keep_the_day_they_were_made(tmp_path):
-    disk = Disk(tmp_path)
+def test_a_file_in_place_of_the_folder_is_set_aside(tmp_path):
+    (tmp_path / "s3").write_text("no folder")
+    disk = Disk(tmp_path / "s3")
+    assert "s3 is damaged (it is no folder)" in disk.s3.set_aside[0]
     assert disk.call("PUT", "/own", LOCATION).status == 200
-    made = s3_backends["123456789012"]["aws"].buckets["own"].creation_date
-    disk.open()
-    assert s3_backends["123456789012"]["aws"].buckets["own"].creation_date == made
 
 
-def test_what_earlier_versions_kept_in_two_files_is_taken_over(tmp_path):
+def test_what_earlier_versions_kept_in_two_files_is_read(tmp_path):
     disk = Disk(tmp_path)
     disk.call("PUT", "/own", LOCATION)
     disk.call("PUT", "/own/a", b"bytes")
     (path,) = (tmp_path / "own").glob("*.object")
     head, _, body = path.read_bytes().partition(b"\n")
-    said = json.loads(head)
-    del said["size"]
-    (tmp_path / "own" / f"{path.stem}-0123456789ab.data").write_bytes(body)
-    said["data"] = f"{path.stem}-0123456789ab.data"
-    path.with_suffix(".json").write_text(json.dumps(said))
     path.unlink()
-    for _ in range(2):
-        disk.open()
-        assert disk.call("GET", "/own/a").body == b"bytes" and disk.s3.set_aside == []
-    assert path.exists() and not path.with_suffix(".json").exists()
-    (tmp_path / "own" / said["data"]).unlink(missing_ok=True)
-    path.with_suffix(".json").write_text(json.dumps(said | {"key": "b"}))
+    data = path.with_name(f"{path.stem}-0123456789ab.data")
+    data.write_bytes(body)
+    path.with_suffix(".json").write_text(json.dumps(json.loads(head) | {"data": data.name}))
     disk.open()
-    (sentence,) = disk.s3.set_aside
-    assert "No such file" in sentence and disk.call("GET", "/own/a").body == b"bytes"
+    assert disk.call("GET", "/own/a").body == b"bytes" and disk.s3.set_aside == []
+    disk.call("PUT", "/own/a", b"new")
+    disk.open()
+    assert disk.call("GET", "/own/a").body == b"new"
+    disk.call("DELETE", "/own/a")
+    disk.open()
+    assert disk.call("GET", "/own/a").status == 404
 
 
 CONNECT = """
@@ -388,16 +344,27 @@ print(len(s3.list_objects_v2(Bucket=aws.bucket)["Contents"]))
 """
 
 
-def test_kernels_find_the_labs_server_and_share_it(tmp_path):
+def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path):
+    damaged = tmp_path / "sagemaker" / "model" / "x.json"
+    files.write(damaged, "{")
     environment = os.environ | {"COURSE_CLOUD_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
     here = {"env": environment, "cwd": ROOT, "text": True, "stdout": subprocess.PIPE}
     command = [sys.executable, "-m", "local_sagemaker"]
     lab = subprocess.Popen(command, **here)
     try:
-        assert "SageMaker runs on this machine" in lab.stdout.readline()
+        lines = [lab.stdout.readline() for _ in range(3)]
+        assert f"{damaged} is damaged (JSONDecodeError" in lines[0]
+        assert "SageMaker runs on this machine" in lines[1]
+        assert lines[2] == f"Its log is {tmp_path / 'service.log'}.\n"
+        assert (tmp_path / "service.log").exists()
         assert oct((tmp_path / "server.json").stat().st_mode)[-3:] == "600"
         second = subprocess.run(command, **here, stderr=subprocess.PIPE, timeout=120)
         assert second.returncode == 2 and "already uses" in second.stderr
+        shown = subprocess.run([*command, "--env"], **here, timeout=120)
+        values = dict(
+            line.removeprefix("export ").split("=", 1) for line in shown.stdout.splitlines()
+        )
+        assert values["AWS_ENDPOINT_URL"] in lines[1]
         kernels = [subprocess.Popen([sys.executable, "-c", CONNECT], **here) for _ in range(2)]
         counts = [int(kernel.communicate(timeout=150)[0].splitlines()[-1]) for kernel in kernels]
         assert max(counts) == 2
@@ -406,6 +373,8 @@ def test_kernels_find_the_labs_server_and_share_it(tmp_path):
         assert lab.wait(15) == 0
     assert lab.stdout.read().splitlines()[-1] == f"Ended. What is stored stays in {tmp_path}."
     assert not (tmp_path / "server.json").exists()
+    none = subprocess.run([*command, "--env"], **here, stderr=subprocess.PIPE, timeout=120)
+    assert none.returncode == 2 and "No server uses" in none.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,7 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.jobs import environment
-from local_sagemaker.service.store import (
-    ENDPOINT,
-    TRAINING,
-    TRANSFORM,
-    TUNING,
-    Kind,
-    Record,
-    Store,
-    now,
-)
+from local_sagemaker.service.store import ENDPOINT, KINDS, Kind, Record, Store, now
 
 Request = Mapping[str, Any]
 Make = Callable[["Account", Record], Any]
@@ -29,6 +20,7 @@ _log = logging.getLogger("course.cloud")
 #: States of a job that has not ended.
 RUNNING = ("InProgress", "Stopping")
 REGION = "us-west-2"
+_ENDED = "the SageMaker on this machine ended while the"
 
 
 class Account:
@@ -68,12 +60,10 @@ class Account:
 
     @property
     def s3(self) -> Any:
-        """Client of S3."""
         return self.client("s3")
 
     @property
     def logs(self) -> Any:
-        """Client of CloudWatch Logs."""
         return self.client("logs")
 
     def check_role(self, arn: str) -> None:
@@ -95,10 +85,8 @@ class Account:
             record = self.store.add(kind, request, **more)
             name = record[kind.name]
             job = make(self, self.store.get(kind, name))
-            key = f"{kind.label}/{name}"
-            self.running[key] = job
-        arguments = (kind, name, job)
-        threading.Thread(target=self._live, args=arguments, daemon=True).start()
+            self.running[f"{kind.label}/{name}"] = job
+        threading.Thread(target=self._live, args=(kind, name, job), daemon=True).start()
         return record
 
     def _live(self, kind: Kind, name: str, job: Any) -> None:
@@ -116,47 +104,42 @@ class Account:
 
     def stop(self, kind: Kind, name: str) -> None:
         """Have a job stop, unless it has ended; return at once."""
-        key = f"{kind.label}/{name}"
         with self.lock, self.store.lock:  # a job that ends at this moment has the last word
             status = self.store.get(kind, name)[kind.status]
             if status not in RUNNING:
-                why = f"the {kind.label.replace('-', ' ')} is in status {status}"
+                why = f"the {kind.words} is in status {status}"
                 raise ApiError(f"The request was rejected because {why}.")
-            more = {"SecondaryStatus": "Stopping"} if kind is TRAINING else {}
-            self.store.update(kind, name, **{kind.status: "Stopping"}, **more)
-            job = self.running.get(key)
+            self.store.update(
+                kind, name, **{kind.status: "Stopping", "SecondaryStatus": "Stopping"}
+            )
+            job = self.running.get(f"{kind.label}/{name}")
         if job is not None:
             threading.Thread(target=job.stop, daemon=True).start()
 
     def _fail(self, kind: Kind, name: str, why: str) -> None:
         """Say of a job that its record still has as running that it failed."""
+        said = {kind.status: "Failed", kind.end: now(), "FailureReason": reason(why)}
         with self.store.lock:
-            if not self.store.has(kind, name):
-                return
-            record = self.store.get(kind, name)
-            if record[kind.status] in RUNNING:
-                said = {kind.status: "Failed", kind.end: now(), "FailureReason": reason(why)}
-                more = {"SecondaryStatus": "Failed"} if kind is TRAINING else {}
-                self.store.update(kind, name, **said, **more)
+            if self.store.has(kind, name) and self.store.get(kind, name)[kind.status] in RUNNING:
+                self.store.update(kind, name, **said, SecondaryStatus="Failed")
 
     def _settle(self) -> None:
         """Say what became of jobs and endpoints that were under way when the last server ended."""
-        why = "InternalServerError: the SageMaker on this machine ended while the job ran."
-        for kind in (TRAINING, TRANSFORM, TUNING):
+        for kind in [kind for kind in KINDS if kind.end]:
             for record in self.store.all(kind):
-                self._fail(kind, record[kind.name], why)
+                self._fail(kind, record[kind.name], f"InternalServerError: {_ENDED} job ran.")
+        failed = {"EndpointStatus": "Failed", "FailureReason": f"{_ENDED} endpoint was created."}
+        # what served before an update still does
+        after = {"Creating": failed, "Updating": {"EndpointStatus": "InService"}}
         for record in self.store.all(ENDPOINT):
-            if record["EndpointStatus"] == "Updating":  # what served before still does
-                self.store.update(ENDPOINT, record["EndpointName"], EndpointStatus="InService")
-            elif record["EndpointStatus"] == "Creating":
-                why = "The SageMaker on this machine ended while the endpoint was created."
-                said = {"EndpointStatus": "Failed", "FailureReason": why}
+            if record["EndpointStatus"] in after:
+                said = after[record["EndpointStatus"]]
                 self.store.update(ENDPOINT, record["EndpointName"], **said)
 
     def folder(self, *parts: str) -> Path:
         """Return an empty folder for a job."""
+        self.discard(*parts)
         path = self.work.joinpath(*parts)
-        shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         return path
 
@@ -182,4 +165,4 @@ class Account:
             thread.join(max(0.0, limit - time.monotonic()))
         while any("-job/" in key for key in self.running) and time.monotonic() < limit:
             time.sleep(0.02)
-        shutil.rmtree(self.work, ignore_errors=True)
+        self.discard()

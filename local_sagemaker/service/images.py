@@ -32,10 +32,7 @@ def no_training(image: str) -> ApiError:
 
 
 def serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str:
-    """Return which model server serves a model: an algorithm's, a SavedModel's or a script's.
-
-    ``environment`` has the container's variables, of which ``SAGEMAKER_PROGRAM`` names the script.
-    """
+    """Return which model server serves a model: an algorithm's, a SavedModel's or a script's."""
     built_in = algorithm(image)
     if built_in is not None:
         return built_in.name

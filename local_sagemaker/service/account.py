@@ -24,11 +24,7 @@ _ENDED = "the SageMaker on this machine ended while the"
 
 
 class Account:
-    """One account in one region, on this machine.
-
-    ``work`` is the folder for jobs and model servers, which goes with the service; ``state`` is the
-    one for records that outlive it. Jobs use S3 and Logs through ``url``, as everyone does.
-    """
+    """One account; its ``work`` folder goes with the service, its ``state`` outlives it."""
 
     def __init__(
         self, url: str, token: str, work: Path, state: Path | None = None, region: str = REGION
@@ -82,7 +78,7 @@ class Account:
     def submit(self, kind: Kind, request: Request, make: Make, **more: Any) -> Record:
         """Keep the record of a job, with ``more``, and run what ``make`` makes of it."""
         with self.lock:
-            record = self.store.add(kind, request, **more)
+            record = self.store.add(kind, request, **{kind.status: "InProgress"}, **more)
             name = record[kind.name]
             job = make(self, self.store.get(kind, name))
             self.running[f"{kind.label}/{name}"] = job

@@ -73,7 +73,7 @@ def _deploy(account: Account, request: Request, variant: Record, otherwise: str)
         return
     served = {"VariantName": variant["VariantName"], "CurrentInstanceCount": 1}
     served |= {"DesiredInstanceCount": 1, "CurrentWeight": weight, "DesiredWeight": weight}
-    said = {"EndpointStatus": "InService", "FailureReason": None, "Serves": variant}
+    said: Record = {"EndpointStatus": "InService", "FailureReason": None, "Serves": variant}
     said |= {"EndpointConfigName": request["EndpointConfigName"], "ProductionVariants": [served]}
     with account.lock:
         replaced = account.running.get(f"endpoint/{name}")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import heapq
 import json
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service.account import RUNNING, Account, Request
@@ -56,18 +54,14 @@ def page(records: list[Record], kind: Kind, request: Request) -> tuple[list[Reco
     told = request.get("NextToken")
     if told is not None:
         try:  # behind the last one told, even where that one was deleted meanwhile
-            value, name = json.loads(base64.urlsafe_b64decode(told))
+            value, name = json.loads(told)
             last = value, name + ""  # a TypeError where it is no name
             found = [r for r in found if (place(r) < last if descending else place(r) > last)]
         except (ValueError, TypeError):
             raise ApiError(f"NextToken {told!r:.80} is not one of this listing's.") from None
     size = request.get("MaxResults", 10)
-    first = heapq.nlargest if descending else heapq.nsmallest
-    rows = first(size, found, key=place)
-    if len(found) <= size:
-        return rows, {}
-    token = base64.urlsafe_b64encode(json.dumps(place(rows[-1])).encode())
-    return rows, {"NextToken": token.decode()}
+    rows = (heapq.nlargest if descending else heapq.nsmallest)(size, found, key=place)
+    return rows, {"NextToken": json.dumps(place(rows[-1]))} if len(found) > size else {}
 
 
 def _filtered(records: list[Record], kind: Kind, request: Request) -> list[Record]:

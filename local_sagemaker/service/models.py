@@ -50,7 +50,7 @@ def add_tags(account: Account, request: Request) -> Record:
 
 def list_tags(account: Account, request: Request) -> Record:
     """List the tags of a resource: all 50 that it can have are one page."""
-    tags = account.store.tags(request["ResourceArn"])
+    tags = account.store.of_arn(request["ResourceArn"])[1]["Tags"]
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 

@@ -46,24 +46,18 @@ class Kind(NamedTuple):
         """Return what AWS says where the name is taken."""
         if not self.end:
             return ApiError(f'Cannot create already existing {self.words} "{arn}".')
-        unique = "Job name must be unique within an AWS account and region"
-        said = f"{unique}, and a job named {name} already exists ({arn})."
-        return ApiError(said, "ResourceInUse")
+        said = "Job name must be unique within an AWS account and region, and a job named"
+        return ApiError(f"{said} {name} already exists ({arn}).", "ResourceInUse")
 
 
-TRAINING = Kind(
-    "training-job", "TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "TrainingEndTime"
-)
-TRANSFORM = Kind(
-    "transform-job", "TransformJobName", "TransformJobArn", "TransformJobStatus", "TransformEndTime"
-)
-TUNING = Kind(
-    "hyper-parameter-tuning-job",
-    "HyperParameterTuningJobName",
-    "HyperParameterTuningJobArn",
-    "HyperParameterTuningJobStatus",
-    "HyperParameterTuningEndTime",
-)
+def _job(label: str, member: str, end: str) -> Kind:
+    return Kind(label, f"{member}Name", f"{member}Arn", f"{member}Status", end)
+
+
+TRAINING = _job("training-job", "TrainingJob", "TrainingEndTime")
+TRANSFORM = _job("transform-job", "TransformJob", "TransformEndTime")
+_TUNING = "HyperParameterTuning"
+TUNING = _job("hyper-parameter-tuning-job", f"{_TUNING}Job", f"{_TUNING}EndTime")
 MODEL = Kind("model", "ModelName", "ModelArn")
 CONFIG = Kind("endpoint-config", "EndpointConfigName", "EndpointConfigArn")
 ENDPOINT = Kind("endpoint", "EndpointName", "EndpointArn", "EndpointStatus")
@@ -76,11 +70,7 @@ def now() -> float:
 
 
 class Store:
-    """All records of one service in one region, each a JSON file where there is a folder.
-
-    A change is on disk before its caller hears of it, so that the next service finds it. A record
-    is replaced, never changed in place: listings read records without a copy.
-    """
+    """All records of one region, each a JSON file where there is a folder, written at once."""
 
     def __init__(self, region: str, folder: Path | None = None) -> None:
         self.region, self.folder = region, folder
@@ -107,7 +97,6 @@ class Store:
         return record
 
     def has(self, kind: Kind, name: str) -> bool:
-        """Return whether there is one of that name, spelled so."""
         return self._records[kind].get(self.arn(kind, name), {}).get(kind.name) == name
 
     def get(self, kind: Kind, name: str) -> Record:
@@ -129,12 +118,13 @@ class Store:
             if not self.has(kind, name):
                 return
             arn = self.arn(kind, name)
+            # replaced, never changed in place: listings read records without a copy
             changed = self._records[kind][arn] | copy.deepcopy(changes)
             changed["LastModifiedTime"] = now()
-            self._records[kind][arn] = changed
             try:
                 self._write(kind, changed)
             except OSError as error:  # a full disk ends no job that runs
+                self._records[kind][arn] = changed
                 _log.warning("%s %s is not written down: %s", kind.label, name, error)
 
     def remove(self, kind: Kind, name: str) -> Record:
@@ -145,20 +135,17 @@ class Store:
                 self._path(self.folder, kind, name).unlink(missing_ok=True)
             return self._records[kind].pop(record[kind.arn])
 
-    def tags(self, arn: str) -> dict[str, str]:
-        """Return the tags of the resource with that ARN."""
-        return self._of_arn(arn)[1]["Tags"]
-
     def change_tags(self, arn: str, added: dict[str, str], removed: list[str]) -> None:
         """Remove tags of a resource and add others."""
         with self.lock:
-            kind, record = self._of_arn(arn)
+            kind, record = self.of_arn(arn)
             tags = {k: v for k, v in record["Tags"].items() if k not in removed} | added
             if len(tags) > 50:
                 raise ApiError(f"The resource would have {len(tags)} tags; it can have 50.")
             self._write(kind, record | {"Tags": tags})
 
-    def _of_arn(self, arn: str) -> tuple[Kind, Record]:
+    def of_arn(self, arn: str) -> tuple[Kind, Record]:
+        """Return the kind and the record of what has that ARN; read it only."""
         for kind, records in self._records.items():
             if arn.lower() in records:
                 return kind, records[arn.lower()]
@@ -179,7 +166,7 @@ class Store:
         """Read what the last service kept; a file that holds no record is set aside."""
         if place.exists() and not place.is_dir():
             self.set_aside.append(set_aside(place, "it is no folder"))
-        for path in [*place.glob("*.tmp"), *place.glob("*.part")]:
+        for path in place.glob("*.part"):
             path.unlink()  # what a kill left of a change that nobody was told of
         found: list[tuple[float, str, Record]] = []
         for path in place.glob("*.json"):

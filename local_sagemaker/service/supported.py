@@ -71,43 +71,31 @@ DONE = {
 #: Why a member is refused, by its last name; others are refused without a reason.
 _WHY = {
     "CheckpointConfig": "nothing copies checkpoints to S3; write them to the model's folder",
-    "CollectionConfigurations": "there is no debugger",
-    "DataCaptureConfig": "nothing is captured; log requests in the model's own code",
-    "DeploymentConfig": "the new model server takes over at once",
-    "EnableNetworkIsolation": "a program has the network that this machine has",
-    "InitialInstanceCount": "an endpoint is one model server",
     "InstanceCount": "at most 2 instances train, each a process; one transforms",
     "JoinSource": "join the objects after the job",
-    "KmsKeyId": "nothing is encrypted",
     "ShuffleConfig": "the File mode reads no channel twice; shuffle in the program",
     "TensorBoardOutputConfig": "write to the folder SM_OUTPUT_DATA_DIR, which is uploaded",
     "TuningJobCompletionCriteria": "name the number of training jobs",
-    "VpcConfig": "there is no network to choose",
 }
 
 
-def refuse(operation: str, request: Mapping[str, Any]) -> None:
+def refuse(operation: str, request: Mapping[str, Any], path: str = "") -> None:
     """Refuse what would change the result and is not done here, instead of ignoring it."""
-    if operation in DONE:
-        for name, inner in request.items():
-            _refuse(DONE[operation], inner, name)
-
-
-def _refuse(done: Members, value: Any, path: str) -> None:
-    if done.get(path) == [] or not _asks(value):
-        return
-    last = path.rpartition(".")[2]
-    why = f": {_WHY[last]}" if last in _WHY else ""
-    if path in done:
-        if str(value) not in done[path]:
-            values = " or ".join(done[path])
-            raise ApiError(f"{path} must be {values} in {HERE}, not {value}{why}.")
-    elif not any(known.startswith(f"{path}.") for known in done):
-        raise ApiError(f"{path} is not supported by {HERE}{why}.")
-    else:
-        for part in value if isinstance(value, list) else [value]:
-            for name, inner in part.items():
-                _refuse(done, inner, f"{path}.{name}")
+    done = DONE.get(operation, {})
+    for member, value in request.items() if done else ():
+        name = f"{path}{member}"
+        if done.get(name) == [] or not _asks(value):
+            continue
+        why = f": {_WHY[member]}" if member in _WHY else ""
+        if name in done:
+            if str(value) not in done[name]:
+                values = " or ".join(done[name])
+                raise ApiError(f"{name} must be {values} in {HERE}, not {value}{why}.")
+        elif not any(known.startswith(f"{name}.") for known in done):
+            raise ApiError(f"{name} is not supported by {HERE}{why}.")
+        else:
+            for part in value if isinstance(value, list) else [value]:
+                refuse(operation, part, f"{name}.")
 
 
 def _asks(value: Any) -> bool:
@@ -117,19 +105,15 @@ def _asks(value: Any) -> bool:
     return value is not False and value not in (None, "")
 
 
-def refused(operation: str) -> list[str]:
-    """Return what an operation refuses: members, or all but some values of one."""
-    shape = contract.service().operation_model(operation).input_shape
-    return list(_refused(DONE[operation], shape, "")) if operation in DONE else []
-
-
-def _refused(done: Members, shape: Any, path: str) -> Iterator[str]:
-    for name, member in shape.members.items():
-        inner = f"{path}{name}"
-        if inner in done:
-            if done[inner]:
-                yield f"{inner} other than {' or '.join(done[inner])}"
-        elif any(known.startswith(f"{inner}.") for known in done):
-            yield from _refused(done, getattr(member, "member", member), f"{inner}.")
-        else:
-            yield inner
+def refused(operation: str, shape: Any = None, path: str = "") -> Iterator[str]:
+    """Yield what an operation refuses: members, or all but some values of one."""
+    done = DONE.get(operation, {})
+    shape = shape or contract.service().operation_model(operation).input_shape
+    for member, inner in shape.members.items() if done else ():
+        name = f"{path}{member}"
+        if any(known.startswith(f"{name}.") for known in done):
+            yield from refused(operation, getattr(inner, "member", inner), f"{name}.")
+        elif name not in done:
+            yield name
+        elif done[name]:
+            yield f"{name} other than {' or '.join(done[name])}"

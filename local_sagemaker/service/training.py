@@ -34,7 +34,7 @@ def create_transform_job(account: Account, request: Request) -> Record:
         what = "MaxPayloadInMB times MaxConcurrentTransforms"
         raise ApiError(f"{what} is {size}; it can be {_MOST_MB}.")
     account.store.get(MODEL, request["ModelName"])
-    return account.submit(TRANSFORM, request, TransformJob, TransformJobStatus="InProgress")
+    return account.submit(TRANSFORM, request, TransformJob)
 
 
 def finite(_: Account, record: Record) -> Record:
@@ -65,9 +65,12 @@ def check(account: Account, request: Request) -> None:
     settings = request.get("HyperParameters") or {}
     for name, value in settings.items():
         _check_setting(request, name, value)
-    script = algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings
-    if not script and images.algorithm(algorithm["TrainingImage"]) is None:
+    if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings:
+        return
+    if images.algorithm(algorithm["TrainingImage"]) is None:
         raise images.no_training(algorithm["TrainingImage"])
+    if algorithm.get("MetricDefinitions"):
+        raise ApiError("You can't override the metric definitions for Amazon SageMaker algorithms.")
 
 
 def _check_setting(request: Request, name: str, value: str) -> None:
@@ -88,19 +91,16 @@ def _check_setting(request: Request, name: str, value: str) -> None:
 
 def start(account: Account, request: Request, **more: Any) -> Record:
     """Keep the record of a job that was checked, with ``more``, and run it; return the record."""
-    message = "Preparing the instances for training"
-    first = {"Status": "Starting", "StartTime": now(), "StatusMessage": message}
+    first = {"Status": "Starting", "StatusMessage": "Preparing the instances for training"}
     output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     artifact = f"{output}/{request['TrainingJobName']}/output/model.tar.gz"  # where it will be
     defaults = {"StoppingCondition": {"MaxRuntimeInSeconds": 86_400}}
+    more |= {"SecondaryStatus": "Starting", "ProfilingStatus": "Disabled"}
     return account.submit(
         TRAINING,
         {**defaults, "EnableNetworkIsolation": False, **request},
         TrainingJob,
-        TrainingJobStatus="InProgress",
-        SecondaryStatus="Starting",
-        SecondaryStatusTransitions=[first],
+        SecondaryStatusTransitions=[first | {"StartTime": now()}],
         ModelArtifacts={"S3ModelArtifacts": artifact},
-        ProfilingStatus="Disabled",
         **more,
     )

@@ -21,8 +21,8 @@ from local_sagemaker.service.listing import page
 from local_sagemaker.service.store import TRAINING, TUNING, Record, now
 
 _JOBS = ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped")
+_REACHED = "FinalObjectiveMetricValue"  # as a listing sorts by it
 _COUNTED = {"Stopping": "InProgress", "Failed": "NonRetryableError"}
-_OBJECTIVES = ("Succeeded", "Pending", "Failed")
 
 
 def create_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
@@ -44,7 +44,7 @@ def create_hyper_parameter_tuning_job(account: Account, request: Request) -> Rec
             algorithm.settings(made["HyperParameters"])
         except ValueError as error:
             raise ApiError(str(error)) from None
-    return account.submit(TUNING, request, TuningJob, HyperParameterTuningJobStatus="InProgress")
+    return account.submit(TUNING, request, TuningJob)
 
 
 def list_training_jobs_for_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
@@ -61,15 +61,13 @@ def counted(account: Account, tuning: Record) -> Record:
     states = Counter(_COUNTED.get(s := job["TrainingJobStatus"], s) for job in found)
     objectives = Counter(job["ObjectiveStatus"] for job in found)
     sign = 1 if config["HyperParameterTuningJobObjective"]["Type"] == "Minimize" else -1
-    reached = [job for job in found if "FinalObjectiveMetricValue" in job]
+    reached = [job for job in found if _REACHED in job]
     return {
         **config,  # a summary has its strategy and its limits
         **tuning,
         "TrainingJobStatusCounters": {name: states[name] for name in _JOBS},
-        "ObjectiveStatusCounters": {name: objectives[name] for name in _OBJECTIVES},
-        "BestTrainingJob": min(
-            reached, key=lambda job: sign * job["FinalObjectiveMetricValue"], default=None
-        ),
+        "ObjectiveStatusCounters": {n: objectives[n] for n in ("Succeeded", "Pending", "Failed")},
+        "BestTrainingJob": min(reached, key=lambda job: sign * job[_REACHED], default=None),
     }
 
 
@@ -104,16 +102,16 @@ class TuningJob:
 
     def _wait(self, most: int) -> None:
         """Wait until at most that many training jobs run; have them stop once it was told to."""
-        while True:
-            found = _jobs_of(self.account, self.record)
-            running = [job for job in found if job["TrainingJobStatus"] in RUNNING]
-            if len(running) <= most:
-                return
+        while len(running := self._unfinished()) > most:
             for job in running if self._stopped.is_set() else []:
                 if job["TrainingJobStatus"] != "Stopping":
                     with contextlib.suppress(ApiError):  # it has ended meanwhile
                         self.account.stop(TRAINING, job["TrainingJobName"])
             time.sleep(0.1)
+
+    def _unfinished(self) -> list[Record]:
+        found = _jobs_of(self.account, self.record)
+        return [job for job in found if job["TrainingJobStatus"] in RUNNING]
 
 
 def _job_request(definition: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
@@ -125,15 +123,9 @@ def _job_request(definition: Mapping[str, Any], chosen: Mapping[str, str]) -> di
     request["HyperParameters"] = {**fixed, **chosen}
     resources = request.pop("HyperParameterTuningResourceConfig", None)  # SDK version 2's way
     if resources:
-        types = resources.get("InstanceConfigs") or [{}]
-        if request.get("ResourceConfig") or len(types) > 1:
-            raise ApiError(
-                "Give either ResourceConfig or HyperParameterTuningResourceConfig, and one instance"
-                f" type, not {len(types)}: jobs here are processes of this machine."
-            )
-        left_out = ("InstanceConfigs", "AllocationStrategy")
-        own = {k: v for k, v in resources.items() if k not in left_out}
-        request["ResourceConfig"] = own | types[0]
+        if request.get("ResourceConfig"):
+            raise ApiError("Give ResourceConfig or HyperParameterTuningResourceConfig, not both.")
+        request["ResourceConfig"] = resources
     return request
 
 
@@ -145,21 +137,18 @@ def _jobs_of(account: Account, tuning: Record) -> list[Record]:
         if job.get("TuningJobArn") != tuning[TUNING.arn]:
             continue
         metrics = {m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList") or []}
-        value, more = metrics.get(goal["MetricName"], math.nan), {"ObjectiveStatus": "Failed"}
+        value, more = metrics.get(goal["MetricName"], math.nan), Record(ObjectiveStatus="Failed")
         if job["TrainingJobStatus"] in RUNNING:
             more["ObjectiveStatus"] = "Pending"
         elif math.isfinite(value) and job["TrainingJobStatus"] != "Failed":
             final = {"FinalHyperParameterTuningJobObjectiveMetric": {**goal, "Value": value}}
-            more = {"ObjectiveStatus": "Succeeded", "FinalObjectiveMetricValue": value, **final}
+            more = {"ObjectiveStatus": "Succeeded", _REACHED: value, **final}
         found.append({**job, **more})
     return found
 
 
 def settings(name: str, config: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Yield the hyperparameters to try: a grid's points, or points drawn at random.
-
-    Without a ``RandomSeed`` the tuning job's ``name`` is the seed, so that a rerun tries the same.
-    """
+    """Yield the hyperparameters to try: a grid's points, or points drawn at random."""
     most = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
     ranges = config.get("ParameterRanges") or {}
     categories = ranges.get("CategoricalParameterRanges") or []
@@ -167,14 +156,14 @@ def settings(name: str, config: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     floats = ranges.get("ContinuousParameterRanges") or []
     names = [one["Name"] for one in [*categories, *integers, *floats]]
     if not names or len(set(names)) < len(names):
-        given = ", ".join(names) or "none"
-        raise ApiError(f"ParameterRanges names each hyperparameter to tune once; given: {given}.")
+        raise ApiError(f"ParameterRanges names each hyperparameter to tune once; given: {names}.")
     if config["Strategy"] == "Grid":
         if integers or floats:
             raise ApiError("The Grid strategy takes categorical parameters: list their values.")
         for point in itertools.islice(itertools.product(*(c["Values"] for c in categories)), most):
             yield dict(zip(names, point, strict=True))
         return
+    # by the name, so that a rerun tries the same
     chance = random.Random(config.get("RandomSeed", zlib.crc32(name.encode())))
     for _ in range(most or 1):
         drawn = {one["Name"]: chance.choice(one["Values"]) for one in categories}

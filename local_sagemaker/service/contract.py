@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -80,7 +79,7 @@ def _misfits(shape: Any, value: Any) -> Iterator[str]:
     if not isinstance(value, _PYTHON[kind]) or (isinstance(value, bool) and kind in _NUMBERS):
         yield f"be of type {kind}"
         return
-    if isinstance(value, float) and not math.isfinite(value):
+    if kind in _NUMBERS and not abs(value) < 1e300:  # nan as well
         yield "be a finite number"
     if kind != "boolean":
         size, words = (value, "value") if kind in _NUMBERS else (len(value), "length")

@@ -43,15 +43,11 @@ class Account:
                 import boto3
                 from botocore.config import Config
 
+                session = boto3.session.Session(self.token, "local", region_name=self.region)
                 options: Any = {"max_pool_connections": 32, "retries": {"total_max_attempts": 2}}
-                self._clients[service] = boto3.session.Session().client(
-                    service,
-                    region_name=self.region,
-                    endpoint_url=self.url,
-                    aws_access_key_id=self.token,
-                    aws_secret_access_key="local",
-                    config=Config(s3={"addressing_style": "path"}, **options),
-                )
+                config = Config(s3={"addressing_style": "path"}, **options)
+                made = session.client(service, endpoint_url=self.url, config=config)
+                self._clients[service] = made
             return self._clients[service]
 
     @property
@@ -70,10 +66,8 @@ class Account:
         except iam.exceptions.NoSuchEntityException:
             found = ""
         if found != arn:
-            raise ApiError(
-                f"Could not assume role {arn}. Please ensure that the role exists and allows"
-                " principal 'sagemaker.amazonaws.com' to assume the role."
-            )
+            said = f"Could not assume role {arn}. Please ensure that the role exists and allows"
+            raise ApiError(f"{said} principal 'sagemaker.amazonaws.com' to assume the role.")
 
     def submit(self, kind: Kind, request: Request, make: Make, **more: Any) -> Record:
         """Keep the record of a job, with ``more``, and run what ``make`` makes of it."""
@@ -103,8 +97,7 @@ class Account:
         with self.lock, self.store.lock:  # a job that ends at this moment has the last word
             status = self.store.get(kind, name)[kind.status]
             if status not in RUNNING:
-                why = f"the {kind.words} is in status {status}"
-                raise ApiError(f"The request was rejected because {why}.")
+                raise ApiError(f"The request was rejected: the {kind.words} is in status {status}.")
             self.store.update(
                 kind, name, **{kind.status: "Stopping", "SecondaryStatus": "Stopping"}
             )
@@ -125,12 +118,11 @@ class Account:
             for record in self.store.all(kind):
                 self._fail(kind, record[kind.name], f"InternalServerError: {_ENDED} job ran.")
         failed = {"EndpointStatus": "Failed", "FailureReason": f"{_ENDED} endpoint was created."}
-        # what served before an update still does
-        after = {"Creating": failed, "Updating": {"EndpointStatus": "InService"}}
         for record in self.store.all(ENDPOINT):
-            if record["EndpointStatus"] in after:
-                said = after[record["EndpointStatus"]]
-                self.store.update(ENDPOINT, record["EndpointName"], **said)
+            if record["EndpointStatus"] == "Creating":
+                self.store.update(ENDPOINT, record["EndpointName"], **failed)
+            elif record["EndpointStatus"] == "Updating":  # what served before still does
+                self.store.update(ENDPOINT, record["EndpointName"], EndpointStatus="InService")
 
     def folder(self, *parts: str) -> Path:
         """Return an empty folder for a job."""

@@ -53,9 +53,10 @@ def _cut(shape: Any, value: Any) -> Any:
 
 def _faults(shape: Any, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
-    for words in _misfits(shape, value):
+    fits = isinstance(value, _PYTHON[kind]) and (kind == "boolean" or not isinstance(value, bool))
+    for words in _misfits(shape, value) if fits else [f"be of type {kind}"]:
         yield f"Value {value!r:.80} at '{path or 'request'}' {_FAILED} {words}"
-    if not isinstance(value, _PYTHON[kind]):
+    if not fits:
         return
     if kind == "structure":
         for name in shape.required_members:
@@ -74,11 +75,8 @@ def _faults(shape: Any, value: Any, path: str) -> Iterator[str]:
 
 
 def _misfits(shape: Any, value: Any) -> Iterator[str]:
-    """Yield what a value, without what is in it, must be and is not."""
+    """Yield what a value of the right type, without what is in it, must be and is not."""
     kind = shape.type_name
-    if not isinstance(value, _PYTHON[kind]) or (isinstance(value, bool) and kind in _NUMBERS):
-        yield f"be of type {kind}"
-        return
     if kind in _NUMBERS and not abs(value) < 1e300:  # nan as well
         yield "be a finite number"
     if kind != "boolean":

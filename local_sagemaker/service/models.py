@@ -15,13 +15,10 @@ from local_sagemaker.service.store import CONFIG, MODEL, Record, by_key
 
 def create_model(account: Account, request: Request) -> Record:
     """Keep a model of one container, once its role and its data are found."""
-    containers = [*(request.get("Containers") or []), request.get("PrimaryContainer")]
-    given = [container for container in containers if container]
+    primary = request.get("PrimaryContainer")
+    given = [*(request.get("Containers") or []), *([primary] if primary else [])]
     if len(given) != 1:
-        raise ApiError(
-            f"The model has {len(given)} containers; exactly one is supported on this machine,"
-            " as PrimaryContainer or as the only one of Containers."
-        )
+        raise ApiError(f"The model has {len(given)} containers; exactly one is supported here.")
     if request.get("ExecutionRoleArn"):
         account.check_role(request["ExecutionRoleArn"])
     if source := _source(given[0]):
@@ -33,10 +30,7 @@ def create_endpoint_config(account: Account, request: Request) -> Record:
     """Keep a configuration of one production variant of an existing model."""
     variants = request["ProductionVariants"]
     if len(variants) != 1:
-        raise ApiError(
-            f"{len(variants)} production variants; the SageMaker that runs on this machine serves"
-            " exactly one."
-        )
+        raise ApiError(f"{len(variants)} production variants; an endpoint here serves exactly one.")
     variant = {"InitialVariantWeight": 1.0, **variants[0]}
     account.store.get(MODEL, variant.get("ModelName", ""))
     return account.store.add(CONFIG, {**request, "ProductionVariants": [variant]})

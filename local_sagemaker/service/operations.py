@@ -57,9 +57,8 @@ def handle(account: Account, name: str, request: Request) -> dict[str, Any]:
     if name not in contract.service().operation_names:
         raise ApiError(f"SageMaker has no operation {name!r}.", "UnknownOperationException", 404)
     if name not in OPERATIONS:
-        raise ApiError(
-            f"{name} is not part of {supported.HERE}; it has {', '.join(sorted(OPERATIONS))}."
-        )
+        has = ", ".join(sorted(OPERATIONS))
+        raise ApiError(f"{name} is not part of {supported.HERE}; it has {has}.")
     contract.check(name, request)
     supported.refuse(name, request)
     return contract.answer(name, OPERATIONS[name](account, request))

@@ -18,7 +18,6 @@ _LAUNCHER = re.compile(
     "sagemaker_(mpi|parameter_server|distributed_dataparallel|torch_distributed|pytorch_ddp"
     "|pytorch_xla_multi_worker)_enabled"
 )
-_MOST_MB = 100  # of all of a transform job's requests that are sent at once
 
 
 def create_training_job(account: Account, request: Request) -> Record:
@@ -30,9 +29,8 @@ def create_training_job(account: Account, request: Request) -> Record:
 def create_transform_job(account: Account, request: Request) -> Record:
     """Send every object below a prefix through a model, in the background."""
     size = request.get("MaxPayloadInMB", 0) * request.get("MaxConcurrentTransforms", 1)
-    if size > _MOST_MB:
-        what = "MaxPayloadInMB times MaxConcurrentTransforms"
-        raise ApiError(f"{what} is {size}; it can be {_MOST_MB}.")
+    if size > 100:
+        raise ApiError(f"MaxPayloadInMB times MaxConcurrentTransforms is {size}; it can be 100.")
     account.store.get(MODEL, request["ModelName"])
     return account.submit(TRANSFORM, request, TransformJob)
 
@@ -51,16 +49,15 @@ def check(account: Account, request: Request) -> None:
     account.check_role(request["RoleArn"])
     channels = request.get("InputDataConfig") or []
     names = [channel["ChannelName"] for channel in channels]
-    for channel, name in zip(channels, names, strict=True):
-        if names.count(name) > 1:
-            raise ApiError(f"The channel name {name!r} is given twice: give each name once.")
-        if not channel["DataSource"].get("S3DataSource"):
-            raise ApiError(f"The channel {name!r} names no S3DataSource.")
+    if len(set(names)) < len(names):
+        raise ApiError(f"A channel name is given twice: {', '.join(names)}.")
+    if not all(channel["DataSource"].get("S3DataSource") for channel in channels):
+        raise ApiError("Every channel's DataSource needs an S3DataSource.")
     for metric in algorithm.get("MetricDefinitions") or []:
         try:
             re.compile(metric["Regex"])
         except re.error as error:
-            said = f"The regular expression of the metric {metric['Name']!r} can't be read"
+            said = f"The regular expression of the metric {metric['Name']!r} is none"
             raise ApiError(f"{said}: {error}.") from None
     settings = request.get("HyperParameters") or {}
     for name, value in settings.items():

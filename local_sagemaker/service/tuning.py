@@ -8,7 +8,6 @@ import math
 import random
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -84,15 +83,16 @@ class TuningJob:
 
     def run(self) -> None:
         """Run it to its end."""
-        name, arn = self.record[TUNING.name], self.record[TUNING.arn]
-        config = self.record["HyperParameterTuningJobConfig"]
+        name, config = self.record[TUNING.name], self.record["HyperParameterTuningJobConfig"]
+        more = {"TuningJobArn": self.record[TUNING.arn]}
+        suffix = f"{int(self.record['CreationTime']):x}"  # a job of that name may have been deleted
         for number, chosen in enumerate(settings(name, config), 1):
             self._wait(config["ResourceLimits"]["MaxParallelTrainingJobs"] - 1)
             if self._stopped.is_set():
                 break
             request = _job_request(self.record["TrainingJobDefinition"], chosen)
-            request["TrainingJobName"] = f"{name[:48]}-{number:03d}-{zlib.crc32(arn.encode()):08x}"
-            training.start(self.account, request, TuningJobArn=arn, TunedHyperParameters=chosen)
+            request["TrainingJobName"] = f"{name}-{number:03d}-{suffix}"
+            training.start(self.account, request, TunedHyperParameters=chosen, **more)
         self._wait(0)
         status, why = "Stopped" if self._stopped.is_set() else "Completed", None
         if status == "Completed" and not counted(self.account, self.record)["BestTrainingJob"]:
@@ -163,8 +163,7 @@ def settings(name: str, config: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         for point in itertools.islice(itertools.product(*(c["Values"] for c in categories)), most):
             yield dict(zip(names, point, strict=True))
         return
-    # by the name, so that a rerun tries the same
-    chance = random.Random(config.get("RandomSeed", zlib.crc32(name.encode())))
+    chance = random.Random(config.get("RandomSeed", name))  # a rerun tries the same
     for _ in range(most or 1):
         drawn = {one["Name"]: chance.choice(one["Values"]) for one in categories}
         drawn |= {one["Name"]: str(round(_drawn(chance, one))) for one in integers}

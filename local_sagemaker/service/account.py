@@ -80,7 +80,6 @@ class Account:
         return record
 
     def _live(self, kind: Kind, name: str, job: Any) -> None:
-        """Run a job's life, and know it until it ends."""
         key = f"{kind.label}/{name}"
         try:
             job.run()
@@ -98,9 +97,8 @@ class Account:
             status = self.store.get(kind, name)[kind.status]
             if status not in RUNNING:
                 raise ApiError(f"The request was rejected: the {kind.words} is in status {status}.")
-            self.store.update(
-                kind, name, **{kind.status: "Stopping", "SecondaryStatus": "Stopping"}
-            )
+            said = {kind.status: "Stopping", "SecondaryStatus": "Stopping"}
+            self.store.update(kind, name, **said)
             job = self.running.get(f"{kind.label}/{name}")
         if job is not None:
             threading.Thread(target=job.stop, daemon=True).start()

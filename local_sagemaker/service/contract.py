@@ -1,4 +1,4 @@
-"""SageMaker's API as botocore describes it: requests and answers are checked against it."""
+"""SageMaker's API: its form as botocore describes it, and what of it is done here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,76 @@ from local_sagemaker.errors import ApiError
 
 _FAILED = "failed to satisfy constraint: Member must"
 _NUMBERS = ("integer", "long", "float", "double", "timestamp")
-_PYTHON: dict[str, Any] = {"structure": dict, "map": dict, "list": list, "string": str}
-_PYTHON |= {"boolean": bool, "integer": int, "long": int}
-_PYTHON |= dict.fromkeys(("float", "double", "timestamp"), (int, float))
+_PYTHON: dict[str, Any] = dict.fromkeys(_NUMBERS, (int, float)) | {"integer": int, "long": int}
+_PYTHON |= {"structure": dict, "map": dict, "list": list, "string": str, "boolean": bool}
+HERE = "the SageMaker that runs on this machine"
+Members = dict[str, list[str]]  # the only values that a member can have, or empty for any
+
+
+def _members(text: str) -> Members:
+    found: Members = {}
+    for parent, inside, alone in re.findall(r"([\w.]+)\(([^)]*)\)|(\S+)", text):
+        for word in (inside or alone).split():
+            name, _, values = word.partition("=")
+            path = f"{parent}.{name}" if parent else name
+            found[path] = values.split("|") if values else []
+    return found
+
+
+_CONTAINER = """(ContainerHostname Image ImageConfig.RepositoryAccessMode=Platform Environment
+    Mode=SingleModel ModelDataUrl ModelDataSource.S3DataSource.S3DataType
+    ModelDataSource.S3DataSource.S3Uri ModelDataSource.S3DataSource.CompressionType)"""
+#: By operation: the members that are done, and what is in them. Others do all they can be asked.
+DONE = {
+    "CreateTrainingJob": _members("""
+        TrainingJobName RoleArn HyperParameters Environment Tags
+        AlgorithmSpecification(TrainingImage TrainingInputMode=File MetricDefinitions
+            ContainerEntrypoint ContainerArguments
+            TrainingImageConfig.TrainingRepositoryAccessMode=Platform)
+        InputDataConfig(ChannelName ContentType InputMode=File CompressionType=None
+            RecordWrapperType=None DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile
+            DataSource.S3DataSource.S3Uri DataSource.S3DataSource.S3DataDistributionType)
+        OutputDataConfig(S3OutputPath CompressionType=GZIP) StoppingCondition(MaxRuntimeInSeconds)
+        ResourceConfig(InstanceType InstanceCount=1|2 VolumeSizeInGB KeepAlivePeriodInSeconds)
+        DebugHookConfig(S3OutputPath) ProfilerConfig(S3OutputPath DisableProfiler)"""),
+    "ListTrainingJobs": _members("""
+        CreationTimeAfter CreationTimeBefore LastModifiedTimeAfter LastModifiedTimeBefore
+        NameContains StatusEquals SortBy SortOrder NextToken MaxResults"""),
+    "CreateTransformJob": _members("""
+        TransformJobName ModelName Environment Tags MaxPayloadInMB MaxConcurrentTransforms
+        BatchStrategy ModelClientConfig(InvocationsTimeoutInSeconds)
+        TransformInput(ContentType SplitType CompressionType=None
+            DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile DataSource.S3DataSource.S3Uri)
+        TransformOutput(S3OutputPath Accept AssembleWith)
+        TransformResources(InstanceType InstanceCount=1)
+        DataProcessing(InputFilter=$ OutputFilter=$ JoinSource=None)"""),
+    "CreateHyperParameterTuningJob": _members("""
+        HyperParameterTuningJobName Tags TrainingJobDefinition
+        HyperParameterTuningJobConfig(Strategy=Random|Grid HyperParameterTuningJobObjective
+            ResourceLimits.MaxNumberOfTrainingJobs ResourceLimits.MaxParallelTrainingJobs
+            ParameterRanges.IntegerParameterRanges ParameterRanges.ContinuousParameterRanges
+            ParameterRanges.CategoricalParameterRanges TrainingJobEarlyStoppingType=Off
+            RandomSeed)"""),
+    "CreateModel": _members(f"""
+        ModelName ExecutionRoleArn Tags InferenceExecutionConfig(Mode=Serial)
+        PrimaryContainer{_CONTAINER} Containers{_CONTAINER}"""),
+    "CreateEndpointConfig": _members("""
+        EndpointConfigName ExecutionRoleArn Tags
+        ProductionVariants(VariantName ModelName InstanceType InitialInstanceCount=1
+            InitialVariantWeight VolumeSizeInGB RoutingConfig ModelDataDownloadTimeoutInSeconds
+            ContainerStartupHealthCheckTimeoutInSeconds)"""),
+    "CreateEndpoint": _members("EndpointName EndpointConfigName Tags"),
+    "UpdateEndpoint": _members("EndpointName EndpointConfigName"),
+}
+#: Why a member is refused, by its last name; others are refused without a reason.
+_WHY = {
+    "CheckpointConfig": "nothing copies checkpoints to S3; write them to the model's folder",
+    "InstanceCount": "at most 2 instances train, each a process; one transforms",
+    "JoinSource": "join the objects after the job",
+    "ShuffleConfig": "the File mode reads no channel twice; shuffle in the program",
+    "TensorBoardOutputConfig": "write to the folder SM_OUTPUT_DATA_DIR, which is uploaded",
+    "TuningJobCompletionCriteria": "name the number of training jobs",
+}
 
 
 @functools.cache
@@ -96,3 +163,43 @@ def _misfits(shape: Any, value: Any) -> Iterator[str]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name[:1].lower()}{name[1:]}".lstrip(".")
+
+
+def refuse(operation: str, request: Mapping[str, Any], path: str = "") -> None:
+    """Refuse what would change the result and is not done here, instead of ignoring it."""
+    done = DONE.get(operation, {})
+    for member, value in request.items() if done else ():
+        name = f"{path}{member}"
+        if done.get(name) == [] or not _asks(value):
+            continue
+        why = f": {_WHY[member]}" if member in _WHY else ""
+        if name in done:
+            if str(value) not in done[name]:
+                values = " or ".join(done[name])
+                raise ApiError(f"{name} must be {values} in {HERE}, not {value}{why}.")
+        elif not any(known.startswith(f"{name}.") for known in done):
+            raise ApiError(f"{name} is not supported by {HERE}{why}.")
+        else:
+            for part in value if isinstance(value, list) else [value]:
+                refuse(operation, part, f"{name}.")
+
+
+def _asks(value: Any) -> bool:
+    """Return whether a value asks for anything: SDKs send empty ones, and switches that are off."""
+    if isinstance(value, dict | list):
+        return any(_asks(inner) for inner in (value.values() if isinstance(value, dict) else value))
+    return value is not False and value not in (None, "")
+
+
+def refused(operation: str, shape: Any = None, path: str = "") -> Iterator[str]:
+    """Yield what an operation refuses: members, or all but some values of one."""
+    done = DONE.get(operation, {})
+    shape = shape or service().operation_model(operation).input_shape
+    for member, inner in shape.members.items() if done else ():
+        name = f"{path}{member}"
+        if any(known.startswith(f"{name}.") for known in done):
+            yield from refused(operation, getattr(inner, "member", inner), f"{name}.")
+        elif name not in done:
+            yield name
+        elif done[name]:
+            yield f"{name} other than {' or '.join(done[name])}"

@@ -32,8 +32,7 @@ def no_training(image: str) -> ApiError:
 
 def serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str:
     """Return which model server serves a model: an algorithm's, a SavedModel's or a script's."""
-    built_in = algorithm(image)
-    if built_in is not None:
+    if built_in := algorithm(image):
         return built_in.name
     name = re.split("[:@]", image.rpartition("/")[2])[0]
     saved = any(model.rglob("saved_model.pb"))

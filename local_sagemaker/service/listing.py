@@ -29,7 +29,6 @@ def listing(
 
 
 def stop(kind: Kind, account: Account, request: Request) -> Record:
-    """Have a job stop; what it has so far is kept."""
     account.stop(kind, request[kind.name])
     return {}
 

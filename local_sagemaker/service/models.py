@@ -22,7 +22,14 @@ def create_model(account: Account, request: Request) -> Record:
     if request.get("ExecutionRoleArn"):
         account.check_role(request["ExecutionRoleArn"])
     if source := _source(given[0]):
-        _check_data(account, source)
+        bucket, key = channels.split_uri(source["S3Uri"])
+        try:
+            found = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+            keys = [row["Key"] for row in found.get("Contents", [])]
+        except account.s3.exceptions.NoSuchBucket:
+            keys = []
+        if not keys or (source["CompressionType"] == "Gzip" and keys != [key]):
+            raise ApiError(f"Could not find model data at {source['S3Uri']}.")
     return account.store.add(MODEL, request)
 
 
@@ -37,7 +44,6 @@ def create_endpoint_config(account: Account, request: Request) -> Record:
 
 
 def add_tags(account: Account, request: Request) -> Record:
-    """Add tags to a job, model, endpoint or configuration."""
     account.store.change_tags(request["ResourceArn"], by_key(request["Tags"]), [])
     return list_tags(account, request)
 
@@ -49,7 +55,6 @@ def list_tags(account: Account, request: Request) -> Record:
 
 
 def delete_tags(account: Account, request: Request) -> Record:
-    """Remove tags from a resource."""
     account.store.change_tags(request["ResourceArn"], {}, request["TagKeys"])
     return {}
 
@@ -80,14 +85,3 @@ def _source(container: Mapping[str, Any]) -> dict[str, str]:
     if container.get("ModelDataUrl"):
         return {"S3Uri": container["ModelDataUrl"], "CompressionType": "Gzip"}
     return (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
-
-
-def _check_data(account: Account, source: Mapping[str, str]) -> None:
-    """Refuse model data that is not in S3, as SageMaker does at once."""
-    bucket, key = channels.split_uri(source["S3Uri"])
-    try:
-        rows = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
-    except account.s3.exceptions.NoSuchBucket:
-        rows = []
-    if not rows or (source["CompressionType"] == "Gzip" and rows[0]["Key"] != key):
-        raise ApiError(f"Could not find model data at {source['S3Uri']}.")

@@ -7,13 +7,12 @@ from functools import partial
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import contract, endpoints, models, supported, training, tuning
+from local_sagemaker.service import contract, endpoints, models, training, tuning
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.listing import delete, describe, listing, stop
 from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, TRAINING, TRANSFORM, TUNING
 
-Operation = Callable[[Account, Request], dict[str, Any]]
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "CreateTrainingJob": training.create_training_job,
     "DescribeTrainingJob": partial(describe, TRAINING, more=training.finite),
     "ListTrainingJobs": partial(listing, TRAINING, "TrainingJobSummaries"),
@@ -58,9 +57,9 @@ def handle(account: Account, name: str, request: Request) -> dict[str, Any]:
         raise ApiError(f"SageMaker has no operation {name!r}.", "UnknownOperationException", 404)
     if name not in OPERATIONS:
         has = ", ".join(sorted(OPERATIONS))
-        raise ApiError(f"{name} is not part of {supported.HERE}; it has {has}.")
+        raise ApiError(f"{name} is not part of {contract.HERE}; it has {has}.")
     contract.check(name, request)
-    supported.refuse(name, request)
+    contract.refuse(name, request)
     return contract.answer(name, OPERATIONS[name](account, request))
 
 
@@ -68,7 +67,7 @@ def table() -> str:
     """Return what is answered and what is refused, as a table in Markdown."""
     rows = ["| what it answers | what it refuses of it |", "|---|---|"]
     for name in OPERATIONS:
-        members = ", ".join(f"`{member}`" for member in supported.refused(name))
+        members = ", ".join(f"`{member}`" for member in contract.refused(name))
         rows.append(f"| `{name}` | {members or '–'} |")
     return "\n".join(rows) + "\n"
 

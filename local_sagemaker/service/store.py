@@ -32,18 +32,15 @@ class Kind(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What AWS' sentences call it."""
         return self.label.replace("config", "configuration").replace("-", " ")
 
     def missing(self, arn: str) -> ApiError:
-        """Return what AWS says where there is none."""
         code = "ResourceNotFound" if self.end else "ValidationException"
         if self in (TRAINING, TUNING):
             return ApiError("Requested resource not found.", code)
         return ApiError(f'Could not find {self.words} "{arn}".', code)
 
     def exists(self, name: str, arn: str) -> ApiError:
-        """Return what AWS says where the name is taken."""
         if not self.end:
             return ApiError(f'Cannot create already existing {self.words} "{arn}".')
         said = "Job name must be unique within an AWS account and region, and a job named"
@@ -102,10 +99,9 @@ class Store:
     def get(self, kind: Kind, name: str) -> Record:
         """Return a copy of one record; raise what AWS says where there is none."""
         with self.lock:
-            arn = self.arn(kind, name)
             if not self.has(kind, name):
-                raise kind.missing(arn)
-            return copy.deepcopy(self._records[kind][arn])
+                raise kind.missing(self.arn(kind, name))
+            return copy.deepcopy(self._records[kind][self.arn(kind, name)])
 
     def all(self, kind: Kind) -> list[Record]:
         """Return all records of a kind as they are kept, oldest first: read them only."""
@@ -158,8 +154,7 @@ class Store:
     def _write(self, kind: Kind, record: Record) -> None:
         """Keep a record; where it can't be written down, it is as it was."""
         if self.folder is not None:
-            path = self._path(self.folder, kind, record[kind.name])
-            write(path, json.dumps({"record": record}))
+            write(self._path(self.folder, kind, record[kind.name]), json.dumps({"record": record}))
         self._records[kind][record[kind.arn]] = record
 
     def _read(self, kind: Kind, place: Path) -> None:

@@ -13,11 +13,8 @@ from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import MODEL, TRAINING, TRANSFORM, Record, now
 
-#: Hyperparameters by which SDK version 2 has several processes started that know each other.
-_LAUNCHER = re.compile(
-    "sagemaker_(mpi|parameter_server|distributed_dataparallel|torch_distributed|pytorch_ddp"
-    "|pytorch_xla_multi_worker)_enabled"
-)
+#: Hyperparameters by which SDK version 2 switches on what only its containers have.
+_SWITCH = re.compile(r"sagemaker_(?!multi_worker_mirrored)\w+_enabled")
 
 
 def create_training_job(account: Account, request: Request) -> Record:
@@ -60,30 +57,22 @@ def check(account: Account, request: Request) -> None:
             said = f"The regular expression of the metric {metric['Name']!r} is none"
             raise ApiError(f"{said}: {error}.") from None
     settings = request.get("HyperParameters") or {}
-    for name, value in settings.items():
-        _check_setting(request, name, value)
+    for name in filter(_SWITCH.fullmatch, settings):
+        # AWS' toolkit, too, starts no parameter server for a single instance
+        one = request["ResourceConfig"].get("InstanceCount", 1) == 1
+        idle = one and name == "sagemaker_parameter_server_enabled"
+        if settings[name].strip('"').lower() == "true" and not idle:
+            raise ApiError(
+                f"The hyperparameter {name!r} is 'true', but nothing on this machine starts MPI,"
+                " parameter servers, torchrun or a compiler: use one instance, or TF_CONFIG, which"
+                " two get."
+            )
     if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings:
         return
     if images.algorithm(algorithm["TrainingImage"]) is None:
         raise images.no_training(algorithm["TrainingImage"])
     if algorithm.get("MetricDefinitions"):
         raise ApiError("You can't override the metric definitions for Amazon SageMaker algorithms.")
-
-
-def _check_setting(request: Request, name: str, value: str) -> None:
-    if "'" in value and request["AlgorithmSpecification"].get("ContainerEntrypoint"):
-        raise ApiError(
-            f"The hyperparameter {name!r} holds a single quote ({value!r}), which breaks the script"
-            " that the SageMaker SDK starts jobs with, on AWS too: pass it in a file or without it."
-        )
-    # AWS' toolkit, too, starts no parameter server for a single instance
-    one = request["ResourceConfig"].get("InstanceCount", 1) == 1
-    idle = one and name == "sagemaker_parameter_server_enabled"
-    if _LAUNCHER.fullmatch(name) and value.strip('"').lower() == "true" and not idle:
-        raise ApiError(
-            f"The hyperparameter {name!r} is 'true', but nothing on this machine starts MPI,"
-            " parameter servers or torchrun: use one instance, or TF_CONFIG, which two get."
-        )
 
 
 def start(account: Account, request: Request, **more: Any) -> Record:

@@ -14,7 +14,7 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import training_run
-from local_sagemaker.service import supported, training
+from local_sagemaker.service import contract, training
 from local_sagemaker.service.account import RUNNING, Account, Request
 from local_sagemaker.service.listing import page
 from local_sagemaker.service.store import TRAINING, TUNING, Record, now
@@ -30,9 +30,9 @@ def create_hyper_parameter_tuning_job(account: Account, request: Request) -> Rec
     goal = config.get("HyperParameterTuningJobObjective")
     if not request.get("TrainingJobDefinition") or not goal:
         raise ApiError("Name a TrainingJobDefinition and a HyperParameterTuningJobObjective.")
-    tuned = next(settings(request["HyperParameterTuningJobName"], config))
-    made = _job_request(request["TrainingJobDefinition"], tuned)
-    supported.refuse("CreateTrainingJob", made)
+    first = next(settings(request["HyperParameterTuningJobName"], config))
+    made = _job_request(request["TrainingJobDefinition"], first)
+    contract.refuse("CreateTrainingJob", made)
     training.check(account, made)
     metrics = [metric["Name"] for metric in training_run.metric_definitions(made)]
     if goal["MetricName"] not in metrics:
@@ -82,7 +82,6 @@ class TuningJob:
         self._stopped.set()
 
     def run(self) -> None:
-        """Run it to its end."""
         name, config = self.record[TUNING.name], self.record["HyperParameterTuningJobConfig"]
         more = {"TuningJobArn": self.record[TUNING.arn]}
         suffix = f"{int(self.record['CreationTime']):x}"  # a job of that name may have been deleted
@@ -102,16 +101,12 @@ class TuningJob:
 
     def _wait(self, most: int) -> None:
         """Wait until at most that many training jobs run; have them stop once it was told to."""
-        while len(running := self._unfinished()) > most:
-            for job in running if self._stopped.is_set() else []:
-                if job["TrainingJobStatus"] != "Stopping":
+        while counted(self.account, self.record)["ObjectiveStatusCounters"]["Pending"] > most:
+            for job in _jobs_of(self.account, self.record) if self._stopped.is_set() else []:
+                if job["TrainingJobStatus"] == "InProgress":
                     with contextlib.suppress(ApiError):  # it has ended meanwhile
                         self.account.stop(TRAINING, job["TrainingJobName"])
             time.sleep(0.1)
-
-    def _unfinished(self) -> list[Record]:
-        found = _jobs_of(self.account, self.record)
-        return [job for job in found if job["TrainingJobStatus"] in RUNNING]
 
 
 def _job_request(definition: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:

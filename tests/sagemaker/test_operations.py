@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_sagemaker import launch
-from local_sagemaker.service import contract, images, operations, supported
+from local_sagemaker.service import contract, images, operations
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import (
     CONFIG,
@@ -67,9 +67,9 @@ def test_every_operation_checks_its_request_against_sagemakers_model(aws, name):
 
 
 def test_every_member_that_is_done_is_sagemakers():
-    for name in supported.DONE:
+    for name in contract.DONE:
         shape = contract.service().operation_model(name).input_shape
-        for path in supported.DONE[name]:
+        for path in contract.DONE[name]:
             inner = shape
             for part in path.split("."):
                 inner = getattr(inner, "member", inner).members[part]

@@ -11,18 +11,16 @@ from local_sagemaker.errors import ApiError
 from local_sagemaker.service.account import RUNNING, Account, Request
 from local_sagemaker.service.store import TRAINING, TUNING, Kind, Record
 
-More = Callable[[Account, Record], Record]
+More = Callable[[Account, Record], Record] | None
 
 
-def describe(kind: Kind, account: Account, request: Request, more: More | None = None) -> Record:
+def describe(kind: Kind, account: Account, request: Request, more: More = None) -> Record:
     """Return the record of a name, with ``more`` where there is more to say."""
     record = account.store.get(kind, request[kind.name])
     return more(account, record) if more else record
 
 
-def listing(
-    kind: Kind, rows: str, account: Account, request: Request, more: More | None = None
-) -> Record:
+def listing(kind: Kind, rows: str, account: Account, request: Request, more: More = None) -> Record:
     """Return a page of records as the member ``rows`` of the answer."""
     found, following = page(account.store.all(kind), kind, request)
     return {rows: [more(account, one) for one in found] if more else found, **following}
@@ -50,8 +48,7 @@ def page(records: list[Record], kind: Kind, request: Request) -> tuple[list[Reco
     descending = request.get("SortOrder", order) == "Descending"
     place = itemgetter(member, kind.name)
     found = [r for r in _filtered(records, kind, request) if member in r]
-    told = request.get("NextToken")
-    if told is not None:
+    if (told := request.get("NextToken")) is not None:
         try:  # behind the last one told, even where that one was deleted meanwhile
             value, name = json.loads(told)
             last = value, name + ""  # a TypeError where it is no name

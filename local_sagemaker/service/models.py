@@ -61,8 +61,7 @@ def delete_tags(account: Account, request: Request) -> Record:
 
 def container_of(model: Record) -> dict[str, Any]:
     """Return the one container of a model."""
-    containers = model.get("Containers") or [model.get("PrimaryContainer") or {}]
-    return dict(containers[0])
+    return dict((model.get("Containers") or [model.get("PrimaryContainer") or {}])[0])
 
 
 def unpack(account: Account, model: Record, folder: Path, environment: Mapping[str, str]) -> str:

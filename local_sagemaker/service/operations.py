@@ -56,8 +56,7 @@ def handle(account: Account, name: str, request: Request) -> dict[str, Any]:
     if name not in contract.service().operation_names:
         raise ApiError(f"SageMaker has no operation {name!r}.", "UnknownOperationException", 404)
     if name not in OPERATIONS:
-        has = ", ".join(sorted(OPERATIONS))
-        raise ApiError(f"{name} is not part of {contract.HERE}; it has {has}.")
+        raise ApiError(f"{name} is not part of {contract.HERE}; it has {', '.join(OPERATIONS)}.")
     contract.check(name, request)
     contract.refuse(name, request)
     return contract.answer(name, OPERATIONS[name](account, request))

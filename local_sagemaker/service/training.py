@@ -81,12 +81,8 @@ def start(account: Account, request: Request, **more: Any) -> Record:
     output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     artifact = f"{output}/{request['TrainingJobName']}/output/model.tar.gz"  # where it will be
     defaults = {"StoppingCondition": {"MaxRuntimeInSeconds": 86_400}}
+    given = {**defaults, "EnableNetworkIsolation": False, **request}
     more |= {"SecondaryStatus": "Starting", "ProfilingStatus": "Disabled"}
-    return account.submit(
-        TRAINING,
-        {**defaults, "EnableNetworkIsolation": False, **request},
-        TrainingJob,
-        SecondaryStatusTransitions=[first | {"StartTime": now()}],
-        ModelArtifacts={"S3ModelArtifacts": artifact},
-        **more,
-    )
+    more |= {"SecondaryStatusTransitions": [first | {"StartTime": now()}]}
+    more |= {"ModelArtifacts": {"S3ModelArtifacts": artifact}}
+    return account.submit(TRAINING, given, TrainingJob, **more)

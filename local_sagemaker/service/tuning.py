@@ -116,8 +116,7 @@ def _job_request(definition: Mapping[str, Any], chosen: Mapping[str, str]) -> di
     for name in fixed.keys() & chosen.keys():
         raise ApiError(f"The hyperparameter {name!r} is tuned and static: give one of the two.")
     request["HyperParameters"] = {**fixed, **chosen}
-    resources = request.pop("HyperParameterTuningResourceConfig", None)  # SDK version 2's way
-    if resources:
+    if resources := request.pop("HyperParameterTuningResourceConfig", None):  # SDK version 2's way
         if request.get("ResourceConfig"):
             raise ApiError("Give ResourceConfig or HyperParameterTuningResourceConfig, not both.")
         request["ResourceConfig"] = resources

@@ -84,7 +84,7 @@ class TuningJob:
     def run(self) -> None:
         name, config = self.record[TUNING.name], self.record["HyperParameterTuningJobConfig"]
         more = {"TuningJobArn": self.record[TUNING.arn]}
-        suffix = f"{int(self.record['CreationTime']):x}"  # a job of that name may have been deleted
+        suffix = f"{round(self.record['CreationTime'] * 1000):x}"  # jobs of a deleted one stay
         for number, chosen in enumerate(settings(name, config), 1):
             self._wait(config["ResourceLimits"]["MaxParallelTrainingJobs"] - 1)
             if self._stopped.is_set():
@@ -128,7 +128,8 @@ def _jobs_of(account: Account, tuning: Record) -> list[Record]:
     goal = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
     found = []
     for job in account.store.all(TRAINING):
-        if job.get("TuningJobArn") != tuning[TUNING.arn]:
+        deleted = job["CreationTime"] < tuning["CreationTime"]  # of one of the same name
+        if deleted or job.get("TuningJobArn") != tuning[TUNING.arn]:
             continue
         metrics = {m["MetricName"]: m["Value"] for m in job.get("FinalMetricDataList") or []}
         value, more = metrics.get(goal["MetricName"], math.nan), Record(ObjectiveStatus="Failed")

@@ -110,25 +110,20 @@ def test_transforms_are_listed_and_missing_ones_are_missing(aws, batch):
         aws.sm.describe_transform_job(TransformJobName="never")
     with pytest.raises(ClientError, match="Could not find model"):
         start(aws, "no-model", model="never")
-    with pytest.raises(ClientError, match="JoinSource must be None .* join the objects after"):
-        start(aws, "joined", DataProcessing={"JoinSource": "Input"})
     with pytest.raises(aws.sm.exceptions.ResourceInUse):
         start(aws, "found-by-name")
 
 
 SCORE = """
-import argparse
-p = argparse.ArgumentParser()
-p.add_argument("--kind")
-p.add_argument("--fixed")
-a = p.parse_args()
-assert a.fixed == "yes"
-print("score=%f" % {"a": 1, "b": 11}[a.kind])
+import json, os
+given = json.loads(os.environ["SM_HPS"])
+assert given["fixed"] == "yes"
+print("score=%f" % {"a": 1, "b": 11}[given["kind"]])
 """
 
 
-def tuning_request(aws, name, code, ranges, strategy="Grid", metric="score") -> dict:
-    """Return a tuning job that runs a script for each of at most three settings."""
+def tuning_request(aws, name, code, *values: str) -> dict:
+    """Return a tuning job that runs a script with each of at most three kinds."""
     definition = aws.train_request(name, code)
     del definition["TrainingJobName"]
     metrics = [{"Name": "score", "Regex": r"score=(\S+)"}]
@@ -137,10 +132,10 @@ def tuning_request(aws, name, code, ranges, strategy="Grid", metric="score") -> 
     return {
         "HyperParameterTuningJobName": name,
         "HyperParameterTuningJobConfig": {
-            "Strategy": strategy,
-            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": metric},
+            "Strategy": "Grid",
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "score"},
             "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 2},
-            "ParameterRanges": ranges,
+            "ParameterRanges": {"CategoricalParameterRanges": [{"Name": "kind", "Values": values}]},
         },
         "TrainingJobDefinition": definition | {"StaticHyperParameters": settings},
     }
@@ -151,12 +146,8 @@ def tuned(aws, name) -> dict:
     return wait(lambda: describe(HyperParameterTuningJobName=name), "HyperParameterTuningJobStatus")
 
 
-def kinds(*values: str) -> dict:
-    return {"CategoricalParameterRanges": [{"Name": "kind", "Values": list(values)}]}
-
-
 def test_a_grid_is_tried_and_the_best_is_named(aws):
-    request = tuning_request(aws, "grid", SCORE, kinds("a", "b", "bad"))
+    request = tuning_request(aws, "grid", SCORE, "a", "b", "bad")
     aws.sm.create_hyper_parameter_tuning_job(**request)
     found = tuned(aws, "grid")
     assert found["HyperParameterTuningJobStatus"] == "Completed", found.get("FailureReason")
@@ -166,23 +157,26 @@ def test_a_grid_is_tried_and_the_best_is_named(aws):
     counts = found["TrainingJobStatusCounters"]
     assert (counts["Completed"], counts["NonRetryableError"], counts["InProgress"]) == (2, 1, 0)
     assert found["ObjectiveStatusCounters"] == {"Succeeded": 2, "Pending": 0, "Failed": 1}
-    sorting = {"SortBy": "FinalObjectiveMetricValue", "SortOrder": "Descending"}
-    rows = aws.sm.list_training_jobs_for_hyper_parameter_tuning_job(
-        HyperParameterTuningJobName="grid", **sorting
-    )["TrainingJobSummaries"]
+    asked = {"HyperParameterTuningJobName": "grid", "SortBy": "FinalObjectiveMetricValue"}
+    rows = aws.sm.list_training_jobs_for_hyper_parameter_tuning_job(**asked, SortOrder="Descending")
+    rows = rows["TrainingJobSummaries"]
     assert [r["TunedHyperParameters"]["kind"] for r in rows] == ["b", "a"]
     one = aws.sm.describe_training_job(TrainingJobName=best["TrainingJobName"])
     assert one["TuningJobArn"].endswith("/grid")
     listed = aws.sm.list_hyper_parameter_tuning_jobs(NameContains="grid")
     (row,) = listed["HyperParameterTuningJobSummaries"]
-    assert row["HyperParameterTuningJobStatus"] == "Completed"
+    assert row["HyperParameterTuningJobStatus"] == "Completed" and row["Strategy"] == "Grid"
     aws.sm.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName="grid")
     with pytest.raises(aws.sm.exceptions.ResourceNotFound):
         tuned(aws, "grid")
+    aws.sm.create_hyper_parameter_tuning_job(**request)
+    again = tuned(aws, "grid")
+    assert again["BestTrainingJob"]["TrainingJobName"] != best["TrainingJobName"]
+    assert again["ObjectiveStatusCounters"] == found["ObjectiveStatusCounters"]
 
 
 def test_a_tuning_job_can_be_stopped(aws):
-    request = tuning_request(aws, "halted", "import time; time.sleep(60)", kinds("a", "b"))
+    request = tuning_request(aws, "halted", "import time; time.sleep(60)", "a", "b")
     aws.sm.create_hyper_parameter_tuning_job(**request)
     aws.sm.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName="halted")
     assert tuned(aws, "halted")["HyperParameterTuningJobStatus"] == "Stopped"
@@ -193,8 +187,7 @@ def test_a_tuning_job_can_be_stopped(aws):
 C, T = "HyperParameterTuningJobConfig", "TrainingJobDefinition"
 LIMITS, OWN = f"{C}.ResourceLimits", f"{T}.HyperParameterTuningResourceConfig"
 RANGES, GOAL = f"{C}.ParameterRanges", f"{C}.HyperParameterTuningJobObjective.MetricName"
-KIND = {"Name": "kind", "Values": ["a"]}
-TARGET = {"TargetObjectiveMetricValue": 1.0}
+KIND, TARGET = {"Name": "kind", "Values": ["a"]}, {"TargetObjectiveMetricValue": 1.0}
 TYPE = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
 IMAGE = "174872318107.dkr.ecr.us-west-2.amazonaws.com/factorization-machines:1"
 FM = {f"{T}.AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"}}
@@ -221,7 +214,7 @@ FM |= {f"{T}.StaticHyperParameters": {}, GOAL: "test:rmse"}
     ],
 )
 def test_a_tuning_job_that_can_not_run_is_refused(aws, changes, sentence):
-    request = tuning_request(aws, "refused", SCORE, kinds("a"))
+    request = tuning_request(aws, "refused", SCORE, "a")
     for path, value in changes.items():
         change(path, value)(request)
     with pytest.raises(ClientError, match=sentence):
@@ -229,7 +222,7 @@ def test_a_tuning_job_that_can_not_run_is_refused(aws, changes, sentence):
 
 
 def test_a_tuner_of_sdk_version_2_names_its_instances_in_its_own_way(aws):
-    request = tuning_request(aws, "v2", SCORE, kinds("b"))
+    request = tuning_request(aws, "v2", SCORE, "b")
     given = request["TrainingJobDefinition"].pop("ResourceConfig")
     request["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = given
     aws.sm.create_hyper_parameter_tuning_job(**request)
@@ -272,6 +265,7 @@ def test_a_range_that_can_not_be_drawn_from_is_refused(low, high, scale):
         ({"MaxPayloadInMB": 50, "MaxConcurrentTransforms": 3}, "is 150; it can be 100"),
         ({"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "must be 1"),
         ({"ModelClientConfig": {"InvocationsMaxRetries": 2}}, "InvocationsMaxRetries is not supp"),
+        ({"DataProcessing": {"JoinSource": "Input"}}, "must be None .* join the objects after"),
     ],
 )
 def test_what_a_transform_does_not_do_is_refused(aws, batch, more, sentence):

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import http.client
 import json
+import random
 import re
 import time
 from pathlib import Path
 
 import pytest
+import urllib3
+from botocore import serialize
 from botocore.exceptions import ClientError
+from botocore.utils import parse_timestamp
 
 from local_sagemaker import launch
-from local_sagemaker.service import contract, images, operations
+from local_sagemaker.service import contract, images, listing, operations, store
 from local_sagemaker.service.account import Account
-from local_sagemaker.service.store import (
-    CONFIG,
-    ENDPOINT,
-    MODEL,
-    TRAINING,
-    TRANSFORM,
-    TUNING,
-    Store,
-)
+from local_sagemaker.service.store import ENDPOINT, MODEL, TRAINING, TRANSFORM, TUNING, Store
 from tests.sagemaker.conftest import ECR, ROLE, Aws
 
 TREE = Path(operations.__file__).parents[1]
@@ -30,14 +25,10 @@ TREE = Path(operations.__file__).parents[1]
 
 def raw(aws, operation: str, request: object) -> tuple[int, dict]:
     """Send what botocore would not, and return status and answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", aws.server.port, timeout=30)
     headers = {"X-Amz-Target": f"SageMaker.{operation}"}
     headers |= {"Authorization": f"AWS {aws.server.token}:-"}
-    connection.request("POST", "/", json.dumps(request).encode(), headers)
-    answer = connection.getresponse()
-    found = answer.status, json.loads(answer.read())
-    connection.close()
-    return found
+    answer = urllib3.request("POST", aws.server.url, body=json.dumps(request), headers=headers)
+    return answer.status, answer.json()
 
 
 def test_the_readme_says_what_is_answered_and_refused():
@@ -46,12 +37,15 @@ def test_the_readme_says_what_is_answered_and_refused():
 
 @pytest.mark.parametrize("name", operations.OPERATIONS)
 def test_every_operation_is_sagemakers_and_is_found_by_its_name(name):
-    assert name in contract.service().operation_names
+    shape = contract.service().operation_model(name).input_shape
+    for path in contract.DONE.get(name, ()):
+        inner = shape
+        for part in path.split("."):
+            inner = getattr(inner, "member", inner).members[part]
     lines = (TREE / "service" / "operations.py").read_text(encoding="utf-8").splitlines()
     (line,) = [line for line in lines if line.startswith(f'    "{name}":')]
     snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-    function = operations.OPERATIONS[name]
-    assert snake == getattr(function, "__name__", snake)
+    assert snake == getattr(operations.OPERATIONS[name], "__name__", snake)
     assert "partial(" in line or snake in line or line.endswith("(")
 
 
@@ -64,15 +58,6 @@ def test_every_operation_checks_its_request_against_sagemakers_model(aws, name):
     if shape.required_members:
         status, said = raw(aws, name, {})
         assert status == 400 and "Member must not be null" in said["message"]
-
-
-def test_every_member_that_is_done_is_sagemakers():
-    for name in contract.DONE:
-        shape = contract.service().operation_model(name).input_shape
-        for path in contract.DONE[name]:
-            inner = shape
-            for part in path.split("."):
-                inner = getattr(inner, "member", inner).members[part]
 
 
 def test_an_answer_that_breaks_sagemakers_model_does_not_leave():
@@ -192,7 +177,7 @@ def test_an_endpoint_outlives_its_configuration_and_its_model(tmp_path, aws, mod
     again = launch.start(state=tmp_path)
     launch.wait_until_ready(again)
     assert Aws(again).ask("alone", [2]) == [6]
-    assert not Store("us-west-2", tmp_path / "sagemaker").has(CONFIG, "alone")
+    assert Aws(again).sm.list_endpoint_configs()["EndpointConfigs"] == []
     again.stop()
 
 
@@ -246,3 +231,24 @@ def test_who_lists_reads_what_was_there_when_he_asked():
     store.update(MODEL, "m", Changed=[1])
     assert "Changed" not in seen
     assert store.get(MODEL, "m")["LastModifiedTime"] > seen["LastModifiedTime"]
+
+
+@pytest.mark.parametrize("precision", ["default", "millisecond"])
+def test_after_and_before_a_things_own_time_leave_it_out(monkeypatch, precision):
+    """What a client sends back is what it was told, also of awkward nanoseconds."""
+    sent = serialize.JSONSerializer(timestamp_precision=precision)._timestamp_unixtimestamp
+    records, draw = Store("us-west-2"), random.Random(0)
+
+    def found(**request):
+        return listing.page(records.all(MODEL), MODEL, request)[0]
+
+    awkward = [0, 1, 499, 500, 501, 999_499, 999_500, 999_999, 1_000_000, 999_999_999]
+    for number in awkward + [draw.randrange(10**17) for _ in range(500)]:
+        moment = 1_763_802_831_000_000_000 + number
+        monkeypatch.setattr(store.time, "time_ns", lambda moment=moment: moment)
+        told = records.add(MODEL, {"ModelName": "m"})["CreationTime"]
+        asked = sent(parse_timestamp(told))
+        for member in ("CreationTimeAfter", "CreationTimeBefore", "LastModifiedTimeAfter"):
+            assert found(**{member: asked}) == [], (member, moment)
+        assert found(CreationTimeAfter=asked - 0.001, CreationTimeBefore=asked + 0.001), moment
+        records.remove(MODEL, "m")

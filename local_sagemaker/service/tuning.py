@@ -71,8 +71,6 @@ def counted(account: Account, tuning: Record) -> Record:
 
 
 class TuningJob:
-    """Runs a tuning job that was created."""
-
     def __init__(self, account: Account, record: Record) -> None:
         self.account, self.record = account, record
         self._stopped = threading.Event()

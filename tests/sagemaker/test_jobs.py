@@ -148,6 +148,8 @@ def tuned(aws, name) -> dict:
 
 def test_a_grid_is_tried_and_the_best_is_named(aws):
     request = tuning_request(aws, "grid", SCORE, "a", "b", "bad")
+    given = request["TrainingJobDefinition"].pop("ResourceConfig")  # as SDK version 2 names it
+    request["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = given
     aws.sm.create_hyper_parameter_tuning_job(**request)
     found = tuned(aws, "grid")
     assert found["HyperParameterTuningJobStatus"] == "Completed", found.get("FailureReason")
@@ -162,7 +164,7 @@ def test_a_grid_is_tried_and_the_best_is_named(aws):
     rows = rows["TrainingJobSummaries"]
     assert [r["TunedHyperParameters"]["kind"] for r in rows] == ["b", "a"]
     one = aws.sm.describe_training_job(TrainingJobName=best["TrainingJobName"])
-    assert one["TuningJobArn"].endswith("/grid")
+    assert one["TuningJobArn"].endswith("/grid") and one["ResourceConfig"] == given
     listed = aws.sm.list_hyper_parameter_tuning_jobs(NameContains="grid")
     (row,) = listed["HyperParameterTuningJobSummaries"]
     assert row["HyperParameterTuningJobStatus"] == "Completed" and row["Strategy"] == "Grid"
@@ -219,17 +221,6 @@ def test_a_tuning_job_that_can_not_run_is_refused(aws, changes, sentence):
         change(path, value)(request)
     with pytest.raises(ClientError, match=sentence):
         aws.sm.create_hyper_parameter_tuning_job(**request)
-
-
-def test_a_tuner_of_sdk_version_2_names_its_instances_in_its_own_way(aws):
-    request = tuning_request(aws, "v2", SCORE, "b")
-    given = request["TrainingJobDefinition"].pop("ResourceConfig")
-    request["TrainingJobDefinition"]["HyperParameterTuningResourceConfig"] = given
-    aws.sm.create_hyper_parameter_tuning_job(**request)
-    found = tuned(aws, "v2")
-    assert found["HyperParameterTuningJobStatus"] == "Completed", found.get("FailureReason")
-    best = found["BestTrainingJob"]["TrainingJobName"]
-    assert aws.sm.describe_training_job(TrainingJobName=best)["ResourceConfig"] == given
 
 
 def drawn(name: str, low: str, high: str, scale: str) -> list[dict[str, str]]:

@@ -137,7 +137,9 @@ def test_damaged_records_are_set_aside_and_named(tmp_path):
     paths = {json.loads(p.read_text())["record"]["ModelName"]: p for p in tmp_path.rglob("*.json")}
     paths["cut"].write_bytes(paths["cut"].read_bytes()[:20])
     paths["other"].write_text("[]")
-    paths["half"].write_text('{"record": {"ModelName": "half"}, "tags": {}}')
+    paths["half"].write_text('{"record": {"ModelName": "half"}}')
+    old = json.loads(paths["kept"].read_text())["record"]
+    paths["kept"].write_text(json.dumps({"tags": old.pop("Tags"), "record": old}))  # once
     (tmp_path / "endpoint").write_text("no folder")
     again = Store("us-west-2", tmp_path)
     assert [record["ModelName"] for record in again.all(MODEL)] == ["kept"]

@@ -52,10 +52,12 @@ class Account:
 
     @property
     def s3(self) -> Any:
+        """Client of S3."""
         return self.client("s3")
 
     @property
     def logs(self) -> Any:
+        """Client of CloudWatch Logs."""
         return self.client("logs")
 
     def check_role(self, arn: str) -> None:

@@ -231,22 +231,17 @@ def drawn(name: str, low: str, high: str, scale: str) -> list[dict[str, str]]:
     return list(tuning.settings(name, config | {"ResourceLimits": {"MaxNumberOfTrainingJobs": 50}}))
 
 
-@pytest.mark.parametrize("scale", ["Auto", "Linear", "Logarithmic"])
-def test_numbers_are_drawn_from_their_range_and_again_the_same(scale):
-    points = drawn("name", "0.001", "0.9", scale)
-    assert points == drawn("name", "0.001", "0.9", scale) != drawn("other", "0.001", "0.9", scale)
-    assert all(0.001 <= float(point["rate"]) <= 0.9 for point in points)
-    assert {point["n"] for point in points} == {"1", "2", "3"}
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "scale"),
-    [("2", "1", "Linear"), ("0", "1", "Logarithmic"), ("0.1", "0.9", "ReverseLogarithmic")]
-    + [("x", "1", "Auto"), ("nan", "1", "Auto"), ("0", "inf", "Auto")],
-)
-def test_a_range_that_can_not_be_drawn_from_is_refused(low, high, scale):
-    with pytest.raises(ApiError, match="The range of 'rate', .* can't be used on a"):
-        drawn("name", low, high, scale)
+def test_numbers_are_drawn_from_their_range_and_again_the_same():
+    for scale in ("Auto", "Linear", "Logarithmic"):
+        given = ("0.001", "0.9", scale)
+        points = drawn("name", *given)
+        assert points == drawn("name", *given) != drawn("other", *given)
+        assert all(0.001 <= float(point["rate"]) <= 0.9 for point in points)
+        assert {point["n"] for point in points} == {"1", "2", "3"}
+    wrong = [("2", "1", "Linear"), ("0", "1", "Logarithmic"), ("0.1", "0.9", "ReverseLogarithmic")]
+    for given in [*wrong, ("x", "1", "Auto"), ("nan", "1", "Auto"), ("0", "inf", "Auto")]:
+        with pytest.raises(ApiError, match="The range of 'rate', .* can't be used on a"):
+            drawn("name", *given)
 
 
 @pytest.mark.parametrize(

@@ -165,22 +165,20 @@ def test_what_was_under_way_when_the_service_was_killed_has_ended(tmp_path):
 
 
 def test_an_endpoint_outlives_its_configuration_and_its_model(tmp_path, aws, model):
-    server = launch.start(state=tmp_path)
-    launch.wait_until_ready(server)
-    lab = Aws(server)
+    lab = Aws(launch.start(state=tmp_path))
+    launch.wait_until_ready(lab.server)
     data = lab.put("three.tar.gz", aws.get(model.split("/", 3)[3]))
     assert lab.deploy("alone", data)["EndpointStatus"] == "InService"
     lab.sm.delete_endpoint_config(EndpointConfigName="alone")
     lab.sm.delete_model(ModelName="alone")
     assert lab.ask("alone", [1]) == [3]
-    assert server.process is not None
-    server.process.kill()
-    server.process.wait()
-    again = launch.start(state=tmp_path)
-    launch.wait_until_ready(again)
-    assert Aws(again).ask("alone", [2]) == [6]
-    assert Aws(again).sm.list_endpoint_configs()["EndpointConfigs"] == []
-    again.stop()
+    lab.server.process.kill()
+    lab.server.process.wait()
+    again = Aws(launch.start(state=tmp_path))
+    launch.wait_until_ready(again.server)
+    assert again.ask("alone", [2]) == [6]
+    assert again.sm.list_endpoint_configs()["EndpointConfigs"] == []
+    again.server.stop()
 
 
 def test_a_role_and_data_that_are_not_there_are_refused_at_once(aws, model):
@@ -195,15 +193,11 @@ def test_a_role_and_data_that_are_not_there_are_refused_at_once(aws, model):
     own = iam.create_role(RoleName="own", Path="/service-role/", AssumeRolePolicyDocument="{}")
     aws.sm.create_model(ExecutionRoleArn=own["Role"]["Arn"], **given)
     aws.sm.delete_model(ModelName="r")
-    prefix = {"S3DataType": "S3Prefix", "CompressionType": "None"}
-    for data in (
-        {"ModelDataUrl": model[:-1]},
-        {"ModelDataUrl": "s3://never-made/model.tar.gz"},
-        {"ModelDataSource": {"S3DataSource": {"S3Uri": model + "/never", **prefix}}},
-    ):
-        given = {"Image": container["Image"], **data}
+    prefix = {"S3Uri": model + "/never", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    absent = [{"ModelDataUrl": uri} for uri in (model[:-1], "s3://never-made/model.tar.gz")]
+    for data in [*absent, {"ModelDataSource": {"S3DataSource": prefix}}]:
         with pytest.raises(ClientError, match="Could not find model data at s3://"):
-            aws.sm.create_model(ModelName="r", PrimaryContainer=given)
+            aws.sm.create_model(ModelName="r", PrimaryContainer={"Image": "i", **data})
 
 
 DEAF = """

@@ -164,8 +164,11 @@ def test_a_model_of_an_older_run_is_not_deployed_in_place_of_the_new_one(alice, 
     own = alice.client("sagemaker")
     own.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
     session = Session(boto_session=alice._boto)
+    bucket, _, key = model.removeprefix("s3://").partition("/")
+    source = {"Bucket": bucket, "Key": key}
+    alice.client("s3").copy_object(Bucket=bucket, Key=f"{key}.new", CopySource=source)
     with pytest.raises(cloud.CloudError, match=f"model/{name}.*of an earlier run"):
-        session.create_model(name, ROLE, container | {"ModelDataUrl": "s3://b/new.tar.gz"})
+        session.create_model(name, ROLE, container | {"ModelDataUrl": f"{model}.new"})
     with cloud.cleanup(alice, prefix="course-05"):
         assert session.create_model(name, ROLE, container) == name
     said = capsys.readouterr().out

@@ -207,7 +207,10 @@ BROKEN = [{"Name": "m", "Regex": "("}]
         ({"InputDataConfig.0.ShuffleConfig": {"Seed": 0}}, "ShuffleConfig is not supported"),
         ({"TensorBoardOutputConfig": {"S3OutputPath": OUT}}, "TensorBoardOutputConfig is not"),
         ({"DebugHookConfig": {"S3OutputPath": OUT, "HookParameters": {"a": "b"}}}, "HookParam"),
-        ({"DebugHookConfig": {"S3OutputPath": OUT, "CollectionConfigurations": LOSSES}}, "Collection"),
+        (
+            {"DebugHookConfig": {"S3OutputPath": OUT, "CollectionConfigurations": LOSSES}},
+            "Collection",
+        ),
         ({"ProfilerConfig": {"S3OutputPath": OUT, **OFTEN}}, "ProfilingIntervalInMilliseconds is"),
         ({"OutputDataConfig.KmsKeyId": "alias/x"}, "KmsKeyId is not supported"),
         ({"HyperParameters.sagemaker_mpi_enabled": "true"}, "nothing on this machine starts MPI"),

@@ -85,8 +85,7 @@ _WHY = {
 
 @functools.cache
 def service() -> Any:
-    """Return botocore's model of SageMaker."""
-    import botocore.session
+    import botocore.session  # takes a while
 
     return botocore.session.Session().get_service_model("sagemaker")
 

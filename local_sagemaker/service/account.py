@@ -12,16 +12,7 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.jobs import environment
-from local_sagemaker.service.store import (
-    ENDPOINT,
-    TRAINING,
-    TRANSFORM,
-    TUNING,
-    Kind,
-    Record,
-    Store,
-    now,
-)
+from local_sagemaker.service.store import ENDPOINT, KINDS, Kind, Record, Store, now
 
 Request = Mapping[str, Any]
 Make = Callable[["Account", Record], Any]
@@ -29,14 +20,11 @@ _log = logging.getLogger("course.cloud")
 #: States of a job that has not ended.
 RUNNING = ("InProgress", "Stopping")
 REGION = "us-west-2"
+_ENDED = "the SageMaker on this machine ended while the"
 
 
 class Account:
-    """One account in one region, on this machine.
-
-    ``work`` is the folder for jobs and model servers, which goes with the service; ``state`` is the
-    one for records that outlive it. Jobs use S3 and Logs through ``url``, as everyone does.
-    """
+    """One account; its ``work`` folder goes with the service, its ``state`` outlives it."""
 
     def __init__(
         self, url: str, token: str, work: Path, state: Path | None = None, region: str = REGION
@@ -55,15 +43,11 @@ class Account:
                 import boto3
                 from botocore.config import Config
 
+                session = boto3.session.Session(self.token, "local", region_name=self.region)
                 options: Any = {"max_pool_connections": 32, "retries": {"total_max_attempts": 2}}
-                self._clients[service] = boto3.session.Session().client(
-                    service,
-                    region_name=self.region,
-                    endpoint_url=self.url,
-                    aws_access_key_id=self.token,
-                    aws_secret_access_key="local",
-                    config=Config(s3={"addressing_style": "path"}, **options),
-                )
+                config = Config(s3={"addressing_style": "path"}, **options)
+                made = session.client(service, endpoint_url=self.url, config=config)
+                self._clients[service] = made
             return self._clients[service]
 
     @property
@@ -79,25 +63,20 @@ class Account:
         except iam.exceptions.NoSuchEntityException:
             found = ""
         if found != arn:
-            raise ApiError(
-                f"Could not assume role {arn}. Please ensure that the role exists and allows"
-                " principal 'sagemaker.amazonaws.com' to assume the role."
-            )
+            said = f"Could not assume role {arn}. Please ensure that the role exists and allows"
+            raise ApiError(f"{said} principal 'sagemaker.amazonaws.com' to assume the role.")
 
     def submit(self, kind: Kind, request: Request, make: Make, **more: Any) -> Record:
         """Keep the record of a job, with ``more``, and run what ``make`` makes of it."""
         with self.lock:
-            record = self.store.add(kind, request, **more)
+            record = self.store.add(kind, request, **{kind.status: "InProgress"}, **more)
             name = record[kind.name]
             job = make(self, self.store.get(kind, name))
-            key = f"{kind.label}/{name}"
-            self.running[key] = job
-        arguments = (kind, name, job)
-        threading.Thread(target=self._live, args=arguments, daemon=True).start()
+            self.running[f"{kind.label}/{name}"] = job
+        threading.Thread(target=self._live, args=(kind, name, job), daemon=True).start()
         return record
 
     def _live(self, kind: Kind, name: str, job: Any) -> None:
-        """Run a job's life, and know it until it ends."""
         key = f"{kind.label}/{name}"
         try:
             job.run()
@@ -111,47 +90,39 @@ class Account:
 
     def stop(self, kind: Kind, name: str) -> None:
         """Have a job stop, unless it has ended; return at once."""
-        key = f"{kind.label}/{name}"
         with self.lock, self.store.lock:  # a job that ends at this moment has the last word
             status = self.store.get(kind, name)[kind.status]
             if status not in RUNNING:
-                why = f"the {kind.label.replace('-', ' ')} is in status {status}"
-                raise ApiError(f"The request was rejected because {why}.")
-            more = {"SecondaryStatus": "Stopping"} if kind is TRAINING else {}
-            self.store.update(kind, name, **{kind.status: "Stopping"}, **more)
-            job = self.running.get(key)
+                raise ApiError(f"The request was rejected: the {kind.words} is in status {status}.")
+            said = {kind.status: "Stopping", "SecondaryStatus": "Stopping"}
+            self.store.update(kind, name, **said)
+            job = self.running.get(f"{kind.label}/{name}")
         if job is not None:
             threading.Thread(target=job.stop, daemon=True).start()
 
     def _fail(self, kind: Kind, name: str, why: str) -> None:
         """Say of a job that its record still has as running that it failed."""
+        said = {kind.status: "Failed", kind.end: now(), "FailureReason": reason(why)}
         with self.store.lock:
-            if not self.store.has(kind, name):
-                return
-            record = self.store.get(kind, name)
-            if record[kind.status] in RUNNING:
-                said = {kind.status: "Failed", kind.end: now(), "FailureReason": reason(why)}
-                more = {"SecondaryStatus": "Failed"} if kind is TRAINING else {}
-                self.store.update(kind, name, **said, **more)
+            if self.store.has(kind, name) and self.store.get(kind, name)[kind.status] in RUNNING:
+                self.store.update(kind, name, **said, SecondaryStatus="Failed")
 
     def _settle(self) -> None:
         """Say what became of jobs and endpoints that were under way when the last server ended."""
-        why = "InternalServerError: the SageMaker on this machine ended while the job ran."
-        for kind in (TRAINING, TRANSFORM, TUNING):
+        for kind in [kind for kind in KINDS if kind.end]:
             for record in self.store.all(kind):
-                self._fail(kind, record[kind.name], why)
+                self._fail(kind, record[kind.name], f"InternalServerError: {_ENDED} job ran.")
+        failed = {"EndpointStatus": "Failed", "FailureReason": f"{_ENDED} endpoint was created."}
         for record in self.store.all(ENDPOINT):
-            if record["EndpointStatus"] == "Updating":  # what served before still does
+            if record["EndpointStatus"] == "Creating":
+                self.store.update(ENDPOINT, record["EndpointName"], **failed)
+            elif record["EndpointStatus"] == "Updating":  # what served before still does
                 self.store.update(ENDPOINT, record["EndpointName"], EndpointStatus="InService")
-            elif record["EndpointStatus"] == "Creating":
-                why = "The SageMaker on this machine ended while the endpoint was created."
-                said = {"EndpointStatus": "Failed", "FailureReason": why}
-                self.store.update(ENDPOINT, record["EndpointName"], **said)
 
     def folder(self, *parts: str) -> Path:
         """Return an empty folder for a job."""
+        self.discard(*parts)
         path = self.work.joinpath(*parts)
-        shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         return path
 
@@ -177,4 +148,4 @@ class Account:
             thread.join(max(0.0, limit - time.monotonic()))
         while any("-job/" in key for key in self.running) and time.monotonic() < limit:
             time.sleep(0.02)
-        shutil.rmtree(self.work, ignore_errors=True)
+        self.discard()

@@ -1,10 +1,8 @@
-"""SageMaker's API as botocore describes it: requests and answers are checked against it."""
+"""SageMaker's API: its form as botocore describes it, and what of it is done here."""
 
 from __future__ import annotations
 
-import datetime
 import functools
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,18 +11,83 @@ from local_sagemaker.errors import ApiError
 
 _FAILED = "failed to satisfy constraint: Member must"
 _NUMBERS = ("integer", "long", "float", "double", "timestamp")
-_PYTHON: dict[str, Any] = {"structure": dict, "map": dict, "list": list, "string": str}
-_PYTHON |= {"boolean": bool, "integer": int, "long": int, "timestamp": (int, float, str)}
-_PYTHON |= {"float": (int, float), "double": (int, float), "blob": (str, bytes)}
+_PYTHON: dict[str, Any] = dict.fromkeys(_NUMBERS, (int, float)) | {"integer": int, "long": int}
+_PYTHON |= {"structure": dict, "map": dict, "list": list, "string": str, "boolean": bool}
+HERE = "the SageMaker that runs on this machine"
+Members = dict[str, list[str]]  # the only values that a member can have, or empty for any
+
+
+def _members(text: str) -> Members:
+    found: Members = {}
+    for parent, inside, alone in re.findall(r"([\w.]+)\(([^)]*)\)|(\S+)", text):
+        for word in (inside or alone).split():
+            name, _, values = word.partition("=")
+            path = f"{parent}.{name}" if parent else name
+            found[path] = values.split("|") if values else []
+    return found
+
+
+_CONTAINER = """(ContainerHostname Image ImageConfig.RepositoryAccessMode=Platform Environment
+    Mode=SingleModel ModelDataUrl ModelDataSource.S3DataSource.S3DataType
+    ModelDataSource.S3DataSource.S3Uri ModelDataSource.S3DataSource.CompressionType)"""
+#: By operation: the members that are done, and what is in them. Others do all they can be asked.
+DONE = {
+    "CreateTrainingJob": _members("""
+        TrainingJobName RoleArn HyperParameters Environment Tags
+        AlgorithmSpecification(TrainingImage TrainingInputMode=File MetricDefinitions
+            ContainerEntrypoint ContainerArguments
+            TrainingImageConfig.TrainingRepositoryAccessMode=Platform)
+        InputDataConfig(ChannelName ContentType InputMode=File CompressionType=None
+            RecordWrapperType=None DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile
+            DataSource.S3DataSource.S3Uri DataSource.S3DataSource.S3DataDistributionType)
+        OutputDataConfig(S3OutputPath CompressionType=GZIP) StoppingCondition(MaxRuntimeInSeconds)
+        ResourceConfig(InstanceType InstanceCount=1|2 VolumeSizeInGB KeepAlivePeriodInSeconds)
+        DebugHookConfig(S3OutputPath) ProfilerConfig(S3OutputPath DisableProfiler)"""),
+    "ListTrainingJobs": _members("""
+        CreationTimeAfter CreationTimeBefore LastModifiedTimeAfter LastModifiedTimeBefore
+        NameContains StatusEquals SortBy SortOrder NextToken MaxResults"""),
+    "CreateTransformJob": _members("""
+        TransformJobName ModelName Environment Tags MaxPayloadInMB MaxConcurrentTransforms
+        BatchStrategy ModelClientConfig(InvocationsTimeoutInSeconds)
+        TransformInput(ContentType SplitType CompressionType=None
+            DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile DataSource.S3DataSource.S3Uri)
+        TransformOutput(S3OutputPath Accept AssembleWith)
+        TransformResources(InstanceType InstanceCount=1)
+        DataProcessing(InputFilter=$ OutputFilter=$ JoinSource=None)"""),
+    "CreateHyperParameterTuningJob": _members("""
+        HyperParameterTuningJobName Tags TrainingJobDefinition
+        HyperParameterTuningJobConfig(Strategy=Random|Grid HyperParameterTuningJobObjective
+            ResourceLimits.MaxNumberOfTrainingJobs ResourceLimits.MaxParallelTrainingJobs
+            ParameterRanges.IntegerParameterRanges ParameterRanges.ContinuousParameterRanges
+            ParameterRanges.CategoricalParameterRanges TrainingJobEarlyStoppingType=Off
+            RandomSeed)"""),
+    "CreateModel": _members(f"""
+        ModelName ExecutionRoleArn Tags InferenceExecutionConfig(Mode=Serial)
+        PrimaryContainer{_CONTAINER} Containers{_CONTAINER}"""),
+    "CreateEndpointConfig": _members("""
+        EndpointConfigName ExecutionRoleArn Tags
+        ProductionVariants(VariantName ModelName InstanceType InitialInstanceCount=1
+            InitialVariantWeight VolumeSizeInGB RoutingConfig ModelDataDownloadTimeoutInSeconds
+            ContainerStartupHealthCheckTimeoutInSeconds)"""),
+    "CreateEndpoint": _members("EndpointName EndpointConfigName Tags"),
+    "UpdateEndpoint": _members("EndpointName EndpointConfigName"),
+}
+#: Why a member is refused, by its last name; others are refused without a reason.
+_WHY = {
+    "CheckpointConfig": "nothing copies checkpoints to S3; write them to the model's folder",
+    "InstanceCount": "at most 2 instances train, each a process; one transforms",
+    "JoinSource": "join the objects after the job",
+    "ShuffleConfig": "the File mode reads no channel twice; shuffle in the program",
+    "TensorBoardOutputConfig": "write to the folder SM_OUTPUT_DATA_DIR, which is uploaded",
+    "TuningJobCompletionCriteria": "name the number of training jobs",
+}
 
 
 @functools.cache
 def service() -> Any:
-    """Return botocore's model of SageMaker."""
-    from botocore.loaders import Loader
-    from botocore.model import ServiceModel
+    import botocore.session  # takes a while
 
-    return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
+    return botocore.session.Session().get_service_model("sagemaker")
 
 
 def check(operation: str, request: Mapping[str, Any]) -> None:
@@ -38,10 +101,8 @@ def check(operation: str, request: Mapping[str, Any]) -> None:
 def answer(operation: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """Cut a record down to the members of an operation's answer; raise where one is wrong."""
     shape = service().operation_model(operation).output_shape
-    if shape is None:
-        return {}
-    cut: dict[str, Any] = _cut(shape, record)
-    found = list(_faults(shape, cut, ""))
+    cut: dict[str, Any] = _cut(shape, record) if shape else {}
+    found = list(_faults(shape, cut, "")) if shape else []
     if found:
         raise RuntimeError(f"The answer of {operation} is not SageMaker's: {'; '.join(found)}")
     return cut
@@ -53,16 +114,15 @@ def _cut(shape: Any, value: Any) -> Any:
         return {k: _cut(known[k], v) for k, v in value.items() if k in known and v is not None}
     if shape.type_name == "list":
         return [_cut(shape.member, v) for v in value]
-    if shape.type_name == "map":
-        return {k: _cut(shape.value, v) for k, v in value.items()}
     return value
 
 
 def _faults(shape: Any, value: Any, path: str) -> Iterator[str]:
     kind = shape.type_name
-    for words in _misfits(shape, value):
+    fits = isinstance(value, _PYTHON[kind]) and (kind == "boolean" or not isinstance(value, bool))
+    for words in _misfits(shape, value) if fits else [f"be of type {kind}"]:
         yield f"Value {value!r:.80} at '{path or 'request'}' {_FAILED} {words}"
-    if not isinstance(value, _PYTHON[kind]):
+    if not fits:
         return
     if kind == "structure":
         for name in shape.required_members:
@@ -81,55 +141,64 @@ def _faults(shape: Any, value: Any, path: str) -> Iterator[str]:
 
 
 def _misfits(shape: Any, value: Any) -> Iterator[str]:
-    """Yield what a value, without what is in it, must be and is not."""
+    """Yield what a value of the right type, without what is in it, must be and is not."""
     kind = shape.type_name
-    if not isinstance(value, _PYTHON[kind]) or (isinstance(value, bool) and kind in _NUMBERS):
-        yield f"be of type {kind}"
-        return
-    if kind == "timestamp" and not _is_time(value):
-        yield "be a time, such as 2026-01-31T12:00:00Z"
-        return
-    if isinstance(value, float) and not math.isfinite(value):
+    if kind in _NUMBERS and not abs(value) < 1e300:  # nan as well
         yield "be a finite number"
-    if kind not in ("structure", "timestamp", "boolean", "blob"):
+    if kind != "boolean":
         size, words = (value, "value") if kind in _NUMBERS else (len(value), "length")
-        low, high = shape.metadata.get("min"), shape.metadata.get("max")
-        if low is not None and size < low:
-            yield f"have {words} greater than or equal to {low}"
-        if high is not None and size > high:
-            yield f"have {words} less than or equal to {high}"
+        if size < shape.metadata.get("min", size):
+            yield f"have {words} greater than or equal to {shape.metadata['min']}"
+        if size > shape.metadata.get("max", size):
+            yield f"have {words} less than or equal to {shape.metadata['max']}"
     if kind == "string":
         if shape.enum and value not in shape.enum:
-            names = ", ".join(shape.enum[:12]) + (", …" if len(shape.enum) > 12 else "")
-            yield f"satisfy enum value set: [{names}]"
-        pattern = shape.metadata.get("pattern")
-        compiled = pattern and _compiled(pattern)
-        if compiled and not compiled.fullmatch(value):
+            yield f"satisfy enum value set: [{', '.join(shape.enum)}]"
+        pattern = shape.metadata.get("pattern", "")
+        # Java's classes, such as \p{L}, are not Python's
+        if pattern and not re.fullmatch(re.sub(r"\\p\{\w+\}", r"\\w\\s", pattern), value, re.S):
             yield f"satisfy regular expression pattern: {pattern}"
 
 
-def _is_time(value: float | str) -> bool:
-    try:
-        if isinstance(value, str):
-            datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
-        else:
-            datetime.datetime.fromtimestamp(value)
-    except (ValueError, OverflowError, OSError):
-        return False
-    return True
-
-
-@functools.lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Return a Java pattern for Python, or None where Python cannot read it."""
-    for java, python in ((r"\p{L}", r"\w"), (r"\p{N}", r"\d"), (r"\p{Z}", r"\s")):
-        pattern = pattern.replace(java, python)
-    try:
-        return re.compile(pattern, re.DOTALL)
-    except re.error:
-        return None
-
-
 def _join(path: str, name: str) -> str:
-    lowered = name[:1].lower() + name[1:]
-    return f"{path}.{lowered}" if path else lowered
+    return f"{path}.{name[:1].lower()}{name[1:]}".lstrip(".")
+
+
+def refuse(operation: str, request: Mapping[str, Any], path: str = "") -> None:
+    """Refuse what would change the result and is not done here, instead of ignoring it."""
+    done = DONE.get(operation, {})
+    for member, value in request.items() if done else ():
+        name = f"{path}{member}"
+        if done.get(name) == [] or not _asks(value):
+            continue
+        why = f": {_WHY[member]}" if member in _WHY else ""
+        if name in done:
+            if str(value) not in done[name]:
+                values = " or ".join(done[name])
+                raise ApiError(f"{name} must be {values} in {HERE}, not {value}{why}.")
+        elif not any(known.startswith(f"{name}.") for known in done):
+            raise ApiError(f"{name} is not supported by {HERE}{why}.")
+        else:
+            for part in value if isinstance(value, list) else [value]:
+                refuse(operation, part, f"{name}.")
+
+
+def _asks(value: Any) -> bool:
+    """Return whether a value asks for anything: SDKs send empty ones, and switches that are off."""
+    if isinstance(value, dict | list):
+        return any(_asks(inner) for inner in (value.values() if isinstance(value, dict) else value))
+    return value is not False and value not in (None, "")
+
+
+def refused(operation: str, shape: Any = None, path: str = "") -> Iterator[str]:
+    """Yield what an operation refuses: members, or all but some values of one."""
+    done = DONE.get(operation, {})
+    shape = shape or service().operation_model(operation).input_shape
+    for member, inner in shape.members.items() if done else ():
+        name = f"{path}{member}"
+        if any(known.startswith(f"{name}.") for known in done):
+            yield from refused(operation, getattr(inner, "member", inner), f"{name}.")
+        elif name not in done:
+            yield name
+        elif done[name]:
+            yield f"{name} other than {' or '.join(done[name])}"

@@ -10,7 +10,6 @@ from local_sagemaker.algorithms import BUILTIN, Algorithm
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service.store import ACCOUNT
 
-_NAME = re.compile(r"(?:[\w.:-]+/)*(?P<name>[\w.-]+?)(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?")
 _AWS = re.compile(
     rf"(?!{ACCOUNT})\d{{12}}\.dkr\.ecr(-fips)?\.[\w-]+\.amazonaws\.com(\.cn)?/(?P<name>[\w-]+)"
     r"(:[\w.-]+)?(@sha256:[0-9a-f]+)?"
@@ -32,15 +31,10 @@ def no_training(image: str) -> ApiError:
 
 
 def serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str:
-    """Return which model server serves a model: an algorithm's, a SavedModel's or a script's.
-
-    ``environment`` has the container's variables, of which ``SAGEMAKER_PROGRAM`` names the script.
-    """
-    built_in = algorithm(image)
-    if built_in is not None:
+    """Return which model server serves a model: an algorithm's, a SavedModel's or a script's."""
+    if built_in := algorithm(image):
         return built_in.name
-    found = _NAME.fullmatch(image)
-    name = found["name"] if found else image
+    name = re.split("[:@]", image.rpartition("/")[2])[0]
     saved = any(model.rglob("saved_model.pb"))
     if name.startswith("tensorflow") and (saved or name == "tensorflow-inference"):
         return "tensorflow"

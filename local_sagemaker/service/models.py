@@ -10,23 +10,26 @@ from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
 from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
-from local_sagemaker.service.store import CONFIG, MODEL, Record
+from local_sagemaker.service.store import CONFIG, MODEL, Record, by_key
 
 
 def create_model(account: Account, request: Request) -> Record:
     """Keep a model of one container, once its role and its data are found."""
-    containers = [*(request.get("Containers") or []), request.get("PrimaryContainer")]
-    given = [container for container in containers if container]
+    primary = request.get("PrimaryContainer")
+    given = [*(request.get("Containers") or []), *([primary] if primary else [])]
     if len(given) != 1:
-        raise ApiError(
-            f"The model has {len(given)} containers; exactly one is supported on this machine,"
-            " as PrimaryContainer or as the only one of Containers."
-        )
-    if not given[0].get("Image"):
-        raise ApiError("Name the container's Image; model packages are not on this machine.")
+        raise ApiError(f"The model has {len(given)} containers; exactly one is supported here.")
     if request.get("ExecutionRoleArn"):
         account.check_role(request["ExecutionRoleArn"])
-    _check_data(account, given[0])
+    if source := _source(given[0]):
+        bucket, key = channels.split_uri(source["S3Uri"])
+        try:
+            found = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+            keys = [row["Key"] for row in found.get("Contents", [])]
+        except account.s3.exceptions.NoSuchBucket:
+            keys = []
+        if not keys or (source["CompressionType"] == "Gzip" and keys != [key]):
+            raise ApiError(f"Could not find model data at {source['S3Uri']}.")
     return account.store.add(MODEL, request)
 
 
@@ -34,57 +37,39 @@ def create_endpoint_config(account: Account, request: Request) -> Record:
     """Keep a configuration of one production variant of an existing model."""
     variants = request["ProductionVariants"]
     if len(variants) != 1:
-        raise ApiError(
-            f"{len(variants)} production variants; the SageMaker that runs on this machine serves"
-            " exactly one."
-        )
+        raise ApiError(f"{len(variants)} production variants; an endpoint here serves exactly one.")
     variant = {"InitialVariantWeight": 1.0, **variants[0]}
-    if not variant.get("ModelName"):
-        raise ApiError("Name the variant's ModelName; there are no inference components here.")
-    account.store.get(MODEL, variant["ModelName"])
+    account.store.get(MODEL, variant.get("ModelName", ""))
     return account.store.add(CONFIG, {**request, "ProductionVariants": [variant]})
 
 
 def add_tags(account: Account, request: Request) -> Record:
-    """Add tags to a job, model, endpoint or configuration."""
-    account.store.change_tags(request["ResourceArn"], request["Tags"], [])
+    account.store.change_tags(request["ResourceArn"], by_key(request["Tags"]), [])
     return list_tags(account, request)
 
 
 def list_tags(account: Account, request: Request) -> Record:
     """List the tags of a resource: all 50 that it can have are one page."""
-    if request.get("NextToken"):
-        raise ApiError("The tags of a resource are one page here: there is no NextToken.")
-    tags = account.store.tags(request["ResourceArn"])
+    tags = account.store.of_arn(request["ResourceArn"])[1]["Tags"]
     return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
 
 def delete_tags(account: Account, request: Request) -> Record:
-    """Remove tags from a resource."""
-    account.store.change_tags(request["ResourceArn"], [], request["TagKeys"])
+    account.store.change_tags(request["ResourceArn"], {}, request["TagKeys"])
     return {}
 
 
 def container_of(model: Record) -> dict[str, Any]:
     """Return the one container of a model."""
-    containers = model.get("Containers") or [model.get("PrimaryContainer") or {}]
-    return dict(containers[0])
+    return dict((model.get("Containers") or [model.get("PrimaryContainer") or {}])[0])
 
 
 def unpack(account: Account, model: Record, folder: Path, environment: Mapping[str, str]) -> str:
-    """Put a model's data and code into a folder; return the kind of model server that serves it.
-
-    Raises
-    ------
-    ApiError
-        Data is missing or no archive, or nothing here can serve it.
-    """
+    """Put a model's data and code into a folder; return the kind of model server that serves it."""
     container = container_of(model)
+    source = _source(container)
     folder.mkdir(parents=True, exist_ok=True)
-    source = (container.get("ModelDataSource") or {}).get("S3DataSource")
-    if container.get("ModelDataUrl"):
-        channels.unpack(account.s3, container["ModelDataUrl"], folder)
-    elif source and source.get("CompressionType") == "Gzip":
+    if source.get("CompressionType") == "Gzip":
         channels.unpack(account.s3, source["S3Uri"], folder)
     elif source:
         channels.fill(account.s3, source, folder)
@@ -94,16 +79,8 @@ def unpack(account: Account, model: Record, folder: Path, environment: Mapping[s
     return images.serving_kind(container.get("Image", ""), folder, environment)
 
 
-def _check_data(account: Account, container: Mapping[str, Any]) -> None:
-    """Refuse a container whose model data is not in S3, as SageMaker does at once."""
-    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
-    uri = container.get("ModelDataUrl") or source.get("S3Uri")
-    if not uri:
-        return
-    bucket, key = channels.split_uri(uri)
-    try:
-        rows = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
-    except account.s3.exceptions.NoSuchBucket:
-        rows = []
-    if not rows or (container.get("ModelDataUrl") and rows[0]["Key"] != key):
-        raise ApiError(f"Could not find model data at {uri}.")
+def _source(container: Mapping[str, Any]) -> dict[str, str]:
+    """Return where a container's model data is, or nothing, as the model's API puts it."""
+    if container.get("ModelDataUrl"):
+        return {"S3Uri": container["ModelDataUrl"], "CompressionType": "Gzip"}
+    return (container.get("ModelDataSource") or {}).get("S3DataSource") or {}

@@ -7,50 +7,43 @@ from functools import partial
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import (
-    contract,
-    endpoints,
-    models,
-    supported,
-    training,
-    transform_jobs,
-    tuning,
-)
+from local_sagemaker.service import contract, endpoints, models, training, tuning
 from local_sagemaker.service.account import Account, Request
-from local_sagemaker.service.listing import delete, describe, listing
-from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, TRAINING, TRANSFORM
+from local_sagemaker.service.listing import delete, describe, listing, stop
+from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, TRAINING, TRANSFORM, TUNING
 
-Operation = Callable[[Account, Request], dict[str, Any]]
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "CreateTrainingJob": training.create_training_job,
-    "DescribeTrainingJob": training.describe_training_job,
-    "ListTrainingJobs": partial(listing, TRAINING, "TrainingJobSummaries", "Ascending"),
-    "StopTrainingJob": training.stop_training_job,
-    "DeleteTrainingJob": training.delete_training_job,
-    "CreateTransformJob": transform_jobs.create_transform_job,
+    "DescribeTrainingJob": partial(describe, TRAINING, more=training.finite),
+    "ListTrainingJobs": partial(listing, TRAINING, "TrainingJobSummaries"),
+    "StopTrainingJob": partial(stop, TRAINING),
+    "DeleteTrainingJob": partial(delete, TRAINING),
+    "CreateTransformJob": training.create_transform_job,
     "DescribeTransformJob": partial(describe, TRANSFORM),
-    "ListTransformJobs": partial(listing, TRANSFORM, "TransformJobSummaries", "Descending"),
-    "StopTransformJob": transform_jobs.stop_transform_job,
+    "ListTransformJobs": partial(listing, TRANSFORM, "TransformJobSummaries"),
+    "StopTransformJob": partial(stop, TRANSFORM),
     "CreateHyperParameterTuningJob": tuning.create_hyper_parameter_tuning_job,
-    "DescribeHyperParameterTuningJob": tuning.describe_hyper_parameter_tuning_job,
-    "ListHyperParameterTuningJobs": tuning.list_hyper_parameter_tuning_jobs,
+    "DescribeHyperParameterTuningJob": partial(describe, TUNING, more=tuning.counted),
+    "ListHyperParameterTuningJobs": partial(
+        listing, TUNING, "HyperParameterTuningJobSummaries", more=tuning.counted
+    ),
     "ListTrainingJobsForHyperParameterTuningJob": (
         tuning.list_training_jobs_for_hyper_parameter_tuning_job
     ),
-    "StopHyperParameterTuningJob": tuning.stop_hyper_parameter_tuning_job,
-    "DeleteHyperParameterTuningJob": tuning.delete_hyper_parameter_tuning_job,
+    "StopHyperParameterTuningJob": partial(stop, TUNING),
+    "DeleteHyperParameterTuningJob": partial(delete, TUNING),
     "CreateModel": models.create_model,
     "DescribeModel": partial(describe, MODEL),
-    "ListModels": partial(listing, MODEL, "Models", "Descending"),
+    "ListModels": partial(listing, MODEL, "Models"),
     "DeleteModel": partial(delete, MODEL),
     "CreateEndpointConfig": models.create_endpoint_config,
     "DescribeEndpointConfig": partial(describe, CONFIG),
-    "ListEndpointConfigs": partial(listing, CONFIG, "EndpointConfigs", "Descending"),
+    "ListEndpointConfigs": partial(listing, CONFIG, "EndpointConfigs"),
     "DeleteEndpointConfig": partial(delete, CONFIG),
     "CreateEndpoint": endpoints.create_endpoint,
     "UpdateEndpoint": endpoints.update_endpoint,
     "DescribeEndpoint": partial(describe, ENDPOINT),
-    "ListEndpoints": partial(listing, ENDPOINT, "Endpoints", "Descending"),
+    "ListEndpoints": partial(listing, ENDPOINT, "Endpoints"),
     "DeleteEndpoint": endpoints.delete_endpoint,
     "AddTags": models.add_tags,
     "ListTags": models.list_tags,
@@ -59,21 +52,13 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def handle(account: Account, name: str, request: Request) -> dict[str, Any]:
-    """Answer one request of SageMaker's control plane, such as ``"CreateTrainingJob"``.
-
-    Raises
-    ------
-    ApiError
-        The request has the wrong form, asks for what is not here, or cannot be done.
-    """
+    """Answer one request of SageMaker's control plane, such as ``"CreateTrainingJob"``."""
     if name not in contract.service().operation_names:
         raise ApiError(f"SageMaker has no operation {name!r}.", "UnknownOperationException", 404)
     if name not in OPERATIONS:
-        raise ApiError(
-            f"{name} is not part of {supported.HERE}; it has {', '.join(sorted(OPERATIONS))}."
-        )
+        raise ApiError(f"{name} is not part of {contract.HERE}; it has {', '.join(OPERATIONS)}.")
     contract.check(name, request)
-    supported.refuse(name, request)
+    contract.refuse(name, request)
     return contract.answer(name, OPERATIONS[name](account, request))
 
 
@@ -81,7 +66,7 @@ def table() -> str:
     """Return what is answered and what is refused, as a table in Markdown."""
     rows = ["| what it answers | what it refuses of it |", "|---|---|"]
     for name in OPERATIONS:
-        members = ", ".join(f"`{member}`" for member in supported.refused(name))
+        members = ", ".join(f"`{member}`" for member in contract.refused(name))
         rows.append(f"| `{name}` | {members or '–'} |")
     return "\n".join(rows) + "\n"
 

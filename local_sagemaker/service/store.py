@@ -9,9 +9,8 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.files import set_aside, write
@@ -22,8 +21,7 @@ ACCOUNT = "123456789012"
 Record = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of thing: its name in an ARN, and its members for name, ARN, status and end."""
 
     label: str
@@ -32,37 +30,31 @@ class Kind:
     status: str = ""
     end: str = ""  # only jobs have one
 
+    @property
+    def words(self) -> str:
+        return self.label.replace("config", "configuration").replace("-", " ")
+
     def missing(self, arn: str) -> ApiError:
-        """Return what AWS says where there is none."""
-        words = {"endpoint-config": "endpoint configuration", "transform-job": "transform job"}
         code = "ResourceNotFound" if self.end else "ValidationException"
         if self in (TRAINING, TUNING):
             return ApiError("Requested resource not found.", code)
-        return ApiError(f'Could not find {words.get(self.label, self.label)} "{arn}".', code)
+        return ApiError(f'Could not find {self.words} "{arn}".', code)
 
     def exists(self, name: str, arn: str) -> ApiError:
-        """Return what AWS says where the name is taken."""
-        unique = "Job name must be unique within an AWS account and region"
-        if self.end:
-            said = f"{unique}, and a job named {name} already exists ({arn})."
-            return ApiError(said, "ResourceInUse")
-        words = self.label.replace("config", "configuration").replace("-", " ")
-        return ApiError(f'Cannot create already existing {words} "{arn}".')
+        if not self.end:
+            return ApiError(f'Cannot create already existing {self.words} "{arn}".')
+        said = "Job name must be unique within an AWS account and region, and a job named"
+        return ApiError(f"{said} {name} already exists ({arn}).", "ResourceInUse")
 
 
-TRAINING = Kind(
-    "training-job", "TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "TrainingEndTime"
-)
-TRANSFORM = Kind(
-    "transform-job", "TransformJobName", "TransformJobArn", "TransformJobStatus", "TransformEndTime"
-)
-TUNING = Kind(
-    "hyper-parameter-tuning-job",
-    "HyperParameterTuningJobName",
-    "HyperParameterTuningJobArn",
-    "HyperParameterTuningJobStatus",
-    "HyperParameterTuningEndTime",
-)
+def _job(label: str, member: str, end: str) -> Kind:
+    return Kind(label, f"{member}Name", f"{member}Arn", f"{member}Status", end)
+
+
+TRAINING = _job("training-job", "TrainingJob", "TrainingEndTime")
+TRANSFORM = _job("transform-job", "TransformJob", "TransformEndTime")
+_TUNING = "HyperParameterTuning"
+TUNING = _job("hyper-parameter-tuning-job", f"{_TUNING}Job", f"{_TUNING}EndTime")
 MODEL = Kind("model", "ModelName", "ModelArn")
 CONFIG = Kind("endpoint-config", "EndpointConfigName", "EndpointConfigArn")
 ENDPOINT = Kind("endpoint", "EndpointName", "EndpointArn", "EndpointStatus")
@@ -75,20 +67,16 @@ def now() -> float:
 
 
 class Store:
-    """All records of one service in one region, each a JSON file where there is a folder.
-
-    A change is on disk before its caller hears of it, so that the next service finds it.
-    """
+    """All records of one region, each a JSON file where there is a folder, written at once."""
 
     def __init__(self, region: str, folder: Path | None = None) -> None:
-        self.region = region
-        self.folder = folder
+        self.region, self.folder = region, folder
         self.lock = threading.RLock()
         self.set_aside: list[str] = []  # sentences on damaged files
-        self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in KINDS}
-        self._tags: dict[str, tuple[Kind, str, dict[str, str]]] = {}  # of kind and name, by ARN
+        self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in KINDS}  # by ARN
         if folder is not None:
-            self._read(folder)
+            for kind in KINDS:
+                self._read(kind, folder / kind.label)
 
     def arn(self, kind: Kind, name: str) -> str:
         """Return the Amazon resource name, in lower case, as AWS makes it."""
@@ -96,29 +84,24 @@ class Store:
 
     def add(self, kind: Kind, request: Mapping[str, Any], **more: Any) -> Record:
         """Keep the record of a new thing and return it: the request, ARN, times and ``more``."""
-        name = request[kind.name]
-        arn = self.arn(kind, name)
-        tags = _by_key(request.get("Tags") or [])
+        arn, moment = self.arn(kind, request[kind.name]), now()
+        record = copy.deepcopy(dict(request)) | {"Tags": by_key(request.get("Tags") or [])}
+        record |= {kind.arn: arn, "CreationTime": moment, "LastModifiedTime": moment, **more}
         with self.lock:
-            if arn in self._tags:
-                raise kind.exists(name, arn)
-            record = {k: copy.deepcopy(v) for k, v in request.items() if k != "Tags"}
-            moment = now()
-            record |= {kind.arn: arn, "CreationTime": moment, "LastModifiedTime": moment, **more}
-            self._write(kind, name, record, tags)
-            self._keep(kind, record, tags)
-            return record
+            if arn in self._records[kind]:
+                raise kind.exists(request[kind.name], arn)
+            self._write(kind, record)
+        return record
+
+    def has(self, kind: Kind, name: str) -> bool:
+        return self._records[kind].get(self.arn(kind, name), {}).get(kind.name) == name
 
     def get(self, kind: Kind, name: str) -> Record:
         """Return a copy of one record; raise what AWS says where there is none."""
         with self.lock:
-            if name not in self._records[kind]:
+            if not self.has(kind, name):
                 raise kind.missing(self.arn(kind, name))
-            return copy.deepcopy(self._records[kind][name])
-
-    def has(self, kind: Kind, name: str) -> bool:
-        """Return whether there is one of that name."""
-        return name in self._records[kind]
+            return copy.deepcopy(self._records[kind][self.arn(kind, name)])
 
     def all(self, kind: Kind) -> list[Record]:
         """Return all records of a kind as they are kept, oldest first: read them only."""
@@ -128,15 +111,16 @@ class Store:
     def update(self, kind: Kind, name: str, **changes: Any) -> None:
         """Change members of a record and its time; a record deleted meanwhile stays deleted."""
         with self.lock:
-            found = self._records[kind].get(name)
-            if found is None:
+            if not self.has(kind, name):
                 return
+            arn = self.arn(kind, name)
             # replaced, never changed in place: listings read records without a copy
-            changed = {**found, **copy.deepcopy(changes), "LastModifiedTime": now()}
-            self._records[kind][name] = changed
+            changed = self._records[kind][arn] | copy.deepcopy(changes)
+            changed["LastModifiedTime"] = now()
             try:
-                self._write(kind, name, changed, self._tags[changed[kind.arn]][2])
+                self._write(kind, changed)
             except OSError as error:  # a full disk ends no job that runs
+                self._records[kind][arn] = changed
                 _log.warning("%s %s is not written down: %s", kind.label, name, error)
 
     def remove(self, kind: Kind, name: str) -> Record:
@@ -145,63 +129,56 @@ class Store:
             record = self.get(kind, name)
             if self.folder is not None:
                 self._path(self.folder, kind, name).unlink(missing_ok=True)
-            del self._records[kind][name], self._tags[record[kind.arn]]
-            return record
+            return self._records[kind].pop(record[kind.arn])
 
-    def tags(self, arn: str) -> dict[str, str]:
-        """Return the tags of the resource with that ARN."""
-        with self.lock:
-            if arn.lower() not in self._tags:
-                raise ApiError(f'Could not find resource with ARN "{arn}".')
-            return self._tags[arn.lower()][2]
-
-    def change_tags(self, arn: str, added: list[dict[str, str]], removed: list[str]) -> None:
+    def change_tags(self, arn: str, added: dict[str, str], removed: list[str]) -> None:
         """Remove tags of a resource and add others."""
         with self.lock:
-            tags = {k: v for k, v in self.tags(arn).items() if k not in removed} | _by_key(added)
+            kind, record = self.of_arn(arn)
+            tags = {k: v for k, v in record["Tags"].items() if k not in removed} | added
             if len(tags) > 50:
                 raise ApiError(f"The resource would have {len(tags)} tags; it can have 50.")
-            kind, name, _ = self._tags[arn.lower()]
-            self._write(kind, name, self._records[kind][name], tags)
-            self._tags[arn.lower()] = kind, name, tags
+            self._write(kind, record | {"Tags": tags})
 
-    def _keep(self, kind: Kind, record: Record, tags: dict[str, str]) -> None:
-        self._records[kind][record[kind.name]] = record
-        self._tags[record[kind.arn]] = kind, record[kind.name], tags
+    def of_arn(self, arn: str) -> tuple[Kind, Record]:
+        """Return the kind and the record of what has that ARN; read it only."""
+        for kind, records in self._records.items():
+            if arn.lower() in records:
+                return kind, records[arn.lower()]
+        raise ApiError(f'Could not find resource with ARN "{arn}".')
 
     def _path(self, folder: Path, kind: Kind, name: str) -> Path:
         encoded = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
         return folder / kind.label / f"{encoded}.json"  # no name leads out of the folder
 
-    def _write(self, kind: Kind, name: str, record: Record, tags: dict[str, str]) -> None:
+    def _write(self, kind: Kind, record: Record) -> None:
+        """Keep a record; where it can't be written down, it is as it was."""
         if self.folder is not None:
-            text = json.dumps({"record": record, "tags": tags})
-            write(self._path(self.folder, kind, name), text)
+            write(self._path(self.folder, kind, record[kind.name]), json.dumps({"record": record}))
+        self._records[kind][record[kind.arn]] = record
 
-    def _read(self, folder: Path) -> None:
+    def _read(self, kind: Kind, place: Path) -> None:
         """Read what the last service kept; a file that holds no record is set aside."""
-        for kind in KINDS:
-            found: list[tuple[float, str, Record, dict[str, str]]] = []
-            place = folder / kind.label
-            if place.exists() and not place.is_dir():
-                self.set_aside.append(set_aside(place, "it is no folder"))
-            for path in [*place.glob("*.tmp"), *place.glob("*.part")]:
-                path.unlink()  # what a kill left of a change that nobody was told of
-            for path in place.glob("*.json"):
-                try:
-                    held = json.loads(path.read_text(encoding="utf-8"))
-                    record, tags = held["record"], dict(held["tags"])
-                    times = float(record["CreationTime"]), float(record["LastModifiedTime"])
-                    # whatever every operation counts on is there
-                    _ = record[kind.arn], record[kind.status or kind.name]
-                    found.append((times[0], record[kind.name], record, tags))
-                except (OSError, ValueError, KeyError, TypeError) as error:
-                    self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
-            for *_, record, tags in sorted(found, key=lambda row: row[:2]):
-                self._keep(kind, record, tags)
+        if place.exists() and not place.is_dir():
+            self.set_aside.append(set_aside(place, "it is no folder"))
+        for path in place.glob("*.part"):
+            path.unlink()  # what a kill left of a change that nobody was told of
+        found: list[tuple[float, str, Record]] = []
+        for path in place.glob("*.json"):
+            try:
+                held = json.loads(path.read_text(encoding="utf-8"))
+                record = {"Tags": held.get("tags", {})} | held["record"]  # tags once lay beside it
+                # whatever every operation counts on is there
+                _ = record[kind.arn], record[kind.status or kind.name]
+                times = float(record["CreationTime"]), float(record["LastModifiedTime"])
+                found.append((times[0], record[kind.name], record))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
+        found.sort(key=lambda row: row[:2])
+        self._records[kind] = {record[kind.arn]: record for *_, record in found}
 
 
-def _by_key(tags: list[dict[str, str]]) -> dict[str, str]:
+def by_key(tags: list[dict[str, str]]) -> dict[str, str]:
     """Return tags by their keys; raise where one is given twice."""
     found = {tag["Key"]: tag["Value"] for tag in tags}
     if len(found) < len(tags):

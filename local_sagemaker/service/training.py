@@ -1,4 +1,4 @@
-"""Operations on training jobs."""
+"""Operations on training jobs and batch transform jobs."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs.training_run import TrainingJob
-from local_sagemaker.service import images, supported
-from local_sagemaker.service.account import RUNNING, Account, Request
-from local_sagemaker.service.store import TRAINING, Record, now
+from local_sagemaker.jobs.transform_run import TransformJob
+from local_sagemaker.service import images
+from local_sagemaker.service.account import Account, Request
+from local_sagemaker.service.store import MODEL, TRAINING, TRANSFORM, Record, now
 
-#: Hyperparameters by which SDK version 2 asks for several processes that know each other.
-_LAUNCHERS = (
-    "sagemaker_mpi_enabled",
-    "sagemaker_parameter_server_enabled",
-    "sagemaker_distributed_dataparallel_enabled",
-    "sagemaker_torch_distributed_enabled",
-    "sagemaker_pytorch_ddp_enabled",
-    "sagemaker_pytorch_xla_multi_worker_enabled",
-)
+#: Hyperparameters by which SDK version 2 switches on what only its containers have.
+_SWITCH = re.compile(r"sagemaker_(?!multi_worker_mirrored)\w+_enabled")
 
 
 def create_training_job(account: Account, request: Request) -> Record:
@@ -29,108 +23,66 @@ def create_training_job(account: Account, request: Request) -> Record:
     return start(account, request)
 
 
-def describe_training_job(account: Account, request: Request) -> Record:
-    """Describe a training job; a metric that is no finite number is left out, as JSON has none."""
-    record = account.store.get(TRAINING, request["TrainingJobName"])
+def create_transform_job(account: Account, request: Request) -> Record:
+    """Send every object below a prefix through a model, in the background."""
+    size = request.get("MaxPayloadInMB", 0) * request.get("MaxConcurrentTransforms", 1)
+    if size > 100:
+        raise ApiError(f"MaxPayloadInMB times MaxConcurrentTransforms is {size}; it can be 100.")
+    account.store.get(MODEL, request["ModelName"])
+    return account.submit(TRANSFORM, request, TransformJob)
+
+
+def finite(_: Account, record: Record) -> Record:
+    """Leave out of a training job the metrics that are no finite numbers, as JSON has none."""
     metrics = record.get("FinalMetricDataList") or []
     return record | {"FinalMetricDataList": [m for m in metrics if math.isfinite(m["Value"])]}
 
 
-def stop_training_job(account: Account, request: Request) -> Record:
-    """Have a training job stop; what it saved so far is uploaded."""
-    account.stop(TRAINING, request["TrainingJobName"])
-    return {}
-
-
-def delete_training_job(account: Account, request: Request) -> Record:
-    """Delete the description of a training job that ended."""
-    name = request["TrainingJobName"]
-    status = account.store.get(TRAINING, name)["TrainingJobStatus"]
-    if status in RUNNING:
-        raise ApiError(
-            f"The training job {name} is in status {status}; only one that ended can be deleted.",
-            "ResourceInUse",
-        )
-    return account.store.remove(TRAINING, name)
-
-
 def check(account: Account, request: Request) -> None:
     """Refuse a job that can't run here, before anything starts."""
-    supported.refuse("CreateTrainingJob", request)
-    for member in ("ResourceConfig", "AlgorithmSpecification"):
-        if not request.get(member):
-            raise ApiError(f"{member} is missing: every training job here needs one.")
+    algorithm = request.get("AlgorithmSpecification") or {}
+    if not request.get("ResourceConfig") or not algorithm.get("TrainingImage"):
+        raise ApiError("Name a ResourceConfig and a TrainingImage: every job here needs both.")
     account.check_role(request["RoleArn"])
-    channels = [channel["ChannelName"] for channel in request.get("InputDataConfig") or []]
-    for name in channels:
-        if channels.count(name) > 1:
-            raise ApiError(f"The channel name {name!r} is given twice: give each name once.")
-    for channel in request.get("InputDataConfig") or []:
-        if not channel["DataSource"].get("S3DataSource"):
-            raise ApiError(f"The channel {channel['ChannelName']!r} names no S3DataSource.")
-    _check_settings(request)
-    _check_algorithm(request)
-    for metric in request["AlgorithmSpecification"].get("MetricDefinitions") or []:
+    channels = request.get("InputDataConfig") or []
+    names = [channel["ChannelName"] for channel in channels]
+    if len(set(names)) < len(names):
+        raise ApiError(f"A channel name is given twice: {', '.join(names)}.")
+    if not all(channel["DataSource"].get("S3DataSource") for channel in channels):
+        raise ApiError("Every channel's DataSource needs an S3DataSource.")
+    for metric in algorithm.get("MetricDefinitions") or []:
         try:
             re.compile(metric["Regex"])
         except re.error as error:
-            said = f"The regular expression of the metric {metric['Name']!r} can't be read"
+            said = f"The regular expression of the metric {metric['Name']!r} is none"
             raise ApiError(f"{said}: {error}.") from None
-
-
-def _check_settings(request: Request) -> None:
     settings = request.get("HyperParameters") or {}
-    if request["AlgorithmSpecification"].get("ContainerEntrypoint"):
-        for name, value in settings.items():
-            if "'" in value:
-                raise ApiError(
-                    f"The hyperparameter {name!r} holds a single quote ({value!r}), which breaks"
-                    " the script that the SageMaker SDK starts jobs with, on AWS too: pass it in a"
-                    " file or without the quote."
-                )
-    single = request["ResourceConfig"].get("InstanceCount", 1) == 1
-    for name in _LAUNCHERS:
-        if settings.get(name, "").strip('"').lower() != "true":
-            continue
+    for name in filter(_SWITCH.fullmatch, settings):
         # AWS' toolkit, too, starts no parameter server for a single instance
-        if name != "sagemaker_parameter_server_enabled" or not single:
+        one = request["ResourceConfig"].get("InstanceCount", 1) == 1
+        idle = one and name == "sagemaker_parameter_server_enabled"
+        if settings[name].strip('"').lower() == "true" and not idle:
             raise ApiError(
                 f"The hyperparameter {name!r} is 'true', but nothing on this machine starts MPI,"
-                " parameter servers or torchrun: use one instance, or TF_CONFIG, which two"
-                " instances get."
+                " parameter servers, torchrun or a compiler: use one instance, or TF_CONFIG, which"
+                " two get."
             )
-
-
-def _check_algorithm(request: Request) -> None:
-    algorithm, settings = request["AlgorithmSpecification"], request.get("HyperParameters") or {}
-    if not algorithm.get("TrainingImage"):
-        raise ApiError("Name a TrainingImage: nothing else says what to train.")
     if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings:
         return
     if images.algorithm(algorithm["TrainingImage"]) is None:
         raise images.no_training(algorithm["TrainingImage"])
     if algorithm.get("MetricDefinitions"):
-        raise ApiError(
-            "You can't override the metric definitions for Amazon SageMaker algorithms."
-            " Please retry the request without specifying metric definitions."
-        )
+        raise ApiError("You can't override the metric definitions for Amazon SageMaker algorithms.")
 
 
 def start(account: Account, request: Request, **more: Any) -> Record:
     """Keep the record of a job that was checked, with ``more``, and run it; return the record."""
-    message = "Preparing the instances for training"
-    first = {"Status": "Starting", "StartTime": now(), "StatusMessage": message}
+    first = {"Status": "Starting", "StatusMessage": "Preparing the instances for training"}
     output = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
     artifact = f"{output}/{request['TrainingJobName']}/output/model.tar.gz"  # where it will be
     defaults = {"StoppingCondition": {"MaxRuntimeInSeconds": 86_400}}
-    return account.submit(
-        TRAINING,
-        {**defaults, "EnableNetworkIsolation": False, **request},
-        TrainingJob,
-        TrainingJobStatus="InProgress",
-        SecondaryStatus="Starting",
-        SecondaryStatusTransitions=[first],
-        ModelArtifacts={"S3ModelArtifacts": artifact},
-        ProfilingStatus="Disabled",
-        **more,
-    )
+    given = {**defaults, "EnableNetworkIsolation": False, **request}
+    more |= {"SecondaryStatus": "Starting", "ProfilingStatus": "Disabled"}
+    more |= {"SecondaryStatusTransitions": [first | {"StartTime": now()}]}
+    more |= {"ModelArtifacts": {"S3ModelArtifacts": artifact}}
+    return account.submit(TRAINING, given, TrainingJob, **more)

@@ -222,7 +222,7 @@ def test_what_is_not_here_is_refused_in_a_sentence(aws, model):
     with pytest.raises(ClientError, match="ServerlessConfig is not supported"):
         aws.sm.create_endpoint_config(EndpointConfigName="less", ProductionVariants=[variant])
     many = [{"VariantName": "a", **one, "InitialInstanceCount": 2}]
-    with pytest.raises(ClientError, match="InitialInstanceCount must be 1 .* one model server"):
+    with pytest.raises(ClientError, match="InitialInstanceCount must be 1 in"):
         aws.sm.create_endpoint_config(EndpointConfigName="many", ProductionVariants=many)
     containers = [{"Image": "a", "ModelDataUrl": model}] * 2
     with pytest.raises(ClientError, match="exactly one is supported"):

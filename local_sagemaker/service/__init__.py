@@ -1,7 +1,7 @@
 """The SageMaker that runs on this machine: `__main__` starts it behind one local address.
 
 A request's way: `door` (who may enter) → `operations` (which function answers: of `training`,
-`tuning`, `transform_jobs`, `models`, `endpoints`, `listing`) or `runtime` (which endpoint's model
-server) → jobs or serving. `contract` and `supported` refuse; `images` says what stands in for an
+`tuning`, `models`, `endpoints`, `listing`) or `runtime` (which endpoint's model
+server) → jobs or serving. `contract` refuses; `images` says what stands in for an
 image; `account` and `store` keep what there is. `moto` and `s3` answer the other services.
 """

@@ -8,25 +8,24 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
+from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import CONFIG, MODEL, Record
+from local_sagemaker.serving.process import ModelServer, Pipeline
 
 
 def create_model(account: Account, request: Request) -> Record:
-    """Keep a model of one container, once its role and its data are found."""
-    containers = [*(request.get("Containers") or []), request.get("PrimaryContainer")]
-    given = [container for container in containers if container]
-    if len(given) != 1:
-        raise ApiError(
-            f"The model has {len(given)} containers; exactly one is supported on this machine,"
-            " as PrimaryContainer or as the only one of Containers."
-        )
-    if not given[0].get("Image"):
+    """Keep a model of one container or several in a row, once its role and its data are found."""
+    given = containers_of(request)
+    if not given or (request.get("PrimaryContainer") and request.get("Containers")):
+        raise ApiError("Give the model a PrimaryContainer, or Containers that follow each other.")
+    if not all(container.get("Image") for container in given):
         raise ApiError("Name the container's Image; model packages are not on this machine.")
     if request.get("ExecutionRoleArn"):
         account.check_role(request["ExecutionRoleArn"])
-    _check_data(account, given[0])
+    for container in given:
+        _check_data(account, container)
     return account.store.add(MODEL, request)
 
 
@@ -65,21 +64,36 @@ def delete_tags(account: Account, request: Request) -> Record:
     return {}
 
 
-def container_of(model: Record) -> dict[str, Any]:
-    """Return the one container of a model."""
-    containers = model.get("Containers") or [model.get("PrimaryContainer") or {}]
-    return dict(containers[0])
+def containers_of(model: Request) -> list[dict[str, Any]]:
+    """Return the containers of a model, in the order in which they answer."""
+    given = model.get("Containers") or [model.get("PrimaryContainer")]
+    return [container for container in given if container]
 
 
-def unpack(account: Account, model: Record, folder: Path, environment: Mapping[str, str]) -> str:
-    """Put a model's data and code into a folder; return the kind of model server that serves it.
+def server(
+    account: Account, model: Record, folder: Path, more: Mapping[str, str], log: Stream
+) -> ModelServer | Pipeline:
+    """Unpack a model into a folder; return what serves it, not yet started.
 
     Raises
     ------
     ApiError
         Data is missing or no archive, or nothing here can serve it.
     """
-    container = container_of(model)
+    made = []
+    for number, container in enumerate(containers_of(model), 1):
+        own = (container.get("Environment") or {}) | more
+        place = folder / (f"model-{number}" if number > 1 else "model")
+        kind = _unpack(account, container, place, own)
+        variables = account.environment() | own
+        made.append(ModelServer(kind, place, environment=variables, log=log.served(place)))
+    return made[0] if len(made) == 1 else Pipeline(made)
+
+
+def _unpack(
+    account: Account, container: Mapping[str, Any], folder: Path, environment: Mapping[str, str]
+) -> str:
+    """Put a container's data and code into a folder; return the kind of model server for it."""
     folder.mkdir(parents=True, exist_ok=True)
     source = (container.get("ModelDataSource") or {}).get("S3DataSource")
     if container.get("ModelDataUrl"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from local_sagemaker.errors import ApiError
+from local_sagemaker.formats import payload
 from local_sagemaker.jobs.transform_run import TransformJob
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import MODEL, TRANSFORM, Record
@@ -18,6 +19,15 @@ def create_transform_job(account: Account, request: Request) -> Record:
             f"MaxPayloadInMB ({size}) times MaxConcurrentTransforms ({many}) is {size * many};"
             f" it can be {_MOST_MB}."
         )
+    path = (request.get("DataProcessing") or {}).get("InputFilter") or "$"
+    if path != "$":
+        try:
+            payload.columns(path)
+        except payload.PayloadError as error:
+            raise ApiError(f"DataProcessing.InputFilter: {error}.") from None
+        kind = request["TransformInput"].get("ContentType")
+        if kind != "text/csv":
+            raise ApiError(f"An InputFilter takes text/csv here; ContentType is {kind!r}.")
     account.store.get(MODEL, request["ModelName"])
     return account.submit(TRANSFORM, request, TransformJob, TransformJobStatus="InProgress")
 

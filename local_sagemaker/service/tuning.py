@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import random
+import statistics
 import threading
 import time
 import zlib
@@ -98,6 +100,7 @@ class TuningJob:
     def __init__(self, account: Account, record: Record) -> None:
         self.account, self.record = account, record
         self._stopped = threading.Event()
+        self._jobs: list[training_run.TrainingJob] = []
 
     def stop(self, seconds: float = 0) -> None:
         """End it, and the training jobs that still run, each in its own time."""
@@ -133,14 +136,34 @@ class TuningJob:
         arn = self.record["HyperParameterTuningJobArn"]
         request = job_request(self.record["TrainingJobDefinition"], chosen)
         request["TrainingJobName"] = f"{name}-{zlib.crc32(arn.encode()):08x}"
-        training.start(self.account, request, TuningJobArn=arn, TunedHyperParameters=chosen)
+        with self.account.lock:  # a job that ends at once is known, too
+            training.start(self.account, request, TuningJobArn=arn, TunedHyperParameters=chosen)
+            self._jobs.append(self.account.running[f"training-job/{request['TrainingJobName']}"])
         if self._stopped.is_set():  # told so while this one started
             self.stop()
 
     def _wait(self, most: int) -> None:
         """Wait until at most that many training jobs run."""
-        while len(self._unfinished()) > most:
+        config = self.record["HyperParameterTuningJobConfig"]
+        early = config.get("TrainingJobEarlyStoppingType") == "Auto"
+        while len(unfinished := self._unfinished()) > most:
+            if early:
+                self._stop_early({job["TrainingJobName"]: job for job in unfinished})
             time.sleep(0.1)
+
+    def _stop_early(self, unfinished: dict[str, Record]) -> None:
+        """Stop a job that reports worse than the median of the earlier jobs' averages so far."""
+        goal = self.record["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+        sign = 1 if goal["Type"] == "Minimize" else -1
+        ended = [job for job in self._jobs if job.name not in unfinished]
+        for job in (job for job in self._jobs if job.name in unfinished):
+            values = list(job.reported.get(goal["MetricName"], ()))
+            before = [one.reported.get(goal["MetricName"], [])[: len(values)] for one in ended]
+            averages = [statistics.fmean(one) for one in before if one]
+            goes_on = unfinished[job.name]["TrainingJobStatus"] == "InProgress"
+            if goes_on and averages and sign * values[-1] > sign * statistics.median(averages):
+                with contextlib.suppress(ApiError):  # it has ended meanwhile
+                    self.account.stop(TRAINING, job.name)
 
     def _unfinished(self) -> list[Record]:
         found = _jobs_of(self.account, self.record)

@@ -105,6 +105,10 @@ def _unpack(
     submitted = environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if submitted.startswith("s3://"):
         channels.unpack(account.s3, submitted, folder / "code")
+    code = folder / "code" / "inference.py"
+    if code.is_file() and code.with_name("serve.pkl").is_file():  # the SDK's own, with its path
+        text = code.read_text(encoding="utf-8").replace("/opt/ml/model", str(folder))
+        code.write_text(text, encoding="utf-8")
     return images.serving_kind(container.get("Image", ""), folder, environment)
 
 

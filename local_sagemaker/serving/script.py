@@ -72,7 +72,11 @@ def default_input_fn(data: Any, content_type: str) -> Any:
         if kind == JSON:
             return np.array(json.loads(data))
         if kind == "text/csv":
-            return np.genfromtxt(io.StringIO(data if isinstance(data, str) else data.decode()), dtype=np.float32, delimiter=",")
+            return np.genfromtxt(
+                io.StringIO(data if isinstance(data, str) else data.decode()),
+                dtype=np.float32,
+                delimiter=",",
+            )
         if kind == _NPY:
             return np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, RecursionError, EOFError) as wrong:

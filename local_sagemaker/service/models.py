@@ -82,7 +82,7 @@ def server(
     """
     made = []
     for number, container in enumerate(containers_of(model), 1):
-        own = (container.get("Environment") or {}) | more
+        own = {**(container.get("Environment") or {}), **more}
         place = folder / (f"model-{number}" if number > 1 else "model")
         kind = _unpack(account, container, place, own)
         variables = account.environment() | own

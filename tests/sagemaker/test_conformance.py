@@ -177,7 +177,10 @@ json.dump({"epochs": epochs}, open(os.environ["SM_MODEL_DIR"] + "/results.json",
         assert json.load(archive.extractfile("results.json")) == {"epochs": 10}
 
 
-@pytest.mark.parametrize("form", ["json", "yaml"])
+FULL = pytest.mark.skipif(not os.environ.get("COURSE_FULL"), reason="COURSE_FULL=1 runs it, too")
+
+
+@pytest.mark.parametrize("form", ["json", pytest.param("yaml", marks=FULL)])
 def test_hyperparameters_of_a_file(folder, form):
     """v3-examples/training-examples/hyperparameter-training-example.ipynb"""
     from sagemaker.core import image_uris

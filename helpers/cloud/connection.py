@@ -13,7 +13,7 @@ from typing import Any
 from helpers import gates
 from helpers.cloud import aws
 from helpers.cloud import sdk as kit
-from local_sagemaker import launch
+from local_sagemaker import clients, launch
 from local_sagemaker.errors import CloudError
 from local_sagemaker.files import loopback_without_proxy
 
@@ -191,7 +191,7 @@ def _connect_here(with_sdk: bool) -> Connection:
     if not _server.port:
         _server.listening()
     _lead_to(_server.variables())
-    _close.callback(kit.change_clients(kit.stay_local, lambda *_: None))
+    _close.callback(kit.change_clients(clients.stay_local, lambda *_: None))
     launch.wait_until_ready(_server)
     number = "123456789012"
     role = f"arn:aws:iam::{number}:role/SageMakerRole"

@@ -107,12 +107,6 @@ def checked_session(region: str, check: Callable[..., None]) -> Any:
     return session
 
 
-def stay_local(named: dict[str, Any]) -> None:
-    """Drop AWS' own addresses, which the SDK passes for STS: they outrank ``AWS_ENDPOINT_URL``."""
-    if "amazonaws.com" in str(named.get("endpoint_url") or ""):
-        del named["endpoint_url"]
-
-
 def forget_default_session() -> None:
     """Let boto3 read this process's variables anew; it keeps what it read first."""
     if "boto3" in sys.modules:

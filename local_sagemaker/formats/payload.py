@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 import struct
 from collections.abc import Iterable, Iterator
 
@@ -50,6 +53,36 @@ def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) ->
         end = stop
     if end > begin:
         yield data[begin:end]
+
+
+def columns(path: str) -> list[slice]:
+    """Read a filter of columns, such as ``$[1:]`` or ``$[0,-2:]``; else raise `PayloadError`."""
+    found = re.fullmatch(r"\$\[([-\d:, ]+)\]", path)
+    try:
+        if found is None:
+            raise ValueError
+        kept = []
+        for part in found[1].split(","):
+            first, colon, last = part.strip().partition(":")
+            begin = int(first) if first or not colon else None
+            end = int(last) if last else None
+            if not colon:
+                end = begin + 1 if begin is not None and begin != -1 else None
+            kept.append(slice(begin, end))
+        return kept
+    except ValueError:
+        raise PayloadError(
+            f"The filter {path!r} can't be read: expected columns of CSV, such as $[1:] or $[0,2]"
+        ) from None
+
+
+def keep(body: bytes, kept: list[slice]) -> bytes:
+    """Return the lines of CSV with some columns only."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for row in csv.reader(io.StringIO(body.decode())):
+        writer.writerow([value for part in kept for value in row[part]])
+    return text.getvalue().encode()
 
 
 def assemble(parts: Iterable[bytes], assemble_with: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,17 +15,27 @@ from local_sagemaker import archive
 from local_sagemaker.errors import ApiError
 
 Found = tuple[str, str, str]  # bucket, key, and the path below the prefix
+_S3 = re.compile(r"s3://(?P<bucket>[^/]+)(/(?P<key>.*))?", re.DOTALL)
+_HTTPS = re.compile(
+    r"https://(?P<bucket>[^/]+)\.s3[.-][\w-]+\.amazonaws\.com(/(?P<key>.*))?", re.DOTALL
+)
 _FAILED = "ClientError: Data download failed"
 # what a key can be at fault for; anything else (a full disk) is this machine's
 _KEYS_FAULT = (errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split ``s3://bucket/key`` in two; an `ApiError` where it is no S3 URI."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket:
+    """Split ``s3://bucket/key``, or AWS' address of an object, in bucket and key.
+
+    Raises
+    ------
+    ApiError
+        It is neither.
+    """
+    found = _S3.fullmatch(uri) or _HTTPS.fullmatch(uri)
+    if found is None:
         raise ApiError(f"The S3 URI {uri!r} is not of the form s3://bucket/key.")
-    return bucket, key
+    return found["bucket"], found["key"] or ""
 
 
 def listed(s3: Any, source: dict[str, str]) -> Iterable[Found]:

@@ -57,6 +57,7 @@ class TrainingJob:
         self._algorithm = built_in(record)
         self._patterns = [(m["Name"], re.compile(m["Regex"])) for m in metric_definitions(record)]
         self._metrics: dict[str, tuple[float, float]] = {}  # value and time
+        self.reported: dict[str, list[float]] = {}  # all values of each metric
 
     def stop(self, seconds: float = STOP_SECONDS, ended: str = "Stopped") -> None:
         """Tell it to end within some seconds, and return; what it saves until then is uploaded."""
@@ -146,6 +147,7 @@ class TrainingJob:
                     with contextlib.suppress(ValueError, TypeError):  # it is no number
                         value = float(found[1] if pattern.groups else found[0])
                         self._metrics[name] = (value, now())
+                        self.reported.setdefault(name, []).append(value)
 
         return on_line
 

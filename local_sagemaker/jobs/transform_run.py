@@ -14,7 +14,7 @@ from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import models
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import MODEL, TRANSFORM, Record, now
-from local_sagemaker.serving.process import ModelServer, ServerDied
+from local_sagemaker.serving.process import ModelServer, Pipeline, ServerDied
 
 _log = logging.getLogger("course.cloud")
 _GROUP = "/aws/sagemaker/TransformJobs"
@@ -27,7 +27,7 @@ class TransformJob:
     def __init__(self, account: Account, record: Record) -> None:
         self.account, self.record = account, record
         self.name: str = record["TransformJobName"]
-        self._server: ModelServer | None = None
+        self._server: ModelServer | Pipeline | None = None
         self._stopped = False
 
     def stop(self, seconds: float = 0.0) -> None:
@@ -60,15 +60,10 @@ class TransformJob:
         self.account.discard("transform", self.name)
         self.account.store.update(TRANSFORM, self.name, TransformEndTime=now(), **more)
 
-    def _start(self, stream: Stream) -> ModelServer:
+    def _start(self, stream: Stream) -> ModelServer | Pipeline:
         model = self.account.store.get(MODEL, self.record["ModelName"])
-        own = models.container_of(model).get("Environment") or {}
-        own = own | (self.record.get("Environment") or {})
-        folder = self.account.folder("transform", self.name) / "model"
-        kind = models.unpack(self.account, model, folder, own)
-        variables = self.account.environment() | own
-        server = ModelServer(kind, folder, environment=variables, log=stream.served(folder))
-        self._server = server
+        folder, own = self.account.folder("transform", self.name), self.record.get("Environment")
+        self._server = server = models.server(self.account, model, folder, own or {}, stream)
         server.start()
         try:
             server.wait_ready(_READY_SECONDS)
@@ -77,7 +72,7 @@ class TransformJob:
             raise ApiError(f"ClientError: {said}. {error}") from None
         return server
 
-    def _answer_all(self, server: ModelServer, stream: Stream) -> None:
+    def _answer_all(self, server: ModelServer | Pipeline, stream: Stream) -> None:
         source = self.record["TransformInput"]["DataSource"]["S3DataSource"]
         target = self.record["TransformOutput"]["S3OutputPath"].rstrip("/")
         bucket_out, prefix = channels.split_uri(target)
@@ -91,7 +86,7 @@ class TransformJob:
         if not key:
             raise ApiError(f"ClientError: No S3 objects found under S3 URL {source['S3Uri']!r}.")
 
-    def _answer(self, name: str, server: ModelServer, stream: Stream) -> bytes:
+    def _answer(self, name: str, server: ModelServer | Pipeline, stream: Stream) -> bytes:
         """Send one object's records, several requests at a time if asked; join the answers."""
         given, wanted = self.record["TransformInput"], self.record["TransformOutput"]
         headers = {"Content-Type": given.get("ContentType") or "application/json"}
@@ -99,7 +94,11 @@ class TransformJob:
         client = self.record.get("ModelClientConfig") or {}
         seconds = client.get("InvocationsTimeoutInSeconds", 600)  # AWS' defaults, here and below
 
+        path = (self.record.get("DataProcessing") or {}).get("InputFilter") or "$"
+        kept = payload.columns(path) if path != "$" else []
+
         def ask(body: bytes) -> bytes:
+            body = payload.keep(body, kept) if kept else body
             status, _, out = server.invoke(body, headers, seconds)
             if status != 200:
                 text = out.decode("utf-8", "replace")

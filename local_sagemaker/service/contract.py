@@ -53,13 +53,13 @@ DONE = {
             DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile DataSource.S3DataSource.S3Uri)
         TransformOutput(S3OutputPath Accept AssembleWith)
         TransformResources(InstanceType InstanceCount=1)
-        DataProcessing(InputFilter=$ OutputFilter=$ JoinSource=None)"""),
+        DataProcessing(InputFilter OutputFilter=$ JoinSource=None)"""),
     "CreateHyperParameterTuningJob": _members("""
         HyperParameterTuningJobName Tags TrainingJobDefinition
         HyperParameterTuningJobConfig(Strategy=Random|Grid HyperParameterTuningJobObjective
             ResourceLimits.MaxNumberOfTrainingJobs ResourceLimits.MaxParallelTrainingJobs
             ParameterRanges.IntegerParameterRanges ParameterRanges.ContinuousParameterRanges
-            ParameterRanges.CategoricalParameterRanges TrainingJobEarlyStoppingType=Off
+            ParameterRanges.CategoricalParameterRanges TrainingJobEarlyStoppingType
             RandomSeed)"""),
     "CreateModel": _members(f"""
         ModelName ExecutionRoleArn Tags InferenceExecutionConfig(Mode=Serial)

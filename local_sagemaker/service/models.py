@@ -8,20 +8,21 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
+from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import CONFIG, MODEL, Record, by_key
+from local_sagemaker.serving.process import ModelServer, Pipeline
 
 
 def create_model(account: Account, request: Request) -> Record:
-    """Keep a model of one container, once its role and its data are found."""
-    primary = request.get("PrimaryContainer")
-    given = [*(request.get("Containers") or []), *([primary] if primary else [])]
-    if len(given) != 1:
-        raise ApiError(f"The model has {len(given)} containers; exactly one is supported here.")
+    """Keep a model of one container or several in a row, once its role and its data are found."""
+    given = containers_of(request)
+    if not given or (request.get("PrimaryContainer") and request.get("Containers")):
+        raise ApiError("Give the model a PrimaryContainer, or Containers that follow each other.")
     if request.get("ExecutionRoleArn"):
         account.check_role(request["ExecutionRoleArn"])
-    if source := _source(given[0]):
+    for source in filter(None, map(_source, given)):
         bucket, key = channels.split_uri(source["S3Uri"])
         try:
             found = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
@@ -59,14 +60,36 @@ def delete_tags(account: Account, request: Request) -> Record:
     return {}
 
 
-def container_of(model: Record) -> dict[str, Any]:
-    """Return the one container of a model."""
-    return dict((model.get("Containers") or [model.get("PrimaryContainer") or {}])[0])
+def containers_of(model: Request) -> list[dict[str, Any]]:
+    """Return the containers of a model, in the order in which they answer."""
+    given = model.get("Containers") or [model.get("PrimaryContainer")]
+    return [container for container in given if container]
 
 
-def unpack(account: Account, model: Record, folder: Path, environment: Mapping[str, str]) -> str:
-    """Put a model's data and code into a folder; return the kind of model server that serves it."""
-    container = container_of(model)
+def server(
+    account: Account, model: Record, folder: Path, more: Mapping[str, str], log: Stream
+) -> ModelServer | Pipeline:
+    """Unpack a model into a folder; return what serves it, not yet started.
+
+    Raises
+    ------
+    ApiError
+        Data is missing or no archive, or nothing here can serve it.
+    """
+    made = []
+    for number, container in enumerate(containers_of(model), 1):
+        own = {**(container.get("Environment") or {}), **more}
+        place = folder / (f"model-{number}" if number > 1 else "model")
+        kind = _unpack(account, container, place, own)
+        variables = account.environment() | own
+        made.append(ModelServer(kind, place, environment=variables, log=log.served(place)))
+    return made[0] if len(made) == 1 else Pipeline(made)
+
+
+def _unpack(
+    account: Account, container: Mapping[str, Any], folder: Path, environment: Mapping[str, str]
+) -> str:
+    """Put a container's data and code into a folder; return the kind of model server for it."""
     source = _source(container)
     folder.mkdir(parents=True, exist_ok=True)
     if source.get("CompressionType") == "Gzip":
@@ -76,6 +99,10 @@ def unpack(account: Account, model: Record, folder: Path, environment: Mapping[s
     submitted = environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if submitted.startswith("s3://"):
         channels.unpack(account.s3, submitted, folder / "code")
+    code = folder / "code" / "inference.py"
+    if code.is_file() and code.with_name("serve.pkl").is_file():  # the SDK's own, with its path
+        text = code.read_text(encoding="utf-8").replace("/opt/ml/model", str(folder))
+        code.write_text(text, encoding="utf-8")
     return images.serving_kind(container.get("Image", ""), folder, environment)
 
 

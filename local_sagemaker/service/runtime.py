@@ -15,7 +15,7 @@ from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import models
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import ACCOUNT, ENDPOINT
-from local_sagemaker.serving.process import ModelServer, ServerDied
+from local_sagemaker.serving.process import ModelServer, Pipeline, ServerDied
 from local_sagemaker.serving.server import JSON, Request, Response
 
 READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
@@ -106,11 +106,10 @@ class Deployment:
         seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
         self._seconds = float(seconds or READY_SECONDS)
         self._model = variant["Model"]
-        self._environment = models.container_of(self._model).get("Environment") or {}
         self._stamp = time.time_ns() // 1_000_000
         self._folder = ("serving", f"{name}-{self._stamp}")
         self._stream: Stream | None = None
-        self._server: ModelServer | None = None
+        self._server: ModelServer | Pipeline | None = None
         self._starting = threading.Lock()
         self._stopped = False
 
@@ -119,12 +118,9 @@ class Deployment:
         if self._stream is None:
             name = f"{self.variant}/i-local{self._stamp}"
             self._stream = Stream(f"/aws/sagemaker/Endpoints/{self.name}", name)
-        folder = self.plane.folder(*self._folder) / "model"
+        folder = self.plane.folder(*self._folder)
         try:
-            kind = models.unpack(self.plane, self._model, folder, self._environment)
-            variables = self.plane.environment() | self._environment
-            log = self._stream.served(folder)
-            server = ModelServer(kind, folder, environment=variables, log=log)
+            server = models.server(self.plane, self._model, folder, {}, self._stream)
             server.start()
             try:
                 server.wait_ready(self._seconds)
@@ -175,7 +171,7 @@ class Deployment:
             kept.append(("X-Amzn-SageMaker-Custom-Attributes", answered[_CUSTOM]))
         return Response(out, answered["content-type"] or "application/octet-stream", 200, kept)
 
-    def _restart(self, dead: ModelServer) -> None:
+    def _restart(self, dead: ModelServer | Pipeline) -> None:
         with self._starting:
             if self._server is not dead:
                 return  # another request's thread has seen it first
@@ -187,7 +183,7 @@ class Deployment:
         with suppress(ApiError):  # the log has the reason, and the next request tries again
             self._wait()
 
-    def _wait(self) -> ModelServer:
+    def _wait(self) -> ModelServer | Pipeline:
         """Return the server once it is there: first started, or started again."""
         with self._starting:
             if self._server is None and not self._stopped:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from local_sagemaker.errors import ApiError
+from local_sagemaker.formats import payload
 from local_sagemaker.jobs.training_run import TrainingJob
 from local_sagemaker.jobs.transform_run import TransformJob
 from local_sagemaker.service import images
@@ -28,6 +29,15 @@ def create_transform_job(account: Account, request: Request) -> Record:
     size = request.get("MaxPayloadInMB", 0) * request.get("MaxConcurrentTransforms", 1)
     if size > 100:
         raise ApiError(f"MaxPayloadInMB times MaxConcurrentTransforms is {size}; it can be 100.")
+    path = (request.get("DataProcessing") or {}).get("InputFilter") or "$"
+    if path != "$":
+        try:
+            payload.columns(path)
+        except payload.PayloadError as error:
+            raise ApiError(f"DataProcessing.InputFilter: {error}.") from None
+        kind = request["TransformInput"].get("ContentType")
+        if kind != "text/csv":
+            raise ApiError(f"An InputFilter takes text/csv here; ContentType is {kind!r}.")
     account.store.get(MODEL, request["ModelName"])
     return account.submit(TRANSFORM, request, TransformJob)
 

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 import random
+import statistics
 import threading
 import time
 from collections import Counter
@@ -74,6 +75,7 @@ class TuningJob:
     def __init__(self, account: Account, record: Record) -> None:
         self.account, self.record = account, record
         self._stopped = threading.Event()
+        self._runs: dict[str, training_run.TrainingJob] = {}
 
     def stop(self, seconds: float = 0) -> None:
         """Have it end, once its training jobs have, each in its own time."""
@@ -89,7 +91,10 @@ class TuningJob:
                 break
             request = _job_request(self.record["TrainingJobDefinition"], chosen)
             request["TrainingJobName"] = f"{name}-{number:03d}-{suffix}"
-            training.start(self.account, request, TunedHyperParameters=chosen, **more)
+            with self.account.lock:  # a job that ends at once is known, too
+                training.start(self.account, request, TunedHyperParameters=chosen, **more)
+                name_of = request["TrainingJobName"]
+                self._runs[name_of] = self.account.running[f"training-job/{name_of}"]
         self._wait(0)
         status, why = "Stopped" if self._stopped.is_set() else "Completed", None
         if status == "Completed" and not counted(self.account, self.record)["BestTrainingJob"]:
@@ -100,11 +105,29 @@ class TuningJob:
     def _wait(self, most: int) -> None:
         """Wait until at most that many training jobs run; have them stop once it was told to."""
         while counted(self.account, self.record)["ObjectiveStatusCounters"]["Pending"] > most:
-            for job in _jobs_of(self.account, self.record) if self._stopped.is_set() else []:
+            jobs = _jobs_of(self.account, self.record)
+            for job in jobs if self._stopped.is_set() else self._worse(jobs):
                 if job["TrainingJobStatus"] == "InProgress":
                     with contextlib.suppress(ApiError):  # it has ended meanwhile
                         self.account.stop(TRAINING, job["TrainingJobName"])
             time.sleep(0.1)
+
+    def _worse(self, jobs: list[Record]) -> Iterator[Record]:
+        """Yield the running jobs that report worse than the median of the ended ones so far."""
+        config = self.record["HyperParameterTuningJobConfig"]
+        if config.get("TrainingJobEarlyStoppingType") != "Auto":
+            return
+        goal = config["HyperParameterTuningJobObjective"]
+        sign = 1 if goal["Type"] == "Minimize" else -1
+        said = {name: run.reported.get(goal["MetricName"], []) for name, run in self._runs.items()}
+        ended = [job["TrainingJobName"] for job in jobs if job["TrainingJobStatus"] not in RUNNING]
+        for job in jobs:
+            values = list(said.get(job["TrainingJobName"], []))
+            before = [said[name][: len(values)] for name in ended if said.get(name)]
+            averages = [statistics.fmean(one) for one in before if one]
+            goes_on = job["TrainingJobStatus"] in RUNNING
+            if goes_on and averages and sign * values[-1] > sign * statistics.median(averages):
+                yield job
 
 
 def _job_request(definition: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:

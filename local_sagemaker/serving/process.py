@@ -181,3 +181,36 @@ class ModelServer:
         if process.stdin is not None:
             process.stdin.close()
         reader.join(2)
+
+
+class Pipeline:
+    """Model servers in a row: each gets what the one before it answered."""
+
+    def __init__(self, servers: list[ModelServer]) -> None:
+        self._servers = servers
+
+    def start(self) -> None:
+        """Start all processes; returns at once."""
+        for server in self._servers:
+            server.start()
+
+    def wait_ready(self, seconds: float) -> None:
+        """Wait until all answer, as `ModelServer.wait_ready` does for one."""
+        until = time.monotonic() + seconds
+        for server in self._servers:
+            server.wait_ready(max(0.0, until - time.monotonic()))
+
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float = 60) -> Answer:
+        """Send one request through all; the first that does not answer 200 has the last word."""
+        passed = {name: value for name, value in headers.items() if name != "Accept"}
+        for server in self._servers[:-1]:
+            status, answered, body = server.invoke(body, passed, timeout)
+            if status != 200:
+                return status, answered, body
+            passed["Content-Type"] = answered["content-type"]
+        return self._servers[-1].invoke(body, {**headers, **passed}, timeout)
+
+    def stop(self) -> None:
+        """End all processes."""
+        for server in self._servers:
+            server.stop()

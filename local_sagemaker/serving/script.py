@@ -51,14 +51,26 @@ def respond(result: Any, accept: str) -> Response:
     return Response(body.encode() if isinstance(body, str) else bytes(body), kind)
 
 
-def default_input_fn(data: bytes, content_type: str) -> Any:
+def _text(body: bytes) -> str:
+    """Decode JSON and CSV for the user's functions, as AWS' toolkit does."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError as wrong:
+        raise ClientError(f"the body is not text: {wrong}") from None
+
+
+def default_input_fn(data: Any, content_type: str) -> Any:
     """Decode JSON, CSV or ``.npy`` to an array."""
     kind = content_type.partition(";")[0].strip().lower()
     try:
         if kind == JSON:
             return np.array(json.loads(data))
         if kind == "text/csv":
-            return np.genfromtxt(io.StringIO(data.decode()), dtype=np.float32, delimiter=",")
+            return np.genfromtxt(
+                io.StringIO(data if isinstance(data, str) else data.decode()),
+                dtype=np.float32,
+                delimiter=",",
+            )
         if kind == _NPY:
             return np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, RecursionError, EOFError) as wrong:
@@ -105,13 +117,14 @@ class UserModel:
         user, model, context = self._user, self._model, self._context
         kind = request.headers.get("content-type") or JSON
         accept = JSON if request.accept == "*/*" else request.accept
+        body = _text(request.body) if kind in (JSON, "text/csv") else request.body
         with self._lock:
             if hasattr(user, "transform_fn"):
-                arguments = (model, request.body, kind, accept)
+                arguments = (model, body, kind, accept)
                 return respond(call(user.transform_fn, *arguments, context=context), accept)
             read = getattr(user, "input_fn", default_input_fn)
             write = getattr(user, "output_fn", default_output_fn)
-            data = call(read, request.body, kind, context=context)
+            data = call(read, body, kind, context=context)
             prediction = call(user.predict_fn, data, model, context=context)
             return respond(call(write, prediction, accept, context=context), accept)
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import runtime
-from tests.sagemaker.conftest import BUCKET, INFERENCE, ROLE
+from tests.sagemaker.conftest import BUCKET, INFERENCE, ROLE, SKLEARN
 
 
 @pytest.fixture(scope="module")
@@ -224,9 +224,19 @@ def test_what_is_not_here_is_refused_in_a_sentence(aws, model):
     many = [{"VariantName": "a", **one, "InitialInstanceCount": 2}]
     with pytest.raises(ClientError, match="InitialInstanceCount must be 1 in"):
         aws.sm.create_endpoint_config(EndpointConfigName="many", ProductionVariants=many)
-    containers = [{"Image": "a", "ModelDataUrl": model}] * 2
-    with pytest.raises(ClientError, match="exactly one is supported"):
-        aws.sm.create_model(ModelName="pipeline", ExecutionRoleArn=ROLE, Containers=containers)
+    both = {"Containers": [{"Image": "a"}], "PrimaryContainer": {"Image": "a"}}
+    with pytest.raises(ClientError, match="a PrimaryContainer, or Containers that follow"):
+        aws.sm.create_model(ModelName="both", ExecutionRoleArn=ROLE, **both)
+
+
+def test_containers_answer_in_a_row_and_the_first_error_is_the_answer(aws, model):
+    containers = [{"Image": SKLEARN, "ModelDataUrl": model}] * 3
+    aws.sm.create_model(ModelName="row", ExecutionRoleArn=ROLE, Containers=containers)
+    assert aws.endpoint("row")["EndpointStatus"] == "InService"
+    assert aws.ask("row", [1, 2]) == [27, 54]
+    with pytest.raises(aws.runtime.exceptions.ModelError, match="server error"):
+        aws.ask("row", 5)
+    aws.sm.delete_endpoint(EndpointName="row")
 
 
 def test_models_configurations_and_endpoints_are_listed_and_deleted(aws, model):

@@ -200,7 +200,6 @@ FM |= {f"{T}.StaticHyperParameters": {}, GOAL: "test:rmse"}
     ("changes", "sentence"),
     [
         ({f"{C}.Strategy": "Bayesian"}, "must be Random or Grid in the .* not Bayesian"),
-        ({f"{C}.TrainingJobEarlyStoppingType": "Auto"}, "StoppingType must be Off"),
         ({f"{C}.TuningJobCompletionCriteria": TARGET}, "Criteria is not supported by .*: name the"),
         ({f"{LIMITS}.MaxRuntimeInSeconds": 120}, "MaxRuntimeInSeconds is not supported"),
         ({GOAL: "other"}, "none of the training job's metrics: score"),
@@ -221,6 +220,31 @@ def test_a_tuning_job_that_can_not_run_is_refused(aws, changes, sentence):
         change(path, value)(request)
     with pytest.raises(ClientError, match=sentence):
         aws.sm.create_hyper_parameter_tuning_job(**request)
+
+
+SLOW = """
+import argparse, time
+p = argparse.ArgumentParser()
+p.add_argument("--kind")
+p.add_argument("--fixed")
+a = p.parse_args()
+for epoch in range(3):
+    print("score=%f" % {"a": 2, "b": 1, "c": 3}[a.kind], flush=True)
+time.sleep(60 if a.kind == "b" else 0)
+"""
+
+
+def test_a_job_that_is_worse_than_the_median_of_earlier_ones_is_stopped_early(aws):
+    request = tuning_request(aws, "early", SLOW, "a", "b", "c")
+    config = request["HyperParameterTuningJobConfig"]
+    config["TrainingJobEarlyStoppingType"] = "Auto"
+    config["ResourceLimits"]["MaxParallelTrainingJobs"] = 1
+    aws.sm.create_hyper_parameter_tuning_job(**request)
+    found = tuned(aws, "early")
+    assert found["HyperParameterTuningJobStatus"] == "Completed"
+    counts = found["TrainingJobStatusCounters"]
+    assert (counts["Completed"], counts["Stopped"]) == (2, 1)
+    assert found["BestTrainingJob"]["TunedHyperParameters"] == {"kind": "c"}
 
 
 def drawn(name: str, low: str, high: str, scale: str) -> list[dict[str, str]]:

@@ -60,6 +60,29 @@ def test_every_operation_checks_its_request_against_sagemakers_model(aws, name):
         assert status == 400 and "Member must not be null" in said["message"]
 
 
+@pytest.mark.parametrize("name", operations.OPERATIONS)
+def test_every_operation_checks_its_answer_against_sagemakers_model(name):
+    shape = contract.service().operation_model(name).output_shape
+    if shape is None:
+        assert contract.answer(name, {"Private": 1}) == {}
+        return
+    assert "Private" not in contract._cut(shape, {"Private": 1})
+    for member, inner in shape.members.items():
+        if inner.type_name not in ("structure", "list", "map"):  # whose parts are these
+            wrong = object()
+            with pytest.raises(RuntimeError, match=f"The answer of {name} is not SageMaker's"):
+                contract.answer(name, {member: wrong})
+
+
+def test_every_member_that_is_done_is_sagemakers():
+    for name in contract.DONE:
+        shape = contract.service().operation_model(name).input_shape
+        for path in contract.DONE[name]:
+            inner = shape
+            for part in path.split("."):
+                inner = getattr(inner, "member", inner).members[part]
+
+
 def test_an_answer_that_breaks_sagemakers_model_does_not_leave():
     with pytest.raises(RuntimeError, match="ListModels is not SageMaker's.*models.1.member"):
         contract.answer("ListModels", {"Models": [{"ModelName": "m"}]})

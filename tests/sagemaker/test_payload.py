@@ -68,3 +68,22 @@ def test_damaged_objects(data, kind, message):
 def test_assembling_ends_each_answer_once():
     assert payload.assemble([b"a\n", b"b"], "Line") == b"a\nb\n"
     assert payload.assemble([b"a\n", b"b"], "None") == b"a\nb"
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("$[1:]", b'b,"c,d",e\n'),
+        ("$[0,-2:]", b'a,"c,d",e\n'),
+        ("$[-1]", b"e\n"),
+        ("$[:2, 3]", b"a,b,e\n"),
+    ],
+)
+def test_a_filter_keeps_columns(path, kept):
+    assert payload.keep(b'a,b,"c,d",e\n', payload.columns(path)) == kept
+
+
+@pytest.mark.parametrize("path", ["$.features", "$[]", "$[a]", "$[1:2:3]", "[1]", "$[1,]"])
+def test_a_filter_that_names_no_columns_is_refused(path):
+    with pytest.raises(payload.PayloadError, match="can't be read: expected columns of CSV"):
+        payload.columns(path)

@@ -1,0 +1,676 @@
+"""Notebooks that AWS publishes for SDK version 3: their calls, in their order, with own data.
+
+A docstring names the notebook in github.com/aws/sagemaker-python-sdk; README lists what was changed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sys
+import tarfile
+import time
+import types
+import uuid
+from pathlib import Path
+
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from local_sagemaker import clients
+from tests.sagemaker.conftest import ECR, tar
+
+pytestmark = pytest.mark.filterwarnings("default")
+SAVES = """
+import json, os
+CODE = '''
+import json, os
+def model_fn(folder):
+    return json.load(open(os.path.join(folder, "model.json")))
+def input_fn(body, kind):
+    if kind == "application/json":
+        return json.loads(body)
+    body = body.decode() if isinstance(body, bytes) else body
+    return [[float(value) for value in line.split(",")] for line in body.split()]
+def predict_fn(rows, factor):
+    return [factor * sum(row) for row in rows]
+def output_fn(values, accept):
+    if accept == "application/json":
+        return json.dumps(values), accept
+    return "".join(f"{value}\\\\n" for value in values), "text/csv"
+'''
+folder = os.environ["SM_MODEL_DIR"]
+os.makedirs(folder + "/code", exist_ok=True)
+open(folder + "/code/inference.py", "w").write(CODE)
+json.dump(2, open(folder + "/model.json", "w"))
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def led(aws, tmp_path_factory):
+    """Lead this process here, as README says, and let the SDK look at jobs more often."""
+    import boto3.session
+
+    before = dict(os.environ)
+    telemetry = tmp_path_factory.mktemp("sdk") / "config.yaml"
+    settings = {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}
+    telemetry.write_text(yaml.dump({"SchemaVersion": "1.0", "SageMaker": settings}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3.session.Session, "client", boto3.session.Session.client)
+        clients.use(aws.server)
+        os.environ["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(telemetry)
+        from sagemaker.core import resources
+        from sagemaker.core.helper import session_helper
+        from sagemaker.core.utils import utils
+
+        def forget():
+            utils.SingletonMeta._instances.clear()
+            utils._ClientCacheMeta._instances.clear()
+
+        forget()
+        quick = types.SimpleNamespace(**{name: getattr(time, name) for name in dir(time)})
+        quick.sleep = lambda seconds: time.sleep(min(seconds, 0.1))
+        patch.setattr(resources, "time", quick)
+        patch.setattr(session_helper, "time", quick)
+        yield
+        forget()
+        os.environ.clear()
+        os.environ.update(before)
+        boto3.DEFAULT_SESSION = None
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The notebook's folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def in_notebook(made):
+    """Let a class be one of a notebook, which is pickled with its code."""
+    made.__module__ = "__main__"
+    return made
+
+
+def write(folder: Path, **files: str) -> str:
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("_txt", ".txt").replace("_py", ".py")).write_text(text)
+    return str(folder)
+
+
+def asked(endpoint, body: str, **how: str) -> str:
+    return endpoint.invoke(body=body, **how).body.read().decode("utf-8")
+
+
+def unique(name: str) -> str:
+    return f"{name}-{str(uuid.uuid4())[:8]}"
+
+
+def test_a_distributed_driver_of_ones_own(folder):
+    """v3-examples/training-examples/custom-distributed-training-example.ipynb"""
+    from sagemaker.core import image_uris
+    from sagemaker.core.helper.session_helper import Session, get_execution_role
+    from sagemaker.train.configs import SourceCode
+    from sagemaker.train.distributed import DistributedConfig
+    from sagemaker.train.model_trainer import ModelTrainer
+
+    sagemaker_session = Session()
+    get_execution_role()
+    image = image_uris.retrieve(
+        framework="pytorch",
+        region=sagemaker_session.boto_region_name,
+        version="2.0.0",
+        py_version="py310",
+        instance_type="ml.m5.xlarge",
+        image_scope="training",
+    )
+    drivers = write(
+        folder / "custom_drivers",
+        driver_py="""
+import json, os, subprocess, sys
+assert json.loads(os.environ["SM_DISTRIBUTED_CONFIG"])["process_count_per_node"] == 2
+assert os.environ["SM_SOURCE_DIR"] == "/opt/ml/input/data/code"
+drivers = "/opt/ml/input/data/sm_drivers/distributed_drivers"
+assert os.environ["SM_DISTRIBUTED_DRIVER_DIR"] == drivers
+subprocess.run([sys.executable, os.environ["SM_ENTRY_SCRIPT"]], check=True)
+""",
+    )
+    scripts = write(
+        folder / "scripts",
+        entry_script_py="""
+import json, os
+epochs = json.loads(os.environ["SM_HPS"])["epochs"]
+json.dump({"epochs": epochs}, open(os.environ["SM_MODEL_DIR"] + "/results.json", "w"))
+""",
+    )
+
+    class CustomDriver(DistributedConfig):
+        process_count_per_node: int = None
+
+        @property
+        def driver_dir(self) -> str:
+            return drivers
+
+        @property
+        def driver_script(self) -> str:
+            return "driver.py"
+
+    trainer = ModelTrainer(
+        sagemaker_session=sagemaker_session,
+        training_image=image,
+        hyperparameters={"epochs": 10},
+        source_code=SourceCode(source_dir=scripts, entry_script="entry_script.py"),
+        distributed=CustomDriver(process_count_per_node=2),
+        base_job_name="custom-distributed-driver",
+    )
+    trainer.train()
+    assert trainer._latest_training_job.training_job_name.startswith("custom-distributed-driver")
+    where = trainer._latest_training_job.model_artifacts.s3_model_artifacts
+    key = where.removeprefix(f"s3://{sagemaker_session.default_bucket()}/")
+    packed = sagemaker_session.s3_client or sagemaker_session.boto_session.client("s3")
+    body = packed.get_object(Bucket=sagemaker_session.default_bucket(), Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        assert json.load(archive.extractfile("results.json")) == {"epochs": 10}
+
+
+FULL = pytest.mark.skipif(not os.environ.get("COURSE_FULL"), reason="COURSE_FULL=1 runs it, too")
+
+
+@pytest.mark.parametrize("form", ["json", pytest.param("yaml", marks=FULL)])
+def test_hyperparameters_of_a_file(folder, form):
+    """v3-examples/training-examples/hyperparameter-training-example.ipynb"""
+    from sagemaker.core import image_uris
+    from sagemaker.core.helper.session_helper import Session, get_execution_role
+    from sagemaker.train.configs import SourceCode
+    from sagemaker.train.model_trainer import ModelTrainer
+
+    expected = {"integer": 1, "boolean": True, "float": 3.14, "string": "Hello World"}
+    expected |= {"list": [1, 2, 3]}
+    expected["dict"] = {**expected, "string": "value", "integer": 3, "dict": {"key": "value"}}
+    session = Session()
+    get_execution_role()
+    image = image_uris.retrieve(
+        framework="pytorch",
+        region=session.boto_region_name,
+        version="2.0.0",
+        py_version="py310",
+        instance_type="ml.m5.xlarge",
+        image_scope="training",
+    )
+    script = f"""
+import argparse, json, os, omegaconf
+kinds = {{"string": str, "integer": int, "float": float}}
+parser = argparse.ArgumentParser()
+for name in {sorted(expected)}:
+    parser.add_argument("--" + name, type=kinds.get(name, json.loads), required=True)
+assert vars(parser.parse_args()) == {expected} == json.loads(os.environ["SM_HPS"])
+"""
+    source = write(folder / "source", train_py=script, requirements_txt="omegaconf\n")
+    given = folder / "source" / f"hyperparameters.{form}"
+    given.write_text(json.dumps(expected) if form == "json" else yaml.dump(expected))
+    trainer = ModelTrainer(
+        sagemaker_session=session,
+        training_image=image,
+        hyperparameters=str(given),
+        source_code=SourceCode(
+            source_dir=source, requirements="requirements.txt", entry_script="train.py"
+        ),
+        base_job_name=f"hp-contract-hyperparameter-{form}",
+    )
+    assert trainer.hyperparameters == expected
+    trainer.train()
+    assert trainer._latest_training_job.model_artifacts.s3_model_artifacts
+    assert trainer.hyperparameters == expected
+
+
+def test_a_recipe_and_what_overrides_it(folder, monkeypatch):
+    """v3-examples/training-examples/recipe_override_model_trainer_example.ipynb"""
+    from sagemaker.train import ModelTrainer
+    from sagemaker.train.configs import Compute
+    from sagemaker.train.recipe_resolver import flatten_resolved_recipe
+
+    run = {"name": "mine", "model_type": "amazon.nova-lite", "replicas": 1}
+    run["model_name_or_path"] = "amazon-nova-lite-v2"
+    nested = {"lr_scheduler": {"warmup_steps": 15, "min_lr": 1e-6}}
+    nested["peft"] = {"peft_type": "lora", "rank": 16, "alpha": 32, "dropout": 0.05}
+    config = {"learning_rate": 1e-5, "num_epochs": 3, "batch_size": 4, **nested}
+    Path("recipe.yaml").write_text(yaml.dump({"run": run, "training_config": config}))
+    image = "123456789012.dkr.ecr.us-west-2.amazonaws.com/nova-training:latest"
+
+    def resolved(overrides):
+        trainer = ModelTrainer.from_recipe(
+            training_recipe="./recipe.yaml",
+            compute=Compute(instance_type="ml.m5.xlarge", instance_count=1),
+            training_image=image,
+            recipe_overrides=overrides,
+        )
+        return trainer.get_resolved_recipe()
+
+    first = resolved({"run": {"name": "42"}, "training_config": {"num_epochs": 5}})
+    assert first["run"]["name"] == "42" and first["training_config"]["num_epochs"] == 5
+    assert first["training_config"]["batch_size"] == 4
+    changed = {"lr_scheduler": {"warmup_steps": 30}, "peft": {"rank": 32, "alpha": 64}}
+    flat = flatten_resolved_recipe(resolved({"training_config": changed}))
+    assert (flat["warmup_steps"], flat["rank"], flat["peft_type"]) == (30, 32, "lora")
+
+
+def test_a_model_in_the_notebooks_own_process():
+    """v3-examples/inference-examples/in-process-mode-example.ipynb"""
+    from sagemaker.serve.builder.schema_builder import SchemaBuilder
+    from sagemaker.serve.mode.function_pointers import Mode
+    from sagemaker.serve.model_builder import ModelBuilder
+    from sagemaker.serve.spec.inference_spec import InferenceSpec
+
+    class MathInferenceSpec(InferenceSpec):
+        def load(self, model_dir):
+            return {"factor": 2.0}
+
+        def invoke(self, input_object, model):
+            found = input_object["numbers"] if isinstance(input_object, dict) else input_object
+            return {"result": [number * model["factor"] for number in found]}
+
+    builder = ModelBuilder(
+        inference_spec=MathInferenceSpec(),
+        schema_builder=SchemaBuilder({"numbers": [1.0, 2.0]}, {"result": [2.0, 4.0]}),
+        mode=Mode.IN_PROCESS,
+    )
+    assert builder.build(model_name=unique("inprocess-math-model")).model_name
+    endpoint = builder.deploy_local(endpoint_name=unique("inprocess-math-endpoint"))
+    for body, result in (({"numbers": [1.0, 2.0]}, [2.0, 4.0]), ([5.0], [10.0])):
+        answer = endpoint.invoke(body=body, content_type="application/json")
+        assert answer.body["result"] == result
+    endpoint.in_process_mode_obj.destroy_server()
+
+
+def test_a_model_with_an_inference_spec(folder, monkeypatch):
+    """v3-examples/inference-examples/inference-spec-example.ipynb"""
+    from sagemaker.core.resources import EndpointConfig
+    from sagemaker.serve.builder.schema_builder import SchemaBuilder
+    from sagemaker.serve.model_builder import ModelBuilder
+    from sagemaker.serve.model_server.torchserve import prepare
+    from sagemaker.serve.spec.inference_spec import InferenceSpec
+    from sagemaker.serve.utils.types import ModelServer
+
+    torch = types.ModuleType("torch")  # not installed: only what the SDK looks at
+    torch.__version__, torch.Tensor = "2.6.0", type("Tensor", (), {})
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    # the SDK lists the files of every package with pip, which can take minutes
+    monkeypatch.setattr(prepare, "capture_dependencies", lambda **_: None)
+    model_path = write(folder / "model", model_json="[[1, 0], [0, 1]]")
+    shutil.move(f"{model_path}/model_json", f"{model_path}/model.json")
+
+    @in_notebook
+    class SimpleModelSpec(InferenceSpec):
+        def load(self, model_dir):
+            import json
+            import os
+
+            base = type("Module", (), {"__module__": "torch.nn.modules.module"})
+            model = type("SimpleModel", (base,), {})()
+            with open(os.path.join(model_dir, "model.json")) as file:  # noqa: PTH118, PTH123
+                model.weights = json.load(file)
+            return model
+
+        def invoke(self, input_object, model):
+            columns = list(zip(*model.weights, strict=True))
+            return [
+                [sum(map(float.__mul__, r, map(float, c))) for c in columns] for r in input_object
+            ]
+
+    builder = ModelBuilder(
+        inference_spec=SimpleModelSpec(),
+        model_path=model_path,
+        model_server=ModelServer.TORCHSERVE,
+        schema_builder=SchemaBuilder([[0.1, 0.2]], [[0.9, 0.1]]),
+    )
+    model = builder.build(model_name=unique("custom-spec-model"))
+    endpoint = builder.deploy(endpoint_name=unique("custom-spec-endpoint"))
+    for rows in ([[0.1, 0.2]], [[0.1, 0.2], [0.5, 0.6]]):
+        said = asked(endpoint, json.dumps(rows), content_type="application/json")
+        assert json.loads(said) == rows
+    config = EndpointConfig.get(endpoint_config_name=endpoint.endpoint_name)
+    model.delete()
+    endpoint.delete()
+    config.delete()
+
+
+def test_training_and_inference_end_to_end(folder):
+    """v3-examples/inference-examples/train-inference-e2e-example.ipynb"""
+    import boto3
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.core.resources import Endpoint, EndpointConfig
+    from sagemaker.serve.builder.schema_builder import SchemaBuilder
+    from sagemaker.serve.model_builder import ModelBuilder
+    from sagemaker.serve.spec.inference_spec import InferenceSpec
+    from sagemaker.serve.utils.types import ModelServer
+    from sagemaker.train.configs import SourceCode
+    from sagemaker.train.model_trainer import ModelTrainer
+
+    region = Session().boto_region_name
+    image = f"763104351884.dkr.ecr.{region}.amazonaws.com/pytorch-training:1.13.1-cpu-py39"
+    code = write(folder / "code", train_py=SAVES, requirements_txt="numpy\n")
+    session = Session(boto_session=boto3.Session(region_name=region))
+    trainer = ModelTrainer(
+        sagemaker_session=session,
+        training_image=image,
+        source_code=SourceCode(
+            source_dir=code, entry_script="train.py", requirements="requirements.txt"
+        ),
+        base_job_name=unique("e2e-v3-pytorch"),
+    )
+    trainer.train()
+
+    @in_notebook
+    class SimpleInferenceSpec(InferenceSpec):
+        def load(self, model_dir):
+            return model_dir
+
+        def invoke(self, input_object, model):
+            return input_object
+
+    builder = ModelBuilder(
+        model=trainer,
+        schema_builder=SchemaBuilder([[0.1, 0.2, 0.3, 0.4]], [[0.8, 0.2]]),
+        model_server=ModelServer.TORCHSERVE,
+        inference_spec=SimpleInferenceSpec(),
+        image_uri=image.replace("training", "inference"),
+        dependencies={"auto": False},
+    )
+    model = builder.build(model_name=unique("train-inf-v3-example-model"), region=region)
+    name = unique("train-inf-v3-example-endpoint")
+    endpoint = builder.deploy(endpoint_name=name, initial_instance_count=1)
+    for row in ([0.5, 0.25], [1.0, 2.0]):
+        said = asked(endpoint, json.dumps([row]), content_type="application/json")
+        assert json.loads(said) == [2 * sum(row)]
+    found = Endpoint.get(endpoint_name=endpoint.endpoint_name)
+    config = EndpointConfig.get(endpoint_config_name=found.endpoint_config_name)
+    model.delete()
+    endpoint.delete()
+    config.delete()
+
+
+def test_an_inference_pipeline(folder):
+    """v3-examples/inference-examples/inference-pipeline-modelbuilder-vs-core-example.ipynb"""
+    import boto3
+    from sagemaker.core.helper.session_helper import Session, get_execution_role
+    from sagemaker.core.image_uris import retrieve
+    from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+    from sagemaker.core.shapes import (
+        ContainerDefinition,
+        InferenceExecutionConfig,
+        ProductionVariant,
+    )
+    from sagemaker.core.utils import repack_model
+    from sagemaker.serve import ModelBuilder
+    from sagemaker.train.configs import InputData, SourceCode
+    from sagemaker.train.model_trainer import ModelTrainer
+
+    session = Session()
+    role, region, bucket = get_execution_role(), session.boto_region_name, session.default_bucket()
+    prefix = unique("inference-pipeline-v3/")
+    write(folder, train_csv="1,2,0\n3,4,1\n")
+    key = f"{prefix}/data/train.csv"
+    boto3.client("s3").upload_file("train_csv", bucket, key)
+    data = f"s3://{bucket}/{key}"
+
+    def trained(name, image, script, **more):
+        trainer = ModelTrainer(
+            training_image=image,
+            source_code=SourceCode(
+                source_dir=write(folder / name, train_py=script), entry_script="train.py"
+            ),
+            base_job_name=name,
+            role=role,
+            sagemaker_session=session,
+            **more,
+        )
+        trainer.train(input_data_config=[InputData(channel_name="train", data_source=data)])
+        return trainer._latest_training_job.model_artifacts.s3_model_artifacts
+
+    image = retrieve(framework="sklearn", region=region, version="1.4-2", py_version="py3")
+    script = "import joblib, os\njoblib.dump(10, os.environ['SM_MODEL_DIR'] + '/model.joblib')\n"
+    scaler = trained("sklearn-preprocess", image, script)
+    boosted_image = retrieve(framework="xgboost", region=region, version="3.0-5")
+    settings = {"num-round": 100, "max-depth": 5, "eta": 0.2}
+    boosted = trained("xgboost-classifier", boosted_image, SAVES, hyperparameters=settings)
+    inference = """
+import joblib
+def model_fn(folder):
+    return joblib.load(folder + "/model.joblib")
+def input_fn(body, kind):
+    assert kind == "text/csv", kind
+    return [[float(value) for value in line.split(",")] for line in body.strip().split("\\n")]
+def predict_fn(rows, factor):
+    return [[factor * value for value in row] for row in rows]
+def output_fn(rows, accept):
+    return "\\n".join(",".join(map(str, row)) for row in rows), "text/csv"
+"""
+    repacked = f"s3://{bucket}/{prefix}/sklearn/repacked/model.tar.gz"
+    repack_model(
+        inference_script="inference.py",
+        source_directory=write(folder / "inference", inference_py=inference),
+        dependencies=[],
+        model_uri=scaler,
+        repacked_model_uri=repacked,
+        sagemaker_session=session,
+    )
+    environment = {"SAGEMAKER_PROGRAM": "inference.py"}
+    environment["SAGEMAKER_SUBMIT_DIRECTORY"] = "/opt/ml/model/code"
+    own = {"image": image, "model_data_url": repacked, "environment": environment}
+    other = {"image": boosted_image, "model_data_url": boosted}
+
+    def ask(endpoint):
+        how = {"content_type": "text/csv", "accept": "text/csv"}
+        return [float(v) for v in asked(endpoint, "1,2\n3,4", **how).strip().split("\n")]
+
+    models = [
+        Model.create(
+            model_name=unique(name),
+            primary_container=ContainerDefinition(**container),
+            execution_role_arn=role,
+        )
+        for name, container in (("sklearn-model", own), ("xgboost-model", other))
+    ]
+    builder = ModelBuilder(model=models, role_arn=role, sagemaker_session=session)
+    built = builder.build()
+    endpoint = builder.deploy(
+        endpoint_name=unique("pipeline-mb"), instance_type="ml.m5.large", initial_instance_count=1
+    )
+    assert ask(endpoint) == [60.0, 140.0]
+    endpoint.delete()
+    for model in (*models, built):
+        model.delete()
+
+    name = unique("pipeline")
+    model = Model.create(
+        model_name=name,
+        containers=[
+            ContainerDefinition(container_hostname="preprocessing", **own),
+            ContainerDefinition(container_hostname="inference", **other),
+        ],
+        inference_execution_config=InferenceExecutionConfig(mode="Serial"),
+        execution_role_arn=role,
+    )
+    variant = ProductionVariant(
+        variant_name="AllTraffic",
+        model_name=name,
+        initial_instance_count=1,
+        instance_type="ml.m5.large",
+    )
+    config = EndpointConfig.create(endpoint_config_name=name, production_variants=[variant])
+    endpoint = Endpoint.create(endpoint_name=name, endpoint_config_name=name)
+    endpoint.wait_for_status(target_status="InService")
+    assert ask(endpoint) == [60.0, 140.0]
+    endpoint.delete()
+    config.delete()
+    model.delete()
+
+
+def test_a_transform_that_leaves_a_column_out(aws):
+    """v3-examples/ml-ops-examples/v3-transform-job-example.ipynb"""
+    import boto3
+    from sagemaker.core.helper.session_helper import Session, get_execution_role
+    from sagemaker.core.image_uris import retrieve
+    from sagemaker.core.transformer import Transformer
+    from sagemaker.serve.model_builder import ModelBuilder
+
+    region, role, session = boto3.Session().region_name, get_execution_role(), Session()
+    bucket, prefix = session.default_bucket(), "demo-transform"
+    code = SAVES.split("'''")[1].replace("\\\\", "\\")
+    aws.put(f"{prefix}/model.tar.gz", tar({"code/inference.py": code, "model.json": "2"}))
+    aws.put(f"{prefix}/transform_input/validation/validation.csv", "100,2,3\n100,4,5\n")
+    builder = ModelBuilder(
+        image_uri=retrieve("xgboost", region, "0.90-1"),
+        s3_model_data_url=f"https://{bucket}.s3-{region}.amazonaws.com/{prefix}/model.tar.gz",
+        role_arn=role,
+        sagemaker_session=session,
+    )
+    name = "my-transform-model"
+    builder.build(model_name=name)
+    transformer = Transformer(
+        model_name=name,
+        instance_count=1,
+        instance_type="ml.m5.xlarge",
+        accept="text/csv",
+        assemble_with="Line",
+        output_path=f"s3://{bucket}/{prefix}/transform-outputs",
+        sagemaker_session=session,
+    )
+    transformer.transform(
+        f"s3://{bucket}/{prefix}/transform_input/validation",
+        content_type="text/csv",
+        split_type="Line",
+        input_filter="$[1:]",
+    )
+    assert aws.get(f"{prefix}/transform-outputs/validation.csv.out") == b"10.0\n18.0\n"
+    with pytest.raises(ClientError, match=r"The filter '\$.a' can't be read"):
+        transformer.transform(
+            f"s3://{bucket}/{prefix}", content_type="text/csv", input_filter="$.a"
+        )
+    with pytest.raises(ClientError, match="InputFilter takes text/csv"):
+        transformer.transform(
+            f"s3://{bucket}/{prefix}", content_type="a/b", input_filter="$[0,-2:]"
+        )
+
+
+def test_hyperparameter_tuning(folder):
+    """v3-examples/ml-ops-examples/v3-hyperparameter-tuning-example/….ipynb"""
+    from sagemaker.core.helper.session_helper import Session, get_execution_role
+    from sagemaker.core.parameter import CategoricalParameter, ContinuousParameter
+    from sagemaker.train import ModelTrainer
+    from sagemaker.train.configs import Compute, InputData, SourceCode, StoppingCondition
+    from sagemaker.train.tuner import HyperparameterTuner
+
+    session = Session()
+    region, bucket, role = session.boto_region_name, session.default_bucket(), get_execution_role()
+    assert session.account_id() and session.default_bucket_prefix is None
+    write(folder / "data", images_txt="1")
+    uri = session.upload_data(path="data", bucket=bucket, key_prefix="v3-hpo-pytorch-mnist/data")
+    Path("mnist.py").write_text(
+        """
+import argparse
+parser = argparse.ArgumentParser()
+for name in ("lr", "batch-size", "epochs", "backend"):
+    parser.add_argument("--" + name, required=True)
+print(f"Test set: Average loss: {float(parser.parse_args().lr):.4f}, Accuracy: 9/10")
+"""
+    )
+    trainer = ModelTrainer(
+        training_image=f"763104351884.dkr.ecr.{region}.amazonaws.com/pytorch-training:1.10.0-gpu-py38",
+        source_code=SourceCode(source_dir=".", entry_script="mnist.py"),
+        compute=Compute(instance_type="ml.m5.xlarge", instance_count=1, volume_size_in_gb=30),
+        stopping_condition=StoppingCondition(max_runtime_in_seconds=3600),
+        hyperparameters={"epochs": 1, "backend": "gloo"},
+        sagemaker_session=session,
+        role=role,
+        base_job_name="pytorch-mnist-hpo",
+    )
+    tuner = HyperparameterTuner(
+        model_trainer=trainer,
+        objective_metric_name="average test loss",
+        hyperparameter_ranges={
+            "lr": ContinuousParameter(0.001, 0.1),
+            "batch-size": CategoricalParameter([32, 64, 128, 256, 512]),
+        },
+        metric_definitions=[
+            {"Name": "average test loss", "Regex": "Test set: Average loss: ([0-9\\.]+)"}
+        ],
+        max_jobs=3,
+        max_parallel_jobs=2,
+        strategy="Random",
+        objective_type="Minimize",
+        early_stopping_type="Auto",
+    )
+    tuner.tune(inputs=[InputData(channel_name="training", data_source=uri)], wait=False)
+    found = tuner.describe()
+    assert found.hyper_parameter_tuning_job_name == tuner._current_job_name
+    assert found.hyper_parameter_tuning_job_status in ("InProgress", "Completed")
+    tuner.wait()
+    table = tuner.analytics().dataframe()
+    best = table.sort_values("FinalObjectiveValue").iloc[0]
+    assert len(table) == 3 and tuner.best_training_job() == best["TrainingJobName"]
+
+
+def test_a_session():
+    """v3-examples/sagemaker_v3_setup.ipynb"""
+    from sagemaker.core.helper.session_helper import Session
+    from sagemaker.mlops.workflow.pipeline import Pipeline
+    from sagemaker.serve import ModelBuilder
+    from sagemaker.train import ModelTrainer
+
+    assert Pipeline and ModelBuilder and ModelTrainer
+    session = Session()
+    assert session.default_bucket() == f"sagemaker-{session.boto_region_name}-123456789012"
+
+
+def test_what_is_refused_is_refused_in_a_sentence(aws):
+    """sagemaker-core/example_notebooks/*.ipynb train AWS' XGBoost, whose program is not here."""
+    from sagemaker.core import image_uris
+    from sagemaker.core.helper.session_helper import get_execution_role
+    from sagemaker.core.resources import TrainingJob
+    from sagemaker.core.shapes import (
+        AlgorithmSpecification,
+        OutputDataConfig,
+        ResourceConfig,
+        StoppingCondition,
+    )
+
+    image = image_uris.retrieve(framework="xgboost", region="us-west-2", version="latest")
+    with pytest.raises(ClientError, match="No program of this machine stands in for the training"):
+        TrainingJob.create(
+            training_job_name="xgboost-iris",
+            hyper_parameters={"objective": "multi:softmax", "num_class": "3", "num_round": "10"},
+            algorithm_specification=AlgorithmSpecification(
+                training_image=image, training_input_mode="File"
+            ),
+            role_arn=get_execution_role(),
+            output_data_config=OutputDataConfig(s3_output_path="s3://sagemaker/output"),
+            resource_config=ResourceConfig(
+                instance_type="ml.m4.xlarge", instance_count=1, volume_size_in_gb=30
+            ),
+            stopping_condition=StoppingCondition(max_runtime_in_seconds=600),
+        )
+    with pytest.raises(ClientError, match="CreateProcessingJob"):
+        aws.sm.create_processing_job(
+            ProcessingJobName="p",
+            ProcessingResources={
+                "ClusterConfig": {
+                    "InstanceCount": 1,
+                    "InstanceType": "ml.m5.xlarge",
+                    "VolumeSizeInGB": 1,
+                }
+            },
+            AppSpecification={"ImageUri": f"{ECR}/sagemaker-scikit-learn:1.2-1-cpu-py3"},
+            RoleArn=get_execution_role(),
+        )
+
+
+def test_the_readme_lists_every_notebook_of_this_file():
+    readme = (Path(clients.__file__).with_name("README.md")).read_text(encoding="utf-8")
+    listed = [d.split()[0] for d in (f.__doc__ for f in globals().values() if callable(f)) if d]
+    found = [one for one in listed if one.startswith("v3-examples/") and "…" not in one]
+    assert len(found) == 9 and all(f"`{one}`" in readme for one in found)

@@ -1,7 +1,5 @@
 """``tar.gz`` archives: the same bytes for the same files, unpacked below one folder only."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import tarfile

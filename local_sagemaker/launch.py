@@ -1,7 +1,5 @@
 """The service of this machine: a lab's that is found, or one that is started."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json
@@ -52,7 +50,7 @@ class Server:
         """Return the variables that lead boto3, the SDK and the AWS CLI here, and nowhere else."""
         return client_variables(self.url, self.token, self.region)
 
-    def listening(self) -> Server:
+    def listening(self) -> "Server":
         """Wait until a service that was launched says where it listens; a CloudError if never."""
         assert self.process is not None and self.process.stdout and self.work
         output = self.process.stdout

@@ -1,7 +1,5 @@
 """Indexes of faiss over vectors: every vector compared, or cells, or codes in cells."""
 
-from __future__ import annotations
-
 import importlib
 import math
 from typing import Any

@@ -1,13 +1,11 @@
 """RecordIO-protobuf, as version 2 of the SDK writes it: heads, ``aialgs.data.Record`` messages."""
 
-from __future__ import annotations
-
 import struct
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +15,8 @@ from scipy import sparse
 
 from local_sagemaker.formats.payload import MAGIC, PayloadError, frames
 
+_Labels = np.ndarray | None
+_Sparse: TypeAlias = sparse.spmatrix | sparse.sparray
 _LARGEST = np.iinfo(np.int64).max
 
 
@@ -81,9 +81,7 @@ def _framed(record: Any) -> bytes:
     return struct.pack("<II", MAGIC, len(message)) + message + bytes(-len(message) % 4)
 
 
-def write_spmatrix_to_sparse_tensor(
-    file: BinaryIO, array: sparse.spmatrix | sparse.sparray, labels: np.ndarray | None = None
-) -> None:
+def write_spmatrix_to_sparse_tensor(file: BinaryIO, array: _Sparse, labels: _Labels = None) -> None:
     """Write the rows of a sparse matrix, (n, width), as sparse records: values, keys, width.
 
     Matrix and ``labels``, (n,), are float32, float64 or int64; the algorithms train on float32.
@@ -96,9 +94,7 @@ def write_spmatrix_to_sparse_tensor(
     _write(file, array.tocsr(), labels)
 
 
-def write_numpy_to_dense_tensor(
-    file: BinaryIO, array: np.ndarray, labels: np.ndarray | None = None
-) -> None:
+def write_numpy_to_dense_tensor(file: BinaryIO, array: np.ndarray, labels: _Labels = None) -> None:
     """Write the rows of an array, (n, width), as dense records: values only.
 
     Dtypes, labels and errors are those of `write_spmatrix_to_sparse_tensor`.
@@ -196,9 +192,7 @@ def _read_one(message: bytes, values: array, keys: array, labels: array) -> tupl
     return len(row), len(row) if dense else said, dense, len(label)
 
 
-def _checked(
-    rows: np.ndarray, numbers: tuple[np.ndarray, ...], width: int | None, name: str
-) -> Records:
+def _checked(rows: np.ndarray, numbers: tuple[Any, ...], width: int | None, name: str) -> Records:
     """Check values, keys and labels of records, and return them."""
     values, keys, labels = numbers
     (counts, widths, dense), labeled = rows[:, :3].T, rows[:, 3] > 0

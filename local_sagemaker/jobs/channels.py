@@ -1,7 +1,5 @@
 """S3 objects to a job's folders and back; no key and no archive reaches outside its folder."""
 
-from __future__ import annotations
-
 import errno
 import io
 import json

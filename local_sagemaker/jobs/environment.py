@@ -1,7 +1,5 @@
 """Environment of the programs that the service starts: their Python and their variables."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """Log streams in CloudWatch of what programs print, where the SDK reads it while they run."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import time

@@ -1,7 +1,5 @@
 """One batch transform: every object below a prefix through a model, and the answers back to S3."""
 
-from __future__ import annotations
-
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -62,13 +60,9 @@ class TransformJob:
 
     def _start(self, stream: Stream) -> ModelServer:
         model = self.account.store.get(MODEL, self.record["ModelName"])
-        own = models.container_of(model).get("Environment") or {}
-        own = own | (self.record.get("Environment") or {})
         folder = self.account.folder("transform", self.name) / "model"
-        kind = models.unpack(self.account, model, folder, own)
-        variables = self.account.environment() | own
-        server = ModelServer(kind, folder, environment=variables, log=stream.served(folder))
-        self._server = server
+        more = self.record.get("Environment") or {}
+        self._server = server = models.model_server(self.account, model, folder, stream, more)
         server.start()
         try:
             server.wait_ready(_READY_SECONDS)

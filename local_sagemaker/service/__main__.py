@@ -1,7 +1,5 @@
 """The service's process: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER]``."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import gc

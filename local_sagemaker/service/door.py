@@ -1,7 +1,5 @@
 """Door of the service: who may enter, and which part of it answers a request."""
 
-from __future__ import annotations
-
 import json
 import logging
 import posixpath
@@ -14,7 +12,7 @@ from xml.sax.saxutils import escape
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import operations, runtime
 from local_sagemaker.service.account import Account
-from local_sagemaker.serving.server import ClientError, Handler, Request, Response, Server
+from local_sagemaker.serving.server import ClientError, Handler, HTTPServer, Request, Response
 
 _log = logging.getLogger("course.cloud")
 _BODY = 1 << 30  # bytes of a body; more goes in parts, as S3's multipart upload sends it
@@ -23,8 +21,8 @@ _SELECT = re.compile(r"(?:^|&)select(?:&|=|$)")
 HEALTH = "/course/health"
 
 
-class Door(Server):
-    """Listens on 127.0.0.1; the parameters and what it raises are those of `Server`."""
+class Door(HTTPServer):
+    """Listens on 127.0.0.1; the parameters and what it raises are those of `HTTPServer`."""
 
     def __init__(self, port: int, token: str) -> None:
         super().__init__(port, token, _BODY)

@@ -1,16 +1,16 @@
 """Operations on models, endpoint configurations and tags."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
+from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import CONFIG, MODEL, Record, by_key
+from local_sagemaker.serving.process import ModelServer
 
 
 def create_model(account: Account, request: Request) -> Record:
@@ -59,15 +59,15 @@ def delete_tags(account: Account, request: Request) -> Record:
     return {}
 
 
-def container_of(model: Record) -> dict[str, Any]:
-    """Return the one container of a model."""
-    return dict((model.get("Containers") or [model.get("PrimaryContainer") or {}])[0])
+def model_server(
+    account: Account, model: Record, folder: Path, stream: Stream, more: Mapping[str, str]
+) -> ModelServer:
+    """Put a model's data and code into a folder; return the server for it, not started yet.
 
-
-def unpack(account: Account, model: Record, folder: Path, environment: Mapping[str, str]) -> str:
-    """Put a model's data and code into a folder; return the kind of model server that serves it."""
-    container = container_of(model)
-    source = _source(container)
+    It has the model's variables, and ``more``.
+    """
+    container = dict((model.get("Containers") or [model.get("PrimaryContainer") or {}])[0])
+    source, environment = _source(container), {**(container.get("Environment") or {}), **more}
     folder.mkdir(parents=True, exist_ok=True)
     if source.get("CompressionType") == "Gzip":
         channels.unpack(account.s3, source["S3Uri"], folder)
@@ -76,7 +76,9 @@ def unpack(account: Account, model: Record, folder: Path, environment: Mapping[s
     submitted = environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
     if submitted.startswith("s3://"):
         channels.unpack(account.s3, submitted, folder / "code")
-    return images.serving_kind(container.get("Image", ""), folder, environment)
+    kind = images.serving_kind(container.get("Image", ""), folder, environment)
+    variables = account.environment() | environment
+    return ModelServer(kind, folder, environment=variables, log=stream.served(folder))
 
 
 def _source(container: Mapping[str, Any]) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """moto, which answers S3, STS, IAM, Kinesis and Logs; what it would only pretend is done here."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import gc

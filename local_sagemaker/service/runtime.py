@@ -1,7 +1,5 @@
 """SageMaker Runtime: the endpoint that a request names, and the model server that answers."""
 
-from __future__ import annotations
-
 import json
 import re
 import threading
@@ -77,7 +75,7 @@ def invoke_endpoint(plane: Account, name: str, request: Request) -> Response:
             asked = deployment
 
 
-def deployed(plane: Account, name: str) -> Deployment:
+def deployed(plane: Account, name: str) -> "Deployment":
     """Return what serves the endpoint of that name now."""
     running = plane.running.get(f"endpoint/{name}")
     if isinstance(running, Deployment):
@@ -106,7 +104,6 @@ class Deployment:
         seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
         self._seconds = float(seconds or READY_SECONDS)
         self._model = variant["Model"]
-        self._environment = models.container_of(self._model).get("Environment") or {}
         self._stamp = time.time_ns() // 1_000_000
         self._folder = ("serving", f"{name}-{self._stamp}")
         self._stream: Stream | None = None
@@ -121,10 +118,7 @@ class Deployment:
             self._stream = Stream(f"/aws/sagemaker/Endpoints/{self.name}", name)
         folder = self.plane.folder(*self._folder) / "model"
         try:
-            kind = models.unpack(self.plane, self._model, folder, self._environment)
-            variables = self.plane.environment() | self._environment
-            log = self._stream.served(folder)
-            server = ModelServer(kind, folder, environment=variables, log=log)
+            server = models.model_server(self.plane, self._model, folder, self._stream, {})
             server.start()
             try:
                 server.wait_ready(self._seconds)

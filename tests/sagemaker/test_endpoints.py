@@ -95,9 +95,8 @@ def test_what_a_request_asks_for_is_done_or_refused(aws, endpoint, given, senten
 def test_a_variant_says_how_long_its_container_may_take_to_start(monkeypatch):
     server = MagicMock()
     server.wait_ready.side_effect = TimeoutError("too slow")
-    monkeypatch.setattr(runtime, "ModelServer", lambda *_, **__: server)
     monkeypatch.setattr(runtime, "Stream", MagicMock())
-    monkeypatch.setattr(runtime.models, "unpack", lambda *_: "script")
+    monkeypatch.setattr(runtime.models, "model_server", lambda *_: server)
     for more in ({}, {"ContainerStartupHealthCheckTimeoutInSeconds": 600}):
         variant = {"VariantName": "v", "Model": {"PrimaryContainer": {}}} | more
         with pytest.raises(ApiError, match="did not pass the ping health check. too slow"):

@@ -23,10 +23,9 @@ def probes_of(cells: int) -> int:
 def build(
     vectors: np.ndarray, kind: str, euclidean: bool, cells: int | None = None, codes: int = 16
 ) -> Any:
-    """Return the index of faiss over vectors, (n, d) float32, by L2 or the inner product.
+    """Return faiss' index over vectors, (n, d) float32: flat, ivfflat or ivfpq.
 
-    ``kind`` is flat, ivfflat or ivfpq: with ``cells``, by default the root of n, and with vectors
-    padded to a multiple of ``codes``, each kept in as many bytes.
+    ``cells`` are √n by default. ``ivfpq`` pads vectors to a multiple of its ``codes`` bytes.
     """
     faiss, n = import_faiss(), len(vectors)
     if kind == "ivfpq":

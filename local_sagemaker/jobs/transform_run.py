@@ -16,7 +16,6 @@ from local_sagemaker.serving.process import ModelServer, ServerDied
 
 _log = logging.getLogger("course.cloud")
 _GROUP = "/aws/sagemaker/TransformJobs"
-_READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 
 
 class TransformJob:
@@ -65,7 +64,7 @@ class TransformJob:
         self._server = server = models.model_server(self.account, model, folder, stream, more)
         server.start()
         try:
-            server.wait_ready(_READY_SECONDS)
+            server.wait_ready(models.READY_SECONDS)
         except (ServerDied, TimeoutError) as error:
             said = "the model's container did not pass the ping health check"
             raise ApiError(f"ClientError: {said}. {error}") from None

@@ -12,6 +12,8 @@ from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import CONFIG, MODEL, Record, by_key
 from local_sagemaker.serving.process import ModelServer
 
+READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
+
 
 def create_model(account: Account, request: Request) -> Record:
     """Keep a model of one container, once its role and its data are found."""
@@ -62,10 +64,7 @@ def delete_tags(account: Account, request: Request) -> Record:
 def model_server(
     account: Account, model: Record, folder: Path, stream: Stream, more: Mapping[str, str]
 ) -> ModelServer:
-    """Put a model's data and code into a folder; return the server for it, not started yet.
-
-    It has the model's variables, and ``more``.
-    """
+    """Put a model into a folder; return its server, not started, with its variables and ``more``."""
     container = dict((model.get("Containers") or [model.get("PrimaryContainer") or {}])[0])
     source, environment = _source(container), {**(container.get("Environment") or {}), **more}
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,6 @@ from local_sagemaker.service.store import ACCOUNT, ENDPOINT
 from local_sagemaker.serving.process import ModelServer, ServerDied
 from local_sagemaker.serving.server import JSON, Request, Response
 
-READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 _INVOKE = 6 * 1024 * 1024  # bytes of an endpoint's request, as AWS limits it
 _PATH = re.compile(r"/endpoints/([^/]+)/([^/]+)")
 _CUSTOM = "x-amzn-sagemaker-custom-attributes"
@@ -102,7 +101,7 @@ class Deployment:
         self.plane, self.name = plane, name
         self.variant = str(variant["VariantName"])
         seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
-        self._seconds = float(seconds or READY_SECONDS)
+        self._seconds = float(seconds or models.READY_SECONDS)
         self._model = variant["Model"]
         self._stamp = time.time_ns() // 1_000_000
         self._folder = ("serving", f"{name}-{self._stamp}")

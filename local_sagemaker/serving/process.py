@@ -106,11 +106,6 @@ class ModelServer:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def pid(self) -> int:
-        """Number of the process, which is also its group's; 0 before `start`."""
-        return self._process.pid if self._process else 0
-
     def invoke(self, body: bytes, headers: Texts, timeout: float = 60) -> Answer:
         """Send one request to ``/invocations``; raise `ServerDied` or `TimeoutError`."""
         try:

@@ -26,7 +26,7 @@ def inside(folder: Path, relative: str) -> Path:
 
 
 def pack(folder: Path, target: BinaryIO) -> list[str]:
-    """Write a folder as ``tar.gz``; return what is left out: devices, links to nowhere or outside."""
+    """Write a folder as ``tar.gz``; return what is left out: devices, links out or to nowhere."""
     left_out: list[Path] = []
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=target, compresslevel=1, mtime=0) as zipped,

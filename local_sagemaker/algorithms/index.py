@@ -23,9 +23,9 @@ def probes_of(cells: int) -> int:
 def build(
     vectors: np.ndarray, kind: str, euclidean: bool, cells: int | None = None, codes: int = 16
 ) -> Any:
-    """Return faiss' index over vectors, (n, d) float32: flat, ivfflat or ivfpq.
+    """Return the index of faiss over vectors, (n, d) float32, by L2 or the inner product.
 
-    ``cells`` are √n by default. ``ivfpq`` pads vectors to a multiple of its ``codes`` bytes.
+    ``kind`` is flat, ivfflat or ivfpq, with √n ``cells`` or so many, and ``codes`` bytes a vector.
     """
     faiss, n = import_faiss(), len(vectors)
     if kind == "ivfpq":

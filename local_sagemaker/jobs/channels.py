@@ -71,7 +71,7 @@ def read(s3: Any, uri: str) -> bytes:
 
 
 def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] = (0, 1)) -> None:
-    """Copy what an ``S3DataSource`` names to a folder; ``share``: a host's rank, and how many there are."""
+    """Copy what an ``S3DataSource`` names; ``share`` is a host's rank, and the number of hosts."""
     rank, count = share if source.get("S3DataDistributionType") == "ShardedByS3Key" else (0, 1)
     folder.mkdir(parents=True, exist_ok=True)
     place = -1

@@ -64,7 +64,7 @@ def delete_tags(account: Account, request: Request) -> Record:
 def model_server(
     account: Account, model: Record, folder: Path, stream: Stream, more: Mapping[str, str]
 ) -> ModelServer:
-    """Put a model into a folder; return its server, not started, with its variables and ``more``."""
+    """Put a model into a folder; return its server, to start, with its variables and ``more``."""
     container = dict((model.get("Containers") or [model.get("PrimaryContainer") or {}])[0])
     source, environment = _source(container), {**(container.get("Environment") or {}), **more}
     folder.mkdir(parents=True, exist_ok=True)

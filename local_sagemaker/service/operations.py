@@ -25,7 +25,9 @@ OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "ListHyperParameterTuningJobs": partial(
         listing, TUNING, "HyperParameterTuningJobSummaries", more=tuning.counted
     ),
-    "ListTrainingJobsForHyperParameterTuningJob": tuning.list_jobs_of_tuning_job,
+    "ListTrainingJobsForHyperParameterTuningJob": (
+        tuning.list_training_jobs_for_hyper_parameter_tuning_job
+    ),
     "StopHyperParameterTuningJob": partial(stop, TUNING),
     "DeleteHyperParameterTuningJob": partial(delete, TUNING),
     "CreateModel": models.create_model,

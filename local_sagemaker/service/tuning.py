@@ -44,7 +44,7 @@ def create_hyper_parameter_tuning_job(account: Account, request: Request) -> Rec
     return account.submit(TUNING, request, TuningJob)
 
 
-def list_jobs_of_tuning_job(account: Account, request: Request) -> Record:
+def list_training_jobs_for_hyper_parameter_tuning_job(account: Account, request: Request) -> Record:
     """List the training jobs of a tuning job, as they were made or by what they reached."""
     tuning = account.store.get(TUNING, request["HyperParameterTuningJobName"])
     rows, more = page(_jobs_of(account, tuning), TRAINING, request)

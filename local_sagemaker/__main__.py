@@ -1,7 +1,5 @@
 """One service for a whole lab, until Ctrl-C. S3, jobs, models and endpoints are kept on disk."""
 
-from __future__ import annotations
-
 import argparse
 import shlex
 import signal

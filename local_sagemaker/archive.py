@@ -1,7 +1,5 @@
 """``tar.gz`` archives: the same bytes for the same files, unpacked below one folder only."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import tarfile
@@ -28,10 +26,7 @@ def inside(folder: Path, relative: str) -> Path:
 
 
 def pack(folder: Path, target: BinaryIO) -> list[str]:
-    """Write a folder's content as ``tar.gz``; links are followed.
-
-    Returns what is left out: links that lead nowhere, in a circle, or to a folder outside; devices.
-    """
+    """Write a folder as ``tar.gz``; return what is left out: devices, links out or to nowhere."""
     left_out: list[Path] = []
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=target, compresslevel=1, mtime=0) as zipped,
@@ -63,12 +58,8 @@ def _members(folder: Path, above: tuple[Path, ...], left_out: list[Path]) -> Ite
             yield from _members(path, (*above, real), left_out)
 
 
-def unpack(data: bytes, name: str, folder: Path) -> list[str]:
-    """Unpack a ``tar.gz``, called ``name`` in messages; returns the names of its members.
-
-    It writes nothing and raises an `ArchiveError` where the archive is none, or not whole, or a
-    member is a link, a device or outside of the folder; an OSError where the disk refuses.
-    """
+def unpack(data: bytes, name: str, folder: Path) -> None:
+    """Unpack a ``tar.gz``, called ``name`` in messages; an `ArchiveError` if it is unsafe."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             members = archive.getmembers()
@@ -87,4 +78,3 @@ def unpack(data: bytes, name: str, folder: Path) -> list[str]:
         raise ArchiveError(
             f"ClientError: {name} is not a tar.gz archive that can be unpacked: {error}"
         ) from None
-    return [member.name for member in members]

@@ -1,7 +1,5 @@
 """Errors of a connection and of the service, and what a failed job says of one."""
 
-from __future__ import annotations
-
 _REASON = 1024  # characters of a FailureReason
 _HEAD = 200
 

@@ -1,7 +1,5 @@
 """The service of this machine: a lab's that is found, or one that is started."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json
@@ -52,7 +50,7 @@ class Server:
         """Return the variables that lead boto3, the SDK and the AWS CLI here, and nowhere else."""
         return client_variables(self.url, self.token, self.region)
 
-    def listening(self) -> Server:
+    def listening(self) -> "Server":
         """Wait until a service that was launched says where it listens; a CloudError if never."""
         assert self.process is not None and self.process.stdout and self.work
         output = self.process.stdout
@@ -95,10 +93,7 @@ class Server:
 
 
 def launch(*, state: Path | None = None, port: int = 0) -> Server:
-    """Start a service that ends with this process; return at once.
-
-    ``state`` is the folder for what outlives it; the port is any free one where it is 0.
-    """
+    """Start a service that ends with this process, unlike its ``state``; return at once."""
     token = "COURSE" + secrets.token_hex(16).upper()
     work, lock = work_folder()
     command = [sys.executable, "-m", "local_sagemaker.service", "--work", str(work)]
@@ -126,10 +121,7 @@ def start(*, state: Path | None = None, port: int = 0) -> Server:
 
 
 def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
-    """Return the running service of the lab with that folder; None where none runs.
-
-    One that runs, but does not answer for ``patience`` seconds, raises a CloudError.
-    """
+    """Return the lab's running service or None; a CloudError where it runs, but does not answer."""
     limit = time.monotonic() + patience
     while True:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):

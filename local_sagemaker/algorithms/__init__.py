@@ -1,7 +1,5 @@
 """SageMaker's built-in algorithms: ``python -m`` a module trains as the algorithm's container."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The inside of a training container: its folders, its channels, how it says that it failed."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

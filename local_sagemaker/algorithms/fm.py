@@ -1,19 +1,17 @@
 """The factorization machine of the ``factorization-machines`` image, and its scores."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from scipy import sparse
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
 
 from local_sagemaker.algorithms.hyperparameters import fm_settings
 
-FloatArray = npt.NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 OnEpoch = Callable[[int, dict[str, float]], None]
 _ROWS_AT_ONCE = 50_000  # bounds the memory of scoring: rows times factors
 
@@ -64,16 +62,14 @@ class FactorizationMachine:
     seed: int = 0  # of the first weights and the order of the rows
 
     @classmethod
-    def from_sagemaker(
-        cls, hyperparameters: Mapping[str, Any], **settings: Any
-    ) -> FactorizationMachine:
+    def from_sagemaker(cls, given: Mapping[str, Any], **settings: Any) -> "FactorizationMachine":
         """Return a machine with SageMaker's hyperparameters; ``feature_dim`` is not needed.
 
         Missing ones have their defaults. ``settings`` are what SageMaker does not set: ``shuffle``
         and ``seed``. Raise ``ValueError`` for a name or a value that the algorithm does not take.
         """
         needed = {"feature_dim": "1", "num_factors": "64", "predictor_type": "regressor"}
-        found = fm_settings({**needed, **hyperparameters})
+        found = fm_settings({**needed, **given})
         names = ("lr", "wd", "init_method", "init_sigma", "init_scale", "init_value")
         bias, linear, pairs = (
             Part(*(found.get(f"{part}_{name}", 0.0) for name in names))
@@ -86,8 +82,8 @@ class FactorizationMachine:
         return cls(*sizes, bias, linear, pairs, *bounds, **settings)
 
     def fit(
-        self, x: sparse.csr_matrix, y: npt.ArrayLike, on_epoch: OnEpoch | None = None
-    ) -> FactorizationMachine:
+        self, x: csr_matrix, y: ArrayLike, on_epoch: OnEpoch | None = None
+    ) -> "FactorizationMachine":
         """Fit the machine to rows of features, (n, features), and labels, (n,), and return it.
 
         After each epoch ``on_epoch`` gets its number, from 0, and the `quality` of ``progress``.
@@ -133,18 +129,16 @@ class FactorizationMachine:
                 on_epoch(epoch, quality(scores, taken, self.classifies))
         return self
 
-    def scores(self, x: sparse.csr_matrix) -> FloatArray:
+    def scores(self, x: csr_matrix) -> FloatArray:
         """Return the scores of rows, (n,) float32: ratings, or log-odds of a 1; see `fm_scores`."""
         if not hasattr(self, "v"):
             raise RuntimeError("FactorizationMachine: call fit(x, y) before asking it")
         return fm_scores(x, self.w0, self.w1, self.v)
 
 
-def checked(
-    x: sparse.csr_matrix, y: npt.ArrayLike, classifies: bool
-) -> tuple[sparse.csr_matrix, FloatArray]:
+def checked(x: csr_matrix, y: ArrayLike, classifies: bool) -> tuple[csr_matrix, FloatArray]:
     """Return rows and labels as float32 arrays that can be learned from."""
-    x, y = sparse.csr_matrix(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.float32)
+    x, y = csr_matrix(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.float32)
     _finite(x.data, "features")
     if y.shape != (x.shape[0],) or not len(y):
         found = f"{x.shape[0]} rows and labels of shape {y.shape}"
@@ -161,13 +155,13 @@ def _finite(values: np.ndarray, name: str) -> None:
         raise ValueError(f"{name}: found NaN or infinity, expected finite numbers")
 
 
-def fm_scores(x: sparse.csr_matrix, w0: float, w1: FloatArray, v: FloatArray) -> FloatArray:
+def fm_scores(x: csr_matrix, w0: float, w1: FloatArray, v: FloatArray) -> FloatArray:
     """Return the scores of rows, (n,) float32, in time proportional to their non-zeros.
 
     ``x`` is (n, features), ``w1`` (features,) and ``v`` (features, factors). Raise ``ValueError``
     for another number of features, and for a feature or a weight that is not finite.
     """
-    x = sparse.csr_matrix(x, dtype=np.float32)
+    x = csr_matrix(x, dtype=np.float32)
     for name, values in ("features", x.data), ("w0", np.array(w0)), ("w1", w1), ("v", v):
         _finite(values, name)
     if x.shape[1] != len(v):

@@ -3,8 +3,6 @@
 One thread does it all: the result is the same on any number of cores.
 """
 
-from __future__ import annotations
-
 from collections import namedtuple
 from collections.abc import Callable
 from typing import Any

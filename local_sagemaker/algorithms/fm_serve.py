@@ -1,7 +1,5 @@
 """The serving half of the ``factorization-machines`` image."""
 
-from __future__ import annotations
-
 import os
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The training half of the ``factorization-machines`` image."""
 
-from __future__ import annotations
-
 from local_sagemaker.algorithms.container import Container, log, run
 from local_sagemaker.algorithms.fm import FactorizationMachine, checked, quality
 from local_sagemaker.formats.artifact import FMArtifact, write_model

@@ -1,7 +1,5 @@
 """Hyperparameters of the built-in algorithms, after SageMaker's developer guide."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Indexes of faiss over vectors: every vector compared, or cells, or codes in cells."""
 
-from __future__ import annotations
-
 import importlib
 import math
 from typing import Any
@@ -27,8 +25,7 @@ def build(
 ) -> Any:
     """Return the index of faiss over vectors, (n, d) float32, by L2 or the inner product.
 
-    ``kind`` is flat, ivfflat or ivfpq: with ``cells``, by default the root of n, and with vectors
-    padded to a multiple of ``codes``, each kept in as many bytes.
+    ``kind`` is flat, ivfflat or ivfpq, with √n ``cells`` or so many, and ``codes`` bytes a vector.
     """
     faiss, n = import_faiss(), len(vectors)
     if kind == "ivfpq":

@@ -1,7 +1,5 @@
 """Requests and answers of the built-in algorithms, after SageMaker's developer guide."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a k-NN job leaves, and what it answers: an index, the labels of its vectors, a vote."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Mapping
@@ -67,7 +65,7 @@ class KNNModel:
             np.savez(file, index=index, labels=self._labels, settings=settings)
 
     @classmethod
-    def load(cls, folder: Path) -> KNNModel:
+    def load(cls, folder: Path) -> "KNNModel":
         """Read what `save` wrote; raise ``ValueError`` where the folder holds no such model."""
         try:
             with np.load(folder / _MEMBER) as found:

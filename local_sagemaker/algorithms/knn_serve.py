@@ -1,7 +1,5 @@
 """The serving half of the ``knn`` image."""
 
-from __future__ import annotations
-
 import os
 from functools import partial
 from pathlib import Path

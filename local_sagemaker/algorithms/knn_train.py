@@ -1,7 +1,5 @@
 """The training half of the ``knn`` image: sample, index, test."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np

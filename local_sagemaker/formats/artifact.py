@@ -3,8 +3,6 @@
 ``model_algo-1`` is a zip of ``params``, the arrays, ``symbol.json``, the graph, ``meta.json``.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import math

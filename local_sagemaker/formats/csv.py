@@ -1,7 +1,5 @@
 """Tables of numbers as CSV: no header, the same columns in every row."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from local_sagemaker.formats.payload import PayloadError

@@ -1,7 +1,5 @@
 """S3 objects cut into the requests of a batch transform, and the answers joined again."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,13 +1,11 @@
 """RecordIO-protobuf, as version 2 of the SDK writes it: heads, ``aialgs.data.Record`` messages."""
 
-from __future__ import annotations
-
 import struct
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +15,8 @@ from scipy import sparse
 
 from local_sagemaker.formats.payload import MAGIC, PayloadError, frames
 
+_Labels = np.ndarray | None
+_Sparse: TypeAlias = sparse.spmatrix | sparse.sparray
 _LARGEST = np.iinfo(np.int64).max
 
 
@@ -81,14 +81,11 @@ def _framed(record: Any) -> bytes:
     return struct.pack("<II", MAGIC, len(message)) + message + bytes(-len(message) % 4)
 
 
-def write_spmatrix_to_sparse_tensor(
-    file: BinaryIO, array: sparse.spmatrix | sparse.sparray, labels: np.ndarray | None = None
-) -> None:
+def write_spmatrix_to_sparse_tensor(file: BinaryIO, array: _Sparse, labels: _Labels = None) -> None:
     """Write the rows of a sparse matrix, (n, width), as sparse records: values, keys, width.
 
-    Matrix and ``labels``, (n,), are float32, float64 or int64; the algorithms train on float32.
-    Raise ``TypeError`` where the matrix is not sparse or of another dtype, and ``ValueError``
-    where shapes do not fit or a whole number needs more than 32 bits.
+    Matrix and ``labels``, (n,), are float32, float64 or int64, whose numbers fit 32 bits; else a
+    ``TypeError`` or a ``ValueError`` says what they are. The algorithms train on float32.
     """
     if not sparse.issparse(array):
         given = type(array).__name__
@@ -96,13 +93,8 @@ def write_spmatrix_to_sparse_tensor(
     _write(file, array.tocsr(), labels)
 
 
-def write_numpy_to_dense_tensor(
-    file: BinaryIO, array: np.ndarray, labels: np.ndarray | None = None
-) -> None:
-    """Write the rows of an array, (n, width), as dense records: values only.
-
-    Dtypes, labels and errors are those of `write_spmatrix_to_sparse_tensor`.
-    """
+def write_numpy_to_dense_tensor(file: BinaryIO, array: np.ndarray, labels: _Labels = None) -> None:
+    """Write an array, (n, width), as dense records; else as `write_spmatrix_to_sparse_tensor`."""
     _write(file, np.asarray(array), labels)
 
 
@@ -150,11 +142,10 @@ def write_answers(rows: Iterable[Mapping[str, Any]]) -> bytes:
 def read_records(
     source: BinaryIO | bytes, feature_dim: int | None = None, *, name: str = "data"
 ) -> Records:
-    """Read a whole stream and check it; ``name`` is what to call it in an error.
+    """Read a whole stream as float32, as wide as ``feature_dim``, or else as the records say.
 
-    The matrix is as wide as ``feature_dim``, or without it as the records say. Features and labels
-    become float32, whatever the records hold. Raise ``PayloadError`` where that would change a
-    label, and where a record is damaged or does not fit the others.
+    Raise ``PayloadError``, which calls it ``name``, where that would change a label, and where a
+    record is damaged or does not fit the others.
     """
     data = source if isinstance(source, bytes) else source.read()
     values, keys, labels, rows = array("f"), array("Q"), array("d"), array("q")
@@ -196,9 +187,7 @@ def _read_one(message: bytes, values: array, keys: array, labels: array) -> tupl
     return len(row), len(row) if dense else said, dense, len(label)
 
 
-def _checked(
-    rows: np.ndarray, numbers: tuple[np.ndarray, ...], width: int | None, name: str
-) -> Records:
+def _checked(rows: np.ndarray, numbers: tuple[Any, ...], width: int | None, name: str) -> Records:
     """Check values, keys and labels of records, and return them."""
     values, keys, labels = numbers
     (counts, widths, dense), labeled = rows[:, :3].T, rows[:, 3] > 0

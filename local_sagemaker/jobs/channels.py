@@ -1,7 +1,5 @@
 """S3 objects to a job's folders and back; no key and no archive reaches outside its folder."""
 
-from __future__ import annotations
-
 import errno
 import io
 import json
@@ -84,10 +82,7 @@ def read(s3: Any, uri: str) -> bytes:
 
 
 def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] = (0, 1)) -> None:
-    """Copy what an ``S3DataSource`` names to a folder; ``share`` is a host's rank and their number.
-
-    An `ApiError` says that there is nothing, or which key is missing or can't be a file there.
-    """
+    """Copy what an ``S3DataSource`` names; ``share`` is a host's rank, and the number of hosts."""
     rank, count = share if source.get("S3DataDistributionType") == "ShardedByS3Key" else (0, 1)
     folder.mkdir(parents=True, exist_ok=True)
     place = -1

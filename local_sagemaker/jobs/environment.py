@@ -1,7 +1,5 @@
 """Environment of the programs that the service starts: their Python and their variables."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
@@ -64,10 +62,7 @@ def client_variables(url: str, token: str, region: str) -> dict[str, str]:
 
 
 def variables(url: str, token: str, region: str, programs: Path) -> dict[str, str]:
-    """Return all variables of a program whose `interpreter` is in ``programs``.
-
-    As in a container, little of this machine's is among them, because jobs print their environment.
-    """
+    """Return a program's variables, few of them this machine's, because jobs print them all."""
     kept = {k: v for k, v in os.environ.items() if _KEPT.fullmatch(k) and not _LEFT.fullmatch(k)}
     loopback_without_proxy(kept)
     paths = [str(ROOT), kept.get("PYTHONPATH", "")]

@@ -1,7 +1,5 @@
 """Hosts of a training job: a folder of each stands for ``/opt/ml``; its settings and command."""
 
-from __future__ import annotations
-
 import json
 import socket
 import sys
@@ -16,7 +14,7 @@ from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import Record
 
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "code", "checkpoints")
-# a caught signal is none in the programs they start: the script is told to end, and they wait for it
+# the drivers wait for the script, which is told to end: what they catch, it does not inherit
 _WAIT_SHELL = "trap ':' TERM\n"
 _WAIT_PYTHON = "\nimport signal\n\nsignal.signal(signal.SIGTERM, lambda *_: None)\n"
 

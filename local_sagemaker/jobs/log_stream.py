@@ -1,7 +1,5 @@
 """Log streams in CloudWatch of what programs print, where the SDK reads it while they run."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import time
@@ -44,6 +42,5 @@ class Stream:
     def write(self, line: str) -> None:
         """Add one line; it can be read at once."""
         message = line[:_LONGEST] or " "  # CloudWatch refuses empty ones
-        self._stream.put_log_events(
-            [{"timestamp": time.time_ns() // 1_000_000, "message": message}]
-        )
+        event = {"timestamp": time.time_ns() // 1_000_000, "message": message}
+        self._stream.put_log_events([event])

@@ -1,7 +1,5 @@
 """Subprocesses of jobs: started, read line by line, ended; none outlives the service."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """Script mode of SDK version 2: what the ``sagemaker-training`` toolkit of AWS' images does."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,13 +1,11 @@
 """One training job from start to end, as its description tells it."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -209,13 +207,12 @@ def metric_definitions(record: Record) -> list[dict[str, str]]:
     return [*(algorithm.metric_definitions if algorithm is not None else []), *own]
 
 
-def built_in(record: Record) -> Algorithm | None:
+def built_in(record: Mapping[str, Any]) -> Algorithm | None:
     """Return the built-in algorithm that a job runs, or None where it runs a script."""
-    algorithm = record["AlgorithmSpecification"]
-    settings = record.get("HyperParameters") or {}
+    algorithm, settings = record["AlgorithmSpecification"], record.get("HyperParameters") or {}
     if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings:
         return None
-    return images.algorithm(algorithm.get("TrainingImage") or "")
+    return images.trained(algorithm["TrainingImage"])
 
 
 def _failure_file(hosts: list[Host]) -> str:

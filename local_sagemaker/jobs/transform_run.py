@@ -1,7 +1,5 @@
 """One batch transform: every object below a prefix through a model, and the answers back to S3."""
 
-from __future__ import annotations
-
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,6 @@ from local_sagemaker.serving.process import ModelServer, Pipeline, ServerDied
 
 _log = logging.getLogger("course.cloud")
 _GROUP = "/aws/sagemaker/TransformJobs"
-_READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 
 
 class TransformJob:
@@ -63,10 +60,10 @@ class TransformJob:
     def _start(self, stream: Stream) -> ModelServer | Pipeline:
         model = self.account.store.get(MODEL, self.record["ModelName"])
         folder, own = self.account.folder("transform", self.name), self.record.get("Environment")
-        self._server = server = models.server(self.account, model, folder, own or {}, stream)
+        self._server = server = models.model_server(self.account, model, folder, stream, own or {})
         server.start()
         try:
-            server.wait_ready(_READY_SECONDS)
+            server.wait_ready(models.READY_SECONDS)
         except (ServerDied, TimeoutError) as error:
             said = "the model's container did not pass the ping health check"
             raise ApiError(f"ClientError: {said}. {error}") from None

@@ -1,7 +1,5 @@
 """Turns of jobs: as many run at a time as there are cores, the others wait in their order."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import threading

@@ -1,7 +1,5 @@
 """The service's process: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER]``."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import gc
@@ -27,10 +25,7 @@ from local_sagemaker.service.store import ACCOUNT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print a line of JSON, where it listens, and serve; returns 3 where the port is taken.
-
-    When it is told to end, or its parent is gone, every program that it started goes with it.
-    """
+    """Print a line of JSON, where it listens, and serve; returns 3 where the port is taken."""
     parser = argparse.ArgumentParser(prog="local_sagemaker.service")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--state", type=Path)

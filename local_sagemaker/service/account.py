@@ -1,7 +1,5 @@
 """The account: its records, its running jobs and endpoints, their folders and their variables."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 import threading

@@ -1,7 +1,5 @@
 """SageMaker's API: its form as botocore describes it, and what of it is done here."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Door of the service: who may enter, and which part of it answers a request."""
 
-from __future__ import annotations
-
 import json
 import logging
 import posixpath
@@ -14,17 +12,16 @@ from xml.sax.saxutils import escape
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import operations, runtime
 from local_sagemaker.service.account import Account
-from local_sagemaker.serving.server import ClientError, Handler, Request, Response, Server
+from local_sagemaker.service.moto import credential
+from local_sagemaker.serving.server import ClientError, Handler, HTTPServer, Request, Response
 
 _log = logging.getLogger("course.cloud")
 _BODY = 1 << 30  # bytes of a body; more goes in parts, as S3's multipart upload sends it
-_SCOPE = re.compile(r"Credential=[^/]*/[^/]*/[^/]*/([^/]+)/")  # of a signature: the service
 _SELECT = re.compile(r"(?:^|&)select(?:&|=|$)")
-HEALTH = "/course/health"
 
 
-class Door(Server):
-    """Listens on 127.0.0.1; the parameters and what it raises are those of `Server`."""
+class Door(HTTPServer):
+    """Listens on 127.0.0.1; the parameters and what it raises are those of `HTTPServer`."""
 
     def __init__(self, port: int, token: str) -> None:
         super().__init__(port, token, _BODY)
@@ -36,10 +33,11 @@ class Door(Server):
         """Send a request to the part that answers it; never raises for what a caller did."""
         target = request.headers.get("x-amz-target", "")
         place = plain_path(request.path)
-        service = _service(request)
+        signed = credential(request)
+        service = signed[2].lower() if signed and signed[2] else ""  # the signature may not say
         of_runtime = place.startswith("/endpoints/") and service != "s3"
         try:
-            if request.path == HEALTH:
+            if request.path == "/course/health":
                 health = {"service": "course", "ready": self.ready.is_set()}
                 return Response(json.dumps(health).encode())
             assert self.plane is not None and self.rest is not None
@@ -99,12 +97,6 @@ def plain_path(path: str) -> str:
     for _ in range(8):
         path = unquote(path)
     return posixpath.normpath("/" + path.replace("\\", "/").lstrip("/"))
-
-
-def _service(request: Request) -> str:
-    """Return the service that a request is signed for; empty where the signature does not say."""
-    found = _SCOPE.search(f"{request.headers.get('authorization', '')} {unquote(request.query)}")
-    return found[1].lower() if found else ""
 
 
 def _in_a_sentence(response: Response, method: str, place: str) -> Response:

@@ -1,7 +1,5 @@
 """Operations on endpoints."""
 
-from __future__ import annotations
-
 import logging
 import threading
 

@@ -1,7 +1,5 @@
 """Container images, and the local program that stands in for each."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +20,11 @@ def algorithm(image: str) -> Algorithm | None:
     return BUILTIN.get(found["name"]) if found else None
 
 
-def no_training(image: str) -> ApiError:
-    """Return the error for a training image that nothing stands in for."""
-    return ApiError(
+def trained(image: str) -> Algorithm:
+    """Return the algorithm that a training image trains; an `ApiError` where it is none."""
+    if found := algorithm(image):
+        return found
+    raise ApiError(
         f"No program of this machine stands in for the training image {image!r}: give source code"
         f" (script mode), or use AWS' image of a built-in algorithm ({', '.join(sorted(BUILTIN))})."
     )

@@ -1,7 +1,5 @@
 """Describe, List, Stop and Delete operations, which are alike for all kinds of records."""
 
-from __future__ import annotations
-
 import heapq
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Operations on models, endpoint configurations and tags."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import CONFIG, MODEL, Record, by_key
 from local_sagemaker.serving.process import ModelServer, Pipeline
+
+READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 
 
 def create_model(account: Account, request: Request) -> Record:
@@ -66,23 +66,17 @@ def containers_of(model: Request) -> list[dict[str, Any]]:
     return [container for container in given if container]
 
 
-def server(
-    account: Account, model: Record, folder: Path, more: Mapping[str, str], log: Stream
+def model_server(
+    account: Account, model: Record, folder: Path, stream: Stream, more: Mapping[str, str]
 ) -> ModelServer | Pipeline:
-    """Unpack a model into a folder; return what serves it, not yet started.
-
-    Raises
-    ------
-    ApiError
-        Data is missing or no archive, or nothing here can serve it.
-    """
+    """Unpack a model into a folder; return what serves it, to start, with ``more`` variables."""
     made = []
     for number, container in enumerate(containers_of(model), 1):
         own = {**(container.get("Environment") or {}), **more}
         place = folder / (f"model-{number}" if number > 1 else "model")
         kind = _unpack(account, container, place, own)
         variables = account.environment() | own
-        made.append(ModelServer(kind, place, environment=variables, log=log.served(place)))
+        made.append(ModelServer(kind, place, environment=variables, log=stream.served(place)))
     return made[0] if len(made) == 1 else Pipeline(made)
 
 

@@ -1,7 +1,5 @@
 """moto, which answers S3, STS, IAM, Kinesis and Logs; what it would only pretend is done here."""
 
-from __future__ import annotations
-
 import base64
 import functools
 import gc
@@ -81,13 +79,13 @@ def _ask(request: Request) -> Response:
     kept = [(name, value) for name, value in given if name.lower() not in dropped]
     body = b"".join(parts)
     if b"<SecretAccessKey>" in body[:2000]:  # of a role or a session, invented by moto
-        found = _credential(request)
+        found = credential(request)
         own = f"<AccessKeyId>{found[1] if found else ''}<".encode()
         body = re.sub(rb"<AccessKeyId>[^<]*<", own, body)
     return Response(body, "", int(status.split()[0]), kept)
 
 
-def _credential(request: Request) -> re.Match[str] | None:
+def credential(request: Request) -> re.Match[str] | None:
     """Find the access key that a request is signed with, and the service of its signature."""
     text = f"{request.headers.get('authorization', '')} {unquote(request.query)}"
     signed = r"(?:Credential=|AWS |AWSAccessKeyId=)(\w+)(?:/\d+/[\w-]+/(\w[\w-]*))?"
@@ -96,7 +94,7 @@ def _credential(request: Request) -> re.Match[str] | None:
 
 def is_s3(request: Request) -> bool:
     """Whether a request is for S3: its signature says so, an old signature is S3's only."""
-    found = _credential(request)
+    found = credential(request)
     return found is not None and found[2] in (None, "s3")
 
 
@@ -140,10 +138,7 @@ def _expired(query: str) -> bool:
 
 
 def _answered_here(body: bytes) -> Response | None:
-    """Answer two calls that the SDK makes before every job, which moto lacks or answers otherwise.
-
-    A notebook on AWS is a session of its role; everything is allowed on this machine.
-    """
+    """Answer two calls that the SDK makes before every job: it is the role, and may do all."""
     form = parse_qs(body.decode("utf-8", "replace"))
     action = form.get("Action", [""])[0]
     if action == "GetCallerIdentity":

@@ -1,7 +1,5 @@
 """SageMaker's operations, each with the function that answers it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """SageMaker Runtime: the endpoint that a request names, and the model server that answers."""
 
-from __future__ import annotations
-
 import json
 import re
 import threading
@@ -18,7 +16,6 @@ from local_sagemaker.service.store import ACCOUNT, ENDPOINT
 from local_sagemaker.serving.process import ModelServer, Pipeline, ServerDied
 from local_sagemaker.serving.server import JSON, Request, Response
 
-READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 _INVOKE = 6 * 1024 * 1024  # bytes of an endpoint's request, as AWS limits it
 _PATH = re.compile(r"/endpoints/([^/]+)/([^/]+)")
 _CUSTOM = "x-amzn-sagemaker-custom-attributes"
@@ -77,7 +74,7 @@ def invoke_endpoint(plane: Account, name: str, request: Request) -> Response:
             asked = deployment
 
 
-def deployed(plane: Account, name: str) -> Deployment:
+def deployed(plane: Account, name: str) -> "Deployment":
     """Return what serves the endpoint of that name now."""
     running = plane.running.get(f"endpoint/{name}")
     if isinstance(running, Deployment):
@@ -104,7 +101,7 @@ class Deployment:
         self.plane, self.name = plane, name
         self.variant = str(variant["VariantName"])
         seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
-        self._seconds = float(seconds or READY_SECONDS)
+        self._seconds = float(seconds or models.READY_SECONDS)
         self._model = variant["Model"]
         self._stamp = time.time_ns() // 1_000_000
         self._folder = ("serving", f"{name}-{self._stamp}")
@@ -120,7 +117,7 @@ class Deployment:
             self._stream = Stream(f"/aws/sagemaker/Endpoints/{self.name}", name)
         folder = self.plane.folder(*self._folder)
         try:
-            server = models.server(self.plane, self._model, folder, {}, self._stream)
+            server = models.model_server(self.plane, self._model, folder, self._stream, {})
             server.start()
             try:
                 server.wait_ready(self._seconds)

@@ -1,10 +1,8 @@
-"""S3 on disk: moto keeps objects in memory, and what a request changed is written before its answer.
+"""S3 on disk: moto keeps objects in memory; a change is written to disk before its answer.
 
 One folder per bucket, one file per object: a line of JSON, then the bytes. Files are named by the
 hash of the key, so no key can name a place. An upload in parts is kept once it is completed.
 """
-
-from __future__ import annotations
 
 import contextlib
 import datetime

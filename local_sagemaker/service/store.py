@@ -1,7 +1,5 @@
 """Store of records: the descriptions of jobs, models and endpoints, and their tags."""
 
-from __future__ import annotations
-
 import base64
 import copy
 import json

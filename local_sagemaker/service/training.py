@@ -1,16 +1,13 @@
 """Operations on training jobs and batch transform jobs."""
 
-from __future__ import annotations
-
 import math
 import re
 from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.formats import payload
-from local_sagemaker.jobs.training_run import TrainingJob
+from local_sagemaker.jobs.training_run import TrainingJob, built_in
 from local_sagemaker.jobs.transform_run import TransformJob
-from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.store import MODEL, TRAINING, TRANSFORM, Record, now
 
@@ -77,11 +74,7 @@ def check(account: Account, request: Request) -> None:
                 " parameter servers, torchrun or a compiler: use one instance, or TF_CONFIG, which"
                 " two get."
             )
-    if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings:
-        return
-    if images.algorithm(algorithm["TrainingImage"]) is None:
-        raise images.no_training(algorithm["TrainingImage"])
-    if algorithm.get("MetricDefinitions"):
+    if built_in(request) and algorithm.get("MetricDefinitions"):
         raise ApiError("You can't override the metric definitions for Amazon SageMaker algorithms.")
 
 

@@ -1,7 +1,5 @@
 """Hyperparameter tuning: its operations, the settings it tries, and the run of one tuning job."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import math

@@ -1,7 +1,5 @@
 """Process of one model server: started, asked, stopped."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -23,6 +21,7 @@ _MODULES = {
     "factorization-machines": "local_sagemaker.algorithms.fm_serve",
     "knn": "local_sagemaker.algorithms.knn_serve",
 }
+Texts = Mapping[str, str]  # headers, or variables
 Answer = tuple[int, HTTPMessage, bytes]  # status, headers, body
 Log = Callable[[str], None]  # gets every line that a server prints, from a thread of its own
 
@@ -34,9 +33,7 @@ class ServerDied(RuntimeError):
 class ModelServer:
     """One model in a process group of its own, which ends with the one that started it."""
 
-    def __init__(
-        self, kind: str, model_dir: Path, *, environment: Mapping[str, str], log: Log
-    ) -> None:
+    def __init__(self, kind: str, model_dir: Path, *, environment: Texts, log: Log) -> None:
         self.kind, self.model_dir = kind, Path(model_dir).resolve()
         self.backend, self.port = "", 0
         self.token = secrets.token_hex(16)
@@ -109,12 +106,7 @@ class ModelServer:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def pid(self) -> int:
-        """Number of the process, which is also its group's; 0 before `start`."""
-        return self._process.pid if self._process else 0
-
-    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float = 60) -> Answer:
+    def invoke(self, body: bytes, headers: Texts, timeout: float = 60) -> Answer:
         """Send one request to ``/invocations``; raise `ServerDied` or `TimeoutError`."""
         try:
             return self._ask("POST", "/invocations", body, headers, timeout)
@@ -125,9 +117,7 @@ class ModelServer:
                 raise self._died("while it was asked") from broken
             raise ConnectionError(f"{self._name} closed the connection: {broken}") from broken
 
-    def _ask(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float
-    ) -> Answer:
+    def _ask(self, method: str, path: str, body: bytes, headers: Texts, seconds: float) -> Answer:
         try:
             connection = self._idle.pop()
         except IndexError:

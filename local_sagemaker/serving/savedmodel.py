@@ -1,7 +1,5 @@
 """SavedModel in this process: rows and columns of JSON to its tensors, and its answers back."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import logging
@@ -48,9 +46,8 @@ class SavedModel:
         feeds = [session.graph.get_tensor_by_name(signature.inputs[n].name) for n in names]
         fetches = [session.graph.get_tensor_by_name(signature.outputs[n].name) for n in outputs]
         bound = session.make_callable(fetches, feed_list=feeds)
-        self._specs[key] = {
-            n: np.dtype(f.dtype.as_numpy_dtype) for n, f in zip(names, feeds, strict=True)
-        }
+        kinds = [np.dtype(feed.dtype.as_numpy_dtype) for feed in feeds]
+        self._specs[key] = dict(zip(names, kinds, strict=True))
         self._runs[key] = lambda arrays: dict(
             zip(outputs, bound(*[arrays[n] for n in names]), strict=True)
         )

@@ -1,7 +1,5 @@
 """Python container around the user's functions, with the defaults of ``sagemaker-inference``."""
 
-from __future__ import annotations
-
 import importlib.util
 import inspect
 import io

@@ -1,11 +1,10 @@
 """HTTP/1.1 server on 127.0.0.1, behind which stand the service's door and every model server."""
 
-from __future__ import annotations
-
 import hmac
 import json
 import os
 import re
+import signal
 import socket
 import socketserver
 import sys
@@ -18,8 +17,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import unquote
-
-from local_sagemaker.guard import end_with_input
 
 JSON = "application/json"
 _HEAD = _PACKET = 64 * 1024  # bytes of a request's head, and of one look at the connection
@@ -71,6 +68,7 @@ class Response:
 
 
 Handler = Callable[[Request], Response]
+_Rest = Handler | None
 
 
 def error(message: str, status: int) -> Response:
@@ -78,7 +76,7 @@ def error(message: str, status: int) -> Response:
     return Response(json.dumps({"error": message}).encode(), JSON, status)
 
 
-class Server(socketserver.ThreadingTCPServer):
+class HTTPServer(socketserver.ThreadingTCPServer):
     """Answers on 127.0.0.1 and nowhere else, with one thread per connection."""
 
     daemon_threads = True
@@ -128,7 +126,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
     disable_nagle_algorithm = True
     rbufsize = _PACKET
-    server: Server
+    server: HTTPServer
     connection: socket.socket
 
     def handle(self) -> None:
@@ -254,11 +252,11 @@ class _Connection(socketserver.StreamRequestHandler):
                     return
 
 
-class ModelHTTPServer(Server):
+class ModelHTTPServer(HTTPServer):
     """Answers ``/ping`` and ``/invocations``, as a container does."""
 
     def __init__(
-        self, invoke: Handler, token: str, rest: Handler | None = None, in_turn: bool = False
+        self, invoke: Handler, token: str, rest: _Rest = None, in_turn: bool = False
     ) -> None:
         super().__init__(0, token, 128 << 20)  # batch transform sends up to 100 MB
         self._invoke, self._rest = invoke, rest
@@ -283,13 +281,20 @@ class ModelHTTPServer(Server):
             return error(f"{type(failure).__name__}: {failure}", 500)
 
 
-def serve(
-    invoke: Handler, *, backend: str, rest: Handler | None = None, in_turn: bool = False
-) -> NoReturn:
+def _end_with_input() -> None:
+    """End this process once its standard input closes: the service holds the other end."""
+    while os.read(0, 1 << 10):
+        pass
+    if os.getpgrp() == os.getpid():  # the leader of its group: take the rest along
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
+
+
+def serve(invoke: Handler, backend: str, rest: _Rest = None, in_turn: bool = False) -> NoReturn:
     """Answer for ever, once the process that started this one is told where."""
     token = os.environ["COURSE_ANNOUNCE"]
     server = ModelHTTPServer(invoke, token, rest, in_turn)
-    end_with_input()
+    threading.Thread(target=_end_with_input, daemon=True).start()
     print(f"{token} {json.dumps({'port': server.port, 'backend': backend})}", flush=True)
     print(f"serving on 127.0.0.1:{server.port}: {backend}", flush=True)
     sys.setswitchinterval(0.001)  # a thread back from the model should not wait 5 ms for its turn

@@ -1,14 +1,12 @@
 """TensorFlow container: AWS' handling of ``/invocations``, and TensorFlow Serving's REST path."""
 
-from __future__ import annotations
-
 import io
 import json
 import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from local_sagemaker.serving.savedmodel import SavedModel
@@ -64,12 +62,10 @@ def _cell(text: str) -> float | str:
         return text.strip().strip('"')
 
 
-class Container:
+class TensorFlowContainer:
     """What stands behind ``/invocations`` and ``/v1/``."""
 
-    def __init__(
-        self, model: SavedModel, name: str, version: str, user: ModuleType | None = None
-    ) -> None:
+    def __init__(self, model: SavedModel, name: str, version: str, user: Any) -> None:
         self._model, self._name, self._version, self._user = model, name, version, user
         both = hasattr(user, "input_handler") and hasattr(user, "output_handler")
         if user is not None and not hasattr(user, "handler") and not both:
@@ -147,7 +143,7 @@ def main() -> NoReturn:
     code = model_dir / "code" / (os.environ.get("SAGEMAKER_PROGRAM") or "inference.py")
     user = load(code) if code.exists() else None
     name = os.environ.get("SAGEMAKER_TFS_DEFAULT_MODEL_NAME") or "model"
-    container = Container(model, name, folder.name, user)
+    container = TensorFlowContainer(model, name, folder.name, user)
     os.chdir(model_dir)
     serve(
         container.invoke,

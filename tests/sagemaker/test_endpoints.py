@@ -96,13 +96,13 @@ def test_a_variant_says_how_long_its_container_may_take_to_start(monkeypatch):
     server = MagicMock()
     server.wait_ready.side_effect = TimeoutError("too slow")
     monkeypatch.setattr(runtime, "Stream", MagicMock())
-    monkeypatch.setattr(runtime.models, "server", lambda *_: server)
+    monkeypatch.setattr(runtime.models, "model_server", lambda *_: server)
     for more in ({}, {"ContainerStartupHealthCheckTimeoutInSeconds": 600}):
         variant = {"VariantName": "v", "Model": {"PrimaryContainer": {}}} | more
         with pytest.raises(ApiError, match="did not pass the ping health check. too slow"):
             runtime.Deployment(MagicMock(), "late", variant).start()
     waited = [call.args for call in server.wait_ready.call_args_list]
-    assert waited == [(runtime.READY_SECONDS,), (600,)]
+    assert waited == [(runtime.models.READY_SECONDS,), (600,)]
 
 
 def test_many_at_once(aws, endpoint):

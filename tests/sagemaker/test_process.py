@@ -150,13 +150,13 @@ def test_a_slow_answer_a_proxy_smuggled_headers_and_death_between_requests(serve
     with pytest.raises(ValueError, match="Invalid header value"):
         server.invoke(b"[1]", {"Accept": "a\r\nX-Evil: 1"})
     assert server.invoke(b"[1]", JSON)[0] == 200
-    os.kill(server.pid, signal.SIGKILL)
+    os.kill(server._process.pid, signal.SIGKILL)
     with pytest.raises(ServerDied, match="was killed by SIGKILL"):
         server.invoke(b"[1]", JSON)
 
 
 def test_it_listens_here_only_and_stop_ends_it(server):
-    pid = server.pid
+    pid = server._process.pid
     connections = psutil.Process(pid).net_connections()
     assert {c.laddr.ip for c in connections if c.status == "LISTEN"} == {"127.0.0.1"}
     server.stop()
@@ -211,7 +211,7 @@ from local_sagemaker.serving import ModelServer
 server = ModelServer("script", Path(sys.argv[1]), environment={}, log=lambda line: None)
 server.start()
 server.wait_ready(30)
-print("PID", server.pid, flush=True)
+print("PID", server._process.pid, flush=True)
 time.sleep(60)
 """
 

@@ -154,8 +154,8 @@ def test_a_job_that_waits_for_its_turn_can_be_stopped(monkeypatch):
     told: list[dict] = []
     store = SimpleNamespace(update=lambda kind, name, **changes: told.append(changes))
     account = SimpleNamespace(store=store, discard=lambda *parts: None)
-    record = job_request("waits", TENSORFLOW, "s3://b/k", {}) | {"SecondaryStatusTransitions": [{}]}
-    job = TrainingJob(account, record)
+    request = job_request("waits", TENSORFLOW, "s3://b/k", {"sagemaker_program": "train.py"})
+    job = TrainingJob(account, request | {"SecondaryStatusTransitions": [{}]})
     with turns.TURNS.take(1, lambda: False):
         life = threading.Thread(target=job.run)
         life.start()

@@ -85,7 +85,7 @@ def test_more_effort_finds_more_and_compares_more():
     assert cheapest(table, 1.1).empty
 
 
-class Store:
+class FakeStore:
     """S3 and SageMaker as far as `exchange` asks them."""
 
     def __init__(self):
@@ -119,7 +119,7 @@ class Store:
 
 
 def test_a_matrix_goes_up_as_records_and_comes_back(tmp_path):
-    store, x = Store(), np.arange(6, dtype=np.float64).reshape(3, 2)
+    store, x = FakeStore(), np.arange(6, dtype=np.float64).reshape(3, 2)
     for matrix in (x, sparse.csr_matrix(x)):
         uri, fingerprint = exchange.upload_matrix(store, "a/data.pbr", matrix, [1, 2, 3])
         assert uri == "s3://bucket/a/data.pbr" and fingerprint
@@ -131,7 +131,7 @@ def test_a_matrix_goes_up_as_records_and_comes_back(tmp_path):
 
 
 def test_a_finished_job_is_known_by_settings_and_bytes():
-    store = Store()
+    store = FakeStore()
     uri, mine = exchange.upload_matrix(store, "mine/data.pbr", np.eye(2), [0, 1])
     other_uri, _ = exchange.upload_matrix(store, "other/data.pbr", np.eye(2), [1, 1])
     store.done("other-data", other_uri, k="3")

@@ -113,11 +113,12 @@ def test_the_house_and_its_tests_keep_their_budgets():
     tests = [p for p in (ROOT / "tests").rglob("*.py") if not any(a in str(p) for a in aside)]
     assert len(rooms) <= 80
     assert lines_of(rooms) <= 10_800
-    assert lines_of(tests) <= 15_300  # of them 5,600 for the twenty faults of local_sagemaker
+    assert lines_of(tests) <= 16_500  # of them 6,600 for the faults and notebooks of SageMaker
 
 
 def test_the_local_sagemaker_keeps_its_budget():
-    assert lines_of(module.path for module in SAGEMAKER.modules.values()) <= 6_000
+    # 6,000, and 250 for what AWS' notebooks ask for: containers in a row, filters, early stops
+    assert lines_of(module.path for module in SAGEMAKER.modules.values()) <= 6_250
 
 
 def test_a_class_of_helpers_or_the_local_sagemaker_has_a_name_of_its_own():

@@ -85,13 +85,13 @@ def unharmed() -> Iterator[None]:
     or Python's built-ins. Warnings are not shown: the cells after the check show them.
     """
     watched = [m for m in map(sys.modules.get, _WATCHED) if isinstance(m, ModuleType)]
-    contents = [(module, dict(vars(module))) for module in (builtins, math, np, *watched)]
+    contents = [(module, dict(vars(module))) for module in (builtins, math, random, np, *watched)]
     state, seed = random.getstate(), np.random.get_state()  # noqa: NPY002
     options = _pandas_options()
     folder, variables = Path.cwd(), dict(os.environ)
     streams, depth = (sys.stdout, sys.stderr), sys.getrecursionlimit()
     try:
-        with np.errstate(), warnings.catch_warnings():
+        with np.errstate(), np.printoptions(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

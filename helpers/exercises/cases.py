@@ -129,7 +129,7 @@ def table(value: Any) -> np.ndarray | None:
 def _close(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return entry by entry whether numbers are equal within float32's rounding."""
     scale = np.abs(right[np.isfinite(right)]).max(initial=0.0)
-    return np.isclose(left, right, rtol=1e-4, atol=1e-6 * scale + 1e-15, equal_nan=True)
+    return np.isclose(left, right, rtol=1e-4, atol=1e-6 * scale + 1e-13, equal_nan=True)
 
 
 def difference(got: Any, right: Any) -> str:

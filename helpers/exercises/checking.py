@@ -81,19 +81,22 @@ def unharmed() -> Iterator[None]:
     """Give back, after a learner's code, what it may have changed for the whole kernel.
 
     That is NumPy's error state and seed, Python's seed, pandas' options, the working folder, the
-    environment and whatever was replaced in NumPy, pandas, math or Python's built-ins. Warnings
-    are not shown: the cells after the check show them.
+    environment, the output, the depth of recursion and whatever was replaced in NumPy, pandas, math
+    or Python's built-ins. Warnings are not shown: the cells after the check show them.
     """
     watched = [m for m in map(sys.modules.get, _WATCHED) if isinstance(m, ModuleType)]
-    contents = [(module, dict(vars(module))) for module in (builtins, math, np, *watched)]
+    contents = [(module, dict(vars(module))) for module in (builtins, math, random, np, *watched)]
     state, seed = random.getstate(), np.random.get_state()  # noqa: NPY002
     options = _pandas_options()
     folder, variables = Path.cwd(), dict(os.environ)
+    streams, depth = (sys.stdout, sys.stderr), sys.getrecursionlimit()
     try:
-        with np.errstate(), warnings.catch_warnings():
+        with np.errstate(), np.printoptions(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        sys.stdout, sys.stderr = streams
+        sys.setrecursionlimit(depth)
         for module, before in contents:
             for name, value in before.items():
                 if vars(module).get(name) is not value:

@@ -213,7 +213,12 @@ register(
         "01.6",
         "mean_shared",
         number,
-        cases=cases((np.array([3, 1, 2, 0]), 3), (np.array([1, 1, 1, 1]), 10), (np.array([2]), 4)),
+        cases=cases(
+            (np.array([3, 1, 2, 0]), 3),
+            (np.array([1, 1, 1, 1]), 10),
+            (np.array([2]), 4),
+            (np.array([67310, 341]), 138493),
+        ),
         inputs=some_popularity,
         mistakes={
             "return (popularity**2).sum() / n_users**2": "that also pairs each user with themselves: an item rated by one user is shared by nobody.",

@@ -113,7 +113,12 @@ register(
         "04.2",
         "collision_odds",
         number,
-        cases=cases((np.array([1, 3]), 10), (np.array([2, 2, 2]), 8), (np.array([0, 4]), 16)),
+        cases=cases(
+            (np.array([1, 3]), 10),
+            (np.array([2, 2, 2]), 8),
+            (np.array([0, 4]), 16),
+            (np.array([2391, 20]), 9066),
+        ),
         inputs=lambda rng: (rng.integers(0, 40, rng.integers(9, 50)), int(rng.integers(40, 200))),
         mistakes={
             "return np.mean(counts) / n_items": "that is the mean over *users*; who draws more often?",

@@ -95,7 +95,7 @@ class Exercise:
         except TimeLimit:
             slow = f"`{self.name}` took longer than {self.seconds:g} s on a toy input"
             return self._message(Outcome.FAIL, f"{slow}: does a loop never end?")
-        except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+        except BaseException as error:
             said = _their_line(error, answer, self.name)
             asked = [case.described(self.name) for case, came in calls if came is error]
             if asked:

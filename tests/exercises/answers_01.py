@@ -125,6 +125,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "divide by the number of pairs",
         ),
         ("return sum(c * (c - 1) / 2 for c in popularity) / n_users", "not over users"),
+        (
+            "c = popularity.astype(np.int32)\n"
+            "return np.sum(c * (c - 1), dtype=np.int32) / (n_users * (n_users - 1))",
+            "mean_shared([67310, 341], 138493)",
+        ),
         ("return sum(c * (c - 1) / 2 for c in popularity) / (n_users * (n_users - 1))", "the half"),
     ],
     "01.q3": [('choice = "a"', "break_even(4, 4)"), ('choice = "b"', "even earlier")],

@@ -94,6 +94,12 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "02.7": [
         ("return errors.index(min(errors)) + 1", "looks past the stop"),
+        (
+            "lowest, kept, bad = 1.0, 0, 0\nfor epoch, error in enumerate(errors):\n    if error < lowest:\n"
+            "        lowest, kept, bad = error, epoch, 0\n    else:\n        bad += 1\n"
+            "        if bad == patience:\n            break\nreturn kept + 1",
+            "gave 1, expected 2",
+        ),
         ("return errors.index(min(errors))", "counted from 1"),
         (
             "for epoch in range(1, len(errors)):\n    if errors[epoch] > errors[epoch - 1]:\n"
@@ -127,6 +133,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "02.8": [
+        (
+            "unit = vectors / np.linalg.norm(vectors, axis=1)[:, None]\ncosine = unit @ unit[item]\n"
+            "cosine[item] = -1\nreturn np.argsort(-cosine)[:n]",
+            "gave [4, 0, 2, 1], expected [4, 0, 2, 3]",
+        ),
         (
             "distance = np.linalg.norm(vectors - vectors[item], axis=1)\n"
             "order = np.argsort(distance)\nreturn order[order != item][:n]",
@@ -221,6 +232,9 @@ IDIOMS: dict[str, list[str]] = {
         "error = -rating\nfor f in range(len(p)):\n    error += p[f] * q[f]\n"
         "return [error * x for x in q], [error * x for x in p]",
         "return np.array([q, p]) * (p @ q - rating)",
+        "def loss(p, q):\n    return (p @ q - rating) ** 2 / 2\n\nstep = 1e-5 * np.eye(len(p))\n"
+        "of_user = [(loss(p + d, q) - loss(p - d, q)) / 2e-5 for d in step]\n"
+        "return of_user, [(loss(p, q + d) - loss(p, q - d)) / 2e-5 for d in step]",
         "error = np.float32(np.dot(p, q) - rating)\nreturn np.multiply(error, q), np.multiply(error, p)",
         "predicted = sum(p * q)\nof_user = q * (predicted - rating)\nof_item = p * (predicted - rating)\n"
         "return of_user, of_item",

@@ -41,6 +41,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return np.average(counts / n_items)", "mean over *users*"),
         ("p = counts / n_items\nreturn np.mean(p * counts)", "number of users"),
         ("return counts.max() / n_items", "expected 0.25"),
+        (
+            "c = counts.astype(np.int16)\nreturn (c * c / n_items).sum() / c.sum()",
+            "collision_odds([2391, 20], 9066)",
+        ),
     ],
     "04.q1": [('choice = "a"', "uniform"), ('choice = "b"', "no seed")],
     "04.q2": [('choice = "a"', "only the test set"), ('choice = "c"', "as many steps")],

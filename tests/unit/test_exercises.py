@@ -226,6 +226,24 @@ def test_what_an_answer_changes_for_the_kernel_is_given_back(q):
     assert before == after and pd.get_option("display.max_rows") == rows
 
 
+def test_output_print_options_and_the_depth_of_recursion_are_given_back(q):
+    import random
+    import sys
+
+    def state():
+        return sys.stdout, sys.getrecursionlimit(), np.get_printoptions(), random.random
+
+    def answer(x):
+        sys.stdout = random.random = None
+        sys.setrecursionlimit(5000)
+        np.set_printoptions(precision=1)
+        raise BaseException("neither an error nor an exit")
+
+    before = state()
+    assert q.grade(answer).outcome is Outcome.EXCEPTION
+    assert state() == before
+
+
 def test_only_the_first_call_prints(q, capsys):
     def answer(x):
         print("x is", x.tolist())

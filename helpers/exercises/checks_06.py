@@ -184,7 +184,7 @@ register(
     Exercise(
         "06.5",
         "fm_request",
-        cases=cases((ROWS[:1],), (ROWS[1:],), (ROWS,)),
+        cases=cases((ROWS[:1],), (ROWS[1:],), (ROWS,), (ROWS[:, 1:3],)),  # the last: an empty row
         inputs=some_rows,
         asked=json_of,
         checks=[whole_keys],

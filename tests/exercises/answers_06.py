@@ -116,6 +116,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "06.5": [
         (
+            'return json.dumps({"instances": [{"data": {"features": {"keys": r.indices.tolist(), "shape": [rows.shape[1]], "values": r.data.tolist()}}} for r in rows if r.nnz]})',
+            "has [{",
+        ),
+        (
             'return json.dumps({"instances": [{"data": {"features": {\n'
             '    "keys": np.flatnonzero(r == r.max()).tolist(), "shape": [rows.shape[1]],\n'
             '    "values": [1] * int((r == r.max()).sum())}}} for r in rows.toarray()]})',

@@ -125,7 +125,7 @@ register(
         "frame",
         record,
         cases=[
-            *cases((b"abcde",), (b"abcd",), (b"",), (b"abcdefgh",)),
+            *cases((b"abcde",), (b"abcd",), (b"",), (b"abcdefgh",), (b"a\0\0\0\0",)),
             Case((bytes(range(255)) * 2,), where="of a payload of 510 bytes"),
             Case((b"ab" * 35_000,), where="of a payload of 70,000 bytes"),
         ],

@@ -227,7 +227,10 @@ register(
         "10.3",
         "ips",
         number,
-        cases=[Case((CLICKED, CHANCES, 10)), Case((CLICKED, CHANCES, 10), keywords={"clip": 4})],
+        cases=[
+            *cases((CLICKED, CHANCES, 10), (CLICKED, CHANCES / 50, 10)),  # no clip, no bound
+            Case((CLICKED, CHANCES, 10), keywords={"clip": 4}),
+        ],
         inputs=lambda rng: (
             *(rng.random(6) < 0.6, rng.uniform(0.02, 1, 6), int(rng.integers(6, 40))),
             [None, 1.0, 3.5, 8.0, 1000.0][rng.integers(5)],

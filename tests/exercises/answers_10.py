@@ -89,6 +89,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "10.3": [
+        ("clip = clip or 20\nreturn (np.minimum(1 / propensity, clip) * clicks).sum() / n", "gave"),
         ("return float(np.mean(clicks / propensity))", "sum stands for all"),
         ("return float((clicks * propensity).sum() / n)", "*more* a click"),
         ("return float(np.sum(clicks) / n)", "counts each click once"),

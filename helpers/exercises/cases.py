@@ -53,12 +53,16 @@ class Case:
         given = dict(enumerate(args)) | keywords
         before = {k: pickle.dumps(v) for k, v in given.items() if isinstance(v, _MUTABLE)}
         value = function(*args, **keywords)
+        if isinstance(value, BaseException):
+            raise NotYet(f"{self.described('the answer')} returned {value!r}: `raise` it instead.")
         changed = [k for k, old in before.items() if pickle.dumps(given[k]) != old]
         return value, _parameter(function, changed[0]) if changed else ""
 
     def expect_error(self, came: Any, name: str) -> None:
         """Raise `NotYet` unless what came is the error that this call must raise."""
         kind = self.raises or Exception
+        if isinstance(came, NotYet):
+            raise came
         if not isinstance(came, kind):
             did = f"raised {came!r}" if isinstance(came, BaseException) else f"gave {shown(came)}"
             raise NotYet(f"{self.described(name)} {did}, expected a `{kind.__name__}`.")
@@ -151,6 +155,11 @@ def difference(got: Any, right: Any) -> str:
         turned = ": turned over with `.T` it is right" if same(left.T, other) else ""
         return f"returned the shape {left.shape}, expected {other.shape}{turned}"
     said = f"gave {shown(got)}, expected {shown(right)}"
+    pair = [float(x) for x in (left, other) if x is not None and x.shape == ()]
+    if len(pair) == 2 and f"{pair[0]:.4g}" == f"{pair[1]:.4g}":
+        said = (
+            f"gave {pair[0]:.10g}, expected {pair[1]:.10g}"  # they differ behind the fourth digit
+        )
     if left is None or other is None or (other.size <= 12 and "<shape" not in said):
         return said
     place = tuple(int(i) for i in np.argwhere(~_close(left, other))[0])

@@ -125,7 +125,7 @@ register(
         "frame",
         record,
         cases=[
-            *cases((b"abcde",), (b"abcd",), (b"",), (b"abcdefgh",)),
+            *cases((b"abcde",), (b"abcd",), (b"",), (b"abcdefgh",), (b"a\0\0\0\0",)),
             Case((bytes(range(255)) * 2,), where="of a payload of 510 bytes"),
             Case((b"ab" * 35_000,), where="of a payload of 70,000 bytes"),
         ],
@@ -184,7 +184,7 @@ register(
     Exercise(
         "06.5",
         "fm_request",
-        cases=cases((ROWS[:1],), (ROWS[1:],), (ROWS,)),
+        cases=cases((ROWS[:1],), (ROWS[1:],), (ROWS,), (ROWS[:, 1:3],)),  # the last: an empty row
         inputs=some_rows,
         asked=json_of,
         checks=[whole_keys],

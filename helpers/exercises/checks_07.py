@@ -42,6 +42,12 @@ def some_line(rng: np.random.Generator) -> Case:
     return Case((line_of(rng.permutation(300)[:n] + 1, scores),), f"of a line with {n} labels")
 
 
+def all_of_a_tie(got: list[int], line: str) -> None:
+    """Raise `NotYet` unless the labels 4 and 6, whose scores are equal, follow label 8."""
+    said = f"`best_first` of the labels 4, 6, 8 with inner products 1.5, 1.5, 2 gave {got}"
+    expect(got in ([8, 6, 4], [8, 4, 6]), f"{said}: equal scores have two labels, and 8 is best.")
+
+
 def equally_long(value: Any, before: np.ndarray, users: np.ndarray) -> None:
     """Raise `NotYet` unless all items are equally long and no inner product has changed."""
     longer, asked = value
@@ -112,14 +118,14 @@ register(
         "items_of",
         indices,
         cases=[
-            *cases(([3.0, 1.0, 4.0], 4), ([[1.0, 2.0], [2.0, 1.0]], 2)),
-            Case(([1.0, 0.0], 4), raises=ValueError),
+            *cases(([3.0, 1.0, 4.0], 4), ([[1.0, 2.0], [2.0, 1.0]], 2), ([7e4, 1.0], 70_000)),
+            Case(([3.0, 0.0], 4), raises=ValueError),
             Case(([5.0, 2.0], 4), raises=ValueError),
             Case(([[1.0, 2.0], [3.0, -4.0]], 4), raises=ValueError),
         ],
         inputs=lambda rng: (
-            rng.integers(1, 61, (rng.integers(1, 4), 5)).astype(float).tolist(),
-            60,
+            rng.integers(1, 9067, (rng.integers(1, 4), 5)).astype(float).tolist(),
+            9066,
         ),
         mistakes={
             "return np.asarray(labels).astype(int)": "the first row of the item matrix has the label 1, and which row is that?",
@@ -142,6 +148,7 @@ register(
                 "of the labels 3, 9, 1, 7 with inner products 0.5, 0.9, 1.25, 2.1",
             ),
             Case((line_of([2], [-0.5]),), "of the single label 2"),
+            Case((line_of([4, 6, 8], [1.5, 1.5, 2]),), judge=all_of_a_tie),
         ],
         inputs=some_line,
         mistakes={

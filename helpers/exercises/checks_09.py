@@ -30,6 +30,9 @@ def some_lists(rng: np.random.Generator) -> tuple[Any, ...]:
     return rng.normal(size=(n_items, k)), padded
 
 
+SMALL = "a share can be too small for a float: take the logarithm of the share without computing the share."
+SHARE = "z = scores - scores.max(axis=1, keepdims=True)\np = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)\n"
+
 register(
     Exercise(
         "09.1",
@@ -142,7 +145,10 @@ register(
             Case((np.log([[1.0, 2.0, 5.0]]), np.array([[1, 1, 0]]))),
             Case((np.zeros((2, 4)), np.array([[1, 0, 0, 0], [1, 1, 1, 0]]))),
             Case((np.array([[1000.0, 1e3], [-1e3, -1001]]), np.eye(2, dtype=int)), wrong=LARGE),
-            Case((np.array([[1e3, 0, 1, 2, 0]]), np.array([[0, 1, 0, 0, 0]])), wrong=LARGE),
+            Case(
+                (np.array([[1e3, 0, 1, 2, 0]]), np.array([[0, 1, 0, 0, 0]])),
+                wrong=[(np.inf, SMALL), *LARGE],
+            ),
         ],
         inputs=lambda rng: (
             rng.normal(size=(4, 6)) * rng.choice([1, 5]),
@@ -155,7 +161,9 @@ register(
             ".sum(axis=1).mean() => .sum()": "the mean over users is wanted, that adds them up.",
             "taken * => ": "only what was taken counts: where is `taken`?",
             "p = 1 / (1 + np.exp(-scores))\nreturn -(taken * np.log(p) + (1 - taken) * np.log(1 - p)).sum(axis=1).mean()": "that is the binary cross-entropy: one unit of chance must be shared by all items.",
-            "z = scores - scores.max(axis=1, keepdims=True)\np = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)\nreturn -(taken * np.log(p + 1e-9)).sum(axis=1).mean()": "a share can be too small for a float: take the logarithm of the share without computing the share.",
+            "scores.max(axis=1, keepdims=True) => scores.max()": "subtract the largest of *each row*: after the largest of all, a whole row can vanish in `np.exp`.",
+            f"{SHARE}return -(taken * np.log(p)).sum(axis=1).mean()": SMALL,
+            f"{SHARE}return -(taken * np.log(p + 1e-9)).sum(axis=1).mean()": SMALL,
         }.items(),
         hints=[
             "The log share of an item is its score minus the logarithm of the row's sum of exponentials.",
@@ -171,6 +179,10 @@ register(
             Case((np.log([3.0, 4.0]), np.array([0.5, 0.1]))),
             Case((np.array([1000.0, 999.0]), np.array([0.5, 0.5])), wrong=LARGE),
             Case((np.array([3.0, 1e3, 0, 2]), np.array([0.5, 0.25, 1e-6, 0.1])), wrong=LARGE),
+            *cases((np.array([1.0, 1, 2]), np.array([0.2, 0.2, 0.1]))),  # drawn twice
+            *cases(
+                (np.array([-1000.0, -1001]), np.array([0.5, 0.1]))
+            ),  # after the largest |s|: log 0
         ],
         inputs=lambda rng: (rng.normal(0, rng.choice([1, 8]), 7), rng.uniform(1e-4, 0.9, 7)),
         mistakes={

@@ -74,6 +74,9 @@ def pair(*parts: tuple[str, Converter]) -> Converter:
             raise NotYet(
                 f"`{name}` returned {_kind(value)}, expected {len(parts)} values: {called}."
             )
+        for one, (part, _) in zip(found, parts, strict=True):
+            if one is None:
+                raise NotYet(f"`{name}` returned None as {part}.")
         return tuple(
             convert_one(one, name) for one, (_, convert_one) in zip(found, parts, strict=True)
         )

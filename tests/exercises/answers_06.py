@@ -61,6 +61,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "06.q1": [('choice = "a"', "one of them is 0"), ('choice = "c"', "one user in it")],
     "06.3": [
         (
+            'import struct\nbody = payload.rstrip(b"\\0")\nreturn struct.pack("<II", 0xCED7230A, len(payload)) + body + b"\\0" * (-len(body) % 4)',
+            "gave",
+        ),
+        (
             'return b"\\x0a\\x23\\xd7\\xce" + bytes([len(payload) % 256, 0, 0, 0]) + payload + b"\\0" * (-len(payload) % 4)',
             "of a payload of 510 bytes",
         ),
@@ -115,6 +119,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "06.5": [
+        (
+            'return json.dumps({"instances": [{"data": {"features": {"keys": r.indices.tolist(), "shape": [rows.shape[1]], "values": r.data.tolist()}}} for r in rows if r.nnz]})',
+            "has [{",
+        ),
         (
             'return json.dumps({"instances": [{"data": {"features": {\n'
             '    "keys": np.flatnonzero(r == r.max()).tolist(), "shape": [rows.shape[1]],\n'

@@ -35,6 +35,18 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "07.q1": [('choice = "a"', "five stars"), ('choice = "c"', "longer history")],
     "07.2": [
+        (
+            "i = np.asarray(labels).astype(np.int8) - 1\nif (i < 0).any() or (i >= n_items).any():\n    raise ValueError\nreturn i",
+            "70000",
+        ),
+        (
+            "i = np.asarray(labels).astype(int) - 1\nif i.sum() < 0 or i.max() >= n_items:\n    raise ValueError\nreturn i",
+            "expected a `ValueError`",
+        ),
+        (
+            "i = np.asarray(labels).astype(int) - 1\nif i.min() < 0 or i.max() >= n_items:\n    return ValueError('label')\nreturn i",
+            "`raise` it",
+        ),
         ("return [int(label) for label in labels]", "which row is that"),
         (
             "items = np.asarray(labels) - 1\n"
@@ -45,7 +57,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (
             "items = np.asarray(labels).astype(int) - 1\n"
             "if items.max() >= n_items:\n    raise ValueError('unknown label')\nreturn items",
-            "`items_of([1, 0], 4)` gave [0, -1]",
+            "`items_of([3, 0], 4)` gave [2, -1]",
         ),
         (
             "items = np.asarray(labels).astype(int) - 1\n"
@@ -60,6 +72,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return [int(label) - 1 for label in np.ravel(labels)]", "keeps its shape"),
     ],
     "07.3": [
+        (
+            'd = json.loads(line)\nreturn [d["labels"][d["distances"].index(s)] for s in sorted(d["distances"])[::-1]]',
+            "equal scores have two labels",
+        ),
         ('return json.loads(line)["labels"]', "in which they came"),
         ('return json.loads(line)["distances"][::-1]', "not whole"),
         ('return sorted(json.loads(line)["labels"], reverse=True)', "numbers say nothing"),
@@ -182,6 +198,7 @@ IDIOMS: dict[str, list[str]] = {
         "except KeyError as error:\n    raise ValueError(f'no item has the label {error}') from None",
     ],
     "07.3": [
+        'd = json.loads(line)\nreturn [x for _, x in sorted(zip(d["distances"], d["labels"]), key=lambda p: -p[0])]',
         'labels, found = json.loads(line)["labels"], []\nfor label in labels:\n'
         "    found.insert(0, label)\nreturn found",
         'answer = json.loads(line)\norder = np.argsort(answer["distances"])[::-1]\n'

@@ -21,6 +21,10 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "09.q1": [('choice = "a"', "one row a user"), ('choice = "b"', "no step of training")],
     "09.2": [
+        (
+            "n = len(history) - k\nif n <= 0:\n    return (history + [-1] * width)[:max(width, 0)], None\nreturn (history[max(0, n - width):n] + [-1] * width)[:width], history[n:]",
+            "None as targets",
+        ),
         ("h = list(history)\nreturn (h[k:] + [-1] * width)[:width], h[:k]", "first as targets"),
         (
             "h = list(history)\nx = h[:-k]\nreturn [-1] * (width - len(x)) + x, h[-k:]",
@@ -72,6 +76,18 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "09.4": [
         (
+            "z = scores - scores.max(axis=1, keepdims=True)\np = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)\nreturn -(taken * np.log(p)).sum(axis=1).mean()",
+            "without computing the share",
+        ),
+        (
+            "z = scores - scores.max(axis=1, keepdims=True)\np = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)\nreturn -np.log(np.where(taken == 1, p, 1)).sum(axis=1).mean()",
+            "without computing the share",
+        ),
+        (
+            "z = scores - scores.max()\nlog_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))\nreturn -(taken * log_p).sum(axis=1).mean()",
+            "*each row*",
+        ),
+        (
             "from scipy.special import log_softmax\nreturn (taken * log_softmax(scores, axis=1)).sum(axis=1).mean()",
             "minus the logarithm",
         ),
@@ -96,7 +112,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (
             "from scipy.special import softmax\n"
             "return -(taken * np.log(softmax(scores, axis=1))).sum(axis=1).mean()",
-            "subtract the largest",
+            "without computing the share",
         ),
         (
             "from scipy.special import softmax\n"
@@ -109,6 +125,18 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "09.5": [
+        (
+            "m = abs(drawn_scores).max()\nreturn m + np.log((np.exp(drawn_scores - m) / drawn_chances).mean())",
+            "[-1000, -1001]",
+        ),
+        (
+            "s, at = np.unique(drawn_scores, return_index=True)\nm = s.max()\nreturn m + np.log((np.exp(s - m) / drawn_chances[at]).mean())",
+            "[1, 1, 2]",
+        ),
+        (
+            "return max(drawn_scores) if max(drawn_scores) > 700 else np.log((np.exp(drawn_scores) / drawn_chances).mean())",
+            "gave 1000, expected 1000.3",
+        ),
         ("return np.log(np.sum(np.exp(drawn_scores)))", "leaves the chances out"),
         ("return np.log(np.sum(np.exp(drawn_scores - np.log(drawn_chances))))", "over the draws"),
         ("return np.log(np.mean(np.exp(drawn_scores + np.log(drawn_chances))))", "count *less*"),

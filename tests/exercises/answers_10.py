@@ -3,6 +3,7 @@
 #: exercise -> wrong answers, each with a part of the message meant for it
 MISTAKES: dict[str, list[tuple[str, str]]] = {
     "10.1": [
+        ('decision = {"latency": "batch"}', "no row 'freshness'"),
         ('decision = dict.fromkeys(decision, "batch")', "after last night"),
         ('decision = dict.fromkeys(decision, "endpoint")', "which travels and computes"),
         (
@@ -88,6 +89,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "10.3": [
+        ("clip = clip or 20\nreturn (np.minimum(1 / propensity, clip) * clicks).sum() / n", "gave"),
         ("return float(np.mean(clicks / propensity))", "sum stands for all"),
         ("return float((clicks * propensity).sum() / n)", "*more* a click"),
         ("return float(np.sum(clicks) / n)", "counts each click once"),
@@ -151,6 +153,14 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "10.5": [
+        (
+            'alarm = """SELECT time / 3600000 AS hour, avg(status >= 500) AS error_rate FROM events\nWHERE kind = \'response\' GROUP BY hour HAVING count(*) >= 10 AND error_rate > 0.05 ORDER BY \'hour\'"""',
+            "order the rows by hour",
+        ),
+        (
+            'alarm = """SELECT time / 3600000 % 24 AS hour, avg(status >= 500) AS error_rate FROM events\nWHERE kind = \'response\' GROUP BY hour HAVING count(*) >= 10 AND error_rate > 0.05 ORDER BY hour"""',
+            "expected [(",
+        ),
         (
             'alarm = """SELECT time / 3600000 AS hour, sum(status >= 500) / count(*) AS error_rate FROM events\n'
             'WHERE kind = \'response\' GROUP BY hour HAVING count(*) >= 10 AND error_rate > 0.05 ORDER BY hour"""',

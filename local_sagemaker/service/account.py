@@ -141,12 +141,24 @@ class Account:
             for record in self.store.all(kind):
                 self._fail(kind, record[kind.name], why)
         for record in self.store.all(ENDPOINT):
+            said: Record = {}
             if record["EndpointStatus"] == "Updating":  # what served before still does
-                self.store.update(ENDPOINT, record["EndpointName"], EndpointStatus="InService")
+                said = {"EndpointStatus": "InService"}
             elif record["EndpointStatus"] == "Creating":
                 why = "The SageMaker on this machine ended while the endpoint was created."
                 said = {"EndpointStatus": "Failed", "FailureReason": why}
+            if {**record, **said}["EndpointStatus"] == "InService" and not record.get("Serves"):
+                said |= self._served_before(record)
+            if said:
                 self.store.update(ENDPOINT, record["EndpointName"], **said)
+
+    def _served_before(self, record: Record) -> Record:
+        """Return what an endpoint of an earlier version serves, which named its configuration."""
+        try:
+            return {"Serves": self.store.variant(record["EndpointConfigName"])}
+        except (ApiError, LookupError, TypeError) as error:
+            why = f"What the endpoint served is not there any more: {error}"
+            return {"EndpointStatus": "Failed", "FailureReason": reason(why)}
 
     def folder(self, *parts: str) -> Path:
         """Return an empty folder for a job."""

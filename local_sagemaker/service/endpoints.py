@@ -9,7 +9,7 @@ from typing import Any
 from local_sagemaker.errors import ApiError, reason
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.runtime import Deployment
-from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, Record
+from local_sagemaker.service.store import CONFIG, ENDPOINT, Record
 
 _log = logging.getLogger("course.cloud")
 
@@ -55,8 +55,7 @@ def _chosen(account: Account, request: Request) -> tuple[Record, dict[str, Any]]
     The endpoint keeps both: it goes on where its configuration or its model is deleted.
     """
     config = account.store.get(CONFIG, request["EndpointConfigName"])
-    variant = dict(config["ProductionVariants"][0])
-    return config, variant | {"Model": account.store.get(MODEL, variant["ModelName"])}
+    return config, account.store.variant(config["EndpointConfigName"])
 
 
 def _refuse_in_progress(record: Record) -> None:

@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.files import set_aside, write
+from local_sagemaker.service import contract
 
 _log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
@@ -116,6 +118,11 @@ class Store:
                 raise kind.missing(self.arn(kind, name))
             return copy.deepcopy(self._records[kind][name])
 
+    def variant(self, config: str) -> Record:
+        """Return the variant of an endpoint's configuration, with its model's record."""
+        found = self.get(CONFIG, config)["ProductionVariants"][0]
+        return {**found, "Model": self.get(MODEL, found["ModelName"])}
+
     def has(self, kind: Kind, name: str) -> bool:
         """Return whether there is one of that name."""
         return name in self._records[kind]
@@ -180,25 +187,41 @@ class Store:
 
     def _read(self, folder: Path) -> None:
         """Read what the last service kept; a file that holds no record is set aside."""
+        if folder.exists() and not folder.is_dir():
+            self.set_aside.append(set_aside(folder, "it is no folder"))
         for kind in KINDS:
             found: list[tuple[float, str, Record, dict[str, str]]] = []
             place = folder / kind.label
             if place.exists() and not place.is_dir():
                 self.set_aside.append(set_aside(place, "it is no folder"))
             for path in [*place.glob("*.tmp"), *place.glob("*.part")]:
-                path.unlink()  # what a kill left of a change that nobody was told of
+                if path.is_file():
+                    path.unlink()  # what a kill left of a change that nobody was told of
             for path in place.glob("*.json"):
                 try:
-                    held = json.loads(path.read_text(encoding="utf-8"))
-                    record, tags = held["record"], dict(held["tags"])
-                    times = float(record["CreationTime"]), float(record["LastModifiedTime"])
-                    # whatever every operation counts on is there
-                    _ = record[kind.arn], record[kind.status or kind.name]
-                    found.append((times[0], record[kind.name], record, tags))
-                except (OSError, ValueError, KeyError, TypeError) as error:
+                    record, tags = self._checked(folder, kind, path)
+                    found.append((record["CreationTime"], record[kind.name], record, tags))
+                except Exception as error:  # whatever it is, the lab starts
                     self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
             for *_, record, tags in sorted(found, key=lambda row: row[:2]):
                 self._keep(kind, record, tags)
+
+    def _checked(self, folder: Path, kind: Kind, path: Path) -> tuple[Record, dict[str, str]]:
+        """Read one record and its tags; raise unless all is there that operations count on."""
+        if not path.is_file():
+            raise ValueError("it is no file")
+        held = json.loads(path.read_text(encoding="utf-8"))
+        record, tags = dict(held["record"]), dict(held["tags"])
+        times = record["CreationTime"], record["LastModifiedTime"]
+        words = [record[kind.name], record[kind.arn], record[kind.status or kind.name]]
+        if not all(isinstance(word, str) for word in (*words, *tags, *tags.values())):
+            raise TypeError("a name, an ARN, a status or a tag is no text")
+        if words[1] != self.arn(kind, words[0]) or path != self._path(folder, kind, words[0]):
+            raise ValueError(f"it is the record of {words[0]!r}")
+        if not all(map(math.isfinite, times)):
+            raise ValueError("a time is no number")
+        contract.check_row(f"List{kind.arn.removesuffix('Arn')}s", record)
+        return record, tags
 
 
 def _by_key(tags: list[dict[str, str]]) -> dict[str, str]:

@@ -72,6 +72,21 @@ def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
 
 
+@pytest.mark.parametrize("end", ["SystemExit(3)", "KeyboardInterrupt()"])
+def test_code_that_exits_is_the_models_error(aws, end):
+    """Its thread ends without an answer, but the server lives."""
+    name = f"exits-{end[0].lower()}"
+    code = {
+        "model.json": "{}",
+        "code/inference.py": INFERENCE.replace("os._exit(7)", f"raise {end}"),
+    }
+    aws.deploy(name, aws.archive(f"models/{name}.tar.gz", code))
+    with pytest.raises(aws.runtime.exceptions.ModelError, match=end.partition("(")[0]):
+        aws.ask(name, "die")
+    assert aws.ask(name, []) == []
+    aws.sm.delete_endpoint(EndpointName=name)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -164,6 +179,17 @@ def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
     update("slow")
     told = asked_while(lambda: aws.sm.delete_endpoint(EndpointName="overtaken"))
     assert "not found" in str(told)
+
+
+def test_a_connection_that_breaks_is_the_models_error():
+    """The server may live on: only one that died is started again."""
+    variant = {"VariantName": "v", "Model": {"PrimaryContainer": {}}}
+    deployment = runtime.Deployment(MagicMock(), "broken", variant)
+    deployment._server = server = MagicMock()
+    server.invoke.side_effect = ConnectionError("it closed the connection")
+    answer = deployment.invoke(b"1", {})
+    assert answer.status == 424 and b"it closed the connection" in answer.body
+    assert deployment._server is server and not server.stop.called
 
 
 def test_what_served_goes_on_where_an_update_fails(aws, endpoint):

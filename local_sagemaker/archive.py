@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import tarfile
@@ -10,6 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from local_sagemaker.errors import ApiError
+
+#: What names can be at fault for (None: a member is cut off); all else is this machine's.
+NAMES_FAULT = (None, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 
 class ArchiveError(ApiError):
@@ -82,8 +86,10 @@ def unpack(data: bytes, name: str, folder: Path) -> list[str]:
             folder.mkdir(parents=True, exist_ok=True)
             archive.extractall(folder, members, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.errno not in NAMES_FAULT:
             raise  # the disk, not the archive
+        if isinstance(error, OSError) and error.errno:
+            error = OSError(f"{error.strerror} ({Path(error.filename or '').name[:80]!r})")
         raise ArchiveError(
             f"ClientError: {name} is not a tar.gz archive that can be unpacked: {error}"
         ) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import shutil
@@ -15,8 +14,6 @@ from local_sagemaker.errors import ApiError
 
 Found = tuple[str, str, str]  # bucket, key, and the path below the prefix
 _FAILED = "ClientError: Data download failed"
-# what a key can be at fault for; anything else (a full disk) is this machine's
-_KEYS_FAULT = (errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -89,7 +86,7 @@ def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] =
             with path.open("xb") as file:  # never over another key's
                 shutil.copyfileobj(content, file, 1 << 20)
         except OSError as error:
-            if error.errno not in _KEYS_FAULT:
+            if error.errno not in archive.NAMES_FAULT:
                 raise
             said = f"the object {key!r} can't be a file of its folder: {error.strerror}."
             raise ApiError(f"{_FAILED}: {said}") from None

@@ -209,6 +209,8 @@ def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
         ("empty", {"readme.txt": "-"}, "neither a TensorFlow SavedModel nor code/inference.py"),
         ("broken", {"code/inference.py": "import nowhere_to_be_found"}, "nowhere_to_be_found"),
         ("no-model", {"code/inference.py": INFERENCE}, "model.json"),
+        ("below", {"code": "-", "code/inference.py": "-"}, "not a tar.gz archive that can be"),
+        ("long", {"x" * 300: "-"}, "unpacked: File name too long"),
         ("outside", {"../code/inference.py": INFERENCE}, "outside of its folder"),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from local_sagemaker import launch
 from local_sagemaker.errors import CloudError
-from local_sagemaker.files import hold
+from local_sagemaker.files import hold, set_aside
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,11 +73,14 @@ def _serve(folder: Path, port: int) -> int:
             " first, or name another folder with --state."
         )
     with lock:
+        ours = (folder / "server.json", folder / "service.log")
+        moved = [set_aside(path, "it is a folder") for path in ours if path.is_dir()]
         server = launch.start(state=folder, port=port)
         try:
             launch.wait_until_ready(server)
             launch.announce(server, folder)
             print(
+                *moved,
                 *server.set_aside,
                 f"SageMaker runs on this machine ({server.url}) and keeps what is stored in"
                 f" {folder}.",

@@ -1,5 +1,6 @@
 """``tar.gz`` archives: the same bytes for the same files, unpacked below one folder only."""
 
+import errno
 import gzip
 import io
 import tarfile
@@ -8,6 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from local_sagemaker.errors import ApiError
+
+#: What names can be at fault for (None: a member is cut off); all else is this machine's.
+NAMES_FAULT = (None, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 
 class ArchiveError(ApiError):
@@ -73,8 +77,11 @@ def unpack(data: bytes, name: str, folder: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             archive.extractall(folder, members, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        own = isinstance(error, OSError) and error.filename == str(folder)
+        if own or (isinstance(error, OSError) and error.errno not in NAMES_FAULT):
             raise  # the disk, not the archive
+        if isinstance(error, OSError) and error.errno:
+            error = OSError(f"{error.strerror} ({Path(error.filename or '').name[:80]!r})")
         raise ArchiveError(
             f"ClientError: {name} is not a tar.gz archive that can be unpacked: {error}"
         ) from None

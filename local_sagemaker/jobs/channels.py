@@ -1,6 +1,5 @@
 """S3 objects to a job's folders and back; no key and no archive reaches outside its folder."""
 
-import errno
 import io
 import json
 import re
@@ -18,8 +17,6 @@ _HTTPS = re.compile(
     r"https://(?P<bucket>[^/]+)\.s3[.-][\w-]+\.amazonaws\.com(/(?P<key>.*))?", re.DOTALL
 )
 _FAILED = "ClientError: Data download failed"
-# what a key can be at fault for; anything else (a full disk) is this machine's
-_KEYS_FAULT = (errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -95,7 +92,7 @@ def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] =
             with path.open("xb") as file:  # never over another key's
                 shutil.copyfileobj(content, file, 1 << 20)
         except OSError as error:
-            if error.errno not in _KEYS_FAULT:
+            if error.errno not in archive.NAMES_FAULT:
                 raise
             said = f"the object {key!r} can't be a file of its folder: {error.strerror}."
             raise ApiError(f"{_FAILED}: {said}") from None

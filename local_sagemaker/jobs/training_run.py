@@ -173,7 +173,11 @@ class TrainingJob:
 
     def _upload(self, ml: Path) -> None:
         base = f"{self.record['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
-        (ml / "model").mkdir(exist_ok=True)  # a script may remove it
+        try:
+            (ml / "model").mkdir(parents=True, exist_ok=True)  # a script may remove it
+        except OSError as error:
+            said = f"the program left no folder at /opt/ml/model: {error.strerror}"
+            raise ApiError(f"AlgorithmError: {said}.") from None
         for name, folder in (("output", ml / "output" / "data"), ("model", ml / "model")):
             if name == "output" and not (folder.is_dir() and any(folder.iterdir())):
                 continue

@@ -112,10 +112,23 @@ class Account:
                 self._fail(kind, record[kind.name], f"InternalServerError: {_ENDED} job ran.")
         failed = {"EndpointStatus": "Failed", "FailureReason": f"{_ENDED} endpoint was created."}
         for record in self.store.all(ENDPOINT):
-            if record["EndpointStatus"] == "Creating":
-                self.store.update(ENDPOINT, record["EndpointName"], **failed)
-            elif record["EndpointStatus"] == "Updating":  # what served before still does
-                self.store.update(ENDPOINT, record["EndpointName"], EndpointStatus="InService")
+            said: Record = {}
+            if record["EndpointStatus"] == "Updating":  # what served before still does
+                said = {"EndpointStatus": "InService"}
+            elif record["EndpointStatus"] == "Creating":
+                said = failed
+            if {**record, **said}["EndpointStatus"] == "InService" and not record.get("Serves"):
+                said = said | self._served_before(record)
+            if said:
+                self.store.update(ENDPOINT, record["EndpointName"], **said)
+
+    def _served_before(self, record: Record) -> Record:
+        """Return what an endpoint of an earlier version serves, which named its configuration."""
+        try:
+            return {"Serves": self.store.variant(record["EndpointConfigName"])}
+        except (ApiError, LookupError, TypeError) as error:
+            why = f"What the endpoint served is not there any more: {error}"
+            return {"EndpointStatus": "Failed", "FailureReason": reason(why)}
 
     def folder(self, *parts: str) -> Path:
         """Return an empty folder for a job."""

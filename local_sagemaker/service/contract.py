@@ -1,6 +1,7 @@
 """SageMaker's API: its form as botocore describes it, and what of it is done here."""
 
 import functools
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -91,6 +92,8 @@ def service() -> Any:
 def check(operation: str, request: Mapping[str, Any]) -> None:
     """Refuse a request that SageMaker would refuse for its form, in AWS' words."""
     found = list(_faults(service().operation_model(operation).input_shape, request, ""))
+    if "\\u0000" in json.dumps(request):  # also in a hyperparameter that is JSON itself
+        found.append("A text holds the character NUL, which no argument of a program can hold")
     if found:
         many = "error" if len(found) == 1 else "errors"
         raise ApiError(f"{len(found)} validation {many} detected: {'; '.join(found)}")
@@ -104,6 +107,17 @@ def answer(operation: str, record: Mapping[str, Any]) -> dict[str, Any]:
     if found:
         raise RuntimeError(f"The answer of {operation} is not SageMaker's: {'; '.join(found)}")
     return cut
+
+
+def check_row(listing: str, record: Mapping[str, Any]) -> None:
+    """Raise a ValueError where a member of a record would spoil the answer of a listing."""
+    members = service().operation_model(listing).output_shape.members.values()
+    (row,) = (shape.member for shape in members if shape.type_name == "list")
+    for name in row.members.keys() & record.keys():
+        shape, value = row.members[name], record[name]
+        found = [] if value is None else list(_faults(shape, _cut(shape, value), name))
+        if found:
+            raise ValueError("; ".join(found))
 
 
 def _cut(shape: Any, value: Any) -> Any:

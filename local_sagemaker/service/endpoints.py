@@ -6,14 +6,14 @@ import threading
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.runtime import Deployment
-from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, Record
+from local_sagemaker.service.store import ENDPOINT, Record
 
 _log = logging.getLogger("course.cloud")
 
 
 def create_endpoint(account: Account, request: Request) -> Record:
     """Start a model server for a configuration, in the background."""
-    variant = _variant(account, request)
+    variant = account.store.variant(request["EndpointConfigName"])
     record = account.store.add(ENDPOINT, request, EndpointStatus="Creating")
     given = (account, request, variant, "Failed")
     threading.Thread(target=_deploy, args=given, daemon=True).start()
@@ -24,7 +24,7 @@ def update_endpoint(account: Account, request: Request) -> Record:
     """Start another model server in the background; it takes over once it answers."""
     with account.lock:
         record = account.store.get(ENDPOINT, request["EndpointName"])
-        variant = _variant(account, request)
+        variant = account.store.variant(request["EndpointConfigName"])
         _refuse_in_progress(record)
         account.store.update(ENDPOINT, request["EndpointName"], EndpointStatus="Updating")
     # what served before still does where the new model can't
@@ -43,12 +43,6 @@ def delete_endpoint(account: Account, request: Request) -> Record:
     if live is not None:
         live.stop()
     return {}
-
-
-def _variant(account: Account, request: Request) -> Record:
-    """Return the variant that a request means, with its model's record: the endpoint keeps both."""
-    (variant,) = account.store.get(CONFIG, request["EndpointConfigName"])["ProductionVariants"]
-    return variant | {"Model": account.store.get(MODEL, variant["ModelName"])}
 
 
 def _refuse_in_progress(record: Record) -> None:

@@ -5,6 +5,7 @@ import functools
 import gc
 import hashlib
 import io
+import logging
 import re
 import time
 import zlib
@@ -18,6 +19,7 @@ from local_sagemaker.errors import ApiError
 from local_sagemaker.service.store import ACCOUNT
 from local_sagemaker.serving.server import Request, Response
 
+_log = logging.getLogger("course.cloud")
 ROLE = "SageMakerRole"
 _FORM = "application/x-www-form-urlencoded"
 _OF_A_CONNECTION = ("transfer-encoding", "connection", "expect")
@@ -55,6 +57,12 @@ def answer(request: Request) -> Response:
         answered = answered or _answered_here(request.body)
     try:
         return answered or _ask(request)
+    except (ApiError, OSError):
+        raise
+    except Exception as error:  # moto believes what it is given
+        if not is_s3(request):
+            raise
+        return _choked(request, error)
     finally:
         if len(request.body) > _LARGE:
             gc.collect()
@@ -123,6 +131,16 @@ def _refused(request: Request) -> Response | None:
             said = f"The {name} you specified did not match what we received."
             return s3_error(400, "BadDigest", said)
     return None
+
+
+def _choked(request: Request, error: Exception) -> Response:
+    """Return the error of a request to S3 that moto could not read, in S3's form."""
+    if isinstance(error, KeyError) and "uploadId" in parse_qs(request.query, True):
+        said = "The specified upload does not exist: it was completed, aborted or never created."
+        return s3_error(404, "NoSuchUpload", said)
+    _log.error("%s %s", request.method, request.path, exc_info=error)
+    said = f"{request.method} {request.path} can't be read: {type(error).__name__}: {error}"
+    return s3_error(400, "InvalidRequest", said)
 
 
 def _expired(query: str) -> bool:

@@ -153,11 +153,11 @@ class Deployment:
         except TimeoutError:
             said = "The model did not answer in time: your invocation timed out after 60 seconds."
             return model_error(self.variant, 504, said)
-        except (ApiError, ServerDied) as error:
+        except (ApiError, ServerDied, ConnectionError) as error:
             if self._stopped:
                 raise Stopped from error
             said = str(error)  # of an ApiError: why it does not start
-            if server is not None:
+            if server is not None and isinstance(error, ServerDied):
                 self._restart(server)
                 said = f"The model server died and is being started again. {error}"
             return model_error(self.variant, 500, said)

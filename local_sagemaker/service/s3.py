@@ -92,8 +92,7 @@ class StoredS3:
             sync(self.folder)
         for key in changed:
             held = found.keys.get(key)
-            digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-            path = place / f"{digest[:40]}.object"
+            path = place / f"{_digest(key)}.object"
             if held is not None:
                 head = json.dumps(_described(held)).encode()
                 with replacing(path) as part, part.open("wb") as file:
@@ -132,6 +131,8 @@ class StoredS3:
 
 def _restore_object(bucket: str, path: Path) -> None:
     """Give moto one object back."""
+    if not path.is_file():
+        raise ValueError("it is no file")
     with path.open("rb") as file:
         said, body = json.loads(file.readline()), file.read()
     if "data" in said:  # earlier versions kept the bytes in a second file
@@ -140,6 +141,11 @@ def _restore_object(bucket: str, path: Path) -> None:
         raise ValueError(f"it holds {len(body)} of the {said['size']} bytes of {said['key']!r}")
     modified = datetime.datetime.fromisoformat(said["modified"])
     metadata, tags = dict(said["metadata"]), dict(said["tags"])
+    if _digest(said["key"]) != path.stem:
+        raise ValueError(f"it is the object {said['key']!r}")
+    words = [said["etag"], *metadata.values(), *(said.get(n) for n in _KEPT if "checksum" in n)]
+    if not all(isinstance(word, str | None) for word in words):
+        raise TypeError("a checksum or a word of its metadata is no text")
     about = {"storage": said["storage"], "etag": said["etag"], "disable_notification": True}
     kept = _backend().put_object(bucket, said["key"], body, **about)
     kept.last_modified = modified
@@ -148,6 +154,10 @@ def _restore_object(bucket: str, path: Path) -> None:
         setattr(kept, name, said.get(name))
     if tags:
         _backend().put_object_tagging(kept, tags)
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
 def _backend() -> Any:

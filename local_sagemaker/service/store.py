@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 import logging
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.files import set_aside, write
+from local_sagemaker.service import contract
 
 _log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
@@ -73,6 +75,8 @@ class Store:
         self.set_aside: list[str] = []  # sentences on damaged files
         self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in KINDS}  # by ARN
         if folder is not None:
+            if folder.exists() and not folder.is_dir():
+                self.set_aside.append(set_aside(folder, "it is no folder"))
             for kind in KINDS:
                 self._read(kind, folder / kind.label)
 
@@ -101,6 +105,11 @@ class Store:
                 raise kind.missing(self.arn(kind, name))
             return copy.deepcopy(self._records[kind][self.arn(kind, name)])
 
+    def variant(self, config: str) -> Record:
+        """Return the variant of an endpoint's configuration, with its model's record."""
+        (found,) = self.get(CONFIG, config)["ProductionVariants"]
+        return {**found, "Model": self.get(MODEL, found["ModelName"])}
+
     def all(self, kind: Kind) -> list[Record]:
         """Return all records of a kind as they are kept, oldest first: read them only."""
         with self.lock:
@@ -126,7 +135,7 @@ class Store:
         with self.lock:
             record = self.get(kind, name)
             if self.folder is not None:
-                self._path(self.folder, kind, name).unlink(missing_ok=True)
+                (self.folder / kind.label / self._file(name)).unlink(missing_ok=True)
             return self._records[kind].pop(record[kind.arn])
 
     def change_tags(self, arn: str, added: dict[str, str], removed: list[str]) -> None:
@@ -145,14 +154,15 @@ class Store:
                 return kind, records[arn.lower()]
         raise ApiError(f'Could not find resource with ARN "{arn}".')
 
-    def _path(self, folder: Path, kind: Kind, name: str) -> Path:
-        encoded = base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
-        return folder / kind.label / f"{encoded}.json"  # no name leads out of the folder
+    def _file(self, name: str) -> str:
+        """Return the name of a record's file; no name leads out of the folder."""
+        return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=") + ".json"
 
     def _write(self, kind: Kind, record: Record) -> None:
         """Keep a record; where it can't be written down, it is as it was."""
         if self.folder is not None:
-            write(self._path(self.folder, kind, record[kind.name]), json.dumps({"record": record}))
+            place = self.folder / kind.label / self._file(record[kind.name])
+            write(place, json.dumps({"record": record}))
         self._records[kind][record[kind.arn]] = record
 
     def _read(self, kind: Kind, place: Path) -> None:
@@ -160,20 +170,35 @@ class Store:
         if place.exists() and not place.is_dir():
             self.set_aside.append(set_aside(place, "it is no folder"))
         for path in place.glob("*.part"):
-            path.unlink()  # what a kill left of a change that nobody was told of
+            if path.is_file():
+                path.unlink()  # what a kill left of a change that nobody was told of
         found: list[tuple[float, str, Record]] = []
         for path in place.glob("*.json"):
             try:
-                held = json.loads(path.read_text(encoding="utf-8"))
-                record = {"Tags": held.get("tags", {})} | held["record"]  # tags once lay beside it
-                # whatever every operation counts on is there
-                _ = record[kind.arn], record[kind.status or kind.name]
-                times = float(record["CreationTime"]), float(record["LastModifiedTime"])
-                found.append((times[0], record[kind.name], record))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                record = self._checked(kind, path)
+                found.append((record["CreationTime"], record[kind.name], record))
+            except Exception as error:  # whatever it is, the lab starts
                 self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
         found.sort(key=lambda row: row[:2])
         self._records[kind] = {record[kind.arn]: record for *_, record in found}
+
+    def _checked(self, kind: Kind, path: Path) -> Record:
+        """Read one record; raise unless all is there that operations count on."""
+        if not path.is_file():
+            raise ValueError("it is no file")
+        held = json.loads(path.read_text(encoding="utf-8"))
+        record = {"Tags": held.get("tags", {})} | dict(held["record"])  # tags once lay beside it
+        times = record["CreationTime"], record["LastModifiedTime"]
+        words = [record[kind.name], record[kind.arn], record[kind.status or kind.name]]
+        tags = dict(record["Tags"])
+        if not all(isinstance(word, str) for word in (*words, *tags, *tags.values())):
+            raise TypeError("a name, an ARN, a status or a tag is no text")
+        if words[1] != self.arn(kind, words[0]) or path.name != self._file(words[0]):
+            raise ValueError(f"it is the record of {words[0]!r}")
+        if not all(map(math.isfinite, times)):
+            raise ValueError("a time is no number")
+        contract.check_row(f"List{kind.arn.removesuffix('Arn')}s", record)
+        return record
 
 
 def by_key(tags: list[dict[str, str]]) -> dict[str, str]:

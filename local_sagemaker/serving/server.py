@@ -275,7 +275,7 @@ class ModelHTTPServer(HTTPServer):
             return error(f"no route {request.method} {request.path}", 404)
         except ClientError as wrong:
             return error(str(wrong), wrong.status)
-        except Exception as failure:
+        except (Exception, SystemExit, KeyboardInterrupt) as failure:  # sys.exit in a user's code
             traceback.print_exc()
             print(self.token, flush=True)  # the server survived: these lines are not its last
             return error(f"{type(failure).__name__}: {failure}", 500)

@@ -140,7 +140,23 @@ def test_a_query_over_an_object_and_what_moto_chokes_on_get_an_answer(aws):
     status, body = ask(aws.server, "POST", f"/{BUCKET}/a.json?select&select-type=2", b"<x/>")
     assert status == 501 and b"SelectObjectContent is not part of the S3" in body
     status, body = ask(aws.server, "POST", f"/{BUCKET}?delete", b"no XML")
-    assert status == 500 and b"ExpatError" in body
+    assert status == 400 and b"<Code>InvalidRequest</Code>" in body and b"ExpatError" in body
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "status", "sentence"),
+    [
+        ("POST", "no-bucket/x", 400, b"<Code>InvalidRequest</Code>"),
+        ("PATCH", f"{BUCKET}/x", 400, b"<Code>InvalidRequest</Code>"),
+        ("GET", f"{BUCKET}?list-type=2&max-keys=abc", 400, b"<Code>InvalidRequest</Code>"),
+        ("POST", f"{BUCKET}/x?uploadId=gone", 404, b"<Code>NoSuchUpload</Code>"),
+        ("PUT", f"{BUCKET}/x?partNumber=1&uploadId=gone", 404, b"<Code>NoSuchUpload</Code>"),
+    ],
+)
+def test_what_moto_can_not_read_is_the_callers_error(aws, method, place, status, sentence):
+    """In S3's own form: a client tries a 500 again, and shows no JSON."""
+    found = ask(aws.server, method, f"/{place}", b"x")
+    assert found[0] == status and sentence in found[1]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff", b"[" * 200_000])
@@ -157,6 +173,8 @@ def test_a_control_request_that_is_no_json_is_refused(aws, body):
         ("ListModels", {"MaxResults": 0}, "greater than or equal to 1"),
         ("ListModels", {"SortBy": "Color"}, "enum value set"),
         ("ListModels", {"MaxResults": True}, "must be of type integer"),
+        ("CreateModel", {"ModelName": "m", "Tags": [{"Key": "a\0", "Value": "b"}]}, "NUL"),
+        ("CreateTrainingJob", {"HyperParameters": {"a": json.dumps("b\0")}}, "NUL"),
         ("Conquer", {}, "has no operation"),
     ],
 )

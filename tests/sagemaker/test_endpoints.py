@@ -72,6 +72,21 @@ def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
 
 
+@pytest.mark.parametrize("end", ["SystemExit(3)", "KeyboardInterrupt()"])
+def test_code_that_exits_is_the_models_error(aws, end):
+    """Its thread ends without an answer, but the server lives."""
+    name = f"exits-{end[0].lower()}"
+    code = {
+        "model.json": "{}",
+        "code/inference.py": INFERENCE.replace("os._exit(7)", f"raise {end}"),
+    }
+    aws.deploy(name, aws.archive(f"models/{name}.tar.gz", code))
+    with pytest.raises(aws.runtime.exceptions.ModelError, match=end.partition("(")[0]):
+        aws.ask(name, "die")
+    assert aws.ask(name, []) == []
+    aws.sm.delete_endpoint(EndpointName=name)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -165,6 +180,17 @@ def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
     assert "not found" in str(told)
 
 
+def test_a_connection_that_breaks_is_the_models_error():
+    """The server may live on: only one that died is started again."""
+    variant = {"VariantName": "v", "Model": {"PrimaryContainer": {}}}
+    deployment = runtime.Deployment(MagicMock(), "broken", variant)
+    deployment._server = server = MagicMock()
+    server.invoke.side_effect = ConnectionError("it closed the connection")
+    answer = deployment.invoke(b"1", {})
+    assert answer.status == 424 and b"it closed the connection" in answer.body
+    assert deployment._server is server and not server.stop.called
+
+
 def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
     before = aws.ask(endpoint, [1])
     ready(aws, "worse", "{}", "import nowhere_to_be_found")
@@ -182,6 +208,8 @@ def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
         ("empty", {"readme.txt": "-"}, "neither a TensorFlow SavedModel nor code/inference.py"),
         ("broken", {"code/inference.py": "import nowhere_to_be_found"}, "nowhere_to_be_found"),
         ("no-model", {"code/inference.py": INFERENCE}, "model.json"),
+        ("below", {"code": "-", "code/inference.py": "-"}, "not a tar.gz archive that can be"),
+        ("long", {"x" * 300: "-"}, "unpacked: File name too long"),
         ("outside", {"../code/inference.py": INFERENCE}, "outside of its folder"),
     ],
 )

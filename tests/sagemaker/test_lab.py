@@ -314,6 +314,48 @@ def test_a_file_in_place_of_the_folder_is_set_aside(tmp_path):
     assert disk.call("PUT", "/own", LOCATION).status == 200
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda head: head.update(key="another"),
+        lambda head: head.update(key=7),
+        lambda head: head.update(etag=5),
+        lambda head: head.update(modified="yesterday"),
+        lambda head: head.update(metadata={"a": 1}),
+        lambda head: head.update(checksum_value=5),
+    ],
+)
+def test_an_object_whose_head_is_damaged_is_set_aside(tmp_path, spoil):
+    disk = Disk(tmp_path)
+    disk.call("PUT", "/own", LOCATION)
+    for key in ("kept", "spoiled"):
+        disk.call("PUT", f"/own/{key}", b"bytes")
+    path = one(tmp_path, '"spoiled"')
+    head, _, body = path.read_bytes().partition(b"\n")
+    said = json.loads(head)
+    spoil(said)
+    path.write_bytes(json.dumps(said).encode() + b"\n" + body)
+    disk.open()
+    assert len(disk.s3.set_aside) == 1 and f"{path} is damaged (" in disk.s3.set_aside[0]
+    listed = disk.call("GET", "/own").body
+    assert listed.count(b"<Key>") == 1 and b"<Key>kept</Key>" in listed
+
+
+def test_a_folder_in_place_of_a_labs_own_file_is_set_aside(tmp_path):
+    for name in ("server.json", "service.log"):
+        (tmp_path / name / "mine").mkdir(parents=True)
+    command = [sys.executable, "-m", "local_sagemaker", "--state", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as lab:
+        try:
+            assert lab.stdout is not None
+            lines = [lab.stdout.readline() for _ in range(3)]
+        finally:
+            lab.send_signal(signal.SIGINT)
+    for name, line in zip(("server.json", "service.log"), lines, strict=False):
+        assert line.startswith(f"{tmp_path / name} is damaged (it is a folder)")
+    assert lines[2].startswith("SageMaker runs on this machine")
+
+
 def test_what_earlier_versions_kept_in_two_files_is_read(tmp_path):
     disk = Disk(tmp_path)
     disk.call("PUT", "/own", LOCATION)

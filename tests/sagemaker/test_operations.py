@@ -17,7 +17,15 @@ from botocore.utils import parse_timestamp
 from local_sagemaker import launch
 from local_sagemaker.service import contract, images, listing, operations, store
 from local_sagemaker.service.account import Account
-from local_sagemaker.service.store import ENDPOINT, MODEL, TRAINING, TRANSFORM, TUNING, Store
+from local_sagemaker.service.store import (
+    CONFIG,
+    ENDPOINT,
+    MODEL,
+    TRAINING,
+    TRANSFORM,
+    TUNING,
+    Store,
+)
 from tests.sagemaker.conftest import ECR, ROLE, Aws
 
 TREE = Path(operations.__file__).parents[1]
@@ -172,12 +180,52 @@ def test_damaged_records_are_set_aside_and_named(tmp_path):
     assert Store("us-west-2", tmp_path).set_aside == []
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path, held: path.write_text("[" * 100_000),
+        lambda path, held: held["record"].update(TrainingJobName=5),
+        lambda path, held: held["record"].update(TrainingJobName="other"),
+        lambda path, held: held["record"].update(TrainingJobArn=["arn"]),
+        lambda path, held: held["record"].update(TrainingJobStatus="Weird"),
+        lambda path, held: held["record"].update(CreationTime="12"),
+        lambda path, held: held["record"].update(CreationTime=float("nan")),
+        lambda path, held: held["record"].update(TrainingEndTime="x"),
+        lambda path, held: held["record"]["Tags"].update(key=1),
+    ],
+)
+def test_a_record_that_would_spoil_a_listing_is_set_aside(tmp_path, spoil):
+    """Also where it is JSON: the lab starts, and all other jobs are listed."""
+    store = Store("us-west-2", tmp_path)
+    for name in ("kept", "spoiled"):
+        store.add(TRAINING, {"TrainingJobName": name}, TrainingJobStatus="Completed")
+    path = next(p for p in tmp_path.rglob("*.json") if '"spoiled"' in p.read_text())
+    held = json.loads(path.read_text())
+    spoil(path, held)
+    if path.read_text()[0] == "{":
+        path.write_text(json.dumps(held))
+    account = Account("http://127.0.0.1:1", "t", tmp_path / "work", None)
+    account.store = Store("us-west-2", tmp_path)
+    (said,) = account.store.set_aside
+    assert said.startswith(f"{path} is damaged (")
+    for order in ("Name", "CreationTime", "Status"):
+        found = operations.handle(account, "ListTrainingJobs", {"SortBy": order})
+        assert [row["TrainingJobName"] for row in found["TrainingJobSummaries"]] == ["kept"]
+
+
+def test_a_file_in_place_of_all_records_is_set_aside(tmp_path):
+    (tmp_path / "all").write_text("no folder")
+    store = Store("us-west-2", tmp_path / "all")
+    assert "all is damaged (it is no folder)" in store.set_aside[0]
+    store.add(MODEL, {"ModelName": "new"})
+
+
 def test_what_was_under_way_when_the_service_was_killed_has_ended(tmp_path):
     before = Account("http://127.0.0.1:1", "t", tmp_path / "work", tmp_path).store
     for kind in (TRAINING, TRANSFORM, TUNING):
         before.add(kind, {kind.name: "cut"}, **{kind.status: "InProgress"})
     for name, status in (("new", "Creating"), ("old", "Updating")):
-        before.add(ENDPOINT, {"EndpointName": name}, EndpointStatus=status)
+        before.add(ENDPOINT, {"EndpointName": name}, EndpointStatus=status, Serves={"Model": {}})
     after = Account("http://127.0.0.1:1", "t", tmp_path / "work", tmp_path).store
     for kind in (TRAINING, TRANSFORM, TUNING):
         record = after.get(kind, "cut")
@@ -185,6 +233,22 @@ def test_what_was_under_way_when_the_service_was_killed_has_ended(tmp_path):
         assert "ended while the job ran" in record["FailureReason"]
     assert after.get(ENDPOINT, "new")["EndpointStatus"] == "Failed"
     assert after.get(ENDPOINT, "old")["EndpointStatus"] == "InService", "the old model still serves"
+
+
+def test_an_endpoint_of_an_earlier_version_serves_on(tmp_path):
+    """Its record names a configuration; what that says is kept with the endpoint from now on."""
+    before = Account("http://127.0.0.1:1", "t", tmp_path / "work", tmp_path).store
+    before.add(MODEL, {"ModelName": "m"})
+    before.add(CONFIG, {"EndpointConfigName": "c", "ProductionVariants": [{"ModelName": "m"}]})
+    for name, config in (("there", "c"), ("lost", "deleted")):
+        record = {"EndpointName": name, "EndpointConfigName": config}
+        before.add(ENDPOINT, record, EndpointStatus="InService")
+    after = Account("http://127.0.0.1:1", "t", tmp_path / "work", tmp_path).store
+    found = after.get(ENDPOINT, "there")
+    assert found["EndpointStatus"] == "InService" and found["Serves"]["Model"]["ModelName"] == "m"
+    lost = after.get(ENDPOINT, "lost")
+    assert lost["EndpointStatus"] == "Failed"
+    assert "Could not find endpoint configuration" in lost["FailureReason"]
 
 
 def test_an_endpoint_outlives_its_configuration_and_its_model(tmp_path, aws, model):

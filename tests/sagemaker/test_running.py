@@ -404,6 +404,14 @@ def test_a_manifest_can_be_sharded_too(aws):
 # ---- failures
 
 
+MODEL = "os.environ['SM_MODEL_DIR']"
+
+
+def test_a_script_may_remove_all_of_its_folders(aws):
+    code = f"import os, shutil; shutil.rmtree(os.path.dirname({MODEL}))"
+    assert aws.train("removes", code)["TrainingJobStatus"] == "Completed"
+
+
 @pytest.mark.parametrize(
     ("name", "code", "sentences"),
     [
@@ -415,6 +423,11 @@ def test_a_manifest_can_be_sharded_too(aws):
         ),
         ("opt-ml", "open('/opt/ml/model/x', 'w')", ["'/opt/ml/model/x'"]),
         ("missing", f"import os; open({TRAIN} + '/no.csv')", ["'/opt/ml/input/data/train/no.csv'"]),
+        (
+            "no-folder",
+            f"import os, shutil; shutil.rmtree({MODEL}); open({MODEL}, 'w').close()",
+            ["AlgorithmError: the program left no folder at /opt/ml/model: File exists"],
+        ),
         ("minus-one", "raise SystemExit(-1)", ["the program wrote nothing, exit code: 255"]),
     ],
 )

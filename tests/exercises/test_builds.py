@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -120,3 +121,11 @@ def test_cells_run_with_right_answers_of_other_idioms_to_the_same_facts(chapter,
         refused = {i: said for i, said in build["said"].items() if said[0] != Outcome.PASS.value}
         assert not refused
         assert not build["differ"], "\n\n".join(build["differ"])
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS if os.environ.get("COURSE_FULL") else ["01"])
+def test_a_chapter_solved_with_loops_and_lists_runs_from_top_to_bottom(chapter, tmp_path):
+    """One learner's way: the first idiom of every exercise, and every cell of the chapter."""
+    (build,) = run_rounds(chapter, "whole", [0], tmp_path)
+    assert {said[0] for said in build["said"].values()} == {Outcome.PASS.value}
+    assert not build["differ"], "\n\n".join(build["differ"])

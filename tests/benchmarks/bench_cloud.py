@@ -13,12 +13,12 @@ from pathlib import Path
 
 from helpers.book import ROOT
 from local_sagemaker import launch
-from tests.sagemaker.conftest import INFERENCE, SKLEARN, Aws
+from tests.sagemaker.conftest import ECR, INFERENCE, SKLEARN, Aws
 
 PAIRS = 100
 CONNECTIONS = 8
 SECONDS = 10
-TENSORFLOW_SERVING = "123456789012.dkr.ecr.us-west-2.amazonaws.com/tensorflow-inference:2.19-cpu"
+TENSORFLOW_SERVING = f"{ECR}/tensorflow-inference:2.19-cpu"
 _CONNECT = "import time; begin = time.perf_counter(); from helpers import cloud; cloud.connect(); print(time.perf_counter() - begin)"
 _EXPORT = """
 import sys, keras

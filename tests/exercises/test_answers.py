@@ -77,7 +77,7 @@ def test_every_mutant_fails_or_is_proved_equivalent(chapter, record_property, mo
     listed = answers(chapter).EQUIVALENT
     survivors, lines = [], []
     for q in coding(chapter):
-        monkeypatch.setattr(q, "seconds", 1.0)
+        monkeypatch.setattr(q, "seconds", 2.0)
         mutants, equal = mutants_of(q), listed.get(q.id, {})
         assert set(equal) <= set(mutants), f"{q.id}: no such mutants {set(equal) - set(mutants)}"
         killed = 0

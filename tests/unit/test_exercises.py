@@ -93,7 +93,7 @@ def q():
             ("return 2 * abs(x)", "the sign is lost."),
         ],
         hints=["double it", "2 * x"],
-        seconds=0.5,
+        seconds=1.5,
     )
 
 
@@ -175,8 +175,8 @@ def doubled_in_place(x):
         (lambda x: {"x": 2}, Outcome.FAIL, "a dict of 1, expected an array"),
         (itself, Outcome.FAIL, "returned a function"),
         (doubled_in_place, Outcome.FAIL, "changed its argument `x`"),
-        (endless, Outcome.FAIL, "longer than 0.5 s"),
-        (lambda x: time.sleep(60), Outcome.FAIL, "longer than 0.5 s"),
+        (endless, Outcome.FAIL, "longer than 1.5 s"),
+        (lambda x: time.sleep(60), Outcome.FAIL, "longer than 1.5 s"),
         (crash, Outcome.EXCEPTION, "`ZeroDivisionError: division by zero` in line "),
         (crash, Outcome.EXCEPTION, "`return 1 / 0`, asked for `twice([1, -3])`."),
         (forever, Outcome.EXCEPTION, "`RecursionError"),

@@ -54,7 +54,8 @@ class Case:
         before = {k: pickle.dumps(v) for k, v in given.items() if isinstance(v, _MUTABLE)}
         value = function(*args, **keywords)
         if isinstance(value, BaseException):
-            raise NotYet(f"{self.described('the answer')} returned {value!r}: `raise` it instead.")
+            name = getattr(function, "__name__", "answer")
+            raise NotYet(f"{self.described(name)} returned {value!r}: `raise` it instead.")
         changed = [k for k, old in before.items() if pickle.dumps(given[k]) != old]
         return value, _parameter(function, changed[0]) if changed else ""
 

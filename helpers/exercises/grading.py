@@ -189,8 +189,10 @@ class Exercise:
         if result.outcome is Outcome.NOT_ATTEMPTED:
             return result
         passed = result.outcome is Outcome.PASS
-        facts = {"outcome": result.outcome.value, "mistake": result.mistake, "done": passed}
-        notes = [remember(self.id, attempts=1, **facts)]
+        facts: dict[str, Any] = {"outcome": result.outcome.value, "done": passed}
+        facts |= {"mistake": result.mistake} if result.mistake else {}  # else the last one stays
+        again = passed and self.id in done()  # the cell was only run again
+        notes = [remember(self.id, attempts=int(not again), **facts)]
         if passed:
             self._passed = answer
             finished = len(done() & self.together)
@@ -244,9 +246,8 @@ class Exercise:
         return Message(outcome, f"{self.id} {outcome.value}", text, mistake=mistake)
 
     def __repr__(self) -> str:
-        kind = "stretch exercise" if self.stretch else "exercise"
-        calls = ".check(…), .hint(), .solution(), .use(…)"
-        return f"{kind} {self.id} `{self.name}`, {self.minutes} min: {calls}"
+        kind = f"{'stretch ' * self.stretch}exercise {self.id} `{self.name}`, {self.minutes} min"
+        return f"{kind}: .check(…), .hint(), .solution(), .use(…)"
 
 
 class Quiz(Exercise):

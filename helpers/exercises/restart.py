@@ -1,7 +1,4 @@
-"""What a kernel says of a name that an earlier cell makes and that did not run yet.
-
-The settings of the course's kernels call it for a NameError.
-"""
+"""What the course's kernels say of a NameError for a name that an earlier cell makes."""
 
 from __future__ import annotations
 

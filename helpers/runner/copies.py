@@ -48,7 +48,8 @@ def make(root: Path, fresh: Sequence[str] = (), update: bool = False) -> list[st
                     else:
                         old.append(number)
     except OSError as error:
-        return [f"{root / MINE} cannot be written ({error.strerror}): what you do is not kept."]
+        why = f"{root / MINE} cannot be written ({error.strerror}): what you do is not kept."
+        return [*said, why]
     if old:
         names = ", ".join(old)
         said.append(f"Copies of an older version: {names}. lab --update makes new ones of them,")

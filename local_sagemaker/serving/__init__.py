@@ -1,5 +1,5 @@
-"""Model servers: what answers ``/ping`` and ``/invocations`` behind a local endpoint."""
+"""Model servers: each a `process` with a `server` that runs one kind of model.
 
-from local_sagemaker.serving.process import ModelServer, ServerDied
-
-__all__ = ["ModelServer", "ServerDied"]
+`script` answers by a user's `inference.py`; `tensorflow` answers TensorFlow Serving's REST API for
+what `savedmodel` loads. The built-in algorithms bring their own. None knows of the service.
+"""

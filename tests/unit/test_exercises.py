@@ -564,7 +564,10 @@ def test_progress_is_written_and_read_by_the_next_kernel(home, q):
     assert stored(home) == []
     kept = {"attempts": 1, "outcome": "FAIL", "mistake": "that is `x` itself.", "done": False}
     assert entries() == {"99.1": kept}
-    q.check(twice)
+    q.check(lambda x: x + 9)  # a slip without a name: the last one with a name stays
+    for _ in range(3):  # run again, it is no further attempt
+        q.check(twice)
+    assert entries()["99.1"] == kept | {"attempts": 3, "outcome": "PASS", "done": True}
     assert stored(home) == ["99.1"]
     assert {p.suffix for p in home.parent.iterdir()} == {".json", ".lock"}, "no part is left"
     progress_file._session.clear()

@@ -395,8 +395,8 @@ def draw_logs(logs):
 def tell_logs(logs):
     by_user, shuffled = (test_score_of(log) for log in logs.values())
     if by_user and shuffled:
-        ends = f"{by_user:.2f} with rows sorted by user and {shuffled:.2f} with shuffled rows"
-        return f"The test RMSE is {ends}; two biases have {board['user + item bias']:.2f}."
+        ends = f"{by_user:.3f} with rows sorted by user and {shuffled:.3f} with shuffled rows"
+        return f"The test RMSE is {ends}; two biases have {board['user + item bias']:.3f}."
     first, second = (len(curve_of(log)) for log in logs.values())
     return f"The jobs are training: {first} and {second} of 50 epochs are done."
 

@@ -10,21 +10,22 @@
 #     name: python3
 # ---
 
-# %% [markdown]
+# %% [markdown] tags=["core"]
 # # 01 · Sparsity
 #
-# A recommender's data is a table with nearly every cell empty. This chapter is about holding such a table in memory, reading it fast,
-# and not being fooled by its holes.
-#
-# | | |
-# |---|---|
-# | **You will be able to** | count the bytes of a sparse table before you build it · say when a dense one is smaller · read and write the CSR format by hand · build one-hot features without a loop · predict how much two users have in common |
-# | **Prerequisites** | [00 Start here](00_start_here.ipynb); NumPy indexing |
-# | **Time** | 60 minutes to read and try, about 10 seconds to run |
-# | **Needs** | no network, no account, no GPU |
-# | **Builds on** | *Using MXNet for Recommendation Modeling at Scale* (Leo Dirac, AWS re:Invent 2016) · AWS training talk on recommender systems (2018) |
+# A recommender's data is a table in which nearly every cell is empty. This chapter shows how to store such a table, how to read it fast,
+# and how empty cells mislead a model.
 #
 # *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
+
+# %% [markdown]
+# | | |
+# |---|---|
+# | **You will be able to** | count the bytes of a sparse table before you build it · say when a dense one is smaller · read and write the CSR format by hand · build one-hot features without a loop · predict how many items two users share |
+# | **Prerequisites** | [00 Start here](00_start_here.ipynb); NumPy indexing |
+# | **Time** | 30 minutes for the core, 70 for all; 10 seconds to run |
+# | **Needs** | no network, no account, no GPU |
+# | **Builds on** | *Using MXNet for Recommendation Modeling at Scale* (Leo Dirac, AWS re:Invent 2016) · AWS training talk on recommender systems (2018) |
 
 # %%
 import sys
@@ -47,22 +48,24 @@ from helpers.interactive import explore, show
 
 plots.style()
 
-# %% [markdown]
+# %% [markdown] tags=["core"]
 # ## Predict before you run
 #
-# In the data of this course, a user has rated 149 of 9,066 items on average. Draw two users at random, and count the items that both
-# of them have rated. Near the end of the chapter we do that for all pairs.
+# In the data of this course, a user has rated 149 of 9,066 items on average. Draw two users at random. How many items have been rated by
+# both? Near the end of the chapter we count it for all pairs of users.
 
 # %%
 many = ["about 2", "about 14", "about 50"]
-guess("01", "How many items have two users both rated, on average over all pairs?", many)
+guess("01", "How many items have been rated by both users, on average over all pairs?", many)
 
-# %% [markdown]
+# %% [markdown] tags=["core"]
 # ## From a function to a table
 #
-# The talk of 2016 starts with the whole task as one function, `predict_rating(user, item)`, and asks what to write into it. Nobody
-# writes it by hand: its body is *learned* from the values that are known. Laid out with a row for each user and a column for each
-# item, they are the *user–item matrix*. Here is one with three users, four items and five ratings.
+# The talk of 2016 starts with the whole task as one function, `predictRating(user, movie)`, and asks what to write into it. Its answer:
+# the function is *learned* from the ratings that are known.
+#
+# Give each user a row and each item a column, and the known ratings form the *user–item matrix*. Here is one with three users, four items
+# and five ratings.
 
 # %%
 users = np.array([0, 0, 1, 2, 2])
@@ -78,8 +81,9 @@ print(f"mean of the five ratings {tiny.data.mean():.2f}, but tiny.mean() is {tin
 pd.DataFrame(tiny.toarray().astype(int), **names).replace(0, "")
 
 # %% [markdown]
-# The five triples (user, item, stars) *are* the data. The other seven cells hold no opinion: an empty cell means *unknown*, not zero
-# stars. Libraries do not know that. To scipy, what is not stored is a zero, and its mean counts seven of them.
+# The data is the five triples (user, item, stars). An empty cell means *unknown*, not zero stars.
+#
+# Libraries do not know that. For scipy, a cell that is not stored is a zero. Its mean counts seven such zeros.
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons
@@ -88,14 +92,18 @@ choice = "b"
 ### END SOLUTION
 exercise("01.q1").ask(choice)
 
-# %% [markdown]
+# %% [markdown] tags=["core"]
 # ## How empty is a real table?
 #
-# The *density* is the share of cells that are filled: $d = n / (n_u\,n_i)$, with $n$ ratings, $n_u$ users and $n_i$ items. We put four
-# public data sets side by side; ours is the first, the two talks' are the second and the third.
+# The *density* $d$ is the share of cells that are filled: $d = n / (n_u\,n_i)$, with $n$ ratings, $n_u$ users and $n_i$ items. Here are
+# four public data sets. This course uses the first, the 2018 talk the second, and both talks speak of the third.
 
 # %%
 ratings = data.load()
+user = ratings.frame["user"].to_numpy()
+item = ratings.frame["item"].to_numpy()
+activity, popularity = ratings.user_counts(), ratings.item_counts()
+
 sizes = {
     "MovieLens latest-small": (ratings.n_users, ratings.n_items, len(ratings)),
     "MovieLens 100K": (943, 1_682, 100_000),
@@ -103,7 +111,7 @@ sizes = {
     "Netflix Prize": (480_189, 17_770, 100_480_507),
 }
 table = pd.DataFrame(sizes, index=["users", "items", "ratings"]).T
-table["ratings a user"] = table["ratings"] / table["users"]
+table["ratings per user"] = table["ratings"] / table["users"]
 table["% full"] = 100 * table["ratings"] / (table["users"] * table["items"])
 whole, two_digits = "{:,.0f}".format, "{:.2f}".format
 print(table.to_string(formatters=[whole] * 4 + [two_digits], justify="right"))
@@ -116,21 +124,19 @@ choice = "b"
 exercise("01.q2").ask(choice)
 
 # %% [markdown]
-# MovieLens 20M has 3.8 billion cells and 0.53 % of them are filled. The last two columns hang together: $d = a / n_i$, where
-# $a = n / n_u$ is how many items a user has rated. People do not rate more because a shop sells more, so the longer the catalog, the
-# emptier the table.
+# The last two columns belong together: $d = a / n_i$, where $a = n / n_u$ is the number of ratings per user.
 #
+# The largest of these catalogs has sixteen times as many items as the smallest. The ratings per user differ by a factor of two only. They
+# do not grow in proportion to the catalog, so the larger catalogs have the emptier tables.
+
+# %% [markdown] tags=["core"]
 # ## A picture of it
 #
-# We cut our table into 40 × 120 blocks and color each by the share of its cells that are filled, once with users and items in the
-# order of their ids, once with the busiest users on top and the most popular items on the left.
-
-# %%
-user = ratings.frame["user"].to_numpy()
-item = ratings.frame["item"].to_numpy()
-activity, popularity = ratings.user_counts(), ratings.item_counts()
+# We cut our table into 40 × 120 blocks. The color of a block is the share of its cells that are filled. Above, users and items are in the
+# order of their ids. Below, the most active users are on top and the most popular items on the left.
 
 
+# %% tags=["fold"]
 def place(counts):
     """Position of each user or item when the largest count comes first."""
     return np.argsort(np.argsort(-counts, kind="stable"))
@@ -143,11 +149,10 @@ def filled(rows, columns):
     return np.where(count > 0, count / np.outer(np.diff(r), np.diff(c)), np.nan)
 
 
-# %%
 by_activity, by_popularity = place(activity)[user], place(popularity)[item]
-corner = ((by_activity < ratings.n_users / 10) & (by_popularity < ratings.n_items / 10)).mean()
-
-# %% tags=["fold"]
+active, popular = by_activity / ratings.n_users, by_popularity / ratings.n_items
+corner = ((active < 0.1) & (popular < 0.1)).mean()
+far = ((active >= 0.5) & (popular >= 0.5)).sum() / (ratings.n_users * ratings.n_items / 4)
 title = f"Sorted: 1% of the cells, top left, hold {corner:.0%} of the ratings"
 panels = {"In the order of ids": (user, item), title: (by_activity, by_popularity)}
 look = {"norm": LogNorm(0.05, 100), "cmap": "viridis", "aspect": "auto"}
@@ -160,20 +165,23 @@ for ax, (title, cells) in zip(axes, panels.items(), strict=True):
     ax.grid(False)
 fig.colorbar(picture, ax=axes, label="% of a block filled", format="%g")
 words = (
-    "The busiest tenth of the users and the most rated tenth of the items share 1% of the cells, "
-    f"which hold {corner:.0%} of the ratings; far from that corner most blocks are empty."
+    "The most active tenth of the users and the most popular tenth of the items share 1% of the "
+    f"cells, which hold {corner:.0%} of the ratings."
 )
 show(fig, alt=words)
+print(f"less active half of the users, less popular half of the items: {far:.2%} filled")
 
 # %% [markdown]
-# Sorting changes nothing but the view. A tenth of the users and a tenth of the items meet in the top left corner, and the far side is
-# nearly white. A density of 1.6 % is an average over two different worlds: a corner that is well filled, and a plain with next to
-# nothing.
+# Sorting changes the view, not the data. The density of 1.64 % is an average that hides two regions: one well filled, one almost empty.
 #
-# ## The plain: long tail and cold start
+# The less active half of the users and the less popular half of the items share a quarter of the cells. One in 5,000 of these is filled.
+
+# %% [markdown] tags=["core"]
+# ## Long tail and cold start
 #
-# What stands on the plain? Items few people rated, the *long tail*, and users who rated little. An item or a user without any rating
-# is *cold*: its column or row is empty, and nothing that looks only at this table can say anything about it.
+# What is in the almost empty region? It has items that few people have rated, the *long tail*, and users with few ratings.
+#
+# A user or item without any rating is *cold*: its row or column is empty. A model that sees only this table can say nothing about it.
 
 # %%
 print(f"items with one rating: {(popularity == 1).sum():,} of {ratings.n_items:,}")
@@ -181,17 +189,24 @@ print(f"items with under five: {(popularity < 5).sum():,}")
 print(f"least active user:     {activity.min()} ratings")
 
 split = data.random_split(ratings, seed=0)
-seen = split.train.item_counts()[split.test.frame["item"]]
-print(f"hidden ratings of items without one in train: {(seen == 0).mean():.1%}")
+known = split.train.item_counts()
+cold = (known[split.test.frame["item"]] == 0).mean()
+print(f"hide a fifth of the ratings: {(known == 0).sum()} items have none left")
+print(f"hidden ratings of such items: {cold:.1%}")
 
 # %% [markdown]
-# Two cautions. Nobody here has fewer than 20 ratings because MovieLens left those people out: a real shop has mostly such users. And
-# hiding a random fifth of the ratings leaves hundreds of items without any. Chapter 08 gives them a content-based start.
+# Two warnings. MovieLens left out everybody with fewer than 20 ratings, so this data has no cold users. A shop has them.
 #
+# And a random split makes cold items: 645 of them have all their ratings in the hidden fifth. Chapter 08 describes cold items by their
+# content.
+
+# %% [markdown] tags=["core"]
 # ## Where do the bytes go?
 #
-# Both talks compare two ways to store MovieLens 20M, with one byte for a rating (there are only ten different ones). *Dense*: every
-# cell, filled or not. *Triples*: for each rating its user, its item, both as 32-bit integers, and its byte.
+# Both talks compare two ways to store MovieLens 20M. A rating takes one byte, because it has only ten different values.
+#
+# - *Dense*: one byte for every cell, filled or not.
+# - *Triples*: for each rating its user, its item and its byte. User and item are 32-bit integers.
 
 # %%
 n_users, n_items, n_ratings = sizes["MovieLens 20M"]
@@ -201,8 +216,10 @@ print(f"dense   {dense / 1e6:6,.0f} MB")
 print(f"triples {triples / 1e6:6,.0f} MB, {dense / triples:.0f} times smaller")
 
 # %% [markdown]
-# Triples can still shrink. Sorted by user, the user column says the same number again and again: 0, 0, 1, 2, 2. It is enough to know
-# where each user's part *starts*: at 0, at 2, at 3. This is **CSR**, compressed sparse row, with three arrays:
+# Triples can be made smaller. In triples sorted by user, the user column repeats itself: 0, 0, 1, 2, 2. It is enough to know where each
+# user's ratings *start*: at 0, at 2, at 3.
+#
+# This is **CSR**, compressed sparse row. It has three arrays:
 
 # %%
 print("data   ", tiny.data)
@@ -210,12 +227,11 @@ print("indices", tiny.indices, "  the item of each rating")
 print("indptr ", tiny.indptr, "    where each user starts, and the end")
 
 # %% [markdown]
-# Row $u$ is the slice `indptr[u]:indptr[u + 1]`. For Caro, user 2, that is `3:5`: item 0 with 4 stars, item 3 with 2 stars. No search,
-# no comparison: two numbers are read, and the ratings of a user lie side by side. A user without ratings has an empty slice.
+# Row $u$ is the slice `indptr[u]:indptr[u + 1]` of both other arrays. For Caro, user 2, that is `3:5`: item 0 with 4 stars, item 3 with 2
+# stars. Nothing is searched. A user without ratings has an empty slice.
 #
-# **Exercise 01.1** (6 min). Write `row_starts`: from the sorted user column and the number of users to `indptr`, which has one entry
-# more than there are users. Some users may not occur at all. `np.bincount` and `np.cumsum` save the loop. Stuck? Run `q1.hint()` or
-# `q1.solution()` in a cell of your own.
+# **Exercise 01.1** (6 min). Write `row_starts`. It takes the sorted user column and the number of users, and returns `indptr`, which has
+# one entry more than there are users. Some users may have no rating. `np.bincount` and `np.cumsum` make a loop unnecessary.
 
 
 # %%
@@ -238,8 +254,8 @@ print("same as scipy's:", np.array_equal(starts, csr.indptr))
 print("the first five items of user 2:", item[starts[2] : starts[3]][:5])
 
 # %% [markdown]
-# **Exercise 01.2** (4 min). Write `csr_bytes`. Each rating needs its value and its column index; each row needs a pointer, and there is
-# one pointer more at the end. Widths are in bytes: 4 for 32 bits.
+# **Exercise 01.2** (4 min). How large is a table in CSR? Write `csr_bytes`, which adds up the bytes of the three arrays. How many entries
+# does each of them have? All widths are in bytes: 4 stands for 32 bits.
 
 
 # %%
@@ -260,16 +276,19 @@ print(f"CSR, 16-bit columns: {csr_bytes(n_ratings, n_users, index_bytes=2) / 1e6
 print(f"the pointers alone:  {csr_bytes(0, n_users) / 1e6:5.1f} MB")
 
 # %% [markdown]
-# CSR nearly halves the 180 MB: 144 ratings share one pointer. And 27,278 items fit into 16 bits, which reach to 65,535, so a third of
-# the triples' size is possible. (scipy itself stores indices as 32- or 64-bit integers only.)
+# CSR takes 101 MB where triples take 180 MB. The pointers cost little, since 144 ratings share one.
 #
-# ## When does dense win?
+# A 16-bit integer can number 65,536 items, and there are 27,278. With 16-bit column indices CSR needs a third of what triples need. (scipy
+# itself stores indices as 32- or 64-bit integers only.)
+
+# %% [markdown]
+# ## When does dense win? · optional
 #
-# A sparse format pays for the *place* of each rating, a dense one for the cells without any. As a table fills up, the dense one wins at
-# some density. Suppose each stored rating takes `value_bytes` for itself and `place_bytes` for where it stands.
+# A sparse format also stores *where* each rating is; a dense one also stores the empty cells. So from some density on, the dense table is
+# smaller. Let a value take `value_bytes`, and its place in the sparse format `place_bytes`.
 #
 # **Exercise 01.3** (5 min). Write `break_even`: the density at which both need the same memory, as a share between 0 and 1. Leave the
-# row pointers out. The number of cells cancels.
+# row pointers out.
 
 
 # %%
@@ -291,11 +310,11 @@ shares = {name: [f"{break_even(v, p):.0%}" for p in formats.values()] for name, 
 pd.DataFrame(shares, index=list(formats))
 
 # %% [markdown]
-# At 0.53 % every sparse format wins by far. But compare the columns: the more bytes a value takes, the less its address matters, and
-# the longer sparse formats stay ahead.
+# At 0.53 %, every sparse format is far smaller than the dense table. Compare the columns: the more bytes a value takes, the smaller the
+# share of the indices, and the higher the density up to which sparse is smaller.
 #
-# Move the sliders. The dashed line is your density, the dots mark where triples and CSR meet the dense table. Look also at the far
-# left: where rows are nearly empty, CSR's pointers cost more than the ratings do, and triples win.
+# Move the sliders below. The dashed line is your density. A dot marks where a sparse format meets the dense table. Look at the far left,
+# too: there the pointers of CSR cost more than the ratings, and triples are smaller.
 
 
 # %% tags=["fold"]
@@ -314,28 +333,25 @@ def size(n_bytes):
     return f"{n_bytes / 1e9:.3g} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.3g} MB"
 
 
-# %% tags=["fold"]
 def draw_storage(percent, index_bytes, value_bytes):
     now = storage(percent, index_bytes, value_bytes)
     grid = np.logspace(-3, 2, 60)
-    lines = pd.DataFrame([storage(p, index_bytes, value_bytes) for p in grid], index=grid)
-    fig, ax = plt.subplots(figsize=(7, 4))
-    for name in lines:
-        ax.loglog(lines.index, lines[name] / 1e6, label=f"{name}: {size(now[name])}")
+    sizes = pd.DataFrame([storage(p, index_bytes, value_bytes) for p in grid]) / 1e6
+    curves = {f"{name}: {size(now[name])}": (grid, sizes[name]) for name in sizes}
+    axes = {"xscale": "log", "yscale": "log", "xlabel": "% of the cells filled", "ylabel": "MB"}
+    title = f"{percent:.3g}% full: {min(now, key=now.get)} is smallest"
+    fig = plots.lines(curves, title=title, **axes)
+    ax, top = fig.axes[0], now["dense"] / 1e6
     places = (index_bytes + max(index_bytes, 4), "right", 1.6), (index_bytes, "left", 0.35)
     for place_bytes, side, shift in places:
         cross = 100 * break_even(value_bytes, place_bytes)
-        ax.plot(cross, now["dense"] / 1e6, "o", color=plots.PALETTE["black"])
-        ax.text(cross, now["dense"] / 1e6 * shift, f" {cross:.0f}% ", ha=side)
+        ax.plot(cross, top, "o", color=plots.PALETTE["black"])
+        ax.text(cross, top * shift, f" {cross:.0f}% ", ha=side)
     ax.axvline(percent, color=plots.PALETTE["grey"], linestyle="--")
-    ax.set(xlabel="% of the cells filled", ylabel="MB")
-    ax.set_title(f"{percent:.3g}% full: {min(now, key=now.get)} is smallest")
-    frame = {"frameon": True, "framealpha": 1, "edgecolor": "none"}
-    ax.legend(title="at the dashed line", loc="lower right", **frame)
+    ax.get_legend().set_title("at the dashed line")
     return fig
 
 
-# %% tags=["fold"]
 def storage_words(percent, index_bytes, value_bytes):
     now = storage(percent, index_bytes, value_bytes)
     cross = break_even(value_bytes, index_bytes)
@@ -358,9 +374,9 @@ explore(
 )
 
 # %% [markdown]
-# ## Measured, not only computed
+# ## Measured, not only computed · optional
 #
-# Does scipy agree with the formulas? We build our table in five formats and ask the arrays for their `nbytes`. Besides CSR there are
+# Does scipy agree with the formulas? We store our table in five formats and add up the `nbytes` of the arrays. Besides CSR there are
 # **COO** (the triples), **CSC** (CSR by column) and **LIL** (two Python lists for each row).
 
 # %%
@@ -383,10 +399,11 @@ for name, form in forms.items():
 print(f"formula for CSR {csr_bytes(len(ratings), ratings.n_users, value_bytes=4):,}")
 
 # %% [markdown]
-# CSR is what the formula says, to the byte. LIL looks like a miracle, and is a trap: its two arrays hold *pointers to lists*, eight
-# bytes each, and `nbytes` does not follow pointers. `tracemalloc` counts every allocation instead.
+# CSR takes exactly what the formula says. LIL seems to need almost nothing, but that is wrong. Its two arrays hold *pointers* to lists,
+# and `nbytes` does not count the lists. `tracemalloc` counts every allocation.
 #
-# We also want to *build* a table fast and to *read* one user or one item.
+# The next cell measures memory with `tracemalloc`. It also measures how long it takes to build each format, and to read forty rows or
+# forty columns.
 
 
 # %% tags=["fold"]
@@ -409,7 +426,6 @@ def milliseconds(job, repeat=3):
     return 1000 * min(taken)
 
 
-# %%
 def read(form, axis, places=range(0, 600, 15)):
     """Read forty rows (axis 0) or columns (axis 1), one at a time."""
     if sparse.issparse(form) and form.format == "coo":  # has no index: compare with every rating
@@ -441,23 +457,25 @@ measured["40 rows, ms"]["CSR, sliced"] = milliseconds(lambda: slices(csr))
 total = sum(row.sum() for row in slices(csr))
 for form in forms.values():  # whatever the format, the same numbers come out
     assert np.isclose(sum(row.sum() for row in read(form, 0)), total)
-used = measured["memory, MB"]
-assert used["LIL"] > used["CSR"] > array_bytes(forms["LIL"]) / 1e6
+used, rows, columns = (measured[k] for k in ("memory, MB", "40 rows, ms", "40 columns, ms"))
+assert 8 < used["LIL"] / used["CSR"] < 9.5
+assert rows["CSR"] < columns["CSR"] and columns["CSC"] < rows["CSC"]
 pd.DataFrame(measured).round(2).fillna("")
 
 # %% [markdown]
-# The numbers are those of one machine; look at the orders of magnitude. LIL really takes several times as much as CSR. Dense reads
-# fastest, if it fits. CSR is made for rows, CSC for columns, and each is slow at the other's trade.
+# The times are those of one machine, so look at the orders of magnitude. LIL takes almost nine times the memory of CSR. CSR reads rows
+# faster than columns, CSC columns faster than rows. The dense table is the fastest to read, if it fits into memory.
 #
-# Much of scipy's row read is bookkeeping, since it returns a new matrix with all its checks. When you only need the numbers, slice the
-# arrays yourself, as in the last line of the table.
+# COO looks at all 100,004 ratings to find one row, and is still no slower than CSR here. The reason is that scipy makes and checks a new
+# matrix for each row it reads. The last line avoids that: it slices the arrays of CSR, in about a hundredth of the time.
 
 # %% [markdown]
-# ## One-hot rows
+# ## One-hot rows · optional
 #
-# A factorization machine (chapter 06) wants a row for each *rating*, with a 1 in the column of its user and a 1 in the column of its
-# item, counted after the users. The 2018 talk fills a `lil_matrix` cell by cell, like this; our five ratings by three users of four
-# items give 5 × 7:
+# Chapter 06 needs one row for each *rating*. The row has a 1 in the column of its user, and a 1 in the column of its item. The columns of
+# the items come after those of the users. So our five ratings by three users of four items give a 5 × 7 table.
+#
+# The 2018 talk fills a `lil_matrix` cell by cell, like this:
 
 
 # %%
@@ -473,12 +491,11 @@ def one_hot_loop(users, items, n_users, n_items):
 print(one_hot_loop(users, items, 3, 4).toarray().astype(int))
 
 # %% [markdown]
-# LIL is the right format for that loop, since CSR would shift its arrays at every write. The loop is the problem: each assignment
-# passes through Python's checks and an insertion into two lists.
+# LIL is the right format for that loop, because CSR would move its arrays at every write. The loop is what takes the time.
 #
-# **Exercise 01.4** (10 min, *stretch*). Write `one_hot`, which returns the same table as a CSR matrix, without a loop and without a
-# dense table on the way. Everything about it is known in advance: two ones a row, so you can write down `data`, `indices` and `indptr`
-# and hand them to `sparse.csr_matrix((data, indices, indptr), shape=…)`.
+# **Exercise 01.4** (10 min, *stretch*). Write `one_hot`: it returns the same table as a CSR matrix, without a loop and without a dense
+# table on the way. Every row has two ones, so you can write down `data`, `indices` and `indptr`. Hand them to
+# `sparse.csr_matrix((data, indices, indptr), shape=…)`.
 
 
 # %%
@@ -509,19 +526,20 @@ loop_ms = milliseconds(lambda: one_hot_loop(*some), repeat=1)
 csr_ms = milliseconds(lambda: one_hot(*some))
 times = loop_ms / csr_ms
 print(f"10,000 ratings: loop {loop_ms:.0f} ms, CSR {csr_ms:.2f} ms, {times:,.0f} times faster")
-assert (one_hot_loop(*some) != one_hot(*some)).nnz == 0
+assert times > 100 and (one_hot_loop(*some) != one_hot(*some)).nnz == 0
 
 # %% [markdown]
-# The same table, in a thousandth of the time or less. Keep the pattern: collect *arrays* of places and values, then build the matrix
-# once.
+# The table is the same, and the loop takes hundreds of times longer. Keep the pattern: collect *arrays* of places and values, then build
+# the matrix once.
+
+# %% [markdown]
+# ## Fixed width, padded with −1 · optional
 #
-# ## Fixed width, padded with −1
+# A network takes a batch of users as a rectangle: one list of items for each user, all of the same length. The 2016 talk stores the lists
+# that way. It fills short lists at the end with −1, which is no item's index.
 #
-# Networks like rectangles: a batch of users, each with a list of items, all lists of one length. The 2016 talk stores exactly that and
-# pads short lists at the end with −1, which no item has as its index.
-#
-# **Exercise 01.5** (6 min). Write `pad`: from a list of lists to an integer array with `width` columns. Short lists are filled with −1
-# at the end, long ones lose their end.
+# **Exercise 01.5** (6 min). Write `pad`: from a list of lists to an integer array with `width` columns. Fill short lists with −1 at the
+# end. Cut long lists at the end.
 
 
 # %%
@@ -554,10 +572,14 @@ print(f"its titles: {titles[ana].tolist()}")
 print(f"masked:     {titles[ana[ana >= 0]].tolist()}")
 
 # %% [markdown]
-# One user with 2,391 ratings makes everyone's list 2,391 long. And a trap, in the last lines: in Python −1 is a valid index and means
-# *the last*. A lookup with a padded list raises no error, it hands out the last item. Whoever pads must also mask.
+# One user with 2,391 ratings makes every list 2,391 long.
 #
-# A smaller width cuts the long lists. So there are two kinds of waste: cells that hold padding, and ratings that are thrown away.
+# The last lines show a trap. In Python, −1 is a valid index and means *the last*. A lookup with a padded list raises no error: it returns
+# the last item. So whoever pads must also mask.
+
+# %% [markdown]
+# A smaller width cuts the long lists. So there are two kinds of waste: cells that hold padding, and ratings that are cut off. Is there a
+# width at which both are small? Move the slider.
 
 
 # %%
@@ -565,10 +587,6 @@ def waste(width):
     """Share of cells that are padding, share of ratings that are cut off."""
     kept = np.minimum(activity, width).sum()
     return 1 - kept / (len(activity) * width), 1 - kept / activity.sum()
-
-
-# %% [markdown]
-# The slider trades one for the other. Try to find a width at which both are small.
 
 
 # %% tags=["fold"]
@@ -593,7 +611,6 @@ def draw_width(width):
     return fig
 
 
-# %% tags=["fold"]
 def width_words(width):
     padding, lost = waste(width)
     kept = f"{padding:.0%} of the cells are padding and {lost:.0%} of the ratings are cut off"
@@ -602,26 +619,31 @@ def width_words(width):
 
 explore(draw_width, alt=width_words, width=widgets.IntSlider(value=520, min=10, max=2400, step=10))
 
-# %% [markdown]
-# There is no such width: activity has a long tail too. Two ways out. Store ragged, as CSR does, and pad only the batch you are about to
-# use. And put users of similar length into one batch, so that each batch is padded to its own longest list:
-
 # %%
+best = min(range(10, 2400, 10), key=lambda width: max(waste(width)))
+padding, lost = waste(best)
+print(f"the best compromise is width {best}: {padding:.0%} padding, {lost:.0%} of the ratings lost")
 for how, length in {"as they come": activity, "sorted by length": np.sort(activity)}.items():
     batches = np.split(length, range(32, len(length), 32))
     cells = sum(len(batch) * batch.max() for batch in batches)
     print(f"batches of 32, {how:16}: {1 - activity.sum() / cells:.0%} padding")
 
 # %% [markdown]
+# No width keeps both small, because a few users have very many ratings. At 150, both are 44 %.
+#
+# There are two ways out. Store the lists ragged, as CSR does, and pad each batch only to its own longest list. And put users with lists
+# of similar length into the same batch: the padding falls from 84 % to 34 %, and nothing is cut off.
+
+# %% [markdown] tags=["core"]
 # ## What two users share
 #
-# Now for your guess. Methods that compare users need items that both have rated. With user $u$ having rated $a_u$ of $n_i$ items *at
-# random*, each of the $a_v$ items of user $v$ is among them with probability $a_u / n_i$, so we expect
+# Now back to your guess. Some methods compare users by the items that both have rated. Suppose user $u$ has rated $a_u$ of the $n_i$
+# items, chosen *at random*. Then each of the $a_v$ items of user $v$ is among them with probability $a_u / n_i$. So we expect
 #
 # $$\mathrm{E}[\text{shared}] = \frac{a_u\, a_v}{n_i}$$
 #
-# The real number needs one matrix product: with $B$ the table of ones where there is a rating, $(BB^\top)_{uv}$ counts what $u$ and $v$
-# share.
+# One matrix product gives the true numbers. Let $B$ have a 1 wherever there is a rating: $(BB^\top)_{uv}$ counts the items that $u$ and
+# $v$ share.
 
 
 # %%
@@ -634,12 +656,12 @@ def shared(matrix):
 
 real = shared(csr)
 a = activity.mean()
-print(f"formula {a * a / ratings.n_items:.1f}, measured {real.mean():.1f}")
+print(f"formula {a * a / ratings.n_items:.2f}, measured {real.mean():.2f}")
 guess("01").meets(f"{real.mean():.1f}")
 
 # %% [markdown]
-# Many more than the formula says. Is the formula wrong, or the assumption behind it? We build a world in which it holds: every user
-# keeps the number of ratings, but draws the items at random.
+# Users share many more items than the formula says. Is the formula wrong, or the assumption behind it? We build a world in which the
+# assumption holds: every user keeps the number of ratings, but draws the items at random.
 
 # %%
 rng = np.random.default_rng(0)
@@ -647,30 +669,39 @@ drawn = [rng.choice(ratings.n_items, size=n, replace=False) for n in activity]
 places = np.repeat(np.arange(ratings.n_users), activity), np.concatenate(drawn)
 random_world = sparse.csr_matrix((np.ones(len(places[0])), places), shape=csr.shape)
 chance = shared(random_world)
-print(f"shared in the random world: {chance.mean():.1f}")
+print(f"shared in the random world: {chance.mean():.2f}")
+print(f"real pairs: median {np.median(real):.0f}, fewer than five {(real < 5).mean():.0%}")
+print(f"standard error of a correlation over six points: {1 / np.sqrt(6 - 1):.2f}")
 
 # %% tags=["fold"]
 fig, ax = plt.subplots()
 bins = np.arange(-0.5, 41)
-for values, label in ((chance, "items drawn at random"), (real, "as it is")):
+for values, label in ((chance, "items drawn at random"), (real, "real users")):
     percent = np.full(len(values), 100 / len(values))
     ax.hist(np.minimum(values, 40), bins, weights=percent, alpha=0.7, label=label)
 ax.set(xlabel="items that two users share (40 and more in the last bar)", ylabel="% of pairs")
-ax.set_title("Popularity makes users overlap, unevenly")
+ax.set_title(f"Real users share more, but half of the pairs at most {np.median(real):.0f}")
 ax.legend()
 words = (
     f"At random {(chance == 0).mean():.0%} of the pairs of users share no item, in reality "
-    f"{(real == 0).mean():.0%}; half of the real pairs share {np.median(real):.0f} items or fewer, "
-    f"and one pair shares {real.max()}."
+    f"{(real == 0).mean():.0%}; half of the real pairs share {np.median(real):.0f} items or fewer."
 )
 show(fig, alt=words)
 
 # %% [markdown]
-# So the assumption is at fault: people meet at the popular items. There is an exact way to count that. An item rated by $c$ users is
-# shared by $c(c-1)/2$ pairs of them; add up over items, divide by the number of pairs.
+# In the random world the formula is right. So its assumption is wrong for real users: they choose popular items, and meet there.
+#
+# The mean of 13.9 looks better than it is. Half of all pairs share six items or fewer, and a correlation over six points has a standard
+# error near 0.45. For such pairs a comparison says little. Chapter 02 describes each user by a few numbers instead, which can always be
+# compared.
+
+# %% [markdown]
+# ### Stretch: shared items from popularity alone · optional
+#
+# The mean can be counted without a matrix. An item rated by $c$ users is shared by $c(c-1)/2$ pairs of users. Add that up over all items.
 #
 # **Exercise 01.6** (8 min, *stretch*). Write `mean_shared`: from the popularity of each item and the number of users, the mean number of
-# items that two different users share. No matrix is needed.
+# items that two different users share.
 
 
 # %%
@@ -689,13 +720,11 @@ q6.check(mean_shared)
 mean_shared = q6.use(mean_shared)
 exact = mean_shared(popularity, ratings.n_users)
 print(f"from the popularity alone {exact:.2f}, measured {real.mean():.2f}")
-print(f"as if the catalog had {a * a / exact:,.0f} equally popular items, not {ratings.n_items:,}")
-print(f"median {np.median(real):.0f}; pairs that share fewer than five: {(real < 5).mean():.0%}")
+print(f"equally popular items in which users would share as much: {a * a / exact:,.0f}")
+print(f"items in this catalog: {ratings.n_items:,}")
 
 # %% [markdown]
-# The mean flatters. Half of all pairs share six items or fewer, and a correlation over six points has a standard error near 0.45. This
-# is where methods that compare users directly run dry, and why the next chapter describes each user by a few numbers that *can* be
-# compared.
+# Users share as much as in a catalog of 1,599 equally popular items. Popularity acts like a catalog about six times smaller.
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons
@@ -704,52 +733,60 @@ choice = "c"
 ### END SOLUTION
 exercise("01.q3").ask(choice)
 
-# %% [markdown]
+# %% [markdown] tags=["core"]
 # ## What the holes do to a model
 #
-# The best constant has an RMSE equal to the standard deviation (chapter 00). The next idea is the mean of each *item*: surely a film's
-# own ratings say more than those of all films? The function can also pull an item's mean toward the mean of all, as if it had
-# `strength` more ratings there.
-
-
-# %%
-def item_means(train, strength=0.0):
-    """Mean rating of each item, shape (n_items,); the mean of all where nothing is known."""
-    seen, count = train.frame, train.item_counts() + strength
-    overall = seen["rating"].to_numpy(dtype=float).mean()
-    total = np.bincount(seen["item"], weights=seen["rating"], minlength=train.n_items)
-    pulled = (total + strength * overall) / np.maximum(count, 1e-9)
-    return np.where(count > 0, pulled, overall)
-
-
-def by_support(predict, edges=(0, 1, 2, 5, 10, 20, 50, 10_000)):
-    """RMSE of hidden ratings by how many ratings their item has in train, for five splits."""
-    rows = []
-    for seed in range(5):
-        split = data.random_split(ratings, seed=seed)
-        test, means = split.test.frame, predict(split.train)
-        support = np.digitize(split.train.item_counts()[test["item"]], edges) - 1
-        error = (means[test["item"]] - test["rating"]) ** 2
-        rows.append(np.sqrt(error.groupby(support).mean()))
-    return pd.concat(rows, axis=1)
+# In chapter 00, the constant answers with the mean of all ratings. The next idea is the mean of each *item*: its own ratings should say
+# more about it than those of all items. We compare the two on five random splits. We look at items with few and with many training
+# ratings separately.
 
 
 # %%
 def global_mean(train):
-    return item_means(train, strength=1e9)  # pulled all the way
+    """The mean of all ratings, for every item; shape (n_items,)."""
+    return np.full(train.n_items, train.frame["rating"].mean())
 
 
-support = ["0", "1", "2–4", "5–9", "10–19", "20–49", "50+"]
-curves = pd.DataFrame({"global mean": by_support(global_mean).mean(axis=1)})
-curves["item mean"] = by_support(item_means).mean(axis=1)
-curves.index = pd.Index(support, name="ratings in train")
+def item_means(train):
+    """The mean rating of each item, shape (n_items,); the mean of all where there is none."""
+    count = train.item_counts()
+    total = np.bincount(train.frame["item"], weights=train.frame["rating"], minlength=len(count))
+    return np.where(count > 0, total / np.maximum(count, 1), global_mean(train))
+
+
+# %%
+splits = [data.random_split(ratings, seed=seed) for seed in range(5)]
+support = {0: "0", 1: "1", 2: "2–4", 5: "5–9", 10: "10–19", 20: "20–49", 50: "50+"}
+
+
+def by_support(fit):
+    """RMSE by how many training ratings an item has, shape (7,); the mean of five splits."""
+    rows = []
+    for split in splits:
+        test, guesses = split.test.frame, fit(split.train)
+        group = np.digitize(split.train.item_counts()[test["item"]], list(support))
+        error = (guesses[test["item"]] - test["rating"]) ** 2
+        rows.append(np.sqrt(error.groupby(group).mean()))
+    return np.mean(rows, axis=0)
+
+
+curves = pd.DataFrame({f.__name__: by_support(f) for f in (global_mean, item_means)})
+curves.index = pd.Index(support.values(), name="training ratings")
 curves.round(3)
 
 # %% [markdown]
-# For an item with *one* known rating, its mean is worse than no information at all. A mean of $m$ ratings carries noise: its squared
-# error is about $\sigma^2(1 + 1/m)$, with $\sigma^2$ the variance *within* an item. The constant's is $\sigma^2 + \tau^2$, with $\tau^2$
-# the variance *between* items. So the item mean wins once $m > \sigma^2/\tau^2$. (The constant does worse on rare items too: their ratings
-# vary more.)
+# For an item with *one* training rating, its own mean has an RMSE of 1.352. The mean of all ratings has 1.162. So one rating is worse than
+# none. From five ratings on, the item's own mean is better.
+
+# %% [markdown]
+# ### Why one rating is not enough · optional
+#
+# Let $\sigma^2$ be the variance of the ratings *within* an item. A hidden rating scatters around the item's true mean by $\sigma^2$. The
+# mean of $m$ ratings scatters around the same true mean by $\sigma^2/m$. The two are independent, so the squared error of the item's mean
+# is the sum: $\sigma^2(1 + 1/m)$.
+#
+# Let $\tau^2$ be the variance *between* the true means of items. The constant misses the true mean by $\tau^2$ on average, so its
+# squared error is $\sigma^2 + \tau^2$. The item's mean is better once $m > \sigma^2/\tau^2$.
 
 
 # %%
@@ -760,49 +797,55 @@ def noise_ratio(train):
     return within / (stars.var() - within)
 
 
-needed = noise_ratio(split.train)
-print(f"ratings needed before an item's own mean is the better guess: {needed:.1f}")
+print(f"the item's own mean is better from {noise_ratio(splits[0].train):.1f} ratings on")
 
 # %% [markdown]
-# About four. The same ratio is also the right `strength` of the pull: with one rating an item then moves a fifth of the way from the
-# mean of all to its own, with forty nearly the whole way.
+# About four. We can also use both means. Give the item's mean the weight $w$ and the mean of all the weight $1-w$. The error above
+# $\sigma^2$ is then $w^2\sigma^2/m + (1-w)^2\tau^2$. It is smallest at $w = m/(m + \sigma^2/\tau^2)$.
+#
+# So we pull an item's mean toward the mean of all. It is as if the item had `strength` $= \sigma^2/\tau^2$ extra ratings, each equal to
+# the mean of all.
 
 
 # %%
 def pulled_means(train):
-    return item_means(train, strength=noise_ratio(train))
+    """The item means, each pulled toward the mean of all: the less, the more ratings it has."""
+    count, strength = train.item_counts(), noise_ratio(train)
+    return (count * item_means(train) + strength * global_mean(train)) / (count + strength)
 
 
-curves["item mean, pulled"] = by_support(pulled_means).mean(axis=1).to_numpy()
+curves["pulled_means"] = by_support(pulled_means)
+strength = noise_ratio(splits[0].train)
+weights = [f"{m / (m + strength):.2f} with {m}" for m in (1, 4, 40)]
+print("weight of the item's own ratings:", ", ".join(weights))
+curves.round(3)
 
 # %% tags=["fold"]
-fig, ax = plt.subplots()
-for name, marker in zip(curves, "os^", strict=True):
-    ax.plot(support, curves[name], marker=marker, label=name)
-ax.set(xlabel="ratings the item has in train", ylabel="RMSE, stars")
-ax.set_title("With one rating, an item's mean is worse than none")
-ax.legend()
+labels = {"global_mean": "global mean", "item_means": "item mean", "pulled_means": "pulled mean"}
+named = {labels[name]: (list(curves.index), curves[name]) for name in curves}
+axes = {"xlabel": "training ratings of the item", "ylabel": "RMSE, stars"}
 one = curves.loc["1"]
 words = (
-    f"With one rating in train, the item's mean has an RMSE of {one.iloc[1]:.2f}, the global mean "
+    f"With one training rating, the item's mean has an RMSE of {one.iloc[1]:.2f}, the global mean "
     f"{one.iloc[0]:.2f} and the pulled mean {one.iloc[2]:.2f}; "
-    f"from fifty ratings on both item means agree at {curves.iloc[-1, 1]:.2f}."
+    f"from fifty on, both item means have {curves.iloc[-1, 1]:.2f}."
 )
-show(fig, alt=words)
+title = "The pulled mean helps most where ratings are few"
+show(plots.lines(named, title=title, **axes), alt=words)
 
 # %% [markdown]
-# Pulling many noisy means toward their common mean is an old discovery (Efron and Morris, 1977), and returns in chapter 02 as
-# *regularization*. Does it help overall? We compare the three on five random splits, and put the first split on the scoreboard.
+# Efron and Morris (1977) tell the story of this method. It returns in chapter 02 as *regularization*.
+#
+# Does it help overall? We compare the three on the five splits, and put the first split on the scoreboard.
 
 # %%
 models = {"global mean": global_mean, "item mean": item_means, "item mean, pulled": pulled_means}
 errors = pd.DataFrame(index=range(5), columns=list(models), dtype=float)
-for seed in errors.index:
-    split = data.random_split(ratings, seed=seed)
+for seed, split in enumerate(splits):
     test = split.test.frame
     for name, fit in models.items():
         errors.loc[seed, name] = metrics.rmse(fit(split.train)[test["item"]], test["rating"])
-protocol = ledger.Protocol(chapter="01", dataset=ratings.name, split="random 80/20, seed 0")
+protocol = ledger.Protocol(chapter="01", dataset=ratings.name, split=splits[0].name)
 for name in models:
     ledger.record(protocol, model=name, metric="RMSE", value=errors.loc[0, name])
 better = (errors.diff(axis=1).iloc[:, 1:] < 0).all(axis=None)
@@ -811,18 +854,17 @@ print(errors.agg(["mean", "min", "max"]).round(3).to_string())
 ledger.scoreboard("01")
 
 # %% [markdown]
-# It does: in each of the five splits the item means beat the constant, and the pulled means beat both.
+# It helps in each of the five splits: the item means beat the constant, and the pulled means beat both.
+
+# %% [markdown]
+# ## What the sources say · optional
 #
-# ## What the sources say
-#
-# *The 2018 talk says MovieLens 20M is 0.05 % full.* It is 0.53 %: the share 0.0053 lost a factor of ten on its way to a percentage.
-# The 2016 talk has it right: "99.5% of ratings are unknown".
-#
-# *Both talks say sparse is 20 times smaller, 180 MB against 3.7 GB.* That is so for triples and one-byte ratings. The factor depends on
-# the format as much as on the density: the next cell has the same table in CSR, and with the four-byte floats that most libraries use.
-#
-# *The 2018 talk makes its one-hot columns from raw ids, minus one.* On MovieLens 100K ids have no gaps, so it works. On our data the
-# same line asks for a table much wider than it has users and items.
+# - *The 2018 talk says that MovieLens 20M has data in 0.05 % of its cells.* It is 0.53 %: the share 0.0053 lost a factor of ten on its way
+#   to a percentage. The 2016 talk has it right: "99.5% of ratings are unknown".
+# - *Both talks say that sparse is 20 times smaller, 180 MB against 3.7 GB.* That is true for triples and one-byte ratings. The factor
+#   depends on the format and on the width of a value, as the next cell shows.
+# - *The 2018 talk makes its one-hot columns from raw ids, minus one.* On MovieLens 100K this works, because its ids have no gaps. On our
+#   data the same line makes a much wider table.
 
 # %%
 for value_bytes in (1, 4):
@@ -840,18 +882,18 @@ for value_bytes in (1, 4):
 wide = ratings.user_ids.max() + ratings.item_ids.max()
 print(f"columns from raw ids {wide:,}, from contiguous ones {ratings.n_users + ratings.n_items:,}")
 
-# %% [markdown]
+# %% [markdown] tags=["core"]
 # ## Recap
 #
-# In this chapter we wrote the known ratings as a table, stored it in a small part of the obvious memory, and read a user's row as one
-# slice. We saw where dense wins, why loops over cells are slow, and what padding wastes. And the holes bite: most pairs of users
-# share little, and an item with one rating should not be believed.
+# In this chapter we stored the known ratings as triples and as CSR, and read a user's row as one slice. Both are far smaller than the
+# dense table. Most pairs of users share few items. And the mean of one rating is worse than the mean of all.
 #
 # Next: [02 · Matrix factorization](02_matrix_factorization.ipynb), which guesses the empty cells.
 #
 # Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is gone when the
-# session ends: take your notebooks along with *File → Download*.
-#
+# session ends, so take your notebooks along with *File → Download*.
+
+# %% [markdown]
 # **References.** Leo Dirac, 2016: *Using MXNet for Recommendation Modeling at Scale*, AWS re:Invent MAC306. · AWS, 2018: training talk
 # on recommender systems with MXNet and SageMaker. · F. Maxwell Harper and Joseph A. Konstan, 2015: *The MovieLens Datasets: History and
 # Context*, ACM TiiS 5, 4. · James Bennett and Stan Lanning, 2007: *The Netflix Prize*, KDD Cup and Workshop. · Bradley Efron and Carl

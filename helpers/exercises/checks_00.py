@@ -71,9 +71,9 @@ register(
         "Why is the corner of ten users and ten items so much fuller than the whole table?",
         "c",
         {
-            "Because ten is a small number: small tables are always fuller.": "A random corner of ten by ten would be as empty as the rest; how were these ten chosen?",
-            "Because those users rated everything.": "There are white cells in the corner, so they did not; and how were the ten chosen?",
-            "Because we picked the rows and the columns with the most ratings.": "We selected on what we then measured. A random corner would be as empty as the rest.",
+            "Because ten is a small number: small tables are always fuller.": "A random corner of ten by ten would be as empty as the rest. How were these ten chosen?",
+            "Because those users rated everything.": "There are white cells in the corner, so they did not. How were the ten chosen?",
+            "Because we picked the rows and the columns with the most ratings.": "They were chosen for their many ratings, so there are many ratings to find. A random corner would be as empty as the rest.",
         },
     ),
     Exercise(
@@ -94,7 +94,7 @@ register(
             ),
             (
                 "return np.sort(counts)[::-1][:top].mean() / counts.mean()",
-                "add up both: a share of sums, not of means.",
+                "divide a sum by a sum, not a mean by a mean.",
             ),
         ],
         hints=[
@@ -105,12 +105,12 @@ register(
     ),
     Quiz(
         "00.q2",
-        "A shop shows everyone its 300 most popular items, and sells well. What does it learn about the others?",
+        "A shop shows everyone its 300 most popular items, and sells well. What does it learn about its other items?",
         "a",
         {
-            "Little: hardly anyone meets them, so hardly anyone rates them.": "What is not shown is not rated. Chapter 10 returns to this loop.",
-            "That people do not like them, since they do not buy them.": "They were not refused: they were not seen. The data cannot tell these two apart.",
-            "As much as about the popular ones, it only takes longer.": "Without being shown they collect nearly nothing, however long it takes.",
+            "Little: hardly anyone sees them, so hardly anyone rates them.": "What is not shown is not rated. Chapter 10 returns to this loop.",
+            "That people do not like them, since they do not buy them.": "Items that are not bought may be disliked or not seen. The data cannot tell the two apart.",
+            "As much as about the popular ones. It only takes longer.": "Items that are not shown collect nearly nothing, however long it takes.",
         },
     ),
     Exercise(
@@ -124,11 +124,11 @@ register(
         mistakes=[
             (
                 "return np.median(stars)",
-                "the median makes the *absolute* error small, not the squared one.",
+                "the median minimizes the *absolute* error, not the squared one.",
             ),
             (
                 "return (stars.min() + stars.max()) / 2",
-                "the middle of the range forgets how many people said what.",
+                "the middle of the range ignores how often each rating was given.",
             ),
             (
                 "return np.round(stars.mean())",
@@ -140,7 +140,7 @@ register(
             ),
             (
                 "return np.bincount((2 * stars).astype(int)).argmax() / 2",
-                "the most frequent rating is not the nearest to all.",
+                "the most frequent rating need not have the smallest squared error.",
             ),
         ],
         hints=[

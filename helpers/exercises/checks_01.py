@@ -93,8 +93,8 @@ register(
         "b",
         {
             "It stays the same.": "There are as many ratings as before, but twice as many cells.",
-            "It halves.": "As many ratings in twice as many cells: density is ratings a user, divided by items.",
-            "It falls to a quarter.": "The table grows in one direction only: the number of users is the same.",
+            "It halves.": "As many ratings in twice as many cells: the density is the ratings per user, divided by the number of items.",
+            "It falls to a quarter.": "The table grows in one direction only. The number of users is the same.",
         },
     ),
     Exercise(
@@ -127,15 +127,15 @@ register(
         ],
         inputs=some_widths,
         mistakes={
-            "return n_ratings * (value_bytes + 2 * index_bytes)": "that is the size of triples: in CSR no rating stores its row. What is stored once a row instead?",
+            "return n_ratings * (value_bytes + 2 * index_bytes)": "that is the size of triples: in CSR no rating stores its row. What is stored once per row instead?",
             "return n_ratings * (value_bytes + index_bytes)": "the row pointers are missing.",
             "return n_ratings * (value_bytes + index_bytes) + n_rows * pointer_bytes": "3 rows have 4 pointers: where each one starts, and where the last one ends.",
             "return n_ratings * 5 + (n_rows + 1) * 4": "use all three widths; they need not be 1, 4 and 4.",
             "return n_ratings * (value_bytes + index_bytes) + (n_rows + 1) * index_bytes": "a pointer takes `pointer_bytes`, not the bytes of a column index.",
-            "return n_ratings * (value_bytes + index_bytes) + (n_ratings + 1) * pointer_bytes": "there is one pointer a *row*, not one a rating.",
+            "return n_ratings * (value_bytes + index_bytes) + (n_ratings + 1) * pointer_bytes": "there is one pointer per *row*, not per rating.",
         }.items(),
         hints=[
-            "Three arrays: `data` and `indices` have one entry a rating. How many has `indptr`?",
+            "Three arrays: `data` and `indices` have one entry per rating. How many has `indptr`?",
             "`n_ratings` times the sum of two widths, plus `n_rows + 1` times the third.",
         ],
         minutes=4,
@@ -147,8 +147,8 @@ register(
         cases=cases((1, 3), (8, 4), (4, 8)),
         inputs=lambda rng: tuple(int(n) for n in rng.integers(1, 17, 2)),
         mistakes={
-            "return value_bytes / place_bytes": "a stored rating pays for its value *and* for its place.",
-            "return place_bytes / (value_bytes + place_bytes)": "at that share the two differ; compare d · (value + place), a sparse cell on average, with value.",
+            "return value_bytes / place_bytes": "a stored rating needs bytes for its value *and* for its place.",
+            "return place_bytes / (value_bytes + place_bytes)": "at that density the two differ: compare d · (value + place), the sparse bytes per cell, with value, the dense ones.",
             "return 100 * value_bytes / (value_bytes + place_bytes)": "a share is between 0 and 1, not a percentage.",
             "return (value_bytes + place_bytes) / value_bytes": "a share of the cells is at most 1; did you divide the other way round?",
             "return round(value_bytes / (value_bytes + place_bytes), 2)": "do not round: a density can be far below a hundredth.",
@@ -242,8 +242,8 @@ register(
         "The table of shared items has a row and a column for each user and is 88 % full. With four bytes for a value, a column index and a pointer each, which form is smallest?",
         "c",
         {
-            "CSR": "CSR pays four more bytes for the place of each value. What is `break_even(4, 4)`?",
-            "COO, the triples": "Triples pay for a row and a column with each value: they lose even earlier than CSR.",
+            "CSR": "CSR needs four more bytes for the place of each value. What is `break_even(4, 4)`?",
+            "COO, the triples": "Triples store a row and a column with each value. The dense array is smaller even earlier than with CSR.",
             "A dense array": "Dense wins above `break_even(4, 4)`, one half. The product of two sparse tables is often dense.",
         },
     ),

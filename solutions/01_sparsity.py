@@ -23,7 +23,7 @@
 # |---|---|
 # | **You will be able to** | count the bytes of a sparse table before you build it · say when a dense one is smaller · read and write the CSR format by hand · build one-hot features without a loop · predict how many items two users share |
 # | **Prerequisites** | [00 Start here](00_start_here.ipynb); NumPy indexing |
-# | **Time** | 30 minutes for the core, 70 for all; 10 seconds to run |
+# | **Time** | 25 minutes for the core, 70 for all; 10 seconds to run |
 # | **Needs** | no network, no account, no GPU |
 # | **Builds on** | *Using MXNet for Recommendation Modeling at Scale* (Leo Dirac, AWS re:Invent 2016) · AWS training talk on recommender systems (2018) |
 
@@ -83,7 +83,7 @@ pd.DataFrame(tiny.toarray().astype(int), **names).replace(0, "")
 # %% [markdown]
 # The data is the five triples (user, item, stars). An empty cell means *unknown*, not zero stars.
 #
-# Libraries do not know that. For scipy, a cell that is not stored is a zero. Its mean counts seven such zeros.
+# Libraries do not know that. For scipy, a cell that is not stored is a zero, and `tiny.mean()` counts seven such zeros.
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons
@@ -132,8 +132,9 @@ exercise("01.q2").ask(choice)
 # %% [markdown] tags=["core"]
 # ## A picture of it
 #
-# We cut our table into 40 × 120 blocks. The color of a block is the share of its cells that are filled. Above, users and items are in the
-# order of their ids. Below, the most active users are on top and the most popular items on the left.
+# We cut our table into 40 × 120 blocks. The color of a block is the share of its cells that are filled, and an empty block is white. In
+# the upper picture, users and items are in the order of their ids. In the lower one, the most active users are on top and the most popular
+# items on the left.
 
 
 # %% tags=["fold"]
@@ -181,7 +182,7 @@ print(f"less active half of the users, less popular half of the items: {far:.2%}
 #
 # What is in the almost empty region? It has items that few people have rated, the *long tail*, and users with few ratings.
 #
-# A user or item without any rating is *cold*: its row or column is empty. A model that sees only this table can say nothing about it.
+# A user or item without any rating is *cold*: its row or column is empty. A model that sees only this table knows nothing about it.
 
 # %%
 print(f"items with one rating: {(popularity == 1).sum():,} of {ratings.n_items:,}")
@@ -472,8 +473,9 @@ pd.DataFrame(measured).round(2).fillna("")
 # %% [markdown]
 # ## One-hot rows · optional
 #
-# Chapter 06 needs one row for each *rating*. The row has a 1 in the column of its user, and a 1 in the column of its item. The columns of
-# the items come after those of the users. So our five ratings by three users of four items give a 5 × 7 table.
+# Chapter 06 needs one row for each *rating*. It has a 1 in the column of its user, a 1 in the column of its item, and 0 everywhere else.
+# This is called *one-hot*. The columns of the items come after those of the users. So our five ratings by three users of four items give a
+# 5 × 7 table.
 #
 # The 2018 talk fills a `lil_matrix` cell by cell, like this:
 
@@ -631,8 +633,8 @@ for how, length in {"as they come": activity, "sorted by length": np.sort(activi
 # %% [markdown]
 # No width keeps both small, because a few users have very many ratings. At 150, both are 44 %.
 #
-# There are two ways out. Store the lists ragged, as CSR does, and pad each batch only to its own longest list. And put users with lists
-# of similar length into the same batch: the padding falls from 84 % to 34 %, and nothing is cut off.
+# Two things help. Store the lists *ragged*, each with its own length, as CSR does, and pad each batch only to its own longest list. And put
+# users with lists of similar length into the same batch: the padding falls from 84 % to 34 %, and nothing is cut off.
 
 # %% [markdown] tags=["core"]
 # ## What two users share
@@ -689,7 +691,7 @@ words = (
 show(fig, alt=words)
 
 # %% [markdown]
-# In the random world the formula is right. So its assumption is wrong for real users: they choose popular items, and meet there.
+# In the random world the formula is right. So its assumption is wrong for real users: many of them choose the same popular items.
 #
 # The mean of 13.9 looks better than it is. Half of all pairs share six items or fewer, and a correlation over six points has a standard
 # error near 0.45. For such pairs a comparison says little. Chapter 02 describes each user by a few numbers instead, which can always be
@@ -724,7 +726,8 @@ print(f"equally popular items in which users would share as much: {a * a / exact
 print(f"items in this catalog: {ratings.n_items:,}")
 
 # %% [markdown]
-# Users share as much as in a catalog of 1,599 equally popular items. Popularity acts like a catalog about six times smaller.
+# Users share as much as they would in a catalog of 1,599 equally popular items. The popular items have the same effect as a catalog that is
+# almost six times smaller.
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons
@@ -734,11 +737,13 @@ choice = "c"
 exercise("01.q3").ask(choice)
 
 # %% [markdown] tags=["core"]
-# ## What the holes do to a model
+# ## What the empty cells do to a model
 #
 # In chapter 00, the constant answers with the mean of all ratings. The next idea is the mean of each *item*: its own ratings should say
-# more about it than those of all items. We compare the two on five random splits. We look at items with few and with many training
-# ratings separately.
+# more about it than those of all items.
+#
+# We compare the two on five random splits, by the root mean squared error (RMSE). Items with few and with many training ratings are
+# measured separately.
 
 
 # %%
@@ -776,7 +781,7 @@ curves.round(3)
 
 # %% [markdown]
 # For an item with *one* training rating, its own mean has an RMSE of 1.352. The mean of all ratings has 1.162. So one rating is worse than
-# none. From five ratings on, the item's own mean is better.
+# none. With two to four ratings the two are about equal. From five on, the item's own mean is better.
 
 # %% [markdown]
 # ### Why one rating is not enough · optional
@@ -886,7 +891,7 @@ print(f"columns from raw ids {wide:,}, from contiguous ones {ratings.n_users + r
 # ## Recap
 #
 # In this chapter we stored the known ratings as triples and as CSR, and read a user's row as one slice. Both are far smaller than the
-# dense table. Most pairs of users share few items. And the mean of one rating is worse than the mean of all.
+# dense table. Half of the pairs of users share six items or fewer. And one rating of an item is a worse guess than the mean of all.
 #
 # Next: [02 · Matrix factorization](02_matrix_factorization.ipynb), which guesses the empty cells.
 #

@@ -19,12 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m local_sagemaker", description="SageMaker for a whole lab."
     )
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (any free one)")
-    parser.add_argument("--state", type=Path, default=None, help="folder for what is stored")
+    parser.add_argument("--state", type=Path, help="folder for what is stored")
     parser.add_argument("--env", action="store_true", help="print variables for a running lab's")
     options = parser.parse_args(arguments)
     folder = options.state or launch.state_folder()
-    if folder is None:
-        return _failed("COURSE_CLOUD_STATE is empty: name a folder with --state.")
     try:
         return _print_variables(folder) if options.env else _serve(folder.resolve(), options.port)
     except CloudError as error:

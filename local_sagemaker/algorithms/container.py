@@ -96,8 +96,8 @@ class Container:
 
 
 def run(name: str, train: Callable[[Container], None]) -> None:
-    """Train in the folder that ``COURSE_OPT_ML`` names; leave the reason where that fails."""
-    root = Path(os.environ["COURSE_OPT_ML"])
+    """Train in the job's folder; leave the reason there where that fails."""
+    root = Path(os.environ["LOCAL_SAGEMAKER_OPT_ML"])
     try:
         return train(Container(root, name))
     except (ValueError, FloatingPointError, MemoryError) as wrong:  # the caller's fault

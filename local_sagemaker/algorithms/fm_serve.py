@@ -26,5 +26,5 @@ def answer(model: FMArtifact, request: Request) -> Response:
 
 
 if __name__ == "__main__":
-    fitted = read_model(Path(os.environ["COURSE_MODEL_DIR"]))
+    fitted = read_model(Path(os.environ["LOCAL_SAGEMAKER_MODEL_DIR"]))
     serve(partial(answer, fitted), backend="factorization machines in NumPy, with AWS' formats")

@@ -22,5 +22,5 @@ def answer(model: KNNModel, request: Request) -> Response:
 
 
 if __name__ == "__main__":
-    fitted = KNNModel.load(Path(os.environ["COURSE_MODEL_DIR"]))
+    fitted = KNNModel.load(Path(os.environ["LOCAL_SAGEMAKER_MODEL_DIR"]))
     serve(partial(answer, fitted), backend="k nearest neighbors over faiss, with AWS' formats")

@@ -99,11 +99,11 @@ def command(
 
 
 def _variables(account: Account, record: Record, host: Host) -> dict[str, str]:
-    made = environment.variables(account.url, account.token, account.region, host.programs) | {
+    made = environment.variables(account.url, account.token, host.programs) | {
         "TRAINING_JOB_NAME": record["TrainingJobName"],
         "TRAINING_JOB_ARN": record["TrainingJobArn"],
-        "SAGEMAKER_REGION": account.region,
-        "COURSE_OPT_ML": str(host.ml),
+        "SAGEMAKER_REGION": environment.REGION,
+        "LOCAL_SAGEMAKER_OPT_ML": str(host.ml),
         "SM_HOSTS": json.dumps(host.names),
         "SM_CURRENT_HOST": host.names[host.rank],
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local_sagemaker.service.account import REGION
+from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service.store import ACCOUNT
 
 _PORT = re.compile(r"127\.0\.0\.1:\d+")

@@ -14,7 +14,7 @@ from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import MODEL, TRANSFORM, Record, now
 from local_sagemaker.serving.process import ModelServer, Pipeline, ServerDied
 
-_log = logging.getLogger("course.cloud")
+_log = logging.getLogger("local_sagemaker")
 _GROUP = "/aws/sagemaker/TransformJobs"
 
 

@@ -3,5 +3,6 @@
 A request's way: `door` (who may enter) → `operations` (which function answers: of `training`,
 `tuning`, `models`, `endpoints`, `listing`) or `runtime` (which endpoint's model
 server) → jobs or serving. `contract` refuses; `images` says what stands in for an
-image; `account` and `store` keep what there is. `moto` and `s3` answer the other services.
+image; `account` and `store` keep what there is. `moto` and `s3`, with their
+`checksums`, answer the other services.
 """

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from local_sagemaker.files import loopback_without_proxy
 from local_sagemaker.jobs import log_stream
-from local_sagemaker.jobs.environment import NO_ACCOUNT
+from local_sagemaker.jobs.environment import NO_ACCOUNT, REGION
 from local_sagemaker.jobs.training_run import GROUP
 from local_sagemaker.service import moto
-from local_sagemaker.service.account import REGION, Account
+from local_sagemaker.service.account import Account
 from local_sagemaker.service.door import Door
 from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.service.store import ACCOUNT
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", type=Path)
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args(arguments)
-    token = os.environ.pop("COURSE_CLOUD_TOKEN")
+    token = os.environ.pop("LOCAL_SAGEMAKER_TOKEN")
     options.work.mkdir(parents=True, exist_ok=True)
     log = (options.state or options.work) / "service.log"
     handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     over = threading.Event()
     _end_with(os.getppid(), over)
     url = f"http://127.0.0.1:{door.port}"
-    door.plane = plane = Account(url, token, options.work, options.state, REGION)
+    door.plane = plane = Account(url, token, options.work, options.state)
     door.rest = moto.answer
     set_aside = plane.store.set_aside
     if options.state is not None:
@@ -75,9 +75,9 @@ def _prepare(plane: Account, ready: threading.Event) -> None:
     trust = {"Version": "2012-10-17", "Statement": [who | {"Action": "sts:AssumeRole"}]}
     role = {"RoleName": moto.ROLE, "AssumeRolePolicyDocument": json.dumps(trust)}
     plane.client("iam").create_role(**role)
-    place = {"LocationConstraint": plane.region}
+    place = {"LocationConstraint": REGION}
     with contextlib.suppress(plane.s3.exceptions.BucketAlreadyOwnedByYou):  # it was kept
-        bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
+        bucket = f"sagemaker-{REGION}-{ACCOUNT}"
         plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
     log_stream.group(GROUP)  # the first job does not wait for moto's Logs to load
     gc.freeze()  # what is loaded stays: later collections need not look at it

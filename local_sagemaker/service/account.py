@@ -10,25 +10,23 @@ from typing import Any
 
 from local_sagemaker.errors import ApiError, failure, reason
 from local_sagemaker.jobs import environment
+from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service.store import ENDPOINT, KINDS, Kind, Record, Store, now
 
 Request = Mapping[str, Any]
 Make = Callable[["Account", Record], Any]
-_log = logging.getLogger("course.cloud")
+_log = logging.getLogger("local_sagemaker")
 #: States of a job that has not ended.
 RUNNING = ("InProgress", "Stopping")
-REGION = "us-west-2"
 _ENDED = "the SageMaker on this machine ended while the"
 
 
 class Account:
     """One account; its ``work`` folder goes with the service, its ``state`` outlives it."""
 
-    def __init__(
-        self, url: str, token: str, work: Path, state: Path | None = None, region: str = REGION
-    ) -> None:
-        self.url, self.token, self.work, self.region = url, token, work, region
-        self.store = Store(region, None if state is None else state / "sagemaker")
+    def __init__(self, url: str, token: str, work: Path, state: Path | None = None) -> None:
+        self.url, self.token, self.work = url, token, work
+        self.store = Store(None if state is None else state / "sagemaker")
         self.running: dict[str, Any] = {}  # by kind and name: "training-job/name"
         self.lock = threading.RLock()
         self._clients: dict[str, Any] = {}
@@ -41,7 +39,7 @@ class Account:
                 import boto3
                 from botocore.config import Config
 
-                session = boto3.session.Session(self.token, "local", region_name=self.region)
+                session = boto3.session.Session(self.token, "local", region_name=REGION)
                 options: Any = {"max_pool_connections": 32, "retries": {"total_max_attempts": 2}}
                 config = Config(s3={"addressing_style": "path"}, **options)
                 made = session.client(service, endpoint_url=self.url, config=config)
@@ -145,7 +143,7 @@ class Account:
         """Return the variables of a program that the service starts."""
         with self.lock:
             programs = environment.interpreter(self.work / "python")
-        return environment.variables(self.url, self.token, self.region, programs)
+        return environment.variables(self.url, self.token, programs)
 
     def close(self, seconds: float = 10) -> None:
         """End everything that runs, jobs within some seconds, and remove the work folder."""

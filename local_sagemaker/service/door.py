@@ -15,7 +15,7 @@ from local_sagemaker.service.account import Account
 from local_sagemaker.service.moto import credential
 from local_sagemaker.serving.server import ClientError, Handler, HTTPServer, Request, Response
 
-_log = logging.getLogger("course.cloud")
+_log = logging.getLogger("local_sagemaker")
 _BODY = 1 << 30  # bytes of a body; more goes in parts, as S3's multipart upload sends it
 _SELECT = re.compile(r"(?:^|&)select(?:&|=|$)")
 
@@ -37,8 +37,8 @@ class Door(HTTPServer):
         service = signed[2].lower() if signed and signed[2] else ""  # the signature may not say
         of_runtime = place.startswith("/endpoints/") and service != "s3"
         try:
-            if request.path == "/course/health":
-                health = {"service": "course", "ready": self.ready.is_set()}
+            if request.path == "/local_sagemaker/health":
+                health = {"service": "local_sagemaker", "ready": self.ready.is_set()}
                 return Response(json.dumps(health).encode())
             assert self.plane is not None and self.rest is not None
             if place.startswith("/moto-api"):

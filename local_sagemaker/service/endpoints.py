@@ -8,7 +8,7 @@ from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.runtime import Deployment
 from local_sagemaker.service.store import ENDPOINT, Record
 
-_log = logging.getLogger("course.cloud")
+_log = logging.getLogger("local_sagemaker")
 
 
 def create_endpoint(account: Account, request: Request) -> Record:

@@ -3,12 +3,10 @@
 import base64
 import functools
 import gc
-import hashlib
 import io
 import logging
 import re
 import time
-import zlib
 from calendar import timegm
 from collections.abc import Callable
 from typing import Any
@@ -16,26 +14,30 @@ from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 from local_sagemaker.errors import ApiError
+from local_sagemaker.service.checksums import DIGESTS
 from local_sagemaker.service.store import ACCOUNT
 from local_sagemaker.serving.server import Request, Response
 
-_log = logging.getLogger("course.cloud")
+_log = logging.getLogger("local_sagemaker")
 ROLE = "SageMakerRole"
 _FORM = "application/x-www-form-urlencoded"
 _OF_A_CONNECTION = ("transfer-encoding", "connection", "expect")
 _LARGE = 4 << 20  # bytes of a body: moto keeps it in a cycle of references, collected much later
-_DIGESTS: dict[str, Callable[[bytes], bytes]] = {
-    "content-md5": lambda body: hashlib.md5(body, usedforsecurity=False).digest(),
-    "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
-    "x-amz-checksum-sha1": lambda body: hashlib.sha1(body, usedforsecurity=False).digest(),
-    "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
-}
+_CHECKSUM, _NO_CHECKSUMS = "x-amz-checksum-", ("algorithm", "type", "mode")
+_ALGORITHMS = ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm")
 
 
 @functools.cache
 def application() -> Callable[..., Any]:
     """Import moto, which takes a second, and return it as a WSGI application."""
+    from moto.s3 import models, responses
     from moto.server import DomainDispatcherApplication, create_backend_app
+
+    def compute_checksum(body: bytes, algorithm: str, encode_base64: bool = True) -> bytes:
+        found = DIGESTS[algorithm.lower()](body)  # moto's is CRC32 for the other CRCs
+        return base64.b64encode(found) if encode_base64 else found
+
+    models.compute_checksum = responses.compute_checksum = compute_checksum
 
     class OfferedServices(DomainDispatcherApplication):
         def get_backend_for_host(self, host: str | None) -> Any:
@@ -122,12 +124,27 @@ def _refused(request: Request) -> Response | None:
     if "x-amz-write-offset-bytes" in request.headers:
         said = "Appending to an object (WriteOffsetBytes) is not supported: put the whole object."
         return s3_error(501, "NotImplemented", said)
-    chunked = request.headers.get("x-amz-content-sha256", "").startswith("STREAMING")
-    if chunked or not (request.method == "PUT" or "delete" in parse_qs(request.query, True)):
-        return None  # the body is not what the digest is of
-    for name, digest in _DIGESTS.items():
-        given = request.headers.get(name)
-        if given and given != base64.b64encode(digest(request.body)).decode():
+    return _unlike_its_checksum(request)
+
+
+def _unlike_its_checksum(request: Request) -> Response | None:
+    """Refuse a body that has another checksum than it should, or one that can't be checked."""
+    headers = request.headers
+    own = {_CHECKSUM + name: digest for name, digest in DIGESTS.items()}
+    own["content-md5"] = DIGESTS["md5"]
+    given = [name for name in headers if name in own or name.startswith(_CHECKSUM)]
+    given = [name for name in given if name.removeprefix(_CHECKSUM) not in _NO_CHECKSUMS]
+    asked = [headers[name] for name in _ALGORITHMS if name in headers]
+    of_another = headers.get("x-amz-content-sha256", "").startswith("STREAMING")
+    of_another = of_another or (request.method == "POST" and "uploadId" in parse_qs(request.query))
+    unknown = [name for name in given if name not in own or of_another]
+    unknown += [name for name in asked if name.lower() not in DIGESTS]
+    if unknown or "x-amz-trailer" in headers:
+        said = f"{', '.join(unknown) or 'A checksum behind the body'} can't be checked: give"
+        said = f"{said} {', '.join(map(str.upper, DIGESTS))} of each body in its header, or none."
+        return s3_error(501, "NotImplemented", said)
+    for name in given:
+        if headers[name] != base64.b64encode(own[name](request.body)).decode():
             said = f"The {name} you specified did not match what we received."
             return s3_error(400, "BadDigest", said)
     return None

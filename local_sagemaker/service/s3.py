@@ -22,7 +22,7 @@ from local_sagemaker.service.moto import is_s3, s3_error
 from local_sagemaker.service.store import ACCOUNT
 from local_sagemaker.serving.server import Request, Response
 
-_log = logging.getLogger("course.cloud")
+_log = logging.getLogger("local_sagemaker")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # no such name leaves the folder
 _OBJECT = re.compile(r"[0-9a-f]{40}\.(object|json)")  # .json: of earlier versions
 _OURS = re.compile(rf"bucket\.json|{_OBJECT.pattern}|[0-9a-f]{{40}}-\w+\.data|\..*-\w{{32}}\.part")

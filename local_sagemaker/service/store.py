@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.files import set_aside, write
+from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service import contract
 
-_log = logging.getLogger("course.cloud")
+_log = logging.getLogger("local_sagemaker")
 #: The account that the local service plays; moto's own.
 ACCOUNT = "123456789012"
 Record = dict[str, Any]
@@ -67,10 +68,10 @@ def now() -> float:
 
 
 class Store:
-    """All records of one region, each a JSON file where there is a folder, written at once."""
+    """All records, each a JSON file where there is a folder, written at once."""
 
-    def __init__(self, region: str, folder: Path | None = None) -> None:
-        self.region, self.folder = region, folder
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self.lock = threading.RLock()
         self.set_aside: list[str] = []  # sentences on damaged files
         self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in KINDS}  # by ARN
@@ -82,7 +83,7 @@ class Store:
 
     def arn(self, kind: Kind, name: str) -> str:
         """Return the Amazon resource name, in lower case, as AWS makes it."""
-        return f"arn:aws:sagemaker:{self.region}:{ACCOUNT}:{kind.label}/{name.lower()}"
+        return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind.label}/{name.lower()}"
 
     def add(self, kind: Kind, request: Mapping[str, Any], **more: Any) -> Record:
         """Keep the record of a new thing and return it: the request, ARN, times and ``more``."""

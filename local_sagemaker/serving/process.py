@@ -50,8 +50,8 @@ class ModelServer:
         """Start the process; returns at once."""
         paths = [str(_ROOT), self._environment.get("PYTHONPATH", "")]
         own = {
-            "COURSE_MODEL_DIR": str(self.model_dir),
-            "COURSE_ANNOUNCE": self.token,
+            "LOCAL_SAGEMAKER_MODEL_DIR": str(self.model_dir),
+            "LOCAL_SAGEMAKER_TOKEN": self.token,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "PYTHONUNBUFFERED": "1",
         }

@@ -129,7 +129,7 @@ class UserModel:
 
 def main() -> NoReturn:
     """Load the model and serve it."""
-    model_dir = Path(os.environ["COURSE_MODEL_DIR"])
+    model_dir = Path(os.environ["LOCAL_SAGEMAKER_MODEL_DIR"])
     program = os.environ.get("SAGEMAKER_PROGRAM") or "inference.py"
     os.chdir(model_dir)
     model = UserModel(model_dir, program)

@@ -292,7 +292,7 @@ def _end_with_input() -> None:
 
 def serve(invoke: Handler, backend: str, rest: _Rest = None, in_turn: bool = False) -> NoReturn:
     """Answer for ever, once the process that started this one is told where."""
-    token = os.environ["COURSE_ANNOUNCE"]
+    token = os.environ["LOCAL_SAGEMAKER_TOKEN"]
     server = ModelHTTPServer(invoke, token, rest, in_turn)
     threading.Thread(target=_end_with_input, daemon=True).start()
     print(f"{token} {json.dumps({'port': server.port, 'backend': backend})}", flush=True)

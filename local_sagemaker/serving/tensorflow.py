@@ -103,7 +103,7 @@ class TensorFlowContainer:
             lines = answer.status == 200 and request.accept.startswith("application/jsonlines")
             return replace(answer, content_type="application/jsonlines") if lines else answer
         # a user's handler may ask the path itself: it finds the token in the address
-        token = os.environ.get("COURSE_ANNOUNCE", "")
+        token = os.environ.get("LOCAL_SAGEMAKER_TOKEN", "")
         context = SimpleNamespace(
             model_name=name,
             model_version=version,
@@ -136,7 +136,7 @@ def _reply(response: Response) -> Any:
 
 def main() -> NoReturn:
     """Load the newest version of the model and serve it."""
-    model_dir = Path(os.environ["COURSE_MODEL_DIR"])
+    model_dir = Path(os.environ["LOCAL_SAGEMAKER_MODEL_DIR"])
     folder = find_model(model_dir)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     model = SavedModel(folder)

@@ -21,6 +21,7 @@ from moto.s3.models import s3_backends
 from helpers import cloud
 from helpers.book import ROOT
 from helpers.cloud import connection
+from helpers.files import cloud_folder
 from local_sagemaker import files, launch
 from local_sagemaker.__main__ import main as lab_main
 from local_sagemaker.errors import CloudError
@@ -389,7 +390,8 @@ print(len(s3.list_objects_v2(Bucket=aws.bucket)["Contents"]))
 def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path):
     damaged = tmp_path / "sagemaker" / "model" / "x.json"
     files.write(damaged, "{")
-    environment = os.environ | {"COURSE_CLOUD_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    names = ("COURSE_CLOUD_STATE", "LOCAL_SAGEMAKER_STATE")  # where kernels look, and labs serve
+    environment = os.environ | dict.fromkeys(names, str(tmp_path)) | {"PYTHONPATH": str(ROOT)}
     here = {"env": environment, "cwd": ROOT, "text": True, "stdout": subprocess.PIPE}
     command = [sys.executable, "-m", "local_sagemaker"]
     lab = subprocess.Popen(command, **here)
@@ -430,7 +432,7 @@ def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path)
     ],
 )
 def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, arguments, sentence):
-    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("LOCAL_SAGEMAKER_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
     (tmp_path / "file").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -443,7 +445,6 @@ def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, argume
 
 
 def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypatch, aws):
-    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
     assert launch.find(tmp_path) is None
     for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):
         (tmp_path / "server.json").write_text(text, encoding="utf-8")
@@ -453,7 +454,7 @@ def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypat
     launch.announce(aws.server, tmp_path)
     assert launch.find(tmp_path) == launch.Server(aws.server.port, aws.server.token)
     monkeypatch.setenv("COURSE_CLOUD_STATE", "")
-    assert launch.state_folder() is None
+    assert cloud_folder() is None
 
 
 def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, capsys):

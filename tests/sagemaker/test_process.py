@@ -106,7 +106,7 @@ def test_it_gets_the_containers_variables_and_none_of_the_shells(tmp_path, monke
     with serving("script", write(tmp_path), WISH="granted") as made:
         names = set(json.loads(made.invoke(b"-3", JSON)[2]))
     locale = {"LC_CTYPE"}  # Python's own, where nothing names a language
-    ours = {"COURSE_ANNOUNCE", "COURSE_MODEL_DIR", "PYTHONPATH", "PYTHONUNBUFFERED"}
+    ours = {"LOCAL_SAGEMAKER_TOKEN", "LOCAL_SAGEMAKER_MODEL_DIR", "PYTHONPATH", "PYTHONUNBUFFERED"}
     assert names - locale == ours | {"WISH"}
 
 

@@ -15,7 +15,7 @@ CONTRACT = """
 import json, os, sys
 out = {"arguments": sys.argv[1:], "files": sorted(os.listdir(os.environ["SM_CHANNEL_TRAIN"]))}
 out |= {name: os.environ[name] for name in ("SM_HPS", "SM_HOSTS", "SM_CURRENT_HOST")}
-out["config"] = sorted(os.listdir(os.environ["COURSE_OPT_ML"] + "/input/config"))
+out["config"] = sorted(os.listdir(os.environ["LOCAL_SAGEMAKER_OPT_ML"] + "/input/config"))
 out["secrets"] = [n for n in os.environ if n.startswith(("COURSE_CLOUD", "MY_SECRET"))]
 json.dump(out, open(os.environ["SM_MODEL_DIR"] + "/m.json", "w"))
 open(os.environ["SM_OUTPUT_DATA_DIR"] + "/report.txt", "w").write("done")

@@ -56,7 +56,6 @@ def _print_variables(folder: Path) -> int:
 
 
 def _serve(folder: Path, port: int) -> int:
-    """Serve from a folder that nobody else serves from."""
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
@@ -66,10 +65,7 @@ def _serve(folder: Path, port: int) -> int:
         time.sleep(0.3)  # a kernel may be looking whether it is held
         lock = hold(folder / "lock")
     if lock is None:
-        return _failed(
-            f"A lab's server already uses {folder}: notebooks find it. End that one with Ctrl-C"
-            " first, or name another folder with --state."
-        )
+        return _failed(f"A lab's server already uses {folder}: end it, or name another --state.")
     with lock:
         ours = (folder / "server.json", folder / "service.log")
         moved = [set_aside(path, "it is a folder") for path in ours if path.is_dir()]
@@ -80,8 +76,7 @@ def _serve(folder: Path, port: int) -> int:
             print(
                 *moved,
                 *server.set_aside,
-                f"SageMaker runs on this machine ({server.url}) and keeps what is stored in"
-                f" {folder}.",
+                f"SageMaker runs on this machine ({server.url}) and keeps its state in {folder}.",
                 f"Its log is {folder / 'service.log'}.",
                 "Notebooks that connect use it. Ctrl-C ends it.",
                 sep="\n",

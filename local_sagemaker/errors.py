@@ -1,5 +1,8 @@
-"""Errors of a connection and of the service, and what a failed job says of one."""
+"""Errors of a connection and of the service, their log, and what a failed job says of one."""
 
+import logging
+
+LOG = logging.getLogger("local_sagemaker")
 _REASON = 1024  # characters of a FailureReason
 _HEAD = 200
 

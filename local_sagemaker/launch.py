@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_sagemaker.errors import CloudError
-from local_sagemaker.files import hold, loopback_without_proxy, work_folder, write
-from local_sagemaker.jobs.environment import ROOT, client_variables
+from local_sagemaker.files import ROOT, hold, loopback_without_proxy, work_folder, write
+from local_sagemaker.jobs.environment import client_variables
 
 _START_SECONDS = 90.0  # on a machine that does much else; one that dies is noticed at once
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # knows of no proxy
@@ -40,11 +40,9 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Address for ``AWS_ENDPOINT_URL``."""
         return f"http://127.0.0.1:{self.port}"
 
     def variables(self) -> dict[str, str]:
-        """Return the variables that lead boto3, the SDK and the AWS CLI here, and nowhere else."""
         return client_variables(self.url, self.token)
 
     def listening(self) -> "Server":
@@ -93,8 +91,8 @@ def launch(*, state: Path | None = None, port: int = 0) -> Server:
     """Start a service that ends with this process, unlike its ``state``; return at once."""
     token = "LOCAL" + secrets.token_hex(16).upper()
     work, lock = work_folder()
-    command = [sys.executable, "-m", "local_sagemaker.service", "--work", str(work)]
-    command += ["--port", str(port), *(["--state", str(state)] if state else [])]
+    command = [sys.executable, "-m", "local_sagemaker.service", str(port), str(work)]
+    command += [str(state)] if state else []
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     variables = os.environ | {"LOCAL_SAGEMAKER_TOKEN": token, "PYTHONPATH": path}
     loopback_without_proxy(variables)
@@ -131,14 +129,12 @@ def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
         if time.monotonic() > limit:
             raise CloudError(
                 f"A lab's server keeps its state in {folder}, but does not answer for"
-                f" {patience:.0f} s. Wait until it is less busy and run this again, or end it with"
-                f" Ctrl-C where it was started. Its log is {folder / 'service.log'}."
+                f" {patience:.0f} s: run this again when it is less busy, or end it with Ctrl-C."
             )
         time.sleep(0.1)
 
 
 def _held(path: Path) -> bool:
-    """Whether another process holds a lock."""
     with contextlib.suppress(OSError):
         lock = hold(path) if path.exists() else None
         if lock is None:
@@ -160,8 +156,6 @@ def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:
         if server.process is not None and server.process.poll() is not None:
             raise CloudError("The SageMaker of this machine ended while it started.")
         if time.monotonic() > limit:
-            raise CloudError(
-                f"The SageMaker of this machine runs, but does not answer for {seconds:.0f} s: wait"
-                " until the machine is less busy and run this again, or restart the kernel."
-            )
+            said = f"The SageMaker of this machine runs, but does not answer for {seconds:.0f} s"
+            raise CloudError(f"{said}: run this again when the machine is less busy.")
         time.sleep(0.05)

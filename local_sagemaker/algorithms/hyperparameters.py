@@ -17,7 +17,6 @@ class Rule(NamedTuple):
     least: float = -math.inf
 
     def parse(self, name: str, text: str) -> Any:
-        """Return the value of a text; raise `ValueError` by its name."""
         text = str(text).strip().strip('"')
         if text in self.choices:
             return text
@@ -108,7 +107,6 @@ def _need(settings: Mapping[str, Any], name: str, beside: str) -> None:
 
 
 def fm_settings(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings of a factorization-machines job; raise `ValueError` for a wrong one."""
     settings = _parsed(FM, given)
     for part in ("bias", "linear", "factors"):
         method, beside = settings[f"{part}_init_method"], f"{part}_init_method"
@@ -118,7 +116,6 @@ def fm_settings(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def knn_settings(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings of a k-NN job; raise `ValueError` for a wrong one."""
     settings = _parsed(KNN, given)
     if settings["index_type"] == "faiss.IVFPQ":
         _need(settings, "faiss_index_pq_m", "index_type")

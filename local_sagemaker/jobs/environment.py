@@ -6,10 +6,9 @@ import sys
 import venv
 from pathlib import Path
 
-from local_sagemaker.files import loopback_without_proxy
+from local_sagemaker.files import ROOT, loopback_without_proxy
 
 REGION = "us-west-2"
-ROOT = Path(__file__).resolve().parents[2]
 #: Variables with which no AWS client finds an account of the machine.
 NO_ACCOUNT = {
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -28,11 +27,7 @@ _USER_OF_A_PROXY = re.compile(r"^(\w+://)?.*@", re.DOTALL)  # and the password
 
 
 def interpreter(folder: Path) -> Path:
-    """Make a Python with this environment's packages; return the folder of its ``python3``.
-
-    As in a container, pip finds what is there, adds what is not, and shadows what has another
-    version; the environment below never changes.
-    """
+    """Make a Python above this environment's packages, for pip; return its ``python3``'s folder."""
     programs = folder / "bin"
     if (programs / "pip3").exists():
         return programs

@@ -21,8 +21,6 @@ _WAIT_PYTHON = "\nimport signal\n\nsignal.signal(signal.SIGTERM, lambda *_: None
 
 @dataclass
 class Host:
-    """One instance of a training job."""
-
     rank: int
     names: list[str]  # of all hosts
     ports: list[int]  # one for each host's TF_CONFIG, and one more for SM_MASTER_PORT
@@ -32,7 +30,6 @@ class Host:
 
 
 def make_hosts(account: Account, record: Record, count: int) -> list[Host]:
-    """Make the folders of a job's instances, with data and settings."""
     names = [f"algo-{number}" for number in range(1, count + 1)]
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count + 1)]
     ports = [one.getsockname()[1] for one in sockets]

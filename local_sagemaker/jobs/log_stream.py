@@ -26,8 +26,6 @@ def group(name: str) -> Any:
 
 
 class Stream:
-    """One log stream of one program, in a group."""
-
     def __init__(self, group_name: str, name: str) -> None:
         streams = group(group_name).streams
         if name not in streams:  # else of a job deleted and made again within the second
@@ -40,7 +38,6 @@ class Stream:
         return lambda line: self.write(_PORT.sub(port, line.replace(own, "/opt/ml/model")))
 
     def write(self, line: str) -> None:
-        """Add one line; it can be read at once."""
         message = line[:_LONGEST] or " "  # CloudWatch refuses empty ones
         event = {"timestamp": time.time_ns() // 1_000_000, "message": message}
         self._stream.put_log_events([event])

@@ -64,7 +64,6 @@ class Program:
             self._timers[-1].start()
 
     def kill(self) -> None:
-        """Kill it, and everything it started."""
         if self._process.poll() is None:
             self._input.close()  # the supervisor finds those with a session of their own
             with contextlib.suppress(subprocess.TimeoutExpired):

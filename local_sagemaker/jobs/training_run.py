@@ -16,7 +16,7 @@ from local_sagemaker.jobs import channels, host, turns
 from local_sagemaker.jobs.host import Host
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.jobs.program import Program
-from local_sagemaker.service import images
+from local_sagemaker.service import models
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import TRAINING, Record, now
 
@@ -27,8 +27,8 @@ _SHOWN = 15  # of them, where no traceback says more
 _FATAL = [signal.Signals[f"SIG{name}"] for name in ("KILL", "SEGV", "ABRT", "BUS", "FPE", "ILL")]
 _SIGNALS = {code: s for s in _FATAL for code in (-s, 128 + s, 256 - s)}  # a shell's, Python's
 _OUT_OF_MEMORY = (
-    "AlgorithmError: the program was killed (signal 9), as a system does to one that needs more"
-    " memory than there is: out of memory. Use a smaller batch or a larger instance, exit code: 137"
+    "AlgorithmError: the program was killed (signal 9), as a system does to one that is out of"
+    " memory. Use a smaller batch or a larger instance, exit code: 137"
 )
 _NOT_THERE = re.compile(r"Error\b|No such file|nonexistent|[Pp]ermission denied|Read-only")
 _HARD_CODED = (
@@ -183,10 +183,8 @@ class TrainingJob:
                 continue
             uri = f"{base}/{name}.tar.gz"
             for member in channels.pack(self.account.s3, folder, uri):
-                self._streams[0].write(
-                    f"{member!r} is not in {uri}: it is a device, or a link that leads nowhere, in"
-                    " a circle, or to a folder outside."
-                )
+                what = "a device, or a link that leads nowhere, in a circle, or outside"
+                self._streams[0].write(f"{member!r} is not in {uri}: it is {what}.")
 
     def _finish(self, status: str, secondary: str, why: str = "") -> None:
         """Say how it ended, as the last thing of all: its name and its folder are free then."""
@@ -216,11 +214,10 @@ def built_in(record: Mapping[str, Any]) -> Algorithm | None:
     algorithm, settings = record["AlgorithmSpecification"], record.get("HyperParameters") or {}
     if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings:
         return None
-    return images.trained(algorithm["TrainingImage"])
+    return models.trained(algorithm["TrainingImage"])
 
 
 def _failure_file(hosts: list[Host]) -> str:
-    """Return what a program wrote into ``output/failure``."""
     for one in hosts:
         path = one.ml / "output" / "failure"
         if path.is_file():

@@ -1,6 +1,5 @@
-"""The service's process: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER]``."""
+"""The service's process: ``python -m local_sagemaker.service PORT WORK-FOLDER [STATE-FOLDER]``."""
 
-import argparse
 import contextlib
 import gc
 import json
@@ -24,34 +23,28 @@ from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.service.store import ACCOUNT
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(port: int, work: Path, state: Path | None = None) -> int:
     """Print a line of JSON, where it listens, and serve; returns 3 where the port is taken."""
-    parser = argparse.ArgumentParser(prog="local_sagemaker.service")
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--state", type=Path)
-    parser.add_argument("--port", type=int, default=0)
-    options = parser.parse_args(arguments)
     token = os.environ.pop("LOCAL_SAGEMAKER_TOKEN")
-    options.work.mkdir(parents=True, exist_ok=True)
-    log = (options.state or options.work) / "service.log"
+    log = (state or work) / "service.log"
     handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
     form = "%(asctime)s %(name)s %(message)s"
     logging.basicConfig(handlers=[handler], format=form, level=logging.WARNING)
     _isolate()
     try:
-        door = Door(options.port, token)
+        door = Door(port, token)
     except OSError as error:
-        said = f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"
+        said = f"port {port} of 127.0.0.1 can't be used: {error.strerror}"
         print(json.dumps({"error": said}), flush=True)
         return 3
     over = threading.Event()
     _end_with(os.getppid(), over)
     url = f"http://127.0.0.1:{door.port}"
-    door.plane = plane = Account(url, token, options.work, options.state)
+    door.plane = plane = Account(url, token, work, state)
     door.rest = moto.answer
     set_aside = plane.store.set_aside
-    if options.state is not None:
-        door.rest = kept = StoredS3(options.state / "s3")
+    if state is not None:
+        door.rest = kept = StoredS3(state / "s3")
         set_aside = set_aside + kept.set_aside
     threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
     print(json.dumps({"port": door.port, "set_aside": set_aside}), flush=True)
@@ -99,4 +92,4 @@ def _end_with(parent: int, over: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1]), *map(Path, sys.argv[2:])))

@@ -1,6 +1,5 @@
 """The account: its records, its running jobs and endpoints, their folders and their variables."""
 
-import logging
 import shutil
 import threading
 import time
@@ -8,14 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local_sagemaker.errors import ApiError, failure, reason
+from local_sagemaker.errors import LOG, ApiError, failure, reason
 from local_sagemaker.jobs import environment
 from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service.store import ENDPOINT, KINDS, Kind, Record, Store, now
 
 Request = Mapping[str, Any]
 Make = Callable[["Account", Record], Any]
-_log = logging.getLogger("local_sagemaker")
 #: States of a job that has not ended.
 RUNNING = ("InProgress", "Stopping")
 _ENDED = "the SageMaker on this machine ended while the"
@@ -48,7 +46,6 @@ class Account:
 
     @property
     def s3(self) -> Any:
-        """Client of S3."""
         return self.client("s3")
 
     def check_role(self, arn: str) -> None:
@@ -77,7 +74,7 @@ class Account:
         try:
             job.run()
         except Exception as error:
-            _log.exception("%s", key)
+            LOG.exception("%s", key)
             self._fail(kind, name, failure(error))
         finally:
             with self.lock:
@@ -109,34 +106,18 @@ class Account:
             for record in self.store.all(kind):
                 self._fail(kind, record[kind.name], f"InternalServerError: {_ENDED} job ran.")
         failed = {"EndpointStatus": "Failed", "FailureReason": f"{_ENDED} endpoint was created."}
+        became = {"Creating": failed, "Updating": {"EndpointStatus": "InService"}}  # as before
         for record in self.store.all(ENDPOINT):
-            said: Record = {}
-            if record["EndpointStatus"] == "Updating":  # what served before still does
-                said = {"EndpointStatus": "InService"}
-            elif record["EndpointStatus"] == "Creating":
-                said = failed
-            if {**record, **said}["EndpointStatus"] == "InService" and not record.get("Serves"):
-                said = said | self._served_before(record)
-            if said:
+            if said := became.get(record["EndpointStatus"]):
                 self.store.update(ENDPOINT, record["EndpointName"], **said)
 
-    def _served_before(self, record: Record) -> Record:
-        """Return what an endpoint of an earlier version serves, which named its configuration."""
-        try:
-            return {"Serves": self.store.variant(record["EndpointConfigName"])}
-        except (ApiError, LookupError, TypeError) as error:
-            why = f"What the endpoint served is not there any more: {error}"
-            return {"EndpointStatus": "Failed", "FailureReason": reason(why)}
-
     def folder(self, *parts: str) -> Path:
-        """Return an empty folder for a job."""
         self.discard(*parts)
         path = self.work.joinpath(*parts)
         path.mkdir(parents=True)
         return path
 
     def discard(self, *parts: str) -> None:
-        """Remove a job's folder: what it made is in S3."""
         shutil.rmtree(self.work.joinpath(*parts), ignore_errors=True)
 
     def environment(self) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""Checksums of S3 objects, by the algorithms that headers such as ``x-amz-checksum-crc32c`` name."""
+"""Checksums of S3 objects, by the algorithms that the headers ``x-amz-checksum-…`` name."""
 
 import hashlib
 import math
 import zlib
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 
 def _crc(bits: int, polynomial: int, body: bytes) -> bytes:
@@ -14,7 +15,7 @@ def _crc(bits: int, polynomial: int, body: bytes) -> bytes:
     """
     import numpy as np  # only where such a checksum is given
 
-    table = np.arange(1 << 16, dtype=np.uint64)
+    table: Any = np.arange(1 << 16, dtype=np.uint64)
     for _ in range(16):
         table = (table >> 1) ^ (table & 1) * np.uint64(polynomial)
     size = max(1, math.isqrt(len(body)))  # of a piece, in words of two bytes

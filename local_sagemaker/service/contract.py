@@ -48,7 +48,7 @@ DONE = {
     "CreateTransformJob": _members("""
         TransformJobName ModelName Environment Tags MaxPayloadInMB MaxConcurrentTransforms
         BatchStrategy ModelClientConfig(InvocationsTimeoutInSeconds)
-        TransformInput(ContentType SplitType CompressionType=None
+        TransformInput(ContentType SplitType=None|Line|RecordIO CompressionType=None
             DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile DataSource.S3DataSource.S3Uri)
         TransformOutput(S3OutputPath Accept AssembleWith)
         TransformResources(InstanceType InstanceCount=1)

@@ -1,7 +1,6 @@
 """Door of the service: who may enter, and which part of it answers a request."""
 
 import json
-import logging
 import posixpath
 import re
 import threading
@@ -9,13 +8,12 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
-from local_sagemaker.errors import ApiError
-from local_sagemaker.service import operations, runtime
+from local_sagemaker.errors import LOG, ApiError
+from local_sagemaker.service import endpoints, operations
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.moto import credential
 from local_sagemaker.serving.server import ClientError, Handler, HTTPServer, Request, Response
 
-_log = logging.getLogger("local_sagemaker")
 _BODY = 1 << 30  # bytes of a body; more goes in parts, as S3's multipart upload sends it
 _SELECT = re.compile(r"(?:^|&)select(?:&|=|$)")
 
@@ -46,13 +44,10 @@ class Door(HTTPServer):
             if target.startswith("SageMaker."):
                 return _control(self.plane, target.partition(".")[2], request.body)
             if of_runtime:
-                return runtime.answer(self.plane, place, request)
+                return endpoints.answer(self.plane, place, request)
             if service.startswith("sagemaker"):
-                raise ApiError(
-                    f"{request.method} {place}: the SageMaker that runs on this machine has jobs,"
-                    " models and endpoints, but no feature store, human loops, metrics, edge"
-                    " devices or maps."
-                )
+                has = "the SageMaker that runs on this machine has jobs, models and endpoints only"
+                raise ApiError(f"{request.method} {place}: {has}.")
             if _SELECT.search(request.query):  # moto answers it, and wrongly
                 said = "SelectObjectContent is not part of the S3 on this machine: read the object."
                 return self.refusal(ClientError(said, 501), place, request.headers)
@@ -63,7 +58,7 @@ class Door(HTTPServer):
                 code = "ValidationError"  # the runtime's name for it
             return _error(error.status, code, str(error))
         except Exception as error:  # the caller hears of it, the service goes on
-            _log.exception("%s %s", request.method, target or request.path)
+            LOG.exception("%s %s", request.method, target or request.path)
             said = f"{type(error).__name__}: {error}"
             if isinstance(error, OSError):
                 said = f"This machine could not do it: {error.strerror or error}"
@@ -81,7 +76,6 @@ class Door(HTTPServer):
 
 
 def _control(plane: Account, name: str, body: bytes) -> Response:
-    """Answer one operation of SageMaker's control plane."""
     try:
         request = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:

@@ -4,7 +4,6 @@ import base64
 import functools
 import gc
 import io
-import logging
 import re
 import time
 from calendar import timegm
@@ -13,17 +12,17 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
-from local_sagemaker.errors import ApiError
+from local_sagemaker.errors import LOG, ApiError
 from local_sagemaker.service.checksums import DIGESTS
 from local_sagemaker.service.store import ACCOUNT
 from local_sagemaker.serving.server import Request, Response
 
-_log = logging.getLogger("local_sagemaker")
 ROLE = "SageMakerRole"
 _FORM = "application/x-www-form-urlencoded"
 _OF_A_CONNECTION = ("transfer-encoding", "connection", "expect")
 _LARGE = 4 << 20  # bytes of a body: moto keeps it in a cycle of references, collected much later
-_CHECKSUM, _NO_CHECKSUMS = "x-amz-checksum-", ("algorithm", "type", "mode")
+_CHECKSUM = "x-amz-checksum-"
+_A_CHECKSUM = re.compile(rf"{_CHECKSUM}(?!algorithm$|type$|mode$).*")
 _ALGORITHMS = ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm")
 
 
@@ -109,7 +108,6 @@ def is_s3(request: Request) -> bool:
 
 
 def s3_error(status: int, code: str, message: str) -> Response:
-    """Return an error in the form that S3's clients read."""
     text = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     return Response(text.encode(), "application/xml", status)
 
@@ -130,18 +128,15 @@ def _refused(request: Request) -> Response | None:
 def _unlike_its_checksum(request: Request) -> Response | None:
     """Refuse a body that has another checksum than it should, or one that can't be checked."""
     headers = request.headers
-    own = {_CHECKSUM + name: digest for name, digest in DIGESTS.items()}
-    own["content-md5"] = DIGESTS["md5"]
-    given = [name for name in headers if name in own or name.startswith(_CHECKSUM)]
-    given = [name for name in given if name.removeprefix(_CHECKSUM) not in _NO_CHECKSUMS]
-    asked = [headers[name] for name in _ALGORITHMS if name in headers]
-    of_another = headers.get("x-amz-content-sha256", "").startswith("STREAMING")
-    of_another = of_another or (request.method == "POST" and "uploadId" in parse_qs(request.query))
-    unknown = [name for name in given if name not in own or of_another]
-    unknown += [name for name in asked if name.lower() not in DIGESTS]
-    if unknown or "x-amz-trailer" in headers:
-        said = f"{', '.join(unknown) or 'A checksum behind the body'} can't be checked: give"
-        said = f"{said} {', '.join(map(str.upper, DIGESTS))} of each body in its header, or none."
+    own = {"content-md5": DIGESTS["md5"]} | {_CHECKSUM + name: DIGESTS[name] for name in DIGESTS}
+    given = [name for name in headers if name in own or _A_CHECKSUM.fullmatch(name)]
+    asked = {headers[name].lower() for name in _ALGORITHMS if name in headers}
+    of_another = headers.get("x-amz-content-sha256", "").startswith("STREAMING") or (
+        request.method == "POST" and "uploadId" in parse_qs(request.query)
+    )
+    unknown = not set(given) <= own.keys() or not asked <= DIGESTS.keys()
+    if unknown or (of_another and given) or "x-amz-trailer" in headers:
+        said = f"Give a checksum of each body in its header: {', '.join(DIGESTS)}, or none."
         return s3_error(501, "NotImplemented", said)
     for name in given:
         if headers[name] != base64.b64encode(own[name](request.body)).decode():
@@ -155,13 +150,12 @@ def _choked(request: Request, error: Exception) -> Response:
     if isinstance(error, KeyError) and "uploadId" in parse_qs(request.query, True):
         said = "The specified upload does not exist: it was completed, aborted or never created."
         return s3_error(404, "NoSuchUpload", said)
-    _log.error("%s %s", request.method, request.path, exc_info=error)
+    LOG.error("%s %s", request.method, request.path, exc_info=error)
     said = f"{request.method} {request.path} can't be read: {type(error).__name__}: {error}"
     return s3_error(400, "InvalidRequest", said)
 
 
 def _expired(query: str) -> bool:
-    """Whether an address that was signed for some time is past it."""
     asked = {name.lower(): values[0] for name, values in parse_qs(query).items()}
     try:
         if "x-amz-expires" in asked:
@@ -193,8 +187,6 @@ def _answered_here(body: bytes) -> Response | None:
         result = f"<IsTruncated>false</IsTruncated><EvaluationResults>{rows}</EvaluationResults>"
     else:
         return None
-    text = (
-        f'<{action}Response xmlns="{namespace}"><{action}Result>{result}</{action}Result>'
-        f"<ResponseMetadata><RequestId>local</RequestId></ResponseMetadata></{action}Response>"
-    )
+    text = f'<{action}Response xmlns="{namespace}"><{action}Result>{result}</{action}Result>'
+    text += f"<ResponseMetadata><RequestId>local</RequestId></ResponseMetadata></{action}Response>"
     return Response(text.encode(), "text/xml")

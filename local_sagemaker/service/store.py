@@ -3,7 +3,6 @@
 import base64
 import copy
 import json
-import logging
 import math
 import threading
 import time
@@ -11,12 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from local_sagemaker.errors import ApiError
+from local_sagemaker.errors import LOG, ApiError
 from local_sagemaker.files import set_aside, write
 from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service import contract
 
-_log = logging.getLogger("local_sagemaker")
 #: The account that the local service plays; moto's own.
 ACCOUNT = "123456789012"
 Record = dict[str, Any]
@@ -129,10 +127,9 @@ class Store:
                 self._write(kind, changed)
             except OSError as error:  # a full disk ends no job that runs
                 self._records[kind][arn] = changed
-                _log.warning("%s %s is not written down: %s", kind.label, name, error)
+                LOG.warning("%s %s is not written down: %s", kind.label, name, error)
 
     def remove(self, kind: Kind, name: str) -> Record:
-        """Forget one record and its tags; return it."""
         with self.lock:
             record = self.get(kind, name)
             if self.folder is not None:
@@ -140,7 +137,6 @@ class Store:
             return self._records[kind].pop(record[kind.arn])
 
     def change_tags(self, arn: str, added: dict[str, str], removed: list[str]) -> None:
-        """Remove tags of a resource and add others."""
         with self.lock:
             kind, record = self.of_arn(arn)
             tags = {k: v for k, v in record["Tags"].items() if k not in removed} | added
@@ -185,10 +181,7 @@ class Store:
 
     def _checked(self, kind: Kind, path: Path) -> Record:
         """Read one record; raise unless all is there that operations count on."""
-        if not path.is_file():
-            raise ValueError("it is no file")
-        held = json.loads(path.read_text(encoding="utf-8"))
-        record = {"Tags": held.get("tags", {})} | dict(held["record"])  # tags once lay beside it
+        record: Record = dict(json.loads(path.read_text(encoding="utf-8"))["record"])
         times = record["CreationTime"], record["LastModifiedTime"]
         words = [record[kind.name], record[kind.arn], record[kind.status or kind.name]]
         tags = dict(record["Tags"])

@@ -71,8 +71,7 @@ def check(account: Account, request: Request) -> None:
         if settings[name].strip('"').lower() == "true" and not idle:
             raise ApiError(
                 f"The hyperparameter {name!r} is 'true', but nothing on this machine starts MPI,"
-                " parameter servers, torchrun or a compiler: use one instance, or TF_CONFIG, which"
-                " two get."
+                " parameter servers, torchrun or a compiler: two instances get TF_CONFIG."
             )
     if built_in(request) and algorithm.get("MetricDefinitions"):
         raise ApiError("You can't override the metric definitions for Amazon SageMaker algorithms.")

@@ -185,7 +185,6 @@ def settings(name: str, config: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _drawn(chance: random.Random, one: Mapping[str, Any]) -> float:
-    """Return a number of a range, drawn on its scale."""
     scale = one.get("ScalingType", "Auto")
     with contextlib.suppress(ValueError):  # it is no number
         low, high = float(one["MinValue"]), float(one["MaxValue"])

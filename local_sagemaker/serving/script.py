@@ -64,11 +64,8 @@ def default_input_fn(data: Any, content_type: str) -> Any:
         if kind == JSON:
             return np.array(json.loads(data))
         if kind == "text/csv":
-            return np.genfromtxt(
-                io.StringIO(data if isinstance(data, str) else data.decode()),
-                dtype=np.float32,
-                delimiter=",",
-            )
+            text = data if isinstance(data, str) else data.decode()
+            return np.genfromtxt(io.StringIO(text), dtype=np.float32, delimiter=",")
         if kind == _NPY:
             return np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, RecursionError, EOFError) as wrong:
@@ -96,8 +93,6 @@ def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
 
 
 class UserModel:
-    """The user's functions around the user's model."""
-
     def __init__(self, model_dir: Path, program: str) -> None:
         folder = model_dir / "code"
         self._user = load((folder if (folder / program).exists() else model_dir) / program)
@@ -111,7 +106,6 @@ class UserModel:
         self._model = call(self._user.model_fn, str(model_dir), context=self._context)
 
     def invoke(self, request: Request) -> Response:
-        """Answer one request."""
         user, model, context = self._user, self._model, self._context
         kind = request.headers.get("content-type") or JSON
         accept = JSON if request.accept == "*/*" else request.accept
@@ -128,7 +122,6 @@ class UserModel:
 
 
 def main() -> NoReturn:
-    """Load the model and serve it."""
     model_dir = Path(os.environ["LOCAL_SAGEMAKER_MODEL_DIR"])
     program = os.environ.get("SAGEMAKER_PROGRAM") or "inference.py"
     os.chdir(model_dir)

@@ -17,7 +17,7 @@ from scipy import sparse
 from helpers.book import ROOT
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.formats import recordio
-from local_sagemaker.serving import ModelServer
+from local_sagemaker.serving.process import ModelServer
 from local_sagemaker.serving.server import Request
 
 RECORDIO = {"Content-Type": "application/x-recordio-protobuf"}

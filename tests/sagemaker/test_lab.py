@@ -357,26 +357,6 @@ def test_a_folder_in_place_of_a_labs_own_file_is_set_aside(tmp_path):
     assert lines[2].startswith("SageMaker runs on this machine")
 
 
-def test_what_earlier_versions_kept_in_two_files_is_read(tmp_path):
-    disk = Disk(tmp_path)
-    disk.call("PUT", "/own", LOCATION)
-    disk.call("PUT", "/own/a", b"bytes")
-    (path,) = (tmp_path / "own").glob("*.object")
-    head, _, body = path.read_bytes().partition(b"\n")
-    path.unlink()
-    data = path.with_name(f"{path.stem}-0123456789ab.data")
-    data.write_bytes(body)
-    path.with_suffix(".json").write_text(json.dumps(json.loads(head) | {"data": data.name}))
-    disk.open()
-    assert disk.call("GET", "/own/a").body == b"bytes" and disk.s3.set_aside == []
-    disk.call("PUT", "/own/a", b"new")
-    disk.open()
-    assert disk.call("GET", "/own/a").body == b"new"
-    disk.call("DELETE", "/own/a")
-    disk.open()
-    assert disk.call("GET", "/own/a").status == 404
-
-
 CONNECT = """
 import os
 from helpers import cloud

@@ -26,9 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _print_variables(folder) if options.env else _serve(folder.resolve(), options.port)
     except CloudError as error:
-        taken = options.port and "can't be used" in str(error)
-        hint = f" Name another --port than {options.port}, or none." if taken else ""
-        return _failed(f"{error}{hint}")
+        return _failed(str(error))
     except OSError as error:
         said = f"{folder} can't be used: {error.strerror}. Name another folder with --state."
         return _failed(said)

@@ -111,7 +111,6 @@ def launch(*, state: Path | None = None, port: int = 0) -> Server:
 
 
 def start(*, state: Path | None = None, port: int = 0) -> Server:
-    """Start a service and wait until it listens: `launch`, then `Server.listening`."""
     return launch(state=state, port=port).listening()
 
 
@@ -144,7 +143,6 @@ def _held(path: Path) -> bool:
 
 
 def announce(server: Server, folder: Path) -> None:
-    """Let kernels find a lab's service; only this user can read how."""
     said = {"port": server.port, "token": server.token}
     write(folder / "server.json", json.dumps(said), 0o600)
 

@@ -28,7 +28,6 @@ class Rule(NamedTuple):
 
 
 def wrong_value(name: str, value: object, expected: str) -> ValueError:
-    """Return the error for a value that an algorithm does not take, worded as AWS words it."""
     given = f"The value '{value}' is not valid for the '{name}' hyperparameter"
     return ValueError(f"{given}, which expects {expected}")
 
@@ -49,7 +48,6 @@ Table = dict[str, tuple[Rule, Any]]  # name -> what it takes, and its default (N
 
 
 def _weights(part: str, rate: float, decay: float, sigma: float) -> Table:
-    """Return how one part of a factorization machine learns and starts."""
     learns = {"lr": (_RATE, rate), "wd": (_RATE, decay), "init_method": (_METHOD, "normal")}
     starts = {"scale": (_RATE, None), "sigma": (_RATE, sigma), "value": (_NUMBER, None)}
     both = learns | {f"init_{name}": rule for name, rule in starts.items()}

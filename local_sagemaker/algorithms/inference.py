@@ -81,7 +81,6 @@ def _decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matr
 
 
 def _rows(instances: Sequence[Any], feature_dim: int) -> sparse.csr_matrix:
-    """Return the features of JSON instances, each dense or sparse."""
     pairs = [_features(one, f"instance {n}", feature_dim) for n, one in enumerate(instances)]
     keys = _flat([keys for keys, _ in pairs], "keys")
     values = _flat([values for _, values in pairs], "values").astype(np.float32)

@@ -183,7 +183,6 @@ def _read_one(message: bytes, values: array, keys: array, labels: array) -> tupl
 
 
 def _checked(rows: np.ndarray, numbers: tuple[Any, ...], width: int | None, name: str) -> Records:
-    """Check values, keys and labels of records, and return them."""
     values, keys, labels = numbers
     (counts, widths, dense), labeled = rows[:, :3].T, rows[:, 3] > 0
     ends, keys = np.cumsum(counts), np.minimum(keys, _LARGEST).astype(np.int64)

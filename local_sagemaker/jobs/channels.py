@@ -31,7 +31,7 @@ def listed(s3: Any, source: dict[str, str]) -> Iterable[Found]:
     """Return the objects that an ``S3DataSource`` names, in the order of keys or its manifest."""
     uri = source["S3Uri"]
     if source["S3DataType"] != "ManifestFile":
-        return _keys(s3, uri)
+        return keys(s3, uri)
     try:
         head, *names = json.loads(read(s3, uri))
         return [(*split_uri(head["prefix"] + name), name) for name in names]
@@ -40,7 +40,8 @@ def listed(s3: Any, source: dict[str, str]) -> Iterable[Found]:
         raise ApiError(f"ClientError: the manifest {uri!r} is not of the form {form}.") from None
 
 
-def _keys(s3: Any, uri: str) -> Iterator[Found]:
+def keys(s3: Any, uri: str) -> Iterator[Found]:
+    """Yield what has a prefix, in the order of keys."""
     bucket, prefix = split_uri(uri)
     folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
     part = len(prefix.rpartition("/")[0])  # where the prefix is a key, or a part of a name
@@ -64,7 +65,6 @@ def _opened(s3: Any, uri: str) -> Any:
 
 
 def read(s3: Any, uri: str) -> bytes:
-    """Return one object; an `ApiError` where it does not exist."""
     return bytes(_opened(s3, uri).read())
 
 

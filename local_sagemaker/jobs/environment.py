@@ -60,12 +60,11 @@ def variables(url: str, token: str, programs: Path) -> dict[str, str]:
     for name in [name for name in kept if name.lower() in ("http_proxy", "https_proxy")]:
         kept[name] = _USER_OF_A_PROXY.sub(r"\1", kept[name])
     loopback_without_proxy(kept)
-    paths = [str(ROOT), kept.get("PYTHONPATH", "")]
     own = {
         "PATH": os.pathsep.join([str(programs), kept.get("PATH", os.defpath)]),
         "PIP_NO_INPUT": "1",
         "PIP_USER": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": str(programs.parent),
     }

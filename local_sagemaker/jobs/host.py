@@ -82,21 +82,7 @@ def command(
     account: Account, record: Record, host: Host, built_in: Algorithm | None
 ) -> tuple[list[str], Path, dict[str, str]]:
     """Return what runs, where, and with which variables."""
-    variables = _variables(account, record, host)
-    if built_in is not None:
-        return [sys.executable, "-m", built_in.module], host.ml, variables
-    algorithm = record["AlgorithmSpecification"]
-    if algorithm.get("ContainerEntrypoint"):
-        _adapt_drivers(host)
-        words = [*algorithm["ContainerEntrypoint"], *(algorithm.get("ContainerArguments") or [])]
-        return [word.replace("/opt/ml", str(host.ml)) for word in words], host.ml, variables
-    script = script_mode.Script(host.ml, record["TrainingJobName"], host.config)
-    words = script.prepare(account.s3, host.programs)
-    return words, host.ml / "code", script.variables() | variables
-
-
-def _variables(account: Account, record: Record, host: Host) -> dict[str, str]:
-    made = environment.variables(account.url, account.token, host.programs) | {
+    variables = environment.variables(account.url, account.token, host.programs) | {
         "TRAINING_JOB_NAME": record["TrainingJobName"],
         "TRAINING_JOB_ARN": record["TrainingJobArn"],
         "SAGEMAKER_REGION": environment.REGION,
@@ -107,8 +93,18 @@ def _variables(account: Account, record: Record, host: Host) -> dict[str, str]:
     if len(host.names) > 1:
         addresses = [f"127.0.0.1:{port}" for port in host.ports[:-1]]
         task = {"type": "worker", "index": host.rank}
-        made["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
-    return made | (record.get("Environment") or {})
+        variables["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    variables |= record.get("Environment") or {}
+    if built_in is not None:
+        return [sys.executable, "-m", built_in.module], host.ml, variables
+    algorithm = record["AlgorithmSpecification"]
+    if algorithm.get("ContainerEntrypoint"):
+        _adapt_drivers(host)
+        words = [*algorithm["ContainerEntrypoint"], *(algorithm.get("ContainerArguments") or [])]
+        return [word.replace("/opt/ml", str(host.ml)) for word in words], host.ml, variables
+    script = script_mode.Script(host.ml, record["TrainingJobName"], host.config)
+    words = script.prepare(account.s3, host.programs)
+    return words, host.ml / "code", script.variables() | variables
 
 
 def _adapt_drivers(host: Host) -> None:

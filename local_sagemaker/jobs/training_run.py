@@ -1,6 +1,7 @@
 """One training job from start to end, as its description tells it."""
 
 import contextlib
+import math
 import re
 import signal
 import threading
@@ -54,8 +55,7 @@ class TrainingJob:
         self._lock = threading.Lock()
         self._algorithm = built_in(record)
         self._patterns = [(m["Name"], re.compile(m["Regex"])) for m in metric_definitions(record)]
-        self._metrics: dict[str, tuple[float, float]] = {}  # value and time
-        self.reported: dict[str, list[float]] = {}  # all values of each metric
+        self.reported: dict[str, list[tuple[float, float]]] = {}  # by metric: values and times
 
     def stop(self, seconds: float = STOP_SECONDS, ended: str = "Stopped") -> None:
         """Tell it to end within some seconds, and return; what it saves until then is uploaded."""
@@ -144,8 +144,7 @@ class TrainingJob:
                 if found := pattern.search(line):
                     with contextlib.suppress(ValueError, TypeError):  # it is no number
                         value = float(found[1] if pattern.groups else found[0])
-                        self._metrics[name] = (value, now())
-                        self.reported.setdefault(name, []).append(value)
+                        self.reported.setdefault(name, []).append((value, now()))
 
         return on_line
 
@@ -193,7 +192,8 @@ class TrainingJob:
         more: dict[str, Any] = {"FailureReason": why} if why else {}
         more["FinalMetricDataList"] = [
             {"MetricName": name, "Value": value, "Timestamp": moment}
-            for name, (value, moment) in self._metrics.items()
+            for name, (*_, (value, moment)) in self.reported.items()
+            if math.isfinite(value)  # JSON has no other
         ]
         more |= {"TrainingEndTime": now(), "TrainingJobStatus": status}
         if self._streams:  # it had its turn

@@ -38,9 +38,7 @@ class TransformJob:
         try:
             with turns.TURNS.take(1, lambda: self._stopped) as mine:
                 if mine:
-                    server = self._started(stream)
-                    self.account.store.update(TRANSFORM, self.name, TransformStartTime=now())
-                    self._answer_all(server, stream)
+                    self._answer_all(stream)
         except Exception as error:
             if not isinstance(error, ApiError):
                 LOG.exception("transform job %s", self.name)
@@ -54,7 +52,8 @@ class TransformJob:
         self.account.discard("transform", self.name)
         self.account.store.update(TRANSFORM, self.name, TransformEndTime=now(), **more)
 
-    def _started(self, stream: Stream) -> Pipeline:
+    def _answer_all(self, stream: Stream) -> None:
+        """Start the model, and send it every object."""
         model = self.account.store.get(MODEL, self.record["ModelName"])
         folder, own = self.account.folder("transform", self.name), self.record.get("Environment")
         self._server = server = models.model_server(self.account, model, folder, stream, own or {})
@@ -63,9 +62,7 @@ class TransformJob:
         except (ServerDied, TimeoutError) as error:
             said = "the model's container did not pass the ping health check"
             raise ApiError(f"ClientError: {said}. {error}") from None
-        return server
-
-    def _answer_all(self, server: Pipeline, stream: Stream) -> None:
+        self.account.store.update(TRANSFORM, self.name, TransformStartTime=now())
         source = self.record["TransformInput"]["DataSource"]["S3DataSource"]
         target = self.record["TransformOutput"]["S3OutputPath"].rstrip("/")
         bucket_out, prefix = channels.split_uri(target)
@@ -86,7 +83,6 @@ class TransformJob:
         headers |= {"Accept": wanted["Accept"]} if wanted.get("Accept") else {}
         client = self.record.get("ModelClientConfig") or {}
         seconds = client.get("InvocationsTimeoutInSeconds", 600)  # AWS' defaults, here and below
-
         path = (self.record.get("DataProcessing") or {}).get("InputFilter") or "$"
         kept = payload.columns(path) if path != "$" else None
 

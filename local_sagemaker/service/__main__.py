@@ -30,11 +30,14 @@ def main(port: int, work: Path, state: Path | None = None) -> int:
     handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
     form = "%(asctime)s %(name)s %(message)s"
     logging.basicConfig(handlers=[handler], format=form, level=logging.WARNING)
-    _isolate()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(NO_ACCOUNT, MOTO_ACCOUNT_ID=ACCOUNT)
+    loopback_without_proxy(os.environ)
     try:
         door = Door(port, token)
     except OSError as error:
-        said = f"port {port} of 127.0.0.1 can't be used: {error.strerror}"
+        said = f"{error.strerror}. Name another --port than {port}, or none"
         print(json.dumps({"error": said}), flush=True)
         return 3
     over = threading.Event()
@@ -52,14 +55,6 @@ def main(port: int, work: Path, state: Path | None = None) -> int:
     over.wait()
     plane.close()
     os._exit(0)  # threads of connections and of jobs are not waited for
-
-
-def _isolate() -> None:
-    """Leave nothing in this process that leads to a real account, or to a proxy on the way here."""
-    for name in [n for n in os.environ if n.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(NO_ACCOUNT, MOTO_ACCOUNT_ID=ACCOUNT)
-    loopback_without_proxy(os.environ)
 
 
 def _prepare(plane: Account, ready: threading.Event) -> None:

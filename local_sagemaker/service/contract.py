@@ -78,7 +78,6 @@ _WHY = {
     "JoinSource": "join the objects after the job",
     "ShuffleConfig": "the File mode reads no channel twice; shuffle in the program",
     "TensorBoardOutputConfig": "write to the folder SM_OUTPUT_DATA_DIR, which is uploaded",
-    "TuningJobCompletionCriteria": "name the number of training jobs",
 }
 
 

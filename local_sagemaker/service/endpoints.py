@@ -183,7 +183,6 @@ class Deployment:
 
 
 def model_error(variant: str, status: int, message: str) -> Response:
-    """Return the answer to a request that the model refused or could not do."""
     side = "client" if status < 500 else "server"
     body = {
         "Code": "ModelError",

@@ -28,14 +28,10 @@ def create_model(account: Account, request: Request) -> Record:
     if request.get("ExecutionRoleArn"):
         account.check_role(request["ExecutionRoleArn"])
     for source in filter(None, map(_source, given)):
-        bucket, key = channels.split_uri(source["S3Uri"])
-        try:
-            found = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
-            keys = [row["Key"] for row in found.get("Contents", [])]
-        except account.s3.exceptions.NoSuchBucket:
-            keys = []
-        if not keys or (source["CompressionType"] == "Gzip" and keys != [key]):
-            raise ApiError(f"Could not find model data at {source['S3Uri']}.")
+        found = next(channels.keys(account.s3, uri := source["S3Uri"]), None)
+        whole = source["CompressionType"] != "Gzip"
+        if found is None or not (whole or found[:2] == channels.split_uri(uri)):
+            raise ApiError(f"Could not find model data at {uri}.")
     return account.store.add(MODEL, request)
 
 
@@ -66,7 +62,6 @@ def delete_tags(account: Account, request: Request) -> Record:
 
 
 def containers_of(model: Request) -> list[dict[str, Any]]:
-    """Return the containers of a model, in the order in which they answer."""
     given = model.get("Containers") or [model.get("PrimaryContainer")]
     return [container for container in given if container]
 

@@ -63,7 +63,12 @@ def answer(request: Request) -> Response:
     except Exception as error:  # moto believes what it is given
         if not is_s3(request):
             raise
-        return _choked(request, error)
+        if isinstance(error, KeyError) and "uploadId" in parse_qs(request.query, True):
+            said = "The specified upload was completed, aborted or never created."
+            return s3_error(404, "NoSuchUpload", said)
+        LOG.error("%s %s", request.method, request.path, exc_info=error)
+        said = f"{request.method} {request.path} can't be read: {type(error).__name__}: {error}"
+        return s3_error(400, "InvalidRequest", said)
     finally:
         if len(request.body) > _LARGE:
             gc.collect()
@@ -143,16 +148,6 @@ def _unlike_its_checksum(request: Request) -> Response | None:
             said = f"The {name} you specified did not match what we received."
             return s3_error(400, "BadDigest", said)
     return None
-
-
-def _choked(request: Request, error: Exception) -> Response:
-    """Return the error of a request to S3 that moto could not read, in S3's form."""
-    if isinstance(error, KeyError) and "uploadId" in parse_qs(request.query, True):
-        said = "The specified upload does not exist: it was completed, aborted or never created."
-        return s3_error(404, "NoSuchUpload", said)
-    LOG.error("%s %s", request.method, request.path, exc_info=error)
-    said = f"{request.method} {request.path} can't be read: {type(error).__name__}: {error}"
-    return s3_error(400, "InvalidRequest", said)
 
 
 def _expired(query: str) -> bool:

@@ -80,7 +80,6 @@ class Store:
                 self._read(kind, folder / kind.label)
 
     def arn(self, kind: Kind, name: str) -> str:
-        """Return the Amazon resource name, in lower case, as AWS makes it."""
         return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind.label}/{name.lower()}"
 
     def add(self, kind: Kind, request: Mapping[str, Any], **more: Any) -> Record:
@@ -183,12 +182,12 @@ class Store:
         """Read one record; raise unless all is there that operations count on."""
         record: Record = dict(json.loads(path.read_text(encoding="utf-8"))["record"])
         times = record["CreationTime"], record["LastModifiedTime"]
-        words = [record[kind.name], record[kind.arn], record[kind.status or kind.name]]
-        tags = dict(record["Tags"])
-        if not all(isinstance(word, str) for word in (*words, *tags, *tags.values())):
-            raise TypeError("a name, an ARN, a status or a tag is no text")
-        if words[1] != self.arn(kind, words[0]) or path.name != self._file(words[0]):
-            raise ValueError(f"it is the record of {words[0]!r}")
+        name, tags = record[kind.name], dict(record["Tags"])
+        words = [name, record[kind.status or kind.name], *tags, *tags.values()]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError("a name, a status or a tag is no text")
+        if record[kind.arn] != self.arn(kind, name) or path.name != self._file(name):
+            raise ValueError(f"it is the record of {name!r}")
         if not all(map(math.isfinite, times)):
             raise ValueError("a time is no number")
         contract.check_row(f"List{kind.arn.removesuffix('Arn')}s", record)

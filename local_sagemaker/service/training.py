@@ -1,6 +1,5 @@
 """Operations on training jobs and batch transform jobs."""
 
-import math
 import re
 from typing import Any
 
@@ -37,12 +36,6 @@ def create_transform_job(account: Account, request: Request) -> Record:
             raise ApiError(f"An InputFilter takes text/csv here; ContentType is {kind!r}.")
     account.store.get(MODEL, request["ModelName"])
     return account.submit(TRANSFORM, request, TransformJob)
-
-
-def finite(_: Account, record: Record) -> Record:
-    """Leave out of a training job the metrics that are no finite numbers, as JSON has none."""
-    metrics = record.get("FinalMetricDataList") or []
-    return record | {"FinalMetricDataList": [m for m in metrics if math.isfinite(m["Value"])]}
 
 
 def check(account: Account, request: Request) -> None:

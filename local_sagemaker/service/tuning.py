@@ -117,7 +117,10 @@ class TuningJob:
             return
         goal = config["HyperParameterTuningJobObjective"]
         sign = 1 if goal["Type"] == "Minimize" else -1
-        said = {name: run.reported.get(goal["MetricName"], []) for name, run in self._runs.items()}
+        runs = self._runs.items()
+        said = {
+            name: [v for v, _ in run.reported.get(goal["MetricName"], [])] for name, run in runs
+        }
         ended = [job["TrainingJobName"] for job in jobs if job["TrainingJobStatus"] not in RUNNING]
         for job in jobs:
             values = list(said.get(job["TrainingJobName"], []))

@@ -70,7 +70,6 @@ Handler = Callable[[Request], Response]
 
 
 def error(message: str, status: int) -> Response:
-    """Return an answer that says what went wrong, as ``{"error": …}``."""
     return Response(json.dumps({"error": message}).encode(), JSON, status)
 
 

@@ -61,8 +61,6 @@ def _cell(text: str) -> float | str:
 
 
 class TensorFlowContainer:
-    """What stands behind ``/invocations`` and ``/v1/``."""
-
     def __init__(self, model: SavedModel, name: str, version: str, user: Any) -> None:
         self._model, self._name, self._version, self._user = model, name, version, user
         both = hasattr(user, "input_handler") and hasattr(user, "output_handler")

@@ -24,7 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     folder = options.state or launch.state_folder()
     try:
-        return _print_variables(folder) if options.env else _serve(folder.resolve(), options.port)
+        if not options.env:
+            return _serve(folder.resolve(), options.port)
+        for name, value in launch.running(folder).variables().items():
+            print(f"export {name}={shlex.quote(value)}")
+        return 0
     except CloudError as error:
         return _failed(str(error))
     except OSError as error:
@@ -41,16 +45,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: expected a number from 0 to 65535")
     return int(text)
-
-
-def _print_variables(folder: Path) -> int:
-    """Print what a shell needs to find the lab's server, as commands that set its variables."""
-    server = launch.find(folder)
-    if server is None:
-        return _failed(f"No server uses {folder}: start one with `python -m local_sagemaker`.")
-    for name, value in server.variables().items():
-        print(f"export {name}={shlex.quote(value)}")
-    return 0
 
 
 def _serve(folder: Path, port: int) -> int:

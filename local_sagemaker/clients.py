@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker import launch
-from local_sagemaker.errors import CloudError
 from local_sagemaker.files import loopback_without_proxy
 
 
@@ -18,10 +17,7 @@ def lead_here(folder: str | Path | None = None) -> launch.Server:
     Return the service that keeps its state in ``folder`` (None: the default one); raise a
     `CloudError` where there is none, or it does not answer.
     """
-    state = Path(folder) if folder is not None else launch.state_folder()
-    server = launch.find(state)
-    if server is None:
-        raise CloudError(f"No server uses {state}: start one with `python -m local_sagemaker`.")
+    server = launch.running(Path(folder) if folder is not None else launch.state_folder())
     use(server)
     return server
 

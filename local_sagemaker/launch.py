@@ -133,6 +133,13 @@ def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
         time.sleep(0.1)
 
 
+def running(folder: Path) -> Server:
+    """Return the lab's running service; a CloudError where there is none."""
+    if (server := find(folder)) is not None:
+        return server
+    raise CloudError(f"No server uses {folder}: start one with `python -m local_sagemaker`.")
+
+
 def _held(path: Path) -> bool:
     with contextlib.suppress(OSError):
         lock = hold(path) if path.exists() else None

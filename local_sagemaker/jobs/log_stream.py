@@ -11,7 +11,7 @@ from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service.store import ACCOUNT
 
 _PORT = re.compile(r"127\.0\.0\.1:\d+")
-_LONGEST = 200_000  # characters of one line that are kept; CloudWatch takes 256 kB
+LONGEST = 200_000  # characters of one line; CloudWatch takes 256 kB
 
 
 def group(name: str) -> Any:
@@ -38,6 +38,6 @@ class Stream:
         return lambda line: self.write(_PORT.sub(port, line.replace(own, "/opt/ml/model")))
 
     def write(self, line: str) -> None:
-        message = line[:_LONGEST] or " "  # CloudWatch refuses empty ones
+        message = line[:LONGEST] or " "  # CloudWatch refuses empty ones
         event = {"timestamp": time.time_ns() // 1_000_000, "message": message}
         self._stream.put_log_events([event])

@@ -41,7 +41,9 @@ def main(port: int, work: Path, state: Path | None = None) -> int:
         print(json.dumps({"error": said}), flush=True)
         return 3
     over = threading.Event()
-    _end_with(os.getppid(), over)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    threading.Thread(target=_end_with, args=(os.getppid(), over), daemon=True).start()
     url = f"http://127.0.0.1:{door.port}"
     door.plane = plane = Account(url, token, work, state)
     door.rest = moto.answer
@@ -73,17 +75,11 @@ def _prepare(plane: Account, ready: threading.Event) -> None:
 
 
 def _end_with(parent: int, over: threading.Event) -> None:
-    """Set ``over`` when the standard input is closed, the parent is gone, or a signal says so."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            if select.select([0], [], [], 0.5)[0] and not os.read(0, 1024):
-                break
-        over.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
-    threading.Thread(target=watch, daemon=True).start()
+    """Set ``over`` when the standard input is closed or the parent is gone."""
+    while os.getppid() == parent:
+        if select.select([0], [], [], 0.5)[0] and not os.read(0, 1024):
+            break
+    over.set()
 
 
 if __name__ == "__main__":

@@ -117,10 +117,8 @@ class TuningJob:
             return
         goal = config["HyperParameterTuningJobObjective"]
         sign = 1 if goal["Type"] == "Minimize" else -1
-        runs = self._runs.items()
-        said = {
-            name: [v for v, _ in run.reported.get(goal["MetricName"], [])] for name, run in runs
-        }
+        metric = goal["MetricName"]
+        said = {n: [v for v, _ in r.reported.get(metric, [])] for n, r in self._runs.items()}
         ended = [job["TrainingJobName"] for job in jobs if job["TrainingJobStatus"] not in RUNNING]
         for job in jobs:
             values = list(said.get(job["TrainingJobName"], []))

@@ -200,7 +200,7 @@ FM |= {f"{T}.StaticHyperParameters": {}, GOAL: "test:rmse"}
     ("changes", "sentence"),
     [
         ({f"{C}.Strategy": "Bayesian"}, "must be Random or Grid in the .* not Bayesian"),
-        ({f"{C}.TuningJobCompletionCriteria": TARGET}, "Criteria is not supported by .*: name the"),
+        ({f"{C}.TuningJobCompletionCriteria": TARGET}, "Criteria is not supported by"),
         ({f"{LIMITS}.MaxRuntimeInSeconds": 120}, "MaxRuntimeInSeconds is not supported"),
         ({GOAL: "other"}, "none of the training job's metrics: score"),
         ({f"{T}.StaticHyperParameters.kind": "a"}, "'kind' is tuned and static"),

@@ -14,7 +14,6 @@ from xml.sax.saxutils import escape
 
 from local_sagemaker.errors import LOG, ApiError
 from local_sagemaker.service.checksums import DIGESTS
-from local_sagemaker.service.store import ACCOUNT
 from local_sagemaker.serving.server import Request, Response
 
 ROLE = "SageMakerRole"
@@ -55,7 +54,7 @@ def answer(request: Request) -> Response:
     kind = request.headers.get("content-type", "")
     answered = _refused(request) if is_s3(request) else None
     if request.method == "POST" and kind.startswith(_FORM):
-        answered = answered or _answered_here(request.body)
+        answered = answered or _simulated(request.body)
     try:
         return answered or _ask(request)
     except (ApiError, OSError):
@@ -91,11 +90,11 @@ def _ask(request: Request) -> Response:
     # lengths are the door's business, except in answers to HEAD
     dropped = {*_OF_A_CONNECTION, "content-length" if request.method != "HEAD" else ""}
     kept = [(name, value) for name, value in given if name.lower() not in dropped]
-    body = b"".join(parts)
-    if b"<SecretAccessKey>" in body[:2000]:  # of a role or a session, invented by moto
-        found = credential(request)
-        own = f"<AccessKeyId>{found[1] if found else ''}<".encode()
-        body = re.sub(rb"<AccessKeyId>[^<]*<", own, body)
+    body, signed = b"".join(parts), credential(request)
+    if signed and signed[2] in ("iam", "sts"):  # moto invents keys, and who the caller is
+        body = body.replace(b":user/moto<", f":assumed-role/{ROLE}/notebook<".encode())
+        if b"<SecretAccessKey>" in body:
+            body = re.sub(rb"<AccessKeyId>[^<]*<", f"<AccessKeyId>{signed[1]}<".encode(), body)
     return Response(body, "", int(status.split()[0]), kept)
 
 
@@ -161,27 +160,20 @@ def _expired(query: str) -> bool:
         return True
 
 
-def _answered_here(body: bytes) -> Response | None:
-    """Answer two calls that the SDK makes before every job: it is the role, and may do all."""
+def _simulated(body: bytes) -> Response | None:
+    """Answer ``SimulatePrincipalPolicy`` of IAM, which moto has not: the role may do all."""
     form = parse_qs(body.decode("utf-8", "replace"))
-    action = form.get("Action", [""])[0]
-    if action == "GetCallerIdentity":
-        namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
-        result = (
-            f"<Account>{ACCOUNT}</Account><UserId>AROALOCAL:notebook</UserId>"
-            f"<Arn>arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/notebook</Arn>"
-        )
-    elif action == "SimulatePrincipalPolicy":
-        namespace = "https://iam.amazonaws.com/doc/2010-05-08/"
-        names = [value[0] for name, value in form.items() if name.startswith("ActionNames.member.")]
-        rows = "".join(
-            f"<member><EvalActionName>{escape(name)}</EvalActionName><EvalDecision>allowed"
-            "</EvalDecision><EvalResourceName>*</EvalResourceName></member>"
-            for name in names
-        )
-        result = f"<IsTruncated>false</IsTruncated><EvaluationResults>{rows}</EvaluationResults>"
-    else:
+    if form.get("Action") != ["SimulatePrincipalPolicy"]:
         return None
-    text = f'<{action}Response xmlns="{namespace}"><{action}Result>{result}</{action}Result>'
-    text += f"<ResponseMetadata><RequestId>local</RequestId></ResponseMetadata></{action}Response>"
+    rows = "".join(
+        f"<member><EvalActionName>{escape(value)}</EvalActionName><EvalDecision>allowed"
+        "</EvalDecision><EvalResourceName>*</EvalResourceName></member>"
+        for name, (value, *_) in form.items()
+        if name.startswith("ActionNames.member.")
+    )
+    text = (
+        '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
+        f"<SimulatePrincipalPolicyResult><EvaluationResults>{rows}</EvaluationResults>"
+        "</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
+    )
     return Response(text.encode(), "text/xml")

@@ -44,6 +44,12 @@ def test_keys_that_are_given_out_open_this_service(aws, service, ask):
         assert getattr(session.client(name, endpoint_url=aws.server.url), call)()
 
 
+def test_an_object_is_never_changed_on_its_way(aws):
+    body = b"<SecretAccessKey>x</SecretAccessKey><AccessKeyId>own</AccessKeyId>:user/moto<"
+    aws.put("services/keys", body)
+    assert aws.get("services/keys") == body
+
+
 def md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body).digest()).decode()
 

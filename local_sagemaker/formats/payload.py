@@ -57,7 +57,7 @@ def read_csv(data: bytes, columns: int, name: str, what: str) -> Any:
 
 def split(data: bytes, split_type: str, strategy: str, max_payload_mb: float) -> Iterator[bytes]:
     """Yield the bodies of requests, each of one record, or of as many as fit (MultiRecord)."""
-    cut = {"None": _whole, "Line": _lines, "RecordIO": frames}
+    cut = {"None": lambda data: [(0, len(data))], "Line": _lines, "RecordIO": frames}
     limit = int(max_payload_mb * (1 << 20)) or len(data)
     begin = end = 0
     for start, stop in cut[split_type](data):
@@ -95,10 +95,6 @@ def assemble(parts: Iterable[bytes], assemble_with: str) -> bytes:
     if assemble_with == "None":
         return b"".join(parts)
     return b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
-
-
-def _whole(data: bytes) -> Iterator[tuple[int, int]]:
-    yield 0, len(data)
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, int]]:

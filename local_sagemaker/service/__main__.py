@@ -37,15 +37,14 @@ def main(port: int, work: Path, state: Path | None = None) -> int:
     try:
         door = Door(port, token)
     except OSError as error:
-        said = f"{error.strerror}. Name another --port than {port}, or none"
-        print(json.dumps({"error": said}), flush=True)
+        said = f"port {port} of 127.0.0.1 can't be used: {error.strerror}"
+        print(json.dumps({"error": f"{said}. Name another --port, or none"}), flush=True)
         return 3
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     threading.Thread(target=_end_with, args=(os.getppid(), over), daemon=True).start()
-    url = f"http://127.0.0.1:{door.port}"
-    door.plane = plane = Account(url, token, work, state)
+    door.plane = plane = Account(f"http://127.0.0.1:{door.port}", token, work, state)
     door.rest = moto.answer
     set_aside = plane.store.set_aside
     if state is not None:

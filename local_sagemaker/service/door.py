@@ -95,10 +95,10 @@ def plain_path(path: str) -> str:
 
 def _in_a_sentence(response: Response, method: str, place: str) -> Response:
     """Replace moto's page for what it does not know by an error that clients can show."""
-    if response.status != 404 or response.body[:9].lower() != b"<!doctype":
+    if response.status < 400 or response.body[:9].lower() != b"<!doctype":
         return response
     said = f"{method} {place} is not part of the services on this machine."
-    return _error(404, "UnknownOperationException", said)
+    return _error(response.status, "UnknownOperationException", said)
 
 
 def _error(status: int, code: str, message: str) -> Response:

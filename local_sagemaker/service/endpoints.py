@@ -97,8 +97,8 @@ class Deployment:
     def __init__(self, account: Account, name: str, variant: Mapping[str, Any]) -> None:
         self.account, self.name = account, name
         self.variant = str(variant["VariantName"])
-        seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds")
-        self._seconds = float(seconds or models.READY_SECONDS)
+        waits = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", models.READY_SECONDS)
+        self._seconds = float(waits)
         self._model = variant["Model"]
         self._stamp = time.time_ns() // 1_000_000
         self._folder = ("serving", f"{name}-{self._stamp}")

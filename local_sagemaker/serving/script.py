@@ -46,7 +46,8 @@ def call(function: Callable[..., Any], *arguments: Any, context: Any = None) -> 
 def respond(result: Any, accept: str) -> Response:
     """Return what a user's function answered: a body, or a body and its content type."""
     body, kind = result if isinstance(result, tuple) else (result, accept)
-    return Response(body.encode() if isinstance(body, str) else bytes(body), kind)
+    # a list of numbers or a number is no body: `bytes` would take it for one
+    return Response(body.encode() if isinstance(body, str) else bytes(memoryview(body)), kind)
 
 
 def _text(body: bytes) -> str:

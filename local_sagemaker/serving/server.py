@@ -24,6 +24,7 @@ _LENGTH = re.compile(r"[0-9]{1,15}")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # of a header
 _ONCE = ("host", "authorization", "content-length")
 _KEY = re.compile(r"(?:Credential=|AWS |AWSAccessKeyId=)([A-Za-z0-9]+)")
+_RAW = re.compile(r"[\x80-\xff]")  # of UTF-8 in a path, which curl sends as it is
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -158,6 +159,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 break
         method, _, rest = lines[0].partition(" ")
         target, _, version = rest.partition(" ")
+        target = _RAW.sub(lambda found: f"%{ord(found[0]):02X}", target)
         if version != "HTTP/1.1" or not method.isalpha() or not target:
             raise ClientError("This is not HTTP/1.1.")
         headers: dict[str, str] = {}

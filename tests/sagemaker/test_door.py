@@ -74,6 +74,8 @@ def test_moto_can_not_be_reset(aws, place):
     aws.put("door/stays", b"whole")
     status, body = ask(aws.server, "POST", f"/{place or 'm'}oto-api/reset")
     assert (status, json.loads(body)["message"]) == (404, "There is nothing here.")
+    status, body = ask(aws.server, "BREW", "/")
+    assert status == 405 and json.loads(body)["message"].startswith("BREW / is not part of")
     assert aws.get("door/stays") == b"whole"
 
 

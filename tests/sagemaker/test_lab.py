@@ -408,7 +408,7 @@ def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path)
         (["--port", "70000"], "'70000' is no port"),
         (["--stat", "x", "y"], "unrecognized arguments: y"),
         (["--state", "{file}/x"], "can't be used: Not a directory. Name another folder"),
-        (["--port", "{taken}"], "Address already in use. Name another --port than {taken}"),
+        (["--port", "{taken}"], "Address already in use. Name another --port, or none"),
     ],
 )
 def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, arguments, sentence):

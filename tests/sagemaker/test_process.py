@@ -14,6 +14,7 @@ import pytest
 import urllib3
 
 from helpers.book import ROOT
+from local_sagemaker.serving import script
 from local_sagemaker.serving.process import ModelServer, ServerDied
 from tests.sagemaker.jobs import serving
 
@@ -88,6 +89,11 @@ def test_wrong_requests_leave_it_standing(server, body, kind, status, message):
     while status == 500 and not any("in predict_fn" in line for line in server.lines):
         assert time.monotonic() < until, "the traceback is not in the log"
         time.sleep(0.02)
+
+
+def test_a_list_of_numbers_is_no_body():
+    with pytest.raises(TypeError, match="a bytes-like object is required, not 'list'"):
+        script.respond([1, 2], "application/json")
 
 
 def test_an_error_of_the_users_function_stands_alone_in_the_log(server):

@@ -88,6 +88,8 @@ def test_bodies_of_every_length_come_back_whole(served):
     body = bytes(range(256)) * 40_000
     for sent in (b"", b"x", body):
         assert ask(server, sent) == (200, sent)
+    raw = send(server, b"GET /\xc3\xbc HTTP/1.1\r\n" + HERE + b"\r\n")
+    assert raw.endswith(b'no route GET /%C3%BC"}'), "as curl sends UTF-8"
 
 
 def test_a_caller_that_does_not_read_stops_nobody(served):

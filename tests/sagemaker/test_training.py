@@ -117,6 +117,7 @@ time.sleep(600)  # cut short, or the test takes too long
             {"change": NO_CODE},
             ["ClientError: the hyperparameter 'sagemaker_sub"],
         ),
+        ("surrogate", "pass", {"half": "\ud800"}, ["ClientError: ", "surrogates not allowed"]),
     ],
 )
 def test_a_job_that_fails_says_why(aws, name, code, more, sentences):

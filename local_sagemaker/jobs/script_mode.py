@@ -86,7 +86,8 @@ class Script:
             "user_args": self._arguments(),
         }
         values |= {f"channel_{name}": folder for name, folder in folders.items()}
-        values |= {f"hp_{name}": value for name, value in self._given.items()}
+        # no name of a variable has a =
+        values |= {f"hp_{name}": value for name, value in self._given.items() if "=" not in name}
         return {f"SM_{name.upper()}": _encoded(value) for name, value in values.items()}
 
 

@@ -27,6 +27,7 @@ def load(path: Path) -> ModuleType:
     if (path.parent / "requirements.txt").exists():
         print("code/requirements.txt: nothing is installed; this machine's packages are used")
     sys.path.insert(0, str(path.parent))
+    sys.stdin = io.StringIO()  # the real one is open as long as the service lives
     spec = importlib.util.spec_from_file_location("inference", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

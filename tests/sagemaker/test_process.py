@@ -25,7 +25,7 @@ from pathlib import Path
 import beside
 
 def model_fn(model_dir):
-    print("loading from", Path(model_dir).name, os.environ.get("WISH"))
+    print("loading from", Path(model_dir).name, os.environ.get("WISH"), sys.stdin.read())
     return json.loads((Path(model_dir) / "weights.json").read_text())
 
 def predict_fn(data, model):

@@ -292,11 +292,18 @@ json.dump(told, open(os.environ["SM_MODEL_DIR"] + "/told", "w"))
 
 
 def test_a_script_of_version_2_gets_what_the_toolkit_gives(aws):
-    settings = {"fit-intercept": True, "b": ["a"], "c": {"y": 2, "x": None}, "rate": 0.1, "a": None}
+    settings = {
+        "fit-intercept": True,
+        "b": ["a"],
+        "c": {"y": 2, "x": None},
+        "rate": 0.1,
+        "a": None,
+        "k=v": 1,
+    }
     found = aws.train("toolkit", TELL, **settings)
     assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
     told = json.loads(members(aws.get("out/toolkit/output/model.tar.gz"))["told"])
-    words = "-a||-b|['a']|-c|x=None,y=2|--fit-intercept|True|--rate|0.1"
+    words = "-a||-b|['a']|-c|x=None,y=2|--fit-intercept|True|--k=v|1|--rate|0.1"
     assert "|".join(told["arguments"]) == words
     assert json.loads(told["SM_USER_ARGS"]) == told["arguments"]
     assert told["SM_HP_FIT-INTERCEPT"] == "true" and told["SM_LOG_LEVEL"] == "20"

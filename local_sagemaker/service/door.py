@@ -77,7 +77,9 @@ class Door(HTTPServer):
 
 def _control(plane: Account, name: str, body: bytes) -> Response:
     try:
-        request = json.loads(body or b"{}")
+        request = json.loads(  # a member that is null is not there
+            body or b"{}", object_pairs_hook=lambda pairs: {k: v for k, v in pairs if v is not None}
+        )
     except (ValueError, RecursionError) as error:
         raise ApiError(f"The request is not JSON: {error}", "SerializationException") from None
     if not isinstance(request, dict):

@@ -87,7 +87,7 @@ def test_an_error_of_the_script_is_the_reason(aws):
     reason = aws.fails("raises", code)
     assert reason.startswith("AlgorithmError: Traceback (most recent call last)")
     assert "line 2, in load" in reason and "ValueError: no such column, exit code: 1" in reason
-    assert "/opt/ml/code" not in reason or "course-cloud" not in reason
+    assert "/opt/ml/code" not in reason or "local-sagemaker-" not in reason
     log = aws.job_log("raises")
     assert log[0] == "reading" and "ValueError: no such column" in log
 

@@ -61,20 +61,12 @@ def test_assembling_ends_each_answer_once():
     assert payload.assemble([b"a\n", b"b"], "None") == b"a\nb"
 
 
-@pytest.mark.parametrize(
-    ("path", "kept"),
-    [
-        ("$[1:]", b'b,"c,d",e\n'),
-        ("$[0,-2:]", b'a,"c,d",e\n'),
-        ("$[-1]", b"e\n"),
-        ("$[:2, 3]", b"a,b,e\n"),
-    ],
-)
+@pytest.mark.parametrize(("path", "kept"), [("$[1:]", b'b,"c,d",e\n'), ("$[0:-2]", b"a,b\n")])
 def test_a_filter_keeps_columns(path, kept):
     assert payload.keep(b'a,b,"c,d",e\n', payload.columns(path)) == kept
 
 
-@pytest.mark.parametrize("path", ["$.features", "$[]", "$[a]", "$[1:2:3]", "[1]", "$[1,]"])
+@pytest.mark.parametrize("path", ["$.features", "$[]", "$[a]", "$[1:2:3]", "[1]", "$[0,2:]"])
 def test_a_filter_that_names_no_columns_is_refused(path):
     with pytest.raises(payload.PayloadError, match="can't be read: expected columns of CSV"):
         payload.columns(path)

@@ -1,6 +1,7 @@
 """Notebooks that AWS publishes for SDK version 3: their calls, in their order, with own data.
 
-A docstring names the notebook in github.com/aws/sagemaker-python-sdk; README lists what was changed.
+A docstring names the notebook in github.com/aws/sagemaker-python-sdk, or in amazon-sagemaker-examples
+there; README lists what was changed.
 """
 
 from __future__ import annotations
@@ -286,6 +287,7 @@ def test_a_model_in_the_notebooks_own_process():
     endpoint.in_process_mode_obj.destroy_server()
 
 
+@FULL
 def test_a_model_with_an_inference_spec(folder, monkeypatch):
     """v3-examples/inference-examples/inference-spec-example.ipynb"""
     from sagemaker.core.resources import EndpointConfig
@@ -510,6 +512,102 @@ def output_fn(rows, accept):
     model.delete()
 
 
+def invoked(endpoint_name):
+    from sagemaker.core.resources import Endpoint
+
+    endpoint = Endpoint(endpoint_name=endpoint_name)
+    response = endpoint.invoke(
+        body=json.dumps("{Bloomberg has decided to publish a new report.}"),
+        content_type="application/json",
+        accept="application/json",
+    )
+    payload = response.body.read()
+    return payload.decode("utf-8") if isinstance(payload, bytes) else payload
+
+
+def test_callers_at_once_of_a_model_with_code_of_its_own(folder, aws):
+    """deploy_and_monitor/sm-batch_inference_with_torchserve/….ipynb"""
+    import multiprocessing
+
+    import boto3
+    from sagemaker.core import image_uris
+    from sagemaker.core.common_utils import repack_model
+    from sagemaker.core.helper.session_helper import Session, get_execution_role
+    from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+    from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
+
+    sm_sess, role = Session(), get_execution_role()
+    region = boto3.Session().region_name
+    assert boto3.client("sts").get_caller_identity().get("Account")
+    bucket, prefix = sm_sess.default_bucket(), "ts-dynamic-batching"
+    assert sm_sess.default_bucket_prefix is None
+    model_artifact = aws.archive(f"{prefix}/models/BERT.tar.gz", {"model.json": '"news"'})
+    image_uri = image_uris.retrieve(
+        framework="pytorch",
+        region=region,
+        py_version="py39",
+        image_scope="inference",
+        version="1.13.1",
+        instance_type="ml.c5.9xlarge",
+    )
+    inference = "import json\ndef model_fn(d): return json.load(open(d + '/model.json'))\n"
+    inference += "def input_fn(body, kind): return json.loads(body)\n"
+    inference += "def predict_fn(text, label): return label if 'Bloom' in text else None\n"
+    write(folder / "code", inference_py=inference)
+    repacked_model_artifact = f"s3://{bucket}/{prefix}/models/BERT-repacked.tar.gz"
+    repack_model(
+        inference_script="inference.py",
+        source_directory="code",
+        dependencies=[],
+        model_uri=model_artifact,
+        repacked_model_uri=repacked_model_artifact,
+        sagemaker_session=sm_sess,
+    )
+    env_variables_dict = {
+        "SAGEMAKER_TS_BATCH_SIZE": "3",
+        "SAGEMAKER_TS_MAX_BATCH_DELAY": "100000",
+        "SAGEMAKER_TS_MIN_WORKERS": "1",
+        "SAGEMAKER_TS_MAX_WORKERS": "1",
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+    }
+    names = [unique(f"hf-dynamic-torchserve-sagemaker{part}") for part in ("", "-epc", "-ep")]
+    sm_model_name, endpoint_config_name, endpoint_name = names
+    Model.create(
+        model_name=sm_model_name,
+        primary_container=ContainerDefinition(
+            image=image_uri,
+            model_data_url=repacked_model_artifact,
+            environment=env_variables_dict,
+        ),
+        execution_role_arn=role,
+    )
+    EndpointConfig.create(
+        endpoint_config_name=endpoint_config_name,
+        production_variants=[
+            ProductionVariant(
+                variant_name="AllTraffic",
+                model_name=sm_model_name,
+                initial_instance_count=1,
+                instance_type="ml.c5.18xlarge",
+                initial_variant_weight=1.0,
+            )
+        ],
+    )
+    predictor = Endpoint.create(
+        endpoint_name=endpoint_name, endpoint_config_name=endpoint_config_name
+    )
+    predictor.wait_for_status("InService")
+    pool = multiprocessing.Pool(3)
+    results = pool.map(invoked, 3 * [predictor.endpoint_name])
+    pool.close()
+    pool.join()
+    assert [json.loads(result) for result in results] == 3 * ["news"]
+    predictor.delete()
+    EndpointConfig.get(endpoint_config_name).delete()
+    Model.get(sm_model_name).delete()
+
+
 def test_a_transform_that_leaves_a_column_out(aws):
     """v3-examples/ml-ops-examples/v3-transform-job-example.ipynb"""
     import boto3
@@ -555,6 +653,87 @@ def test_a_transform_that_leaves_a_column_out(aws):
         transformer.transform(
             f"s3://{bucket}/{prefix}", content_type="a/b", input_filter="$[0,-2:]"
         )
+
+
+def test_a_model_in_the_registry(folder):
+    """v3-examples/ml-ops-examples/v3-model-registry-example/v3-model-registry-example.ipynb"""
+    import boto3
+    from sagemaker.core import image_uris
+    from sagemaker.core.helper.session_helper import Session, get_execution_role
+    from sagemaker.core.resources import Model, ModelPackage
+    from sagemaker.serve.mode.function_pointers import Mode
+    from sagemaker.serve.model_builder import ModelBuilder
+
+    assert Mode
+    sagemaker_session, role = Session(), get_execution_role()
+    region = sagemaker_session.boto_region_name
+    image_uri = image_uris.retrieve(
+        framework="xgboost",
+        region=region,
+        version="1.0-1",
+        py_version="py3",
+        instance_type="ml.m5.xlarge",
+    )
+    s3, bucket = boto3.client("s3"), sagemaker_session.default_bucket()
+    (folder / "model.tar.gz").write_bytes(tar({"xgboost-model": "trained before"}))
+    s3.upload_file("model.tar.gz", bucket, "registry-testing/model.tar.gz")
+    s3_url = f"s3://{bucket}/registry-testing/model.tar.gz"
+    model_builder = ModelBuilder(
+        s3_model_data_url=s3_url,
+        image_uri=image_uri,
+        sagemaker_session=sagemaker_session,
+        role_arn=role,
+    )
+    model_builder.build(model_name="my-model")
+    first = model_builder.register(
+        model_package_group_name="my-model-package-group",
+        content_types=["application/json"],
+        response_types=["application/json"],
+        inference_instances=["ml.m5.xlarge"],
+        approval_status="Approved",
+    )
+    model = Model.get(model_name="my-model")
+    image_uri = model.primary_container.image
+    s3_model_data_uri = model.primary_container.model_data_url
+    model_builder = ModelBuilder(
+        image_uri=image_uri, s3_model_data_url=s3_model_data_uri, role_arn=role
+    )
+    registered = model_builder.register(
+        model_package_group_name="my-model-group-from-existing-model",
+        content_types=["application/json"],
+        response_types=["application/json"],
+    )
+    sagemaker_client = boto3.client("sagemaker", region_name=region)
+    sagemaker_client.update_model_package(
+        ModelPackageArn=registered, ModelApprovalStatus="Approved"
+    )
+    model_package = ModelPackage.get(model_package_name=registered)
+    assert model_package.model_approval_status == "Approved"
+    container = model_package.inference_specification.containers[0]
+    model_builder = ModelBuilder(
+        s3_model_data_url=container.model_data_url,
+        image_uri=container.image,
+        role_arn=role,
+        sagemaker_session=sagemaker_session,
+    )
+    model = model_builder.build(model_name="my-model-from-registry")
+    assert model.primary_container.model_data_url == s3_url
+    assert [first.rsplit("/", 2)[1:], registered.rsplit("/", 2)[1:]] == [
+        ["my-model-package-group", "1"],
+        ["my-model-group-from-existing-model", "1"],
+    ]
+    again = model_builder.register(
+        model_package_group_name="my-model-package-group", content_types=["text/csv"]
+    )
+    assert again.endswith("/my-model-package-group/2")
+    group = {"ModelPackageGroupName": "my-model-package-group"}
+    with pytest.raises(ClientError, match="has packages: delete them first"):
+        sagemaker_client.delete_model_package_group(**group)
+    for arn in (first, again):
+        sagemaker_client.delete_model_package(ModelPackageName=arn)
+    sagemaker_client.delete_model_package_group(**group)
+    with pytest.raises(ClientError, match="Could not find model package"):
+        ModelPackage.get(model_package_name=first)
 
 
 def test_hyperparameter_tuning(folder):
@@ -669,8 +848,12 @@ def test_what_is_refused_is_refused_in_a_sentence(aws):
         )
 
 
-def test_the_readme_lists_every_notebook_of_this_file():
+def test_the_readme_lists_every_notebook_of_this_file_and_counts_them():
     readme = (Path(clients.__file__).with_name("README.md")).read_text(encoding="utf-8")
-    listed = [d.split()[0] for d in (f.__doc__ for f in globals().values() if callable(f)) if d]
-    found = [one for one in listed if one.startswith("v3-examples/") and "…" not in one]
-    assert len(found) == 9 and all(f"`{one}`" in readme for one in found)
+    rows = [line for line in readme.splitlines() if ".ipynb` |" in line]
+    counted = [row for row in rows if "| works" in row and "not count" not in row]
+    assert len(counted) == 10 and "ten of the training and inference notebooks do" in readme
+    listed = {d.split()[0] for d in (f.__doc__ for f in globals().values() if callable(f)) if d}
+    for row in counted:
+        name = row.split("`")[1]
+        assert {name, f"{name.rpartition('/')[0]}/….ipynb"} & listed, name

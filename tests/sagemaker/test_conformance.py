@@ -576,9 +576,7 @@ def test_callers_at_once_of_a_model_with_code_of_its_own(folder, aws):
     Model.create(
         model_name=sm_model_name,
         primary_container=ContainerDefinition(
-            image=image_uri,
-            model_data_url=repacked_model_artifact,
-            environment=env_variables_dict,
+            image=image_uri, model_data_url=repacked_model_artifact, environment=env_variables_dict
         ),
         execution_role_arn=role,
     )

@@ -67,8 +67,7 @@ def test_strangers_stay_outside(aws, headers, sentence):
 
 
 @pytest.mark.parametrize(
-    "place",
-    ["", "%6d", "%256d", "%25256d", "/m", "x/../m", "x/%2e%2e/m", ".%5c%6d", "\\m"],
+    "place", ["", "%6d", "%256d", "%25256d", "/m", "x/../m", "x/%2e%2e/m", ".%5c%6d", "\\m"]
 )
 def test_moto_can_not_be_reset(aws, place):
     aws.put("door/stays", b"whole")

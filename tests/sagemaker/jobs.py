@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from helpers.book import ROOT
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.formats import recordio
 from local_sagemaker.serving import ModelServer
-from local_sagemaker.serving.server import Request
+from local_sagemaker.serving.server import ModelHTTPServer, Request
 
 RECORDIO = {"Content-Type": "application/x-recordio-protobuf"}
 
@@ -95,6 +96,17 @@ def serving(kind: str, folder: Path, **environment: str):
         yield server
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def running(server: ModelHTTPServer):
+    """Let a thread of this process answer."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def asked(body: bytes, content_type: str, accept: str = "*/*") -> Request:

@@ -107,12 +107,19 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     made = {b["Name"]: b["CreationDate"] for b in lab.s3.list_buckets()["Buckets"]}
     data = lab.put("three.tar.gz", aws.get("models/three.tar.gz"))
     assert lab.deploy("kept", data)["EndpointStatus"] == "InService"
-    arn = lab.sm.describe_model(ModelName="kept")["ModelArn"]
+    lab.sm.delete_endpoint_config(EndpointConfigName="kept")
+    lab.sm.delete_model(ModelName="kept")
+    assert lab.ask("kept", [1]) == [3]  # it outlives its configuration and its model
+    lab.model("tagged", data)
+    arn = lab.sm.describe_model(ModelName="tagged")["ModelArn"]
     lab.sm.add_tags(ResourceArn=arn, Tags=[{"Key": "k", "Value": "v"}])
-    lab.sm.create_training_job(**lab.train_request("cut", "import time; time.sleep(60)"))
+    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
+    lab.sm.create_training_job(**lab.train_request("cut", code))
+    lines = lab.log_with("pid", "/aws/sagemaker/TrainingJobs", "cut/")
     writers = Writers(lab)
     writers.wait(40)
     kill(lab.server)
+    assert gone(int(lines[0].split()[1])), "a lab that is killed takes its programs with it"
 
     lab = opened(tmp_path)
     writers.check(lab)
@@ -134,6 +141,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     assert not (tmp_path.parent / "escape").exists()
     assert lab.sm.describe_endpoint(EndpointName="kept")["EndpointStatus"] == "InService"
     assert lab.ask("kept", [2]) == [6]  # its model server starts with its first request
+    assert lab.sm.list_endpoint_configs()["EndpointConfigs"] == []
     assert lab.sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
     cut = lab.sm.describe_training_job(TrainingJobName="cut")
     assert cut["TrainingJobStatus"] == "Failed"
@@ -341,21 +349,6 @@ def test_an_object_whose_head_is_damaged_is_set_aside(tmp_path, spoil):
     assert listed.count(b"<Key>") == 1 and b"<Key>kept</Key>" in listed
 
 
-def test_a_folder_in_place_of_a_labs_own_file_is_set_aside(tmp_path):
-    for name in ("server.json", "service.log"):
-        (tmp_path / name / "mine").mkdir(parents=True)
-    command = [sys.executable, "-m", "local_sagemaker", "--state", str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as lab:
-        try:
-            assert lab.stdout is not None
-            lines = [lab.stdout.readline() for _ in range(3)]
-        finally:
-            lab.send_signal(signal.SIGINT)
-    for name, line in zip(("server.json", "service.log"), lines, strict=False):
-        assert line.startswith(f"{tmp_path / name} is damaged (it is a folder)")
-    assert lines[2].startswith("SageMaker runs on this machine")
-
-
 def test_what_earlier_versions_kept_in_two_files_is_read(tmp_path):
     disk = Disk(tmp_path)
     disk.call("PUT", "/own", LOCATION)
@@ -389,15 +382,19 @@ print(len(s3.list_objects_v2(Bucket=aws.bucket)["Contents"]))
 def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path):
     damaged = tmp_path / "sagemaker" / "model" / "x.json"
     files.write(damaged, "{")
+    for name in ("server.json", "service.log"):
+        (tmp_path / name / "mine").mkdir(parents=True)
     environment = os.environ | {"COURSE_CLOUD_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
     here = {"env": environment, "cwd": ROOT, "text": True, "stdout": subprocess.PIPE}
     command = [sys.executable, "-m", "local_sagemaker"]
     lab = subprocess.Popen(command, **here)
     try:
-        lines = [lab.stdout.readline() for _ in range(3)]
-        assert f"{damaged} is damaged (JSONDecodeError" in lines[0]
-        assert "SageMaker runs on this machine" in lines[1]
-        assert lines[2] == f"Its log is {tmp_path / 'service.log'}.\n"
+        lines = [lab.stdout.readline() for _ in range(5)]
+        for name, line in zip(("server.json", "service.log"), lines, strict=False):
+            assert line.startswith(f"{tmp_path / name} is damaged (it is a folder)")
+        assert f"{damaged} is damaged (JSONDecodeError" in lines[2]
+        assert "SageMaker runs on this machine" in lines[3]
+        assert lines[4] == f"Its log is {tmp_path / 'service.log'}.\n"
         assert (tmp_path / "service.log").exists()
         assert oct((tmp_path / "server.json").stat().st_mode)[-3:] == "600"
         second = subprocess.run(command, **here, stderr=subprocess.PIPE, timeout=120)
@@ -406,7 +403,7 @@ def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path)
         values = dict(
             line.removeprefix("export ").split("=", 1) for line in shown.stdout.splitlines()
         )
-        assert values["AWS_ENDPOINT_URL"] in lines[1]
+        assert values["AWS_ENDPOINT_URL"] in lines[3]
         kernels = [subprocess.Popen([sys.executable, "-c", CONNECT], **here) for _ in range(2)]
         counts = [int(kernel.communicate(timeout=150)[0].splitlines()[-1]) for kernel in kernels]
         assert max(counts) == 2
@@ -459,6 +456,7 @@ def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypat
 def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
     monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    monkeypatch.setattr(launch.Server.alive, "__defaults__", (0.3,))
     held = files.hold(tmp_path / "lock")
     lab = opened(tmp_path)
     launch.announce(lab.server, tmp_path)
@@ -468,13 +466,13 @@ def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, caps
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(CloudError, match=rf"{tmp_path}, but does not answer for 0 s.*Ctrl-C"):
             launch.find(tmp_path, patience=0)
-        threading.Timer(4, os.kill, (pid, signal.SIGCONT)).start()
+        threading.Timer(1, os.kill, (pid, signal.SIGCONT)).start()
         made = cloud.connect(sdk=False)
         assert made.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 1
         where = "the lab on this machine (region us-west-2, no account needed)"
         assert capsys.readouterr().out == f"Connected to the SageMaker of {where}.\n"
         os.kill(pid, signal.SIGSTOP)
-        threading.Timer(4, os.kill, (pid, signal.SIGCONT)).start()
+        threading.Timer(1, os.kill, (pid, signal.SIGCONT)).start()
         assert cloud.connect(sdk=False) is made, "a kernel that is connected waits, too"
         held.close()
         kill(lab.server)
@@ -490,6 +488,7 @@ def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, caps
 def test_a_kernels_own_service_that_is_busy_is_not_replaced(monkeypatch):
     monkeypatch.setenv("COURSE_CLOUD_STATE", "")
     monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    monkeypatch.setattr(launch.Server.alive, "__defaults__", (0.3,))
     try:
         made = cloud.connect(sdk=False)
         pid = connection._server.process.pid
@@ -502,12 +501,3 @@ def test_a_kernels_own_service_that_is_busy_is_not_replaced(monkeypatch):
     finally:
         os.kill(pid, signal.SIGCONT)
         cloud.disconnect()
-
-
-def test_a_lab_killed_takes_its_programs_with_it(tmp_path):
-    lab = opened(tmp_path)
-    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
-    lab.sm.create_training_job(**lab.train_request("alone", code))
-    lines = lab.log_with("pid", "/aws/sagemaker/TrainingJobs", "alone/")
-    kill(lab.server)
-    assert gone(int(lines[0].split()[1]))

@@ -11,7 +11,10 @@ import pytest
 
 from helpers import cloud
 from helpers.book import ROOT
+from tests.sagemaker.conftest import full
 from tests.unit.test_models_ncf import two_tastes
+
+pytestmark = full  # three imports of TensorFlow; chapter 05 trains the same script on one worker
 
 
 @pytest.fixture

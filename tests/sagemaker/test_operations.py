@@ -14,7 +14,6 @@ from botocore import serialize
 from botocore.exceptions import ClientError
 from botocore.utils import parse_timestamp
 
-from local_sagemaker import launch
 from local_sagemaker.service import contract, images, listing, operations, store
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import (
@@ -26,7 +25,7 @@ from local_sagemaker.service.store import (
     TUNING,
     Store,
 )
-from tests.sagemaker.conftest import ECR, ROLE, Aws
+from tests.sagemaker.conftest import ECR, ROLE
 
 TREE = Path(operations.__file__).parents[1]
 
@@ -80,15 +79,6 @@ def test_every_operation_checks_its_answer_against_sagemakers_model(name):
             wrong = object()
             with pytest.raises(RuntimeError, match=f"The answer of {name} is not SageMaker's"):
                 contract.answer(name, {member: wrong})
-
-
-def test_every_member_that_is_done_is_sagemakers():
-    for name in contract.DONE:
-        shape = contract.service().operation_model(name).input_shape
-        for path in contract.DONE[name]:
-            inner = shape
-            for part in path.split("."):
-                inner = getattr(inner, "member", inner).members[part]
 
 
 def test_an_answer_that_breaks_sagemakers_model_does_not_leave():
@@ -249,23 +239,6 @@ def test_an_endpoint_of_an_earlier_version_serves_on(tmp_path):
     lost = after.get(ENDPOINT, "lost")
     assert lost["EndpointStatus"] == "Failed"
     assert "Could not find endpoint configuration" in lost["FailureReason"]
-
-
-def test_an_endpoint_outlives_its_configuration_and_its_model(tmp_path, aws, model):
-    lab = Aws(launch.start(state=tmp_path))
-    launch.wait_until_ready(lab.server)
-    data = lab.put("three.tar.gz", aws.get(model.split("/", 3)[3]))
-    assert lab.deploy("alone", data)["EndpointStatus"] == "InService"
-    lab.sm.delete_endpoint_config(EndpointConfigName="alone")
-    lab.sm.delete_model(ModelName="alone")
-    assert lab.ask("alone", [1]) == [3]
-    lab.server.process.kill()
-    lab.server.process.wait()
-    again = Aws(launch.start(state=tmp_path))
-    launch.wait_until_ready(again.server)
-    assert again.ask("alone", [2]) == [6]
-    assert again.sm.list_endpoint_configs()["EndpointConfigs"] == []
-    again.server.stop()
 
 
 def test_a_role_and_data_that_are_not_there_are_refused_at_once(aws, model):

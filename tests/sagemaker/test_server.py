@@ -11,6 +11,7 @@ import pytest
 import urllib3
 
 from local_sagemaker.serving.server import ClientError, ModelHTTPServer, Request, Response
+from tests.sagemaker.jobs import running
 
 TOKEN = "0123456789abcdef"
 HERE = f"Host: localhost:PORT\r\nAuthorization: AWS {TOKEN}:-\r\n".encode()
@@ -43,12 +44,8 @@ def served(request):
     model = Model()
     server = ModelHTTPServer(model, TOKEN, in_turn=request.param)
     server.in_turn = request.param
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield model, server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with running(server):
+        yield model, server
 
 
 def ask(server, body: bytes) -> tuple[int, bytes]:

@@ -6,6 +6,7 @@ there; README lists what was changed.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import json
@@ -16,9 +17,11 @@ import types
 import uuid
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from botocore.loaders import JSONFileLoader
 
 from local_sagemaker import clients
 from tests.sagemaker.conftest import ECR, full, tar
@@ -74,7 +77,7 @@ CPU = {"py_version": "py310", "instance_type": "ml.m5.xlarge", "image_scope": "t
 
 @pytest.fixture(scope="module", autouse=True)
 def sdk(aws, tmp_path_factory):
-    """What the notebooks import, in a process led here as README says; it looks at jobs more often."""
+    """What the notebooks import, in a process led here as README says, which is quicker to look."""
     import boto3.session
 
     before = dict(os.environ)
@@ -92,6 +95,11 @@ def sdk(aws, tmp_path_factory):
             utils._ClientCacheMeta._instances.clear()
 
         forget()
+        # the SDK has its own settings' schema checked again for each value that it looks up, and
+        # botocore's tables read again for each session
+        patch.setattr(jsonschema.Draft202012Validator, "check_schema", lambda *_, **__: None)
+        read = functools.cache(functools.partial(JSONFileLoader.load_file, JSONFileLoader()))
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
         sleep = time.sleep
         patch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.1)))
         yield types.SimpleNamespace(

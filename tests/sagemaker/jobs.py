@@ -1,7 +1,5 @@
 """Run a built-in algorithm's container as the control plane does: a folder for ``/opt/ml``."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

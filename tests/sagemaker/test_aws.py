@@ -1,7 +1,5 @@
 """Real AWS, played by the service of this machine: names, clean-up, prices, and who owns what."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import boto3

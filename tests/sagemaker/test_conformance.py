@@ -4,8 +4,6 @@ A docstring names the notebook in github.com/aws/sagemaker-python-sdk, or in ama
 there; README lists what was changed.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import io
@@ -24,7 +22,7 @@ from botocore.exceptions import ClientError
 from botocore.loaders import JSONFileLoader
 
 from local_sagemaker import clients
-from tests.sagemaker.conftest import ECR, full, tar
+from tests.sagemaker.conftest import BUCKET, full, tar
 
 pytestmark = pytest.mark.filterwarnings("default")
 SAVES = """
@@ -57,9 +55,8 @@ core.helper.session_helper Session get_execution_role
 core.image_uris retrieve
 core.common_utils repack_model
 core.parameter CategoricalParameter ContinuousParameter
-core.resources Endpoint EndpointConfig Model ModelPackage TrainingJob
-core.shapes AlgorithmSpecification ContainerDefinition InferenceExecutionConfig
-core.shapes OutputDataConfig ProductionVariant ResourceConfig StoppingCondition
+core.resources Endpoint EndpointConfig Model ModelPackage
+core.shapes ContainerDefinition InferenceExecutionConfig ProductionVariant StoppingCondition
 core.transformer Transformer
 serve.builder.schema_builder SchemaBuilder
 serve.mode.function_pointers Mode
@@ -72,6 +69,8 @@ train.model_trainer ModelTrainer
 train.recipe_resolver flatten_resolved_recipe
 train.tuner HyperparameterTuner
 """
+SCRIPT_MODE = {"SAGEMAKER_PROGRAM": "inference.py"}
+SCRIPT_MODE["SAGEMAKER_SUBMIT_DIRECTORY"] = "/opt/ml/model/code"
 CPU = {"py_version": "py310", "instance_type": "ml.m5.xlarge", "image_scope": "training"}
 
 
@@ -102,13 +101,11 @@ def sdk(aws, tmp_path_factory):
         patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
         sleep = time.sleep
         patch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.1)))
-        yield types.SimpleNamespace(
-            **{
-                name: getattr(importlib.import_module(f"sagemaker.{module}"), name)
-                for module, *names in map(str.split, IMPORTS.strip().splitlines())
-                for name in names
-            }
-        )
+        found = types.SimpleNamespace(forget=forget)
+        for module, *names in map(str.split, IMPORTS.strip().splitlines()):
+            loaded = importlib.import_module(f"sagemaker.{module}")
+            vars(found).update({name: getattr(loaded, name) for name in names})
+        yield found
         forget()
         os.environ.clear()
         os.environ.update(before)
@@ -141,6 +138,28 @@ def asked(endpoint, body: str, **how: str) -> str:
 
 def unique(name: str) -> str:
     return f"{name}-{str(uuid.uuid4())[:8]}"
+
+
+def repacked(sdk, session, data: str, folder: Path, code: str) -> str:
+    """Put inference code into a model archive; return the address of the new one."""
+    made, source = data.replace(".tar.gz", "-repacked.tar.gz"), write(folder, inference_py=code)
+    sdk.repack_model("inference.py", source, [], data, made, session)
+    return made
+
+
+def in_service(sdk, model: str, **variant):
+    """Create a model's configuration and endpoint with the SDK's resources, and wait."""
+    variant = {"variant_name": "AllTraffic", "initial_instance_count": 1} | variant
+    variants = [sdk.ProductionVariant(model_name=model, **variant)]
+    config = sdk.EndpointConfig.create(endpoint_config_name=model, production_variants=variants)
+    endpoint = sdk.Endpoint.create(endpoint_name=model, endpoint_config_name=model)
+    endpoint.wait_for_status(target_status="InService")
+    return endpoint, config
+
+
+def delete(*resources) -> None:
+    for one in resources:
+        one.delete()
 
 
 def test_a_distributed_driver_of_ones_own(sdk, folder):
@@ -329,9 +348,7 @@ def test_training_and_inference_end_to_end(sdk, folder):
         assert json.loads(said) == [2 * sum(row)]
     found = sdk.Endpoint.get(endpoint_name=endpoint.endpoint_name)
     config = sdk.EndpointConfig.get(endpoint_config_name=found.endpoint_config_name)
-    model.delete()
-    endpoint.delete()
-    config.delete()
+    delete(model, endpoint, config)
 
 
 def test_an_inference_pipeline(sdk, folder):
@@ -339,14 +356,9 @@ def test_an_inference_pipeline(sdk, folder):
     import boto3
 
     session = sdk.Session()
-    role, region, bucket = (
-        sdk.get_execution_role(),
-        session.boto_region_name,
-        session.default_bucket(),
-    )
-    prefix = unique("inference-pipeline-v3/")
+    role, region = sdk.get_execution_role(), session.boto_region_name
+    bucket, key = session.default_bucket(), unique("inference-pipeline-v3/") + "/data/train.csv"
     write(folder, train_csv="1,2,0\n3,4,1\n")
-    key = f"{prefix}/data/train.csv"
     boto3.client("s3").upload_file("train_csv", bucket, key)
     data = f"s3://{bucket}/{key}"
 
@@ -382,18 +394,8 @@ def predict_fn(rows, factor):
 def output_fn(rows, accept):
     return "\\n".join(",".join(map(str, row)) for row in rows), "text/csv"
 """
-    repacked = f"s3://{bucket}/{prefix}/sklearn/repacked/model.tar.gz"
-    sdk.repack_model(
-        inference_script="inference.py",
-        source_directory=write(folder / "inference", inference_py=inference),
-        dependencies=[],
-        model_uri=scaler,
-        repacked_model_uri=repacked,
-        sagemaker_session=session,
-    )
-    environment = {"SAGEMAKER_PROGRAM": "inference.py"}
-    environment["SAGEMAKER_SUBMIT_DIRECTORY"] = "/opt/ml/model/code"
-    own = {"image": image, "model_data_url": repacked, "environment": environment}
+    with_code = repacked(sdk, session, scaler, folder / "inference", inference)
+    own = {"image": image, "model_data_url": with_code, "environment": SCRIPT_MODE}
     other = {"image": boosted_image, "model_data_url": boosted}
 
     def ask(endpoint):
@@ -414,9 +416,7 @@ def output_fn(rows, accept):
         endpoint_name=unique("pipeline-mb"), instance_type="ml.m5.large", initial_instance_count=1
     )
     assert ask(endpoint) == [60.0, 140.0]
-    endpoint.delete()
-    for model in (*models, built):
-        model.delete()
+    delete(endpoint, *models, built)
 
     name = unique("pipeline")
     model = sdk.Model.create(
@@ -428,19 +428,9 @@ def output_fn(rows, accept):
         inference_execution_config=sdk.InferenceExecutionConfig(mode="Serial"),
         execution_role_arn=role,
     )
-    variant = sdk.ProductionVariant(
-        variant_name="AllTraffic",
-        model_name=name,
-        initial_instance_count=1,
-        instance_type="ml.m5.large",
-    )
-    config = sdk.EndpointConfig.create(endpoint_config_name=name, production_variants=[variant])
-    endpoint = sdk.Endpoint.create(endpoint_name=name, endpoint_config_name=name)
-    endpoint.wait_for_status(target_status="InService")
+    endpoint, config = in_service(sdk, name, instance_type="ml.m5.large")
     assert ask(endpoint) == [60.0, 140.0]
-    endpoint.delete()
-    config.delete()
-    model.delete()
+    delete(endpoint, config, model)
 
 
 def invoked(endpoint_name):
@@ -465,71 +455,34 @@ def test_callers_at_once_of_a_model_with_code_of_its_own(sdk, folder, aws):
     sm_sess, role = sdk.Session(), sdk.get_execution_role()
     region = boto3.Session().region_name
     assert boto3.client("sts").get_caller_identity().get("Account")
-    bucket, prefix = sm_sess.default_bucket(), "ts-dynamic-batching"
-    assert sm_sess.default_bucket_prefix is None
-    model_artifact = aws.archive(f"{prefix}/models/BERT.tar.gz", {"model.json": '"news"'})
-    image_uri = sdk.retrieve(
-        framework="pytorch",
-        region=region,
-        py_version="py39",
-        image_scope="inference",
-        version="1.13.1",
-        instance_type="ml.c5.9xlarge",
-    )
+    assert sm_sess.default_bucket() == BUCKET and sm_sess.default_bucket_prefix is None
+    model_artifact = aws.archive("ts-batching/models/BERT.tar.gz", {"model.json": '"news"'})
+    python = {"version": "1.13.1", "py_version": "py39", "image_scope": "inference"}
+    image_uri = sdk.retrieve("pytorch", region, instance_type="ml.c5.9xlarge", **python)
     inference = "import json\ndef model_fn(d): return json.load(open(d + '/model.json'))\n"
     inference += "def input_fn(body, kind): return json.loads(body)\n"
     inference += "def predict_fn(text, label): return label if 'Bloom' in text else None\n"
-    write(folder / "code", inference_py=inference)
-    repacked_model_artifact = f"s3://{bucket}/{prefix}/models/BERT-repacked.tar.gz"
-    sdk.repack_model(
-        inference_script="inference.py",
-        source_directory="code",
-        dependencies=[],
-        model_uri=model_artifact,
-        repacked_model_uri=repacked_model_artifact,
-        sagemaker_session=sm_sess,
-    )
-    env_variables_dict = {
-        "SAGEMAKER_TS_BATCH_SIZE": "3",
-        "SAGEMAKER_TS_MAX_BATCH_DELAY": "100000",
-        "SAGEMAKER_TS_MIN_WORKERS": "1",
-        "SAGEMAKER_TS_MAX_WORKERS": "1",
-        "SAGEMAKER_PROGRAM": "inference.py",
-        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-    }
-    names = [unique(f"hf-dynamic-torchserve-sagemaker{part}") for part in ("", "-epc", "-ep")]
-    sm_model_name, endpoint_config_name, endpoint_name = names
-    sdk.Model.create(
-        model_name=sm_model_name,
+    environment = {"SAGEMAKER_TS_BATCH_SIZE": "3", "SAGEMAKER_TS_MAX_BATCH_DELAY": "100000"}
+    environment |= {"SAGEMAKER_TS_MIN_WORKERS": "1", "SAGEMAKER_TS_MAX_WORKERS": "1"}
+    name = unique("hf-dynamic-torchserve-sagemaker")
+    model = sdk.Model.create(
+        model_name=name,
         primary_container=sdk.ContainerDefinition(
-            image=image_uri, model_data_url=repacked_model_artifact, environment=env_variables_dict
+            image=image_uri,
+            model_data_url=repacked(sdk, sm_sess, model_artifact, folder / "code", inference),
+            environment=environment | SCRIPT_MODE,
         ),
         execution_role_arn=role,
     )
-    sdk.EndpointConfig.create(
-        endpoint_config_name=endpoint_config_name,
-        production_variants=[
-            sdk.ProductionVariant(
-                variant_name="AllTraffic",
-                model_name=sm_model_name,
-                initial_instance_count=1,
-                instance_type="ml.c5.18xlarge",
-                initial_variant_weight=1.0,
-            )
-        ],
-    )
-    predictor = sdk.Endpoint.create(
-        endpoint_name=endpoint_name, endpoint_config_name=endpoint_config_name
-    )
-    predictor.wait_for_status("InService")
+    given = {"instance_type": "ml.c5.18xlarge", "initial_variant_weight": 1.0}
+    predictor, config = in_service(sdk, name, **given)
+    sdk.forget()  # no request was made yet in the notebook: its processes share no connection
     pool = multiprocessing.Pool(3)
     results = pool.map(invoked, 3 * [predictor.endpoint_name])
     pool.close()
     pool.join()
     assert [json.loads(result) for result in results] == 3 * ["news"]
-    predictor.delete()
-    sdk.EndpointConfig.get(endpoint_config_name).delete()
-    sdk.Model.get(sm_model_name).delete()
+    delete(predictor, config, model)
 
 
 def test_a_transform_that_leaves_a_column_out(sdk, aws):
@@ -579,69 +532,40 @@ def test_a_model_in_the_registry(sdk, folder):
     """v3-examples/ml-ops-examples/v3-model-registry-example/v3-model-registry-example.ipynb"""
     import boto3
 
-    assert sdk.Mode
     sagemaker_session, role = sdk.Session(), sdk.get_execution_role()
     region = sagemaker_session.boto_region_name
-    image_uri = sdk.retrieve(
-        framework="xgboost",
-        region=region,
-        version="1.0-1",
-        py_version="py3",
-        instance_type="ml.m5.xlarge",
-    )
+    kind = {"version": "1.0-1", "py_version": "py3", "instance_type": "ml.m5.xlarge"}
+    image_uri = sdk.retrieve(framework="xgboost", region=region, **kind)
     s3, bucket = boto3.client("s3"), sagemaker_session.default_bucket()
     (folder / "model.tar.gz").write_bytes(tar({"xgboost-model": "trained before"}))
     s3.upload_file("model.tar.gz", bucket, "registry-testing/model.tar.gz")
     s3_url = f"s3://{bucket}/registry-testing/model.tar.gz"
-    model_builder = sdk.ModelBuilder(
-        s3_model_data_url=s3_url,
-        image_uri=image_uri,
-        sagemaker_session=sagemaker_session,
-        role_arn=role,
-    )
+    given = {"role_arn": role, "sagemaker_session": sagemaker_session}
+    model_builder = sdk.ModelBuilder(s3_model_data_url=s3_url, image_uri=image_uri, **given)
     model_builder.build(model_name="my-model")
-    first = model_builder.register(
-        model_package_group_name="my-model-package-group",
-        content_types=["application/json"],
-        response_types=["application/json"],
-        inference_instances=["ml.m5.xlarge"],
-        approval_status="Approved",
-    )
+    name, kinds = "my-model-package-group", ["application/json"]
+    both = {"content_types": kinds, "response_types": kinds}
+    more = {"inference_instances": ["ml.m5.xlarge"], "approval_status": "Approved"}
+    first = model_builder.register(model_package_group_name=name, **both, **more)
     model = sdk.Model.get(model_name="my-model")
-    image_uri = model.primary_container.image
-    s3_model_data_uri = model.primary_container.model_data_url
-    model_builder = sdk.ModelBuilder(
-        image_uri=image_uri, s3_model_data_url=s3_model_data_uri, role_arn=role
-    )
-    registered = model_builder.register(
-        model_package_group_name="my-model-group-from-existing-model",
-        content_types=["application/json"],
-        response_types=["application/json"],
-    )
+    image_uri, s3_url = model.primary_container.image, model.primary_container.model_data_url
+    model_builder = sdk.ModelBuilder(image_uri=image_uri, s3_model_data_url=s3_url, role_arn=role)
+    other = "my-model-group-from-existing-model"
+    registered = model_builder.register(model_package_group_name=other, **both)
     sagemaker_client = boto3.client("sagemaker", region_name=region)
-    sagemaker_client.update_model_package(
-        ModelPackageArn=registered, ModelApprovalStatus="Approved"
-    )
+    approved = {"ModelPackageArn": registered, "ModelApprovalStatus": "Approved"}
+    sagemaker_client.update_model_package(**approved)
     model_package = sdk.ModelPackage.get(model_package_name=registered)
     assert model_package.model_approval_status == "Approved"
     container = model_package.inference_specification.containers[0]
-    model_builder = sdk.ModelBuilder(
-        s3_model_data_url=container.model_data_url,
-        image_uri=container.image,
-        role_arn=role,
-        sagemaker_session=sagemaker_session,
-    )
+    data = {"s3_model_data_url": container.model_data_url, "image_uri": container.image}
+    model_builder = sdk.ModelBuilder(**data, **given)
     model = model_builder.build(model_name="my-model-from-registry")
     assert model.primary_container.model_data_url == s3_url
-    assert [first.rsplit("/", 2)[1:], registered.rsplit("/", 2)[1:]] == [
-        ["my-model-package-group", "1"],
-        ["my-model-group-from-existing-model", "1"],
-    ]
-    again = model_builder.register(
-        model_package_group_name="my-model-package-group", content_types=["text/csv"]
-    )
-    assert again.endswith("/my-model-package-group/2")
-    group = {"ModelPackageGroupName": "my-model-package-group"}
+    again = model_builder.register(model_package_group_name=name, **both)
+    ends = f"/{name}/1", f"/{other}/1", f"/{name}/2"
+    assert all(map(str.endswith, (first, registered, again), ends))
+    group = {"ModelPackageGroupName": name}
     with pytest.raises(ClientError, match="has packages: delete them first"):
         sagemaker_client.delete_model_package_group(**group)
     for arn in (first, again):
@@ -654,11 +578,7 @@ def test_a_model_in_the_registry(sdk, folder):
 def test_hyperparameter_tuning(sdk, folder):
     """v3-examples/ml-ops-examples/v3-hyperparameter-tuning-example/….ipynb"""
     session = sdk.Session()
-    region, bucket, role = (
-        session.boto_region_name,
-        session.default_bucket(),
-        sdk.get_execution_role(),
-    )
+    region, bucket = session.boto_region_name, session.default_bucket()
     assert session.account_id() and session.default_bucket_prefix is None
     write(folder / "data", images_txt="1")
     uri = session.upload_data(path="data", bucket=bucket, key_prefix="v3-hpo-pytorch-mnist/data")
@@ -678,7 +598,7 @@ print(f"Test set: Average loss: {float(parser.parse_args().lr):.4f}, Accuracy: 9
         stopping_condition=sdk.StoppingCondition(max_runtime_in_seconds=3600),
         hyperparameters={"epochs": 1, "backend": "gloo"},
         sagemaker_session=session,
-        role=role,
+        role=sdk.get_execution_role(),
         base_job_name="pytorch-mnist-hpo",
     )
     tuner = sdk.HyperparameterTuner(
@@ -705,38 +625,6 @@ print(f"Test set: Average loss: {float(parser.parse_args().lr):.4f}, Accuracy: 9
     table = tuner.analytics().dataframe()
     best = table.sort_values("FinalObjectiveValue").iloc[0]
     assert len(table) == 3 and tuner.best_training_job() == best["TrainingJobName"]
-
-
-def test_what_is_refused_is_refused_in_a_sentence(sdk, aws):
-    """sagemaker-core/example_notebooks/*.ipynb train AWS' XGBoost, whose program is not here."""
-    image = sdk.retrieve(framework="xgboost", region="us-west-2", version="latest")
-    with pytest.raises(ClientError, match="No program of this machine stands in for the training"):
-        sdk.TrainingJob.create(
-            training_job_name="xgboost-iris",
-            hyper_parameters={"objective": "multi:softmax", "num_class": "3", "num_round": "10"},
-            algorithm_specification=sdk.AlgorithmSpecification(
-                training_image=image, training_input_mode="File"
-            ),
-            role_arn=sdk.get_execution_role(),
-            output_data_config=sdk.OutputDataConfig(s3_output_path="s3://sagemaker/output"),
-            resource_config=sdk.ResourceConfig(
-                instance_type="ml.m4.xlarge", instance_count=1, volume_size_in_gb=30
-            ),
-            stopping_condition=sdk.StoppingCondition(max_runtime_in_seconds=600),
-        )
-    with pytest.raises(ClientError, match="CreateProcessingJob"):
-        aws.sm.create_processing_job(
-            ProcessingJobName="p",
-            ProcessingResources={
-                "ClusterConfig": {
-                    "InstanceCount": 1,
-                    "InstanceType": "ml.m5.xlarge",
-                    "VolumeSizeInGB": 1,
-                }
-            },
-            AppSpecification={"ImageUri": f"{ECR}/sagemaker-scikit-learn:1.2-1-cpu-py3"},
-            RoleArn=sdk.get_execution_role(),
-        )
 
 
 def test_the_readme_lists_every_notebook_of_this_file_and_counts_them():

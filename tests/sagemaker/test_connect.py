@@ -1,7 +1,5 @@
 """A kernel's side: the SDK unchanged, one line printed, nothing left, no way to a real account."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

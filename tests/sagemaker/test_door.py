@@ -1,7 +1,5 @@
 """The front door: who may enter, what it listens on, and what it makes of bad requests."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import socket

@@ -1,7 +1,5 @@
 """The built-in factorization-machines: its job, log and answers, and what can go wrong."""
 
-from __future__ import annotations
-
 import json
 import re
 import struct

@@ -1,7 +1,5 @@
 """The built-in k-NN: its job, its answers in ascending distance, and what is refused."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """A lab's server: what it acknowledged is there after it was killed, and kernels find it."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import json
@@ -12,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,7 +23,7 @@ from local_sagemaker.__main__ import main as lab_main
 from local_sagemaker.errors import CloudError
 from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.serving.server import Request
-from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
+from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone, until
 
 
 def kill(server: launch.Server) -> None:
@@ -66,10 +63,8 @@ class Writers:
             self.told[key] = self.tried[key]
 
     def wait(self, least: int) -> None:
-        limit = time.monotonic() + 300
-        while sum(int(body.split()[0]) for body in dict(self.told).values()) < least:
-            assert time.monotonic() < limit
-            time.sleep(0.01)
+        told = self.told
+        until(lambda: sum(int(b.split()[0]) for b in dict(told).values()) >= least, 300, 0.01)
 
     def check(self, lab: Aws) -> None:
         """What is there is what was acknowledged last, or what was on its way."""

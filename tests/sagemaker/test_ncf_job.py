@@ -1,7 +1,5 @@
 """Chapter 05's job on two workers: real processes, one model."""
 
-from __future__ import annotations
-
 import io
 import re
 import tarfile

@@ -1,7 +1,5 @@
 """The control plane's form: every operation in both directions, its lists, its tags, its records."""
 
-from __future__ import annotations
-
 import json
 import random
 import re

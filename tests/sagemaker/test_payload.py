@@ -1,7 +1,5 @@
 """Cutting objects into requests, and putting answers together."""
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

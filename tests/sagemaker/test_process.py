@@ -1,13 +1,10 @@
 """A model server as a process: the user's functions, and everything that can happen to it."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -15,6 +12,7 @@ import urllib3
 
 from helpers.book import ROOT
 from local_sagemaker.serving import ModelServer, ServerDied
+from tests.sagemaker.conftest import until
 from tests.sagemaker.jobs import serving
 
 JSON = {"Content-Type": "application/json"}
@@ -90,10 +88,8 @@ def test_wrong_requests_leave_it_standing(server, body, kind, status, message):
     found, _, answer = server.invoke(body, {"Content-Type": kind})
     assert found == status and message in json.loads(answer)["error"]
     assert server.invoke(b"[1]", JSON)[0] == 200
-    until = time.monotonic() + 30
-    while status == 500 and not any("in predict_fn" in line for line in server.lines):
-        assert time.monotonic() < until, "the traceback is not in the log"
-        time.sleep(0.02)
+    if status == 500:
+        until(lambda: any("in predict_fn" in line for line in server.lines))
 
 
 def test_an_error_of_the_users_function_stands_alone_in_the_log(own):

@@ -1,7 +1,5 @@
 """The README of local_sagemaker, followed word by word in an empty folder."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """How the programs of jobs run: their processes, packages, arguments, variables, files and ends."""
 
-from __future__ import annotations
-
 import json
 import os
 import runpy

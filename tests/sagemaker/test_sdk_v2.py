@@ -1,7 +1,5 @@
 """SDK version 2 in an environment of its own: what trains, deploys and transforms with it today."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The HTTP server behind the door and the model servers."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

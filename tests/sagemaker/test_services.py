@@ -1,7 +1,5 @@
 """S3, STS and IAM: what moto would only pretend; and proxies, which stand between nobody and this machine."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os

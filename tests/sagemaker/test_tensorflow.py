@@ -1,7 +1,5 @@
 """The TensorFlow container: its requests and answers, alone and around a real SavedModel."""
 
-from __future__ import annotations
-
 import io
 import json
 import types

@@ -1,7 +1,5 @@
 """Training jobs run as SageMaker runs them, and say of themselves what is true."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile

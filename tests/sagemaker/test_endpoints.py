@@ -27,9 +27,8 @@ def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
     assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 1
     assert found["LastModifiedTime"] > found["CreationTime"]
     lines = "application/jsonlines"
-    answer = aws.runtime.invoke_endpoint(
-        EndpointName=endpoint, Body=b"1\n2\n", ContentType=lines, Accept=lines
-    )
+    how = {"EndpointName": endpoint, "ContentType": lines, "Accept": lines}
+    answer = aws.runtime.invoke_endpoint(Body=b"1\n2\n", **how)
     assert (answer["Body"].read(), answer["ContentType"]) == (b"3\n6\n", lines)
     assert answer["InvokedProductionVariant"] == "AllTraffic"
     log = aws.log_with("serving", "/aws/sagemaker/Endpoints/three", "AllTraffic/")
@@ -38,11 +37,7 @@ def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
 
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
-    [
-        (b"{not json", "application/json", 500),
-        (b"1,2", "text/made-up", None),
-        (b"null", "application/json", 500),
-    ],
+    [(b"{not", "application/json", 500), (b"1,2", "a/b", None), (b"null", "application/json", 500)],
 )
 def test_what_a_model_refuses_is_a_model_error(aws, endpoint, body, kind, status):
     with pytest.raises(aws.runtime.exceptions.ModelError) as refused:
@@ -74,11 +69,10 @@ def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
 def test_code_that_exits_is_the_models_error(aws, end):
     """Its thread ends without an answer, but the server lives."""
     name = f"exits-{end[0].lower()}"
-    code = {
-        "model.json": "{}",
-        "code/inference.py": INFERENCE.replace("os._exit(7)", f"raise {end}"),
-    }
-    aws.deploy(name, aws.archive(f"models/{name}.tar.gz", code))
+    code = INFERENCE.replace("os._exit(7)", f"raise {end}")
+    aws.deploy(
+        name, aws.archive(f"models/{name}.tar.gz", {"model.json": "{}", "code/inference.py": code})
+    )
     with pytest.raises(aws.runtime.exceptions.ModelError, match=end.partition("(")[0]):
         aws.ask(name, "die")
     assert aws.ask(name, []) == []

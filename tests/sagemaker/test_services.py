@@ -153,6 +153,5 @@ def test_no_proxy_stands_between_a_process_and_this_machine(proxies):
     """The kernel's boto3, the service, a job's own boto3 and a model's."""
     without = ("AWS_", "COURSE_CLOUD", "http", "HTTP", "no_proxy", "NO_PROXY", "all", "ALL")
     done = python("-c", PROXIES, INFERENCE, without=without, COURSE_CLOUD_STATE="", **proxies)
-    assert done.stdout.splitlines()[1:] == ["Completed", "buckets 1 urllib 403", "1", "1"], (
-        done.stderr
-    )
+    said = ["Completed", "buckets 1 urllib 403", "1", "1"]
+    assert done.stdout.splitlines()[1:] == said, done.stderr

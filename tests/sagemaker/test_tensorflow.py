@@ -86,9 +86,8 @@ def test_answers_by_row_and_by_column():
     assert by_row(two)["predictions"] == [{"a": 1, "b": "x"}, {"a": 2, "b": {"b64": "/w=="}}]
     assert by_column(two)["outputs"] == {"a": [1, 2], "b": ["x", {"b64": "/w=="}]}
     odd = np.array([np.nan, np.inf, -np.inf, 1e-7, 123456789], np.float32)
-    assert json.dumps(by_row({"y": odd})["predictions"]) == (
-        "[NaN, Infinity, -Infinity, 1e-07, 123456790.0]"
-    )
+    said = "[NaN, Infinity, -Infinity, 1e-07, 123456790.0]"
+    assert json.dumps(by_row({"y": odd})["predictions"]) == said
     assert by_row({"y": np.zeros((2, 0), np.float32)}) == {"predictions": [[], []]}
     with pytest.raises(ClientError, match="different numbers of rows"):
         by_row({"a": np.zeros(2), "b": np.zeros(3)})
@@ -151,11 +150,8 @@ def exported(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("model")
     model = Model()
-    tf.saved_model.save(
-        model,
-        str(folder / "000000001"),
-        signatures={"serving_default": model.score, "same": model.score},
-    )
+    both = {"serving_default": model.score, "same": model.score}
+    tf.saved_model.save(model, str(folder / "000000001"), signatures=both)
     return folder
 
 

@@ -46,9 +46,8 @@ class Writers:
         self.lab = lab
         self.told: dict[str, bytes] = {}
         self.tried: dict[str, bytes] = {}
-        self.threads = [
-            threading.Thread(target=self.write, args=(n,), daemon=True) for n in range(4)
-        ]
+        own = {"target": self.write, "daemon": True}
+        self.threads = [threading.Thread(args=(n,), **own) for n in range(4)]
         for thread in self.threads:
             thread.start()
 
@@ -395,9 +394,7 @@ def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path)
         second = subprocess.run(command, **here, stderr=subprocess.PIPE, timeout=120)
         assert second.returncode == 2 and "already uses" in second.stderr
         shown = subprocess.run([*command, "--env"], **here, timeout=120)
-        values = dict(
-            line.removeprefix("export ").split("=", 1) for line in shown.stdout.splitlines()
-        )
+        values = dict(line[7:].split("=", 1) for line in shown.stdout.splitlines())  # export …
         assert values["AWS_ENDPOINT_URL"] in lines[3]
         kernels = [subprocess.Popen([sys.executable, "-c", CONNECT], **here) for _ in range(2)]
         counts = [int(kernel.communicate(timeout=150)[0].splitlines()[-1]) for kernel in kernels]

@@ -42,9 +42,7 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
         compute=Compute(instance_type="ml.c5.2xlarge", instance_count=2),
         hyperparameters=sizes | learning,
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/two-models"),
-        base_job_name="course-05-two",
-        role=aws.role,
-        sagemaker_session=aws.session,
+        **{"base_job_name": "course-05-two", "role": aws.role, "sagemaker_session": aws.session},
     )
     data = InputData(channel_name="training", data_source=f"s3://{aws.bucket}/two/train.npy")
     trainer.train(input_data_config=[data])

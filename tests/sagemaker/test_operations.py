@@ -148,30 +148,12 @@ def test_only_aws_own_images_are_built_in():
         assert images.algorithm(image) is None
 
 
-def test_damaged_records_are_set_aside_and_named(tmp_path):
-    store = Store("us-west-2", tmp_path)
-    store.add(MODEL, {"ModelName": "kept", "Tags": [{"Key": "k", "Value": "v"}]})
-    for name in ("cut", "other", "half"):
-        store.add(MODEL, {"ModelName": name})
-    paths = {json.loads(p.read_text())["record"]["ModelName"]: p for p in tmp_path.rglob("*.json")}
-    paths["cut"].write_bytes(paths["cut"].read_bytes()[:20])
-    paths["other"].write_text("[]")
-    paths["half"].write_text('{"record": {"ModelName": "half"}}')
-    old = json.loads(paths["kept"].read_text())["record"]
-    paths["kept"].write_text(json.dumps({"tags": old.pop("Tags"), "record": old}))  # once
-    (tmp_path / "endpoint").write_text("no folder")
-    again = Store("us-west-2", tmp_path)
-    assert [record["ModelName"] for record in again.all(MODEL)] == ["kept"]
-    assert again.get(MODEL, "kept")["Tags"] == {"k": "v"}
-    assert len(again.set_aside) == 4 and all("set aside" in said for said in again.set_aside)
-    again.add(ENDPOINT, {"EndpointName": "new"}, EndpointStatus="Creating")
-    assert Store("us-west-2", tmp_path).set_aside == []
-
-
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda path, held: path.write_text("[" * 100_000),
+        lambda path, held: path.write_text("[]"),
+        lambda path, held: held["record"].pop("CreationTime"),
         lambda path, held: held["record"].update(TrainingJobName=5),
         lambda path, held: held["record"].update(TrainingJobName="other"),
         lambda path, held: held["record"].update(TrainingJobArn=["arn"]),
@@ -184,18 +166,22 @@ def test_damaged_records_are_set_aside_and_named(tmp_path):
 )
 def test_a_record_that_would_spoil_a_listing_is_set_aside(tmp_path, spoil):
     """Also where it is JSON: the lab starts, and all other jobs are listed."""
-    store = Store("us-west-2", tmp_path)
+    store, paths = Store("us-west-2", tmp_path), {}
     for name in ("kept", "spoiled"):
-        store.add(TRAINING, {"TrainingJobName": name}, TrainingJobStatus="Completed")
-    path = next(p for p in tmp_path.rglob("*.json") if '"spoiled"' in p.read_text())
-    held = json.loads(path.read_text())
+        job = {"TrainingJobName": name, "Tags": [{"Key": "k", "Value": "v"}]}
+        store.add(TRAINING, job, TrainingJobStatus="Completed")
+        (path,) = set(tmp_path.rglob("*.json")) - set(paths.values())
+        paths[name], held = path, json.loads(path.read_text())
     spoil(path, held)
     if path.read_text()[0] == "{":
         path.write_text(json.dumps(held))
+    old = json.loads(paths["kept"].read_text())["record"]  # tags once lay beside it
+    paths["kept"].write_text(json.dumps({"tags": old.pop("Tags"), "record": old}))
     account = Account("http://127.0.0.1:1", "t", tmp_path / "work", None)
     account.store = Store("us-west-2", tmp_path)
     (said,) = account.store.set_aside
-    assert said.startswith(f"{path} is damaged (")
+    assert said.startswith(f"{path} is damaged (") and "set aside" in said
+    assert account.store.get(TRAINING, "kept")["Tags"] == {"k": "v"}
     for order in ("Name", "CreationTime", "Status"):
         found = operations.handle(account, "ListTrainingJobs", {"SortBy": order})
         assert [row["TrainingJobName"] for row in found["TrainingJobSummaries"]] == ["kept"]

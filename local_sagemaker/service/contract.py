@@ -70,17 +70,13 @@ DONE = {
             ContainerStartupHealthCheckTimeoutInSeconds)"""),
     "CreateEndpoint": _members("EndpointName EndpointConfigName Tags"),
     "UpdateEndpoint": _members("EndpointName EndpointConfigName"),
-    "CreateModelPackageGroup": _members("""
-        ModelPackageGroupName ModelPackageGroupDescription Tags"""),
-    "ListModelPackageGroups": _members("""
-        CreationTimeAfter CreationTimeBefore NameContains SortBy SortOrder NextToken MaxResults"""),
+    "CreateModelPackageGroup": _members("ModelPackageGroupName ModelPackageGroupDescription Tags"),
+    "ListModelPackageGroups": _members("NameContains NextToken MaxResults SortBy SortOrder"),
     "CreateModelPackage": _members("""
         ModelPackageGroupName ModelPackageDescription InferenceSpecification ModelApprovalStatus
-        CustomerMetadataProperties Domain Task SamplePayloadUrl SkipModelValidation Tags
-        ClientToken"""),
+        SkipModelValidation Tags ClientToken"""),
+    "UpdateModelPackage": _members("ModelPackageArn ModelApprovalStatus ClientToken"),
     "DescribeModelPackage": _members("ModelPackageName"),
-    "UpdateModelPackage": _members("""
-        ModelPackageArn ModelApprovalStatus ApprovalDescription ClientToken"""),
 }
 #: Why a member is refused, by its last name; others are refused without a reason.
 _WHY = {

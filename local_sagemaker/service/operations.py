@@ -5,18 +5,10 @@ from functools import partial
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import contract, endpoints, models, registry, training, tuning
+from local_sagemaker.service import contract, endpoints, models, training, tuning
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.listing import delete, describe, listing, stop
-from local_sagemaker.service.store import (
-    CONFIG,
-    ENDPOINT,
-    GROUP,
-    MODEL,
-    TRAINING,
-    TRANSFORM,
-    TUNING,
-)
+from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, TRAINING, TRANSFORM, TUNING
 
 OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "CreateTrainingJob": training.create_training_job,
@@ -51,13 +43,11 @@ OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "DescribeEndpoint": partial(describe, ENDPOINT),
     "ListEndpoints": partial(listing, ENDPOINT, "Endpoints"),
     "DeleteEndpoint": endpoints.delete_endpoint,
-    "CreateModelPackageGroup": registry.create_model_package_group,
-    "ListModelPackageGroups": partial(listing, GROUP, "ModelPackageGroupSummaryList"),
-    "DeleteModelPackageGroup": registry.delete_model_package_group,
-    "CreateModelPackage": registry.create_model_package,
-    "DescribeModelPackage": registry.describe_model_package,
-    "UpdateModelPackage": registry.update_model_package,
-    "DeleteModelPackage": registry.delete_model_package,
+    "CreateModelPackageGroup": models.create_model_package_group,
+    "ListModelPackageGroups": models.list_model_package_groups,
+    "CreateModelPackage": models.create_model_package,
+    "UpdateModelPackage": models.update_model_package,
+    "DescribeModelPackage": models.describe_model_package,
     "AddTags": models.add_tags,
     "ListTags": models.list_tags,
     "DeleteTags": models.delete_tags,

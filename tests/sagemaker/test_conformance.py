@@ -252,7 +252,8 @@ assert vars(parser.parse_args()) == {expected} == json.loads(os.environ["SM_HPS"
 
 def test_a_recipe_and_what_overrides_it(sdk, folder):
     """v3-examples/training-examples/recipe_override_model_trainer_example.ipynb"""
-    run = {"name": "mine", "model_type": "nova", "replicas": 1, "model_name_or_path": "nova-v2"}
+    run = {"name": "mine", "model_type": "amazon.nova-lite", "replicas": 1}
+    run["model_name_or_path"] = "amazon-nova-lite-v2"
     nested = {"lr_scheduler": {"warmup_steps": 15, "min_lr": 1e-6}}
     nested["peft"] = {"peft_type": "lora", "rank": 16, "alpha": 32, "dropout": 0.05}
     config = {"learning_rate": 1e-5, "num_epochs": 3, "batch_size": 4, **nested}
@@ -555,14 +556,12 @@ def test_a_model_in_the_registry(sdk, folder):
     again = model_builder.register(model_package_group_name=name, **both)
     ends = f"/{name}/1", f"/{other}/1", f"/{name}/2"
     assert all(map(str.endswith, (first, registered, again), ends))
-    group = {"ModelPackageGroupName": name}
-    with pytest.raises(ClientError, match="has packages: delete them first"):
-        sagemaker_client.delete_model_package_group(**group)
-    for arn in (first, again):
-        sagemaker_client.delete_model_package(ModelPackageName=arn)
-    sagemaker_client.delete_model_package_group(**group)
+    arn = again.replace("/2", "/3")
     with pytest.raises(ClientError, match="Could not find model package"):
-        sdk.ModelPackage.get(model_package_name=first)
+        sdk.ModelPackage.get(model_package_name=arn)
+    request = {"ModelPackageGroupName": name, "ClientToken": "x" * 36}
+    arns = {sagemaker_client.create_model_package(**request)["ModelPackageArn"] for _ in "ab"}
+    assert arns == {arn}, "a request that is sent again is one version"
 
 
 def test_hyperparameter_tuning(sdk, folder):

@@ -17,6 +17,7 @@ from typing import IO
 from local_sagemaker.files import hold, loopback_without_proxy, replacing, write
 
 __all__ = [
+    "cloud_folder",
     "end_with",
     "free_port",
     "hold",
@@ -25,6 +26,12 @@ __all__ = [
     "replacing",
     "write",
 ]
+
+
+def cloud_folder() -> Path | None:
+    """Folder of a lab's SageMaker: ``COURSE_CLOUD_STATE``, else in the home; None where empty."""
+    named = os.environ.get("COURSE_CLOUD_STATE", "~/.recsys-workbook/cloud")
+    return Path(named).expanduser() if named else None
 
 
 @contextmanager

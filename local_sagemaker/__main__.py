@@ -19,18 +19,18 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m local_sagemaker", description="SageMaker for a whole lab."
     )
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (any free one)")
-    parser.add_argument("--state", type=Path, default=None, help="folder for what is stored")
+    parser.add_argument("--state", type=Path, help="folder for what is stored")
     parser.add_argument("--env", action="store_true", help="print variables for a running lab's")
     options = parser.parse_args(arguments)
     folder = options.state or launch.state_folder()
-    if folder is None:
-        return _failed("COURSE_CLOUD_STATE is empty: name a folder with --state.")
     try:
-        return _print_variables(folder) if options.env else _serve(folder.resolve(), options.port)
+        if not options.env:
+            return _serve(folder.resolve(), options.port)
+        for name, value in launch.running(folder).variables().items():
+            print(f"export {name}={shlex.quote(value)}")
+        return 0
     except CloudError as error:
-        taken = options.port and "can't be used" in str(error)
-        hint = f" Name another --port than {options.port}, or none." if taken else ""
-        return _failed(f"{error}{hint}")
+        return _failed(str(error))
     except OSError as error:
         said = f"{folder} can't be used: {error.strerror}. Name another folder with --state."
         return _failed(said)
@@ -47,18 +47,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _print_variables(folder: Path) -> int:
-    """Print what a shell needs to find the lab's server, as commands that set its variables."""
-    server = launch.find(folder)
-    if server is None:
-        return _failed(f"No server uses {folder}: start one with `python -m local_sagemaker`.")
-    for name, value in server.variables().items():
-        print(f"export {name}={shlex.quote(value)}")
-    return 0
-
-
 def _serve(folder: Path, port: int) -> int:
-    """Serve from a folder that nobody else serves from."""
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
@@ -68,10 +57,7 @@ def _serve(folder: Path, port: int) -> int:
         time.sleep(0.3)  # a kernel may be looking whether it is held
         lock = hold(folder / "lock")
     if lock is None:
-        return _failed(
-            f"A lab's server already uses {folder}: notebooks find it. End that one with Ctrl-C"
-            " first, or name another folder with --state."
-        )
+        return _failed(f"A lab's server already uses {folder}: end it, or name another --state.")
     with lock:
         ours = (folder / "server.json", folder / "service.log")
         moved = [set_aside(path, "it is a folder") for path in ours if path.is_dir()]
@@ -82,8 +68,7 @@ def _serve(folder: Path, port: int) -> int:
             print(
                 *moved,
                 *server.set_aside,
-                f"SageMaker runs on this machine ({server.url}) and keeps what is stored in"
-                f" {folder}.",
+                f"SageMaker runs on this machine ({server.url}) and keeps its state in {folder}.",
                 f"Its log is {folder / 'service.log'}.",
                 "Notebooks that connect use it. Ctrl-C ends it.",
                 sep="\n",

@@ -70,10 +70,8 @@ def unpack(data: bytes, name: str, folder: Path) -> None:
             for member in members:
                 inside(folder, member.name)
                 if not (member.isfile() or member.isdir()):
-                    raise ArchiveError(
-                        f"ClientError: {name} holds {member.name!r}, which is neither a file nor a"
-                        " folder: refused."
-                    )
+                    said = f"{name} holds {member.name!r}, which is neither a file nor a folder"
+                    raise ArchiveError(f"ClientError: {said}: refused.")
             folder.mkdir(parents=True, exist_ok=True)
             archive.extractall(folder, members, filter="data")
     except (tarfile.TarError, EOFError, OSError) as error:

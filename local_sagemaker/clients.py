@@ -8,32 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from local_sagemaker import launch
-from local_sagemaker.errors import CloudError
 from local_sagemaker.files import loopback_without_proxy
 
 
 def lead_here(folder: str | Path | None = None) -> launch.Server:
     """Lead every boto3 client that this process makes from now on to the running service.
 
-    Parameters
-    ----------
-    folder : str or pathlib.Path, optional
-        Where the service keeps its state; the default one where None.
-
-    Returns
-    -------
-    local_sagemaker.launch.Server
-        Its ``url`` and ``token``.
-
-    Raises
-    ------
-    CloudError
-        No service uses that folder, or it does not answer.
+    Return the service that keeps its state in ``folder`` (None: the default one); raise a
+    `CloudError` where there is none, or it does not answer.
     """
-    state = Path(folder) if folder is not None else launch.state_folder()
-    server = launch.find(state) if state is not None else None
-    if server is None:
-        raise CloudError(f"No server uses {state}: start one with `python -m local_sagemaker`.")
+    server = launch.running(Path(folder) if folder is not None else launch.state_folder())
     use(server)
     return server
 

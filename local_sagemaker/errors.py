@@ -1,7 +1,9 @@
-"""Errors of a connection and of the service, and what a failed job says of one."""
+"""Errors of a connection and of the service, their log, and what a failed job says of one."""
 
+import logging
+
+LOG = logging.getLogger("local_sagemaker")
 _REASON = 1024  # characters of a FailureReason
-_HEAD = 200
 
 
 class CloudError(RuntimeError):
@@ -24,6 +26,8 @@ def failure(error: Exception) -> str:
     answered = getattr(error, "response", {}).get("ResponseMetadata", {})  # by S3
     if 400 <= answered.get("HTTPStatusCode", 500) < 500:
         return f"ClientError: {error}"
+    if isinstance(error, UnicodeError):  # of a hyperparameter or a record
+        return f"ClientError: {error}"
     if isinstance(error, OSError):  # a full disk, for one
         return f"InternalServerError: this machine could not run the job: {error.strerror or error}"
     return f"InternalServerError: {type(error).__name__}: {error}"
@@ -33,5 +37,5 @@ def reason(text: str, ending: str = "") -> str:
     """Fit a reason into 1,024 characters: too long, it loses its middle; ``ending`` stays whole."""
     room = _REASON - len(ending)
     if len(text) > room:  # the start says what happened, the end of a traceback why
-        text = f"{text[:_HEAD]} … {text[_HEAD + 3 - room :]}"
+        text = f"{text[:200]} … {text[203 - room :]}"
     return text + ending

@@ -16,16 +16,14 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import IO
 
+ROOT = Path(__file__).resolve().parents[1]
 _PREFIX = "local-sagemaker-"
 _LOCK = "in-use"
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; move it over ``path`` if the block succeeds.
-
-    Readers see the old content or the new, never a part; the new one survives a loss of power.
-    """
+    """Yield a temporary path beside ``path``; move it over ``path`` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name[:80]}-{uuid.uuid4().hex}.part")
     try:
@@ -64,11 +62,7 @@ def set_aside(path: Path, fault: object) -> str:
 
 
 def hold(path: Path) -> IO[str] | None:
-    """Take an exclusive lock on a file, which is made if need be; None where another holds it.
-
-    It is held until what is returned is closed, in every process that inherited it. A file system
-    without locks (some network drives) gives it to all.
-    """
+    """Lock a file, made if need be, until what is returned is closed; None where another has it."""
     file = path.open("a+")
     try:
         if sys.platform == "win32":
@@ -84,15 +78,14 @@ def hold(path: Path) -> IO[str] | None:
         file.close()
         return None
     except OSError:
-        pass  # no locks here: go on without
+        pass  # a file system without locks gives it to all
     return file
 
 
 def loopback_without_proxy(variables: MutableMapping[str, str]) -> None:
-    """Exempt 127.0.0.1 and localhost from the proxies that ``variables`` name, in place.
+    """Exempt this machine from the proxies that ``variables`` name, in place.
 
-    Some programs read ``no_proxy`` and some ``NO_PROXY``; what they list stays. Without a proxy
-    nothing is set, because Python then asks the system, and a lone ``no_proxy`` would stop it.
+    Without a proxy nothing is set: a lone ``no_proxy`` would keep Python from asking the system.
     """
     spelled = {name.lower(): value for name, value in variables.items() if value.strip()}
     if not any(name.endswith("_proxy") and name != "no_proxy" for name in spelled):

@@ -15,19 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local_sagemaker.errors import CloudError
-from local_sagemaker.files import hold, loopback_without_proxy, work_folder, write
-from local_sagemaker.jobs.environment import ROOT, client_variables
+from local_sagemaker.files import ROOT, hold, loopback_without_proxy, work_folder, write
+from local_sagemaker.jobs.environment import client_variables
 
-REGION = "us-west-2"
 _START_SECONDS = 90.0  # on a machine that does much else; one that dies is noticed at once
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # knows of no proxy
 _PATIENCE = 30.0  # seconds in which a lab that is busy answers
 
 
-def state_folder() -> Path | None:
-    """Folder of a lab's server: ``COURSE_CLOUD_STATE``, else in the home; None where empty."""
-    named = os.environ.get("COURSE_CLOUD_STATE", "~/.recsys-workbook/cloud")
-    return Path(named).expanduser() if named else None
+def state_folder() -> Path:
+    """Return the folder of a lab's server: ``LOCAL_SAGEMAKER_STATE``, else one in the home."""
+    return Path(os.environ.get("LOCAL_SAGEMAKER_STATE") or "~/.local-sagemaker").expanduser()
 
 
 @dataclass
@@ -36,19 +34,16 @@ class Server:
 
     port: int  # on 127.0.0.1; 0 until `listening`
     token: str  # access key that it lets in
-    region: str = REGION
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)  # started here
     work: Path | None = None  # its folder, where it was made here
     set_aside: list[str] = field(default_factory=list)  # a sentence per damaged file of its state
 
     @property
     def url(self) -> str:
-        """Address for ``AWS_ENDPOINT_URL``."""
         return f"http://127.0.0.1:{self.port}"
 
     def variables(self) -> dict[str, str]:
-        """Return the variables that lead boto3, the SDK and the AWS CLI here, and nowhere else."""
-        return client_variables(self.url, self.token, self.region)
+        return client_variables(self.url, self.token)
 
     def listening(self) -> "Server":
         """Wait until a service that was launched says where it listens; a CloudError if never."""
@@ -70,11 +65,11 @@ class Server:
     def alive(self, seconds: float = 2.0, *, ready: bool = False) -> bool:
         """Whether the service answers to the token; with ``ready``, whether all is loaded."""
         given = {"Authorization": f"AWS {self.token}:-"}
-        asked = urllib.request.Request(f"{self.url}/course/health", headers=given)
+        asked = urllib.request.Request(f"{self.url}/local_sagemaker/health", headers=given)
         try:
             with _DIRECT.open(asked, timeout=seconds) as answer:
                 said = json.load(answer)
-            return said.get("service") == "course" and (said["ready"] or not ready)
+            return said.get("service") == "local_sagemaker" and (said["ready"] or not ready)
         except (OSError, ValueError, http.client.HTTPException):
             return False
 
@@ -94,12 +89,12 @@ class Server:
 
 def launch(*, state: Path | None = None, port: int = 0) -> Server:
     """Start a service that ends with this process, unlike its ``state``; return at once."""
-    token = "COURSE" + secrets.token_hex(16).upper()
+    token = "LOCAL" + secrets.token_hex(16).upper()
     work, lock = work_folder()
-    command = [sys.executable, "-m", "local_sagemaker.service", "--work", str(work)]
-    command += ["--port", str(port), *(["--state", str(state)] if state else [])]
+    command = [sys.executable, "-m", "local_sagemaker.service", str(port), str(work)]
+    command += [str(state)] if state else []
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
-    variables = os.environ | {"COURSE_CLOUD_TOKEN": token, "PYTHONPATH": path}
+    variables = os.environ | {"LOCAL_SAGEMAKER_TOKEN": token, "PYTHONPATH": path}
     loopback_without_proxy(variables)
     with lock, (work / "errors.log").open("wb") as errors:
         process = subprocess.Popen(
@@ -112,11 +107,10 @@ def launch(*, state: Path | None = None, port: int = 0) -> Server:
             start_new_session=True,  # Ctrl-C in the kernel is not for the service
             pass_fds=(lock.fileno(),),  # the folder is its own as long as it lives
         )
-    return Server(0, token, REGION, process, work)
+    return Server(0, token, process, work)
 
 
 def start(*, state: Path | None = None, port: int = 0) -> Server:
-    """Start a service and wait until it listens: `launch`, then `Server.listening`."""
     return launch(state=state, port=port).listening()
 
 
@@ -126,7 +120,7 @@ def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
     while True:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             said = json.loads((folder / "server.json").read_text(encoding="utf-8"))
-            server = Server(int(said["port"]), str(said["token"]), str(said["region"]))
+            server = Server(int(said["port"]), str(said["token"]))
             if server.alive():
                 return server
         if not _held(folder / "lock"):
@@ -134,14 +128,19 @@ def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
         if time.monotonic() > limit:
             raise CloudError(
                 f"A lab's server keeps its state in {folder}, but does not answer for"
-                f" {patience:.0f} s. Wait until it is less busy and run this again, or end it with"
-                f" Ctrl-C where it was started. Its log is {folder / 'service.log'}."
+                f" {patience:.0f} s: run this again when it is less busy, or end it with Ctrl-C."
             )
         time.sleep(0.1)
 
 
+def running(folder: Path) -> Server:
+    """Return the lab's running service; a CloudError where there is none."""
+    if (server := find(folder)) is not None:
+        return server
+    raise CloudError(f"No server uses {folder}: start one with `python -m local_sagemaker`.")
+
+
 def _held(path: Path) -> bool:
-    """Whether another process holds a lock."""
     with contextlib.suppress(OSError):
         lock = hold(path) if path.exists() else None
         if lock is None:
@@ -151,8 +150,7 @@ def _held(path: Path) -> bool:
 
 
 def announce(server: Server, folder: Path) -> None:
-    """Let kernels find a lab's service; only this user can read how."""
-    said = {"port": server.port, "token": server.token, "region": server.region}
+    said = {"port": server.port, "token": server.token}
     write(folder / "server.json", json.dumps(said), 0o600)
 
 
@@ -163,8 +161,6 @@ def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:
         if server.process is not None and server.process.poll() is not None:
             raise CloudError("The SageMaker of this machine ended while it started.")
         if time.monotonic() > limit:
-            raise CloudError(
-                f"The SageMaker of this machine runs, but does not answer for {seconds:.0f} s: wait"
-                " until the machine is less busy and run this again, or restart the kernel."
-            )
+            said = f"The SageMaker of this machine runs, but does not answer for {seconds:.0f} s"
+            raise CloudError(f"{said}: run this again when the machine is less busy.")
         time.sleep(0.05)

@@ -13,9 +13,11 @@ from typing import Any
 from helpers import gates
 from helpers.cloud import aws
 from helpers.cloud import sdk as kit
+from helpers.files import cloud_folder
 from local_sagemaker import clients, launch
 from local_sagemaker.errors import CloudError
 from local_sagemaker.files import loopback_without_proxy
+from local_sagemaker.jobs.environment import REGION
 
 _OURS = re.compile(r"(AWS_|SAGEMAKER_|no_proxy$|NO_PROXY$)")  # variables that connecting sets
 _PATIENCE = 30.0  # seconds for a service that runs and is busy
@@ -164,7 +166,7 @@ def _still_there(server: launch.Server) -> bool:
     if server.alive():
         return True
     if server.process is None:
-        folder = launch.state_folder()
+        folder = cloud_folder()
         return folder is not None and launch.find(folder) == server
     if server.process.poll() is not None:
         return False
@@ -181,7 +183,7 @@ def _connect_aws() -> Connection:
 
 def _connect_here(with_sdk: bool) -> Connection:
     global _server
-    folder = launch.state_folder()
+    folder = cloud_folder()
     _server = launch.find(folder) if folder is not None else None
     if _server is None:
         _server = launch.launch()
@@ -195,7 +197,7 @@ def _connect_here(with_sdk: bool) -> Connection:
     launch.wait_until_ready(_server)
     number = "123456789012"
     role = f"arn:aws:iam::{number}:role/SageMakerRole"
-    return Connection(local=True, region=_server.region, account=number, role=role)
+    return Connection(local=True, region=REGION, account=number, role=role)
 
 
 def _lead_to(variables: dict[str, str]) -> None:

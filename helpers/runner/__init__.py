@@ -36,7 +36,7 @@ TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "test": tasks.test,
     "build": partial(tasks.start, "helpers.book"),
     "bench": partial(tasks.start, "tests.benchmarks"),
-    "cloud": partial(tasks.start, "local_sagemaker"),
+    "cloud": tasks.cloud,
     "doctor": tasks.doctor,
     "lock": tasks.lock,
 }

@@ -37,9 +37,8 @@ _FM_METRICS = [
 ] + [{"Name": "train:throughput", "Regex": _THROUGHPUT}]
 _KNN_METRICS = [_metric("test", "accuracy", "score"), _metric("test", "mse", "loss")]
 
-_FM, _FM_MODULE = "factorization-machines", "local_sagemaker.algorithms.fm_train"
-
+_FM, _ROOM = "factorization-machines", "local_sagemaker.algorithms"
 BUILTIN = {
-    _FM: Algorithm(_FM, _FM_MODULE, fm_settings, _FM_METRICS),
-    "knn": Algorithm("knn", "local_sagemaker.algorithms.knn_train", knn_settings, _KNN_METRICS),
+    _FM: Algorithm(_FM, f"{_ROOM}.fm_train", fm_settings, _FM_METRICS),
+    "knn": Algorithm("knn", f"{_ROOM}.knn_train", knn_settings, _KNN_METRICS),
 }

@@ -14,15 +14,11 @@ import numpy as np
 from scipy import sparse
 
 from local_sagemaker.algorithms import BUILTIN
-from local_sagemaker.formats.csv import read_csv
-from local_sagemaker.formats.payload import PayloadError
+from local_sagemaker.formats.payload import PayloadError, read_csv
 from local_sagemaker.formats.recordio import Records, as_float32, read_records
-
-_REASON_LIMIT = 1024  # AWS shows as many characters of a failure
 
 
 def log(text: str, level: str = "INFO") -> None:
-    """Print a line with time and thread, as the containers do."""
     now = time.strftime("%m/%d/%Y %H:%M:%S")
     print(f"[{now} {level} {threading.get_ident()}] {text}", flush=True)
 
@@ -48,7 +44,6 @@ class Container:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def log_test(self, name: str, mark: str, value: float) -> None:
-        """Print a metric of the test channel, in both ways of the containers."""
         log(f"#test_score ({self.host}) : ('{name}', {value!r})")
         log(f"#quality_metric: host={self.host}, test {name} <{mark}>={value:.10g}")
 
@@ -96,8 +91,8 @@ class Container:
 
 
 def run(name: str, train: Callable[[Container], None]) -> None:
-    """Train in the folder that ``COURSE_OPT_ML`` names; leave the reason where that fails."""
-    root = Path(os.environ["COURSE_OPT_ML"])
+    """Train in the job's folder; leave the reason there where that fails."""
+    root = Path(os.environ["LOCAL_SAGEMAKER_OPT_ML"])
     try:
         return train(Container(root, name))
     except (ValueError, FloatingPointError, MemoryError) as wrong:  # the caller's fault
@@ -108,5 +103,5 @@ def run(name: str, train: Callable[[Container], None]) -> None:
         code, reason = 1, f"{type(failure).__name__}: {failure}"
     output = root / "output"
     output.mkdir(parents=True, exist_ok=True)
-    (output / "failure").write_text(reason[:_REASON_LIMIT], encoding="utf-8")
+    (output / "failure").write_text(reason, encoding="utf-8")
     sys.exit(code)

@@ -27,7 +27,6 @@ class Part(NamedTuple):
     value: float = 0.0  # of a constant start
 
     def first(self, shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-        """Return the first weights."""
         if self.init == "constant":
             return np.full(shape, self.value, dtype=np.float32)
         if self.init == "uniform":
@@ -39,13 +38,10 @@ class Part(NamedTuple):
 class FactorizationMachine:
     r"""A factorization machine for ratings or for yes and no, trained by Adam in mini-batches.
 
-    It scores a row x of features as
-    :math:`w_0 + \sum_j w_j x_j + \sum_{i<j} \langle v_i, v_j \rangle x_i x_j`. The defaults are
-    SageMaker's. As in its container, a batch updates only the features that occur in it.
-
-    After `fit` it has the constant w0, w1, (features,), and v, (features, factors), float32;
-    ``seconds`` spent in training; and ``progress`` of the last epoch, in its order: each row's
-    score before the step of its batch, and its label.
+    It scores a row x as :math:`w_0 + \sum_j w_j x_j + \sum_{i<j} \langle v_i, v_j \rangle x_i x_j`.
+    As in SageMaker's container, a batch updates only the features that occur in it. `fit` sets w0,
+    w1, (features,), v, (features, factors), ``seconds`` of training, and ``progress`` of the last
+    epoch, in its order: each row's score before the step of its batch, and its label.
     """
 
     factors: int = 64  # length of each feature's vector
@@ -63,10 +59,9 @@ class FactorizationMachine:
 
     @classmethod
     def from_sagemaker(cls, given: Mapping[str, Any], **settings: Any) -> "FactorizationMachine":
-        """Return a machine with SageMaker's hyperparameters; ``feature_dim`` is not needed.
+        """Return a machine with SageMaker's hyperparameters, or else their defaults.
 
-        Missing ones have their defaults. ``settings`` are what SageMaker does not set: ``shuffle``
-        and ``seed``. Raise ``ValueError`` for a name or a value that the algorithm does not take.
+        ``settings`` are ``shuffle`` and ``seed``; raise ``ValueError`` for what it does not take.
         """
         needed = {"feature_dim": "1", "num_factors": "64", "predictor_type": "regressor"}
         found = fm_settings({**needed, **given})
@@ -87,8 +82,7 @@ class FactorizationMachine:
         """Fit the machine to rows of features, (n, features), and labels, (n,), and return it.
 
         After each epoch ``on_epoch`` gets its number, from 0, and the `quality` of ``progress``.
-        Raise ``ValueError`` for rows and labels that can't be learned from, and
-        ``FloatingPointError`` where training diverges.
+        Raise ``ValueError`` for bad rows or labels, ``FloatingPointError`` where it diverges.
         """
         # loads a compiler, which a model server does without
         from local_sagemaker.algorithms.fm_kernels import Rows, Training, Weights, train_epoch
@@ -120,10 +114,8 @@ class FactorizationMachine:
             self.seconds += time.perf_counter() - began
             self.w0, self.w1, self.v = float(weights.w0[0]), weights.w1, weights.v
             if not np.isfinite(scores).all():
-                raise FloatingPointError(
-                    f"training diverged in epoch {epoch}: a score is not a finite number; "
-                    "lower the learning rates or set clip_gradient"
-                )
+                said = f"training diverged in epoch {epoch}: a score is not a finite number"
+                raise FloatingPointError(f"{said}; lower the learning rates or set clip_gradient")
             self.progress = scores, taken
             if on_epoch:
                 on_epoch(epoch, quality(scores, taken, self.classifies))
@@ -159,7 +151,7 @@ def fm_scores(x: csr_matrix, w0: float, w1: FloatArray, v: FloatArray) -> FloatA
     """Return the scores of rows, (n,) float32, in time proportional to their non-zeros.
 
     ``x`` is (n, features), ``w1`` (features,) and ``v`` (features, factors). Raise ``ValueError``
-    for another number of features, and for a feature or a weight that is not finite.
+    for another number of features, and where one is not finite.
     """
     x = csr_matrix(x, dtype=np.float32)
     for name, values in ("features", x.data), ("w0", np.array(w0)), ("w1", w1), ("v", v):
@@ -177,10 +169,7 @@ def fm_scores(x: csr_matrix, w0: float, w1: FloatArray, v: FloatArray) -> FloatA
 
 
 def quality(scores: FloatArray, y: FloatArray, classifies: bool) -> dict[str, float]:
-    """Return accuracy, cross-entropy and F1 of log-odds, or else the RMSE of scores.
-
-    Names are those that SageMaker's container prints; ``scores`` and ``y`` are (n,) and finite.
-    """
+    """Return accuracy, cross-entropy and F1 of log-odds, or else the RMSE of scores, both (n,)."""
     _finite(scores, "scores")
     _finite(y, "y")
     odds, truth = np.asarray(scores, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -1,7 +1,4 @@
-"""Training loops of the factorization machine, compiled by numba: import them only to train.
-
-One thread does it all: the result is the same on any number of cores.
-"""
+"""Training loops of the factorization machine, compiled by numba for one thread."""
 
 from collections import namedtuple
 from collections.abc import Callable

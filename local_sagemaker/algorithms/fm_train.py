@@ -8,7 +8,6 @@ _LOSSES = ("rmse", "binary_classification_cross_entropy")
 
 
 def train(container: Container) -> None:
-    """Train, log as the container logs, test where there is a test channel, write the artifact."""
     settings, host = container.settings, container.host
     machine = FactorizationMachine.from_sagemaker(settings, shuffle=False)  # as the real one
     data, test = container.channels()

@@ -17,7 +17,6 @@ class Rule(NamedTuple):
     least: float = -math.inf
 
     def parse(self, name: str, text: str) -> Any:
-        """Return the value of a text; raise `ValueError` by its name."""
         text = str(text).strip().strip('"')
         if text in self.choices:
             return text
@@ -29,7 +28,6 @@ class Rule(NamedTuple):
 
 
 def wrong_value(name: str, value: object, expected: str) -> ValueError:
-    """Return the error for a value that an algorithm does not take, worded as AWS words it."""
     given = f"The value '{value}' is not valid for the '{name}' hyperparameter"
     return ValueError(f"{given}, which expects {expected}")
 
@@ -50,7 +48,6 @@ Table = dict[str, tuple[Rule, Any]]  # name -> what it takes, and its default (N
 
 
 def _weights(part: str, rate: float, decay: float, sigma: float) -> Table:
-    """Return how one part of a factorization machine learns and starts."""
     learns = {"lr": (_RATE, rate), "wd": (_RATE, decay), "init_method": (_METHOD, "normal")}
     starts = {"scale": (_RATE, None), "sigma": (_RATE, sigma), "value": (_NUMBER, None)}
     both = learns | {f"init_{name}": rule for name, rule in starts.items()}
@@ -108,7 +105,6 @@ def _need(settings: Mapping[str, Any], name: str, beside: str) -> None:
 
 
 def fm_settings(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings of a factorization-machines job; raise `ValueError` for a wrong one."""
     settings = _parsed(FM, given)
     for part in ("bias", "linear", "factors"):
         method, beside = settings[f"{part}_init_method"], f"{part}_init_method"
@@ -118,7 +114,6 @@ def fm_settings(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def knn_settings(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return all settings of a k-NN job; raise `ValueError` for a wrong one."""
     settings = _parsed(KNN, given)
     if settings["index_type"] == "faiss.IVFPQ":
         _need(settings, "faiss_index_pq_m", "index_type")

@@ -23,10 +23,7 @@ def probes_of(cells: int) -> int:
 def build(
     vectors: np.ndarray, kind: str, euclidean: bool, cells: int | None = None, codes: int = 16
 ) -> Any:
-    """Return the index of faiss over vectors, (n, d) float32, by L2 or the inner product.
-
-    ``kind`` is flat, ivfflat or ivfpq, with √n ``cells`` or so many, and ``codes`` bytes a vector.
-    """
+    """Return an index, flat, ivfflat or ivfpq, of vectors, (n, d) float32; √n cells by default."""
     faiss, n = import_faiss(), len(vectors)
     if kind == "ivfpq":
         vectors = np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % codes)))

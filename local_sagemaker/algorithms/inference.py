@@ -1,24 +1,57 @@
-"""Requests and answers of the built-in algorithms, after SageMaker's developer guide."""
+"""Model servers of the built-in algorithms: ``python -m`` this serves the one that it names.
+
+Requests and answers follow SageMaker's developer guide.
+"""
 
 import contextlib
 import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from local_sagemaker.formats.csv import read_csv
-from local_sagemaker.formats.payload import PayloadError
+from local_sagemaker.algorithms.fm import fm_scores
+from local_sagemaker.algorithms.knn_model import KNNModel
+from local_sagemaker.formats.artifact import FMArtifact, read_model
+from local_sagemaker.formats.payload import PayloadError, read_csv
 from local_sagemaker.formats.recordio import read_records, write_answers
-from local_sagemaker.serving.server import ClientError, Request
+from local_sagemaker.serving.server import ClientError, Request, Response, serve
 
 _JSON, _RECORDIO, _CSV = "application/json", "application/x-recordio-protobuf", "text/csv"
 _LINES = ("application/jsonlines", "application/x-jsonlines")
 
 
-def decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
+def answer_fm(model: FMArtifact, request: Request) -> Response:
+    """Return a score for each row of a request; a classifier adds the predicted label."""
+    with np.errstate(over="ignore", invalid="ignore"):  # refused with the answer
+        x = _decode(request, len(model.v), csv=False)
+        scores = fm_scores(x, model.w0, model.w1, model.v)
+        rows: list[dict[str, Any]] = [{"score": score} for score in scores.tolist()]
+        if model.hyperparameters.get("predictor_type") == "binary_classifier":
+            chances = 1 / (1 + np.exp(-scores.astype(np.float64)))
+            rows = [{"score": p, "predicted_label": float(p >= 0.5)} for p in chances.tolist()]
+    return Response(*_encode(rows, request.accept))
+
+
+def answer_knn(model: KNNModel, request: Request) -> Response:
+    """Return labels; with ``verbose=true`` in ``Accept`` also those of the neighbors."""
+    queries = _decode(request, model.feature_dim, csv=True).toarray()
+    verbose = "verbose=true" in request.accept.replace(" ", "").lower()
+    try:
+        found = model.answers(queries, verbose)
+    except ValueError as wrong:
+        raise ClientError(str(wrong)) from None
+    body, kind = _encode(found, request.accept)
+    return Response(body, f"{kind}; verbose=true" if verbose else kind)
+
+
+def _decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matrix:
     """Return the rows of a request, (n, feature_dim) float32; raise `ClientError` by what fails."""
     kind, body = request.content_type, request.body
     takes = [_JSON, *_LINES, _RECORDIO, *([_CSV] if csv else [])]
@@ -48,7 +81,6 @@ def decode(request: Request, feature_dim: int, *, csv: bool) -> sparse.csr_matri
 
 
 def _rows(instances: Sequence[Any], feature_dim: int) -> sparse.csr_matrix:
-    """Return the features of JSON instances, each dense or sparse."""
     pairs = [_features(one, f"instance {n}", feature_dim) for n, one in enumerate(instances)]
     keys = _flat([keys for keys, _ in pairs], "keys")
     values = _flat([values for _, values in pairs], "values").astype(np.float32)
@@ -106,7 +138,7 @@ def _flat(lists: Sequence[Sequence[Any]], what: str) -> np.ndarray:
     raise AssertionError("one of the elements is no number")
 
 
-def encode(rows: Sequence[Mapping[str, Any]], accept: str) -> tuple[bytes, str]:
+def _encode(rows: Sequence[Mapping[str, Any]], accept: str) -> tuple[bytes, str]:
     """Return predictions as the caller accepts them, or else as JSON, and their content type."""
     kind = accept.partition(",")[0].partition(";")[0].strip().lower()
     if kind == _RECORDIO:
@@ -117,3 +149,12 @@ def encode(rows: Sequence[Mapping[str, Any]], accept: str) -> tuple[bytes, str]:
         return json.dumps({"predictions": rows}, allow_nan=False).encode(), _JSON
     except ValueError:
         raise ClientError("the values are too large: a prediction is no finite number") from None
+
+
+if __name__ == "__main__":
+    folder = Path(os.environ["LOCAL_SAGEMAKER_MODEL_DIR"])
+    if sys.argv[1] == "knn":
+        served = partial(answer_knn, KNNModel.load(folder))
+        serve(served, backend="k nearest neighbors over faiss, with AWS' formats")
+    fitted = partial(answer_fm, read_model(folder))
+    serve(fitted, backend="factorization machines in NumPy, with AWS' formats")

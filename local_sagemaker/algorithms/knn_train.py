@@ -13,7 +13,6 @@ _SEED = 0
 
 
 def train(container: Container) -> None:
-    """Build the index, test where there is a test channel, write the model."""
     settings = container.settings
     data, test = container.channels(csv=True)
     n = min(len(data), settings["sample_size"])

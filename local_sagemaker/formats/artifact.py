@@ -1,7 +1,4 @@
-"""The artifact of SageMaker's factorization-machines container, written and read without MXNet.
-
-``model_algo-1`` is a zip of ``params``, the arrays, ``symbol.json``, the graph, ``meta.json``.
-"""
+"""The artifact of SageMaker's factorization-machines container, written and read without MXNet."""
 
 import io
 import json
@@ -144,10 +141,7 @@ def _symbol(predictor_type: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def read_model(path: Path) -> FMArtifact:
-    """Return the fitted model of ``model.tar.gz``, or of ``model_algo-1`` or its folder.
-
-    Raise `ArtifactError` where that is not what a factorization-machines job leaves.
-    """
+    """Return the model in ``model.tar.gz``, ``model_algo-1`` or its folder; or `ArtifactError`."""
     path = Path(path)
     path = path / _MEMBER if path.is_dir() else path
     if not path.exists():

@@ -84,8 +84,7 @@ def _framed(record: Any) -> bytes:
 def write_spmatrix_to_sparse_tensor(file: BinaryIO, array: _Sparse, labels: _Labels = None) -> None:
     """Write the rows of a sparse matrix, (n, width), as sparse records: values, keys, width.
 
-    Matrix and ``labels``, (n,), are float32, float64 or int64, whose numbers fit 32 bits; else a
-    ``TypeError`` or a ``ValueError`` says what they are. The algorithms train on float32.
+    Matrix and ``labels``, (n,), are float32, float64 or int64, whose numbers fit 32 bits.
     """
     if not sparse.issparse(array):
         given = type(array).__name__
@@ -142,11 +141,7 @@ def write_answers(rows: Iterable[Mapping[str, Any]]) -> bytes:
 def read_records(
     source: BinaryIO | bytes, feature_dim: int | None = None, *, name: str = "data"
 ) -> Records:
-    """Read a whole stream as float32, as wide as ``feature_dim``, or else as the records say.
-
-    Raise ``PayloadError``, which calls it ``name``, where that would change a label, and where a
-    record is damaged or does not fit the others.
-    """
+    """Read a whole stream as float32, as wide as ``feature_dim``, or else as the records say."""
     data = source if isinstance(source, bytes) else source.read()
     values, keys, labels, rows = array("f"), array("Q"), array("d"), array("q")
     for begin, _ in frames(data, name):
@@ -188,7 +183,6 @@ def _read_one(message: bytes, values: array, keys: array, labels: array) -> tupl
 
 
 def _checked(rows: np.ndarray, numbers: tuple[Any, ...], width: int | None, name: str) -> Records:
-    """Check values, keys and labels of records, and return them."""
     values, keys, labels = numbers
     (counts, widths, dense), labeled = rows[:, :3].T, rows[:, 3] > 0
     ends, keys = np.cumsum(counts), np.minimum(keys, _LARGEST).astype(np.int64)

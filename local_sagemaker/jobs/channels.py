@@ -20,13 +20,7 @@ _FAILED = "ClientError: Data download failed"
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Split ``s3://bucket/key``, or AWS' address of an object, in bucket and key.
-
-    Raises
-    ------
-    ApiError
-        It is neither.
-    """
+    """Split ``s3://bucket/key``, or AWS' address of an object, in bucket and key."""
     found = _S3.fullmatch(uri) or _HTTPS.fullmatch(uri)
     if found is None:
         raise ApiError(f"The S3 URI {uri!r} is not of the form s3://bucket/key.")
@@ -37,18 +31,17 @@ def listed(s3: Any, source: dict[str, str]) -> Iterable[Found]:
     """Return the objects that an ``S3DataSource`` names, in the order of keys or its manifest."""
     uri = source["S3Uri"]
     if source["S3DataType"] != "ManifestFile":
-        return _keys(s3, uri)
+        return keys(s3, uri)
     try:
         head, *names = json.loads(read(s3, uri))
         return [(*split_uri(head["prefix"] + name), name) for name in names]
     except (ValueError, TypeError, KeyError):
-        raise ApiError(
-            f"ClientError: the manifest {uri!r} is not of the form"
-            ' [{"prefix": "s3://bucket/folder/"}, "name", …].'
-        ) from None
+        form = '[{"prefix": "s3://bucket/folder/"}, "name", …]'
+        raise ApiError(f"ClientError: the manifest {uri!r} is not of the form {form}.") from None
 
 
-def _keys(s3: Any, uri: str) -> Iterator[Found]:
+def keys(s3: Any, uri: str) -> Iterator[Found]:
+    """Yield what has a prefix, in the order of keys."""
     bucket, prefix = split_uri(uri)
     folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
     part = len(prefix.rpartition("/")[0])  # where the prefix is a key, or a part of a name
@@ -67,14 +60,11 @@ def _opened(s3: Any, uri: str) -> Any:
     try:
         return s3.get_object(Bucket=bucket, Key=key)["Body"]
     except (s3.exceptions.NoSuchKey, s3.exceptions.NoSuchBucket):
-        raise ApiError(
-            f"{_FAILED}: there is no S3 object at {uri!r}; look at what the bucket holds and at the"
-            " job that should have written it."
-        ) from None
+        said = f"there is no S3 object at {uri!r}; look at the job that should have written it."
+        raise ApiError(f"{_FAILED}: {said}") from None
 
 
 def read(s3: Any, uri: str) -> bytes:
-    """Return one object; an `ApiError` where it does not exist."""
     return bytes(_opened(s3, uri).read())
 
 
@@ -97,14 +87,10 @@ def fill(s3: Any, source: dict[str, str], folder: Path, share: tuple[int, int] =
             said = f"the object {key!r} can't be a file of its folder: {error.strerror}."
             raise ApiError(f"{_FAILED}: {said}") from None
     if place < 0:
-        raise ApiError(
-            f"{_FAILED}: No S3 objects found under S3 URL {source['S3Uri']!r}; look at what the"
-            " bucket holds."
-        )
+        raise ApiError(f"{_FAILED}: No S3 objects found under S3 URL {source['S3Uri']!r}.")
 
 
 def unpack(s3: Any, uri: str, folder: Path) -> None:
-    """Unpack a ``tar.gz`` object into a folder; an `ApiError` where `archive.unpack` has one."""
     archive.unpack(read(s3, uri), repr(uri), folder)
 
 

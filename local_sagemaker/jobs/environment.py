@@ -6,9 +6,9 @@ import sys
 import venv
 from pathlib import Path
 
-from local_sagemaker.files import loopback_without_proxy
+from local_sagemaker.files import ROOT, loopback_without_proxy
 
-ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-west-2"
 #: Variables with which no AWS client finds an account of the machine.
 NO_ACCOUNT = {
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -19,22 +19,15 @@ NO_ACCOUNT = {
 _KEPT = re.compile(
     r"HOME|LANG|TMPDIR|TZ|USER|PATH|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|PYTHONHASHSEED|PYTHONPATH"
     r"|https?_proxy|no_proxy|HTTPS?_PROXY|NO_PROXY|REQUESTS_CA_BUNDLE"
-    r"|(LC|OMP|MKL|OPENBLAS|TF|MXNET|KMP|KERAS|CUDA|NVIDIA|XLA|PIP|SSL)_\w+"
+    r"|(LC|OMP|MKL|OPENBLAS|TF|MXNET|KMP|KERAS|CUDA|NVIDIA|XLA|SSL)_\w+"
 )
-# secrets (Terraform's begin with TF_, too), the cluster of another job, pip's way elsewhere
-_LEFT = re.compile(
-    r".*(SECRET|PASSW|TOKEN|CREDENTIAL|_KEY\b).*|TF_VAR_.*|TF_CONFIG"
-    r"|PIP_(TARGET|PREFIX|ROOT|USER|DRY_RUN|PYTHON)",
-    re.IGNORECASE,
-)
+# secrets (Terraform's begin with TF_, too), the cluster of another job
+_LEFT = re.compile(r".*(SECRET|PASSW|TOKEN|CREDENTIAL|_KEY\b).*|TF_VAR_.*|TF_CONFIG", re.IGNORECASE)
+_USER_OF_A_PROXY = re.compile(r"^(\w+://)?.*@", re.DOTALL)  # and the password
 
 
 def interpreter(folder: Path) -> Path:
-    """Make a Python with this environment's packages; return the folder of its ``python3``.
-
-    As in a container, pip finds what is there, adds what is not, and shadows what has another
-    version; the environment below never changes.
-    """
+    """Make a Python above this environment's packages, for pip; return its ``python3``'s folder."""
     programs = folder / "bin"
     if (programs / "pip3").exists():
         return programs
@@ -50,27 +43,29 @@ def interpreter(folder: Path) -> Path:
     return programs
 
 
-def client_variables(url: str, token: str, region: str) -> dict[str, str]:
+def client_variables(url: str, token: str) -> dict[str, str]:
     """Return the variables that lead boto3, the SDK and the AWS CLI to a service, nowhere else."""
     return NO_ACCOUNT | {
         "AWS_ENDPOINT_URL": url,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": token,
         "AWS_SECRET_ACCESS_KEY": "local",
     }
 
 
-def variables(url: str, token: str, region: str, programs: Path) -> dict[str, str]:
+def variables(url: str, token: str, programs: Path) -> dict[str, str]:
     """Return a program's variables, few of them this machine's, because jobs print them all."""
     kept = {k: v for k, v in os.environ.items() if _KEPT.fullmatch(k) and not _LEFT.fullmatch(k)}
+    for name in [name for name in kept if name.lower() in ("http_proxy", "https_proxy")]:
+        kept[name] = _USER_OF_A_PROXY.sub(r"\1", kept[name])
     loopback_without_proxy(kept)
-    paths = [str(ROOT), kept.get("PYTHONPATH", "")]
     own = {
         "PATH": os.pathsep.join([str(programs), kept.get("PATH", os.defpath)]),
+        "PIP_NO_INPUT": "1",
         "PIP_USER": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")])),
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": str(programs.parent),
     }
-    return kept | client_variables(url, token, region) | own
+    return kept | client_variables(url, token) | own

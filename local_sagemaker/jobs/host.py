@@ -21,8 +21,6 @@ _WAIT_PYTHON = "\nimport signal\n\nsignal.signal(signal.SIGTERM, lambda *_: None
 
 @dataclass
 class Host:
-    """One instance of a training job."""
-
     rank: int
     names: list[str]  # of all hosts
     ports: list[int]  # one for each host's TF_CONFIG, and one more for SM_MASTER_PORT
@@ -32,7 +30,6 @@ class Host:
 
 
 def make_hosts(account: Account, record: Record, count: int) -> list[Host]:
-    """Make the folders of a job's instances, with data and settings."""
     names = [f"algo-{number}" for number in range(1, count + 1)]
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count + 1)]
     ports = [one.getsockname()[1] for one in sockets]
@@ -85,7 +82,19 @@ def command(
     account: Account, record: Record, host: Host, built_in: Algorithm | None
 ) -> tuple[list[str], Path, dict[str, str]]:
     """Return what runs, where, and with which variables."""
-    variables = _variables(account, record, host)
+    variables = environment.variables(account.url, account.token, host.programs) | {
+        "TRAINING_JOB_NAME": record["TrainingJobName"],
+        "TRAINING_JOB_ARN": record["TrainingJobArn"],
+        "SAGEMAKER_REGION": environment.REGION,
+        "LOCAL_SAGEMAKER_OPT_ML": str(host.ml),
+        "SM_HOSTS": json.dumps(host.names),
+        "SM_CURRENT_HOST": host.names[host.rank],
+    }
+    if len(host.names) > 1:
+        addresses = [f"127.0.0.1:{port}" for port in host.ports[:-1]]
+        task = {"type": "worker", "index": host.rank}
+        variables["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    variables |= record.get("Environment") or {}
     if built_in is not None:
         return [sys.executable, "-m", built_in.module], host.ml, variables
     algorithm = record["AlgorithmSpecification"]
@@ -96,22 +105,6 @@ def command(
     script = script_mode.Script(host.ml, record["TrainingJobName"], host.config)
     words = script.prepare(account.s3, host.programs)
     return words, host.ml / "code", script.variables() | variables
-
-
-def _variables(account: Account, record: Record, host: Host) -> dict[str, str]:
-    made = environment.variables(account.url, account.token, account.region, host.programs) | {
-        "TRAINING_JOB_NAME": record["TrainingJobName"],
-        "TRAINING_JOB_ARN": record["TrainingJobArn"],
-        "SAGEMAKER_REGION": account.region,
-        "COURSE_OPT_ML": str(host.ml),
-        "SM_HOSTS": json.dumps(host.names),
-        "SM_CURRENT_HOST": host.names[host.rank],
-    }
-    if len(host.names) > 1:
-        addresses = [f"127.0.0.1:{port}" for port in host.ports[:-1]]
-        task = {"type": "worker", "index": host.rank}
-        made["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
-    return made | (record.get("Environment") or {})
 
 
 def _adapt_drivers(host: Host) -> None:

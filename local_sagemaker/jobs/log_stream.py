@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local_sagemaker.service.account import REGION
+from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service.store import ACCOUNT
 
 _PORT = re.compile(r"127\.0\.0\.1:\d+")
-_LONGEST = 200_000  # characters of one line that are kept; CloudWatch takes 256 kB
+LONGEST = 200_000  # characters of one line; CloudWatch takes 256 kB
 
 
 def group(name: str) -> Any:
@@ -26,8 +26,6 @@ def group(name: str) -> Any:
 
 
 class Stream:
-    """One log stream of one program, in a group."""
-
     def __init__(self, group_name: str, name: str) -> None:
         streams = group(group_name).streams
         if name not in streams:  # else of a job deleted and made again within the second
@@ -40,7 +38,6 @@ class Stream:
         return lambda line: self.write(_PORT.sub(port, line.replace(own, "/opt/ml/model")))
 
     def write(self, line: str) -> None:
-        """Add one line; it can be read at once."""
-        message = line[:_LONGEST] or " "  # CloudWatch refuses empty ones
+        message = line[:LONGEST] or " "  # CloudWatch refuses empty ones
         event = {"timestamp": time.time_ns() // 1_000_000, "message": message}
         self._stream.put_log_events([event])

@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from local_sagemaker.jobs.log_stream import LONGEST
+
 OnLine = Callable[[str], None]
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_LONGEST_LINE = 200_000  # characters; CloudWatch takes events of 256 kB
 _KILL_SECONDS = 2.0  # that the supervisor has to kill everything, before it is killed itself
 
 
@@ -41,7 +42,7 @@ class Program:
     def _read(self, on_line: OnLine) -> None:
         assert isinstance(self._process.stdout, io.BufferedReader)
         output = io.TextIOWrapper(self._process.stdout, "utf-8", "replace", newline="\n")
-        for line in iter(lambda: output.readline(_LONGEST_LINE), ""):
+        for line in iter(lambda: output.readline(LONGEST), ""):
             on_line(line.rstrip("\r\n").rpartition("\r")[2])  # of a progress bar, its last form
 
     def wait(self) -> int:
@@ -64,7 +65,6 @@ class Program:
             self._timers[-1].start()
 
     def kill(self) -> None:
-        """Kill it, and everything it started."""
         if self._process.poll() is None:
             self._input.close()  # the supervisor finds those with a session of their own
             with contextlib.suppress(subprocess.TimeoutExpired):

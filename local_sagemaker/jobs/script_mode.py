@@ -28,10 +28,8 @@ class Script:
         """Unpack the source code; return the command that installs its packages and runs it."""
         code, name = self._ml / "code", self._program
         if not self._own.get(_SUBMITTED):
-            raise ApiError(
-                f"ClientError: the hyperparameter {_SUBMITTED!r} is missing, which names the S3 URI"
-                " of the source code as tar.gz; the images' own code is not on this machine."
-            )
+            said = f"the hyperparameter {_SUBMITTED!r} is missing, the S3 URI of a tar.gz of code"
+            raise ApiError(f"ClientError: {said}.")
         channels.unpack(s3, str(self._own[_SUBMITTED]), code)
         path = archive.inside(code, name)
         if not path.is_file():
@@ -60,7 +58,6 @@ class Script:
         return words
 
     def variables(self) -> dict[str, str]:
-        """Return the variables that the toolkit sets."""
         resources, inputs = self._config["resourceconfig"], self._config["inputdataconfig"]
         folders = {name: str(self._ml / "input" / "data" / name) for name in inputs}
         alike = ("hosts", "current_host", "current_instance_type", "network_interface_name")
@@ -89,7 +86,8 @@ class Script:
             "user_args": self._arguments(),
         }
         values |= {f"channel_{name}": folder for name, folder in folders.items()}
-        values |= {f"hp_{name}": value for name, value in self._given.items()}
+        # no name of a variable has a =
+        values |= {f"hp_{name}": value for name, value in self._given.items() if "=" not in name}
         return {f"SM_{name.upper()}": _encoded(value) for name, value in values.items()}
 
 

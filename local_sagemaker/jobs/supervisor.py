@@ -1,8 +1,7 @@
 """Supervisor of one program: ``python -I -S supervisor.py PROGRAM [argument …]``.
 
-When the service, which holds the other end of its standard input, is gone, the program and all it
-started are killed. On Linux that includes children with a session of their own, which are adopted
-here when their parent ends. The imports are few, to start within milliseconds.
+When its standard input closes, because the service is gone, the program and all it started are
+killed, on Linux those with a session of their own, too. It imports little, to start at once.
 """
 
 import ctypes

@@ -1,6 +1,7 @@
 """One training job from start to end, as its description tells it."""
 
 import contextlib
+import math
 import re
 import signal
 import threading
@@ -16,7 +17,7 @@ from local_sagemaker.jobs import channels, host, turns
 from local_sagemaker.jobs.host import Host
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.jobs.program import Program
-from local_sagemaker.service import images
+from local_sagemaker.service import models
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import TRAINING, Record, now
 
@@ -27,8 +28,8 @@ _SHOWN = 15  # of them, where no traceback says more
 _FATAL = [signal.Signals[f"SIG{name}"] for name in ("KILL", "SEGV", "ABRT", "BUS", "FPE", "ILL")]
 _SIGNALS = {code: s for s in _FATAL for code in (-s, 128 + s, 256 - s)}  # a shell's, Python's
 _OUT_OF_MEMORY = (
-    "AlgorithmError: the program was killed (signal 9), as a system does to one that needs more"
-    " memory than there is: out of memory. Use a smaller batch or a larger instance, exit code: 137"
+    "AlgorithmError: the program was killed (signal 9), as a system does to one that is out of"
+    " memory. Use a smaller batch or a larger instance, exit code: 137"
 )
 _NOT_THERE = re.compile(r"Error\b|No such file|nonexistent|[Pp]ermission denied|Read-only")
 _HARD_CODED = (
@@ -54,8 +55,7 @@ class TrainingJob:
         self._lock = threading.Lock()
         self._algorithm = built_in(record)
         self._patterns = [(m["Name"], re.compile(m["Regex"])) for m in metric_definitions(record)]
-        self._metrics: dict[str, tuple[float, float]] = {}  # value and time
-        self.reported: dict[str, list[float]] = {}  # all values of each metric
+        self.reported: dict[str, list[tuple[float, float]]] = {}  # by metric: values and times
 
     def stop(self, seconds: float = STOP_SECONDS, ended: str = "Stopped") -> None:
         """Tell it to end within some seconds, and return; what it saves until then is uploaded."""
@@ -144,8 +144,7 @@ class TrainingJob:
                 if found := pattern.search(line):
                     with contextlib.suppress(ValueError, TypeError):  # it is no number
                         value = float(found[1] if pattern.groups else found[0])
-                        self._metrics[name] = (value, now())
-                        self.reported.setdefault(name, []).append(value)
+                        self.reported.setdefault(name, []).append((value, now()))
 
         return on_line
 
@@ -183,10 +182,8 @@ class TrainingJob:
                 continue
             uri = f"{base}/{name}.tar.gz"
             for member in channels.pack(self.account.s3, folder, uri):
-                self._streams[0].write(
-                    f"{member!r} is not in {uri}: it is a device, or a link that leads nowhere, in"
-                    " a circle, or to a folder outside."
-                )
+                what = "a device, or a link that leads nowhere, in a circle, or outside"
+                self._streams[0].write(f"{member!r} is not in {uri}: it is {what}.")
 
     def _finish(self, status: str, secondary: str, why: str = "") -> None:
         """Say how it ended, as the last thing of all: its name and its folder are free then."""
@@ -195,7 +192,8 @@ class TrainingJob:
         more: dict[str, Any] = {"FailureReason": why} if why else {}
         more["FinalMetricDataList"] = [
             {"MetricName": name, "Value": value, "Timestamp": moment}
-            for name, (value, moment) in self._metrics.items()
+            for name, (*_, (value, moment)) in self.reported.items()
+            if math.isfinite(value)  # JSON has no other
         ]
         more |= {"TrainingEndTime": now(), "TrainingJobStatus": status}
         if self._streams:  # it had its turn
@@ -216,11 +214,10 @@ def built_in(record: Mapping[str, Any]) -> Algorithm | None:
     algorithm, settings = record["AlgorithmSpecification"], record.get("HyperParameters") or {}
     if algorithm.get("ContainerEntrypoint") or "sagemaker_program" in settings:
         return None
-    return images.trained(algorithm["TrainingImage"])
+    return models.trained(algorithm["TrainingImage"])
 
 
 def _failure_file(hosts: list[Host]) -> str:
-    """Return what a program wrote into ``output/failure``."""
     for one in hosts:
         path = one.ml / "output" / "failure"
         if path.is_file():

@@ -1,20 +1,18 @@
 """One batch transform: every object below a prefix through a model, and the answers back to S3."""
 
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from local_sagemaker.errors import ApiError, failure, reason
+from local_sagemaker.errors import LOG, ApiError, failure, reason
 from local_sagemaker.formats import payload
 from local_sagemaker.jobs import channels, turns
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service import models
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import MODEL, TRANSFORM, Record, now
-from local_sagemaker.serving.process import ModelServer, Pipeline, ServerDied
+from local_sagemaker.serving.process import Pipeline, ServerDied
 
-_log = logging.getLogger("course.cloud")
 _GROUP = "/aws/sagemaker/TransformJobs"
 
 
@@ -24,7 +22,7 @@ class TransformJob:
     def __init__(self, account: Account, record: Record) -> None:
         self.account, self.record = account, record
         self.name: str = record["TransformJobName"]
-        self._server: ModelServer | Pipeline | None = None
+        self._server: Pipeline | None = None
         self._stopped = False
 
     def stop(self, seconds: float = 0.0) -> None:
@@ -35,18 +33,15 @@ class TransformJob:
         turns.TURNS.notice()
 
     def run(self) -> None:
-        """Wait for a turn, and run it to its end."""
         stream = Stream(_GROUP, f"{self.name}/i-local{time.time_ns() // 1_000_000}")
         more: dict[str, Any] = {"TransformJobStatus": "Completed"}
         try:
             with turns.TURNS.take(1, lambda: self._stopped) as mine:
                 if mine:
-                    server = self._start(stream)
-                    self.account.store.update(TRANSFORM, self.name, TransformStartTime=now())
-                    self._answer_all(server, stream)
+                    self._answer_all(stream)
         except Exception as error:
             if not isinstance(error, ApiError):
-                _log.exception("transform job %s", self.name)
+                LOG.exception("transform job %s", self.name)
             more = {"TransformJobStatus": "Failed", "FailureReason": reason(failure(error))}
         if self._server is not None:
             self._server.stop()
@@ -57,19 +52,17 @@ class TransformJob:
         self.account.discard("transform", self.name)
         self.account.store.update(TRANSFORM, self.name, TransformEndTime=now(), **more)
 
-    def _start(self, stream: Stream) -> ModelServer | Pipeline:
+    def _answer_all(self, stream: Stream) -> None:
+        """Start the model, and send it every object."""
         model = self.account.store.get(MODEL, self.record["ModelName"])
         folder, own = self.account.folder("transform", self.name), self.record.get("Environment")
         self._server = server = models.model_server(self.account, model, folder, stream, own or {})
-        server.start()
         try:
-            server.wait_ready(models.READY_SECONDS)
+            server.start(models.READY_SECONDS)
         except (ServerDied, TimeoutError) as error:
             said = "the model's container did not pass the ping health check"
             raise ApiError(f"ClientError: {said}. {error}") from None
-        return server
-
-    def _answer_all(self, server: ModelServer | Pipeline, stream: Stream) -> None:
+        self.account.store.update(TRANSFORM, self.name, TransformStartTime=now())
         source = self.record["TransformInput"]["DataSource"]["S3DataSource"]
         target = self.record["TransformOutput"]["S3OutputPath"].rstrip("/")
         bucket_out, prefix = channels.split_uri(target)
@@ -83,16 +76,15 @@ class TransformJob:
         if not key:
             raise ApiError(f"ClientError: No S3 objects found under S3 URL {source['S3Uri']!r}.")
 
-    def _answer(self, name: str, server: ModelServer | Pipeline, stream: Stream) -> bytes:
+    def _answer(self, name: str, server: Pipeline, stream: Stream) -> bytes:
         """Send one object's records, several requests at a time if asked; join the answers."""
         given, wanted = self.record["TransformInput"], self.record["TransformOutput"]
         headers = {"Content-Type": given.get("ContentType") or "application/json"}
         headers |= {"Accept": wanted["Accept"]} if wanted.get("Accept") else {}
         client = self.record.get("ModelClientConfig") or {}
         seconds = client.get("InvocationsTimeoutInSeconds", 600)  # AWS' defaults, here and below
-
         path = (self.record.get("DataProcessing") or {}).get("InputFilter") or "$"
-        kept = payload.columns(path) if path != "$" else []
+        kept = payload.columns(path) if path != "$" else None
 
         def ask(body: bytes) -> bytes:
             body = payload.keep(body, kept) if kept else body

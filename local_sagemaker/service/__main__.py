@@ -1,6 +1,5 @@
-"""The service's process: ``python -m local_sagemaker.service --work FOLDER [--state FOLDER]``."""
+"""The service's process: ``python -m local_sagemaker.service PORT WORK-FOLDER [STATE-FOLDER]``."""
 
-import argparse
 import contextlib
 import gc
 import json
@@ -15,43 +14,41 @@ from pathlib import Path
 
 from local_sagemaker.files import loopback_without_proxy
 from local_sagemaker.jobs import log_stream
-from local_sagemaker.jobs.environment import NO_ACCOUNT
+from local_sagemaker.jobs.environment import NO_ACCOUNT, REGION
 from local_sagemaker.jobs.training_run import GROUP
 from local_sagemaker.service import moto
-from local_sagemaker.service.account import REGION, Account
+from local_sagemaker.service.account import Account
 from local_sagemaker.service.door import Door
 from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.service.store import ACCOUNT
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(port: int, work: Path, state: Path | None = None) -> int:
     """Print a line of JSON, where it listens, and serve; returns 3 where the port is taken."""
-    parser = argparse.ArgumentParser(prog="local_sagemaker.service")
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--state", type=Path)
-    parser.add_argument("--port", type=int, default=0)
-    options = parser.parse_args(arguments)
-    token = os.environ.pop("COURSE_CLOUD_TOKEN")
-    options.work.mkdir(parents=True, exist_ok=True)
-    log = (options.state or options.work) / "service.log"
+    token = os.environ.pop("LOCAL_SAGEMAKER_TOKEN")
+    log = (state or work) / "service.log"
     handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
     form = "%(asctime)s %(name)s %(message)s"
     logging.basicConfig(handlers=[handler], format=form, level=logging.WARNING)
-    _isolate()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(NO_ACCOUNT, MOTO_ACCOUNT_ID=ACCOUNT)
+    loopback_without_proxy(os.environ)
     try:
-        door = Door(options.port, token)
+        door = Door(port, token)
     except OSError as error:
-        said = f"port {options.port} of 127.0.0.1 can't be used: {error.strerror}"
-        print(json.dumps({"error": said}), flush=True)
+        said = f"port {port} of 127.0.0.1 can't be used: {error.strerror}"
+        print(json.dumps({"error": f"{said}. Name another --port, or none"}), flush=True)
         return 3
     over = threading.Event()
-    _end_with(os.getppid(), over)
-    url = f"http://127.0.0.1:{door.port}"
-    door.plane = plane = Account(url, token, options.work, options.state, REGION)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    threading.Thread(target=_end_with, args=(os.getppid(), over), daemon=True).start()
+    door.plane = plane = Account(f"http://127.0.0.1:{door.port}", token, work, state)
     door.rest = moto.answer
     set_aside = plane.store.set_aside
-    if options.state is not None:
-        door.rest = kept = StoredS3(options.state / "s3")
+    if state is not None:
+        door.rest = kept = StoredS3(state / "s3")
         set_aside = set_aside + kept.set_aside
     threading.Thread(target=door.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
     print(json.dumps({"port": door.port, "set_aside": set_aside}), flush=True)
@@ -61,23 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
     os._exit(0)  # threads of connections and of jobs are not waited for
 
 
-def _isolate() -> None:
-    """Leave nothing in this process that leads to a real account, or to a proxy on the way here."""
-    for name in [n for n in os.environ if n.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(NO_ACCOUNT, MOTO_ACCOUNT_ID=ACCOUNT)
-    loopback_without_proxy(os.environ)
-
-
 def _prepare(plane: Account, ready: threading.Event) -> None:
     """Make the account's one role and its default bucket, which the SDK looks up."""
     who = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}
     trust = {"Version": "2012-10-17", "Statement": [who | {"Action": "sts:AssumeRole"}]}
     role = {"RoleName": moto.ROLE, "AssumeRolePolicyDocument": json.dumps(trust)}
     plane.client("iam").create_role(**role)
-    place = {"LocationConstraint": plane.region}
+    place = {"LocationConstraint": REGION}
     with contextlib.suppress(plane.s3.exceptions.BucketAlreadyOwnedByYou):  # it was kept
-        bucket = f"sagemaker-{plane.region}-{ACCOUNT}"
+        bucket = f"sagemaker-{REGION}-{ACCOUNT}"
         plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
     log_stream.group(GROUP)  # the first job does not wait for moto's Logs to load
     gc.freeze()  # what is loaded stays: later collections need not look at it
@@ -85,18 +74,12 @@ def _prepare(plane: Account, ready: threading.Event) -> None:
 
 
 def _end_with(parent: int, over: threading.Event) -> None:
-    """Set ``over`` when the standard input is closed, the parent is gone, or a signal says so."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            if select.select([0], [], [], 0.5)[0] and not os.read(0, 1024):
-                break
-        over.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
-    threading.Thread(target=watch, daemon=True).start()
+    """Set ``over`` when the standard input is closed or the parent is gone."""
+    while os.getppid() == parent:
+        if select.select([0], [], [], 0.5)[0] and not os.read(0, 1024):
+            break
+    over.set()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(int(sys.argv[1]), *map(Path, sys.argv[2:])))

@@ -1,6 +1,5 @@
 """The account: its records, its running jobs and endpoints, their folders and their variables."""
 
-import logging
 import shutil
 import threading
 import time
@@ -8,27 +7,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local_sagemaker.errors import ApiError, failure, reason
+from local_sagemaker.errors import LOG, ApiError, failure, reason
 from local_sagemaker.jobs import environment
+from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service.store import ENDPOINT, KINDS, Kind, Record, Store, now
 
 Request = Mapping[str, Any]
 Make = Callable[["Account", Record], Any]
-_log = logging.getLogger("course.cloud")
 #: States of a job that has not ended.
 RUNNING = ("InProgress", "Stopping")
-REGION = "us-west-2"
 _ENDED = "the SageMaker on this machine ended while the"
 
 
 class Account:
     """One account; its ``work`` folder goes with the service, its ``state`` outlives it."""
 
-    def __init__(
-        self, url: str, token: str, work: Path, state: Path | None = None, region: str = REGION
-    ) -> None:
-        self.url, self.token, self.work, self.region = url, token, work, region
-        self.store = Store(region, None if state is None else state / "sagemaker")
+    def __init__(self, url: str, token: str, work: Path, state: Path | None = None) -> None:
+        self.url, self.token, self.work = url, token, work
+        self.store = Store(None if state is None else state / "sagemaker")
         self.running: dict[str, Any] = {}  # by kind and name: "training-job/name"
         self.lock = threading.RLock()
         self._clients: dict[str, Any] = {}
@@ -41,7 +37,7 @@ class Account:
                 import boto3
                 from botocore.config import Config
 
-                session = boto3.session.Session(self.token, "local", region_name=self.region)
+                session = boto3.session.Session(self.token, "local", region_name=REGION)
                 options: Any = {"max_pool_connections": 32, "retries": {"total_max_attempts": 2}}
                 config = Config(s3={"addressing_style": "path"}, **options)
                 made = session.client(service, endpoint_url=self.url, config=config)
@@ -50,7 +46,6 @@ class Account:
 
     @property
     def s3(self) -> Any:
-        """Client of S3."""
         return self.client("s3")
 
     def check_role(self, arn: str) -> None:
@@ -79,7 +74,7 @@ class Account:
         try:
             job.run()
         except Exception as error:
-            _log.exception("%s", key)
+            LOG.exception("%s", key)
             self._fail(kind, name, failure(error))
         finally:
             with self.lock:
@@ -111,41 +106,25 @@ class Account:
             for record in self.store.all(kind):
                 self._fail(kind, record[kind.name], f"InternalServerError: {_ENDED} job ran.")
         failed = {"EndpointStatus": "Failed", "FailureReason": f"{_ENDED} endpoint was created."}
+        became = {"Creating": failed, "Updating": {"EndpointStatus": "InService"}}  # as before
         for record in self.store.all(ENDPOINT):
-            said: Record = {}
-            if record["EndpointStatus"] == "Updating":  # what served before still does
-                said = {"EndpointStatus": "InService"}
-            elif record["EndpointStatus"] == "Creating":
-                said = failed
-            if {**record, **said}["EndpointStatus"] == "InService" and not record.get("Serves"):
-                said = said | self._served_before(record)
-            if said:
+            if said := became.get(record["EndpointStatus"]):
                 self.store.update(ENDPOINT, record["EndpointName"], **said)
 
-    def _served_before(self, record: Record) -> Record:
-        """Return what an endpoint of an earlier version serves, which named its configuration."""
-        try:
-            return {"Serves": self.store.variant(record["EndpointConfigName"])}
-        except (ApiError, LookupError, TypeError) as error:
-            why = f"What the endpoint served is not there any more: {error}"
-            return {"EndpointStatus": "Failed", "FailureReason": reason(why)}
-
     def folder(self, *parts: str) -> Path:
-        """Return an empty folder for a job."""
         self.discard(*parts)
         path = self.work.joinpath(*parts)
         path.mkdir(parents=True)
         return path
 
     def discard(self, *parts: str) -> None:
-        """Remove a job's folder: what it made is in S3."""
         shutil.rmtree(self.work.joinpath(*parts), ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
         """Return the variables of a program that the service starts."""
         with self.lock:
             programs = environment.interpreter(self.work / "python")
-        return environment.variables(self.url, self.token, self.region, programs)
+        return environment.variables(self.url, self.token, programs)
 
     def close(self, seconds: float = 10) -> None:
         """End everything that runs, jobs within some seconds, and remove the work folder."""

@@ -48,7 +48,7 @@ DONE = {
     "CreateTransformJob": _members("""
         TransformJobName ModelName Environment Tags MaxPayloadInMB MaxConcurrentTransforms
         BatchStrategy ModelClientConfig(InvocationsTimeoutInSeconds)
-        TransformInput(ContentType SplitType CompressionType=None
+        TransformInput(ContentType SplitType=None|Line|RecordIO CompressionType=None
             DataSource.S3DataSource.S3DataType=S3Prefix|ManifestFile DataSource.S3DataSource.S3Uri)
         TransformOutput(S3OutputPath Accept AssembleWith)
         TransformResources(InstanceType InstanceCount=1)
@@ -85,7 +85,6 @@ _WHY = {
     "JoinSource": "join the objects after the job",
     "ShuffleConfig": "the File mode reads no channel twice; shuffle in the program",
     "TensorBoardOutputConfig": "write to the folder SM_OUTPUT_DATA_DIR, which is uploaded",
-    "TuningJobCompletionCriteria": "name the number of training jobs",
 }
 
 

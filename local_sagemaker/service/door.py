@@ -1,7 +1,6 @@
 """Door of the service: who may enter, and which part of it answers a request."""
 
 import json
-import logging
 import posixpath
 import re
 import threading
@@ -9,13 +8,12 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
-from local_sagemaker.errors import ApiError
-from local_sagemaker.service import operations, runtime
+from local_sagemaker.errors import LOG, ApiError
+from local_sagemaker.service import endpoints, operations
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.moto import credential
 from local_sagemaker.serving.server import ClientError, Handler, HTTPServer, Request, Response
 
-_log = logging.getLogger("course.cloud")
 _BODY = 1 << 30  # bytes of a body; more goes in parts, as S3's multipart upload sends it
 _SELECT = re.compile(r"(?:^|&)select(?:&|=|$)")
 
@@ -37,8 +35,8 @@ class Door(HTTPServer):
         service = signed[2].lower() if signed and signed[2] else ""  # the signature may not say
         of_runtime = place.startswith("/endpoints/") and service != "s3"
         try:
-            if request.path == "/course/health":
-                health = {"service": "course", "ready": self.ready.is_set()}
+            if request.path == "/local_sagemaker/health":
+                health = {"service": "local_sagemaker", "ready": self.ready.is_set()}
                 return Response(json.dumps(health).encode())
             assert self.plane is not None and self.rest is not None
             if place.startswith("/moto-api"):
@@ -46,13 +44,10 @@ class Door(HTTPServer):
             if target.startswith("SageMaker."):
                 return _control(self.plane, target.partition(".")[2], request.body)
             if of_runtime:
-                return runtime.answer(self.plane, place, request)
+                return endpoints.answer(self.plane, place, request)
             if service.startswith("sagemaker"):
-                raise ApiError(
-                    f"{request.method} {place}: the SageMaker that runs on this machine has jobs,"
-                    " models and endpoints, but no feature store, human loops, metrics, edge"
-                    " devices or maps."
-                )
+                has = "the SageMaker that runs on this machine has jobs, models and endpoints only"
+                raise ApiError(f"{request.method} {place}: {has}.")
             if _SELECT.search(request.query):  # moto answers it, and wrongly
                 said = "SelectObjectContent is not part of the S3 on this machine: read the object."
                 return self.refusal(ClientError(said, 501), place, request.headers)
@@ -63,7 +58,7 @@ class Door(HTTPServer):
                 code = "ValidationError"  # the runtime's name for it
             return _error(error.status, code, str(error))
         except Exception as error:  # the caller hears of it, the service goes on
-            _log.exception("%s %s", request.method, target or request.path)
+            LOG.exception("%s %s", request.method, target or request.path)
             said = f"{type(error).__name__}: {error}"
             if isinstance(error, OSError):
                 said = f"This machine could not do it: {error.strerror or error}"
@@ -81,9 +76,10 @@ class Door(HTTPServer):
 
 
 def _control(plane: Account, name: str, body: bytes) -> Response:
-    """Answer one operation of SageMaker's control plane."""
     try:
-        request = json.loads(body or b"{}")
+        request = json.loads(  # a member that is null is not there
+            body or b"{}", object_pairs_hook=lambda pairs: {k: v for k, v in pairs if v is not None}
+        )
     except (ValueError, RecursionError) as error:
         raise ApiError(f"The request is not JSON: {error}", "SerializationException") from None
     if not isinstance(request, dict):
@@ -101,10 +97,10 @@ def plain_path(path: str) -> str:
 
 def _in_a_sentence(response: Response, method: str, place: str) -> Response:
     """Replace moto's page for what it does not know by an error that clients can show."""
-    if response.status != 404 or response.body[:9].lower() != b"<!doctype":
+    if response.status < 400 or response.body[:9].lower() != b"<!doctype":
         return response
     said = f"{method} {place} is not part of the services on this machine."
-    return _error(404, "UnknownOperationException", said)
+    return _error(response.status, "UnknownOperationException", said)
 
 
 def _error(status: int, code: str, message: str) -> Response:

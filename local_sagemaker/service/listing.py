@@ -13,7 +13,6 @@ More = Callable[[Account, Record], Record] | None
 
 
 def describe(kind: Kind, account: Account, request: Request, more: More = None) -> Record:
-    """Return the record of a name, with ``more`` where there is more to say."""
     record = account.store.get(kind, request[kind.name])
     return more(account, record) if more else record
 

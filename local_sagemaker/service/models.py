@@ -1,19 +1,24 @@
-"""Operations on models, endpoint configurations and tags."""
+"""Operations on models, endpoint configurations and tags; what serves a model."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from local_sagemaker.algorithms import BUILTIN, Algorithm
 from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
 from local_sagemaker.jobs.log_stream import Stream
-from local_sagemaker.service import images
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.listing import listing
-from local_sagemaker.service.store import CONFIG, GROUP, MODEL, PACKAGE, Record, by_key
+from local_sagemaker.service.store import ACCOUNT, CONFIG, GROUP, MODEL, PACKAGE, Record, by_key
 from local_sagemaker.serving.process import ModelServer, Pipeline
 
+_AWS = re.compile(
+    rf"(?!{ACCOUNT})\d{{12}}\.dkr\.ecr(-fips)?\.[\w-]+\.amazonaws\.com(\.cn)?/(?P<name>[\w-]+)"
+    r"(:[\w.-]+)?(@sha256:[0-9a-f]+)?"
+)
 READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 
 
@@ -25,14 +30,10 @@ def create_model(account: Account, request: Request) -> Record:
     if request.get("ExecutionRoleArn"):
         account.check_role(request["ExecutionRoleArn"])
     for source in filter(None, map(_source, given)):
-        bucket, key = channels.split_uri(source["S3Uri"])
-        try:
-            found = account.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
-            keys = [row["Key"] for row in found.get("Contents", [])]
-        except account.s3.exceptions.NoSuchBucket:
-            keys = []
-        if not keys or (source["CompressionType"] == "Gzip" and keys != [key]):
-            raise ApiError(f"Could not find model data at {source['S3Uri']}.")
+        found = next(channels.keys(account.s3, uri := source["S3Uri"]), None)
+        whole = source["CompressionType"] != "Gzip"
+        if found is None or not (whole or found[:2] == channels.split_uri(uri)):
+            raise ApiError(f"Could not find model data at {uri}.")
     return account.store.add(MODEL, request)
 
 
@@ -99,14 +100,13 @@ def delete_tags(account: Account, request: Request) -> Record:
 
 
 def containers_of(model: Request) -> list[dict[str, Any]]:
-    """Return the containers of a model, in the order in which they answer."""
     given = model.get("Containers") or [model.get("PrimaryContainer")]
     return [container for container in given if container]
 
 
 def model_server(
     account: Account, model: Record, folder: Path, stream: Stream, more: Mapping[str, str]
-) -> ModelServer | Pipeline:
+) -> Pipeline:
     """Unpack a model into a folder; return what serves it, to start, with ``more`` variables."""
     made = []
     for number, container in enumerate(containers_of(model), 1):
@@ -115,7 +115,7 @@ def model_server(
         kind = _unpack(account, container, place, own)
         variables = account.environment() | own
         made.append(ModelServer(kind, place, environment=variables, log=stream.served(place)))
-    return made[0] if len(made) == 1 else Pipeline(made)
+    return Pipeline(made)
 
 
 def _unpack(
@@ -135,7 +135,7 @@ def _unpack(
     if code.is_file() and code.with_name("serve.pkl").is_file():  # the SDK's own, with its path
         text = code.read_text(encoding="utf-8").replace("/opt/ml/model", str(folder))
         code.write_text(text, encoding="utf-8")
-    return images.serving_kind(container.get("Image", ""), folder, environment)
+    return _serving_kind(container.get("Image", ""), folder, environment)
 
 
 def _source(container: Mapping[str, Any]) -> dict[str, str]:
@@ -143,3 +143,36 @@ def _source(container: Mapping[str, Any]) -> dict[str, str]:
     if container.get("ModelDataUrl"):
         return {"S3Uri": container["ModelDataUrl"], "CompressionType": "Gzip"}
     return (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
+
+
+def algorithm(image: str) -> Algorithm | None:
+    """Return the built-in algorithm of an image of AWS', or None: ``my-org/knn`` is not ``knn``."""
+    found = _AWS.fullmatch(image)
+    return BUILTIN.get(found["name"]) if found else None
+
+
+def trained(image: str) -> Algorithm:
+    """Return the algorithm that a training image trains; an `ApiError` where it is none."""
+    if found := algorithm(image):
+        return found
+    raise ApiError(
+        f"No program of this machine stands in for the training image {image!r}: give source code"
+        f" (script mode), or use AWS' image of a built-in algorithm ({', '.join(sorted(BUILTIN))})."
+    )
+
+
+def _serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str:
+    """Return which model server serves a model: an algorithm's, a SavedModel's or a script's."""
+    if built_in := algorithm(image):
+        return built_in.name
+    name = re.split("[:@]", image.rpartition("/")[2])[0]
+    saved = any(model.rglob("saved_model.pb"))
+    if name.startswith("tensorflow") and (saved or name == "tensorflow-inference"):
+        return "tensorflow"
+    program = Path(environment.get("SAGEMAKER_PROGRAM") or "inference.py").name
+    if (model / "code" / program).exists() or (model / program).exists():
+        return "script"
+    raise ApiError(
+        f"No program of this machine can serve the image {image!r} with this model: it holds"
+        f" neither a SavedModel nor code/{program}, and the image is no built-in algorithm's."
+    )

@@ -3,39 +3,39 @@
 import base64
 import functools
 import gc
-import hashlib
 import io
-import logging
 import re
 import time
-import zlib
 from calendar import timegm
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
-from local_sagemaker.errors import ApiError
-from local_sagemaker.service.store import ACCOUNT
+from local_sagemaker.errors import LOG, ApiError
+from local_sagemaker.service.checksums import DIGESTS
 from local_sagemaker.serving.server import Request, Response
 
-_log = logging.getLogger("course.cloud")
 ROLE = "SageMakerRole"
 _FORM = "application/x-www-form-urlencoded"
 _OF_A_CONNECTION = ("transfer-encoding", "connection", "expect")
 _LARGE = 4 << 20  # bytes of a body: moto keeps it in a cycle of references, collected much later
-_DIGESTS: dict[str, Callable[[bytes], bytes]] = {
-    "content-md5": lambda body: hashlib.md5(body, usedforsecurity=False).digest(),
-    "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
-    "x-amz-checksum-sha1": lambda body: hashlib.sha1(body, usedforsecurity=False).digest(),
-    "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
-}
+_CHECKSUM = "x-amz-checksum-"
+_A_CHECKSUM = re.compile(rf"{_CHECKSUM}(?!algorithm$|type$|mode$).*")
+_ALGORITHMS = ("x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm")
 
 
 @functools.cache
 def application() -> Callable[..., Any]:
     """Import moto, which takes a second, and return it as a WSGI application."""
+    from moto.s3 import models, responses
     from moto.server import DomainDispatcherApplication, create_backend_app
+
+    def compute_checksum(body: bytes, algorithm: str, encode_base64: bool = True) -> bytes:
+        found = DIGESTS[algorithm.lower()](body)  # moto's is CRC32 for the other CRCs
+        return base64.b64encode(found) if encode_base64 else found
+
+    models.compute_checksum = responses.compute_checksum = compute_checksum
 
     class OfferedServices(DomainDispatcherApplication):
         def get_backend_for_host(self, host: str | None) -> Any:
@@ -54,7 +54,7 @@ def answer(request: Request) -> Response:
     kind = request.headers.get("content-type", "")
     answered = _refused(request) if is_s3(request) else None
     if request.method == "POST" and kind.startswith(_FORM):
-        answered = answered or _answered_here(request.body)
+        answered = answered or _simulated(request.body)
     try:
         return answered or _ask(request)
     except (ApiError, OSError):
@@ -62,7 +62,12 @@ def answer(request: Request) -> Response:
     except Exception as error:  # moto believes what it is given
         if not is_s3(request):
             raise
-        return _choked(request, error)
+        if isinstance(error, KeyError) and "uploadId" in parse_qs(request.query, True):
+            said = "The specified upload was completed, aborted or never created."
+            return s3_error(404, "NoSuchUpload", said)
+        LOG.error("%s %s", request.method, request.path, exc_info=error)
+        said = f"{request.method} {request.path} can't be read: {type(error).__name__}: {error}"
+        return s3_error(400, "InvalidRequest", said)
     finally:
         if len(request.body) > _LARGE:
             gc.collect()
@@ -85,11 +90,11 @@ def _ask(request: Request) -> Response:
     # lengths are the door's business, except in answers to HEAD
     dropped = {*_OF_A_CONNECTION, "content-length" if request.method != "HEAD" else ""}
     kept = [(name, value) for name, value in given if name.lower() not in dropped]
-    body = b"".join(parts)
-    if b"<SecretAccessKey>" in body[:2000]:  # of a role or a session, invented by moto
-        found = credential(request)
-        own = f"<AccessKeyId>{found[1] if found else ''}<".encode()
-        body = re.sub(rb"<AccessKeyId>[^<]*<", own, body)
+    body, signed = b"".join(parts), credential(request)
+    if signed and signed[2] in ("iam", "sts"):  # moto invents keys, and who the caller is
+        body = body.replace(b":user/moto<", f":assumed-role/{ROLE}/notebook<".encode())
+        if b"<SecretAccessKey>" in body:
+            body = re.sub(rb"<AccessKeyId>[^<]*<", f"<AccessKeyId>{signed[1]}<".encode(), body)
     return Response(body, "", int(status.split()[0]), kept)
 
 
@@ -107,7 +112,6 @@ def is_s3(request: Request) -> bool:
 
 
 def s3_error(status: int, code: str, message: str) -> Response:
-    """Return an error in the form that S3's clients read."""
     text = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     return Response(text.encode(), "application/xml", status)
 
@@ -122,29 +126,30 @@ def _refused(request: Request) -> Response | None:
     if "x-amz-write-offset-bytes" in request.headers:
         said = "Appending to an object (WriteOffsetBytes) is not supported: put the whole object."
         return s3_error(501, "NotImplemented", said)
-    chunked = request.headers.get("x-amz-content-sha256", "").startswith("STREAMING")
-    if chunked or not (request.method == "PUT" or "delete" in parse_qs(request.query, True)):
-        return None  # the body is not what the digest is of
-    for name, digest in _DIGESTS.items():
-        given = request.headers.get(name)
-        if given and given != base64.b64encode(digest(request.body)).decode():
+    return _unlike_its_checksum(request)
+
+
+def _unlike_its_checksum(request: Request) -> Response | None:
+    """Refuse a body that has another checksum than it should, or one that can't be checked."""
+    headers = request.headers
+    own = {"content-md5": DIGESTS["md5"]} | {_CHECKSUM + name: DIGESTS[name] for name in DIGESTS}
+    given = [name for name in headers if name in own or _A_CHECKSUM.fullmatch(name)]
+    asked = {headers[name].lower() for name in _ALGORITHMS if name in headers}
+    of_another = headers.get("x-amz-content-sha256", "").startswith("STREAMING") or (
+        request.method == "POST" and "uploadId" in parse_qs(request.query)
+    )
+    unknown = not set(given) <= own.keys() or not asked <= DIGESTS.keys()
+    if unknown or (of_another and given) or "x-amz-trailer" in headers:
+        said = f"Give a checksum of each body in its header: {', '.join(DIGESTS)}, or none."
+        return s3_error(501, "NotImplemented", said)
+    for name in given:
+        if headers[name] != base64.b64encode(own[name](request.body)).decode():
             said = f"The {name} you specified did not match what we received."
             return s3_error(400, "BadDigest", said)
     return None
 
 
-def _choked(request: Request, error: Exception) -> Response:
-    """Return the error of a request to S3 that moto could not read, in S3's form."""
-    if isinstance(error, KeyError) and "uploadId" in parse_qs(request.query, True):
-        said = "The specified upload does not exist: it was completed, aborted or never created."
-        return s3_error(404, "NoSuchUpload", said)
-    _log.error("%s %s", request.method, request.path, exc_info=error)
-    said = f"{request.method} {request.path} can't be read: {type(error).__name__}: {error}"
-    return s3_error(400, "InvalidRequest", said)
-
-
 def _expired(query: str) -> bool:
-    """Whether an address that was signed for some time is past it."""
     asked = {name.lower(): values[0] for name, values in parse_qs(query).items()}
     try:
         if "x-amz-expires" in asked:
@@ -155,29 +160,20 @@ def _expired(query: str) -> bool:
         return True
 
 
-def _answered_here(body: bytes) -> Response | None:
-    """Answer two calls that the SDK makes before every job: it is the role, and may do all."""
+def _simulated(body: bytes) -> Response | None:
+    """Answer ``SimulatePrincipalPolicy`` of IAM, which moto has not: the role may do all."""
     form = parse_qs(body.decode("utf-8", "replace"))
-    action = form.get("Action", [""])[0]
-    if action == "GetCallerIdentity":
-        namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
-        result = (
-            f"<Account>{ACCOUNT}</Account><UserId>AROALOCAL:notebook</UserId>"
-            f"<Arn>arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/notebook</Arn>"
-        )
-    elif action == "SimulatePrincipalPolicy":
-        namespace = "https://iam.amazonaws.com/doc/2010-05-08/"
-        names = [value[0] for name, value in form.items() if name.startswith("ActionNames.member.")]
-        rows = "".join(
-            f"<member><EvalActionName>{escape(name)}</EvalActionName><EvalDecision>allowed"
-            "</EvalDecision><EvalResourceName>*</EvalResourceName></member>"
-            for name in names
-        )
-        result = f"<IsTruncated>false</IsTruncated><EvaluationResults>{rows}</EvaluationResults>"
-    else:
+    if form.get("Action") != ["SimulatePrincipalPolicy"]:
         return None
+    rows = "".join(
+        f"<member><EvalActionName>{escape(value)}</EvalActionName><EvalDecision>allowed"
+        "</EvalDecision><EvalResourceName>*</EvalResourceName></member>"
+        for name, (value, *_) in form.items()
+        if name.startswith("ActionNames.member.")
+    )
     text = (
-        f'<{action}Response xmlns="{namespace}"><{action}Result>{result}</{action}Result>'
-        f"<ResponseMetadata><RequestId>local</RequestId></ResponseMetadata></{action}Response>"
+        '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
+        f"<SimulatePrincipalPolicyResult><EvaluationResults>{rows}</EvaluationResults>"
+        "</SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>"
     )
     return Response(text.encode(), "text/xml")

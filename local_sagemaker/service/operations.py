@@ -12,7 +12,7 @@ from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, TRAINING, TRA
 
 OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "CreateTrainingJob": training.create_training_job,
-    "DescribeTrainingJob": partial(describe, TRAINING, more=training.finite),
+    "DescribeTrainingJob": partial(describe, TRAINING),
     "ListTrainingJobs": partial(listing, TRAINING, "TrainingJobSummaries"),
     "StopTrainingJob": partial(stop, TRAINING),
     "DeleteTrainingJob": partial(delete, TRAINING),

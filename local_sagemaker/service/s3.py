@@ -1,14 +1,12 @@
 """S3 on disk: moto keeps objects in memory; a change is written to disk before its answer.
 
-One folder per bucket, one file per object: a line of JSON, then the bytes. Files are named by the
-hash of the key, so no key can name a place. An upload in parts is kept once it is completed.
+One folder per bucket, one file per object, named by its key's hash: a line of JSON, then the bytes.
 """
 
 import contextlib
 import datetime
 import hashlib
 import json
-import logging
 import re
 import threading
 from pathlib import Path
@@ -16,16 +14,15 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree
 
+from local_sagemaker.errors import LOG
 from local_sagemaker.files import replacing, set_aside, sync, write
 from local_sagemaker.service import moto
 from local_sagemaker.service.moto import is_s3, s3_error
 from local_sagemaker.service.store import ACCOUNT
 from local_sagemaker.serving.server import Request, Response
 
-_log = logging.getLogger("course.cloud")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")  # no such name leaves the folder
-_OBJECT = re.compile(r"[0-9a-f]{40}\.(object|json)")  # .json: of earlier versions
-_OURS = re.compile(rf"bucket\.json|{_OBJECT.pattern}|[0-9a-f]{{40}}-\w+\.data|\..*-\w{{32}}\.part")
+_OURS = re.compile(r"bucket\.json|[0-9a-f]{40}\.object|\..*-\w{32}\.part")
 _CHANGES = ("PUT", "POST", "DELETE")
 _PARTS = ("partNumber", "uploads")  # of an upload that is not completed
 _KEPT: tuple[str, ...] = ("encryption", "kms_key_id", "bucket_key_enabled")
@@ -69,7 +66,7 @@ class StoredS3:
             try:
                 self._keep(bucket, changed, bool(key) and request.method != "DELETE")
             except OSError as error:
-                _log.warning("%s/%s is not kept: %s", bucket, key, error)
+                LOG.warning("%s/%s is not kept: %s", bucket, key, error)
                 _forget(bucket)  # memory says again what the disk says
                 if (self.folder / bucket / "bucket.json").exists():
                     self._restore_bucket(self.folder / bucket)
@@ -100,8 +97,7 @@ class StoredS3:
             elif put:
                 raise OSError(f"the key {key!r} is stored under another name")
             else:
-                for name in (path, path.with_suffix(".json")):
-                    name.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
                 sync(place)
 
     def _restore_bucket(self, place: Path) -> None:
@@ -110,34 +106,29 @@ class StoredS3:
         created = datetime.datetime.fromtimestamp(place.stat().st_mtime, datetime.timezone.utc)
         try:
             said = json.loads(about.read_text(encoding="utf-8"))
-            created = datetime.datetime.fromisoformat(said.get("created", created.isoformat()))
+            created = datetime.datetime.fromisoformat(said["created"])
             region = str(said["region"])
         except FileNotFoundError:
             self.set_aside.append(f"{about} is gone: the bucket's region is taken to be {region}.")
         except Exception as error:  # whatever it is, the lab starts
             self.set_aside.append(set_aside(about, f"{type(error).__name__}: {error}"))
         _backend().create_bucket(place.name, region).creation_date = created
-        for path in sorted(place.iterdir()):  # x.object comes after x.json, which is older
-            if _OBJECT.fullmatch(path.name):
+        for path in sorted(path for path in place.iterdir() if _OURS.fullmatch(path.name)):
+            if path.suffix == ".object":
                 try:
                     _restore_object(place.name, path)
                 except Exception as error:
                     self.set_aside.append(set_aside(path, f"{type(error).__name__}: {error}"))
-            elif path.suffix == ".part" and _ours(path):
+            elif path.suffix == ".part" and path.is_file():
                 path.unlink()  # what a kill left of a change that nobody was told of
         with contextlib.suppress(OSError):  # a full disk: the next start tries again
             self._keep(place.name, [], False)  # bucket.json where it is gone
 
 
 def _restore_object(bucket: str, path: Path) -> None:
-    """Give moto one object back."""
-    if not path.is_file():
-        raise ValueError("it is no file")
     with path.open("rb") as file:
         said, body = json.loads(file.readline()), file.read()
-    if "data" in said:  # earlier versions kept the bytes in a second file
-        body = (path.parent / said["data"]).read_bytes()
-    if len(body) != said.get("size", len(body)):
+    if len(body) != said["size"]:
         raise ValueError(f"it holds {len(body)} of the {said['size']} bytes of {said['key']!r}")
     modified = datetime.datetime.fromisoformat(said["modified"])
     metadata, tags = dict(said["metadata"]), dict(said["tags"])
@@ -167,7 +158,6 @@ def _backend() -> Any:
 
 
 def _forget(bucket: str) -> None:
-    """Let moto have no bucket of that name."""
     held = _backend().buckets.get(bucket)
     if held is not None:
         for key in list(held.keys):

@@ -3,7 +3,6 @@
 import base64
 import copy
 import json
-import logging
 import math
 import threading
 import time
@@ -11,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from local_sagemaker.errors import ApiError
+from local_sagemaker.errors import LOG, ApiError
 from local_sagemaker.files import set_aside, write
+from local_sagemaker.jobs.environment import REGION
 from local_sagemaker.service import contract
 
-_log = logging.getLogger("course.cloud")
 #: The account that the local service plays; moto's own.
 ACCOUNT = "123456789012"
 Record = dict[str, Any]
@@ -69,10 +68,10 @@ def now() -> float:
 
 
 class Store:
-    """All records of one region, each a JSON file where there is a folder, written at once."""
+    """All records, each a JSON file where there is a folder, written at once."""
 
-    def __init__(self, region: str, folder: Path | None = None) -> None:
-        self.region, self.folder = region, folder
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self.lock = threading.RLock()
         self.set_aside: list[str] = []  # sentences on damaged files
         self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in KINDS}  # by ARN
@@ -83,8 +82,7 @@ class Store:
                 self._read(kind, folder / kind.label)
 
     def arn(self, kind: Kind, name: str) -> str:
-        """Return the Amazon resource name, in lower case, as AWS makes it."""
-        return f"arn:aws:sagemaker:{self.region}:{ACCOUNT}:{kind.label}/{name.lower()}"
+        return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind.label}/{name.lower()}"
 
     def add(self, kind: Kind, request: Mapping[str, Any], **more: Any) -> Record:
         """Keep the record of a new thing and return it: the request, ARN, times and ``more``."""
@@ -130,10 +128,9 @@ class Store:
                 self._write(kind, changed)
             except OSError as error:  # a full disk ends no job that runs
                 self._records[kind][arn] = changed
-                _log.warning("%s %s is not written down: %s", kind.label, name, error)
+                LOG.warning("%s %s is not written down: %s", kind.label, name, error)
 
     def remove(self, kind: Kind, name: str) -> Record:
-        """Forget one record and its tags; return it."""
         with self.lock:
             record = self.get(kind, name)
             if self.folder is not None:
@@ -141,7 +138,6 @@ class Store:
             return self._records[kind].pop(record[kind.arn])
 
     def change_tags(self, arn: str, added: dict[str, str], removed: list[str]) -> None:
-        """Remove tags of a resource and add others."""
         with self.lock:
             kind, record = self.of_arn(arn)
             tags = {k: v for k, v in record["Tags"].items() if k not in removed} | added
@@ -186,17 +182,14 @@ class Store:
 
     def _checked(self, kind: Kind, path: Path) -> Record:
         """Read one record; raise unless all is there that operations count on."""
-        if not path.is_file():
-            raise ValueError("it is no file")
-        held = json.loads(path.read_text(encoding="utf-8"))
-        record = {"Tags": held.get("tags", {})} | dict(held["record"])  # tags once lay beside it
+        record: Record = dict(json.loads(path.read_text(encoding="utf-8"))["record"])
         times = record["CreationTime"], record["LastModifiedTime"]
-        words = [record[kind.name], record[kind.arn], record[kind.status or kind.name]]
-        tags = dict(record["Tags"])
-        if not all(isinstance(word, str) for word in (*words, *tags, *tags.values())):
-            raise TypeError("a name, an ARN, a status or a tag is no text")
-        if words[1] != self.arn(kind, words[0]) or path.name != self._file(words[0]):
-            raise ValueError(f"it is the record of {words[0]!r}")
+        name, tags = record[kind.name], dict(record["Tags"])
+        words = [name, record[kind.status or kind.name], *tags, *tags.values()]
+        if not all(isinstance(word, str) for word in words):
+            raise TypeError("a name, a status or a tag is no text")
+        if record[kind.arn] != self.arn(kind, name) or path.name != self._file(name):
+            raise ValueError(f"it is the record of {name!r}")
         if not all(map(math.isfinite, times)):
             raise ValueError("a time is no number")
         contract.check_row(f"List{kind.arn.removesuffix('Arn')}s", record)

@@ -1,6 +1,5 @@
 """Operations on training jobs and batch transform jobs."""
 
-import math
 import re
 from typing import Any
 
@@ -39,12 +38,6 @@ def create_transform_job(account: Account, request: Request) -> Record:
     return account.submit(TRANSFORM, request, TransformJob)
 
 
-def finite(_: Account, record: Record) -> Record:
-    """Leave out of a training job the metrics that are no finite numbers, as JSON has none."""
-    metrics = record.get("FinalMetricDataList") or []
-    return record | {"FinalMetricDataList": [m for m in metrics if math.isfinite(m["Value"])]}
-
-
 def check(account: Account, request: Request) -> None:
     """Refuse a job that can't run here, before anything starts."""
     algorithm = request.get("AlgorithmSpecification") or {}
@@ -71,8 +64,7 @@ def check(account: Account, request: Request) -> None:
         if settings[name].strip('"').lower() == "true" and not idle:
             raise ApiError(
                 f"The hyperparameter {name!r} is 'true', but nothing on this machine starts MPI,"
-                " parameter servers, torchrun or a compiler: use one instance, or TF_CONFIG, which"
-                " two get."
+                " parameter servers, torchrun or a compiler: two instances get TF_CONFIG."
             )
     if built_in(request) and algorithm.get("MetricDefinitions"):
         raise ApiError("You can't override the metric definitions for Amazon SageMaker algorithms.")

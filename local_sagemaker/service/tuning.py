@@ -117,7 +117,8 @@ class TuningJob:
             return
         goal = config["HyperParameterTuningJobObjective"]
         sign = 1 if goal["Type"] == "Minimize" else -1
-        said = {name: run.reported.get(goal["MetricName"], []) for name, run in self._runs.items()}
+        metric = goal["MetricName"]
+        said = {n: [v for v, _ in r.reported.get(metric, [])] for n, r in self._runs.items()}
         ended = [job["TrainingJobName"] for job in jobs if job["TrainingJobStatus"] not in RUNNING]
         for job in jobs:
             values = list(said.get(job["TrainingJobName"], []))
@@ -185,7 +186,6 @@ def settings(name: str, config: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _drawn(chance: random.Random, one: Mapping[str, Any]) -> float:
-    """Return a number of a range, drawn on its scale."""
     scale = one.get("ScalingType", "Auto")
     with contextlib.suppress(ValueError):  # it is no number
         low, high = float(one["MinValue"]), float(one["MaxValue"])

@@ -1,7 +1,6 @@
 """Process of one model server: started, asked, stopped."""
 
 import contextlib
-import json
 import os
 import secrets
 import signal
@@ -14,12 +13,13 @@ from collections.abc import Callable, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPMessage
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+from local_sagemaker.files import ROOT
+
 _MODULES = {
     "tensorflow": "local_sagemaker.serving.tensorflow",
     "script": "local_sagemaker.serving.script",
-    "factorization-machines": "local_sagemaker.algorithms.fm_serve",
-    "knn": "local_sagemaker.algorithms.knn_serve",
+    "factorization-machines": "local_sagemaker.algorithms.inference factorization-machines",
+    "knn": "local_sagemaker.algorithms.inference knn",
 }
 Texts = Mapping[str, str]  # headers, or variables
 Answer = tuple[int, HTTPMessage, bytes]  # status, headers, body
@@ -35,8 +35,7 @@ class ModelServer:
 
     def __init__(self, kind: str, model_dir: Path, *, environment: Texts, log: Log) -> None:
         self.kind, self.model_dir = kind, Path(model_dir).resolve()
-        self.backend, self.port = "", 0
-        self.token = secrets.token_hex(16)
+        self.port, self.token = 0, secrets.token_hex(16)
         self._environment = environment  # all of it: the process gets no variables of this one's
         self._log = log
         self._last: deque[str] = deque(maxlen=20)
@@ -47,17 +46,14 @@ class ModelServer:
         self._stopped = False
 
     def start(self) -> None:
-        """Start the process; returns at once."""
-        paths = [str(_ROOT), self._environment.get("PYTHONPATH", "")]
         own = {
-            "COURSE_MODEL_DIR": str(self.model_dir),
-            "COURSE_ANNOUNCE": self.token,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "LOCAL_SAGEMAKER_MODEL_DIR": str(self.model_dir),
+            "LOCAL_SAGEMAKER_TOKEN": self.token,
             "PYTHONUNBUFFERED": "1",
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", _MODULES[self.kind]],
-            cwd=_ROOT,
+            [sys.executable, "-m", *_MODULES[self.kind].split()],
+            cwd=ROOT,
             env={**self._environment, **own},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -76,8 +72,7 @@ class ModelServer:
             if line == self.token:
                 self._last.clear()
             elif line.startswith(self.token):
-                found = json.loads(line[len(self.token) :])
-                self.port, self.backend = found["port"], found["backend"]
+                self.port = int(line[len(self.token) :])
                 self._announced.set()
             else:
                 self._last.append(line)
@@ -103,7 +98,6 @@ class ModelServer:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def invoke(self, body: bytes, headers: Texts, timeout: float = 60) -> Answer:
@@ -157,7 +151,6 @@ class ModelServer:
         return f"; its last lines:\n{lines}" if lines else "; it printed nothing about it"
 
     def stop(self) -> None:
-        """End the process and everything it started; twice does no harm."""
         self._stopped = True
         process, reader = self._process, self._reader
         if process is None or reader is None:
@@ -179,14 +172,11 @@ class Pipeline:
     def __init__(self, servers: list[ModelServer]) -> None:
         self._servers = servers
 
-    def start(self) -> None:
-        """Start all processes; returns at once."""
+    def start(self, seconds: float) -> None:
+        """Start all and wait until they answer, as `ModelServer.wait_ready` does for one."""
+        until = time.monotonic() + seconds
         for server in self._servers:
             server.start()
-
-    def wait_ready(self, seconds: float) -> None:
-        """Wait until all answer, as `ModelServer.wait_ready` does for one."""
-        until = time.monotonic() + seconds
         for server in self._servers:
             server.wait_ready(max(0.0, until - time.monotonic()))
 
@@ -201,6 +191,5 @@ class Pipeline:
         return self._servers[-1].invoke(body, {**headers, **passed}, timeout)
 
     def stop(self) -> None:
-        """End all processes."""
         for server in self._servers:
             server.stop()

@@ -147,7 +147,6 @@ def _strings(value: Any) -> Any:
 
 
 def by_row(outputs: Tensors) -> dict[str, Any]:
-    """Answer a request of rows."""
     if len({len(values) if values.ndim else -1 for values in outputs.values()}) > 1:
         raise ClientError("the model's outputs have different numbers of rows: ask with 'inputs'")
     columns = {name: _plain(values) for name, values in outputs.items()}
@@ -158,7 +157,6 @@ def by_row(outputs: Tensors) -> dict[str, Any]:
 
 
 def by_column(outputs: Tensors) -> dict[str, Any]:
-    """Answer a request of columns."""
     columns = {name: _plain(values) for name, values in outputs.items()}
     return {"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}
 

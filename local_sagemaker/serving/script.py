@@ -27,6 +27,7 @@ def load(path: Path) -> ModuleType:
     if (path.parent / "requirements.txt").exists():
         print("code/requirements.txt: nothing is installed; this machine's packages are used")
     sys.path.insert(0, str(path.parent))
+    sys.stdin = io.StringIO()  # the real one is open as long as the service lives
     spec = importlib.util.spec_from_file_location("inference", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -46,7 +47,8 @@ def call(function: Callable[..., Any], *arguments: Any, context: Any = None) -> 
 def respond(result: Any, accept: str) -> Response:
     """Return what a user's function answered: a body, or a body and its content type."""
     body, kind = result if isinstance(result, tuple) else (result, accept)
-    return Response(body.encode() if isinstance(body, str) else bytes(body), kind)
+    # a list of numbers or a number is no body: `bytes` would take it for one
+    return Response(body.encode() if isinstance(body, str) else bytes(memoryview(body)), kind)
 
 
 def _text(body: bytes) -> str:
@@ -64,11 +66,8 @@ def default_input_fn(data: Any, content_type: str) -> Any:
         if kind == JSON:
             return np.array(json.loads(data))
         if kind == "text/csv":
-            return np.genfromtxt(
-                io.StringIO(data if isinstance(data, str) else data.decode()),
-                dtype=np.float32,
-                delimiter=",",
-            )
+            text = data if isinstance(data, str) else data.decode()
+            return np.genfromtxt(io.StringIO(text), dtype=np.float32, delimiter=",")
         if kind == _NPY:
             return np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, RecursionError, EOFError) as wrong:
@@ -96,8 +95,6 @@ def default_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
 
 
 class UserModel:
-    """The user's functions around the user's model."""
-
     def __init__(self, model_dir: Path, program: str) -> None:
         folder = model_dir / "code"
         self._user = load((folder if (folder / program).exists() else model_dir) / program)
@@ -111,7 +108,6 @@ class UserModel:
         self._model = call(self._user.model_fn, str(model_dir), context=self._context)
 
     def invoke(self, request: Request) -> Response:
-        """Answer one request."""
         user, model, context = self._user, self._model, self._context
         kind = request.headers.get("content-type") or JSON
         accept = JSON if request.accept == "*/*" else request.accept
@@ -128,8 +124,7 @@ class UserModel:
 
 
 def main() -> NoReturn:
-    """Load the model and serve it."""
-    model_dir = Path(os.environ["COURSE_MODEL_DIR"])
+    model_dir = Path(os.environ["LOCAL_SAGEMAKER_MODEL_DIR"])
     program = os.environ.get("SAGEMAKER_PROGRAM") or "inference.py"
     os.chdir(model_dir)
     model = UserModel(model_dir, program)

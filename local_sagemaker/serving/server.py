@@ -21,10 +21,10 @@ from urllib.parse import unquote
 JSON = "application/json"
 _HEAD = _PACKET = 64 * 1024  # bytes of a request's head, and of one look at the connection
 _LENGTH = re.compile(r"[0-9]{1,15}")
-_CHUNK = re.compile(rb"[0-9a-fA-F]{1,8}")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # of a header
-_ONCE = ("host", "authorization", "content-length", "transfer-encoding")
+_ONCE = ("host", "authorization", "content-length")
 _KEY = re.compile(r"(?:Credential=|AWS |AWSAccessKeyId=)([A-Za-z0-9]+)")
+_RAW = re.compile(r"[\x80-\xff]")  # of UTF-8 in a path, which curl sends as it is
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -48,7 +48,7 @@ class Request:
 
     @property
     def content_type(self) -> str:
-        """Media type of the body, lower case, without parameters; empty where none is given."""
+        """Media type of the body, lower case, without parameters, or empty."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
@@ -68,11 +68,9 @@ class Response:
 
 
 Handler = Callable[[Request], Response]
-_Rest = Handler | None
 
 
 def error(message: str, status: int) -> Response:
-    """Return an answer that says what went wrong, as ``{"error": …}``."""
     return Response(json.dumps({"error": message}).encode(), JSON, status)
 
 
@@ -102,18 +100,12 @@ class HTTPServer(socketserver.ThreadingTCPServer):
         if headers.get("host", "").lower() not in self.hosts:
             raise ClientError(f"The host {headers.get('host', '')!r} is not this service.", 403)
         if "origin" in headers or "sec-fetch-site" in headers:
-            raise ClientError(
-                "A browser's page may not call this service. Open a presigned link with a program"
-                " such as curl, or read the object with boto3.",
-                403,
-            )
+            said = "A browser's page may not call this service: use curl or boto3 for an object."
+            raise ClientError(said, 403)
         given = _KEY.search(f"{headers.get('authorization', '')} {unquote(query)}")
         if given is None or not hmac.compare_digest(given[1], self.token):
-            raise ClientError(
-                "The access key is not this service's: connect again, with the key and the"
-                " address that the service has now.",
-                403,
-            )
+            said = "The access key is not this service's: connect again, with the key it has now."
+            raise ClientError(said, 403)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print what ended a connection's thread; a caller that hangs up is no error."""
@@ -167,6 +159,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 break
         method, _, rest = lines[0].partition(" ")
         target, _, version = rest.partition(" ")
+        target = _RAW.sub(lambda found: f"%{ord(found[0]):02X}", target)
         if version != "HTTP/1.1" or not method.isalpha() or not target:
             raise ClientError("This is not HTTP/1.1.")
         headers: dict[str, str] = {}
@@ -179,45 +172,20 @@ class _Connection(socketserver.StreamRequestHandler):
         return method, target, headers
 
     def _body(self, headers: Mapping[str, str]) -> bytes:
-        coding, length = headers.get("transfer-encoding"), headers.get("content-length", "0")
-        if coding is not None and (coding.lower() != "chunked" or "content-length" in headers):
-            raise ClientError(f"Transfer-Encoding {coding!r}: expected chunked, without a length.")
+        if "transfer-encoding" in headers:  # S3 takes none, either
+            said = "Transfer-Encoding is not supported: give the body's Content-Length."
+            raise ClientError(said, 501)
+        length, most = headers.get("content-length", "0"), self.server.largest
         if not _LENGTH.fullmatch(length):
             raise ClientError(f"Content-Length {length[:80]!r}: expected a number.")
-        self._allow(int(length))
+        if int(length) > most:
+            raise ClientError(f"The body has {length} bytes: at most {most} are read.", 413)
         if headers.get("expect", "").lower() == "100-continue":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return self._read(int(length)) if coding is None else self._chunks()
-
-    def _allow(self, size: int) -> None:
-        most = self.server.largest
-        if size > most:
-            raise ClientError(f"The body has {size} bytes: at most {most} are read.", 413)
-
-    def _read(self, size: int) -> bytes:
-        data = self.rfile.read(size)
-        if len(data) != size:
+        data = self.rfile.read(int(length))
+        if len(data) != int(length):
             raise ConnectionError("the caller hung up in the middle of a body")
         return data
-
-    def _chunks(self) -> bytes:
-        parts: list[bytes] = []
-        total = 0
-        while True:
-            length = self.rfile.readline(1024).partition(b";")[0].strip()
-            if not _CHUNK.fullmatch(length):
-                raise ClientError(f"A chunk of the body has the length {length[:80]!r}.")
-            size = int(length, 16)
-            if not size:
-                break
-            total += size
-            self._allow(total)
-            parts.append(self._read(size))
-            if self.rfile.readline(3) not in (b"\r\n", b"\n"):
-                raise ClientError("A chunk of the body is longer than it says.")
-        while self.rfile.readline(_HEAD) not in (b"\r\n", b"\n", b""):
-            continue  # trailers are not used
-        return b"".join(parts)
 
     def _send(self, method: str, response: Response, close: bool = False) -> None:
         head = [f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Status')}"]
@@ -255,9 +223,7 @@ class _Connection(socketserver.StreamRequestHandler):
 class ModelHTTPServer(HTTPServer):
     """Answers ``/ping`` and ``/invocations``, as a container does."""
 
-    def __init__(
-        self, invoke: Handler, token: str, rest: _Rest = None, in_turn: bool = False
-    ) -> None:
+    def __init__(self, invoke: Handler, token: str, rest: Handler | None, in_turn: bool) -> None:
         super().__init__(0, token, 128 << 20)  # batch transform sends up to 100 MB
         self._invoke, self._rest = invoke, rest
         self._turn: Any = threading.Lock() if in_turn else nullcontext()
@@ -290,12 +256,14 @@ def _end_with_input() -> None:
     os._exit(0)
 
 
-def serve(invoke: Handler, backend: str, rest: _Rest = None, in_turn: bool = False) -> NoReturn:
+def serve(
+    invoke: Handler, backend: str, rest: Handler | None = None, in_turn: bool = False
+) -> NoReturn:
     """Answer for ever, once the process that started this one is told where."""
-    token = os.environ["COURSE_ANNOUNCE"]
+    token = os.environ["LOCAL_SAGEMAKER_TOKEN"]
     server = ModelHTTPServer(invoke, token, rest, in_turn)
     threading.Thread(target=_end_with_input, daemon=True).start()
-    print(f"{token} {json.dumps({'port': server.port, 'backend': backend})}", flush=True)
+    print(f"{token} {server.port}", flush=True)
     print(f"serving on 127.0.0.1:{server.port}: {backend}", flush=True)
     sys.setswitchinterval(0.001)  # a thread back from the model should not wait 5 ms for its turn
     while True:

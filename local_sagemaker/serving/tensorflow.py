@@ -24,10 +24,8 @@ def find_model(model_dir: Path) -> Path:
     versions = [folder for folder in found if re.fullmatch(r"[0-9]+", folder.name)]
     if not versions:
         have = sorted(p.relative_to(model_dir).as_posix() for p in model_dir.rglob("*"))[:8]
-        raise FileNotFoundError(
-            "no SavedModel bundles found! Expected a numbered folder such as 1/saved_model.pb in"
-            f" model.tar.gz, found {', '.join(have) or 'nothing'}"
-        )
+        expected = "no SavedModel bundles found! Expected a numbered folder: 1/saved_model.pb"
+        raise FileNotFoundError(f"{expected}, found {', '.join(have) or 'nothing'}")
     beside = [folder for folder in versions if folder.parent == versions[0].parent]
     return max(beside, key=lambda folder: int(folder.name))
 
@@ -63,8 +61,6 @@ def _cell(text: str) -> float | str:
 
 
 class TensorFlowContainer:
-    """What stands behind ``/invocations`` and ``/v1/``."""
-
     def __init__(self, model: SavedModel, name: str, version: str, user: Any) -> None:
         self._model, self._name, self._version, self._user = model, name, version, user
         both = hasattr(user, "input_handler") and hasattr(user, "output_handler")
@@ -72,7 +68,6 @@ class TensorFlowContainer:
             raise NotImplementedError("Handlers are not implemented correctly in user script.")
 
     def rest(self, request: Request) -> Response:
-        """Answer a request of TensorFlow Serving's REST interface."""
         return self._answer(request.path, request.body, JSON)
 
     def _answer(self, path: str, body: bytes, content_type: str) -> Response:
@@ -92,7 +87,6 @@ class TensorFlowContainer:
         return Response(json.dumps(answer).encode())
 
     def invoke(self, request: Request) -> Response:
-        """Answer one request of the endpoint."""
         given = request.headers.get(_ATTRIBUTES, "")
         asked = dict(re.findall(r"(tfs-[a-z\-]+)=([^,]+)", given))
         name, version = asked.get("tfs-model-name", self._name), asked.get("tfs-model-version")
@@ -103,7 +97,7 @@ class TensorFlowContainer:
             lines = answer.status == 200 and request.accept.startswith("application/jsonlines")
             return replace(answer, content_type="application/jsonlines") if lines else answer
         # a user's handler may ask the path itself: it finds the token in the address
-        token = os.environ.get("COURSE_ANNOUNCE", "")
+        token = os.environ.get("LOCAL_SAGEMAKER_TOKEN", "")
         context = SimpleNamespace(
             model_name=name,
             model_version=version,
@@ -135,8 +129,7 @@ def _reply(response: Response) -> Any:
 
 
 def main() -> NoReturn:
-    """Load the newest version of the model and serve it."""
-    model_dir = Path(os.environ["COURSE_MODEL_DIR"])
+    model_dir = Path(os.environ["LOCAL_SAGEMAKER_MODEL_DIR"])
     folder = find_model(model_dir)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     model = SavedModel(folder)

@@ -152,7 +152,7 @@ def _update(aws: Aws, name: str, config: str) -> list[dict[str, Any]]:
 def _listing() -> list[dict[str, Any]]:
     """List a lab's 5,000 jobs, 100 a page."""
     with tempfile.TemporaryDirectory() as folder:
-        store = Store("us-west-2", Path(folder) / "sagemaker")
+        store = Store(Path(folder) / "sagemaker")
         for number in range(JOBS):
             job = job_request(f"job-{number}", SKLEARN, "s3://b/k", {"epochs": "3"})
             store.add(TRAINING, job, TrainingJobStatus="Completed", SecondaryStatus="Completed")

@@ -252,7 +252,7 @@ def _job(x: sparse.csr_matrix, y: np.ndarray) -> list[dict[str, Any]]:
         job = subprocess.Popen(
             [sys.executable, "-m", BUILTIN["factorization-machines"].module],
             cwd=ROOT,
-            env={**os.environ, "COURSE_OPT_ML": str(root)},
+            env={**os.environ, "LOCAL_SAGEMAKER_OPT_ML": str(root)},
             stdout=subprocess.PIPE,
         )
         assert job.stdout is not None

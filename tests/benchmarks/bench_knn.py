@@ -19,7 +19,7 @@ import psutil
 from helpers.data import load, load_or_none
 from helpers.knn import VectorIndex, recall_at_k
 from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, rating_rows
-from local_sagemaker.serving import ModelServer
+from local_sagemaker.serving.process import ModelServer
 from tests.sagemaker.jobs import RECORDIO, records
 from tests.sagemaker.jobs import run as run_job
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from local_sagemaker.serving import ModelServer
+from local_sagemaker.serving.process import ModelServer
 
 _CONNECTIONS, _REQUESTS, _PAIRS, _USERS, _ITEMS = 8, 200, 100, 943, 1682
 _HEADERS = {"Content-Type": "application/json"}

@@ -17,7 +17,7 @@ from scipy import sparse
 from helpers.book import ROOT
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.formats import recordio
-from local_sagemaker.serving import ModelServer
+from local_sagemaker.serving.process import ModelServer
 from local_sagemaker.serving.server import ModelHTTPServer, Request
 
 RECORDIO = {"Content-Type": "application/x-recordio-protobuf"}
@@ -65,7 +65,7 @@ def run(
 ) -> Job:
     """Train in a process of its own."""
     prepare(root, settings, channels, **types)
-    done = python("-m", BUILTIN[name].module, COURSE_OPT_ML=str(root))
+    done = python("-m", BUILTIN[name].module, LOCAL_SAGEMAKER_OPT_ML=str(root))
     failure = root / "output" / "failure"
     reason = failure.read_text() if failure.exists() else ""
     return Job(done.returncode, done.stdout + done.stderr, reason, root / "model")

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import runtime
+from local_sagemaker.service import endpoints
 from tests.sagemaker.conftest import BUCKET, INFERENCE, ROLE, SKLEARN
 
 
@@ -93,15 +93,15 @@ def test_what_a_request_asks_for_is_done_or_refused(aws, endpoint, given, senten
 
 def test_a_variant_says_how_long_its_container_may_take_to_start(monkeypatch):
     server = MagicMock()
-    server.wait_ready.side_effect = TimeoutError("too slow")
-    monkeypatch.setattr(runtime, "Stream", MagicMock())
-    monkeypatch.setattr(runtime.models, "model_server", lambda *_: server)
+    server.start.side_effect = TimeoutError("too slow")
+    monkeypatch.setattr(endpoints, "Stream", MagicMock())
+    monkeypatch.setattr(endpoints.models, "model_server", lambda *_: server)
     for more in ({}, {"ContainerStartupHealthCheckTimeoutInSeconds": 600}):
         variant = {"VariantName": "v", "Model": {"PrimaryContainer": {}}} | more
         with pytest.raises(ApiError, match="did not pass the ping health check. too slow"):
-            runtime.Deployment(MagicMock(), "late", variant).start()
-    waited = [call.args for call in server.wait_ready.call_args_list]
-    assert waited == [(runtime.models.READY_SECONDS,), (600,)]
+            endpoints.Deployment(MagicMock(), "late", variant).start()
+    waited = [call.args for call in server.start.call_args_list]
+    assert waited == [(endpoints.models.READY_SECONDS,), (600,)]
 
 
 def test_many_at_once(aws, endpoint):
@@ -165,7 +165,7 @@ def test_a_request_that_an_update_or_a_deletion_overtakes(aws):
 def test_a_connection_that_breaks_is_the_models_error():
     """The server may live on: only one that died is started again."""
     variant = {"VariantName": "v", "Model": {"PrimaryContainer": {}}}
-    deployment = runtime.Deployment(MagicMock(), "broken", variant)
+    deployment = endpoints.Deployment(MagicMock(), "broken", variant)
     deployment._server = server = MagicMock()
     server.invoke.side_effect = ConnectionError("it closed the connection")
     answer = deployment.invoke(b"1", {})
@@ -187,7 +187,7 @@ def test_what_served_goes_on_where_an_update_fails(aws, endpoint):
 @pytest.mark.parametrize(
     ("name", "files", "sentence"),
     [
-        ("empty", {"readme.txt": "-"}, "neither a TensorFlow SavedModel nor code/inference.py"),
+        ("empty", {"readme.txt": "-"}, "neither a SavedModel nor code/inference.py"),
         ("broken", {"code/inference.py": "import nowhere_to_be_found"}, "nowhere_to_be_found"),
         ("no-model", {"code/inference.py": INFERENCE}, "model.json"),
         ("below", {"code": "-", "code/inference.py": "-"}, "not a tar.gz archive that can be"),

@@ -13,8 +13,8 @@ from helpers.data import load_or_none, predefined_u1
 from helpers.models.fm import FactorizationMachine, fm_scores, rating_rows, side_by_side
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.algorithms.container import Container
-from local_sagemaker.algorithms.fm_serve import answer
 from local_sagemaker.algorithms.fm_train import train
+from local_sagemaker.algorithms.inference import answer_fm as answer
 from local_sagemaker.formats.artifact import FMArtifact, load_params, read_model
 from local_sagemaker.formats.payload import MAGIC
 from local_sagemaker.serving.server import ClientError

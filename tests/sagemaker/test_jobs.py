@@ -64,6 +64,8 @@ def test_a_manifest_names_the_objects(aws, batch):
 
 
 WHOLE = {"TransformInput": {"ContentType": "application/json", "SplitType": "None"}}
+FILTERED = {"TransformInput": {"ContentType": "text/csv"}}
+FILTERED |= {"DataProcessing": {"InputFilter": "$[1:]"}}
 NOWHERE = {"TransformOutput": {"S3OutputPath": "s3://never-made/out"}}
 
 
@@ -73,6 +75,7 @@ NOWHERE = {"TransformOutput": {"S3OutputPath": "s3://never-made/out"}}
         ("bad", b'{"x"\n', WHOLE, ["the model answered 500", "batch/bad"]),
         ("dies", b'"die"', WHOLE, ["the model server died", "batch/dies"]),
         ("nothing", None, {}, ["No S3 objects found"]),
+        ("latin", b"\xe9,1\n", FILTERED, ["ClientError: ", "can't decode byte 0xe9"]),
         ("out-nowhere", b"1\n", NOWHERE, ["ClientError: ", "NoSuchBucket"]),
     ],
 )
@@ -195,7 +198,7 @@ FM |= {f"{T}.StaticHyperParameters": {}, GOAL: "test:rmse"}
     ("changes", "sentence"),
     [
         ({f"{C}.Strategy": "Bayesian"}, "must be Random or Grid in the .* not Bayesian"),
-        ({f"{C}.TuningJobCompletionCriteria": TARGET}, "Criteria is not supported by .*: name the"),
+        ({f"{C}.TuningJobCompletionCriteria": TARGET}, "Criteria is not supported by"),
         ({f"{LIMITS}.MaxRuntimeInSeconds": 120}, "MaxRuntimeInSeconds is not supported"),
         ({GOAL: "other"}, "none of the training job's metrics: score"),
         ({f"{T}.StaticHyperParameters.kind": "a"}, "'kind' is tuned and static"),

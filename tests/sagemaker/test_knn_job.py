@@ -10,8 +10,8 @@ from scipy import sparse
 from helpers.cloud import exchange
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.algorithms.container import Container
+from local_sagemaker.algorithms.inference import answer_knn as answer
 from local_sagemaker.algorithms.knn_model import KNNModel
-from local_sagemaker.algorithms.knn_serve import answer
 from local_sagemaker.algorithms.knn_train import train
 from local_sagemaker.serving.server import ClientError
 from tests.sagemaker.jobs import RECORDIO, asked, prepare, records, run, serving

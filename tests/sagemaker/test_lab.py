@@ -18,6 +18,7 @@ from moto.s3.models import s3_backends
 from helpers import cloud
 from helpers.book import ROOT
 from helpers.cloud import connection
+from helpers.files import cloud_folder
 from local_sagemaker import files, launch
 from local_sagemaker.__main__ import main as lab_main
 from local_sagemaker.errors import CloudError
@@ -343,26 +344,6 @@ def test_an_object_whose_head_is_damaged_is_set_aside(tmp_path, spoil):
     assert listed.count(b"<Key>") == 1 and b"<Key>kept</Key>" in listed
 
 
-def test_what_earlier_versions_kept_in_two_files_is_read(tmp_path):
-    disk = Disk(tmp_path)
-    disk.call("PUT", "/own", LOCATION)
-    disk.call("PUT", "/own/a", b"bytes")
-    (path,) = (tmp_path / "own").glob("*.object")
-    head, _, body = path.read_bytes().partition(b"\n")
-    path.unlink()
-    data = path.with_name(f"{path.stem}-0123456789ab.data")
-    data.write_bytes(body)
-    path.with_suffix(".json").write_text(json.dumps(json.loads(head) | {"data": data.name}))
-    disk.open()
-    assert disk.call("GET", "/own/a").body == b"bytes" and disk.s3.set_aside == []
-    disk.call("PUT", "/own/a", b"new")
-    disk.open()
-    assert disk.call("GET", "/own/a").body == b"new"
-    disk.call("DELETE", "/own/a")
-    disk.open()
-    assert disk.call("GET", "/own/a").status == 404
-
-
 CONNECT = """
 import os
 from helpers import cloud
@@ -378,7 +359,8 @@ def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path)
     files.write(damaged, "{")
     for name in ("server.json", "service.log"):
         (tmp_path / name / "mine").mkdir(parents=True)
-    environment = os.environ | {"COURSE_CLOUD_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    names = ("COURSE_CLOUD_STATE", "LOCAL_SAGEMAKER_STATE")  # where kernels look, and labs serve
+    environment = os.environ | dict.fromkeys(names, str(tmp_path)) | {"PYTHONPATH": str(ROOT)}
     here = {"env": environment, "cwd": ROOT, "text": True, "stdout": subprocess.PIPE}
     command = [sys.executable, "-m", "local_sagemaker"]
     lab = subprocess.Popen(command, **here)
@@ -415,11 +397,11 @@ def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path)
         (["--port", "70000"], "'70000' is no port"),
         (["--stat", "x", "y"], "unrecognized arguments: y"),
         (["--state", "{file}/x"], "can't be used: Not a directory. Name another folder"),
-        (["--port", "{taken}"], "Address already in use. Name another --port than {taken}"),
+        (["--port", "{taken}"], "Address already in use. Name another --port, or none"),
     ],
 )
 def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, arguments, sentence):
-    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("LOCAL_SAGEMAKER_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
     (tmp_path / "file").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -432,7 +414,6 @@ def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, argume
 
 
 def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypatch, aws):
-    monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
     assert launch.find(tmp_path) is None
     for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):
         (tmp_path / "server.json").write_text(text, encoding="utf-8")
@@ -442,7 +423,7 @@ def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypat
     launch.announce(aws.server, tmp_path)
     assert launch.find(tmp_path) == launch.Server(aws.server.port, aws.server.token)
     monkeypatch.setenv("COURSE_CLOUD_STATE", "")
-    assert launch.state_folder() is None
+    assert cloud_folder() is None
 
 
 def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, capsys):

@@ -1,7 +1,5 @@
 """Cutting objects into requests, and putting answers together."""
 
-import struct
-
 import numpy as np
 import pytest
 
@@ -13,16 +11,11 @@ def records(n: int) -> bytes:
     return jobs.records(np.arange(n * 3, dtype=np.float32).reshape(n, 3))
 
 
-def tf_records(*contents: bytes) -> bytes:
-    return b"".join(struct.pack("<QI", len(c), 0) + c + struct.pack("<I", 0) for c in contents)
-
-
 @pytest.mark.parametrize(
     "data, kind, n",
     [
         (b'{"a": 1}\n{"a": 2}\r\n\n{"a": 3}', "Line", 3),
         (records(5), "RecordIO", 5),
-        (tf_records(b"x", b"", b"abc"), "TFRecord", 3),
         (b"anything\nat all", "None", 1),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -54,8 +47,6 @@ def test_a_record_over_the_limit_is_refused(kind, strategy):
         (b"not a record at all", "RecordIO", "record 0 begins with 0x20746f6e, expected the magic"),
         (records(2)[:-4], "RecordIO", "record 1 announces 28 bytes, 24 are left"),
         (records(1) + b"abc", "RecordIO", "record 1 has 3 bytes of its 8-byte head"),
-        (tf_records(b"abc")[:-1], "TFRecord", "at byte 0 is cut off"),
-        (b"short", "TFRecord", "at byte 0 is cut off"),
     ],
 )
 def test_damaged_objects(data, kind, message):
@@ -70,13 +61,13 @@ def test_assembling_ends_each_answer_once():
 
 @pytest.mark.parametrize(
     ("path", "kept"),
-    [("$[1:]", b'b,"c,d",e'), ("$[0,-2:]", b'a,"c,d",e'), ("$[-1]", b"e"), ("$[:2, 3]", b"a,b,e")],
+    [("$[1:]", b'b,"c,d",e'), ("$[0:2]", b"a,b"), ("$[-1:]", b"e"), ("$[:-1]", b'a,b,"c,d"')],
 )
 def test_a_filter_keeps_columns(path, kept):
     assert payload.keep(b'a,b,"c,d",e\n', payload.columns(path)) == kept + b"\n"
 
 
-@pytest.mark.parametrize("path", ["$.features", "$[]", "$[a]", "$[1:2:3]", "[1]", "$[1,]"])
+@pytest.mark.parametrize("path", ["$.features", "$[]", "$[a]", "$[1:2:3]", "[1]", "$[0,-2:]"])
 def test_a_filter_that_names_no_columns_is_refused(path):
     with pytest.raises(payload.PayloadError, match="can't be read: expected columns of CSV"):
         payload.columns(path)

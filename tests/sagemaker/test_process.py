@@ -11,7 +11,8 @@ import pytest
 import urllib3
 
 from helpers.book import ROOT
-from local_sagemaker.serving import ModelServer, ServerDied
+from local_sagemaker.serving import script
+from local_sagemaker.serving.process import ModelServer, ServerDied
 from tests.sagemaker.conftest import until
 from tests.sagemaker.jobs import serving
 
@@ -22,7 +23,7 @@ from pathlib import Path
 import beside
 
 def model_fn(model_dir):
-    print("loading from", Path(model_dir).name, os.environ.get("WISH"))
+    print("loading from", Path(model_dir).name, os.environ.get("WISH"), sys.stdin.read())
     return json.loads((Path(model_dir) / "weights.json").read_text())
 
 def predict_fn(data, model):
@@ -68,7 +69,8 @@ def test_the_users_functions_answer(server):
     csv = {"Content-Type": "text/csv", "Accept": "text/csv"}
     assert server.invoke(b"1,2", csv)[2] == b"2.0\n4.0\n"
     assert any("granted" in line for line in server.lines)
-    assert server.backend == "the functions of the model's own inference.py, in Python"
+    which = "the functions of the model's own inference.py, in Python"
+    assert any(line.endswith(which) for line in server.lines)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,11 @@ def test_wrong_requests_leave_it_standing(server, body, kind, status, message):
         until(lambda: any("in predict_fn" in line for line in server.lines))
 
 
+def test_a_list_of_numbers_is_no_body():
+    with pytest.raises(TypeError, match="a bytes-like object is required, not 'list'"):
+        script.respond([1, 2], "application/json")
+
+
 def test_an_error_of_the_users_function_stands_alone_in_the_log(own):
     assert own.invoke(b"5", JSON)[0] == 500
     assert own.invoke(b"[1]", JSON)[0] == 200
@@ -107,7 +114,7 @@ def test_it_gets_the_containers_variables_and_none_of_the_shells(tmp_path, monke
     with serving("script", write(tmp_path), WISH="granted") as made:
         names = set(json.loads(made.invoke(b"-3", JSON)[2]))
     locale = {"LC_CTYPE"}  # Python's own, where nothing names a language
-    ours = {"COURSE_ANNOUNCE", "COURSE_MODEL_DIR", "PYTHONPATH", "PYTHONUNBUFFERED"}
+    ours = {"LOCAL_SAGEMAKER_TOKEN", "LOCAL_SAGEMAKER_MODEL_DIR", "PYTHONUNBUFFERED"}
     assert names - locale == ours | {"WISH"}
 
 
@@ -208,7 +215,7 @@ def transform_fn(model, data, kind, accept):
 _PARENT = """
 import sys, time
 from pathlib import Path
-from local_sagemaker.serving import ModelServer
+from local_sagemaker.serving.process import ModelServer
 server = ModelServer("script", Path(sys.argv[1]), environment={}, log=lambda line: None)
 server.start()
 server.wait_ready(30)

@@ -261,7 +261,7 @@ def test_packages_that_can_not_be_installed_fail_the_job_in_pips_words(aws, vers
 
 def test_pip_in_a_job_never_removes_what_the_service_runs_on(tmp_path):
     programs = environment.interpreter(tmp_path / "python")
-    variables = environment.variables("http://127.0.0.1:1", "x", "us-west-2", programs)
+    variables = environment.variables("http://127.0.0.1:1", "x", programs)
     run = partial(subprocess.run, env=variables, capture_output=True, text=True)
     done = run(["pip3", "uninstall", "-y", "six"])
     assert "outside environment" in done.stdout and (PACKAGES / "six.py").exists()
@@ -290,11 +290,18 @@ json.dump(told, open(os.environ["SM_MODEL_DIR"] + "/told", "w"))
 
 
 def test_a_script_of_version_2_gets_what_the_toolkit_gives(aws):
-    settings = {"fit-intercept": True, "b": ["a"], "c": {"y": 2, "x": None}, "rate": 0.1, "a": None}
+    settings = {
+        "fit-intercept": True,
+        "b": ["a"],
+        "c": {"y": 2, "x": None},
+        "rate": 0.1,
+        "a": None,
+        "k=v": 1,
+    }
     found = aws.train("toolkit", TELL, **settings)
     assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
     told = json.loads(members(aws.get("out/toolkit/output/model.tar.gz"))["told"])
-    words = "-a||-b|['a']|-c|x=None,y=2|--fit-intercept|True|--rate|0.1"
+    words = "-a||-b|['a']|-c|x=None,y=2|--fit-intercept|True|--k=v|1|--rate|0.1"
     assert "|".join(told["arguments"]) == words
     assert json.loads(told["SM_USER_ARGS"]) == told["arguments"]
     assert told["SM_HP_FIT-INTERCEPT"] == "true" and told["SM_LOG_LEVEL"] == "20"
@@ -323,16 +330,26 @@ def test_an_entry_point_may_be_a_shell_script_or_a_package(aws):
 
 
 def test_secrets_and_proxies_stay_out(monkeypatch, tmp_path):
-    for name in ("OPENAI_API_KEY", "TF_VAR_password", "TF_TOKEN_x", "PIP_TARGET", "AWS_PROFILE"):
+    ours = (
+        "OPENAI_API_KEY",
+        "TF_VAR_x",
+        "TF_TOKEN_x",
+        "PIP_TARGET",
+        "PIP_INDEX_URL",
+        "AWS_PROFILE",
+    )
+    for name in ours:
         monkeypatch.setenv(name, "secret")
-    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("HTTP_PROXY", "http://me:p@ss/word@proxy:3128")
+    monkeypatch.setenv("https_proxy", "me:password@proxy:3128")
     monkeypatch.delenv("NO_PROXY", raising=False)
     for given, expected in (("a.b", {"a.b", "127.0.0.1", "localhost"}), ("*", {"*"})):
         monkeypatch.setenv("no_proxy", given)
-        made = environment.variables("http://127.0.0.1:1", "token", "us-west-2", tmp_path)
+        made = environment.variables("http://127.0.0.1:1", "token", tmp_path)
         assert "secret" not in made.values() and made["HTTP_PROXY"] == "http://proxy:3128"
+        assert made["https_proxy"] == "proxy:3128"
         assert expected <= set(made["no_proxy"].split(","))
-        assert made.get("NO_PROXY", given) in (made["no_proxy"], "*")
+        assert made.get("NO_PROXY", "*") == made["no_proxy"]
 
 
 # ---- files

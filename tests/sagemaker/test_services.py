@@ -5,12 +5,14 @@ import hashlib
 import os
 import urllib.error
 import urllib.request
+import zlib
 
 import boto3
 import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from local_sagemaker.service import checksums
 from tests.sagemaker.conftest import BUCKET, ROLE, full
 from tests.sagemaker.jobs import python
 
@@ -40,6 +42,12 @@ def test_keys_that_are_given_out_open_this_service(aws, service, ask):
         assert getattr(session.client(name, endpoint_url=aws.server.url), call)()
 
 
+def test_an_object_is_never_changed_on_its_way(aws):
+    body = b"<SecretAccessKey>x</SecretAccessKey><AccessKeyId>own</AccessKeyId>:user/moto<"
+    aws.put("services/keys", body)
+    assert aws.get("services/keys") == body
+
+
 def md5(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body).digest()).decode()
 
@@ -49,8 +57,10 @@ def md5(body: bytes) -> str:
     [
         ({"ContentMD5": md5(b"other")}, "BadDigest"),
         ({"ChecksumCRC32": "AAAAAA=="}, "BadDigest"),
-        ({"ChecksumSHA1": base64.b64encode(b"x" * 20).decode()}, "BadDigest"),
-        ({"ChecksumSHA256": base64.b64encode(b"x" * 32).decode()}, "BadDigest"),
+        ({"ChecksumCRC32C": "AAAAAA=="}, "BadDigest"),
+        ({"ChecksumCRC64NVME": "AAAAAAAAAAA="}, "BadDigest"),
+        ({"ChecksumSHA512": base64.b64encode(b"x" * 64).decode()}, "BadDigest"),
+        ({"ChecksumXXHASH64": "AAAAAAAAAAA="}, "NotImplemented"),
         ({"WriteOffsetBytes": 5}, "NotImplemented"),
         ({"Key": "services/a\nb"}, "InvalidArgument"),
     ],
@@ -64,10 +74,18 @@ def test_a_put_that_is_not_what_was_asked_for_is_refused(aws, more, code):
 
 
 def test_right_digests_are_taken(aws):
-    about = {"Bucket": BUCKET, "Key": "services/digest", "Body": b"body"}
-    aws.s3.put_object(**about, ContentMD5=md5(b"body"))
+    about = {"Bucket": BUCKET, "Key": "services/digest", "Body": b"123456789"}
+    aws.s3.put_object(**about, ContentMD5=md5(b"123456789"))
     for algorithm in ("CRC32", "SHA1", "SHA256"):
         aws.s3.put_object(**about, ChecksumAlgorithm=algorithm)
+    for name, value in (("CRC32C", "4waSgw=="), ("CRC64NVME", "rosUhgp5mIg=")):  # as catalogued
+        aws.s3.put_object(**about, **{f"Checksum{name}": value})
+        copied = {"Bucket": BUCKET, "Key": "services/copy", "ChecksumAlgorithm": name}
+        aws.s3.copy_object(**copied, CopySource=f"{BUCKET}/services/digest")
+        held = aws.s3.head_object(Bucket=BUCKET, Key="services/copy", ChecksumMode="ENABLED")
+        assert held[f"Checksum{name}"] == value
+    for body in map(os.urandom, (0, 7, 100_001)):
+        assert checksums._crc(32, 0xEDB88320, body) == zlib.crc32(body).to_bytes(4, "big")
     part = aws.s3.create_multipart_upload(Bucket=BUCKET, Key="services/parts")["UploadId"]
     place = {"Bucket": BUCKET, "Key": "services/parts", "UploadId": part}
     with pytest.raises(ClientError, match="BadDigest"):

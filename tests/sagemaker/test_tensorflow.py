@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 from local_sagemaker import archive
-from local_sagemaker.serving import ModelServer, ServerDied
+from local_sagemaker.serving.process import ModelServer, ServerDied
 from local_sagemaker.serving.savedmodel import SavedModel, by_column, by_row, to_tensors
 from local_sagemaker.serving.server import ClientError, ModelHTTPServer
 from local_sagemaker.serving.tensorflow import TensorFlowContainer, find_model, to_document
@@ -275,7 +275,7 @@ def test_the_users_handlers_stand_around_it(exported):
 
 
 def test_the_users_handler_asks_the_models_own_address(exported, monkeypatch):
-    monkeypatch.setenv("COURSE_ANNOUNCE", TOKEN)
+    monkeypatch.setenv("LOCAL_SAGEMAKER_TOKEN", TOKEN)
     with around(exported, _HANDLER) as server:
         status, body = post(server, {"instances": [{"user": 1, "item": 2}]})
     assert (status, json.loads(body)) == (200, {"predictions": [1.2]})

@@ -13,7 +13,7 @@ CONTRACT = """
 import json, os, sys
 out = {"arguments": sys.argv[1:], "files": sorted(os.listdir(os.environ["SM_CHANNEL_TRAIN"]))}
 out |= {name: os.environ[name] for name in ("SM_HPS", "SM_HOSTS", "SM_CURRENT_HOST")}
-out["config"] = sorted(os.listdir(os.environ["COURSE_OPT_ML"] + "/input/config"))
+out["config"] = sorted(os.listdir(os.environ["LOCAL_SAGEMAKER_OPT_ML"] + "/input/config"))
 out["secrets"] = [n for n in os.environ if n.startswith(("COURSE_CLOUD", "MY_SECRET"))]
 json.dump(out, open(os.environ["SM_MODEL_DIR"] + "/m.json", "w"))
 open(os.environ["SM_OUTPUT_DATA_DIR"] + "/report.txt", "w").write("done")
@@ -85,7 +85,7 @@ def test_an_error_of_the_script_is_the_reason(aws):
     reason = aws.fails("raises", code)
     assert reason.startswith("AlgorithmError: Traceback (most recent call last)")
     assert "line 2, in load" in reason and "ValueError: no such column, exit code: 1" in reason
-    assert "/opt/ml/code" not in reason or "course-cloud" not in reason
+    assert "/opt/ml/code" not in reason or "local-sagemaker-" not in reason
     log = aws.job_log("raises")
     assert log[0] == "reading" and "ValueError: no such column" in log
 
@@ -110,6 +110,7 @@ time.sleep(600)  # cut short, or the test takes too long
         ("output-nowhere", "pass", {"change": NO_OUTPUT}, ["ClientError: ", "NoSuchBucket"]),
         ("no-data", "pass", {"change": NO_DATA}, ["No S3 objects found under", "/nowhere'"]),
         ("no-code", "pass", {"change": NO_CODE}, ["ClientError: the hyperparameter 'sagem"]),
+        ("surrogate", "pass", {"half": "\ud800"}, ["ClientError: ", "surrogates not allowed"]),
     ],
 )
 def test_a_job_that_fails_says_why(aws, name, code, more, sentences):

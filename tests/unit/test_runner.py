@@ -298,7 +298,7 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
     [
         ("build --check 02", "helpers.book --check 02"),
         ("bench", "tests.benchmarks"),
-        ("cloud", "local_sagemaker"),
+        ("cloud", "local_sagemaker --state"),
         ("test -k splits", "pytest -k splits"),
         ("lab --port=9999", "jupyterlab"),
         ("progress mine.csv", "helpers.exercises mine.csv"),

@@ -36,7 +36,7 @@ TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "test": tasks.test,
     "build": partial(tasks.start, "helpers.book"),
     "bench": partial(tasks.start, "tests.benchmarks"),
-    "cloud": tasks.cloud,
+    "cloud": partial(tasks.start, "local_sagemaker"),
     "doctor": tasks.doctor,
     "lock": tasks.lock,
 }

@@ -165,6 +165,7 @@ class Environment:
             "JUPYTER_PREFER_ENV_PATH": "1",
             "PYTHONHASHSEED": "0",
             "PYTHONNOUSERSITE": "1",
+            "LOCAL_SAGEMAKER_STATE": str(files.cloud_folder() or ""),
             "KERAS_BACKEND": "tensorflow",
             "KERAS_HOME": str(self.folder / "keras"),
             "IPYTHONDIR": str(self.folder / "ipython"),

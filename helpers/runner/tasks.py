@@ -83,13 +83,6 @@ def start(module: str, environment: Environment, arguments: Sequence[str]) -> in
     return hand_over(environment, [module, *arguments])
 
 
-def cloud(environment: Environment, arguments: Sequence[str]) -> int:
-    """Serve the SageMaker of this machine, from the folder in which notebooks look for it."""
-    folder = files.cloud_folder()
-    state = ["--state", str(folder)] if folder else []
-    return start("local_sagemaker", environment, [*state, *arguments])
-
-
 def settle(root: Path, prefix: Path, fresh: Sequence[str] = (), update: bool = False) -> None:
     """Write the settings that an environment has not yet, and make the working copies."""
     for name, content in SETTINGS.items():

@@ -99,7 +99,7 @@ socket.getaddrinfo = nowhere
 sts = boto3.client("sts", endpoint_url="https://sts.us-west-2.amazonaws.com")
 s3 = boto3.Session(region_name="eu-west-1").client("s3")
 print(sts.get_caller_identity()["Account"])
-print(boto3.Session().get_credentials().access_key.startswith("COURSE"))
+print(boto3.Session().get_credentials().access_key.startswith("LOCAL"))
 print(s3.meta.endpoint_url.startswith("http://127.0.0.1"))
 held = aws.client("sagemaker")
 from sagemaker.core.resources import TrainingJob

@@ -50,7 +50,7 @@ def test_it_listens_on_this_machine_only(aws):
     ("headers", "sentence"),
     [
         ({"Authorization": None}, b"The access key is not"),
-        ({"Authorization": "AWS COURSE123:-"}, b"The access key is not"),
+        ({"Authorization": "AWS LOCAL123:-"}, b"The access key is not"),
         ({"Host": "evil.example.com"}, b"is not this service"),
         ({"Origin": "http://evil.example.com"}, b"browser"),
         ({"Sec_Fetch_Site": "cross-site"}, b"use curl or boto3"),

@@ -418,7 +418,7 @@ def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypat
     for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):
         (tmp_path / "server.json").write_text(text, encoding="utf-8")
         assert launch.find(tmp_path) is None
-    launch.announce(launch.Server(aws.server.port, "COURSE0"), tmp_path)
+    launch.announce(launch.Server(aws.server.port, "LOCAL0"), tmp_path)
     assert launch.find(tmp_path) is None, "another token"
     launch.announce(aws.server, tmp_path)
     assert launch.find(tmp_path) == launch.Server(aws.server.port, aws.server.token)

@@ -298,7 +298,7 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
     [
         ("build --check 02", "helpers.book --check 02"),
         ("bench", "tests.benchmarks"),
-        ("cloud", "local_sagemaker --state"),
+        ("cloud", "local_sagemaker"),
         ("test -k splits", "pytest -k splits"),
         ("lab --port=9999", "jupyterlab"),
         ("progress mine.csv", "helpers.exercises mine.csv"),
@@ -308,15 +308,16 @@ def test_a_task_becomes_its_module(environment, fakes, monkeypatch, task, module
     handed = []
 
     def execve(path, command, variables):
-        handed.extend([command, variables["VIRTUAL_ENV"]])
+        handed.extend([command, variables["VIRTUAL_ENV"], variables["LOCAL_SAGEMAKER_STATE"]])
         raise OSError(8, "the stand-in comes back")
 
     monkeypatch.chdir(environment.root)
+    monkeypatch.setenv("COURSE_CLOUD_STATE", "/kept")
     monkeypatch.setattr(tasks.os, "execve", execve)
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a process in between"))
     assert runner.main(task.split()) == 1
-    command, folder = handed
-    assert folder == str(environment.folder)
+    command, folder, state = handed
+    assert (folder, state) == (str(environment.folder), "/kept")
     assert " ".join(command).startswith(f"{environment.python} -m {module}")
     if module == "jupyterlab":
         options = {"--ServerApp.ip=127.0.0.1", "--LabApp.news_url=None", "--port=9999"}

@@ -70,6 +70,13 @@ DONE = {
             ContainerStartupHealthCheckTimeoutInSeconds)"""),
     "CreateEndpoint": _members("EndpointName EndpointConfigName Tags"),
     "UpdateEndpoint": _members("EndpointName EndpointConfigName"),
+    "CreateModelPackageGroup": _members("ModelPackageGroupName ModelPackageGroupDescription Tags"),
+    "ListModelPackageGroups": _members("NameContains NextToken MaxResults SortBy SortOrder"),
+    "CreateModelPackage": _members("""
+        ModelPackageGroupName ModelPackageDescription InferenceSpecification ModelApprovalStatus
+        SkipModelValidation Tags ClientToken"""),
+    "UpdateModelPackage": _members("ModelPackageArn ModelApprovalStatus ClientToken"),
+    "DescribeModelPackage": _members("ModelPackageName"),
 }
 #: Why a member is refused, by its last name; others are refused without a reason.
 _WHY = {
@@ -165,7 +172,7 @@ def _misfits(shape: Any, value: Any) -> Iterator[str]:
     if kind == "string":
         if shape.enum and value not in shape.enum:
             yield f"satisfy enum value set: [{', '.join(shape.enum)}]"
-        pattern = shape.metadata.get("pattern", "")
+        pattern = re.sub(r"\$\{\d+,\d+\}", "$", shape.metadata.get("pattern", ""))
         # Java's classes, such as \p{L}, are not Python's
         if pattern and not re.fullmatch(re.sub(r"\\p\{\w+\}", r"\\w\\s", pattern), value, re.S):
             yield f"satisfy regular expression pattern: {pattern}"

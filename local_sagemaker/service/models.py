@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service.account import Account, Request
-from local_sagemaker.service.store import ACCOUNT, CONFIG, MODEL, Record, by_key
+from local_sagemaker.service.listing import listing
+from local_sagemaker.service.store import ACCOUNT, CONFIG, GROUP, MODEL, PACKAGE, Record, by_key
 from local_sagemaker.serving.process import ModelServer, Pipeline
 
 _AWS = re.compile(
@@ -43,6 +45,42 @@ def create_endpoint_config(account: Account, request: Request) -> Record:
     variant = {"InitialVariantWeight": 1.0, **variants[0]}
     account.store.get(MODEL, variant.get("ModelName", ""))
     return account.store.add(CONFIG, {**request, "ProductionVariants": [variant]})
+
+
+def create_model_package_group(account: Account, request: Request) -> Record:
+    return account.store.add(GROUP, request, ModelPackageGroupStatus="Completed")
+
+
+list_model_package_groups = partial(listing, GROUP, "ModelPackageGroupSummaryList")
+
+
+def create_model_package(account: Account, request: Request) -> Record:
+    """Keep the next version of a group; what a client sends again is one version."""
+    with account.store.lock:
+        for one in account.store.all(PACKAGE):
+            if one.get("ClientToken", "") == request.get("ClientToken"):
+                return one
+        name = request.get("ModelPackageGroupName", "").rpartition("/")[2]
+        number = account.store.get(GROUP, name).get("Versions", 0) + 1
+        account.store.update(GROUP, name, Versions=number)
+        made: Record = {"ModelPackageStatusDetails": {"ValidationStatuses": []}}
+        made |= {"ModelApprovalStatus": "PendingManualApproval", **request}
+        made["ModelPackageStatus"] = "Completed"
+        made |= {"ModelPackageGroupName": name, "ModelPackageName": name}
+        made |= {"ModelPackageVersion": number, "Version": f"{name}/{number}".lower()}
+        return account.store.add(PACKAGE, made)
+
+
+def describe_model_package(account: Account, request: Request) -> Record:
+    arn = request.get("ModelPackageName") or request["ModelPackageArn"]
+    return account.store.get(PACKAGE, arn.partition(":model-package/")[2])
+
+
+def update_model_package(account: Account, request: Request) -> Record:
+    found = describe_model_package(account, request)
+    changed = {"ModelApprovalStatus": request.get("ModelApprovalStatus")}
+    account.store.update(PACKAGE, found["Version"], **changed)
+    return found
 
 
 def add_tags(account: Account, request: Request) -> Record:

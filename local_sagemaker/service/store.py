@@ -57,7 +57,9 @@ TUNING = _job("hyper-parameter-tuning-job", f"{_TUNING}Job", f"{_TUNING}EndTime"
 MODEL = Kind("model", "ModelName", "ModelArn")
 CONFIG = Kind("endpoint-config", "EndpointConfigName", "EndpointConfigArn")
 ENDPOINT = Kind("endpoint", "EndpointName", "EndpointArn", "EndpointStatus")
-KINDS = (TRAINING, TRANSFORM, TUNING, MODEL, CONFIG, ENDPOINT)
+GROUP = Kind("model-package-group", "ModelPackageGroupName", "ModelPackageGroupArn")
+PACKAGE = Kind("model-package", "Version", "ModelPackageArn")  # "group/1"
+KINDS = (TRAINING, TRANSFORM, TUNING, MODEL, CONFIG, ENDPOINT, GROUP, PACKAGE)
 
 
 def now() -> float:

@@ -20,7 +20,7 @@ from local_sagemaker.serving.process import ModelServer
 
 _CONNECTIONS, _REQUESTS, _PAIRS, _USERS, _ITEMS = 8, 200, 100, 943, 1682
 _HEADERS = {"Content-Type": "application/json"}
-_EXPORT = """
+EXPORT = """
 import sys, keras
 from keras import layers
 user, item = (keras.Input((), dtype="int32", name=name) for name in ("user", "item"))
@@ -35,6 +35,15 @@ keras.Model([user, item], score).export(sys.argv[1] + "/1", verbose=False)
 """
 
 
+def pairs() -> dict[str, Any]:
+    """Return a request for 100 pairs."""
+    rng = np.random.default_rng(0)
+    users = rng.integers(0, _USERS, _PAIRS).tolist()
+    items = rng.integers(0, _ITEMS, _PAIRS).tolist()
+    given = zip(users, items, strict=True)
+    return {"instances": [{"user": user, "item": item} for user, item in given]}
+
+
 def run() -> list[dict[str, Any]]:
     """Export a NeuMF network, serve it, and ask as wrk would; wrk itself where it is installed.
 
@@ -46,7 +55,7 @@ def run() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         subprocess.run(
-            [sys.executable, "-c", _EXPORT, folder],
+            [sys.executable, "-c", EXPORT, folder],
             env=environment,
             check=True,
             capture_output=True,
@@ -74,19 +83,11 @@ def _row(name: str, value: float | str, unit: str, target: str = "-") -> dict[st
 
 
 def _measure(server: ModelServer) -> list[dict[str, Any]]:
-    rng = np.random.default_rng(0)
-    pairs = zip(
-        rng.integers(0, _USERS, _PAIRS).tolist(),
-        rng.integers(0, _ITEMS, _PAIRS).tolist(),
-        strict=True,
-    )
-    body = json.dumps(
-        {"instances": [{"user": user, "item": item} for user, item in pairs]}
-    ).encode()
+    body = json.dumps(pairs()).encode()
     rows = []
     for connections in (1, _CONNECTIONS):
         _load(server, body, connections, 20)
-        process = psutil.Process(server.pid)
+        process = psutil.Process(server._process.pid)
         before = sum(process.cpu_times()[:2])
         milliseconds = _load(server, body, connections, _REQUESTS)
         cpu = (sum(process.cpu_times()[:2]) - before) / len(milliseconds) * 1000
@@ -151,11 +152,3 @@ def _wrk(server: ModelServer, body: bytes) -> list[dict[str, Any]]:
         _row(f"{what}: requests", int(requests) / 5, "1/s"),
         _row(f"{what}: errors", int(errors), "", "0"),
     ]
-
-
-if __name__ == "__main__":
-    for row in run():
-        value = (
-            f"{row['value']:12,.4g}" if isinstance(row["value"], float) else f"{row['value']:>12}"
-        )
-        print(f"{row['name']:66} {value} {row['unit']:10} {row['target']}", flush=True)

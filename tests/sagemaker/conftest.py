@@ -1,10 +1,9 @@
 """One service for all tests of this folder, and clients whose every answer is judged."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
+import os
 import tarfile
 import time
 
@@ -14,6 +13,9 @@ import pytest
 from local_sagemaker import launch
 from tests.sagemaker.contract import judge
 
+full = pytest.mark.skipif(not os.environ.get("COURSE_FULL"), reason="COURSE_FULL=1 runs it, too")
+TELEMETRY = "{PythonSDK: {Modules: {TelemetryOptOut: true}}}"  # an SDK would report to AWS
+TELEMETRY = f"SchemaVersion: '1.0'\nSageMaker: {TELEMETRY}\n"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 BUCKET = "sagemaker-us-west-2-123456789012"
 ECR = "763104351884.dkr.ecr.us-west-2.amazonaws.com"
@@ -74,17 +76,9 @@ class Aws:
             self._clients[service] = judge(made) if service.startswith("sagemaker") else made
         return self._clients[service]
 
-    @property
-    def sm(self):
-        return self.client("sagemaker")
-
-    @property
-    def s3(self):
-        return self.client("s3")
-
-    @property
-    def runtime(self):
-        return self.client("sagemaker-runtime")
+    sm = property(lambda self: self.client("sagemaker"))
+    s3 = property(lambda self: self.client("s3"))
+    runtime = property(lambda self: self.client("sagemaker-runtime"))
 
     def put(self, key: str, data: bytes | str) -> str:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=data)
@@ -157,14 +151,14 @@ class Aws:
 
     def log_with(self, line: str, group: str, prefix: str, seconds: float = 30) -> list[str]:
         """Read a log until a line in it begins so: it gets there a moment after it is written."""
-        limit = time.monotonic() + seconds
-        while True:
+
+        def said() -> list[str]:
             with contextlib.suppress(self.client("logs").exceptions.ResourceNotFoundException):
                 lines = self.log(group, prefix)
-                if any(one.startswith(line) for one in lines):
-                    return lines
-            assert time.monotonic() < limit, f"no line of {group}/{prefix} begins with {line!r}"
-            time.sleep(0.05)
+                return lines if any(one.startswith(line) for one in lines) else []
+            return []
+
+        return until(said, seconds)
 
     def log(self, group: str, prefix: str) -> list[str]:
         logs = self.client("logs")
@@ -208,28 +202,30 @@ DATA = "InputDataConfig.0.DataSource.S3DataSource.S3Uri"
 BUSY = ("InProgress", "Stopping", "Creating", "Updating")
 
 
+def until(check, seconds: float = 60, pause: float = 0.05):
+    """Return what a check returns, as soon as that is true."""
+    limit = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < limit, f"not so within {seconds:g} s: {check}"
+        time.sleep(pause)
+    return found
+
+
 def wait(describe, member: str, seconds: float = 180) -> dict:
     """Describe until a status is final."""
-    limit = time.monotonic() + seconds
-    while True:
-        found = describe()
-        if found[member] not in BUSY:
-            return found
-        assert time.monotonic() < limit, f"still {found[member]}: {found}"
-        time.sleep(0.05)
+    return until(lambda: (said := describe())[member] not in BUSY and said, seconds)
 
 
-def gone(pid: int, seconds: float = 5) -> bool:
+def ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def gone(pid: int) -> bool:
     """Whether a process is gone within some seconds."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.05)
-    return False
+    return until(lambda: ended(pid), 5)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Botocore's service model as a judge of every answer: names, types, members, error codes."""
 
-from __future__ import annotations
-
 import json
 
 # errors that any operation may answer, whatever its model declares

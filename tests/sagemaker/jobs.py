@@ -1,14 +1,14 @@
 """Run a built-in algorithm's container as the control plane does: a folder for ``/opt/ml``."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+import threading
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from helpers.book import ROOT
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.formats import recordio
 from local_sagemaker.serving.process import ModelServer
-from local_sagemaker.serving.server import Request
+from local_sagemaker.serving.server import ModelHTTPServer, Request
 
 RECORDIO = {"Content-Type": "application/x-recordio-protobuf"}
 
@@ -35,24 +35,12 @@ def records(matrix, labels=None) -> bytes:
 
 def python(*arguments: str, without: tuple[str, ...] = (), **environment: str):
     """Run Python to its end in the project's folder, without variables that begin so."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if not k.startswith(without)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+    own = {k: v for k, v in os.environ.items() if not k.startswith(without)} | environment
+    how = {"env": own, "capture_output": True, "text": True, "timeout": 400}
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, **how)
 
 
-@dataclass
-class Job:
-    """A job that has ended."""
-
-    code: int
-    log: str
-    failure: str
-    model: Path
+Job = namedtuple("Job", "code log failure model")  # one that has ended
 
 
 def prepare(root: Path, settings: dict, channels: dict[str, dict[str, bytes]], **types: str):
@@ -95,6 +83,31 @@ def serving(kind: str, folder: Path, **environment: str):
         yield server
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def running(server: ModelHTTPServer):
+    """Let a thread of this process answer."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def send(port: int, raw: bytes, whole: bool = False) -> bytes:
+    """Send what may be no request, and nothing after it unless it is whole; return the answer."""
+    said = b""
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as caller,
+        contextlib.suppress(ConnectionError),
+    ):
+        caller.sendall(raw)
+        if not whole:
+            caller.shutdown(socket.SHUT_WR)
+        said = caller.recv(1 << 16)
+    return said
 
 
 def asked(body: bytes, content_type: str, accept: str = "*/*") -> Request:

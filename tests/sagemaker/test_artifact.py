@@ -1,7 +1,5 @@
 """The factorization machine's artifact: MXNet's bytes without MXNet, and files that are none."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import zipfile

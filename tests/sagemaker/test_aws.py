@@ -1,7 +1,5 @@
 """Real AWS, played by the service of this machine: names, clean-up, prices, and who owns what."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import boto3
@@ -175,9 +173,7 @@ def test_a_model_of_an_older_run_is_not_deployed_in_place_of_the_new_one(alice, 
     assert said == "Deleted first, of an earlier run: 1 model.\nCleaned up: 1 model.\n"
 
 
-def test_cleanup_deletes_when_a_cell_raises_and_the_cells_error_comes_through(
-    alice, aws, model, capsys
-):
+def test_cleanup_deletes_when_a_cell_raises_and_lets_its_error_go_on(alice, aws, model, capsys):
     """What can't be listed or deleted is named, and keeps nothing else."""
     name = alice.name("course-05-a")
 
@@ -297,9 +293,7 @@ def test_an_estimate_is_a_sentence_and_a_number():
     assert str(found).startswith("About $1.38: 3 × ml.m5.xlarge for 2 h at $0.23 an hour")
     both = found + cloud.estimate("ml.c5.xlarge", 0.5)
     assert both.dollars == pytest.approx(1.482)
-    assert "and\n  ml.c5.xlarge for 0.5 h at $0.204 an hour.\n  Approximate, from memory" in str(
-        both
-    )
+    assert "and\n  ml.c5.xlarge for 0.5 h at $0.204 an hour.\n  Approximate, from" in str(both)
     with pytest.raises(cloud.CloudError, match="price of 'ml.huge' is not in"):
         cloud.estimate("ml.huge", 1)
     for hours, count in ((-1, 1), (float("nan"), 1), (1, 0)):

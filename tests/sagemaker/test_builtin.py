@@ -1,7 +1,5 @@
 """A built-in algorithm through the whole service: trained, measured, deployed, asked, refused."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

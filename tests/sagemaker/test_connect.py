@@ -1,7 +1,5 @@
 """A kernel's side: the SDK unchanged, one line printed, nothing left, no way to a real account."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -155,22 +153,16 @@ def notebook(tmp_path_factory):
 
 
 def test_one_line_says_where_and_a_job_shows_its_own_lines_only(notebook):
+    """And a failure the script's traceback; cleaning up says what it did; no way leads out."""
     where = "(region us-west-2, no account needed)"
     assert notebook["connect"] == f"Connected to the SageMaker of this machine {where}.\n"
-    assert notebook["train"] == "epoch 0\nepoch 1\n"
-    assert notebook["errors"] == ""
-
-
-def test_a_failure_shows_the_scripts_traceback(notebook):
+    assert notebook["train"] == "epoch 0\nepoch 1\n" and notebook["errors"] == ""
     lines = notebook["fail"].splitlines()
     assert lines[0] == "epoch 0" and lines[1] == "Traceback (most recent call last):"
     assert 'File "/opt/ml/input/data/code/train.py", line 8, in <module>' in lines[2]
     assert lines[-2] == "ValueError: no such column"
     assert "Failure Reason: AlgorithmError: Traceback" in lines[-1]
     assert "ValueError: no such column, exit code: 1" in lines[-1]
-
-
-def test_deploy_invoke_transform_and_clean_up(notebook):
     assert notebook["deploy"].splitlines() == [
         "[3, 6]",
         "['endpoint', 'endpoint configuration', 'model', 'objects in S3']",
@@ -178,17 +170,13 @@ def test_deploy_invoke_transform_and_clean_up(notebook):
         "Cleaned up: 1 endpoint, 1 endpoint configuration, 1 model.",
         "{'objects in S3'}",
     ]
-
-
-def test_no_way_leads_to_a_real_account(notebook):
     assert notebook["away"].splitlines() == ["123456789012", "True", "True", "AKIAREAL False"]
 
 
 def test_a_closed_connection_refuses_every_call_with_a_sentence(notebook):
     """Whatever holds it: real credentials are in the environment again, and nothing leaves."""
     closed = "This connection is closed: run cloud.connect() and the cells after it again."
-    said = notebook["closed"].splitlines()
-    assert said == [closed] * 12
+    assert notebook["closed"].splitlines() == [closed] * 12
 
 
 KERNEL = """

@@ -1,7 +1,5 @@
 """The front door: who may enter, what it listens on, and what it makes of bad requests."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import socket
@@ -12,18 +10,15 @@ from botocore.exceptions import ClientError
 
 from helpers.cloud import CloudError
 from local_sagemaker import launch
+from tests.sagemaker import jobs
 from tests.sagemaker.conftest import BUCKET
 
 HOST, HERE = "Host: 127.0.0.1:{port}\r\n", "Authorization: AWS {token}:-\r\n"
 
 
 def send(server, text: str, whole: bool = True) -> bytes:
-    """Send what may be no request; return how the answer begins."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(text.format(port=server.port, token=server.token).encode("latin-1"))
-        if not whole:
-            connection.shutdown(socket.SHUT_WR)
-        return connection.recv(100)
+    filled = text.format(port=server.port, token=server.token)
+    return jobs.send(server.port, filled.encode("latin-1"), whole)
 
 
 def ask(server, method="GET", path="/", body=None, **headers):
@@ -67,8 +62,7 @@ def test_strangers_stay_outside(aws, headers, sentence):
 
 
 @pytest.mark.parametrize(
-    "place",
-    ["", "%6d", "%256d", "%25256d", "/m", "x/../m", "x/%2e%2e/m", ".%5c%6d", "\\m"],
+    "place", ["", "%6d", "%256d", "%25256d", "/m", "x/../m", "x/%2e%2e/m", ".%5c%6d", "\\m"]
 )
 def test_moto_can_not_be_reset(aws, place):
     aws.put("door/stays", b"whole")

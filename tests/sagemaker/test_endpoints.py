@@ -1,7 +1,5 @@
 """Endpoints and their requests: what is answered, refused, updated, and what a death changes."""
 
-from __future__ import annotations
-
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,16 +20,21 @@ def endpoint(aws, model) -> str:
     return "three"
 
 
-def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
+def test_an_endpoint_answers_and_describes_itself(aws, endpoint, model):
     assert aws.ask(endpoint, [1, 2]) == [3, 6]
     assert str(aws.ask(endpoint, b"[NaN, 1]")) == "[nan, 3]", "as the model writes it"
     found = aws.sm.describe_endpoint(EndpointName=endpoint)
     assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 1
     assert found["LastModifiedTime"] > found["CreationTime"]
+    (variant,) = aws.sm.describe_endpoint_config(EndpointConfigName="three")["ProductionVariants"]
+    assert variant["ModelName"] == "three"
+    assert aws.sm.describe_model(ModelName="three")["PrimaryContainer"]["ModelDataUrl"] == model
+    for status, names in (("Failed", []), ("InService", ["three"])):
+        listed = aws.sm.list_endpoints(StatusEquals=status, NameContains="three")["Endpoints"]
+        assert [row["EndpointName"] for row in listed] == names
     lines = "application/jsonlines"
-    answer = aws.runtime.invoke_endpoint(
-        EndpointName=endpoint, Body=b"1\n2\n", ContentType=lines, Accept=lines
-    )
+    how = {"EndpointName": endpoint, "ContentType": lines, "Accept": lines}
+    answer = aws.runtime.invoke_endpoint(Body=b"1\n2\n", **how)
     assert (answer["Body"].read(), answer["ContentType"]) == (b"3\n6\n", lines)
     assert answer["InvokedProductionVariant"] == "AllTraffic"
     log = aws.log_with("serving", "/aws/sagemaker/Endpoints/three", "AllTraffic/")
@@ -40,11 +43,7 @@ def test_an_endpoint_answers_and_describes_itself(aws, endpoint):
 
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
-    [
-        (b"{not json", "application/json", 500),
-        (b"1,2", "text/made-up", None),
-        (b"null", "application/json", 500),
-    ],
+    [(b"{not", "application/json", 500), (b"1,2", "a/b", None), (b"null", "application/json", 500)],
 )
 def test_what_a_model_refuses_is_a_model_error(aws, endpoint, body, kind, status):
     with pytest.raises(aws.runtime.exceptions.ModelError) as refused:
@@ -70,21 +69,6 @@ def test_a_dead_model_server_is_said_once_and_started_again(aws, endpoint):
         aws.ask(endpoint, "die")
     assert aws.ask(endpoint, [2]) == [6]
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
-
-
-@pytest.mark.parametrize("end", ["SystemExit(3)", "KeyboardInterrupt()"])
-def test_code_that_exits_is_the_models_error(aws, end):
-    """Its thread ends without an answer, but the server lives."""
-    name = f"exits-{end[0].lower()}"
-    code = {
-        "model.json": "{}",
-        "code/inference.py": INFERENCE.replace("os._exit(7)", f"raise {end}"),
-    }
-    aws.deploy(name, aws.archive(f"models/{name}.tar.gz", code))
-    with pytest.raises(aws.runtime.exceptions.ModelError, match=end.partition("(")[0]):
-        aws.ask(name, "die")
-    assert aws.ask(name, []) == []
-    aws.sm.delete_endpoint(EndpointName=name)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +121,7 @@ def test_an_update_takes_over_without_a_gap(aws, endpoint):
     ready(aws, "four", '{"w": 4}')
     aws.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName="four")
     seen = {aws.ask(endpoint, [1])[0]}
-    limit = time.monotonic() + 30
     while aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "Updating":
-        assert time.monotonic() < limit
         seen.add(aws.ask(endpoint, [1])[0])
     assert aws.ask(endpoint, [1]) == [4] and seen <= {3, 4}
     assert aws.sm.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"] == "four"
@@ -264,25 +246,3 @@ def test_containers_answer_in_a_row_and_the_first_error_is_the_answer(aws, model
     with pytest.raises(aws.runtime.exceptions.ModelError, match="server error"):
         aws.ask("row", 5)
     aws.sm.delete_endpoint(EndpointName="row")
-
-
-def test_models_configurations_and_endpoints_are_listed_and_deleted(aws, model):
-    assert aws.deploy("listed", model)["EndpointStatus"] == "InService"
-    listings = [
-        ("list_models", "Models", "ModelName"),
-        ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
-        ("list_endpoints", "Endpoints", "EndpointName"),
-    ]
-    for call, rows, name in listings:
-        assert [r[name] for r in getattr(aws.sm, call)(NameContains="listed")[rows]] == ["listed"]
-    assert aws.sm.list_endpoints(StatusEquals="Failed", NameContains="listed")["Endpoints"] == []
-    assert aws.sm.describe_model(ModelName="listed")["PrimaryContainer"]["ModelDataUrl"] == model
-    (variant,) = aws.sm.describe_endpoint_config(EndpointConfigName="listed")["ProductionVariants"]
-    assert variant["ModelName"] == "listed"
-    aws.sm.delete_endpoint(EndpointName="listed")
-    aws.sm.delete_endpoint_config(EndpointConfigName="listed")
-    aws.sm.delete_model(ModelName="listed")
-    for call, rows, _ in listings:
-        assert getattr(aws.sm, call)(NameContains="listed")[rows] == []
-    with pytest.raises(aws.runtime.exceptions.ValidationError, match="not found"):
-        aws.ask("listed", [1])

@@ -1,7 +1,5 @@
 """Archives that stay in their folder, files that are whole, what a killed service left."""
 
-from __future__ import annotations
-
 import io
 import os
 import tarfile

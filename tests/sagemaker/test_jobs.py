@@ -1,16 +1,13 @@
 """Batch transform and hyperparameter tuning."""
 
-from __future__ import annotations
-
 import json
-import time
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local_sagemaker.errors import ApiError
 from local_sagemaker.service import tuning
-from tests.sagemaker.conftest import BUCKET, INFERENCE, change, wait
+from tests.sagemaker.conftest import BUCKET, INFERENCE, change, until, wait
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +93,8 @@ def test_a_transform_can_be_stopped(aws, batch):
     files = {"model.json": "{}", "code/inference.py": slow}
     aws.model("slow", aws.archive("models/slow.tar.gz", files))
     start(aws, "stopped", model="slow")
-    limit = time.monotonic() + 60
-    while "TransformStartTime" not in aws.sm.describe_transform_job(TransformJobName="stopped"):
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+    describe = aws.sm.describe_transform_job
+    until(lambda: "TransformStartTime" in describe(TransformJobName="stopped"))
     aws.sm.stop_transform_job(TransformJobName="stopped")
     assert ended(aws, "stopped")["TransformJobStatus"] == "Stopped"
 
@@ -210,10 +205,7 @@ FM |= {f"{T}.StaticHyperParameters": {}, GOAL: "test:rmse"}
         ({f"{RANGES}.CategoricalParameterRanges": [KIND, KIND]}, "once; given: .*'kind', 'kind'"),
         ({f"{RANGES}.CategoricalParameterRanges": []}, r"once; given: \[\]"),
         ({OWN: {"InstanceCount": 1}}, "ResourceConfig or HyperParameterTuningResourceConfig, not"),
-        (
-            {OWN: {"InstanceConfigs": [TYPE]}, f"{T}.ResourceConfig": {}},
-            "InstanceConfigs is not supported",
-        ),
+        ({OWN: {"InstanceConfigs": [TYPE]}, f"{T}.ResourceConfig": {}}, "InstanceConfigs is not"),
         (FM, "'kind'"),
     ],
 )

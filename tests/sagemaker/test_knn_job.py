@@ -1,7 +1,5 @@
 """The built-in k-NN: its job, its answers in ascending distance, and what is refused."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -42,11 +40,10 @@ def truth(metric: str, queries: np.ndarray) -> np.ndarray:
     """Smaller is nearer."""
     if metric == "L2":
         return ((queries[:, None] - VECTORS[None]) ** 2).sum(2)
-    scale = [
-        np.linalg.norm(a, axis=1, keepdims=True) if metric == "COSINE" else 1
-        for a in (queries, VECTORS)
-    ]
-    return -(queries / scale[0]) @ (VECTORS / scale[1]).T
+    if metric == "COSINE":
+        one, two = (a / np.linalg.norm(a, axis=1, keepdims=True) for a in (queries, VECTORS))
+        return -one @ two.T
+    return -queries @ VECTORS.T
 
 
 @pytest.mark.parametrize("metric", ["L2", "INNER_PRODUCT", "COSINE"])

@@ -1,7 +1,5 @@
 """A lab's server: what it acknowledged is there after it was killed, and kernels find it."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import json
@@ -12,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,7 +24,7 @@ from local_sagemaker.__main__ import main as lab_main
 from local_sagemaker.errors import CloudError
 from local_sagemaker.service.s3 import StoredS3
 from local_sagemaker.serving.server import Request
-from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone
+from tests.sagemaker.conftest import BUCKET, DATA, INFERENCE, Aws, change, gone, until
 
 
 def kill(server: launch.Server) -> None:
@@ -50,9 +47,8 @@ class Writers:
         self.lab = lab
         self.told: dict[str, bytes] = {}
         self.tried: dict[str, bytes] = {}
-        self.threads = [
-            threading.Thread(target=self.write, args=(n,), daemon=True) for n in range(4)
-        ]
+        own = {"target": self.write, "daemon": True}
+        self.threads = [threading.Thread(args=(n,), **own) for n in range(4)]
         for thread in self.threads:
             thread.start()
 
@@ -67,10 +63,8 @@ class Writers:
             self.told[key] = self.tried[key]
 
     def wait(self, least: int) -> None:
-        limit = time.monotonic() + 300
-        while sum(int(body.split()[0]) for body in dict(self.told).values()) < least:
-            assert time.monotonic() < limit
-            time.sleep(0.01)
+        told = self.told
+        until(lambda: sum(int(b.split()[0]) for b in dict(told).values()) >= least, 300, 0.01)
 
     def check(self, lab: Aws) -> None:
         """What is there is what was acknowledged last, or what was on its way."""
@@ -108,12 +102,19 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     made = {b["Name"]: b["CreationDate"] for b in lab.s3.list_buckets()["Buckets"]}
     data = lab.put("three.tar.gz", aws.get("models/three.tar.gz"))
     assert lab.deploy("kept", data)["EndpointStatus"] == "InService"
-    arn = lab.sm.describe_model(ModelName="kept")["ModelArn"]
+    lab.sm.delete_endpoint_config(EndpointConfigName="kept")
+    lab.sm.delete_model(ModelName="kept")
+    assert lab.ask("kept", [1]) == [3]  # it outlives its configuration and its model
+    lab.model("tagged", data)
+    arn = lab.sm.describe_model(ModelName="tagged")["ModelArn"]
     lab.sm.add_tags(ResourceArn=arn, Tags=[{"Key": "k", "Value": "v"}])
-    lab.sm.create_training_job(**lab.train_request("cut", "import time; time.sleep(60)"))
+    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
+    lab.sm.create_training_job(**lab.train_request("cut", code))
+    lines = lab.log_with("pid", "/aws/sagemaker/TrainingJobs", "cut/")
     writers = Writers(lab)
     writers.wait(40)
     kill(lab.server)
+    assert gone(int(lines[0].split()[1])), "a lab that is killed takes its programs with it"
 
     lab = opened(tmp_path)
     writers.check(lab)
@@ -135,6 +136,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path, model, aws):
     assert not (tmp_path.parent / "escape").exists()
     assert lab.sm.describe_endpoint(EndpointName="kept")["EndpointStatus"] == "InService"
     assert lab.ask("kept", [2]) == [6]  # its model server starts with its first request
+    assert lab.sm.list_endpoint_configs()["EndpointConfigs"] == []
     assert lab.sm.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
     cut = lab.sm.describe_training_job(TrainingJobName="cut")
     assert cut["TrainingJobStatus"] == "Failed"
@@ -342,21 +344,6 @@ def test_an_object_whose_head_is_damaged_is_set_aside(tmp_path, spoil):
     assert listed.count(b"<Key>") == 1 and b"<Key>kept</Key>" in listed
 
 
-def test_a_folder_in_place_of_a_labs_own_file_is_set_aside(tmp_path):
-    for name in ("server.json", "service.log"):
-        (tmp_path / name / "mine").mkdir(parents=True)
-    command = [sys.executable, "-m", "local_sagemaker", "--state", str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as lab:
-        try:
-            assert lab.stdout is not None
-            lines = [lab.stdout.readline() for _ in range(3)]
-        finally:
-            lab.send_signal(signal.SIGINT)
-    for name, line in zip(("server.json", "service.log"), lines, strict=False):
-        assert line.startswith(f"{tmp_path / name} is damaged (it is a folder)")
-    assert lines[2].startswith("SageMaker runs on this machine")
-
-
 CONNECT = """
 import os
 from helpers import cloud
@@ -370,25 +357,27 @@ print(len(s3.list_objects_v2(Bucket=aws.bucket)["Contents"]))
 def test_a_lab_says_what_it_set_aside_and_kernels_find_it_and_share_it(tmp_path):
     damaged = tmp_path / "sagemaker" / "model" / "x.json"
     files.write(damaged, "{")
+    for name in ("server.json", "service.log"):
+        (tmp_path / name / "mine").mkdir(parents=True)
     names = ("COURSE_CLOUD_STATE", "LOCAL_SAGEMAKER_STATE")  # where kernels look, and labs serve
     environment = os.environ | dict.fromkeys(names, str(tmp_path)) | {"PYTHONPATH": str(ROOT)}
     here = {"env": environment, "cwd": ROOT, "text": True, "stdout": subprocess.PIPE}
     command = [sys.executable, "-m", "local_sagemaker"]
     lab = subprocess.Popen(command, **here)
     try:
-        lines = [lab.stdout.readline() for _ in range(3)]
-        assert f"{damaged} is damaged (JSONDecodeError" in lines[0]
-        assert "SageMaker runs on this machine" in lines[1]
-        assert lines[2] == f"Its log is {tmp_path / 'service.log'}.\n"
+        lines = [lab.stdout.readline() for _ in range(5)]
+        for name, line in zip(("server.json", "service.log"), lines, strict=False):
+            assert line.startswith(f"{tmp_path / name} is damaged (it is a folder)")
+        assert f"{damaged} is damaged (JSONDecodeError" in lines[2]
+        assert "SageMaker runs on this machine" in lines[3]
+        assert lines[4] == f"Its log is {tmp_path / 'service.log'}.\n"
         assert (tmp_path / "service.log").exists()
         assert oct((tmp_path / "server.json").stat().st_mode)[-3:] == "600"
         second = subprocess.run(command, **here, stderr=subprocess.PIPE, timeout=120)
         assert second.returncode == 2 and "already uses" in second.stderr
         shown = subprocess.run([*command, "--env"], **here, timeout=120)
-        values = dict(
-            line.removeprefix("export ").split("=", 1) for line in shown.stdout.splitlines()
-        )
-        assert values["AWS_ENDPOINT_URL"] in lines[1]
+        values = dict(line[7:].split("=", 1) for line in shown.stdout.splitlines())  # export …
+        assert values["AWS_ENDPOINT_URL"] in lines[3]
         kernels = [subprocess.Popen([sys.executable, "-c", CONNECT], **here) for _ in range(2)]
         counts = [int(kernel.communicate(timeout=150)[0].splitlines()[-1]) for kernel in kernels]
         assert max(counts) == 2
@@ -440,6 +429,7 @@ def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypat
 def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_CLOUD_STATE", str(tmp_path))
     monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    monkeypatch.setattr(launch.Server.alive, "__defaults__", (0.3,))
     held = files.hold(tmp_path / "lock")
     lab = opened(tmp_path)
     launch.announce(lab.server, tmp_path)
@@ -449,13 +439,13 @@ def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, caps
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(CloudError, match=rf"{tmp_path}, but does not answer for 0 s.*Ctrl-C"):
             launch.find(tmp_path, patience=0)
-        threading.Timer(4, os.kill, (pid, signal.SIGCONT)).start()
+        threading.Timer(1, os.kill, (pid, signal.SIGCONT)).start()
         made = cloud.connect(sdk=False)
         assert made.client("s3").list_objects_v2(Bucket=BUCKET)["KeyCount"] == 1
         where = "the lab on this machine (region us-west-2, no account needed)"
         assert capsys.readouterr().out == f"Connected to the SageMaker of {where}.\n"
         os.kill(pid, signal.SIGSTOP)
-        threading.Timer(4, os.kill, (pid, signal.SIGCONT)).start()
+        threading.Timer(1, os.kill, (pid, signal.SIGCONT)).start()
         assert cloud.connect(sdk=False) is made, "a kernel that is connected waits, too"
         held.close()
         kill(lab.server)
@@ -471,6 +461,7 @@ def test_a_busy_lab_is_waited_for_and_never_replaced(tmp_path, monkeypatch, caps
 def test_a_kernels_own_service_that_is_busy_is_not_replaced(monkeypatch):
     monkeypatch.setenv("COURSE_CLOUD_STATE", "")
     monkeypatch.delenv("COURSE_CLOUD", raising=False)
+    monkeypatch.setattr(launch.Server.alive, "__defaults__", (0.3,))
     try:
         made = cloud.connect(sdk=False)
         pid = connection._server.process.pid
@@ -483,12 +474,3 @@ def test_a_kernels_own_service_that_is_busy_is_not_replaced(monkeypatch):
     finally:
         os.kill(pid, signal.SIGCONT)
         cloud.disconnect()
-
-
-def test_a_lab_killed_takes_its_programs_with_it(tmp_path):
-    lab = opened(tmp_path)
-    code = "import os, time; print('pid', os.getpid(), flush=True); time.sleep(60)"
-    lab.sm.create_training_job(**lab.train_request("alone", code))
-    lines = lab.log_with("pid", "/aws/sagemaker/TrainingJobs", "alone/")
-    kill(lab.server)
-    assert gone(int(lines[0].split()[1]))

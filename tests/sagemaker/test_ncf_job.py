@@ -1,7 +1,5 @@
 """Chapter 05's job on two workers: real processes, one model."""
 
-from __future__ import annotations
-
 import io
 import re
 import tarfile
@@ -11,7 +9,10 @@ import pytest
 
 from helpers import cloud
 from helpers.book import ROOT
+from tests.sagemaker.conftest import full
 from tests.unit.test_models_ncf import two_tastes
+
+pytestmark = full  # three imports of TensorFlow; chapter 05 trains the same script on one worker
 
 
 @pytest.fixture
@@ -41,9 +42,7 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
         compute=Compute(instance_type="ml.c5.2xlarge", instance_count=2),
         hyperparameters=sizes | learning,
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/two-models"),
-        base_job_name="course-05-two",
-        role=aws.role,
-        sagemaker_session=aws.session,
+        **{"base_job_name": "course-05-two", "role": aws.role, "sagemaker_session": aws.session},
     )
     data = InputData(channel_name="training", data_source=f"s3://{aws.bucket}/two/train.npy")
     trainer.train(input_data_config=[data])

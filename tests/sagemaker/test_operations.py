@@ -1,7 +1,5 @@
 """The control plane's form: every operation in both directions, its lists, its tags, its records."""
 
-from __future__ import annotations
-
 import json
 import random
 import re
@@ -14,7 +12,6 @@ from botocore import serialize
 from botocore.exceptions import ClientError
 from botocore.utils import parse_timestamp
 
-from local_sagemaker import launch
 from local_sagemaker.service import contract, listing, models, operations, store
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.store import (
@@ -25,7 +22,7 @@ from local_sagemaker.service.store import (
     TUNING,
     Store,
 )
-from tests.sagemaker.conftest import ECR, ROLE, Aws
+from tests.sagemaker.conftest import ECR, ROLE
 
 TREE = Path(operations.__file__).parents[1]
 
@@ -81,15 +78,6 @@ def test_every_operation_checks_its_answer_against_sagemakers_model(name):
             wrong = object()
             with pytest.raises(RuntimeError, match=f"The answer of {name} is not SageMaker's"):
                 contract.answer(name, {member: wrong})
-
-
-def test_every_member_that_is_done_is_sagemakers():
-    for name in contract.DONE:
-        shape = contract.service().operation_model(name).input_shape
-        for path in contract.DONE[name]:
-            inner = shape
-            for part in path.split("."):
-                inner = getattr(inner, "member", inner).members[part]
 
 
 def test_an_answer_that_breaks_sagemakers_model_does_not_leave():
@@ -161,28 +149,12 @@ def test_only_aws_own_images_are_built_in():
         assert models.algorithm(image) is None
 
 
-def test_damaged_records_are_set_aside_and_named(tmp_path):
-    store = Store(tmp_path)
-    store.add(MODEL, {"ModelName": "kept", "Tags": [{"Key": "k", "Value": "v"}]})
-    for name in ("cut", "other", "half"):
-        store.add(MODEL, {"ModelName": name})
-    paths = {json.loads(p.read_text())["record"]["ModelName"]: p for p in tmp_path.rglob("*.json")}
-    paths["cut"].write_bytes(paths["cut"].read_bytes()[:20])
-    paths["other"].write_text("[]")
-    paths["half"].write_text('{"record": {"ModelName": "half"}}')
-    (tmp_path / "endpoint").write_text("no folder")
-    again = Store(tmp_path)
-    assert [record["ModelName"] for record in again.all(MODEL)] == ["kept"]
-    assert again.get(MODEL, "kept")["Tags"] == {"k": "v"}
-    assert len(again.set_aside) == 4 and all("set aside" in said for said in again.set_aside)
-    again.add(ENDPOINT, {"EndpointName": "new"}, EndpointStatus="Creating")
-    assert Store(tmp_path).set_aside == []
-
-
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda path, held: path.write_text("[" * 100_000),
+        lambda path, held: path.write_text("[]"),
+        lambda path, held: held["record"].pop("CreationTime"),
         lambda path, held: held["record"].update(TrainingJobName=5),
         lambda path, held: held["record"].update(TrainingJobName="other"),
         lambda path, held: held["record"].update(TrainingJobArn=["arn"]),
@@ -195,18 +167,20 @@ def test_damaged_records_are_set_aside_and_named(tmp_path):
 )
 def test_a_record_that_would_spoil_a_listing_is_set_aside(tmp_path, spoil):
     """Also where it is JSON: the lab starts, and all other jobs are listed."""
-    store = Store(tmp_path)
+    store, paths = Store(tmp_path), {}
     for name in ("kept", "spoiled"):
-        store.add(TRAINING, {"TrainingJobName": name}, TrainingJobStatus="Completed")
-    path = next(p for p in tmp_path.rglob("*.json") if '"spoiled"' in p.read_text())
-    held = json.loads(path.read_text())
+        job = {"TrainingJobName": name, "Tags": [{"Key": "k", "Value": "v"}]}
+        store.add(TRAINING, job, TrainingJobStatus="Completed")
+        (path,) = set(tmp_path.rglob("*.json")) - set(paths.values())
+        paths[name], held = path, json.loads(path.read_text())
     spoil(path, held)
     if path.read_text()[0] == "{":
         path.write_text(json.dumps(held))
     account = Account("http://127.0.0.1:1", "t", tmp_path / "work", None)
     account.store = Store(tmp_path)
     (said,) = account.store.set_aside
-    assert said.startswith(f"{path} is damaged (")
+    assert said.startswith(f"{path} is damaged (") and "set aside" in said
+    assert account.store.get(TRAINING, "kept")["Tags"] == {"k": "v"}
     for order in ("Name", "CreationTime", "Status"):
         found = operations.handle(account, "ListTrainingJobs", {"SortBy": order})
         assert [row["TrainingJobName"] for row in found["TrainingJobSummaries"]] == ["kept"]
@@ -232,23 +206,6 @@ def test_what_was_under_way_when_the_service_was_killed_has_ended(tmp_path):
         assert "ended while the job ran" in record["FailureReason"]
     assert after.get(ENDPOINT, "new")["EndpointStatus"] == "Failed"
     assert after.get(ENDPOINT, "old")["EndpointStatus"] == "InService", "the old model still serves"
-
-
-def test_an_endpoint_outlives_its_configuration_and_its_model(tmp_path, aws, model):
-    lab = Aws(launch.start(state=tmp_path))
-    launch.wait_until_ready(lab.server)
-    data = lab.put("three.tar.gz", aws.get(model.split("/", 3)[3]))
-    assert lab.deploy("alone", data)["EndpointStatus"] == "InService"
-    lab.sm.delete_endpoint_config(EndpointConfigName="alone")
-    lab.sm.delete_model(ModelName="alone")
-    assert lab.ask("alone", [1]) == [3]
-    lab.server.process.kill()
-    lab.server.process.wait()
-    again = Aws(launch.start(state=tmp_path))
-    launch.wait_until_ready(again.server)
-    assert again.ask("alone", [2]) == [6]
-    assert again.sm.list_endpoint_configs()["EndpointConfigs"] == []
-    again.server.stop()
 
 
 def test_a_role_and_data_that_are_not_there_are_refused_at_once(aws, model):

@@ -1,7 +1,5 @@
 """Cutting objects into requests, and putting answers together."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -61,12 +59,15 @@ def test_assembling_ends_each_answer_once():
     assert payload.assemble([b"a\n", b"b"], "None") == b"a\nb"
 
 
-@pytest.mark.parametrize(("path", "kept"), [("$[1:]", b'b,"c,d",e\n'), ("$[0:-2]", b"a,b\n")])
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [("$[1:]", b'b,"c,d",e'), ("$[0:2]", b"a,b"), ("$[-1:]", b"e"), ("$[:-1]", b'a,b,"c,d"')],
+)
 def test_a_filter_keeps_columns(path, kept):
-    assert payload.keep(b'a,b,"c,d",e\n', payload.columns(path)) == kept
+    assert payload.keep(b'a,b,"c,d",e\n', payload.columns(path)) == kept + b"\n"
 
 
-@pytest.mark.parametrize("path", ["$.features", "$[]", "$[a]", "$[1:2:3]", "[1]", "$[0,2:]"])
+@pytest.mark.parametrize("path", ["$.features", "$[]", "$[a]", "$[1:2:3]", "[1]", "$[0,-2:]"])
 def test_a_filter_that_names_no_columns_is_refused(path):
     with pytest.raises(payload.PayloadError, match="can't be read: expected columns of CSV"):
         payload.columns(path)

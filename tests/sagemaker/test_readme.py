@@ -1,7 +1,5 @@
 """The README of local_sagemaker, followed word by word in an empty folder."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -10,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.sagemaker.conftest import TELEMETRY
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.compile(r"^## (?P<title>[^\n]+)$|^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
@@ -35,19 +35,13 @@ def lab(tmp_path_factory):
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     variables = kept | {"HOME": str(folder / "home"), "PATH": path}
     telemetry = folder / "sagemaker.yaml"
-    settings = "SageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}"
-    telemetry.write_text(f"SchemaVersion: '1.0'\n{settings}\n")
+    telemetry.write_text(TELEMETRY)
     variables["SAGEMAKER_USER_CONFIG_OVERRIDE"] = str(telemetry)
     first, second = blocks()["Start"]
     (folder / "work").mkdir()
-    server = subprocess.Popen(
-        ["bash", "-c", first.replace("python -m", "exec python -m")],
-        cwd=folder / "work",
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": variables}
+    command = ["bash", "-c", first.replace("python -m", "exec python -m")]
+    server = subprocess.Popen(command, cwd=folder / "work", **how)
     assert server.stdout is not None
     said = [server.stdout.readline() for _ in range(3)]
     assert "SageMaker runs on this machine" in said[0], said
@@ -61,14 +55,8 @@ def follow(lab, kind: str, code: str) -> str:
     folder, first, variables = lab
     command = code if kind == "bash" else "python example.py"
     (folder / "example.py").write_text(code)
-    done = subprocess.run(
-        ["bash", "-ec", first + command],
-        cwd=folder,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    how = {"env": variables, "capture_output": True, "text": True, "timeout": 120}
+    done = subprocess.run(["bash", "-ec", first + command], cwd=folder, **how)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
 

@@ -1,7 +1,5 @@
 """RecordIO-protobuf: the SDK's bytes, back again, and every damage named."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import struct

@@ -1,7 +1,5 @@
 """SDK version 2 in an environment of its own: what trains, deploys and transforms with it today."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -9,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sagemaker.conftest import TELEMETRY
 from tests.sagemaker.test_readme import ROOT, blocks
 
 pytestmark = pytest.mark.skipif(
@@ -150,17 +149,10 @@ def python(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("path", PATHS)
 def test_version_2_of_the_sdk(aws, python, tmp_path, path):
     telemetry = tmp_path / "config.yaml"
-    settings = "SageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}"
-    telemetry.write_text(f"SchemaVersion: '1.0'\n{settings}\n")
+    telemetry.write_text(TELEMETRY)
     (tmp_path / "example.py").write_text(LEAD + PATHS[path])
     own = {"PORT": str(aws.server.port), "TOKEN": aws.server.token, "PYTHONPATH": str(ROOT)}
     own |= {"SAGEMAKER_USER_CONFIG_OVERRIDE": str(telemetry), "HOME": str(tmp_path)}
-    done = subprocess.run(
-        [python, "example.py"],
-        cwd=tmp_path,
-        env=os.environ | own,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    how = {"env": os.environ | own, "capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run([python, "example.py"], cwd=tmp_path, **how)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -1,8 +1,5 @@
 """The HTTP server behind the door and the model servers."""
 
-from __future__ import annotations
-
-import contextlib
 import socket
 import threading
 import time
@@ -11,6 +8,7 @@ import pytest
 import urllib3
 
 from local_sagemaker.serving.server import ClientError, ModelHTTPServer, Request, Response
+from tests.sagemaker import jobs
 
 TOKEN = "0123456789abcdef"
 HERE = f"Host: localhost:PORT\r\nAuthorization: AWS {TOKEN}:-\r\n".encode()
@@ -18,8 +16,11 @@ POST = b"POST /invocations HTTP/1.1\r\n" + HERE
 LENGTH = b"Content-Length: %d\r\n\r\n"
 
 
+ENDS = {b"wrong": ClientError("so it is"), b"exit": SystemExit(3), b"stop": KeyboardInterrupt()}
+
+
 class Model:
-    """Echoes; `wrong` is refused, `line` breaks its own header, `slow` takes its time."""
+    """Echoes; `wrong` is refused, `exit` and `stop` are what a user's code may raise, `line` breaks its own header, `slow` takes its time."""
 
     def __init__(self) -> None:
         self.at_once = self.most = 0
@@ -32,8 +33,8 @@ class Model:
         time.sleep(0.3 if request.body == b"slow" else 0)
         with self.lock:
             self.at_once -= 1
-        if request.body == b"wrong":
-            raise ClientError("so it is")
+        if request.body in ENDS:
+            raise ENDS[request.body]
         headers = [("X-Line", "one\ntwo")] if request.body == b"line" else []
         return Response(request.body, "text/plain", headers=headers)
 
@@ -43,12 +44,8 @@ def served(request):
     model = Model()
     server = ModelHTTPServer(model, TOKEN, None, request.param)
     server.in_turn = request.param
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield model, server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with jobs.running(server):
+        yield model, server
 
 
 def ask(server, body: bytes) -> tuple[int, bytes]:
@@ -60,14 +57,7 @@ def ask(server, body: bytes) -> tuple[int, bytes]:
 
 
 def send(server, raw: bytes) -> bytes:
-    """Send what may be no request; return how the answer begins."""
-    with socket.create_connection(("127.0.0.1", server.port), 10) as caller:
-        said = b""
-        with contextlib.suppress(ConnectionError):
-            caller.sendall(raw.replace(b"PORT", b"%d" % server.port))
-            caller.shutdown(socket.SHUT_WR)
-            said = caller.recv(1 << 16)
-        return said
+    return jobs.send(server.port, raw.replace(b"PORT", b"%d" % server.port))
 
 
 def test_requests_in_one_packet_and_in_pieces(served):
@@ -149,6 +139,9 @@ def test_a_header_of_two_lines_is_an_error_of_the_server(served):
     status, said = ask(server, b"line")
     assert status == 500 and b"line break" in said
     assert ask(server, b"wrong") == (400, b'{"error": "so it is"}')
+    assert ask(server, b"exit") == (500, b'{"error": "SystemExit: 3"}')
+    assert ask(server, b"stop") == (500, b'{"error": "KeyboardInterrupt: "}')
+    assert ask(server, b"on") == (200, b"on")
 
 
 def test_a_caller_that_resets_does_no_harm(served):

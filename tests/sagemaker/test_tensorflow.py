@@ -1,21 +1,21 @@
 """The TensorFlow container: its requests and answers, alone and around a real SavedModel."""
 
-from __future__ import annotations
-
 import io
 import json
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import urllib3
 
 from local_sagemaker import archive
 from local_sagemaker.serving.process import ModelServer, ServerDied
-from local_sagemaker.serving.savedmodel import by_column, by_row, to_tensors
-from local_sagemaker.serving.server import ClientError
-from local_sagemaker.serving.tensorflow import find_model, to_document
+from local_sagemaker.serving.savedmodel import SavedModel, by_column, by_row, to_tensors
+from local_sagemaker.serving.server import ClientError, ModelHTTPServer
+from local_sagemaker.serving.tensorflow import TensorFlowContainer, find_model, to_document
 from tests.sagemaker.conftest import ECR
-from tests.sagemaker.jobs import serving
+from tests.sagemaker.jobs import running
 
 PAIR = {"user": np.dtype("int32"), "item": np.dtype("int32")}
 INT, FLOAT = {"x": np.dtype("int32")}, {"x": np.dtype("float32")}
@@ -86,9 +86,8 @@ def test_answers_by_row_and_by_column():
     assert by_row(two)["predictions"] == [{"a": 1, "b": "x"}, {"a": 2, "b": {"b64": "/w=="}}]
     assert by_column(two)["outputs"] == {"a": [1, 2], "b": ["x", {"b64": "/w=="}]}
     odd = np.array([np.nan, np.inf, -np.inf, 1e-7, 123456789], np.float32)
-    assert json.dumps(by_row({"y": odd})["predictions"]) == (
-        "[NaN, Infinity, -Infinity, 1e-07, 123456790.0]"
-    )
+    said = "[NaN, Infinity, -Infinity, 1e-07, 123456790.0]"
+    assert json.dumps(by_row({"y": odd})["predictions"]) == said
     assert by_row({"y": np.zeros((2, 0), np.float32)}) == {"predictions": [[], []]}
     with pytest.raises(ClientError, match="different numbers of rows"):
         by_row({"a": np.zeros(2), "b": np.zeros(3)})
@@ -131,7 +130,7 @@ def test_a_model_that_is_none_says_so(tmp_path):
     made.stop()
 
 
-# --- as a process ------------------------------------------------------------------------------
+# --- around a model ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -151,30 +150,39 @@ def exported(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("model")
     model = Model()
-    tf.saved_model.save(
-        model,
-        str(folder / "000000001"),
-        signatures={"serving_default": model.score, "same": model.score},
-    )
-    (folder / "code").mkdir()
+    both = {"serving_default": model.score, "same": model.score}
+    tf.saved_model.save(model, str(folder / "000000001"), signatures=both)
     return folder
 
 
-def post(server: ModelServer, body: object, kind: str = "application/json") -> tuple[int, str]:
+TOKEN = "0123456789abcdef"
+
+
+def post(server, body: object, kind: str = "application/json", **more: str) -> tuple[int, str]:
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-    status, _, answer = server.invoke(sent, {"Content-Type": kind})
-    return status, answer.decode()
+    headers = {"Authorization": f"AWS {TOKEN}:-", "Content-Type": kind} | more
+    url = f"http://127.0.0.1:{server.port}/invocations"
+    answer = urllib3.request("POST", url, body=sent, headers=headers)
+    return answer.status, answer.data.decode()
+
+
+def around(exported, code: str = ""):
+    """Serve the model in this process, which has TensorFlow, with a user's own functions or none."""
+    user = types.ModuleType("inference") if code else None
+    exec(code, vars(user) if user else {})
+    folder = find_model(exported)
+    container = TensorFlowContainer(SavedModel(folder), "model", folder.name, user)
+    made = ModelHTTPServer(container.invoke, TOKEN, container.rest, in_turn=not code)
+    return running(made)
 
 
 @pytest.fixture(scope="module")
 def server(exported):
-    with serving("tensorflow", exported) as made:
+    with around(exported) as made:
         yield made
 
 
 def test_a_saved_model_answers(server):
-    which = "TensorFlow's REST interface in Python, version 000000001 of the model"
-    assert any(line.endswith(which) for line in server.lines)
     rows = {"instances": [{"user": 1, "item": 2}, {"user": 3, "item": 0}]}
     for more in ({}, {"signature_name": "same"}):
         status, body = post(server, rows | more)
@@ -194,10 +202,9 @@ def test_a_saved_model_answers(server):
     ],
 )
 def test_attributes_choose_the_model_and_the_method(server, attributes, status, said):
-    headers = {"Content-Type": "application/json"}
-    headers["X-Amzn-SageMaker-Custom-Attributes"] = attributes
-    found, _, body = server.invoke(b'{"instances": [{"user": 1, "item": 2}]}', headers)
-    assert found == status and said in body.decode()
+    more = {"X-Amzn-SageMaker-Custom-Attributes": attributes}
+    found, body = post(server, b'{"instances": [{"user": 1, "item": 2}]}', **more)
+    assert found == status and said in body
 
 
 def test_a_saved_model_is_deployed(aws, exported):
@@ -207,6 +214,9 @@ def test_a_saved_model_is_deployed(aws, exported):
     found = aws.deploy("tf", data, f"{ECR}/tensorflow-inference:2.19-cpu")
     assert found["EndpointStatus"] == "InService", found.get("FailureReason")
     assert aws.ask("tf", {"instances": [{"user": 1, "item": 2}]}) == {"predictions": [1.2]}
+    log = aws.log_with("serving", "/aws/sagemaker/Endpoints/tf", "AllTraffic/")
+    which = "TensorFlow's REST interface in Python, version 000000001 of the model"
+    assert f"serving on 127.0.0.1:8080: {which}" in log
     aws.sm.delete_endpoint(EndpointName="tf")
 
 
@@ -257,24 +267,15 @@ def handler(data, context):
 """
 
 
-@pytest.fixture
-def program(exported):
-    """Write the user's own ``inference.py``."""
-    path = exported / "code" / "inference.py"
-    yield path.write_text
-    path.unlink()
-
-
-def test_the_users_handlers_stand_around_it(exported, program):
-    program(_HANDLERS)
-    with serving("tensorflow", exported) as server:
+def test_the_users_handlers_stand_around_it(exported):
+    with around(exported, _HANDLERS) as server:
         assert post(server, b"3 4", "text/plain") == (200, "3.4")
         status, body = post(server, b"{}")
     assert status == 500 and "ValueError: no application/json here" in json.loads(body)["error"]
 
 
-def test_the_users_handler_asks_the_models_own_address(exported, program):
-    program(_HANDLER)
-    with serving("tensorflow", exported) as server:
+def test_the_users_handler_asks_the_models_own_address(exported, monkeypatch):
+    monkeypatch.setenv("LOCAL_SAGEMAKER_TOKEN", TOKEN)
+    with around(exported, _HANDLER) as server:
         status, body = post(server, {"instances": [{"user": 1, "item": 2}]})
     assert (status, json.loads(body)) == (200, {"predictions": [1.2]})

@@ -1,7 +1,5 @@
 """Training jobs run as SageMaker runs them, and say of themselves what is true."""
 
-from __future__ import annotations
-
 import io
 import json
 import tarfile
@@ -111,12 +109,7 @@ time.sleep(600)  # cut short, or the test takes too long
         ("one-of-two", ONE_OF_TWO, {"count": 2}, ["lost"]),
         ("output-nowhere", "pass", {"change": NO_OUTPUT}, ["ClientError: ", "NoSuchBucket"]),
         ("no-data", "pass", {"change": NO_DATA}, ["No S3 objects found under", "/nowhere'"]),
-        (
-            "no-code",
-            "pass",
-            {"change": NO_CODE},
-            ["ClientError: the hyperparameter 'sagemaker_sub"],
-        ),
+        ("no-code", "pass", {"change": NO_CODE}, ["ClientError: the hyperparameter 'sagem"]),
         ("surrogate", "pass", {"half": "\ud800"}, ["ClientError: ", "surrogates not allowed"]),
     ],
 )
@@ -188,10 +181,7 @@ BROKEN = [{"Name": "m", "Regex": "("}]
         ({"InputDataConfig.0.ShuffleConfig": {"Seed": 0}}, "ShuffleConfig is not supported"),
         ({"TensorBoardOutputConfig": {"S3OutputPath": OUT}}, "TensorBoardOutputConfig is not"),
         ({"DebugHookConfig": {"S3OutputPath": OUT, "HookParameters": {"a": "b"}}}, "HookParam"),
-        (
-            {"DebugHookConfig": {"S3OutputPath": OUT, "CollectionConfigurations": LOSSES}},
-            "Collection",
-        ),
+        ({"DebugHookConfig": {"S3OutputPath": OUT, "CollectionConfigurations": LOSSES}}, "Coll"),
         ({"ProfilerConfig": {"S3OutputPath": OUT, **OFTEN}}, "ProfilingIntervalInMilliseconds is"),
         ({"OutputDataConfig.KmsKeyId": "alias/x"}, "KmsKeyId is not supported"),
         ({"HyperParameters.sagemaker_mpi_enabled": "true"}, "nothing on this machine starts MPI"),

@@ -1,7 +1,5 @@
 """Following a job's log: every line once, in order, to the end, and why a job failed."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt

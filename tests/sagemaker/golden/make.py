@@ -3,8 +3,6 @@
 ``python make.py`` writes the files beside itself: once, never again by tests.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -203,10 +203,9 @@ class _Chain:
         residual -= shift
         for block in self._blocks:
             self._sweep(block, block.linear, np.ones(n))
-        for block in self._blocks:
             rest = [other for other in self._blocks if other is not block]
             for f, weights in enumerate(block.factors):
-                others = [other.sums[f][other.column] for other in rest] or [np.zeros(n)]
+                others = [other.sums[f].take(other.column) for other in rest] or [np.zeros(n)]
                 self._sweep(block, weights, reduce(np.add, others), block.sums[f])
 
     def _sweep(
@@ -226,7 +225,8 @@ class _Chain:
             features = by.indptr[group.start : group.stop + 1], by.indices, by.data
             prior = (*self._prior(weights[group]), self._noise, float(sums is not None))
             _draw_weights(features, prior, weights[group], chance[group], own, within, cache)
-        self._residual -= within[block.column] + others * (own - before)[block.column]
+        self._residual -= others * (own - before).take(block.column)
+        self._residual -= within.take(block.column)
 
     def _prior(self, weights: Array) -> tuple[float, float]:
         """Draw the mean and the precision of a group's prior, given its weights."""

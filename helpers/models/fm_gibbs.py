@@ -74,7 +74,7 @@ class GibbsFM:
         train: npt.ArrayLike,
         y: npt.ArrayLike,
         test: npt.ArrayLike,
-        blocks: Sequence[int | Sequence[Group]],
+        blocks: Sequence[Group | Sequence[Group]],
     ) -> Array:
         """Return the mean prediction of the test rows, (m,) float64.
 
@@ -85,9 +85,8 @@ class GibbsFM:
         y : array-like of float, (n,)
             The ratings of the training rows.
         blocks : sequence
-            The rows of each block: its groups of features, to be put side by side. A group is a
-            matrix, sparse or dense, or a number n for n one-hot rows. A block of one-hot rows
-            may be the number itself.
+            The rows of each block: a list of groups of features, to be put side by side, or one
+            group. A group is a matrix, sparse or dense, or a number n for n one-hot rows.
 
         Returns
         -------
@@ -142,15 +141,15 @@ class _Block:
     def __init__(
         self,
         name: str,
-        groups: int | Sequence[Group],
+        groups: Group | Sequence[Group],
         column: np.ndarray,
         factors: int,
         rng: np.random.Generator,
     ) -> None:
-        every = [groups] if isinstance(groups, int | np.integer) else groups
+        single = isinstance(groups, int) or hasattr(groups, "shape")
         parts = [
             sparse.identity(g) if isinstance(g, int | np.integer) else sparse.csr_matrix(g)
-            for g in every
+            for g in ([groups] if single else groups)
         ]
         if len({part.shape[0] for part in parts}) != 1:
             found = [part.shape for part in parts]

@@ -194,7 +194,7 @@ def sampled(rows, y, sizes=(60, 40), **settings):
         (lambda r, y: sampled(r[:0], y[:0]), ValueError, "at least one value"),
         (lambda r, y: sampled(r, y, (60,)), ValueError, "each of 1 blocks"),
         (lambda r, y: sampled(r, y, (60, [40, np.ones((9, 1))])), ValueError, "block 1 has groups"),
-        (lambda r, y: sampled(r, y, (60, np.full((1, 40, 1), np.nan))), ValueError, "block 1: fou"),
+        (lambda r, y: sampled(r, y, (60, np.full((40, 2), np.nan))), ValueError, "block 1: found"),
         (lambda r, y: sampled(r, y, (60, 9)), IndexError, r"block 1: .*0\.\.8"),
         (lambda r, y: sampled(r, y * np.nan), ValueError, "got nan"),
     ],

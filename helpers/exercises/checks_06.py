@@ -57,7 +57,29 @@ COSTS = (memory, multiplications, steps)
 SLOW = (
     "ten times as many features cost far more than ten times as much: does it go through all pairs?"
 )
+ROWS_SUMS = (
+    "r, c = np.bincount(row_of, rest, len(block)), np.bincount(row_of, minlength=len(block))\n"
+)
+REPEATED = "that is slow: it goes through all ratings for each feature. Sum `rest` for each row of the block first."
 POSTERIOR = "p, m = decay + alpha * (h @ h), decay * mu + alpha * (h @ rest)\n"
+
+
+def block_rows(rng: Rng) -> tuple[Any, ...]:
+    """Return a block, the row of each of some ratings, and what is left of them."""
+    rows, n = int(rng.integers(1, 6)), int(rng.integers(0, 9))
+    block = rng.normal(size=(rows, int(rng.integers(1, 5))))
+    return block, rng.integers(0, rows, n), rng.normal(size=n)
+
+
+def many_ratings(features: int) -> tuple[Any, ...]:
+    """Return 4,000 ratings of four rows with so many features."""
+    rng = np.random.default_rng(features)
+    return rng.normal(size=(4, features)), rng.integers(0, 4, 4000), rng.normal(size=4000)
+
+
+def few_products(answer: Any) -> None:
+    """Raise `NotYet` where each feature goes through all ratings: that takes 200,000 products."""
+    expect(multiplications(answer, *many_ratings(50)) < 50_000, REPEATED)
 
 
 def wide(n: int, rows: int = 0) -> tuple[Any, ...]:
@@ -227,6 +249,47 @@ register(
         hints=[
             "Precisions add up: the prior's `decay`, and `alpha` · h² for each row.",
             "The mean is (decay · mu + alpha · Σ h · rest) divided by that precision; the variance is 1 over it. A sum of products is `h @ rest`.",
+        ],
+        minutes=10,
+        stretch=True,
+    ),
+    Exercise(
+        "06.7",
+        "feature_sums",
+        pair(("sums of h · r", array), ("sums of h²", array)),
+        cases=[
+            Case(
+                (
+                    np.array([[1.0, 0.5], [0.0, 2.0]]),
+                    np.array([0, 1, 0]),
+                    np.array([1.0, 3.0, -2.0]),
+                )
+            ),
+            Case(
+                (np.array([[1.0], [2.0], [5.0]]), np.array([1, 1]), np.array([0.5, 0.25])),
+                where="where two of three rows have no rating",
+            ),
+        ],
+        inputs=block_rows,
+        mistakes={
+            f"{ROWS_SUMS}return block.T @ c, (block**2).T @ c": "where does `rest` go? A row's sum is of `rest`, not of ones.",
+            f"{ROWS_SUMS}return block.T @ r, block.T @ c": "in the second sum, h is squared.",
+            f"{ROWS_SUMS}return block.T @ r, (block.T @ c) ** 2": "the second is a sum of squares, not the square of a sum.",
+            f"{ROWS_SUMS}return block.T @ r, (block**2).sum(axis=0)": "in the second sum, a row counts once for each of its ratings.",
+            f"{ROWS_SUMS}return block.T @ r, (block**2).T @ r": "the second sum has no `rest` in it: each rating counts 1.",
+            f"{ROWS_SUMS}return block.T @ r, (block**2).T @ c**2": "the number of ratings is not squared, only h is.",
+            f"{ROWS_SUMS}return block.T @ (r / np.maximum(c, 1)), (block**2).T @ c": "the sum of `rest` in a row, not its mean.",
+        }.items(),
+        checks=[
+            few_products,
+            *(
+                grows(cost, 6, many_ratings(5), many_ratings(50), REPEATED)
+                for cost in (memory, steps)
+            ),
+        ],
+        hints=[
+            "`np.bincount(row_of, weights=rest, minlength=len(block))` sums `rest` by row; without weights it counts.",
+            "`block.T @ sums` adds up x_u times the sum of row u, for every feature; the squares are `(block**2).T @ counts`.",
         ],
         minutes=10,
         stretch=True,

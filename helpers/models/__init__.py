@@ -4,7 +4,7 @@
 - `baselines`: mean, biases, popularity; item-kNN, EASE and implicit ALS, which rank
 - `mf`, `nonlinear`: factorization of ratings, without and with hidden layers
 - `implicit`: factorization of clicks, with sampled negatives and under four losses
-- `fm`: factorization machine; `fm_gibbs`: the same machine, sampled; `kvstore`: the
+- `fm`: factorization machine; `fm_gibbs`: the same, sampled, with relation blocks; `kvstore`: the
   same, trained by several workers
 - `ncf`: GMF, MLP and NeuMF; `dmf`: two towers that read the matrix
 - `content`, `text`, `posters`: features of items, and a search box over titles

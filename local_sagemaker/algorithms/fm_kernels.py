@@ -27,7 +27,7 @@ Training = namedtuple(
 _Batch = namedtuple("_Batch", "head following row touched totals errors")
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on the first call, and keep the result on disk where there is a place for it."""
     njit: Callable[..., Callable[..., Any]] = numba.njit
     options = {"fastmath": _FAST, "nogil": True, "error_model": "numpy"}  # no checks for zero
@@ -37,7 +37,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return njit(**options)(function)
 
 
-@_compiled
+@compiled
 def _adam(weight, mean, square, g, rate, clip, epsilon):  # type: ignore[no-untyped-def]
     """MXNet's Adam on one weight, as for sparse gradients: a weight without a gradient stays."""
     g = min(max(g, -clip), clip)
@@ -46,7 +46,7 @@ def _adam(weight, mean, square, g, rate, clip, epsilon):  # type: ignore[no-unty
     return weight - rate * m / (np.sqrt(s) + epsilon), m, s
 
 
-@_compiled
+@compiled
 def _forward(  # type: ignore[no-untyped-def]
     rows, begin, end, weights, batch, factor, logistic, scores
 ):
@@ -84,7 +84,7 @@ def _forward(  # type: ignore[no-untyped-def]
     return count
 
 
-@_compiled
+@compiled
 def _backward(count, values, weights, batch, rates, training):  # type: ignore[no-untyped-def]
     """Update the features listed: a row's gradient for v_j is error · x_j · (total - x_j v_j)."""
     _, _, _, w1, m1, s1, v, mv, sv = weights
@@ -115,7 +115,7 @@ def _backward(count, values, weights, batch, rates, training):  # type: ignore[n
             v[j, f], mv[j, f], sv[j, f] = _adam(v[j, f], mv[j, f], sv[j, f], g, rv, clip, epsilon)
 
 
-@_compiled
+@compiled
 def train_epoch(rows, weights, training, step, scores):  # type: ignore[no-untyped-def]
     """Train once on all rows, fill ``scores`` before each batch's step; return the steps so far."""
     w0, m0, s0, _, _, _, v, _, _ = weights

@@ -187,6 +187,40 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "the precision `alpha`",
         ),
     ],
+    "06.7": [
+        (
+            "rests = np.bincount(row_of, weights=rest, minlength=len(block))\n"
+            "return block.T @ rests, (block**2).sum(axis=0)",
+            "once for each of its ratings",
+        ),
+        (
+            "rests = np.array([rest[row_of == r].sum() for r in range(len(block))])\n"
+            "counts = np.array([(row_of == r).sum() for r in range(len(block))])\n"
+            "return rests @ block, counts @ block",
+            "h is squared",
+        ),
+        (
+            "counts = np.bincount(row_of, minlength=len(block))\n"
+            "return counts @ block, counts @ block**2",
+            "where does `rest` go",
+        ),
+        (
+            "h = block[row_of]\nreturn h.T @ rest, (h**2).sum(axis=0)",
+            "for each row of the block first",
+        ),
+        (
+            "sums, squares = np.zeros(block.shape[1]), np.zeros(block.shape[1])\n"
+            "for r, e in zip(row_of, rest):\n    sums += block[r] * e\n    squares += block[r] ** 2\n"
+            "return sums, squares",
+            "for each row of the block first",
+        ),
+        (
+            "rests, counts = np.zeros(len(block)), np.zeros(len(block))\nfor r, e in zip(row_of, rest):\n"
+            "    rests[r] += e\n    counts[r] += 1\n"
+            "return (block**2).T @ counts, block.T @ rests",
+            "in the other order",
+        ),
+    ],
     "06.q3": [
         ('choice = "a"', "every film of this user alike"),
         ('choice = "c"', "the same number"),
@@ -291,6 +325,25 @@ IDIOMS: dict[str, list[str]] = {
         "A = np.append(np.sqrt(alpha) * h, np.sqrt(decay))[:, None]\n"
         "b = np.append(np.sqrt(alpha) * rest, np.sqrt(decay) * mu)\n"
         "return np.linalg.lstsq(A, b, rcond=None)[0], np.linalg.inv(A.T @ A)",
+    ],
+    "06.7": [
+        "rows, features = len(block), len(block[0])\nrests, counts = [0.0] * rows, [0] * rows\n"
+        "for n in range(len(row_of)):\n    rests[row_of[n]] += rest[n]\n    counts[row_of[n]] += 1\n"
+        "sums, squares = [0.0] * features, [0.0] * features\nfor r in range(rows):\n"
+        "    for j in range(features):\n        sums[j] += block[r][j] * rests[r]\n"
+        "        squares[j] += block[r][j] ** 2 * counts[r]\nreturn sums, squares",
+        "rests, counts = np.zeros(len(block)), np.zeros(len(block))\nnp.add.at(rests, row_of, rest)\n"
+        "np.add.at(counts, row_of, 1)\nreturn rests @ block, counts @ block**2",
+        "import pandas as pd\ngroup = pd.Series(rest).groupby(row_of)\n"
+        "rows = range(len(block))\nr = group.sum().reindex(rows, fill_value=0).to_numpy()\n"
+        "c = group.size().reindex(rows, fill_value=0).to_numpy()\n"
+        "return [block.T @ r, (block * block).T @ c]",
+        "from scipy import sparse\nn = len(rest)\n"
+        "picks = sparse.csr_matrix((np.ones(n), (row_of, np.arange(n))), shape=(len(block), n))\n"
+        "counts = np.asarray(picks.sum(axis=1)).ravel()\n"
+        "return np.dot(picks @ rest, block), np.einsum('uf,uf,u->f', block, block, counts)",
+        "h, c = [rest[row_of == u].sum() for u in range(len(block))], np.bincount(row_of, minlength=len(block))\n"
+        "return (np.array(h)[:, None] * block).sum(axis=0), (c[:, None] * block**2).sum(axis=0)",
     ],
 }
 

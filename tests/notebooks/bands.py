@@ -117,9 +117,16 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("tuned, context at 0.1", "RMSE", SMALL, RANDOM, 0): Band(0.867, 0.005),
         ("Gibbs", "RMSE", SMALL, RANDOM, 0): Band(0.872, 0.006),
         ("Gibbs, with context", "RMSE", SMALL, RANDOM, 0): Band(0.860, 0.006),
+        ("Gibbs, with blocks", "RMSE", SMALL, RANDOM, 0): Band(
+            0.858, 0.003, "0.857–0.859, 4 seeds"
+        ),
+        ("Gibbs, with blocks, two chains", "RMSE", SMALL, RANDOM, 0): Band(
+            0.846, 0.003, "0.845–0.846, 3 pairs of seeds"
+        ),
         ("user + item bias", "RMSE", HUNDRED, RANDOM, None): Band(0.9369, 0.001, optional=True),
         ("tuned, shuffled", "RMSE", HUNDRED, RANDOM, 0): Band(0.899, 0.005, optional=True),
         ("Gibbs", "RMSE", HUNDRED, RANDOM, 0): Band(0.901, 0.006, optional=True),
+        ("Gibbs, with blocks", "RMSE", HUNDRED, RANDOM, 0): Band(0.884, 0.004, optional=True),
         ("global mean", "RMSE", HUNDRED, U1, None): Band(1.1537, 0.001, optional=True),
         ("user + item bias", "RMSE", HUNDRED, U1, None): Band(0.9532, 0.001, optional=True),
         ("talk's settings, file order", "RMSE", HUNDRED, U1, 0): Band(1.0007, 0.003, optional=True),

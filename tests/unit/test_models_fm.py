@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from helpers.metrics import rmse
 from helpers.models.fm import (
     TUNED_HYPERPARAMETERS,
     FactorizationMachine,
@@ -16,7 +17,8 @@ from helpers.models.fm import (
     quality,
     side_by_side,
 )
-from helpers.models.fm_gibbs import GibbsFM
+from helpers.models.fm_gibbs import GibbsFM, _Block, _Chain, rated_together
+from tests.worlds import interactions
 
 
 def test_the_fast_formula_is_the_double_sum():
@@ -187,8 +189,12 @@ def sampled(rows, y, sizes=(60, 40), **settings):
     [
         (lambda r, y: sampled(r, y, factors=0), ValueError, "factors=0"),
         (lambda r, y: sampled(r, y, samples=5, burn_in=5), ValueError, "burn_in=5"),
+        (lambda r, y: sampled(r, y, chains=0), ValueError, "chains=0"),
         (lambda r, y: sampled(r, y[:-1]), ValueError, "100 rows, 99 ratings"),
+        (lambda r, y: sampled(r[:0], y[:0]), ValueError, "at least one value"),
         (lambda r, y: sampled(r, y, (60,)), ValueError, "each of 1 blocks"),
+        (lambda r, y: sampled(r, y, (60, [40, np.ones((9, 1))])), ValueError, "block 1 has groups"),
+        (lambda r, y: sampled(r, y, (60, np.full((40, 2), np.nan))), ValueError, "block 1: found"),
         (lambda r, y: sampled(r, y, (60, 9)), IndexError, r"block 1: .*0\.\.8"),
         (lambda r, y: sampled(r, y * np.nan), ValueError, "got nan"),
     ],
@@ -197,3 +203,51 @@ def test_the_sampler_refuses(call, error, message):
     x, y = planted(100)
     with pytest.raises(error, match=message):
         call(x.indices.reshape(-1, 2) - [0, 60], y)
+
+
+def friends(rng: np.random.Generator) -> list:
+    """Two blocks: one-hot rows beside features that rows share, and features alone."""
+    return [[7, sparse.random(7, 5, 0.5, random_state=rng)], [rng.normal(size=(4, 3))]]
+
+
+def test_blocks_give_the_draws_of_rows_written_out():
+    """A relation block saves work; it is the same sampler, draw by draw."""
+    rng = np.random.default_rng(3)
+    rows, (a, b) = np.stack([rng.integers(0, 7, 60), rng.integers(0, 4, 60)], 1), friends(rng)
+    a[0] = np.eye(7)
+    long = [[sparse.csr_matrix(g)[c] for g in of] for of, c in zip((a, b), rows.T, strict=True)]
+    own, machine = np.stack([np.arange(60)] * 2, 1), GibbsFM(3, samples=15, chains=2)
+    y = rng.normal(size=60)
+    found = [machine.fit_predict(r, y, r, of) for r, of in ((rows, [a, b]), (own, long))]
+    np.testing.assert_allclose(*found, rtol=1e-8)
+
+
+def test_a_chain_scores_as_the_formula_says_and_keeps_its_residuals():
+    rng = np.random.default_rng(3)
+    columns, y = (rng.integers(0, 7, 60), rng.integers(0, 4, 60)), rng.normal(size=60)
+    named = zip("ab", friends(rng), columns, strict=True)
+    blocks = [_Block(*given, 3, rng) for given in named]
+    chain = _Chain(blocks, y, rng)
+    for _ in range(10):
+        chain.draw()
+    rows = sparse.hstack([b.rows[c] for b, c in zip(blocks, columns, strict=True)], format="csr")
+    linear, v = (np.hstack([getattr(b, n) for b in blocks]) for n in ("linear", "factors"))
+    score = fm_scores(rows.astype(np.float32), chain._constant, linear, v.T)
+    np.testing.assert_allclose(chain.predict(columns), score, atol=1e-4)
+    np.testing.assert_allclose(chain._residual, y - chain.predict(columns), atol=1e-9)
+
+
+def test_what_users_rated_tells_their_taste():
+    """Few ratings a user, but of films they like; one who rated nothing gets the mean."""
+    rng = np.random.default_rng(0)
+    taste, kind = rng.choice([-1, 1], 400), rng.choice([-1, 1], 50)
+    chosen = rng.random((400, 50)) < np.where(np.outer(taste, kind) > 0, 0.15, 0.02)
+    chosen[399] = False
+    rows = rng.permutation(np.argwhere(chosen))
+    y = 3 + taste[rows[:, 0]] * kind[rows[:, 1]] + rng.normal(0, 1, len(rows))
+    train, pairs = interactions(*rows.T, 0 * y + 3, 400, 50), np.argwhere(~chosen)
+    both = ((400, 50), rated_together(train))
+    plain, more = (GibbsFM(2, samples=60).fit_predict(rows, y, pairs, blocks) for blocks in both)
+    errors = [rmse(found, 3 + np.outer(taste, kind)[~chosen]) for found in (plain, more)]
+    assert errors[1] < 0.7 * errors[0]
+    assert more[pairs[:, 0] == 399].mean() == pytest.approx(y.mean(), abs=0.2)

@@ -15,6 +15,7 @@ from typing import Any
 import ipywidgets as widgets
 from IPython.display import display
 from matplotlib.figure import Figure
+from traitlets import link
 
 from helpers.plots import png
 
@@ -107,7 +108,8 @@ def explore(
     live : bool
         Redraw while a slider is dragged; for figures that take less than 100 ms.
     **controls : ipywidgets widget
-        One for each argument of ``draw``; a control without a description gets its name.
+        One for each argument of ``draw``; a control without a description gets its name. A slider
+        gets a box with the same value, which says its name.
 
     Raises
     ------
@@ -129,8 +131,8 @@ def explore(
             control.continuous_update = live
         if "description_width" in control.style.keys:
             control.style.description_width = "initial"
-        if isinstance(control, widgets.IntSlider | widgets.FloatSlider | widgets.SelectionSlider):
-            control.layout.width = "min(32em, 95%)"
+    called = " · ".join(control.description for control in controls.values())
+    rows = widgets.VBox([_named(control) for control in controls.values()])
     picture, problem = widgets.HTML(), widgets.HTML()
 
     def redraw() -> tuple[str, str]:
@@ -149,7 +151,40 @@ def explore(
     first, text = redraw()
     for control in controls.values():
         control.observe(on_change, "value")
-    show_widget(widgets.VBox([*controls.values(), picture, problem]), png=first, text=text)
+    kind = "slider" if len(controls) == 1 else "controls"
+    words = f"Run this cell to get the {kind}: {called}."
+    show_widget(rows, html=f"<p>{html.escape(words)}</p>", text=words)
+    show_widget(widgets.VBox([picture, problem]), png=first, text=text)
+
+
+def _named(control: Any) -> widgets.Widget:
+    """Return a slider behind a box with its value: ipywidgets gives a slider's handle no name."""
+    shown: Callable[[Any], Any] = _as_it_is
+    box: Any
+    if isinstance(control, widgets.SelectionSlider):
+        box = widgets.Dropdown(options=control.options)
+    elif isinstance(control, widgets.IntSlider):
+        box = widgets.BoundedIntText(min=control.min, max=control.max, step=control.step)
+    elif isinstance(control, widgets.FloatSlider):
+        box = widgets.BoundedFloatText(min=control.min, max=control.max, step=control.step)
+    elif isinstance(control, widgets.FloatLogSlider):
+        low, high = (control.base**end for end in (control.min, control.max))
+        box, shown = widgets.BoundedFloatText(min=low, max=high), _three_digits
+    else:
+        return control
+    box.description, control.description, control.readout = control.description, "", False
+    box.style.description_width, box.layout.width = "initial", "auto"
+    control.layout.width, control.layout.margin = "min(20em, 95%)", "2px 2px 2px 1em"
+    link((control, "value"), (box, "value"), transform=(shown, _as_it_is))
+    return widgets.HBox([box, control], layout={"flex_flow": "row wrap"})
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _three_digits(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widgets.Text) -> None:
@@ -178,7 +213,8 @@ def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widge
 
     box.continuous_update = True
     box.observe(on_change, "value")
-    show_widget(widgets.VBox([box, shown]), html=shown.value, text=alt(box.value))
+    words = f"{shown.value}<p>Run this cell to get the search box.</p>"
+    show_widget(widgets.VBox([box, shown]), html=words, text=alt(box.value))
 
 
 def _sentence(error: Exception) -> str:

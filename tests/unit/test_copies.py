@@ -94,11 +94,34 @@ def test_an_update_carries_answers_over(course):
     said = copies.make(course, [])
     assert said[0].startswith("Copies of an older version: 00.") and not others(course)
     (said,) = copies.make(course, [], update=True)
-    assert said.startswith("00_start.ipynb: 1 answers taken over from 00_start.20")
+    assert said.startswith("00_start.ipynb: 1 answer and 0 new cells taken over from 00_start.20")
     cells = mine(course).cells
     assert cells[1].source == "1 + 1 == 2" and "x + x" in cells[2].source
     assert cells[3].source == "choice = ...", "what was not answered is as it is published"
     assert copies.make(course, []) == [], "it is up to date"
+
+
+def test_an_update_loses_no_note_and_no_half_of_an_answer(course):
+    """A note, a split answer, a deleted cell, a changed cell, an exercise that is gone."""
+    copies.make(course, [])
+    notebook = mine(course)
+    title, code, twice, choice = notebook.cells
+    twice.source = "def twice(x):\n    half = (x +"
+    rest = nbformat.v4.new_code_cell("    x", metadata=twice.metadata)
+    note, last = nbformat.v4.new_markdown_cell("my note"), nbformat.v4.new_code_cell("mine = 1")
+    last.outputs = [nbformat.v4.new_output("stream", text="old\n")]
+    title.source += "\nread"
+    choice.source = 'choice = "c"'
+    notebook.cells = [title, note, twice, rest, choice, last]  # code is deleted
+    nbformat.write(notebook, course / copies.MINE / "00_start.ipynb")
+    publish(course, SOURCE.replace("00.q1", "00.q2").replace("# # A chapter", "# # A chapter\n# x"))
+    taken, others = copies.make(course, [], update=True)
+    assert taken.startswith("00_start.ipynb: 1 answer and 2 new cells taken over from 00_start.20")
+    assert others == "2 other changed cells: only there."
+    found = [cell.source for cell in mine(course).cells]
+    assert found[:3] == ["# A chapter\nx", "my note", "1 + 1"], "after the cell it stood after"
+    assert found[3:] == ["def twice(x):\n    half = (x +\n    x", "mine = 1", "choice = ..."]
+    assert not mine(course).cells[4].outputs
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"cells": [1]}', '{"cells": [{"source": "x"}]}'])

@@ -159,32 +159,22 @@ def explore(
 
 def _named(control: Any) -> widgets.Widget:
     """Return a slider behind a box with its value: ipywidgets gives a slider's handle no name."""
-    shown: Callable[[Any], Any] = _as_it_is
-    box: Any
+    log = isinstance(control, widgets.FloatLogSlider)
     if isinstance(control, widgets.SelectionSlider):
-        box = widgets.Dropdown(options=control.options)
-    elif isinstance(control, widgets.IntSlider):
-        box = widgets.BoundedIntText(min=control.min, max=control.max, step=control.step)
-    elif isinstance(control, widgets.FloatSlider):
-        box = widgets.BoundedFloatText(min=control.min, max=control.max, step=control.step)
-    elif isinstance(control, widgets.FloatLogSlider):
-        low, high = (control.base**end for end in (control.min, control.max))
-        box, shown = widgets.BoundedFloatText(min=low, max=high), _three_digits
+        box: Any = widgets.Dropdown(options=control.options)
+    elif isinstance(control, widgets.IntSlider | widgets.FloatSlider) or log:
+        whole = isinstance(control, widgets.IntSlider)
+        kind = widgets.BoundedIntText if whole else widgets.BoundedFloatText
+        low, high = (control.base**end if log else end for end in (control.min, control.max))
+        box = kind(min=low, max=high, step=None if log else control.step)
     else:
         return control
     box.description, control.description, control.readout = control.description, "", False
-    box.style.description_width, box.layout.width = "initial", "auto"
+    box.style.description_width, box.layout.width = "initial", "15em"
     control.layout.width, control.layout.margin = "min(20em, 95%)", "2px 2px 2px 1em"
-    link((control, "value"), (box, "value"), transform=(shown, _as_it_is))
+    short = (lambda value: float(f"{value:.3g}") if log else value, lambda value: value)
+    link((control, "value"), (box, "value"), transform=short)
     return widgets.HBox([box, control], layout={"flex_flow": "row wrap"})
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _three_digits(value: float) -> float:
-    return float(f"{value:.3g}")
 
 
 def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widgets.Text) -> None:

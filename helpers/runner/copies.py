@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def make(root: Path, fresh: Sequence[str] = (), update: bool = False) -> list[st
     said, old = [], []
     try:
         (root / MINE).mkdir(exist_ok=True)
-        with files.locked(root / MINE / ".lock"):
+        wait = partial(print, "Another command makes the copies; this one waits.", flush=True)
+        with files.locked(root / MINE / ".lock", on_wait=wait):
             for number, path in chapters.items():
                 mine, chapter = root / MINE / path.name, _cleared(path)
                 if not os.path.lexists(mine):

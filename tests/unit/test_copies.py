@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import nbformat
 import pytest
 
-from helpers import book
+from helpers import book, files
 from helpers.runner import copies
 from helpers.runner.machine import CannotRun
 
@@ -142,6 +144,23 @@ def test_a_folder_that_cannot_be_written_costs_a_sentence(course, monkeypatch):
     (said,) = copies.make(course, [])
     assert "cannot be written" in said and "not kept" in said
     assert (course / copies.MINE).read_text() == "a file of the reader's"
+
+
+def test_two_commands_at_once_lose_nothing(course):
+    copies.make(course, [])
+    answer(course)
+    code = "import sys, pathlib; from helpers.runner import copies"
+    code += "; print(copies.make(pathlib.Path(sys.argv[1]), ['00']))"
+    command = [sys.executable, "-c", code, str(course)]
+    with files.locked(course / copies.MINE / ".lock"):
+        both = [subprocess.Popen(command, cwd=book.ROOT, stdout=subprocess.PIPE) for _ in "ab"]
+        first = [process.stdout.readline() for process in both]
+    assert first == [b"Another command makes the copies; this one waits.\n"] * 2
+    assert all(
+        b"Your 00_start.ipynb is now" in process.communicate(timeout=60)[0] for process in both
+    )
+    kept = [(course / copies.MINE / name).read_text() for name in others(course)]
+    assert ["x + x" in text for text in kept].count(True) == 1 and len(kept) == 2
 
 
 def test_an_unknown_chapter_is_refused(course):

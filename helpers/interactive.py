@@ -19,6 +19,11 @@ from traitlets import link
 
 from helpers.plots import png
 
+#: in place of JupyterLab's red signs at the widgets of a notebook that is opened again
+_ASLEEP = """<style>.jupyter-widgets-disconnected::before {display: none !important}
+.course-asleep {display: none} .jupyter-widgets-disconnected .course-asleep {display: block}
+</style><em class="course-asleep">As you left it; run this cell to use it again.</em>"""
+
 
 def show(figure: Figure, *, alt: str) -> None:
     """Display a finished figure with a text that says what it shows.
@@ -78,6 +83,8 @@ def show_widget(box: widgets.Widget, **instead: str) -> None:
     **instead
         Shown elsewhere: ``text``, which nbval compares, and ``html`` or ``png`` (in base 64).
     """
+    if isinstance(box, widgets.Box) and "png" not in instead:  # a picture needs no words
+        box.children = [*box.children, widgets.HTML(_ASLEEP)]
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
     data: dict[str, Any] = {"application/vnd.jupyter.widget-view+json": view}
     for name, kind in {"text": "text/plain", "html": "text/html", "png": "image/png"}.items():

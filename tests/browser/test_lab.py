@@ -258,11 +258,13 @@ def test_the_second_day(open_chapter, home):
     cell = cell_of(page, quiz)
     cell.get_by_text("much fuller than the whole table").first.wait_for(timeout=20_000)
     assert cell.locator("input[type=radio]").nth(2).is_checked()
+    assert cell.get_by_text("As you left it; run this cell").is_visible()
     assert cell_of(page, index_of("plots.long_tail")).locator("img").count()
     assert not page.get_by_text("model not found").count()
     picture_of(page, "second-day")
     run_all(page)
     assert "PASS" in output_of(page, quiz), "a quiz that was solved stays solved"
+    assert "As you left it" not in output_of(page, quiz)
     assert "you said about 90; it is 92 of 100" in output_of(page, guess)
     assert "Chapter 00: 2 of 7" in output_of(page, index_of("progress()"))
 

@@ -396,9 +396,7 @@ explore(
     draw_threshold,
     alt=tell_threshold,
     threshold=widgets.FloatSlider(value=0, min=0, max=1, step=0.05),
-    test=widgets.Dropdown(
-        options=["clicks only", "with five others each"], description="test set"
-    ),
+    test=widgets.Dropdown(options=["clicks only", "with five others each"], description="test set"),
 )
 
 # %% [markdown]
@@ -556,6 +554,7 @@ def judge(name, model):
 
 judge("popularity", Popularity().fit(split.train))
 sizes = (ratings.n_users, ratings.n_items, 16)
+print("GMF now trains for 20 epochs, MLP for 8: the longest wait of the chapter.", flush=True)
 for name, build, epochs in (("GMF", ncf.gmf, 20), ("MLP", ncf.mlp, 8)):
     network = build(*sizes, regularization=0.02)
     train(network, split.train, epochs=epochs, batch_size=4096, learning_rate=0.01, seed=0)

@@ -26,13 +26,14 @@ BAD_OUTPUTS = f"""{CELLS}.flatMap(cell => cell.outputs || [])
 NOT_RUN = f"""{CELLS}.filter(cell => cell.cell_type === 'code' && !cell.execution_count
   && [cell.source].flat().join('').trim()).length"""
 
-#: pixels from the last paragraph above a widget's cell to the end of what the cell shows
+#: pixels from the question above a widget's cell to the end of what the cell shows
 HEIGHT = f"""i => {{
-  const cells = {NOTEBOOK}.widgets;
-  const below = cells[i].node.querySelector('.jp-Cell-outputWrapper').getBoundingClientRect();
-  while (cells[--i].model.type !== 'markdown') {{}}
-  const words = [...cells[i].node.querySelectorAll('.jp-RenderedMarkdown > *')].at(-1);
-  return Math.round(below.bottom - words.getBoundingClientRect().top);
+  const cells = {NOTEBOOK}.widgets.map(cell => cell.node), output = '.jp-Cell-outputWrapper';
+  const below = cells[i].querySelector(output).getBoundingClientRect();
+  const asks = cell => [...cell.querySelectorAll('.jp-RenderedMarkdown > *')].at(-1)
+    || cell.querySelector('input[type=radio]')?.closest(output);
+  while (!asks(cells[--i])) {{}}
+  return Math.round(below.bottom - asks(cells[i]).getBoundingClientRect().top);
 }}"""
 
 

@@ -396,7 +396,9 @@ explore(
     draw_threshold,
     alt=tell_threshold,
     threshold=widgets.FloatSlider(value=0, min=0, max=1, step=0.05),
-    test=widgets.Dropdown(options=["clicks only", "with five others each"], description="test set"),
+    test=widgets.Dropdown(
+        options=["clicks only", "with five others each"], description="test set"
+    ),
 )
 
 # %% [markdown]

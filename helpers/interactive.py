@@ -208,7 +208,7 @@ def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widge
         except Exception as error:  # shown to the learner, who can type on
             shown.value = _sentence(error)
 
-    box.continuous_update = True
+    box.continuous_update, box.style.description_width = True, "initial"
     box.observe(on_change, "value")
     words = f"{shown.value}<p>Run this cell to get the search box.</p>"
     show_widget(widgets.VBox([box, shown]), html=words, text=alt(box.value))

@@ -695,6 +695,10 @@ def invented_places(genre, year):
     return (stranger_scores > score[:, None]).mean(axis=1)
 
 
+# %% [markdown]
+# Move the year. Which years stand high, for a genre of your choice?
+
+
 # %% tags=["nbval-ignore-output", "fold"]
 def draw_invented(genre, year):
     places = 100 * invented_places(genre, year)
@@ -722,7 +726,7 @@ explore(
 )
 
 # %% [markdown]
-# Move the year. Two in five ratings here are of films of the Nineties, so those stand high and old ones low, though not for everybody.
+# Two in five ratings here are of films of the Nineties, so those stand high and old ones low, though not for everybody.
 # Genre affinity knows nothing of this: to it a drama of 1935 is a drama.
 #
 # ## A search box

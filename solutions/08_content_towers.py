@@ -745,7 +745,7 @@ def reply(query):
     look = 'style="text-align:left; padding-right:2em"'
     head = "".join(f"<th {look}>{name}</th>" for name in columns)
     cells = "".join(
-        f"<td {look}>{'<br>'.join(html.escape(titles[i]) for i in found) or 'no title like it'}</td>"
+        f"<td {look}>{'<br>'.join(html.escape(titles[i]) for i in found) or 'no such title'}</td>"
         for found in columns.values()
     )
     return f"<table><tr>{head}</tr><tr>{cells}</tr></table>"

@@ -240,6 +240,7 @@ show(fig, alt=f"Six small posters: in those that the course drew, {words}.")
 # %%
 three = {"words": word_indices(titles, length=6), "poster": wall.pictures}
 three["genres"] = content.genre_rows(ratings.items).toarray()
+print("Keras loads, which takes some seconds.", flush=True)
 layers = [layer for layer in dssm.item_tower(three).layers if layer.count_params()]
 table = [(x.name, type(x).__name__, f"{x.count_params():,}") for x in layers]
 pd.DataFrame(table, columns=["name", "layer", "numbers"])

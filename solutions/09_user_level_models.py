@@ -183,9 +183,9 @@ for width in (12, 32):
 # framework hands out for it, and, while we are at it, for an index that is too large.
 
 # %%
+print("The frameworks load, which takes some seconds.", flush=True)
 import tensorflow as tf
 
-print("The frameworks load, which takes some seconds.", flush=True)
 keras = gates.import_keras()  # without its wrappers for scikit-learn: 60 MB less
 tiny = np.array([[1.0], [2.0], [3.0]], dtype=np.float32)
 layer = keras.layers.Embedding(3, 1)

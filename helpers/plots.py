@@ -76,8 +76,7 @@ def table(frame: pd.DataFrame) -> str:
         return head + "".join(start + cell for start, cell in pairs)
 
     page = str(frame._repr_html_())  # type: ignore[operator]
-    page = re.sub(r"<tr>.*?</tr>", row, page, flags=re.DOTALL)
-    return page.replace("<th></th>", "<td></td>")
+    return re.sub(r"<tr>.*?</tr>", row, page, flags=re.DOTALL).replace("<th></th>", "<td></td>")
 
 
 def png(figure: Figure) -> bytes:

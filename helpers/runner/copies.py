@@ -109,10 +109,7 @@ def _aside(path: Path) -> str:
 
 
 def _carry_over(copy: Notebook, chapter: Notebook) -> tuple[int, int, int]:
-    """Put a learner's answers and own cells into a new version of a chapter; return how many.
-
-    The last number is of other cells that were changed, which are not taken over.
-    """
+    """Put answers and a learner's cells into a new version; count them, and what else changed."""
     place = {_key(cell): number for number, cell in enumerate(chapter["cells"])}
     answers: dict[int, list[str]] = {}
     own: dict[int, list[Any]] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import hashlib
 import os
 import re
 import sys
@@ -64,7 +63,7 @@ def read(source: Path) -> NotebookNode:
     notebook = jupytext.read(source, fmt="py:percent")
     seen: dict[str, int] = {}
     for cell in notebook.cells:
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
+        digest = copies.text_id(cell.cell_type, cell.source)
         seen[digest] = seen.get(digest, 0) + 1
         if cell.cell_type == "code" and (answer := REGION.search(cell.source)):
             cell.metadata["exercise"] = answer[2]

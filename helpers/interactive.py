@@ -15,8 +15,14 @@ from typing import Any
 import ipywidgets as widgets
 from IPython.display import display
 from matplotlib.figure import Figure
+from traitlets import link
 
 from helpers.plots import png
+
+#: in place of JupyterLab's red signs at the widgets of a notebook that is opened again
+_ASLEEP = """<style>.jupyter-widgets-disconnected::before {display: none !important}
+.course-asleep {display: none} .jupyter-widgets-disconnected .course-asleep {display: block}
+</style><em class="course-asleep">As you left it; run this cell to use it again.</em>"""
 
 
 def show(figure: Figure, *, alt: str) -> None:
@@ -77,6 +83,8 @@ def show_widget(box: widgets.Widget, **instead: str) -> None:
     **instead
         Shown elsewhere: ``text``, which nbval compares, and ``html`` or ``png`` (in base 64).
     """
+    if isinstance(box, widgets.Box) and "png" not in instead:  # a picture needs no words
+        box.children = [*box.children, widgets.HTML(_ASLEEP)]
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
     data: dict[str, Any] = {"application/vnd.jupyter.widget-view+json": view}
     for name, kind in {"text": "text/plain", "html": "text/html", "png": "image/png"}.items():
@@ -107,7 +115,8 @@ def explore(
     live : bool
         Redraw while a slider is dragged; for figures that take less than 100 ms.
     **controls : ipywidgets widget
-        One for each argument of ``draw``; a control without a description gets its name.
+        One for each argument of ``draw``; a control without a description gets its name. A slider
+        gets a box with the same value, which says its name.
 
     Raises
     ------
@@ -129,8 +138,8 @@ def explore(
             control.continuous_update = live
         if "description_width" in control.style.keys:
             control.style.description_width = "initial"
-        if isinstance(control, widgets.IntSlider | widgets.FloatSlider | widgets.SelectionSlider):
-            control.layout.width = "min(32em, 95%)"
+    called = " · ".join(control.description for control in controls.values())
+    rows = widgets.VBox([_named(control) for control in controls.values()])
     picture, problem = widgets.HTML(), widgets.HTML()
 
     def redraw() -> tuple[str, str]:
@@ -149,7 +158,30 @@ def explore(
     first, text = redraw()
     for control in controls.values():
         control.observe(on_change, "value")
-    show_widget(widgets.VBox([*controls.values(), picture, problem]), png=first, text=text)
+    kind = "slider" if len(controls) == 1 else "controls"
+    words = f"Run this cell to get the {kind}: {called}."
+    show_widget(rows, html=f"<p>{html.escape(words)}</p>", text=words)
+    show_widget(widgets.VBox([picture, problem]), png=first, text=text)
+
+
+def _named(control: Any) -> widgets.Widget:
+    """Return a slider behind a box with its value: ipywidgets gives a slider's handle no name."""
+    log = isinstance(control, widgets.FloatLogSlider)
+    if isinstance(control, widgets.SelectionSlider):
+        box: Any = widgets.Dropdown(options=control.options)
+    elif isinstance(control, widgets.IntSlider | widgets.FloatSlider) or log:
+        whole = isinstance(control, widgets.IntSlider)
+        kind = widgets.BoundedIntText if whole else widgets.BoundedFloatText
+        low, high = (control.base**end if log else end for end in (control.min, control.max))
+        box = kind(min=low, max=high, step=None if log else control.step)
+    else:
+        return control
+    box.description, control.description, control.readout = control.description, "", False
+    box.style.description_width, box.layout.width = "initial", "15em"
+    control.layout.width, control.layout.margin = "min(20em, 95%)", "2px 2px 2px 1em"
+    short = (lambda value: float(f"{value:.3g}") if log else value, lambda value: value)
+    link((control, "value"), (box, "value"), transform=short)
+    return widgets.HBox([box, control], layout={"flex_flow": "row wrap"})
 
 
 def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widgets.Text) -> None:
@@ -176,9 +208,10 @@ def answer(reply: Callable[[str], str], *, alt: Callable[[str], str], box: widge
         except Exception as error:  # shown to the learner, who can type on
             shown.value = _sentence(error)
 
-    box.continuous_update = True
+    box.continuous_update, box.style.description_width = True, "initial"
     box.observe(on_change, "value")
-    show_widget(widgets.VBox([box, shown]), html=shown.value, text=alt(box.value))
+    words = f"{shown.value}<p>Run this cell to get the search box.</p>"
+    show_widget(widgets.VBox([box, shown]), html=words, text=alt(box.value))
 
 
 def _sentence(error: Exception) -> str:

@@ -134,11 +134,13 @@ class Scoreboard:
         return "\n\n".join(f"{caption}\n{table.to_string()}" for caption, table in self.tables)
 
     def _repr_html_(self) -> str:
-        cells = "<style>.scores td, .scores th {white-space: nowrap; text-align: left}</style>"
-        return cells + "".join(
+        look = "white-space: nowrap; text-align: left !important"  # over JupyterLab's own
+        page = "".join(
             f"<p>{html.escape(caption)}</p>{table.to_html(classes='scores', border=0)}"
             for caption, table in self.tables
         )
+        page = page.replace("<th></th>", "<td></td>")  # a header must not be empty
+        return f"<style>.scores td, .scores th {{{look}}}</style>{page}"
 
 
 def _with_seeds(caption: str, rows: Sequence[Record]) -> str:

@@ -65,7 +65,7 @@ def style() -> None:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """Return a frame as HTML as pandas does, its columns of text aligned to the left."""
+    """Return a frame as HTML as pandas does, text aligned to the left and no header empty."""
     columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
     text = [not pd.api.types.is_numeric_dtype(column) for column in columns]
     starts = ["<td>" if not is_text else '<td style="text-align: left">' for is_text in text]
@@ -76,7 +76,7 @@ def table(frame: pd.DataFrame) -> str:
         return head + "".join(start + cell for start, cell in pairs)
 
     page = str(frame._repr_html_())  # type: ignore[operator]
-    return re.sub(r"<tr>.*?</tr>", row, page, flags=re.DOTALL)
+    return re.sub(r"<tr>.*?</tr>", row, page, flags=re.DOTALL).replace("<th></th>", "<td></td>")
 
 
 def png(figure: Figure) -> bytes:

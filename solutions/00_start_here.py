@@ -215,9 +215,9 @@ q1.check(density)
 
 # %%
 density = q1.use(density)
-filled = density(len(ratings), ratings.n_users, ratings.n_items)
-print(f"{filled:.2%} of the table is filled")
-guess("00.b").meets(f"{filled:.1%}")
+share = density(len(ratings), ratings.n_users, ratings.n_items)
+print(f"{share:.2%} of the table is filled")
+guess("00.b").meets(f"{share:.1%}")
 
 # %%
 choice = ...  # "a", "b" or "c"; or use the buttons

@@ -434,6 +434,7 @@ left
 from helpers.models import ncf
 from helpers.models.ncf import PairScores, epoch_runner, train
 
+print("Keras loads, which takes some seconds.", flush=True)
 keras = gates.import_keras()  # without its wrappers for scikit-learn: 60 MB less
 neumf = keras.models.load_model(folder / "ncf.keras")
 alt = "A perceptron on two vectors and a product of two others meet before the last layer."
@@ -502,6 +503,7 @@ guess("05.d").meets(f"{memory['one-hot'] / 1e9:.0f} GB")
 # both make whole tables of them first.)
 
 # %% tags=["nbval-ignore-output"]
+print("Each way runs four times, which takes some seconds.", flush=True)
 few = sampling.LabeledPairs(*(column[:2048] for column in examples))
 posts.compile("adam", "binary_crossentropy")
 ours_epoch = epoch_runner(ours, batch_size=256)
@@ -554,6 +556,7 @@ def judge(name, model):
 
 judge("popularity", Popularity().fit(split.train))
 sizes = (ratings.n_users, ratings.n_items, 16)
+print("GMF now trains for 20 epochs, MLP for 8: the longest wait of the chapter.", flush=True)
 for name, build, epochs in (("GMF", ncf.gmf, 20), ("MLP", ncf.mlp, 8)):
     network = build(*sizes, regularization=0.02)
     train(network, split.train, epochs=epochs, batch_size=4096, learning_rate=0.01, seed=0)
@@ -627,7 +630,8 @@ if hundred is not None:
     ):
         model.fit(larger.train)
         on_hundred[name] = metrics.evaluate(model, larger.test, seen=larger.train)
-        print(f"ML-100K, {name:18} {on_hundred[name]['hit_rate']}   {on_hundred[name]['ndcg']}")
+        result = on_hundred[name]
+        print(f"ML-100K, {name:18} {result['hit_rate']}   {result['ndcg']}", flush=True)
     print(
         "MF with negatives - EASE:",
         on_hundred["MF with negatives"]["ndcg"].compare(on_hundred["EASE"]["ndcg"]),
@@ -711,6 +715,7 @@ q6.check(cosines)
 # %% tags=["nbval-ignore-output"]
 from helpers.models.dmf import DeepMF
 
+print("Deep MF trains for five epochs, which takes some seconds.", flush=True)
 models["deep MF"] = DeepMF(tower=(64, 32), epochs=5).fit(split.train)
 results["deep MF"] = metrics.evaluate(models["deep MF"], split.test, seen=split.train)
 print("deep MF - popularity:", results["deep MF"]["ndcg"].compare(results["popularity"]["ndcg"]))

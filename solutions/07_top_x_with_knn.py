@@ -516,6 +516,10 @@ for view, (vectors, asked, longer) in views.items():
 table = pd.DataFrame(shares).T.reindex(columns=["Flat", "IVFFlat", "IVFPQ", "HNSW"])
 table.map("{:.1%}".format).replace("nan%", "cannot").rename_axis("compared, to find 90 %")
 
+# %% [markdown]
+# Move the line, the share of the true neighbors that is wanted. Then change the vectors: which index suffers most?
+
+
 # %% tags=["nbval-ignore-output", "fold"]
 def found_by(view, wanted):
     first = cheapest(measured[view], wanted)["compared"].drop("Flat")
@@ -563,7 +567,7 @@ explore(
 )
 
 # %% [markdown]
-# Move the line, then change the vectors. With the plain inner product the graph gets stuck: long vectors are near everything, and what
+# With the plain inner product the graph gets stuck: long vectors are near everything, and what
 # lies behind them is hardly reached. One column mends that, and spares the cells most of their work. White noise has no cells to speak
 # of and is the worst case of every index: a benchmark on random vectors says little about yours. IVFPQ keeps a vector in 12 bytes
 # instead of 136, and such codes are too coarse for the last places; it is made for catalogs that do not fit into memory, with a second,

@@ -240,6 +240,7 @@ show(fig, alt=f"Six small posters: in those that the course drew, {words}.")
 # %%
 three = {"words": word_indices(titles, length=6), "poster": wall.pictures}
 three["genres"] = content.genre_rows(ratings.items).toarray()
+print("Keras loads, which takes some seconds.", flush=True)
 layers = [layer for layer in dssm.item_tower(three).layers if layer.count_params()]
 table = [(x.name, type(x).__name__, f"{x.count_params():,}") for x in layers]
 pd.DataFrame(table, columns=["name", "layer", "numbers"])
@@ -695,6 +696,10 @@ def invented_places(genre, year):
     return (stranger_scores > score[:, None]).mean(axis=1)
 
 
+# %% [markdown]
+# Move the year. Which years stand high, for a genre of your choice?
+
+
 # %% tags=["nbval-ignore-output", "fold"]
 def draw_invented(genre, year):
     places = 100 * invented_places(genre, year)
@@ -722,7 +727,7 @@ explore(
 )
 
 # %% [markdown]
-# Move the year. Two in five ratings here are of films of the Nineties, so those stand high and old ones low, though not for everybody.
+# Two in five ratings here are of films of the Nineties, so those stand high and old ones low, though not for everybody.
 # Genre affinity knows nothing of this: to it a drama of 1935 is a drama.
 #
 # ## A search box
@@ -741,7 +746,7 @@ def reply(query):
     look = 'style="text-align:left; padding-right:2em"'
     head = "".join(f"<th {look}>{name}</th>" for name in columns)
     cells = "".join(
-        f"<td {look}>{'<br>'.join(html.escape(titles[i]) for i in found) or 'nothing yet'}</td>"
+        f"<td {look}>{'<br>'.join(html.escape(titles[i]) for i in found) or 'no such title'}</td>"
         for found in columns.values()
     )
     return f"<table><tr>{head}</tr><tr>{cells}</tr></table>"

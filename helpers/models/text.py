@@ -6,10 +6,13 @@ word keeps most of them.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -83,15 +86,13 @@ def unit_rows(matrix: Any) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(scale.astype(np.float32)) @ rows)
 
 
-def hashed_trigrams(
-    texts: Sequence[Any], split: Callable[[Any], list[str]] = letter_trigrams
-) -> sparse.csr_matrix:
+def hashed_trigrams(texts: Sequence[Any]) -> sparse.csr_matrix:
     """Return texts as rows of counted, hashed trigrams, (len(texts), 4096) float32.
 
     Rows have length 1, so that an inner product is a cosine; an empty or missing text is a row of
-    zeros. ``split`` returns the trigrams of a text.
+    zeros.
     """
-    buckets = [[bucket(trigram, _BUCKETS) for trigram in split(text)] for text in texts]
+    buckets = [[bucket(name, _BUCKETS) for name in letter_trigrams(text)] for text in texts]
     return unit_rows(count_rows(buckets, range(_BUCKETS)))
 
 
@@ -121,7 +122,9 @@ class TitleSearch:
             raise ValueError(f"{len(titles)} titles, but {len(vectors)} vectors; expected one each")
         all_finite(vectors=vectors)
         self.vectors = vectors
-        self._titles_with = hashed_trigrams(titles).tocsc()  # one column per trigram
+        held = [letter_trigrams(title) for title in titles]
+        self._column = {name: c for c, name in enumerate(sorted(set(chain(*held))))}
+        self._titles_with = unit_rows(count_rows(held, self._column)).tocsc()
 
     def by_letters(self, query: str, n: int = 5) -> npt.NDArray[np.int64]:
         """Return the n best matching titles, best first; fewer if fewer match at all."""
@@ -146,10 +149,12 @@ class TitleSearch:
 
     def _matches(self, query: str) -> npt.NDArray[np.float32]:
         """Return how well each title matches by its letters, (n_titles,) from 0 to 1."""
-        bag = hashed_trigrams([query], split=_typed_trigrams)
-        if not bag.nnz:
+        typed = Counter(_typed_trigrams(query))
+        known = [name for name in typed if name in self._column]
+        if not known:
             return np.zeros(len(self.vectors), dtype=np.float32)
-        held = self._titles_with[:, bag.indices]
-        share = np.bincount(held.indices, minlength=len(self.vectors)) / bag.nnz
-        found = np.where(share >= self._LEAST, 0.8 * share + 0.2 * (held @ bag.data), 0)
+        held = self._titles_with[:, [self._column[name] for name in known]]
+        share = np.bincount(held.indices, minlength=len(self.vectors)) / len(typed)
+        cosine = held @ np.array([typed[name] for name in known]) / math.hypot(*typed.values())
+        found = np.where(share >= self._LEAST, 0.8 * share + 0.2 * cosine, 0)
         return found.astype(np.float32)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from helpers import files
 from helpers.runner.machine import CannotRun
 
 MINE = "my_course"
+_PUBLISHED = re.compile(r"([0-9a-f]{10}(-\d+)?)?")  # ids of the course's cells, as `book` makes
 Notebook = dict[str, Any]
 
 
@@ -30,7 +33,8 @@ def make(root: Path, fresh: Sequence[str] = (), update: bool = False) -> list[st
     said, old = [], []
     try:
         (root / MINE).mkdir(exist_ok=True)
-        with files.locked(root / MINE / ".lock"):
+        wait = partial(print, "Another command makes the copies; this one waits.", flush=True)
+        with files.locked(root / MINE / ".lock", on_wait=wait):
             for number, path in chapters.items():
                 mine, chapter = root / MINE / path.name, _cleared(path)
                 if not os.path.lexists(mine):
@@ -42,8 +46,12 @@ def make(root: Path, fresh: Sequence[str] = (), update: bool = False) -> list[st
                     said.append(f"{MINE}/{mine.name} is no notebook: lab --fresh {number} helps.")
                 elif copy["metadata"].get("course") != chapter["metadata"]["course"]:
                     if update:
-                        count = _carry_over(copy, chapter)
-                        said.append(f"{mine.name}: {count} answers taken over from {_aside(mine)}.")
+                        answers, own, others = _carry_over(copy, chapter)
+                        taken = f"{_many(answers, 'answer')} and {_many(own, 'new cell')}"
+                        aside = _aside(mine)
+                        said.append(f"{mine.name}: {taken} taken over from {aside}.")
+                        if others:
+                            said.append(f"{_many(others, 'other changed cell')}: only there.")
                         _write(mine, chapter)
                     else:
                         old.append(number)
@@ -61,9 +69,10 @@ def _read(path: Path) -> Notebook | None:
     """Return a notebook, or None where the file holds none."""
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook["metadata"].get("course")
         for cell in notebook["cells"]:
-            cell["source"] = "".join(cell["source"])
-            cell["metadata"].get("exercise", "")
+            cell |= {"id": str(cell.get("id", "")), "source": "".join(cell["source"])}
+            cell["cell_type"], cell["metadata"].get("exercise")
         return dict(notebook)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -75,11 +84,15 @@ def _cleared(path: Path) -> Notebook:
     if notebook is None:
         raise CannotRun(f"{path} is no notebook: take it from a fresh copy of the course.", 1)
     for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            cell |= {"outputs": [], "execution_count": None}
+        _clear(cell)
     text = "".join(cell["source"] for cell in notebook["cells"])
     notebook["metadata"]["course"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return notebook
+
+
+def _clear(cell: Any) -> None:
+    if cell["cell_type"] == "code":
+        cell |= {"outputs": [], "execution_count": None}
 
 
 def _write(path: Path, notebook: Notebook) -> None:
@@ -95,15 +108,42 @@ def _aside(path: Path) -> str:
     return name
 
 
-def _carry_over(copy: Notebook, chapter: Notebook) -> int:
-    """Put the answers of a copy into a new version of its chapter; return how many."""
-    answers = {
-        cell["metadata"]["exercise"]: cell["source"] for cell in copy["cells"] if is_answered(cell)
-    }
-    cells = [c for c in chapter["cells"] if c["metadata"].get("exercise") in answers]
-    for cell in cells:
-        cell["source"] = answers[cell["metadata"]["exercise"]]
-    return len(cells)
+def _carry_over(copy: Notebook, chapter: Notebook) -> tuple[int, int, int]:
+    """Put answers and a learner's cells into a new version; count them, and what else changed."""
+    place = {_key(cell): number for number, cell in enumerate(chapter["cells"])}
+    answers: dict[int, list[str]] = {}
+    own: dict[int, list[Any]] = {}
+    number, others = 0, 0
+    for cell in copy["cells"]:
+        number = place.get(_key(cell), number)
+        if "exercise" in cell["metadata"]:
+            if is_answered(cell) and _key(cell) in place:
+                answers.setdefault(number, []).append(cell["source"])  # two, if it was split
+            others += is_answered(cell) and _key(cell) not in place
+        elif _PUBLISHED.fullmatch(cell["id"]):
+            others += cell["id"][:10] != text_id(cell["cell_type"], cell["source"])
+        else:
+            _clear(cell)
+            own.setdefault(number, []).append(cell)
+    for number, parts in answers.items():
+        chapter["cells"][number]["source"] = "\n".join(parts)
+    for number in sorted(own, reverse=True):
+        chapter["cells"][number + 1 : number + 1] = own[number]
+    return len(answers), sum(map(len, own.values())), others
+
+
+def _many(count: int, words: str) -> str:
+    return f"{count} {words}{'' if count == 1 else 's'}"
+
+
+def _key(cell: Any) -> str:
+    """Return by what a cell is found in another version: its exercise, or the hash of its text."""
+    return str(cell["metadata"].get("exercise") or cell["id"])
+
+
+def text_id(kind: str, source: str) -> str:
+    """Return the id of a published cell, which tells whether its text was changed since."""
+    return hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:10]
 
 
 def is_answered(cell: Any) -> bool:

@@ -9,7 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from helpers import files, installed
@@ -66,7 +66,21 @@ def lab(environment: Environment, arguments: Sequence[str]) -> int:
     rest = [argument for argument in rest if argument != "--update"]
     install.ensure(environment)
     settle(environment.root, environment.folder, fresh, update)
-    return hand_over(environment, ["jupyterlab", *lab_options(environment, rest), *rest])
+    with _alone(environment.root / copies.MINE / ".lab"):
+        return hand_over(environment, ["jupyterlab", *lab_options(environment, rest), *rest])
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock, which the program inherits that is started inside; say if another holds it."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a folder that cannot be written
+            if file := files.hold(path):
+                os.set_inheritable(stack.enter_context(file).fileno(), True)
+            else:
+                print("Another lab of this course is open. Both work on the same copies:")
+                print("keep each chapter open in one of them only.", flush=True)
+        yield
 
 
 def install_only(environment: Environment, arguments: Sequence[str]) -> int:

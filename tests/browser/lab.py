@@ -76,7 +76,7 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
     with log_path.open("w") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
         try:
-            _wait_until_it_answers(server, f"{base}/api/status?token={token}", log_path)
+            wait_until_it_answers(server, f"{base}/api/status?token={token}", log_path)
             yield base, token
         finally:
             server.terminate()
@@ -86,7 +86,7 @@ def lab_server(folder: Path, home: Path) -> Iterator[tuple[str, str]]:
                 server.kill()
 
 
-def _wait_until_it_answers(
+def wait_until_it_answers(
     server: subprocess.Popen[bytes], url: str, log: Path, seconds: float = 90
 ) -> None:
     deadline = time.monotonic() + seconds

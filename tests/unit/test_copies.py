@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import nbformat
 import pytest
 
-from helpers import book
+from helpers import book, files
 from helpers.runner import copies
 from helpers.runner.machine import CannotRun
 
@@ -94,11 +96,32 @@ def test_an_update_carries_answers_over(course):
     said = copies.make(course, [])
     assert said[0].startswith("Copies of an older version: 00.") and not others(course)
     (said,) = copies.make(course, [], update=True)
-    assert said.startswith("00_start.ipynb: 1 answers taken over from 00_start.20")
+    assert said.startswith("00_start.ipynb: 1 answer and 0 new cells taken over from 00_start.20")
     cells = mine(course).cells
     assert cells[1].source == "1 + 1 == 2" and "x + x" in cells[2].source
     assert cells[3].source == "choice = ...", "what was not answered is as it is published"
     assert copies.make(course, []) == [], "it is up to date"
+
+
+def test_an_update_loses_no_note_and_no_half_of_an_answer(course):
+    """A note, a split answer, a deleted cell, a changed cell, an exercise that is gone."""
+    copies.make(course, [])
+    notebook = mine(course)
+    title, _, twice, choice = notebook.cells
+    note, last = nbformat.v4.new_markdown_cell("my note"), nbformat.v4.new_code_cell("mine = 1")
+    rest = nbformat.v4.new_code_cell("    x", metadata=twice.metadata)
+    twice.source, choice.source, last.execution_count = "def twice(x):\n    (x +", 'choice = "c"', 7
+    title.source += "\nread"
+    notebook.cells = [title, note, twice, rest, choice, last]
+    nbformat.write(notebook, course / copies.MINE / "00_start.ipynb")
+    publish(course, SOURCE.replace("00.q1", "00.q2").replace("# # A chapter", "# # A chapter\n# x"))
+    taken, others = copies.make(course, [], update=True)
+    assert taken.startswith("00_start.ipynb: 1 answer and 2 new cells taken over from 00_start.20")
+    assert others == "2 other changed cells: only there."
+    found = [cell.source for cell in mine(course).cells]
+    assert found[:3] == ["# A chapter\nx", "my note", "1 + 1"], "after the cell it stood after"
+    assert found[3:] == ["def twice(x):\n    (x +\n    x", "mine = 1", "choice = ..."]
+    assert not mine(course).cells[4].execution_count
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"cells": [1]}', '{"cells": [{"source": "x"}]}'])
@@ -119,6 +142,21 @@ def test_a_folder_that_cannot_be_written_costs_a_sentence(course, monkeypatch):
     (said,) = copies.make(course, [])
     assert "cannot be written" in said and "not kept" in said
     assert (course / copies.MINE).read_text() == "a file of the reader's"
+
+
+def test_two_commands_at_once_lose_nothing(course):
+    copies.make(course, [])
+    answer(course)
+    code = "import sys, pathlib; from helpers.runner import copies"
+    code += "; print(copies.make(pathlib.Path(sys.argv[1]), ['00']))"
+    command = [sys.executable, "-c", code, str(course)]
+    with files.locked(course / copies.MINE / ".lock"):
+        both = [subprocess.Popen(command, cwd=book.ROOT, stdout=subprocess.PIPE) for _ in "ab"]
+        first = [process.stdout.readline() for process in both]
+    assert first == [b"Another command makes the copies; this one waits.\n"] * 2
+    assert all(b"00_start.ipynb is now" in process.communicate(timeout=60)[0] for process in both)
+    kept = [(course / copies.MINE / name).read_text() for name in others(course)]
+    assert ["x + x" in text for text in kept].count(True) == 1 and len(kept) == 2
 
 
 def test_an_unknown_chapter_is_refused(course):

@@ -79,9 +79,11 @@ def test_a_widget_is_shown_with_what_stands_in_for_it(shown):
 def test_moving_the_slider_changes_picture_and_words(boxes):
     slider = widgets.IntSlider(value=1, min=0, max=4)
     interactive.explore(draw, alt=alt, k=slider)
-    (box, instead), *_ = boxes
-    _, picture, problem = box.children
-    assert slider.description == "k"
+    (rows, words), (box, instead) = boxes
+    number, same = rows.children[0].children
+    picture, problem = box.children
+    assert words["text"] == "Run this cell to get the slider: k."
+    assert number.description == "k" and same is slider and not slider.readout
     assert instead["text"] == "a line up to 1"
     before = picture.value
     assert instead["png"] in before
@@ -90,8 +92,23 @@ def test_moving_the_slider_changes_picture_and_words(boxes):
     assert 'alt="a line up to 2"' in picture.value
     slider.value = 3
     assert "three &lt;is&gt; refused" in problem.value, "the error stands under the last picture"
-    slider.value = 4
-    assert problem.value == ""
+    number.value = 4
+    assert slider.value == 4 and problem.value == ""
+
+
+def test_a_slider_has_a_box_with_its_name_and_value(boxes):
+    for slider, new in (
+        (widgets.FloatSlider(value=1, min=0, max=2, step=0.25), 0.5),
+        (widgets.FloatLogSlider(value=1, min=-3, max=2), 0.123456),
+        (widgets.SelectionSlider(options=[("one", 1), ("two", 2)], value=1), 2),
+    ):
+        interactive.explore(draw, alt=alt, k=slider)
+        box, same = boxes[-2][0].children[0].children
+        assert box.description == "k" and same is slider
+        slider.value = new
+        assert box.value == pytest.approx(new, abs=0.0005) and slider.value == new
+        box.value = 1
+        assert slider.value == 1
 
 
 def test_a_number_is_not_a_control():
@@ -108,7 +125,8 @@ def test_an_answering_box_answers_and_survives_an_error(boxes):
     typed = widgets.Text(value="one")
     interactive.answer(reply, alt=lambda query: f"asked {query}", box=typed)
     (box, instead), *_ = boxes
-    assert instead == {"html": "<b>one</b>", "text": "asked one"}
+    assert instead["text"] == "asked one" and instead["html"].startswith("<b>one</b>")
+    assert "Run this cell to get the search box" in instead["html"]
     _, answer = box.children
     typed.value = "bad"
     assert answer.value == "<p>ValueError: &lt;no&gt;</p>"

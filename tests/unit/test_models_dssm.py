@@ -279,6 +279,8 @@ def test_search_finds_titles_with_errors_and_in_any_script():
         assert box.by_letters(query)[0] == wanted, query
     for query in ("", "   ", "#", "zzzzqqq"):
         assert box.by_letters(query).tolist() == [] == box.by_taste(query, 9).tolist(), query
+    soshite = text.TitleSearch(["Like Father, Like Son (Soshite chichi ni naru)"], vectors[:1])
+    assert not len(soshite.by_letters("zzzz")), "its trigrams share buckets with those of zzzz"
     assert box.by_letters("star wars", 1).tolist() == [0]
     assert box.by_taste("star wars", 1).tolist() == [1], "a neighbor, not the match"
     assert len(box.by_letters("star wars", 9)) == 2, "more than there are titles"

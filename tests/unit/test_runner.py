@@ -304,11 +304,14 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
         ("progress mine.csv", "helpers.exercises mine.csv"),
     ],
 )
-def test_a_task_becomes_its_module(environment, fakes, monkeypatch, task, module):
+def test_a_task_becomes_its_module(environment, fakes, monkeypatch, capsys, task, module):
     handed = []
+    lock = environment.root / "my_course/.lab"
 
     def execve(path, command, variables):
         handed.extend([command, variables["VIRTUAL_ENV"], variables["LOCAL_SAGEMAKER_STATE"]])
+        if "jupyterlab" in command:
+            assert files.hold(lock) is None, "JupyterLab holds it while it runs"
         raise OSError(8, "the stand-in comes back")
 
     monkeypatch.chdir(environment.root)
@@ -324,6 +327,9 @@ def test_a_task_becomes_its_module(environment, fakes, monkeypatch, task, module
         options.add(f"--LabApp.default_url=/lab/tree/my_course/{tasks.FIRST_CHAPTER}")
         assert options <= set(command)
         assert (environment.root / "my_course" / tasks.FIRST_CHAPTER).exists()
+        with files.locked(lock):
+            assert runner.main(["lab"]) == 1
+        assert "Another lab of this course is open" in capsys.readouterr().out
 
 
 def test_install_makes_all_ready_and_starts_nothing(environment, fakes, capsys):

@@ -567,30 +567,30 @@ def measure(name, run_epoch, sizes=(50, 500, 5_000, 65_536), most=40_000):
 
 # %% tags=["nbval-ignore-output"]
 if gates.mxnet:
-    measure("Gluon, row by row", gluon_net(one_by_one)[0], (50, 500, 5_000), most=2_000)
+    measure("Gluon, row by row", gluon_net(one_by_one)[0], (50, 500, 5_000), most=1_000)
     measure("Gluon, slices", gluon_net()[0])
 with tf.device("/CPU:0"):
     measure("Keras, arrays", keras_trainer()[0])
     measure("Keras, tf.data", keras_on_tf_data())
-if gates.gpu.ready("The same measurement on a GPU"):
+if gates.gpu.ready("The GPU's speed"):
     place = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"  # a test run has no GPU
     with tf.device(f"/{place}:0"):
         measure(f"Keras, on the {place}", keras_trainer()[0])
-assert speeds["Keras, arrays"][1][2] > 3 * speeds["Keras, arrays"][1][0]
+assert speeds["Keras, arrays"][1][2] > 2 * speeds["Keras, arrays"][1][0]
 
 # %% tags=["fold", "nbval-ignore-output"]
 fit = speeds["Keras, arrays"][1]
 title = f"Keras trains {fit[2] / fit[0]:.0f} times as fast in batches of 5,000 as of 50"
 axes = {"xlabel": "ratings per batch (log scale)", "ylabel": "ratings per second (log scale)"}
 words = f"From batches of 50 to 5,000, Keras on arrays goes from {fit[0]:,.0f} to {fit[2]:,.0f} "
-words += "ratings per second; loading row by row gains nothing from larger batches."
+words += "ratings per second; loading row by row gains little from larger batches."
 show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=words)
 
 # %% [markdown]
-# Look at the milliseconds per step. A step of 500 ratings takes little longer than a step of 50: most of it is a fixed cost. Python
-# runs, operations are started, and SGD with momentum updates *all* 623,168 numbers. A large batch shares that cost.
+# Look at the milliseconds per step of "Gluon, slices". A step of 500 ratings takes hardly longer than a step of 50: most of it is a
+# fixed cost. Python runs, operations are started, and SGD with momentum updates *all* 623,168 numbers. A large batch shares that cost.
 #
-# Row by row, Python touches every rating. Then larger batches do not help, and neither would a faster device.
+# Row by row, Python touches every rating. Larger batches gain little then, and so would a faster device.
 
 # %% [markdown]
 # **When does a GPU pay?** A step on a GPU has a fixed cost, too: the CPU starts every operation and copies the batch. Small batches starve
@@ -601,7 +601,8 @@ show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=w
 # %% [markdown] tags=["core"]
 # ## The model that wins
 #
-# The product alone has to learn what model B gets at once. The model that wins adds both (Koren, Bell and Volinsky, 2009):
+# From a start around 0, the product wastes its epochs on finding 3.5 stars. Biases cure that, and so does a start near the mean. The
+# model that wins adds biases (Koren, Bell and Volinsky, 2009):
 #
 # $$\hat r_{ui} = \mu + b_u + b_i + p_u \cdot q_i$$
 #
@@ -621,12 +622,12 @@ show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=w
 # validation error, training stops. With `refit=True` it starts again on *all* training rows, and ends after the best number of epochs.
 
 # %% tags=["nbval-ignore-output"]
-talk = TalkModel()  # product only: SGD, rate 0.02, momentum 0.9, batches of 50, ten epochs
+talk = TalkModel(epochs=25)  # product only: SGD, rate 0.02, momentum 0.9, batches of 50
 loose = MatrixFactorization(regularization=0.0, epochs=10, patience=10)
 biased = MatrixFactorization()  # 32 factors, λ = 0.13, Adam, patience 2, refit
 panels = {"the talk: product only": talk, "with mean and biases": loose}
 panels["and with weight decay"] = biased
-labels = "talk's MF, 10 epochs", "biased MF, no decay", "biased MF"
+labels = "talk's MF, 25 epochs", "biased MF, no decay", "biased MF"
 for label, model in zip(labels, panels.values(), strict=True):
     model.fit(split.train, watch={"test": split.test})
     predicted = model.predict(test_users, test_items)
@@ -634,24 +635,26 @@ for label, model in zip(labels, panels.values(), strict=True):
         value = measured(predicted, test_stars)
         ledger.record(protocol, model=label, metric=metric, value=value, seed=0)
     print(f"{label:20} test RMSE {rmse(predicted, test_stars):.3f}")
+after_ten = talk.history["test"][9]  # where the talk stops
+ledger.record(protocol, model="talk's MF, 10 epochs", metric="RMSE", value=after_ten, seed=0)
 
 # %% tags=["fold", "nbval-ignore-output"]
 curves = {title: model.history for title, model in panels.items()}
 tests = [model.history["test"] for model in panels.values()]
 words = (
-    f"The product alone ends at a test RMSE of {tests[0].iloc[-1]:.2f}; "
+    f"The product alone is at a test RMSE of {after_ten:.2f} after ten epochs; "
     f"with mean and biases it falls to {tests[1].min():.2f} and climbs to {tests[1].iloc[-1]:.2f}; "
     f"with weight decay it stays at {tests[2].iloc[-1]:.2f}, below biases alone."
 )
 show(plots.loss_curves(curves, level=rmse_of_biases, level_name="biases alone, test"), alt=words)
-by_error = {"A": on_test, "B": rmse_of_biases, "C": tests[0].iloc[-1]}
+by_error = {"A": on_test, "B": rmse_of_biases, "C": after_ten}
 guess("02").meets(", ".join(sorted(by_error, key=by_error.get)))
 
 # %% [markdown]
 # Read the panels from left to right.
 #
-# - The talk's model starts near 0 stars. It needs its epochs to find that ratings lie around 3.5. After ten it is still worse than
-#   the constant. More time is not the cure: after forty epochs it reaches FORTY, far above two biases.
+# - The talk's model starts near 0 stars. After ten epochs, where the talk stops, it is still worse than the constant. More time is not
+#   the cure: after 25 epochs the curve is nearly flat at 1.14.
 # - With mean and biases the start is good. Without decay, the factors then learn the training rows by heart: the training error falls,
 #   the test error rises. This is *overfitting*.
 # - With decay, the test error goes below that of two biases, and stays there.
@@ -860,7 +863,7 @@ print(f"among all films, {few_ratings} of its ten nearest have fewer than five t
 
 # %% [markdown]
 # *Space Jam* stands in for *My Little Pony*, which nobody here has rated. From stars alone the model has found that the sequel belongs
-# to the film. KARATE
+# to the film. It has not found that *Ferris Bueller* does: by distance it is nearer than *Space Jam*, by cosine it is not.
 #
 # The last line is why we keep to films with 20 ratings. Among all films, the list fills with films that hardly anyone has seen.
 
@@ -875,11 +878,13 @@ exercise("02.q3").ask(choice)
 # ### Biases, and the ends of the scale · optional
 #
 # An item bias says how a film is rated after taste is accounted for. A low one means: users dislike the film even if their factors
-# match it. And a prediction may lie outside the scale of 0.5 to 5 stars, where no rating can be. Does it help to limit it?
+# match it. The cell lists both ends.
+#
+# A prediction may lie outside the scale of 0.5 to 5 stars. Limiting it hardly helps, because that happens once in a thousand.
 
 # %% tags=["nbval-ignore-output"]
 by_bias = names[np.argsort(biased.weights["item_bias"][known])]
-print("lowest bias:", " · ".join(by_bias[:4]), "\nhighest bias:", " · ".join(by_bias[:-5:-1]))
+print("lowest bias:", " · ".join(by_bias[:3]), "\nhighest bias:", " · ".join(by_bias[:-4:-1]))
 predicted = biased.predict(test_users, test_items)
 outside = np.mean((predicted < 0.5) | (predicted > 5))
 limited = rmse(np.clip(predicted, 0.5, 5), test_stars)
@@ -887,8 +892,6 @@ print(f"{outside:.1%} outside: RMSE {rmse(predicted, test_stars):.4f}, limited {
 
 # %% [markdown]
 # ### A map of taste · optional
-#
-# BIASREAD
 #
 # Two of the 32 directions fit on paper. We take those along which the vectors of well-known films differ most, the *principal
 # components*. The caption says how much of the variance the map keeps. The rest is hidden, so two films close on the map may be far
@@ -908,9 +911,10 @@ kept = (strength[:2] ** 2).sum() / (strength**2).sum()
 wanted = ["Taxi Driver", "Titanic", "Star Wars: Episode IV - A New Hope", "Clockwork Orange, A"]
 right, left, up, down = (int(np.flatnonzero(names[loved] == title)[0]) for title in wanted)
 places *= np.sign([places[right, 0] - places[left, 0], places[up, 1] - places[down, 1]])
+assert places[left, 0] < -0.3 and places[right, 0] > 0.3
 title = "Blockbusters of the nineties on the left, cult films on the right"
 words = (
-    "From left to right the films go from Titanic and Ghost to Pulp Fiction and Taxi Driver, and "
+    "From left to right the films go from Titanic to Taxi Driver and A Clockwork Orange, and "
     f"fantasy lies at the top; the two directions keep {kept:.0%} of the variance."
 )
 show(plots.labeled_map(places, names[loved], title=title), alt=words)
@@ -1041,7 +1045,7 @@ ledger.scoreboard("02")
 # - beat a constant with two biases before we factorized anything;
 # - saw that an embedding is a row lookup, and the lookup a product with one-hot rows;
 # - took SGD from seven ratings on paper to mini-batches, in NumPy, Keras and MXNet;
-# - found that 64 factors alone lose to two biases, even after forty epochs;
+# - found that 64 factors alone lose to two biases, from any start we tried;
 # - found that biases, decay and early stopping together win on every split, by a hundredth of a star.
 #
 # **Next:** [03 Nonlinearity](03_nonlinearity.ipynb): the talk's second step is a hidden layer. Does it help?

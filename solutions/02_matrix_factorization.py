@@ -132,7 +132,7 @@ for name, value in (("global mean", on_test), ("user + item bias", rmse_of_biase
 # ### Embedding: a row lookup that is a product
 #
 # Frameworks call such a table an *embedding*. Looking up rows equals a product with a *one-hot* matrix. It has one row per lookup:
-# zeros, and a single 1 in the column of the index.
+# zeros, and a 1 in the column of the index.
 #
 # **Exercise 02.3** (5 min). Write `lookup_by_product(table, indices)`. Return the one-hot matrix (indices × rows of the
 # table) and its product with the table.
@@ -587,10 +587,10 @@ words += "ratings per second; loading row by row gains little from larger batche
 show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=words)
 
 # %% [markdown]
-# Look at the milliseconds per step of "Gluon, slices". A step of 500 ratings takes hardly longer than a step of 50: most of it is a
-# fixed cost. Python runs, operations are started, and SGD with momentum updates *all* 623,168 numbers. A large batch shares that cost.
+# Look at the milliseconds per step of "Gluon, slices". A step of 500 ratings takes hardly longer than a step of 50. Most of it is a fixed
+# cost: Python runs, operations start, and momentum moves *all* 623,168 numbers. A large batch shares that cost.
 #
-# Row by row, Python touches every rating. Larger batches gain little then, and so would a faster device.
+# Row by row, Python touches every rating. Larger batches gain little, and so would a faster device.
 
 # %% [markdown]
 # **When does a GPU pay?** A step on a GPU has a fixed cost, too: the CPU starts every operation and copies the batch. Small batches starve
@@ -601,7 +601,7 @@ show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=w
 # %% [markdown] tags=["core"]
 # ## The model that wins
 #
-# From a start around 0, the product wastes its epochs on finding 3.5 stars. Biases cure that, and so does a start near the mean. The
+# From a start around 0, the product spends its epochs on finding 3.5 stars. Biases cure that, and so does a start near the mean. The
 # model that wins adds biases (Koren, Bell and Volinsky, 2009):
 #
 # $$\hat r_{ui} = \mu + b_u + b_i + p_u \cdot q_i$$
@@ -877,10 +877,10 @@ exercise("02.q3").ask(choice)
 # %% [markdown]
 # ### Biases, and the ends of the scale · optional
 #
-# An item bias says how a film is rated after taste is accounted for. A low one means: users dislike the film even if their factors
-# match it. The cell lists both ends.
+# An item bias says how a film is rated apart from taste. If it is low, users dislike the film even if their factors match it. The cell
+# lists both ends.
 #
-# A prediction may lie outside the scale of 0.5 to 5 stars. Limiting it hardly helps, because that happens once in a thousand.
+# A prediction may lie outside the scale of 0.5 to 5 stars. Limiting it hardly helps: that happens once in a thousand.
 
 # %% tags=["nbval-ignore-output"]
 by_bias = names[np.argsort(biased.weights["item_bias"][known])]

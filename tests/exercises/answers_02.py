@@ -354,4 +354,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[n])": "a length that is the same for all",
         "lengths = np.linalg.norm(vectors, axis=-1) * np.linalg.norm(vectors[item])": "a matrix has two axes",
     },
+    "02.9": {
+        "error = (np.sum(P[users] * Q[items], axis=1) - stars) / len(users)": "a batch has as many users as stars",
+        "error = (np.sum(P[users] * Q[items], axis=1) - stars) / len(items)": "a batch has as many items as stars",
+        "error = (np.sum(P[users] * Q[items], axis=-1) - stars) / len(stars)": "a matrix has two axes",
+    },
 }

@@ -306,11 +306,9 @@ IDIOMS: dict[str, list[str]] = {
         "best = np.argpartition(-cosine, n - 1)[:n]\nreturn best[np.argsort(-cosine[best])].astype(float)",
     ],
     "02.9": [
-        "of_P = [[0.0] * len(row) for row in P]\nof_Q = [[0.0] * len(row) for row in Q]\n"
-        "for u, i, star in zip(users, items, stars):\n"
-        "    error = (sum(a * b for a, b in zip(P[u], Q[i])) - star) / len(stars)\n"
-        "    for f in range(len(P[u])):\n        of_P[u][f] += error * Q[i][f]\n"
-        "        of_Q[i][f] += error * P[u][f]\nreturn of_P, of_Q",
+        "of_P, of_Q, n = 0 * P, 0 * Q, len(stars)\nfor j in range(n):\n    u, i = users[j], items[j]\n"
+        "    error = sum(P[u] * Q[i]) - stars[j]\n    of_P[u] += error * Q[i] / n\n"
+        "    of_Q[i] += error * P[u] / n\nreturn of_P, of_Q",
         "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
         "for u, i, star in zip(users, items, stars):\n"
         "    of_user, of_item = pair_gradient(P[u], Q[i], star)\n"

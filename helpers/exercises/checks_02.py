@@ -82,9 +82,9 @@ register(
             "return np.mean(np.abs(predicted - actual))": "that is the mean absolute error; square the errors, take the mean, then the root.",
             "return np.mean((predicted - actual) ** 2)": "the root is missing; without it the error is in squared stars.",
             "return np.sqrt(np.sum((predicted - actual) ** 2))": "that is the root of the sum, and grows with the number of ratings; take the mean.",
-            "return np.linalg.norm(predicted - actual) / len(actual)": "divide before the root: it is the root of the mean, not the root of the sum by the number.",
+            "return np.linalg.norm(predicted - actual) / len(actual)": "divide before the root: it is the root of the mean, not the root of the sum divided by the number.",
             "return np.mean(predicted - actual)": "errors of both signs must not cancel; square each one first.",
-            "return np.std(predicted - actual)": "a standard deviation leaves out the mean error, but being wrong by the same amount everywhere is an error, too.",
+            "return np.std(predicted - actual)": "a standard deviation leaves out the mean error. Predictions that are all wrong by the same amount are wrong, too.",
         }.items(),
         hints=[
             "Read the name backwards: error, squared, mean, root.",
@@ -100,7 +100,7 @@ register(
         inputs=some_lookup,
         mistakes={
             "one_hot = np.eye(len(table))[indices]\nreturn one_hot.T, one_hot @ table": "the one-hot matrix has a row for each index and a column for each row of the table.",
-            "one_hot = np.eye(len(table))[indices - 1]\nreturn one_hot, one_hot @ table": "the 1 stands in the wrong column: the column is the index itself, counted from 0.",
+            "one_hot = np.eye(len(table))[indices - 1]\nreturn one_hot, one_hot @ table": "the 1 is in the wrong column: the column is the index itself, counted from 0.",
             "one_hot = np.eye(len(table))[indices]\nreturn one_hot, one_hot": "the second value is the product of the one-hot matrix with the table.",
             "one_hot = np.zeros((len(indices), len(table)))\none_hot[:, indices] = 1\nreturn one_hot, one_hot @ table": "each row of the one-hot matrix holds a single 1, at its own index.",
         }.items(),
@@ -127,7 +127,7 @@ register(
         }.items(),
         hints=[
             "Differentiate half the square first: the outer derivative is the error itself.",
-            "With `error = p @ q - rating`, the prediction's gradient with respect to p is q, and with respect to q it is p: return `error * q` and `error * p`.",
+            "The prediction's gradient is q with respect to p, and p with respect to q. With `error = p @ q - rating`, return `error * q` and `error * p`.",
         ],
         minutes=8,
     ),
@@ -172,7 +172,7 @@ register(
         ),
         inputs=some_errors,
         mistakes={
-            "return int(np.argmin(errors)) + 1": "that looks past the stop: once `patience` epochs in a row have brought nothing, no later epoch is seen.",
+            "return int(np.argmin(errors)) + 1": "that looks past the stop: after `patience` epochs in a row without a new lowest, no later epoch is seen.",
             "return int(np.argmin(errors))": "epochs are counted from 1, and none is seen after the stop.",
             "best + 1 => best": "epochs are counted from 1.",
             "best + 1 => epoch + 1": "training ends there, but the weights to keep are those of the best epoch.",
@@ -184,7 +184,7 @@ register(
             "best = bad = 0\nfor epoch, error in enumerate(errors):\n    if error < errors[best]:\n        best = epoch\n    elif epoch:\n        bad += 1\n    if bad >= patience:\n        break\nreturn best + 1": "the count starts again with every new lowest error: `patience` epochs *in a row*.",
         }.items(),
         hints=[
-            "Keep two things while you walk through the list: where the best error so far was, and how far you have come since.",
+            "While you walk through the list, keep the place of the best error so far; compare it with where you are.",
             "Leave the loop when `epoch - best >= patience`, and return the best, counted from 1.",
         ],
         minutes=10,
@@ -211,12 +211,12 @@ register(
             "-cosine => -(vectors @ vectors[item])": "that is the inner product, which prefers long vectors: divide by both lengths.",
             "-cosine => np.linalg.norm(vectors - vectors[item], axis=1)": "that is the distance; only the direction counts, so divide the inner product by both lengths.",
             "-cosine => cosine": "those point the other way: the largest cosine comes first.",
-            "-cosine => -abs(cosine)": "a cosine of -1 points the other way: leave its sign.",
+            "-cosine => -abs(cosine)": "a cosine of -1 points the other way: keep its sign.",
             "return np.argsort(-np.delete(vectors @ vectors[item] / np.linalg.norm(vectors, axis=1), item))[:n]": "after the item is taken out, the numbers of all items behind it are one too small.",
             "order[order != item][:n] => np.sort(order[order != item][:n])": "those are the right items; put the best one first.",
         }.items(),
         hints=[
-            "One matrix product gives all inner products with the item; what is left is to divide by lengths and to sort.",
+            "One matrix product gives all inner products with the item. Then divide by the lengths, and sort.",
             "`np.linalg.norm(vectors, axis=1)` gives the lengths; `order = np.argsort(-cosine)` sorts downwards, and `order[order != item][:n]` leaves the item out.",
         ],
         minutes=10,
@@ -247,7 +247,7 @@ register(
             "return gradient_P, gradient_Q => return P - gradient_P, Q - gradient_Q": "those are the tables after a step: return the gradients.",
         }.items(),
         hints=[
-            "It is `pair_gradient` for many ratings at once: one error per rating, divided by `len(stars)`, and `error[:, None]` to multiply whole rows.",
+            "Do what `pair_gradient` does, for many ratings at once. Divide each error by `len(stars)`; `error[:, None]` multiplies whole rows.",
             "Start with `np.zeros_like(P)` and `np.zeros_like(Q)`; then `np.add.at(gradient_P, users, error[:, None] * Q[items])`, and the same for Q.",
         ],
         checks=[
@@ -287,8 +287,8 @@ register(
         "Among all films, most of the nearest neighbors of a well-known one have hardly any ratings. Why?",
         "b",
         {
-            "the viewers of rare films share a taste with it": "Perhaps, but the model cannot know it: it saw a handful of ratings of each.",
-            "a vector fitted to one rating can point anywhere, and among thousands of such some point here": "Chance directions, and many of them. With twenty ratings a direction has to please twenty people.",
+            "the viewers of rare films share a taste with it": "Perhaps, but the model cannot know it: it saw only a handful of ratings per film.",
+            "a vector fitted to one rating can point anywhere, and a few of thousands point here": "Their directions are chance, and there are thousands of them. With twenty ratings, a direction has to fit twenty people.",
             "the training stopped too early for them": "More epochs fit the same few ratings more closely; they bring no new ones.",
         },
     ),

@@ -672,11 +672,11 @@ exercise("02.q2").ask(choice)
 # %% [markdown] tags=["core"]
 # ## Is the difference real?
 #
-# We take three random splits. On each, both models learn from the same rows and are judged on the same others. The *gain* is the RMSE
-# of the biases minus that of biased factorization.
+# On each of three random splits, both models learn from the same rows and are judged on the same others. The *gain* is the RMSE of the
+# biases minus that of biased factorization.
 #
-# The brackets hold a 95 % interval by *bootstrap*: draw the test users again and again, with replacement, and compute the gain of each
-# draw.
+# The brackets hold a 95 % interval by *bootstrap*: draw the test users again and again, with replacement, and compute each gain. An
+# interval without zero establishes a gain.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -975,8 +975,8 @@ explore(draw_search, alt=tell_search, live=True, search=box)
 # %% [markdown]
 # ## What the sources say · optional
 #
-# **"RMSE ON TRAINING and TEST: 0.8108, 0.7518"** (2018 talk, last epoch). A test error below the training error is a warning. The code
-# prints the test error first, so the labels are swapped.
+# **"RMSE ON TRAINING and TEST: 0.8108, 0.7518"** (2018 talk, last epoch). A test error below the training error is a warning. The
+# talk's notebook prints the test error first, so the labels are swapped.
 #
 # The numbers are not RMSE either. MXNet 1.1's metric loops over `zip(labels, preds)` and expects lists of arrays. The talk passed
 # arrays, so it took the root of each single rating's squared error, and $\sqrt{e^2} = |e|$. The result is a mean *absolute* error

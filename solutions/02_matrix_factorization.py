@@ -391,8 +391,8 @@ assert not abs(errors["Keras"] - errors["NumPy"]) > 0.002
 # %% [markdown]
 # ### The talks' network in MXNet · optional
 #
-# Both talks used MXNet, a framework that was retired in 2023. (An unofficial fork still publishes fixes.) In its *symbolic* style you
-# first describe the computation as a graph, here the talk's `plain_net(64)`. `LinearRegressionOutput` is the squared loss.
+# Both talks used MXNet, a framework that was retired in 2023. (An unofficial fork still publishes fixes.) Its *symbolic* style first
+# describes the computation as a graph: the talk's `plain_net(64)`. `LinearRegressionOutput` is the squared loss.
 #
 # A `Module` then binds the graph to arrays of one batch size. `forward_backward` computes the gradients, and `update` takes the step.
 
@@ -672,7 +672,7 @@ exercise("02.q2").ask(choice)
 # %% [markdown] tags=["core"]
 # ## Is the difference real?
 #
-# On each of three random splits, both models learn from the same rows and are judged on the same others. The *gain* is the RMSE of the
+# On each of three random splits, both models learn from the same rows and predict the same others. The *gain* is the RMSE of the
 # biases minus that of biased factorization.
 #
 # The brackets hold a 95 % interval by *bootstrap*: draw the test users again and again, with replacement, and compute each gain. An

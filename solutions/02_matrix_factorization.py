@@ -549,12 +549,9 @@ def keras_on_tf_data():
 
 
 # %%
-speeds = {}  # loader -> batch sizes, and ratings per second of each
-
-
 def measure(name, run_epoch, sizes=(50, 500, 5_000, 65_536), most=40_000):
-    """Print the speed of a second pass; the first one compiles."""
-    speeds[name] = sizes, []
+    """Print and return the ratings per second of a second pass; the first one compiles."""
+    found = []
     for size in sizes:
         n = size * max(1, min(80, most // size))
         rows = [column[:n] for column in (train_users, train_items, train_stars)]
@@ -562,22 +559,26 @@ def measure(name, run_epoch, sizes=(50, 500, 5_000, 65_536), most=40_000):
         begin = time.perf_counter()
         run_epoch(rows, size)
         seconds = time.perf_counter() - begin
-        speeds[name][1].append(n / seconds)
+        found.append(n / seconds)
         step = f"{1000 * seconds * size / n:7.1f} ms a step"
         print(f"{name:20} batches of {size:6,}: {n / seconds:9,.0f} ratings/s, {step}")
+    return sizes, found
 
 
 # %% tags=["nbval-ignore-output"]
+speeds = {}  # loader -> batch sizes, and ratings per second of each
 if gates.mxnet:
-    measure("Gluon, row by row", gluon_net(one_by_one)[0], (50, 500, 5_000), most=1_000)
-    measure("Gluon, slices", gluon_net()[0])
+    name, network = "Gluon, row by row", gluon_net(one_by_one)[0]
+    speeds[name] = measure(name, network, (50, 500, 5_000), most=1_000)
+    speeds["Gluon, slices"] = measure("Gluon, slices", gluon_net()[0])
 with tf.device("/CPU:0"):
-    measure("Keras, arrays", keras_trainer()[0])
-    measure("Keras, tf.data", keras_on_tf_data())
+    speeds["Keras, arrays"] = measure("Keras, arrays", keras_trainer()[0])
+    speeds["Keras, tf.data"] = measure("Keras, tf.data", keras_on_tf_data())
 if gates.gpu.ready("The GPU's speed"):
     place = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"  # a test run has no GPU
     with tf.device(f"/{place}:0"):
-        measure(f"Keras, on the {place}", keras_trainer()[0])
+        name = f"Keras, on the {place}"
+        speeds[name] = measure(name, keras_trainer()[0])
 assert speeds["Keras, arrays"][1][2] > 2 * speeds["Keras, arrays"][1][0]
 
 # %% tags=["fold", "nbval-ignore-output"]

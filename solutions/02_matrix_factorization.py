@@ -586,14 +586,14 @@ fit = speeds["Keras, arrays"][1]
 title = f"Keras trains {fit[2] / fit[0]:.0f} times as fast in batches of 5,000 as of 50"
 axes = {"xlabel": "ratings per batch (log scale)", "ylabel": "ratings per second (log scale)"}
 words = f"From batches of 50 to 5,000, Keras on arrays goes from {fit[0]:,.0f} to {fit[2]:,.0f} "
-words += "ratings per second; loading row by row gains little from larger batches."
+words += f"ratings per second; the fastest is {max(speeds, key=lambda x: max(speeds[x][1]))}."
 show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=words)
 
 # %% [markdown]
-# Look at the milliseconds per step. Where a loader cuts batches, a step of 500 ratings takes less than ten times a step of 50. Part of
-# it is a fixed cost: Python runs, operations start, and momentum moves *all* 623,168 numbers. A large batch shares that cost.
+# Where a loader cuts batches, a step of 500 ratings takes less than ten times a step of 50. Part of a step is a fixed cost: Python runs,
+# operations start, and momentum moves *all* 623,168 numbers. A large batch shares it.
 #
-# Row by row, Python touches every rating. Larger batches gain little, and so would a faster device.
+# Row by row, Python touches every rating. This loader is the slowest at every batch size, and a faster device would not help it.
 
 # %% [markdown]
 # **When does a GPU pay?** A step on a GPU has a fixed cost, too: the CPU starts every operation and copies the batch. Small batches starve
@@ -1030,7 +1030,7 @@ print(f"squared distance {squares:.4f}; {0.138 / squares * 10:.0f} such numbers 
 for users, items in ((138_493, 27_278), (100_000_000, 10_000_000)):
     full, factors = users * items, 64 * (users + items)
     print(f"{users:,} users × {items:,} items:", end=" ")
-    print(f"table of bytes {full / 1e9:,.1f} GB, 64 factors of 4 bytes {4 * factors / 1e9:.2f} GB")
+    print(f"table of bytes {full / 1e9:,.1f} GB, 64 factors of 4 bytes {4 * factors / 1e9:.3f} GB")
 
 # %% [markdown]
 # ## Scoreboard · optional

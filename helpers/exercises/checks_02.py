@@ -1,4 +1,4 @@
-"""Checks of chapter 02: a model's error, biases, embedding and size, one step of SGD, neighbors."""
+"""Checks of chapter 02: RMSE, embedding, SGD, the gradient of a batch, early stopping, neighbors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 
 from .cases import Case, cases
 from .converters import array, integers, number, pair, whole
+from .cost import grows, memory
 from .grading import Exercise, Quiz
 from .registry import register
 
 TABLE = np.array([[2.0, 0.5], [-1.0, 4.0], [1.5, 1.0], [0.0, -2.0]])
-USER_BIAS, ITEM_BIAS = np.array([0.5, -1.0, 0.1]), np.array([0.25, -0.75, 1.5, -0.4])
 P, Q = np.array([1.0, 0.5, 2.0]), np.array([2.0, 6.0, -0.5])  # their product is 4
+TABLES = np.array([[1.0, 2.0], [0.5, -1.0], [3.0, 1.0]]), np.array([[2.0, 1.0], [-1.0, 0.5]])
 VECTORS = np.array([[5.0, 0.5], [1.0, 0.0], [0.9, 0.9], [-1.0, 0.0], [0.1, 0.005]])
 
 
@@ -23,24 +24,10 @@ def some_predictions(rng: np.random.Generator) -> tuple[Any, ...]:
     return stars + rng.normal(rng.normal(), 1, len(stars)) * rng.choice([0.02, 1.0]), stars
 
 
-def some_biases(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return a mean, biases that lead beyond the scale, and pairs of users and items."""
-    users, items = rng.integers(1, 9, 2)
-    pairs = int(rng.integers(1, 30))
-    index = [rng.integers(0, n, pairs).astype(np.int32) for n in (users, items)]
-    return float(rng.uniform(3, 4)), rng.normal(0, 1, users), rng.normal(0, 1, items), *index
-
-
 def some_lookup(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return a table and indices of its rows, some of them twice."""
     rows, columns = rng.integers(1, 8, 2)
     return rng.normal(size=(rows, columns)), rng.integers(0, rows, rng.integers(1, 12))
-
-
-def some_sizes(rng: np.random.Generator) -> Case:
-    """Return the sizes of a model, with biases or without."""
-    sizes = tuple(int(n) for n in rng.integers(1, (30, 40, 9)))
-    return Case(sizes, keywords={"biases": bool(rng.random() < 0.5)})
 
 
 def some_rows(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -53,6 +40,15 @@ def some_step(rng: np.random.Generator) -> Case:
     """Return two rows, a rating and a rate, the last two by name."""
     p, q, rating = some_rows(rng)
     return Case((p, q), keywords={"rating": rating, "learning_rate": float(rng.uniform(0.02, 0.5))})
+
+
+def some_batch(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return two tables, and a batch whose rows often repeat."""
+    users, items, k = (int(n) for n in rng.integers(1, 6, 3))
+    n = int(rng.integers(1, 12))
+    pairs = rng.integers(0, users, n), rng.integers(0, items, n)
+    tables = rng.normal(size=(users, k)), rng.normal(size=(items, k))
+    return *tables, *pairs, rng.integers(1, 11, n) / 2
 
 
 def some_errors(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -86,37 +82,15 @@ register(
             "return np.mean(np.abs(predicted - actual))": "that is the mean absolute error; square the errors, take the mean, then the root.",
             "return np.mean((predicted - actual) ** 2)": "the root is missing; without it the error is in squared stars.",
             "return np.sqrt(np.sum((predicted - actual) ** 2))": "that is the root of the sum, and grows with the number of ratings; take the mean.",
-            "return np.linalg.norm(predicted - actual) / len(actual)": "divide before the root: it is the root of the mean, not the root of the sum by the number.",
+            "return np.linalg.norm(predicted - actual) / len(actual)": "divide before the root: it is the root of the mean, not the root of the sum divided by the number.",
             "return np.mean(predicted - actual)": "errors of both signs must not cancel; square each one first.",
-            "return np.std(predicted - actual)": "a standard deviation leaves out the mean error, but being wrong by the same amount everywhere is an error, too.",
+            "return np.std(predicted - actual)": "a standard deviation leaves out the mean error. Predictions that are all wrong by the same amount are wrong, too.",
         }.items(),
         hints=[
             "Read the name backwards: error, squared, mean, root.",
             "`np.sqrt(np.mean(... ** 2))` does three of the four steps; the error goes in place of the dots.",
         ],
         minutes=3,
-    ),
-    Exercise(
-        "02.2",
-        "predict_bias",
-        array,
-        cases=cases(
-            (3.2, USER_BIAS, ITEM_BIAS, np.array([0]), np.array([1])),
-            (3.2, USER_BIAS, ITEM_BIAS, np.array([1, 1, 2, 0]), np.array([0, 1, 0, 2])),
-        ),
-        inputs=some_biases,
-        mistakes={
-            "return user_bias[users] + item_bias[items]": "the mean is missing.",
-            "return mean + user_bias[items] + item_bias[users]": "users pick from `user_bias`, items from `item_bias`; here it is the other way round.",
-            "return mean + user_bias[users[0]] + item_bias[items[0]] + 0 * users": "every pair needs the bias of its own user and item, not those of the first pair.",
-            "return mean + user_bias[users][:, None] + item_bias[items]": "return one prediction for each pair, not a table of all users by all items.",
-            "return np.clip(mean + user_bias[users] + item_bias[items], 0.5, 5)": "the formula says nothing of the scale: do not cut the predictions.",
-            "return np.round(2 * (mean + user_bias[users] + item_bias[items])) / 2": "a prediction need not be a rating that somebody could give: do not round it.",
-        }.items(),
-        hints=[
-            "An array of indices inside square brackets picks one entry for each of them.",
-            "`user_bias[users]` is already the right length; the mean and the same for items are missing.",
-        ],
     ),
     Exercise(
         "02.3",
@@ -126,7 +100,7 @@ register(
         inputs=some_lookup,
         mistakes={
             "one_hot = np.eye(len(table))[indices]\nreturn one_hot.T, one_hot @ table": "the one-hot matrix has a row for each index and a column for each row of the table.",
-            "one_hot = np.eye(len(table))[indices - 1]\nreturn one_hot, one_hot @ table": "the 1 stands in the wrong column: the column is the index itself, counted from 0.",
+            "one_hot = np.eye(len(table))[indices - 1]\nreturn one_hot, one_hot @ table": "the 1 is in the wrong column: the column is the index itself, counted from 0.",
             "one_hot = np.eye(len(table))[indices]\nreturn one_hot, one_hot": "the second value is the product of the one-hot matrix with the table.",
             "one_hot = np.zeros((len(indices), len(table)))\none_hot[:, indices] = 1\nreturn one_hot, one_hot @ table": "each row of the one-hot matrix holds a single 1, at its own index.",
         }.items(),
@@ -136,26 +110,6 @@ register(
         ],
     ),
     Exercise(
-        "02.4",
-        "count_parameters",
-        whole,
-        cases=[Case((3, 4, 2), keywords={"biases": b}) for b in (False, True)],
-        inputs=some_sizes,
-        mistakes={
-            "return n_users * n_items * k": "each user and each item has a row of its own: the tables add up.",
-            "(n_users + n_items) * k => n_users * n_items * k": "each user and each item has a row of its own: the tables add up.",
-            "return (n_users + n_items) * k": "with biases, every user and every item has one more number, and there is the mean.",
-            "return (n_users + n_items) * (k + 1) + 1": "without biases there are only the two tables.",
-            "return (n_users + n_items) * (k + biases)": "the mean is missing: one more number for the whole model.",
-            "return (n_users + n_items) * k + 2 * biases": "there is one bias for *each* user and *each* item.",
-        }.items(),
-        hints=[
-            "Draw the two tables: how many rows and columns does each have?",
-            "With biases there is one more number for each row of each table, and one for the whole model: `n_users + n_items + 1` more.",
-        ],
-        minutes=3,
-    ),
-    Exercise(
         "02.5",
         "pair_gradient",
         pair(("of_user", array), ("of_item", array)),
@@ -163,17 +117,17 @@ register(
         inputs=some_rows,
         mistakes={
             "error = rating - p @ q\nreturn error * q, error * p": "the sign is the opposite one: the error is prediction minus rating.",
-            "error = p @ q - rating\nreturn error * p, error * q": "the user's slope is made of the item's numbers, and the other way round.",
+            "error = p @ q - rating\nreturn error * p, error * q": "the user's gradient is the error times the item's numbers, and the other way round.",
             "error = 2 * (p @ q - rating)\nreturn error * q, error * p": "that is twice too large: the loss here is *half* the squared error.",
-            "return q, p": "the error is missing: the slope of half a square is the error times the slope of the prediction.",
+            "return q, p": "the error is missing: the gradient of half a square is the error times the gradient of the prediction.",
             "error = abs(p @ q - rating)\nreturn error * q, error * p": "keep the sign of the error: it says in which direction to move.",
             "error = np.sign(p @ q - rating)\nreturn error * q, error * p": "the size of the error counts, too, not only its sign.",
-            "error = (p @ q - rating) ** 2\nreturn error * q, error * p": "the slope of half a square is the error itself, not squared.",
+            "error = (p @ q - rating) ** 2\nreturn error * q, error * p": "the derivative of half a square is the error itself, not its square.",
             "error = p * q - rating\nreturn error * q, error * p": "there is one error, a number: the inner product of the rows minus the rating.",
         }.items(),
         hints=[
-            "Differentiate half the square first: the outer slope is the error itself.",
-            "With `error = p @ q - rating`, the prediction's slope with respect to p is q, and the other way round: return `error * q` and `error * p`.",
+            "Differentiate half the square first: the outer derivative is the error itself.",
+            "The prediction's gradient is q with respect to p, and p with respect to q. With `error = p @ q - rating`, return `error * q` and `error * p`.",
         ],
         minutes=8,
     ),
@@ -188,16 +142,16 @@ register(
         ],
         inputs=some_step,
         mistakes={
-            "p = p - learning_rate * pair_gradient(p, q, rating)[0]\nreturn p, q - learning_rate * pair_gradient(p, q, rating)[1]": "q moves with the p that has moved already: take both slopes first.",
-            " - learning_rate =>  + learning_rate": "that moves away from the rating: a step goes *against* the slope.",
+            "p = p - learning_rate * pair_gradient(p, q, rating)[0]\nreturn p, q - learning_rate * pair_gradient(p, q, rating)[1]": "q moves with the p that has moved already: compute both gradients first.",
+            " - learning_rate =>  + learning_rate": "that moves away from the rating: a step goes *against* the gradient.",
             "learning_rate * => ": "the learning rate is missing.",
-            "of_user, of_item = => of_item, of_user =": "the first slope belongs to p, the second one to q.",
-            "p - learning_rate * of_user, q - => learning_rate * of_user, ": "that is only the way to go: return the new rows.",
+            "of_user, of_item = => of_item, of_user =": "the first gradient belongs to p, the second one to q.",
+            "p - learning_rate * of_user, q - => learning_rate * of_user, ": "that is only the step: return the new rows.",
             "q - learning_rate * of_item => q": "the item's row takes a step, too.",
         }.items(),
         hints=[
-            "Take both slopes before you move anything: `of_user, of_item = pair_gradient(p, q, rating)`.",
-            "Against the slope means minus: `p - learning_rate * of_user`, and the same for q.",
+            "Compute both gradients before a row moves: `of_user, of_item = pair_gradient(p, q, rating)`.",
+            "Against the gradient means minus: `p - learning_rate * of_user`, and the same for q.",
         ],
     ),
     Exercise(
@@ -218,7 +172,7 @@ register(
         ),
         inputs=some_errors,
         mistakes={
-            "return int(np.argmin(errors)) + 1": "that looks past the stop: once `patience` epochs in a row have brought nothing, no later epoch is seen.",
+            "return int(np.argmin(errors)) + 1": "that looks past the stop: after `patience` epochs in a row without a new lowest, no later epoch is seen.",
             "return int(np.argmin(errors))": "epochs are counted from 1, and none is seen after the stop.",
             "best + 1 => best": "epochs are counted from 1.",
             "best + 1 => epoch + 1": "training ends there, but the weights to keep are those of the best epoch.",
@@ -230,7 +184,7 @@ register(
             "best = bad = 0\nfor epoch, error in enumerate(errors):\n    if error < errors[best]:\n        best = epoch\n    elif epoch:\n        bad += 1\n    if bad >= patience:\n        break\nreturn best + 1": "the count starts again with every new lowest error: `patience` epochs *in a row*.",
         }.items(),
         hints=[
-            "Keep two things while you walk through the list: where the best error so far was, and how far you have come since.",
+            "While you walk through the list, keep the place of the best error so far; compare it with where you are.",
             "Leave the loop when `epoch - best >= patience`, and return the best, counted from 1.",
         ],
         minutes=10,
@@ -257,25 +211,64 @@ register(
             "-cosine => -(vectors @ vectors[item])": "that is the inner product, which prefers long vectors: divide by both lengths.",
             "-cosine => np.linalg.norm(vectors - vectors[item], axis=1)": "that is the distance; only the direction counts, so divide the inner product by both lengths.",
             "-cosine => cosine": "those point the other way: the largest cosine comes first.",
-            "-cosine => -abs(cosine)": "a cosine of -1 points the other way: leave its sign.",
+            "-cosine => -abs(cosine)": "a cosine of -1 points the other way: keep its sign.",
             "return np.argsort(-np.delete(vectors @ vectors[item] / np.linalg.norm(vectors, axis=1), item))[:n]": "after the item is taken out, the numbers of all items behind it are one too small.",
             "order[order != item][:n] => np.sort(order[order != item][:n])": "those are the right items; put the best one first.",
         }.items(),
         hints=[
-            "One matrix product gives all inner products with the item; what is left is to divide by lengths and to sort.",
+            "One matrix product gives all inner products with the item. Then divide by the lengths, and sort.",
             "`np.linalg.norm(vectors, axis=1)` gives the lengths; `order = np.argsort(-cosine)` sorts downwards, and `order[order != item][:n]` leaves the item out.",
         ],
         minutes=10,
         stretch=True,
+    ),
+    Exercise(
+        "02.9",
+        "batch_gradient",
+        pair(("the gradient of P", array), ("the gradient of Q", array)),
+        cases=cases(
+            (*TABLES, np.array([0]), np.array([1]), np.array([3.0])),
+            (*TABLES, np.array([2, 0]), np.array([1, 0]), np.array([3.0, 0.5])),
+            (*TABLES, np.array([1, 0, 2]), np.array([1, 1, 0]), np.array([4.0, 2.5, 3.0])),
+            (*TABLES, np.array([2, 2, 1]), np.array([0, 1, 0]), np.array([5.0, 1.0, 2.0])),
+        ),
+        inputs=some_batch,
+        mistakes={
+            "error = np.sum(P[users] * Q[items], axis=1) - stars\ngradient_P, gradient_Q = np.zeros_like(P), np.zeros_like(Q)\ngradient_P[users] += error[:, None] * Q[items] / len(stars)\ngradient_Q[items] += error[:, None] * P[users] / len(stars)\nreturn gradient_P, gradient_Q": "a row that occurs twice keeps only its last error: `np.add.at` adds them all.",
+            "error = (np.sum(P[users] * Q[items], axis=1) - stars) / len(stars)\ngradient_P, gradient_Q = np.zeros_like(P), np.zeros_like(Q)\ngradient_P[users] = error[:, None] * Q[items]\ngradient_Q[items] = error[:, None] * P[users]\nreturn gradient_P, gradient_Q": "a row that occurs twice keeps only its last error: `np.add.at` adds them all.",
+            "np.add.at(gradient_P, users, error[:, None] * Q[items]) => gradient_P[users] += error[:, None] * Q[items]": "a user that occurs twice keeps only the last error: `np.add.at` adds them all.",
+            "np.add.at(gradient_Q, items, error[:, None] * P[users]) => gradient_Q[items] += error[:, None] * P[users]": "an item that occurs twice keeps only the last error: `np.add.at` adds them all.",
+            ") / len(stars) => )": "that is the gradient of the sum: the loss is the *mean* over the batch.",
+            "error = np.sum(P[users] * Q[items], axis=1) - stars\ngradient_P, gradient_Q = np.zeros_like(P), np.zeros_like(Q)\nnp.add.at(gradient_P, users, error[:, None] * Q[items])\nnp.add.at(gradient_Q, items, error[:, None] * P[users])\nreturn gradient_P / np.maximum(np.bincount(users, minlength=len(P)), 1)[:, None], gradient_Q / np.maximum(np.bincount(items, minlength=len(Q)), 1)[:, None]": "divide by the number of ratings in the batch, not by how often a row occurs in it.",
+            " - stars) / => - stars) * 2 /": "that is twice too large: the loss is *half* the squared error.",
+            "(np.sum(P[users] * Q[items], axis=1) - stars) => (stars - np.sum(P[users] * Q[items], axis=1))": "the sign is the opposite one: the error is prediction minus rating.",
+            "error[:, None] * Q[items] => error[:, None] * P[users]": "the gradient of a user's row is the error times the *item's* row.",
+            "error = (np.sum(P[users] * Q[items], axis=1) - stars) / len(stars)\ngradient_P, gradient_Q = np.zeros_like(P), np.zeros_like(Q)\nnp.add.at(gradient_P, users, error[:, None] * P[users])\nnp.add.at(gradient_Q, items, error[:, None] * Q[items])\nreturn gradient_P, gradient_Q": "the gradient of a user's row is the error times the *item's* row, and the other way round.",
+            "return gradient_P, gradient_Q => return P - gradient_P, Q - gradient_Q": "those are the tables after a step: return the gradients.",
+        }.items(),
+        hints=[
+            "Do what `pair_gradient` does, for many ratings at once. Divide each error by `len(stars)`; `error[:, None]` multiplies whole rows.",
+            "Start with `np.zeros_like(P)` and `np.zeros_like(Q)`; then `np.add.at(gradient_P, users, error[:, None] * Q[items])`, and the same for Q.",
+        ],
+        checks=[
+            grows(
+                memory,
+                100,
+                (np.ones((50, 2)), np.ones((50, 2)), np.arange(5), np.arange(5), np.ones(5)),
+                (np.ones((1500, 2)), np.ones((1500, 2)), np.arange(5), np.arange(5), np.ones(5)),
+                "the gradients are right, but a matrix of all rows by all rows is too large for 9,066 films: add to the rows of the batch only.",
+            )
+        ],
+        minutes=10,
     ),
     Quiz(
         "02.q1",
         "Three users, three films, one number each. How many of the six numbers does one SGD step on one rating change?",
         "b",
         {
-            "all six": "Only the rows that made the prediction have a slope; for the others it is zero.",
+            "all six": "Only the rows that made the prediction have a gradient; for the others it is zero.",
             "two": "The user's number and the film's number; the other four had no part in the prediction.",
-            "one": "The prediction has two factors, and both have a slope.",
+            "one": "The prediction is a product of two numbers, and both have a gradient.",
             "four": "Four would be two rows of two numbers; here each row holds one.",
         },
     ),
@@ -294,8 +287,8 @@ register(
         "Among all films, most of the nearest neighbors of a well-known one have hardly any ratings. Why?",
         "b",
         {
-            "the viewers of rare films share a taste with it": "Perhaps, but the model cannot know it: it saw a handful of ratings of each.",
-            "a vector fitted to one rating can point anywhere, and among thousands of such some point here": "Chance directions, and many of them. With twenty ratings a direction has to please twenty people.",
+            "the viewers of rare films share a taste with it": "Perhaps, but the model cannot know it: it saw only a handful of ratings per film.",
+            "a vector fitted to one rating can point anywhere, and a few of thousands point here": "Their directions are chance, and there are thousands of them. With twenty ratings, a direction has to fit twenty people.",
             "the training stopped too early for them": "More epochs fit the same few ratings more closely; they bring no new ones.",
         },
     ),

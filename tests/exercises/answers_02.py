@@ -12,17 +12,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return round(np.sqrt(np.mean((predicted - actual) ** 2)), 2)", "expected"),
         ("predicted -= actual\nreturn np.sqrt(np.mean(predicted**2))", "changed its argument"),
     ],
-    "02.2": [
-        ("return np.add(user_bias[users], item_bias[items])", "the mean is missing"),
-        ("return mean + user_bias + item_bias[items[0]]", "returned the shape"),
-        ("return mean + user_bias[items] + item_bias[users]", "the other way round"),
-        (
-            "return np.full(len(users), mean + user_bias[users[0]] + item_bias[items[0]])",
-            "its own user and item",
-        ),
-        ("return mean + np.add.outer(user_bias[users], item_bias[items])", "not a table"),
-        ("return (mean + user_bias[users] + item_bias[items]).clip(0.5, 5)", "do not cut"),
-    ],
     "02.3": [
         ("one_hot = np.eye(len(table))[indices]\nreturn one_hot @ table", "expected 2 values"),
         (
@@ -44,13 +33,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "return one_hot, table[indices]",
             "returned the shape (3, 2), expected (3, 4)",
         ),
-    ],
-    "02.4": [
-        ("return k * n_users * n_items", "the tables add up"),
-        ("return n_users * k + n_items * k", "with biases"),
-        ("return (n_users + n_items) * (k + (1 if biases else 0))", "the mean is missing"),
-        ("total = n_users + n_items\nreturn k * total + total + 1", "without biases"),
-        ("if biases:\n    return (n_users + n_items) * (k + 1) + 1", "did you forget `return`"),
     ],
     "02.5": [
         ("error = rating - np.dot(p, q)\nreturn error * q, error * p", "opposite one"),
@@ -89,7 +71,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (
             "error = p @ q - rating\n"
             "return p - learning_rate * error * p, q - learning_rate * error * q",
-            "first slope belongs to p",
+            "first gradient belongs to p",
         ),
     ],
     "02.7": [
@@ -173,9 +155,63 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "changed its argument `vectors`",
         ),
     ],
+    "02.9": [
+        (
+            "error = ((P[users] * Q[items]).sum(axis=1) - stars) / len(stars)\n"
+            "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
+            "of_P[users] += error[:, None] * Q[items]\nof_Q[items] += error[:, None] * P[users]\n"
+            "return of_P, of_Q",
+            "occurs twice keeps only its last error",
+        ),
+        (
+            "error = ((P[users] * Q[items]).sum(axis=1) - stars) / len(stars)\n"
+            "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
+            "np.add.at(of_P, users, error[:, None] * Q[items])\n"
+            "of_Q[items] += error[:, None] * P[users]\nreturn of_P, of_Q",
+            "an item that occurs twice",
+        ),
+        (
+            "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
+            "for u, i, star in zip(users, items, stars):\n"
+            "    of_user, of_item = pair_gradient(P[u], Q[i], star)\n"
+            "    of_P[u] += of_user\n    of_Q[i] += of_item\nreturn of_P, of_Q",
+            "gradient of the sum",
+        ),
+        (
+            "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
+            "for u, i, star in zip(users, items, stars):\n"
+            "    error = P[u] @ Q[i] - star\n    of_P[u] += 2 * error * Q[i] / len(stars)\n"
+            "    of_Q[i] += 2 * error * P[u] / len(stars)\nreturn of_P, of_Q",
+            "twice too large",
+        ),
+        (
+            "error = (stars - (P[users] * Q[items]).sum(axis=1)) / len(stars)\n"
+            "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
+            "np.add.at(of_P, users, error[:, None] * Q[items])\n"
+            "np.add.at(of_Q, items, error[:, None] * P[users])\nreturn of_P, of_Q",
+            "prediction minus rating",
+        ),
+        (
+            "error = ((P[users] * Q[items]).sum(axis=1) - stars) / len(stars)\n"
+            "return error[:, None] * Q[items], error[:, None] * P[users]",
+            "returned the shape",
+        ),
+        (
+            "error = ((P[users] * Q[items]).sum(axis=1) - stars) / len(stars)\n"
+            "np.add.at(P, users, error[:, None] * Q[items])\n"
+            "np.add.at(Q, items, error[:, None] * P[users])\nreturn P, Q",
+            "changed its argument `P`",
+        ),
+        (
+            "error = ((P[users] * Q[items]).sum(axis=1) - stars)[:, None] / len(stars)\n"
+            "return np.eye(len(P))[users].T @ (error * Q[items]), "
+            "np.eye(len(Q))[items].T @ (error * P[users])",
+            "too large for 9,066 films",
+        ),
+    ],
     "02.q1": [
         ("choice = 'a'", "for the others it is zero"),
-        ("choice = 'c'", "both have a slope"),
+        ("choice = 'c'", "both have a gradient"),
         ("choice = 'd'", "each row holds one"),
     ],
     "02.q2": [("choice = 'a'", "by heart"), ("choice = 'b'", "the test set has chosen")],
@@ -194,15 +230,6 @@ IDIOMS: dict[str, list[str]] = {
         "return np.sqrt(mean_squared_error(y_true=actual, y_pred=predicted)).astype(np.float32)",
         "error = predicted - actual\nreturn np.hypot(error.std(), error.mean())",
     ],
-    "02.2": [
-        "found = []\nfor user, item in zip(users, items):\n"
-        "    found.append(mean + user_bias[user] + item_bias[item])\nreturn found",
-        "return (user_bias[users] + item_bias[items] + mean).astype('float32')",
-        "return np.take(user_bias, users) + np.take(item_bias, items) + mean",
-        "import pandas as pd\nbiases = pd.Series(user_bias).reindex(users).to_numpy()\n"
-        "return pd.Series(mean + biases + item_bias[items])",
-        "table = user_bias.reshape(-1, 1) + item_bias\nreturn mean + table[users, items]",
-    ],
     "02.3": [
         "one_hot, product = [], []\nfor i in indices:\n"
         "    one_hot.append([1 if row == i else 0 for row in range(len(table))])\n"
@@ -217,16 +244,6 @@ IDIOMS: dict[str, list[str]] = {
         "return one_hot, one_hot @ table",
         "import pandas as pd\none_hot = pd.get_dummies(pd.Categorical(indices, range(len(table))), dtype=int)\n"
         "return one_hot, np.matmul(one_hot, table)",
-    ],
-    "02.4": [
-        "total = 0\nfor n in (n_users, n_items):\n    for _ in range(n):\n        total += k\n"
-        "        if biases:\n            total += 1\nreturn total + 1 if biases else total",
-        "return (n_users + n_items) * (k + biases) + biases",
-        "numbers = n_users * k + n_items * k\nif biases:\n    numbers += 1 + n_users + n_items\n"
-        "return float(numbers)",
-        "shapes = [(n_users, k), (n_items, k)] + ([(n_users,), (n_items,), ()] if biases else [])\n"
-        "return sum(np.prod(shape, dtype=int) for shape in shapes)",
-        "width = k + 1 if biases else k\nreturn np.array([n_users, n_items]).sum() * width + int(biases)",
     ],
     "02.5": [
         "error = -rating\nfor f in range(len(p)):\n    error += p[f] * q[f]\n"
@@ -246,8 +263,8 @@ IDIOMS: dict[str, list[str]] = {
         "for a, b in zip(p, q):\n    new_p.append(a - learning_rate * error * b)\n"
         "    new_q.append(b - learning_rate * error * a)\nreturn new_p, new_q",
         "return tuple(np.array([p, q]) - learning_rate * np.array(pair_gradient(p, q, rating)))",
-        "slopes = pair_gradient(p=p, q=q, rating=rating)\n"
-        "return [row - learning_rate * slope for row, slope in zip((p, q), slopes)]",
+        "moves = pair_gradient(p=p, q=q, rating=rating)\n"
+        "return [row - learning_rate * move for row, move in zip((p, q), moves)]",
         "of_user, of_item = pair_gradient(p, q, rating)\np, q = p.copy(), q.copy()\n"
         "p -= learning_rate * of_user\nq -= learning_rate * of_item\nreturn p, q",
         "move = learning_rate * (rating - p @ q)\nreturn p + move * q, q + move * p",
@@ -288,6 +305,32 @@ IDIOMS: dict[str, list[str]] = {
         "cosine = np.einsum('ij,j->i', unit, unit[item])\ncosine[item] = -np.inf\n"
         "best = np.argpartition(-cosine, n - 1)[:n]\nreturn best[np.argsort(-cosine[best])].astype(float)",
     ],
+    "02.9": [
+        "of_P, of_Q, n = 0 * P, 0 * Q, len(stars)\nfor j in range(n):\n    u, i = users[j], items[j]\n"
+        "    error = sum(P[u] * Q[i]) - stars[j]\n    of_P[u] += error * Q[i] / n\n"
+        "    of_Q[i] += error * P[u] / n\nreturn of_P, of_Q",
+        "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
+        "for u, i, star in zip(users, items, stars):\n"
+        "    of_user, of_item = pair_gradient(P[u], Q[i], star)\n"
+        "    of_P[u] += of_user\n    of_Q[i] += of_item\n"
+        "return of_P / len(stars), of_Q / len(stars)",
+        "error = np.einsum('nk,nk->n', P[users], Q[items]) - stars\nof_P, of_Q = 0 * P, 0 * Q\n"
+        "for u in set(users):\n    own = users == u\n    of_P[u] = error[own] @ Q[items[own]]\n"
+        "for i in set(items):\n    own = items == i\n    of_Q[i] = error[own] @ P[users[own]]\n"
+        "return [of_P / len(stars), of_Q / len(stars)]",
+        "from scipy import sparse\nerror = (P[users] * Q[items]).sum(axis=1) - stars\n"
+        "errors = sparse.coo_matrix((error / error.size, (users, items)), (len(P), len(Q))).tocsr()\n"
+        "return errors @ Q, errors.T @ P",
+        "import pandas as pd\nerror = (P[users] * Q[items]).sum(1) - stars\n"
+        "def added(rows, values, n):\n"
+        "    return pd.DataFrame(values).groupby(rows).sum().reindex(range(n), fill_value=0.0)\n"
+        "share = (error / len(error))[:, None]\n"
+        "return added(users, share * Q[items], len(P)), added(items, share * P[users], len(Q))",
+        "error = ((P[users] * Q[items]).sum(axis=1) - stars) / stars.shape[0]\n"
+        "of_P = [np.bincount(users, error * column, len(P)) for column in Q[items].T]\n"
+        "of_Q = [np.bincount(items, error * column, len(Q)) for column in P[users].T]\n"
+        "return np.array(of_P).T, np.array(of_Q).T",
+    ],
 }
 
 #: exercise -> changed line of a mutant that is the same function -> why it is
@@ -308,5 +351,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "lengths = np.linalg.norm(vectors, axis=1) / np.linalg.norm(vectors[item])": "the item's own length is the same for all",
         "lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[n])": "a length that is the same for all",
         "lengths = np.linalg.norm(vectors, axis=-1) * np.linalg.norm(vectors[item])": "a matrix has two axes",
+    },
+    "02.9": {
+        "error = (np.sum(P[users] * Q[items], axis=1) - stars) / len(users)": "a batch has as many users as stars",
+        "error = (np.sum(P[users] * Q[items], axis=1) - stars) / len(items)": "a batch has as many items as stars",
+        "error = (np.sum(P[users] * Q[items], axis=-1) - stars) / len(stars)": "a matrix has two axes",
     },
 }

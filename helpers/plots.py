@@ -399,7 +399,7 @@ def intervals(results: Mapping[str, Any], *, title: str) -> Figure:
         ax.plot([result.interval.low, result.interval.high], [row, row], color=PALETTE["sky"], lw=6)
         ax.plot(result.mean, row, "o", color=PALETTE["blue"], markersize=9)
     ax.set_yticks(range(len(results)), list(results))
-    ax.invert_yaxis()
+    ax.set_ylim(len(results) - 0.5, -0.5)
     first = next(iter(results.values()))
     ax.set(title=title, xlabel=f"{first.metric}@{first.k}, mean over {len(first.users)} users")
     ax.set_xlim(left=0)

@@ -21,7 +21,7 @@
 # |---|---|
 # | **You will be able to** | draw negatives · write the gradient of a click · compute hit rate and NDCG by hand · compare models with an interval · choose a split and say what it favors · tell a sampled metric from a full one |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb); NumPy indexing, a little probability |
-# | **Time** | TIMES |
+# | **Time** | 40 minutes for the core, 110 for all; 50 seconds to run |
 # | **Needs** | no network, no account, no GPU; MXNet and ML-100K are used where they are installed |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS post on neural collaborative filtering (Li, 2020) |
 #
@@ -66,11 +66,11 @@ guess("04", "Which list holds the hidden film more often?", choices)
 # %% [markdown] tags=["core"]
 # ## From stars to clicks
 #
-# *Implicit feedback* says that a user took an item, not how they liked it. The post makes clicks from stars by dropping the stars, and so
-# do we. A film that a user rated is a *positive*, even with half a star.
+# *Implicit feedback* says that a user took an item, not how they liked it. We make clicks from stars as the post does: a film that a user
+# rated is a *positive*, even with half a star.
 #
-# The talk of 2016 shows the problem with two people and four rows. Every label is 1. The model `return 1.0` fits them perfectly and helps
-# nobody: its loss is already zero. The cure is *negative sampling*: draw pairs that nobody clicked, and label them 0. These labels are
+# The talk of 2016 shows the problem with two people and four rows. Every label is 1. The model `return 1.0` fits them perfectly, its loss is
+# already zero, and it helps nobody. The cure is *negative sampling*: draw pairs that nobody clicked, and label them 0. These labels are
 # guesses. Leo may love *Dora the Explorer* and never have seen it.
 
 # %%
@@ -120,8 +120,7 @@ print("negatives for user 0:     ", " · ".join(ratings.items["title"].iloc[draw
 # %% [markdown] tags=["core"]
 # ## What a label does to a vector
 #
-# A factorization gives a pair the score $s = p_u \cdot q_i$, which can be any number. A click needs a chance between 0 and 1. The *sigmoid*
-# makes one:
+# A factorization gives a pair the score $s = p_u \cdot q_i$, any number. A click needs a chance between 0 and 1. The *sigmoid* makes one:
 #
 # $$p = \sigma(s) = \frac{1}{1 + e^{-s}}$$
 #
@@ -129,7 +128,7 @@ print("negatives for user 0:     ", " · ".join(ratings.items["title"].iloc[draw
 
 # %% [markdown]
 # The loss is *cross-entropy*: $-\log p$ for the label $y = 1$, and $-\log(1 - p)$ for $y = 0$. The gradient of $\sigma$ is $p\,(1-p)$. So
-# the first has the gradient $-p\,(1-p)/p = p - 1$, and the second $p$. Both are one formula:
+# the first has the gradient $-p\,(1-p)/p = p - 1$, the second $p$. Both are one formula:
 #
 # $$\frac{\partial\,\text{loss}}{\partial s} = p - y$$
 #
@@ -145,7 +144,7 @@ print("negatives for user 0:     ", " · ".join(ratings.items["title"].iloc[draw
 # **Exercise 04.8** (8 min). Write `click_gradient(user, items, labels)`: the gradient of one user's loss with respect to the user's
 # vector. `user` has shape (k,), `items` (n, k), and `labels` (n,) holds 0 and 1. The loss is the *mean* cross-entropy of the n pairs.
 #
-# The cell after the check trains Leo's vector on positives only, then with negatives. What will happen to *Dora*?
+# The cell after the check trains Leo's vector on positives only, then with negatives. Watch *Dora*.
 
 
 # %%
@@ -195,13 +194,11 @@ q2.check(collision_odds)
 
 # %%
 collision_odds = q2.use(collision_odds)
-unchecked = sampling.NegativeSampler(ratings, avoid="none")  # nothing is refused
-draws = unchecked.draw(unchecked.users, ratio=5, rng=np.random.default_rng(0))
-positive = ratings.matrix().toarray() > 0
-collided = positive[unchecked.users[:, None], draws].mean()
-by_formula = collision_odds(ratings.user_counts(), ratings.n_items)
-print(f"your formula {by_formula:.2%}, measured {collided:.2%}")
-print(f"two users with 1 and 3 of 10 items: {collision_odds(np.array([1, 3]), 10):.0%}, not 20%")
+positive, free = ratings.matrix().toarray() > 0, sampling.NegativeSampler(ratings, avoid="none")
+draws = free.draw(free.users, ratio=5, rng=np.random.default_rng(0))
+real, toy = (ratings.user_counts(), ratings.n_items), (np.array([1, 3]), 10)
+found = positive[free.users[:, None], draws].mean()
+print(f"measured {found:.2%}, formula {collision_odds(*real):.2%}; toy {collision_odds(*toy):.0%}")
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -274,9 +271,9 @@ print(f"the course's sampler is {word} than 200 times as fast as the post's loop
 # ## Hold out the last ones
 #
 # A list of suggestions is about what comes *next*, so we hide the latest films. The post hides each user's last ten. The paper on neural
-# collaborative filtering (NCF; He et al., 2017) hides the last one.
+# collaborative filtering (NCF; He et al., 2017) hides one.
 #
-# People rate several films in one second. Which was last? Our rule is a seeded draw among equals, and the split's name says so.
+# People rate several films in one second. Which was last? We make a seeded draw among equals, and the split's name says so.
 
 # %%
 last_ten = data.leave_last_out(ratings, k=10, ties="random", seed=0)
@@ -341,10 +338,9 @@ print(" · ".join(f"{result.metric} {result.mean:.2f}" for result in five.values
 # ## Which positives may a sampler know? · optional
 #
 # The post's sampler refuses *training* positives only. So a held-out film can be labeled 0 for the very user it is hidden from: a *false
-# negative*. Would it be better to refuse *all* positives?
+# negative*. Is it better to refuse *all* positives?
 #
-# Then held-out films are the only unclicked ones that are never drawn. The "model" below learns nothing: it puts first what was never a
-# negative.
+# Then only held-out films are never drawn, though unclicked. The "model" below learns nothing: it puts first what was no negative.
 
 # %%
 choices = ["for about 0.1 % of the users", "for about 1 %", "for about 6 %"]
@@ -447,9 +443,9 @@ assert hit_rates["EASE"].compare(hit_rates["popularity"]).low > 0
 # ### Why the model of stars loses · optional
 #
 # It was never asked. Its question was "how many stars, *if* you watch it?" For most of 9,000 films the answer comes from a few
-# enthusiasts, and the model puts these films first: see the second column.
+# enthusiasts. More than a third of its suggestions are such films: see the second column.
 #
-# Such films may even be liked, if watched. But among 9,000 films hardly anyone will watch just these.
+# Hidden films are sometimes obscure, too. But stars do not tell which one of thousands a user will watch.
 
 # %% tags=["nbval-ignore-output"]
 trained_on = last_one.train.item_counts()
@@ -498,8 +494,9 @@ q9.check(bpr_step)
 
 # %% [markdown]
 # The cell below steps three vectors, then holds a whole training for either loss. Only `pointwise` and `pairwise` differ: they give the
-# gradients with respect to the two scores. The sparse matrix `cells` holds these. Its products with the tables are chapter 02's batch
-# gradients: each error goes to the rows that it came from.
+# gradients with respect to the two scores. `cells` holds these. Its products with the tables are chapter 02's batch gradients.
+#
+# With one negative per positive, no order of the two losses is established here.
 
 
 # %%
@@ -521,7 +518,7 @@ def pairwise(positive, negative):  # p - y of "is the positive above?"
     return -wrong, wrong
 
 
-def train(by_scores, seed, factors=32, epochs=12, rate=0.02, decay=0.01, batch=2048):
+def train(by_scores, seed, factors=16, epochs=10, rate=0.02, batch=4096):
     rng, shape = np.random.default_rng(seed), (ratings.n_users, ratings.n_items)
     user, item = (rng.normal(0, 0.02, (n, factors + 1)).astype(np.float32) for n in shape)
     user[:, -1], item[:, -1] = 1, 0  # the last column of `item` is a bias per item
@@ -550,18 +547,19 @@ bpr, plain = (np.mean(by_loss[name], axis=0) for name in ("BPR", "cross-entropy"
 print("BPR - cross-entropy, mean of the seeds:", metrics.paired_bootstrap(bpr, plain))
 
 # %% [markdown]
-# ## The talk's second demo: a network from each pipeline · optional
+# ## The talk's second demo in two frameworks · optional
 #
-# Frameworks want batches, and fresh negatives in every epoch. Keras gets a `tf.data` dataset, MXNet a class under the name on the talk's
-# slide: `NegativeSamplingDataIter(sample_ratio=5)`.
+# MXNet reads `NegativeSamplingDataIter(sample_ratio=5)`, the name on the talk's slide, and Keras a `tf.data` dataset. Both draw fresh
+# negatives in every epoch.
 #
-# The net is two embeddings of 64 numbers and their product. `LogisticRegressionOutput` has the gradient $p - y$. NETREADING
+# The net is two embeddings of 64 numbers and their product. `LogisticRegressionOutput` has the gradient $p - y$. Both start from the same
+# vectors. After 3 epochs they agree within a point, near *MF with negatives*.
 
 # %% tags=["nbval-ignore-output"]
 wanted = {"sample_ratio": 5, "batch_size": 4096, "seed": 0}
-EPOCHS, RATE = 4, 0.003
+EPOCHS, RATE = 3, 0.01
 rng, shape = np.random.default_rng(0), (ratings.n_users, ratings.n_items)
-start = [rng.normal(0, 0.1, (n, 64)).astype(np.float32) for n in shape]
+start = [rng.normal(0, 0.01, (n, 64)).astype(np.float32) for n in shape]
 networks = {}
 if gates.mxnet.ready("The symbolic network"):
     mx = gates.import_mxnet()
@@ -595,13 +593,14 @@ product = keras.layers.Dot(axes=1)([of_user, of_item])
 model = keras.Model([user, item], keras.layers.Activation("sigmoid")(product))
 model.set_weights(start)
 model.compile(keras.optimizers.Adam(RATE), "binary_crossentropy")
-model.fit(dataset, epochs=EPOCHS, verbose=0)  # every pass draws fresh negatives
+model.fit(dataset, epochs=EPOCHS, shuffle=False, verbose=0)  # each pass draws fresh negatives
 p, q = model.get_weights()
 networks["Keras"] = p @ q.T
 for name, table in networks.items():
     results[f"64 factors in {name}"] = metrics.evaluate(table, last_one.test, seen=last_one.train)
 for name, result in results.items():
     print(f"{name:21} {result['hit_rate']}   {result['ndcg']}")
+assert results["64 factors in Keras"]["hit_rate"].mean > hit_rates["MF on ratings"].mean
 
 # %% [markdown]
 # ## More negatives, and fresh ones? · optional
@@ -628,12 +627,15 @@ gaps = {}
 for name, (one, other) in comparisons.items():
     each = [metrics.paired_bootstrap(*pair) for pair in zip(hits[one], hits[other], strict=True)]
     gaps[name] = metrics.paired_bootstrap(np.mean(hits[one], axis=0), np.mean(hits[other], axis=0))
-    print(f"{name:22}", "  ".join(f"seed {seed}: {gap}" for seed, gap in enumerate(each)))
-    print(f"{'':22}", f"mean of the seeds: {gaps[name]}")
+    print(f"{name}: mean of the seeds {gaps[name]}")
+    print("   each seed:", " · ".join(map(str, each)))
 assert gaps["fresh - once, ratio 1"].low > 0
 
 # %% [markdown]
-# RATIOREADING
+# With *once*, the model learns its negatives by heart. At ratio 1, fresh negatives are better in every seed, and cost next to nothing.
+#
+# Are five negatives better than one? Two of three seeds leave it open, and the mean of the seeds is only just above zero. The same holds
+# for fresh negatives at ratio 5. Seed 0 alone would have promised more.
 
 # %% [markdown]
 # ## Which items make good negatives? · optional
@@ -647,7 +649,7 @@ assert gaps["fresh - once, ratio 1"].low > 0
 # positives of the batch's other rows, whose vectors are in memory anyway. *Hard* draws several and keeps the one a model likes best.
 
 # %%
-choices = ["about 10 %", "about 30 %", "about 60 %"]
+choices = ["about 10 %", "about 40 %", "about 70 %"]
 guess("04.c", "With α = 0, how many negatives are films with five clicks or fewer?", choices)
 
 # %%
@@ -666,9 +668,9 @@ for name, settings in ways.items():
     users, items, labels = draw.epoch(ratio=5, rng=np.random.default_rng(0))
     users, items = users[labels == 0], items[labels == 0]
     rare, popular = (popularity[items] <= 5).mean(), np.isin(items, head).mean()
-    print(f"{name:24} {rare:4.0%} have five clicks or fewer, {popular:3.0%} are of the top 100,", end="")
-    print(f" {1e4 * hidden[users, items].mean():3.0f} of 10,000 are held out")
-guess("04.c").meets("about 60 %")
+    false = f"{1e4 * hidden[users, items].mean():2.0f} of 10,000 held out"
+    print(f"{name:24} {rare:.0%} with five clicks or fewer, {popular:3.0%} of the top 100, {false}")
+guess("04.c").meets("about 70 %")
 
 # %% [markdown]
 # Popular films are in many batches. So in-batch draws follow the clicks ($\alpha = 1$) whether you want it or not; chapter 08 corrects for
@@ -692,35 +694,47 @@ class LastYear(Popularity):
         return super().fit(train.replace(train.frame[times > times.max() - 365 * 86400]))
 
 
-splits = {"last one": last_one, "random": data.random_split(ratings), "time": data.time_split(ratings)}
-print(splits["time"])
-makers = [Popularity, LastYear, ItemKNN, EASE, LogisticMF]
-names = ["popularity", "last year", "item-kNN", "EASE", "MF with negatives"]
+splits = {"last one": last_one, "random": data.random_split(ratings)}
+splits["by time"] = data.time_split(ratings)
+print(splits["by time"].name, "-", splits["by time"].note)
+makers = {"popularity": Popularity, "last year": LastYear, "EASE": EASE}
+makers["MF with negatives"] = LogisticMF
 found = {}
 for where, split in splits.items():
     old = np.isin(split.test.frame["user"], split.train.frame["user"])
-    parts = {where: split.test}
-    parts |= {} if old.all() else {"time, known users": split.test.replace(split.test.frame[old])}
-    for name, maker in zip(names, makers, strict=True):
-        model = maker().fit(split.train)
-        for part, test in parts.items():
-            found[part, name] = metrics.evaluate(model, test, seen=split.train)
-table = {part: [found[part, name]["ndcg"].mean for name in names] for part, _ in found}
-pd.DataFrame(table, names).round(3)
+    tests = {where: split.test}
+    tests |= {} if old.all() else {"known users": split.test.replace(split.test.frame[old])}
+    for name, make in makers.items():
+        fitted = models[name] if where == "last one" and name in models else make().fit(split.train)
+        for test in tests:
+            found[test, name] = metrics.evaluate(fitted, tests[test], seen=split.train)
+columns = {test: [found[test, name]["ndcg"].mean for name in makers] for test, _ in found}
+pd.DataFrame(columns, list(makers)).round(3)
 
 # %%
 for share in (0.1, 0.2, 0.3):
     split = data.time_split(ratings, share)
-    pop, year, ease = (
-        metrics.evaluate(maker().fit(split.train), split.test, seen=split.train)["ndcg"]
-        for maker in (Popularity, LastYear, EASE)
-    )
-    print(f"the last {share:.0%}, {len(pop.users)} users: EASE - popularity {ease.compare(pop)}", end="")
-    print(f", last year - popularity {year.compare(pop)}")
-    assert ease.compare(pop).high < 0 < year.compare(pop).low
+    ndcg = []
+    for make in (Popularity, LastYear, EASE):
+        result = metrics.evaluate(make().fit(split.train), split.test, seen=split.train)
+        ndcg.append(result["ndcg"])
+    print(f"the last {share:.0%}, {len(ndcg[0].users)} users, NDCG@10 minus that of popularity:")
+    year, ease = (one.compare(ndcg[0]) for one in ndcg[1:])
+    for name, gap in (("last year", year), ("EASE", ease)):
+        print(f"   {name:9} {gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]")
+    assert ease.high < 0 < year.value
 
 # %% [markdown]
-# SPLITREADING
+# By time, the order turns. 124 of the 147 test users are new: no model has seen a click of theirs. EASE gives them every film with the same
+# score. *MF with negatives* falls back on its item biases, so on popularity. Last year's popularity is better still, because tastes change.
+# For 23 known users, the intervals are too wide.
+
+# %% [markdown]
+# Which split is right? The one that asks your question. Hiding last clicks suits known users, but trains on other users' future. By time is
+# what a shop meets on a given day. Decide first what new users get.
+#
+# Never mix splits in one table. *fun-rec* prints HR@10 .6594 for item neighbors (latest-small) and .0025 for FunkSVD (ML-1M, one epoch).
+# The second is chance.
 
 # %% [markdown]
 # ### The rule for ties · optional
@@ -729,7 +743,8 @@ for share in (0.1, 0.2, 0.3):
 # sort (`sort_values` without `kind="stable"`) gives any order. Ours draws, by seed.
 #
 # It does matter. The published numbers of HSTU, a large sequence model, rest on an unstable sort. The HSTU tutorial of RecTools found up to
-# a quarter of the test films changed by it. On ML-1M its stable sort gives NDCG@10 .188 instead of .172. How much does EASE move?
+# a quarter of the test films changed by it. On ML-1M a stable sort gives NDCG@10 .188 instead of .172. On ML-100K, where it is installed,
+# the order of item numbers costs EASE more than a third of its hits.
 
 # %% tags=["nbval-ignore-output"]
 hundred = data.load_or_none("100k")
@@ -812,8 +827,8 @@ explore(draw_sampled, alt=tell_sampled, candidates=slider)
 
 # %% [markdown]
 # Move the number of candidates from 10 to all, and watch the order. Both ends are established: with 20 candidates the factorization is
-# better, with 1,000 EASE is. Only the full catalog asks a shop's question. With few candidates it suffices to place the item in the upper
-# tenth; on the full catalog it must be in the upper thousandth.
+# better, with 1,000 EASE is. Only the full catalog asks a shop's question. Among 100 candidates, a place in the upper tenth suffices. In
+# the full catalog, it must be the upper thousandth.
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -826,7 +841,7 @@ exercise("04.q3").ask(choice)
 # ### Stretch: the chance of a sampled hit · optional
 #
 # A small case first. Of 5 items the hidden one is at place 3: two of the 4 others are above it. We draw 2 of the 4 as candidates and show
-# the best of the three, so $k = 1$. There are 6 ways to draw 2 of 4. In one of them both are from below, and the item is a hit: chance 1/6.
+# the best of the three, so $k = 1$. There are 6 ways to draw 2 of 4. In one of them both are from below: a hit, with chance 1/6.
 #
 # **Exercise 04.7** (10 min, *stretch*). Write `expected_hit(place, n_items, n_candidates, k)` for any size: the chance that fewer than `k`
 # candidates are above the item. They are drawn without replacement from the `n_items - 1` others. Count ways with `math.comb`. Or use
@@ -959,11 +974,8 @@ explore(
 # The *keep rate* $s$ = ratio × clicks / empty is the number of negatives per empty cell. Positives are kept whole. So the odds in the
 # sample are $1/s$ times too high, and $p' = \frac{s\,p}{s\,p + 1 - p}$ (King and Zeng, 2001).
 #
-# Every user ends with the same share of positives: the sample has forgotten who is busy. One keep rate per user brings that back.
-
-# %% [markdown]
-# For one user, every correction keeps the *order* of items, so a top ten does not change. A threshold does. The post calls everything at or
-# above 0.5 a like, and the ratio decides what that is.
+# Every user ends with the same share of positives: the sample has forgotten who is busy. One keep rate per user brings that back. A user's
+# top ten stays the same, but the post's threshold of 0.5 does not: the ratio decides what passes.
 
 # %% [markdown]
 # ## What the sources say · optional
@@ -974,13 +986,13 @@ explore(
 # **`drop('remove', 1)`** (same post, in its split). Pandas 2 wants the axis by name.
 
 # %% [markdown]
-# **Numbers that cannot be.** With one held-out item, NDCG@k cannot exceed HR@k, nor fall as k grows. An MRR cannot pass 1. Use these rules
-# on what you read:
+# **Numbers that mislead.** With one held-out item, NDCG@k cannot exceed HR@k, nor fall as k grows. An MRR cannot pass 1.
 #
-# - Early versions of `daisyRec` add 1/place over *all* hits (issue 9 asks why the MRR passes 1).
-# - In `recommenders`, the notebook `ncf_deep_dive` takes the *natural* logarithm: a hit on place 1 counts 1/ln 2 = 1.44. It prints HR@10
-#   .507 and NDCG@10 .401. Base 2 makes that .278.
-# - The same notebook prints .198 for this model on another split. The README has .396, on a third.
+# - Early versions of `daisyRec` add 1/place over *all* hits. Its issue 9 asks why the MRR passes 1.
+# - In `recommenders`, the notebook `ncf_deep_dive` takes the *natural* logarithm: a hit on place 1 counts 1/ln 2 = 1.44. It prints NDCG@10
+#   .401 for HR@10 .507, with 100 sampled candidates. Base 2 makes that .278.
+# - The same notebook prints .198 on the full catalog, the README's table .396 for another split.
+# - Cornac leaves out unknown users and items by default. The RMSE .8998 in its README (ML-100K) is without them.
 
 # %%
 likes = np.full(len(last_ten.test), return_one(None, None)) >= 0.5
@@ -1050,6 +1062,11 @@ protocol = ledger.Protocol(chapter="04", dataset=ratings.name, split=last_one.na
 for name, result in results.items():
     seed = 0 if name.startswith(("MF", "64")) else None
     ledger.record_lists(protocol, result.values(), model=name, seed=seed)
+for (where, name), result in found.items():
+    if where in ("random", "by time"):
+        protocol = ledger.Protocol(chapter="04", dataset=ratings.name, split=splits[where].name)
+        seed = 0 if name.startswith("MF") else None
+        ledger.record_lists(protocol, result.values(), model=name, seed=seed)
 ledger.scoreboard("04")
 
 # %%

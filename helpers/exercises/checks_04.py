@@ -287,6 +287,7 @@ register(
             f"{WRONG}return user - w * d, positive - w * user, negative + w * user": "that climbs: the loss rises. Step *against* the gradient.",
             f"{WRONG}w = rate - w\nreturn user + w * d, positive + w * user, negative - w * user": "the step is largest where the order is wrong: the factor is 1 - σ(difference).",
             f"{WRONG}user = user + w * d\nreturn user, positive + w * user, negative - w * user": "the items must see the *old* vector of the user.",
+            f"{WRONG}i, j = positive + w * user, negative - w * user\nreturn user + w * (i - j), i, j": "the user must see the *old* vectors of the items.",
             f"{WRONG}return user + w * d, positive + w * user, negative + w * user": "the negative moves the other way: its score must fall.",
             f"{WRONG}return user + w * d, positive + w * user, negative": "the negative moves, too.",
             f"{WRONG}return user + w * d, positive, negative": "the items move, too.",
@@ -309,7 +310,7 @@ register(
         array,
         cases=cases(
             (1 / 3, 10, 100, 5),
-            (0.5, 10, 50, 5),
+            (0.5, 10, 100, 4),
             (
                 np.array([[0.5, 0.2], [0.5, 0.9]]),
                 np.array([[5.0], [30.0]]),

@@ -19,10 +19,10 @@
 # %% [markdown]
 # | | |
 # |---|---|
-# | **You will be able to** | draw negatives · write the gradient of a click · compute hit rate and NDCG by hand · compare models with an interval · choose a split and say what it favors · tell a sampled metric from a full one |
+# | **You will be able to** | draw negatives · write the gradient of a click · compute ranking metrics by hand · compare models with intervals · choose a split · tell a sampled metric from a full one |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb); NumPy indexing, a little probability |
 # | **Time** | 40 minutes for the core, 110 for all; 50 seconds to run |
-# | **Needs** | no network, no account, no GPU; MXNet and ML-100K are used where they are installed |
+# | **Needs** | no network, no account, no GPU; MXNet and ML-100K if installed |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS post on neural collaborative filtering (Li, 2020) |
 #
 # *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
@@ -30,7 +30,7 @@
 # %%
 import sys
 import time
-from functools import cache
+from functools import cache, partial
 
 sys.path.insert(0, "..")  # the course's helpers live one folder up
 
@@ -447,7 +447,7 @@ assert hit_rates["EASE"].compare(hit_rates["popularity"]).low > 0
 # It was never asked. Its question was "how many stars, *if* you watch it?" For most of 9,000 films the answer comes from a few
 # enthusiasts. More than a third of its suggestions are such films: see the second column.
 #
-# Hidden films can be obscure, too. But stars do not tell which of thousands a user will watch.
+# Hidden films can be obscure, too. But stars do not tell which one.
 
 # %% tags=["nbval-ignore-output"]
 trained_on = last_one.train.item_counts()
@@ -553,8 +553,8 @@ print("BPR - cross-entropy, mean of the seeds:", metrics.paired_bootstrap(bpr, p
 # MXNet reads `NegativeSamplingDataIter(sample_ratio=5)`, the name on the talk's slide, and Keras a `tf.data` dataset. Both draw fresh
 # negatives in every epoch.
 #
-# The net is two embeddings of 64 numbers and their product. `LogisticRegressionOutput` has the gradient $p - y$. Both start from the same
-# vectors. After 3 epochs they agree within a point, near *MF with negatives*.
+# The net is two embeddings of 64 numbers and their product. `LogisticRegressionOutput` has the gradient $p - y$. From the same start, both
+# agree within a point after 3 epochs, near *MF with negatives*.
 
 # %% tags=["nbval-ignore-output"]
 wanted = {"sample_ratio": 5, "batch_size": 4096, "seed": 0}
@@ -682,31 +682,30 @@ guess("04.c").meets("about 70 %")
 # Two other splits are common: a *random* fifth of all clicks, and everything *from one moment on*, for all users. Only the second never
 # trains on the future.
 #
-# Two models join: the popularity of the last year of training, and *small MF*, with negatives. The table shows NDCG@10. Compare down a
-# column, never across: the columns differ in how many films are hidden.
+# Two models join: the popularity of the last year of training, and a *small MF* with negatives. The columns hide different numbers of
+# films, so compare NDCG@10 down a column, never across.
 
 # %% tags=["nbval-ignore-output"]
 class LastYear(Popularity):
     def fit(self, train):
-        times = train.frame["timestamp"]
-        return super().fit(train.replace(train.frame[times > times.max() - 365 * 86400]))
+        days = train.frame["timestamp"] / 86400
+        return super().fit(train.replace(train.frame[days > days.max() - 365]))
 
 
 by_time = data.time_split(ratings)
 splits = {"last one": last_one, "random": data.random_split(ratings), "by time": by_time}
-makers = {"popularity": Popularity, "last year": LastYear, "EASE": EASE}
-makers["small MF"] = lambda: LogisticMF(factors=16, epochs=6, batch_size=12288)
+small = partial(LogisticMF, factors=16, epochs=6, batch_size=12288)
+makers = {"popularity": Popularity, "last year": LastYear, "EASE": EASE, "small MF": small}
 found = {}
 for where, split in splits.items():
     old = np.isin(split.test.frame["user"], split.train.frame["user"])
-    tests = {where: split.test}
-    tests |= {} if old.all() else {"known users": split.test.replace(split.test.frame[old])}
+    few = {} if old.all() else {"known users": split.test.replace(split.test.frame[old])}
     for name, make in makers.items():
         fitted = make().fit(split.train)
-        for test, rows in tests.items():
+        for test, rows in {where: split.test, **few}.items():
             found[test, name] = metrics.evaluate(fitted, rows, seen=split.train)
-few = (found["known users", name]["ndcg"] for name in ("EASE", "popularity"))
-print(f"by time: {by_time.note}\nknown users, EASE - popularity: {next(few).compare(next(few))}")
+ease, popular = (found["known users", name]["ndcg"] for name in ("EASE", "popularity"))
+print(f"by time: {by_time.note}\nknown users, EASE - popularity: {ease.compare(popular)}")
 columns = {test: [found[test, name]["ndcg"].mean for name in makers] for test, _ in found}
 pd.DataFrame(columns, list(makers)).round(3)
 

@@ -424,4 +424,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "return hypergeom.cdf(k - 1, abs(n_items - 1), place - 1, n_candidates)": "there is an item",
         "return hypergeom.cdf(k - 1, n_items - 1, abs(place - 1), n_candidates)": "places begin at 1",
     },
+    "04.8": {
+        "return (chances - labels) @ items / len(items)": "there is a label for each item",
+    },
+    "04.9": {
+        "push = rate / (1 + np.exp((positive - negative) @ user))": "an inner product commutes",
+    },
+    "04.10": {"odds = keep * p / abs(1 - p)": "a chance is below 1"},
 }

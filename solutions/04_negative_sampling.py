@@ -1038,7 +1038,7 @@ for name, order in (("in random order", rng.permutation(n)), ("in the file's ord
 # 2.0, AWS.
 
 # %% [markdown] tags=["core"]
-# ## Scoreboard and recap
+# ## Recap and scoreboard
 #
 # In this chapter we
 #

@@ -379,3 +379,28 @@ def lines(series: Mapping[str, tuple[Any, Any]], **labels: Any) -> Figure:
     ax.set(**labels)
     ax.legend(fontsize=9)
     return fig
+
+
+def intervals(results: Mapping[str, Any], *, title: str) -> Figure:
+    """Draw one metric of several models as dots, each with its 95 % interval as a bar.
+
+    Parameters
+    ----------
+    results : mapping of str to helpers.metrics.RankingResult
+        Name of a model to its result, best drawn where the mapping has it.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(6.8, 0.45 * len(results) + 1))
+    for row, result in enumerate(results.values()):
+        ax.plot([result.interval.low, result.interval.high], [row, row], color=PALETTE["sky"], lw=6)
+        ax.plot(result.mean, row, "o", color=PALETTE["blue"], markersize=9)
+    ax.set_yticks(range(len(results)), list(results))
+    ax.set_ylim(len(results) - 0.5, -0.5)
+    first = next(iter(results.values()))
+    ax.set(title=title, xlabel=f"{first.metric}@{first.k}, mean over {len(first.users)} users")
+    ax.set_xlim(left=0)
+    return fig

@@ -1,4 +1,4 @@
-"""Checks of chapter 04: negatives and their collisions, the ratio undone, NDCG, sampled metrics."""
+"""Checks of chapter 04: negatives, the gradients of a click, NDCG, the ratio undone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import scipy.stats  # noqa: F401 - an import that a time limit interrupts would 
 
 from .cases import Case, cases
 from .checking import NotYet, expect
-from .converters import array, integers, number
+from .converters import array, integers, number, pair
 from .cost import grows, steps
 from .grading import Exercise, Quiz
 from .registry import register
@@ -42,6 +42,8 @@ def expect_fair(name: str, drawn: np.ndarray, users: np.ndarray, taken: np.ndarr
         again, width = (flat[1:] == flat[:-1]).sum(), 6 * (np.sqrt(len(flat) / len(free)) + 1)
         more = again > len(flat) / len(free) + width
         expect(not more, f"{says} the same item as before too often: draw each one anew.")
+        less = again < len(flat) / len(free) - width
+        expect(not less, f"{says} the same item as before too seldom: draw with replacement.")
 
 
 def fair_for_one(got: np.ndarray, taken: np.ndarray, n_items: int, n: int, rng: Rng) -> None:
@@ -91,6 +93,9 @@ RANKED = np.array([7, 4, 9, 2, 5])
 LAW = "from scipy.stats import hypergeom\n"
 HITS = "d = np.log(b) / np.log(np.arange(2, k + 2))\nh = np.isin(ranked[:k], list(held_out))\n"
 SUM = "return d[: len(h)][h].sum()"
+CHANCES = "p = 1 / (1 + np.exp(-items @ user))\n"
+WRONG = "d = positive - negative\nw = rate / (1 + np.exp(user @ d))\n"
+KEEP = "s = ratio * clicks / empty\n"
 
 register(
     Exercise(
@@ -154,25 +159,6 @@ register(
         },
     ),
     Exercise(
-        "04.3",
-        "popularity_probabilities",
-        array,
-        cases=cases(*((np.array([4, 1, 0]), alpha) for alpha in (1.0, 0.5, 0.0))),
-        inputs=lambda rng: (rng.integers(0, 60, rng.integers(9, 50)), rng.integers(7) / 4),
-        mistakes={
-            "return counts**alpha": "the weights must be divided by their sum, so that they sum to 1.",
-            "return counts / counts.sum()": "`alpha` must be the power of the counts.",
-            "return (counts / counts.sum()) ** alpha": "take the power first, then divide by the sum.",
-            "return counts**alpha / counts.sum()": "divide by the sum of the *weights*, not of the counts.",
-            "w = np.where(counts > 0, counts**alpha, 0)\nreturn w / w.sum()": "with alpha 0 an item without clicks is as likely as any other.",
-        }.items(),
-        hints=[
-            "Take the power first: counts to the power of `alpha` are the weights.",
-            "Divide the weights by their sum: `counts**alpha / (counts**alpha).sum()`.",
-        ],
-        minutes=3,
-    ),
-    Exercise(
         "04.4",
         "draw_many",
         integers,
@@ -195,29 +181,6 @@ register(
         minutes=12,
         stretch=True,
         seconds=5,
-    ),
-    Exercise(
-        "04.5",
-        "undo_sampling",
-        array,
-        cases=cases(
-            (0.5, 0.1), (0.3, 1.0), (np.array([[0.5, 0.2], [0.5, 0.9]]), np.array([[1.0], [3.0]]))
-        ),
-        inputs=lambda rng: (
-            rng.uniform(0.001, 0.999, (3, 5)),
-            rng.uniform(0.01, 2, [(), (3, 1)][rng.integers(2)]),
-        ),
-        mistakes={
-            "return keep * p": "not the chance is multiplied by the keep rate, but the odds.",
-            "return keep * p / (1 - p)": "those are the odds; what chance is that?",
-            "return p / (p + keep * (1 - p))": "that goes the wrong way: with fewer negatives kept, the true chance is smaller.",
-            "return keep * p / (keep * p + (1 - keep) * (1 - p))": "negatives are kept at the rate `keep`; 1 - keep plays no part.",
-        }.items(),
-        hints=[
-            "What are the odds p / (1 - p) of 0.5? Multiply them by `keep`; odds o are the chance o / (1 + o).",
-            "With s = `keep` the formula above is `keep * p / (keep * p + 1 - p)`.",
-        ],
-        minutes=4,
     ),
     Exercise(
         "04.6",
@@ -272,11 +235,110 @@ register(
             "return float((place - 1) * n_candidates / (n_items - 1) < k)": "a chance is asked for, not whether the expected place is a hit.",
         }.items(),
         hints=[
-            "`place - 1` of the `n_items - 1` others stand above. The item is a hit if at most `k - 1` of those are drawn.",
-            "`hypergeom.cdf(k - 1, others, above, drawn)`, from `scipy.stats`, is the chance of at most `k - 1`; `drawn` is `n_candidates`.",
+            "In the small case: 4 others, 2 of them above, 2 drawn, and a hit if at most 0 of those above are drawn. Which of these are `n_items - 1`, `place - 1`, `n_candidates` and `k - 1`?",
+            "Add up, for i from 0 to `k - 1`, the ways to draw i of the `place - 1` above and the rest from below. Or ask `hypergeom.cdf` for at most `k - 1`.",
         ],
         minutes=10,
         stretch=True,
+    ),
+    Exercise(
+        "04.8",
+        "click_gradient",
+        array,
+        cases=cases(
+            (np.zeros(2), np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([1, 0])),
+            (np.array([2.0]), np.array([[1.0]]), np.array([1])),
+        ),
+        inputs=lambda rng: (
+            rng.normal(size=(k := int(rng.integers(1, 6)))),
+            rng.normal(size=(n := int(rng.integers(1, 8)), k)),
+            rng.integers(0, 2, n),
+        ),
+        mistakes={
+            f"{CHANCES}return (p - labels) @ items": "that is the sum over the pairs; the loss is their mean.",
+            f"{CHANCES}return (labels - p) @ items / len(p)": "the sign is the other way round: the gradient points where the loss *rises*.",
+            "return (items @ user - labels) @ items / len(labels)": "the error takes the chance, not the score: where is the sigmoid?",
+            f"{CHANCES}return (p * (1 - p) * (p - labels)) @ items / len(p)": "that is the gradient of half the *squared* error; in that of the cross-entropy, p (1 - p) cancels.",
+            f"{CHANCES}return np.mean(p - labels)": "that is the mean error; by the chain rule, each error multiplies its item's vector.",
+            f"{CHANCES}return (p - labels)[:, None] * items": "those are the gradients pair by pair: what is their mean?",
+            f"{CHANCES}return np.outer(p - labels, user) / len(p)": "that is the gradient of the items' vectors.",
+            f"{CHANCES}return (p - labels) @ items / len(user)": "divide by the number of pairs, not by that of the factors.",
+            f"{CHANCES}return p @ items / len(p)": "that is right where the label is 0; what is the gradient where it is 1?",
+        }.items(),
+        hints=[
+            "The scores are `items @ user`, and the gradient with respect to each is p - y. How does a score change with the user's vector?",
+            "With `errors = 1 / (1 + np.exp(-items @ user)) - labels`, it is the mean of `errors[:, None] * items` over the pairs.",
+        ],
+        minutes=8,
+    ),
+    Exercise(
+        "04.9",
+        "bpr_step",
+        pair(("user", array), ("positive", array), ("negative", array)),
+        cases=cases(
+            (np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.0, 2.0]), 0.5),
+            (np.array([1.0]), np.array([2.0]), np.array([-1.0]), 0.1),
+        ),
+        inputs=lambda rng: (
+            *rng.normal(size=(3, int(rng.integers(1, 6)))),
+            float(rng.uniform(0.01, 1)),
+        ),
+        mistakes={
+            f"{WRONG}return user - w * d, positive - w * user, negative + w * user": "that climbs: the loss rises. Step *against* the gradient.",
+            f"{WRONG}w = rate - w\nreturn user + w * d, positive + w * user, negative - w * user": "the step is largest where the order is wrong: the factor is 1 - σ(difference).",
+            f"{WRONG}user = user + w * d\nreturn user, positive + w * user, negative - w * user": "the items must see the *old* vector of the user.",
+            f"{WRONG}i, j = positive + w * user, negative - w * user\nreturn user + w * (i - j), i, j": "the user must see the *old* vectors of the items.",
+            f"{WRONG}return user + w * d, positive + w * user, negative + w * user": "the negative moves the other way: its score must fall.",
+            f"{WRONG}return user + w * d, positive + w * user, negative": "the negative moves, too.",
+            f"{WRONG}return user + w * d, positive, negative": "the items move, too.",
+            f"{WRONG}return user + w * positive, positive + w * user, negative - w * user": "the user's gradient has the difference of the two items' vectors.",
+            f"{WRONG}w = w / rate\nreturn user + w * d, positive + w * user, negative - w * user": "where is the `rate`?",
+            f"{WRONG}w = rate\nreturn user + w * d, positive + w * user, negative - w * user": "a pair in the right order moves less: the factor is 1 - σ(difference).",
+            f"{WRONG}return -w / rate * d, -w / rate * user, w / rate * user": "those are the gradients; return the new vectors.",
+            "i, j = (rate / (1 + np.exp(-s)) for s in (-user @ positive, user @ negative))\nreturn user + i * positive - j * negative, positive + i * user, negative - j * user": "that is a step of cross-entropy on two labels; BPR takes the sigmoid of the *difference*.",
+        }.items(),
+        hints=[
+            "With d the difference of the scores, the gradient of -log σ(d) is σ(d) - 1. How does d change with each of the three vectors?",
+            "d is `user @ (positive - negative)`. With `push = rate * (1 - σ(d))`, the user moves by `push * (positive - negative)`, the positive by `push * user`. And the negative?",
+        ],
+        minutes=10,
+        stretch=True,
+    ),
+    Exercise(
+        "04.10",
+        "true_chance",
+        array,
+        cases=cases(
+            (1 / 3, 10, 100, 5),
+            (0.5, 10, 100, 4),
+            (
+                np.array([[0.5, 0.2], [0.5, 0.9]]),
+                np.array([[5.0], [30.0]]),
+                np.array([[90.0], [60.0]]),
+                3,
+            ),
+        ),
+        inputs=lambda rng: (
+            rng.uniform(0.01, 0.99, (3, 5)),
+            rng.integers(1, 40, size := [(), (3, 1)][rng.integers(2)]) + 0.0,
+            rng.integers(40, 400, size) + 0.0,
+            int(rng.integers(1, 21)),
+        ),
+        mistakes={
+            f"{KEEP}return s * p": "not the chance is multiplied by the keep rate, but the odds.",
+            f"{KEEP}return s * p / (1 - p)": "those are the odds; what chance is that?",
+            f"{KEEP}return p / (p + s * (1 - p))": "that goes the wrong way: with half of the empty cells in the sample, the true chance is smaller.",
+            "return p / (p + ratio * (1 - p))": "`ratio` counts negatives per click, not how often an empty cell comes.",
+            "s = clicks / empty\nreturn s * p / (s * p + 1 - p)": "each click draws `ratio` negatives.",
+            "s = ratio * clicks / (clicks + empty)\nreturn s * p / (s * p + 1 - p)": "negatives are drawn from the empty cells only.",
+            "s = ratio / empty\nreturn s * p / (s * p + 1 - p)": "every click draws its own negatives: how many are drawn in all?",
+            f"{KEEP}return s * p / (s * p + (1 - s) * (1 - p))": "empty cells are in the sample at the keep rate; 1 minus it plays no part.",
+        }.items(),
+        hints=[
+            "In the example the odds are 4 to 8 in the sample and 4 to 16 in the matrix. Which factor turns one into the other, and how does it follow from 10, 100 and 5?",
+            "The factor is `keep = ratio * clicks / empty`. Multiply the odds p / (1 - p) by it; odds o are the chance o / (1 + o).",
+        ],
+        minutes=8,
     ),
     Quiz(
         "04.q3",

@@ -48,17 +48,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "04.q1": [('choice = "a"', "uniform"), ('choice = "b"', "no seed")],
     "04.q2": [('choice = "a"', "only the test set"), ('choice = "c"', "as many steps")],
-    "04.3": [
-        ("return np.asarray(counts) ** alpha", "sum to 1"),
-        ("total = sum(counts)\nreturn [c / total for c in counts]", "must be the power"),
-        ("p = counts / counts.sum()\nreturn np.power(p, alpha)", "power first"),
-        (
-            "w = np.asarray(counts, float) ** alpha\nw[np.asarray(counts) == 0] = 0\nreturn w / w.sum()",
-            "without clicks",
-        ),
-        ("weights = counts**alpha\nreturn weights / counts.sum()", "of the *weights*"),
-        ("return np.sort(counts**alpha)[::-1] / (counts**alpha).sum()", "expected"),
-    ],
     "04.4": [
         ("return rng.integers(0, taken.shape[1], (len(users), ratio))", "a taken item"),
         (
@@ -101,13 +90,21 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "without a loop",
         ),
         ("taken |= True\nreturn np.full((len(users), ratio), 6)", "changed its argument `taken`"),
-    ],
-    "04.5": [
-        ("return np.multiply(keep, p)", "but the odds"),
-        ("odds = p / (1 - p) / keep\nreturn odds / (1 + odds)", "wrong way"),
-        ("return p / (1 - p) * keep", "those are the odds"),
-        ("return keep * p / (keep * p + (1 - p) * (1 - keep))", "plays no part"),
-        ("return float(keep * p / (keep * p + 1 - p)) if np.ndim(p) == 0 else p", "expected"),
+        (
+            "keys = rng.random((len(users), taken.shape[1])) + taken[users]\n"
+            "return np.argsort(keys, axis=1)[:, :ratio]",
+            "had taken",
+        ),
+        (
+            "first = draw = np.empty((len(users), ratio), int)\n"
+            "for n in range(ratio):\n"
+            "    keys = rng.random((len(users), taken.shape[1])) + 2 * taken[users]\n"
+            "    if n and (~taken).sum(axis=1).min() > 1:\n"
+            "        keys[np.arange(len(users)), draw[:, n - 1]] = 2\n"
+            "    draw[:, n] = keys.argmin(axis=1)\n"
+            "return draw",
+            "with replacement",
+        ),
     ],
     "04.6": [
         (
@@ -178,6 +175,109 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "how many stand above place 3",
         ),
     ],
+    "04.8": [
+        ("return ((1 / (1 + np.exp(-items @ user))) - labels) @ items", "their mean"),
+        (
+            "gradient = np.zeros_like(user)\nfor q, y in zip(items, labels):\n"
+            "    gradient += (y - 1 / (1 + np.exp(-q @ user))) * q\nreturn gradient / len(items)",
+            "loss *rises*",
+        ),
+        ("return items.T @ (items @ user - labels) / len(items)", "where is the sigmoid"),
+        (
+            "p = 1 / (1 + np.exp(-items @ user))\n"
+            "return items.T @ ((p - labels) * p * (1 - p)) / len(p)",
+            "cancels",
+        ),
+        ("return (1 / (1 + np.exp(-items @ user)) - labels).mean()", "chain rule"),
+        (
+            "from scipy.special import expit\ne = expit(items @ user) - labels\n"
+            "return e.reshape(-1, 1) * items",
+            "what is their mean",
+        ),
+        (
+            "from scipy.special import expit\n"
+            "return np.mean((expit(items @ user) - labels)[:, None] * items)",
+            "expected",
+        ),
+        (
+            "p = 1 / (1 + np.exp(-items @ user))\nreturn p[labels == 0] @ items[labels == 0] / len(p)",
+            "expected",
+        ),
+        (
+            "p = 1 / (1 + np.exp(-items @ user))\n"
+            "return -np.mean(labels * np.log(p) + (1 - labels) * np.log(1 - p))",
+            "expected",
+        ),
+        ("p = 1 / (1 + np.exp(items @ user))\nreturn (p - labels) @ items / len(p)", "expected"),
+    ],
+    "04.9": [
+        (
+            "p = 1 / (1 + np.exp(-user @ (positive - negative)))\ng = rate * (p - 1)\n"
+            "return user + g * (positive - negative), positive + g * user, negative - g * user",
+            "that climbs",
+        ),
+        (
+            "p = 1 / (1 + np.exp(-user @ (positive - negative)))\ng = rate * p\n"
+            "return user + g * (positive - negative), positive + g * user, negative - g * user",
+            "order is wrong",
+        ),
+        (
+            "g = rate / (1 + np.exp(user @ positive - user @ negative))\n"
+            "new = user + g * (positive - negative)\n"
+            "return new, positive + g * new, negative - g * new",
+            "*old* vector",
+        ),
+        (
+            "g = rate / (1 + np.exp(user @ positive - user @ negative))\n"
+            "return user + g * (positive - negative), positive + g * user, negative + g * user",
+            "other way",
+        ),
+        (
+            "g = rate / (1 + np.exp(user @ positive - user @ negative))\n"
+            "return user + g * (positive - negative), positive + g * user, negative",
+            "the negative moves, too",
+        ),
+        (
+            "g = rate / (1 + np.exp(user @ positive - user @ negative))\n"
+            "return user + g * (positive - negative), positive, negative",
+            "items move, too",
+        ),
+        (
+            "g = 1 / (1 + np.exp(user @ (positive - negative)))\n"
+            "return user + g * (positive - negative), positive + g * user, negative - g * user",
+            "where is the `rate`",
+        ),
+        (
+            "i = 1 / (1 + np.exp(-user @ positive)) - 1\nj = 1 / (1 + np.exp(-user @ negative))\n"
+            "return (user - rate * (i * positive + j * negative), positive - rate * i * user,"
+            " negative - rate * j * user)",
+            "two labels",
+        ),
+        ("return user, positive, negative", "as value 1 of 3"),
+        (
+            "g = rate / (1 + np.exp(user @ (positive - negative)))\n"
+            "user += g * (positive - negative)\nreturn user, positive, negative",
+            "changed its argument `user`",
+        ),
+        ("return user + rate * (positive - negative)", "expected 3 values"),
+    ],
+    "04.10": [
+        ("return p * (ratio * clicks / empty)", "but the odds"),
+        ("return ratio * clicks / empty * (p / (1 - p))", "those are the odds"),
+        (
+            "odds = p / (1 - p) / (ratio * clicks / empty)\nreturn odds / (1 + odds)",
+            "wrong way",
+        ),
+        ("odds = p / (1 - p) / ratio\nreturn odds / (1 + odds)", "negatives per click"),
+        ("odds = p / (1 - p) * clicks / empty\nreturn odds / (1 + odds)", "draws `ratio`"),
+        (
+            "odds = p / (1 - p) * ratio * clicks / (empty + clicks)\nreturn odds / (1 + odds)",
+            "empty cells only",
+        ),
+        ("odds = p / (1 - p) * ratio / empty\nreturn odds / (1 + odds)", "in all"),
+        ("return clicks / (clicks + empty) + 0 * p", "expected"),
+        ("o = ratio * clicks / empty * p / (1 - p)\nreturn o / (1 - o)", "expected"),
+    ],
     "04.q3": [('choice = "b"', "same model"), ('choice = "c"', "depends on the model")],
 }
 
@@ -202,14 +302,6 @@ IDIOMS: dict[str, list[str]] = {
         "return (c * c).sum() / (n_items * c.sum())",
         "return [counts @ counts / (n_items * counts.sum())]",
     ],
-    "04.3": [
-        "weights = []\nfor c in counts:\n    weights.append(float(c) ** alpha)\n"
-        "return [w / sum(weights) for w in weights]",
-        "weights = np.power(counts, alpha)\nreturn weights / np.sum(weights)",
-        "import pandas as pd\nw = pd.Series(counts).pow(alpha)\nreturn w / w.sum()",
-        "return (counts**alpha / (counts**alpha).sum()).astype(np.float32)",
-        "p = counts / counts.sum()\nreturn p**alpha / (p**alpha).sum()",
-    ],
     "04.4": [
         "left = {}\nfor u in range(len(taken)):\n"
         "    left[u] = np.flatnonzero(~taken[u])\nfound = np.zeros((len(users), ratio))\n"
@@ -229,18 +321,6 @@ IDIOMS: dict[str, list[str]] = {
         "chance = (~taken / (~taken).sum(axis=1, keepdims=True)).cumsum(axis=1)\n"
         "x = rng.random(len(u)) * chance[u, -1]\n"
         "return pd.DataFrame((chance[u] <= x[:, None]).sum(axis=1).reshape(-1, ratio))",
-    ],
-    "04.5": [
-        "p, keep = np.broadcast_arrays(p, keep)\nshape, found = p.shape, []\n"
-        "for one, rate in zip(p.ravel(), keep.ravel()):\n"
-        "    found.append(rate * one / (rate * one + 1 - one))\n"
-        "return np.reshape(found, shape).tolist()",
-        "odds = p / (1 - p) * keep\nreturn odds / (1 + odds)",
-        "return 1 / (1 + (1 - p) / (keep * p))",
-        "from scipy.special import expit, logit\nreturn expit(logit(p) + np.log(keep))",
-        "p = np.asarray(p, dtype=np.float32)\nreturn p * keep / (1 - p * (1 - keep))",
-        "import pandas as pd\nif np.ndim(p) == 0:\n    return keep * p / (keep * p + 1 - p)\n"
-        "p = pd.DataFrame(p)\nreturn keep * p / (keep * p + 1 - p)",
     ],
     "04.6": [
         "import math\ntotal = best = 0.0\nfor j in range(k):\n    if ranked[j] in held_out:\n"
@@ -276,6 +356,56 @@ IDIOMS: dict[str, list[str]] = {
         "    up[k] = 0\n    chance = chance - up\n    chance[1:] += up[:-1]\n"
         "return chance[:k].sum()",
     ],
+    "04.8": [
+        "import math\nfound = [0.0] * len(user)\nfor q, y in zip(items, labels):\n"
+        "    s = sum(a * b for a, b in zip(user, q))\n    error = 1 / (1 + math.exp(-s)) - y\n"
+        "    for k in range(len(user)):\n        found[k] += error * q[k] / len(items)\n"
+        "return found",
+        "from scipy.special import expit\nreturn items.T @ (expit(items @ user) - labels) / len(items)",
+        "s = items @ user\np = np.exp(s) / (1 + np.exp(s))\n"
+        "return np.mean((p - labels).reshape(-1, 1) * items, axis=0)",
+        "signs = 2 * labels - 1\nwrong = 1 / (1 + np.exp(signs * (items @ user)))\n"
+        "return np.einsum('n,nk->k', -signs * wrong, items) / len(signs)",
+        "def loss(u):\n    s = items @ u\n"
+        "    return np.mean(np.logaddexp(0, s) - labels * s)\n"
+        "step = 1e-5 * np.eye(len(user))\n"
+        "return [(loss(user + h) - loss(user - h)) / 2e-5 for h in step]",
+        "import pandas as pd\np = 1 / (1 + np.exp(-pd.DataFrame(items) @ user))\n"
+        "return pd.DataFrame(items).mul(p - labels, axis=0).mean().astype('float32')",
+    ],
+    "04.9": [
+        "import math\nd = 0.0\nfor k in range(len(user)):\n"
+        "    d += user[k] * (positive[k] - negative[k])\ng = 1 / (1 + math.exp(-d)) - 1\n"
+        "u, i, j = [], [], []\nfor k in range(len(user)):\n"
+        "    u.append(user[k] - rate * g * (positive[k] - negative[k]))\n"
+        "    i.append(positive[k] - rate * g * user[k])\n"
+        "    j.append(negative[k] + rate * g * user[k])\nreturn u, i, j",
+        "from scipy.special import expit\ng = expit(user @ negative - user @ positive)\n"
+        "return [user + rate * g * (positive - negative), positive + rate * g * user,"
+        " negative - rate * g * user]",
+        "p = 1 / (1 + np.exp(-user @ (positive - negative)))\nerror = p - 1\n"
+        "gradients = np.array([positive - negative, user, -user]) * error\n"
+        "return np.array([user, positive, negative]) - rate * gradients",
+        "d = user @ positive - user @ negative\nlift = rate * (1 - 1 / (1 + np.exp(-d)))\n"
+        "old = user.copy()\nuser = user + lift * (positive - negative)\n"
+        "return user.astype(np.float32), positive + lift * old, negative - lift * old",
+        "import pandas as pd\nt = pd.DataFrame({'i': positive, 'j': negative}).T @ user\n"
+        "g = rate / (1 + np.exp(t['i'] - t['j']))\n"
+        "return pd.Series(user + g * (positive - negative)), positive + g * user, negative - g * user",
+    ],
+    "04.10": [
+        "keep = ratio * clicks / empty\nreturn keep * p / (keep * p + 1 - p)",
+        "drawn = ratio * clicks\nodds = p / (1 - p)  # positives to negatives, in the sample\n"
+        "return 1 / (1 + empty / drawn / odds)",
+        "from scipy.special import expit, logit\n"
+        "return expit(logit(p) + np.log(ratio * clicks / empty))",
+        "p, clicks, empty = np.broadcast_arrays(p, clicks, empty)\nfound = []\n"
+        "for one, c, e in zip(p.ravel(), clicks.ravel(), empty.ravel()):\n"
+        "    good, bad = one, (1 - one) * e / (ratio * c)\n    found.append(good / (good + bad))\n"
+        "return np.reshape(found, p.shape).tolist()",
+        "p = np.asarray(p, dtype=np.float32)\nbad = (1 - p) * (empty / (ratio * clicks))\n"
+        "return p / (p + bad)",
+    ],
 }
 
 #: exercise -> changed line of a mutant that is the same function -> why it is
@@ -285,7 +415,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "items[again] = rng.integers(0, taken.shape[-1], len(again))": "the same",
         "return items.reshape(-2, ratio)": "NumPy takes any negative length as the one to find",
     },
-    "04.5": {"return odds / abs(odds + 1 - p)": "the sum of two odds is never negative"},
     "04.6": {
         "discount = 2 / np.log2(np.arange(2, k + 2))": "a common factor cancels in the quotient",
         "discount = -1 / np.log2(np.arange(2, k + 2))": "so does a common sign",
@@ -295,4 +424,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "return hypergeom.cdf(k - 1, abs(n_items - 1), place - 1, n_candidates)": "there is an item",
         "return hypergeom.cdf(k - 1, n_items - 1, abs(place - 1), n_candidates)": "places begin at 1",
     },
+    "04.8": {
+        "return (chances - labels) @ items / len(items)": "there is a label for each item",
+    },
+    "04.9": {
+        "push = rate / (1 + np.exp((positive - negative) @ user))": "an inner product commutes",
+    },
+    "04.10": {"odds = keep * p / abs(1 - p)": "a chance is below 1"},
 }

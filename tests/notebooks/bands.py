@@ -24,6 +24,7 @@ SMALL, RANDOM = "latest-small", "random 80/20, seed 0"
 HUNDRED, U1 = "100k", "predefined u1"
 LAST_ONE = "leave last one out, random ties, seed 0"
 LAST_TEN = "leave last 10 out, random ties, seed 0"
+BY_TIME = "by time 80/20"
 TOP_RATE, PLANTED_SHOP = "click rate on top", "planted shop, seed 0"
 EXPLORED = "40,000 requests, 20 % explored"
 TALK = "talk's MF, 10 epochs"
@@ -37,6 +38,17 @@ def cold(
     splits = [f"cold items 90/10, seed {seed}" for seed in (0, 1, 2)]
     keys = [(model, "HR", SMALL, *rest) for rest in zip(splits, seeds, strict=True)]
     return {key: Band(value, off) for key, value in zip(keys, values, strict=False)}
+
+
+def both(
+    model: str, split: str, hr: float, ndcg: float, seed: int | None = None
+) -> dict[Key, Band]:
+    """Return the bands of a model's HR and NDCG on a split of latest-small."""
+    values = {"HR": hr, "NDCG": ndcg}
+    return {
+        (model, m, SMALL, split, seed): Band(v, (0.02 if seed is None else 0.05) * v)
+        for m, v in values.items()
+    }
 
 
 BANDS: dict[str, dict[Key, Band]] = {
@@ -97,6 +109,26 @@ BANDS: dict[str, dict[Key, Band]] = {
         ("MF with negatives", "NDCG", SMALL, LAST_ONE, 0): Band(
             0.030, 0.006, "0.025–0.032, 3 seeds"
         ),
+        ("64 factors in MXNet", "HR", SMALL, LAST_ONE, 0): Band(
+            0.059, 0.01, "0.052–0.064, 3 or 4 epochs", optional=True
+        ),
+        ("64 factors in MXNet", "NDCG", SMALL, LAST_ONE, 0): Band(
+            0.028, 0.005, "0.025–0.031, 3 or 4 epochs", optional=True
+        ),
+        ("64 factors in Keras", "HR", SMALL, LAST_ONE, 0): Band(
+            0.059, 0.01, "0.052–0.064, 3 or 4 epochs"
+        ),
+        ("64 factors in Keras", "NDCG", SMALL, LAST_ONE, 0): Band(
+            0.028, 0.005, "0.025–0.031, 3 or 4 epochs"
+        ),
+        **both("popularity", RANDOM, 0.599, 0.170),
+        **both("last year", RANDOM, 0.463, 0.095),
+        **both("EASE", RANDOM, 0.812, 0.345),
+        **both("small MF", RANDOM, 0.678, 0.231, seed=0),
+        **both("popularity", BY_TIME, 0.884, 0.395),
+        **both("last year", BY_TIME, 0.924, 0.439),
+        **both("EASE", BY_TIME, 0.210, 0.052),
+        **both("small MF", BY_TIME, 0.871, 0.310, seed=0),
     },
     "05": {
         ("popularity", "HR", SMALL, LAST_ONE, None): Band(0.0417, 0.001),

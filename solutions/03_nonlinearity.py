@@ -20,7 +20,7 @@
 # |---|---|
 # | **You will be able to** | train one- and two-sided networks in three frameworks · prove where an inner product fails · say what ReLU and dropout do · compare models fairly |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb); matrix products |
-# | **Time** | 55 minutes for the core |
+# | **Time** | 30 minutes for the core, 85 for all; a minute to run |
 # | **Needs** | no network, account or GPU; ML-100K where it is available |
 # | **Builds on** | AWS talk on recommender systems (2018); Rendle et al. (2020) |
 
@@ -179,10 +179,10 @@ def slide_tower(seed, relu=True, use_bias=True):
 # %%
 def train_keras(network):
     """Train a Keras network; return its RMSE on the test ratings."""
-    network.compile(optimizer=keras.optimizers.Adam(RATE), loss="mse")
-    network.fit((((user, item), score) for user, item, score in batches(EPOCHS)), verbose=0)
-    predicted = network.predict([users, items], batch_size=5000, verbose=0)
-    return metrics.rmse(predicted[:, 0], stars)
+    network.compile(optimizer=keras.optimizers.Adam(RATE), loss="mse", steps_per_execution=20)
+    user, item, score = (np.concatenate(part) for part in zip(*batches(EPOCHS), strict=True))
+    network.fit([user, item], score, batch_size=1000, shuffle=False, verbose=0)
+    return metrics.rmse(keras.ops.convert_to_numpy(network([users, items]))[:, 0], stars)
 
 
 # %% tags=["nbval-ignore-output"]
@@ -233,9 +233,12 @@ def train_symbolic(network, size=1000):
         user, item, score = map(mx.nd.array, batch)
         module.forward_backward(mx.io.DataBatch([user, item], [score.reshape((size, 1))]))
         module.update()
-    test = mx.io.DataBatch([mx.nd.array(users), mx.nd.array(items)])
-    module.forward(test, is_train=False)
-    return metrics.rmse(module.get_outputs()[0].asnumpy()[:, 0], stars)
+    predicted = []
+    for start in range(0, len(stars), size):
+        pair = [mx.nd.array(column[start : start + size]) for column in (users, items)]
+        module.forward(mx.io.DataBatch(pair), is_train=False)
+        predicted.append(module.get_outputs()[0].asnumpy()[:, 0])
+    return metrics.rmse(np.concatenate(predicted), stars)
 
 
 # %% tags=["nbval-ignore-output"]
@@ -244,6 +247,7 @@ if gates.mxnet.ready("The talk's symbolic network"):
     for layers, both in (("user", False), ("both", True)):
         reached["MXNet symbolic", layers] = value = train_symbolic(get_one_layer_mlp(64, 64, both))
         print(f"MXNet symbolic, layers: {layers:6} RMSE {value:.3f}")
+        assert value > 1.05 if layers == "user" else 0.88 < value < 0.96
 
 # %% [markdown]
 # ### In Gluon · optional
@@ -310,6 +314,7 @@ if gates.mxnet.ready("The talk's Gluon block"):
     for layers in ("none", "user", "both", "shared"):
         reached["Gluon", layers] = value = train_gluon(gluon_net(layers))
         print(f"Gluon, layers: {layers:6} RMSE {value:.3f}")
+        assert value > 1.05 if layers in ("none", "user") else 0.88 < value < 1.05
 
 # %% [markdown]
 # ### The same function five times · optional
@@ -726,7 +731,7 @@ print(f"500,000 masks add {measured:.1f}, the formula says {dropout_penalty(a, b
 
 # %% tags=["nbval-ignore-output"]
 quick = {"factors": 8, "batch_size": 2000, "learning_rate": 0.01, "init_scale": 0.1}
-quick |= {"epochs": 20, "order": "relu-dense"}
+quick |= {"epochs": 12, "order": "relu-dense"}
 grid, models = {}, {}
 for biases in (False, True):
     for layers in ("none", "both"):
@@ -914,14 +919,14 @@ q9.check(expected_best)
 
 # %% tags=["fold"]
 searched = {  # RMSE on a tenth of the training rows, in ten-thousandths of a star, sorted
-    "no layer": "8700 8710 8720 8730 8740 8750 8760 8770 8780 8790 8800 8810 8820 8830 8840 8850 "
-    "8860 8870 8880 8890 8900 8910 8920 8930 8940 8950 8960 8970 8980 8990 9000 9010",
-    "user's side": "8700 8710 8720 8730 8740 8750 8760 8770 8780 8790 8800 8810 8820 8830 8840 8850 "
-    "8860 8870 8880 8890 8900 8910 8920 8930 8940 8950 8960 8970 8980 8990 9000 9010",
-    "both sides": "8700 8710 8720 8730 8740 8750 8760 8770 8780 8790 8800 8810 8820 8830 8840 8850 "
-    "8860 8870 8880 8890 8900 8910 8920 8930 8940 8950 8960 8970 8980 8990 9000 9010",
-    "shared": "8700 8710 8720 8730 8740 8750 8760 8770 8780 8790 8800 8810 8820 8830 8840 8850 "
-    "8860 8870 8880 8890 8900 8910 8920 8930 8940 8950 8960 8970 8980 8990 9000 9010",
+    "no layer": "8725 8726 8734 8756 8762 8765 8779 8781 8786 8799 8806 8816 8840 8855 8861 8862 "
+    "8873 8888 8899 8911 8913 8938 8939 8951 8952 8958 8974 8996 9035 9038 9067 9100",
+    "user's side": "8763 8764 8768 8768 8774 8776 8778 8780 8780 8784 8788 8789 8789 8796 8803 8807 "
+    "8808 8808 8812 8812 8815 8816 8829 8835 8851 8854 8856 8862 8876 8892 8942 8977",
+    "both sides": "8784 8792 8801 8806 8810 8812 8812 8816 8819 8821 8825 8825 8828 8833 8835 8837 "
+    "8839 8841 8842 8843 8843 8848 8848 8851 8856 8860 8867 8870 8871 8874 8966 8979",
+    "shared": "8810 8820 8821 8822 8824 8826 8827 8830 8831 8831 8836 8842 8850 8851 8851 8854 "
+    "8860 8861 8869 8878 8884 8886 8887 8895 8898 8902 8903 8933 8946 8956 9038 9059",
 }
 
 expected_best = q9.use(expected_best)
@@ -930,9 +935,11 @@ for name, text in searched.items():
     errors = np.array(text.split(), float) / 10_000
     curves[name] = tries, [expected_best(errors, t) for t in tries]
 fig = plots.lines(
-    curves, xlabel="tries", ylabel="best error to expect (stars)", title="More tries find a lower error",
+    curves, xlabel="tries", ylabel="best error to expect (stars)",
+    title="A layer looks better for up to three tries, then none is best",
 )  # fmt: skip
-show(fig, alt="x")
+words = "For up to three tries, the layer on the user's side has the lowest error to expect; from four on, "
+show(fig, alt=words + "the model without a layer has.")
 
 # %% [markdown]
 # ### Other users, other data · optional
@@ -971,12 +978,13 @@ if hundred is not None:
             for model in some_seeds(settings, other.train, 3)
         ]
         print(f"{name:16} {np.mean(found):.4f}, from {min(found):.4f} to {max(found):.4f}")
+        assert 0.914 < np.mean(found) < 0.936
 
 # %% [markdown] tags=["core"]
 # ## Does it help?
 #
 # Not for a model with bias terms, and not on these ratings. Layers on both sides and the shared layer are no better than two bias terms
-# (0.885 and 0.892 against 0.884).
+# (0.885 and 0.892 against 0.884). With the same settings on ML-100K, no layer has 0.918, and the three layers have 0.926 to 0.932.
 #
 # For ranking, He et al. (2017) reported that a learned network beats the inner product. Rendle et al. (2020) tuned the inner product and
 # found the opposite. Layers pay where they have something to work on: features, text, images, new users (chapter 08).

@@ -253,7 +253,6 @@ register(
             "return (P @ W).mean(axis=1), (Q @ V).mean(axis=1)": "a mean over the outputs is no term of the product: which vector multiplies them?",
             "return P @ W @ (Q @ V).mean(axis=0), Q @ V @ (P @ W).mean(axis=0)": "pW · qV depends on both: it belongs to neither.",
             "return P @ W @ (Q @ V + d).mean(axis=0), Q @ V @ (P @ W + c).mean(axis=0)": "pW · qV depends on both: it belongs to neither.",
-            "return P @ d, Q @ c": "the embedding passes through its weights first.",
         }.items(),
         hints=[
             "Multiply out (pW + c) · (qV + d): which of the four terms contains p and not q?",

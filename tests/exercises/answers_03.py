@@ -29,7 +29,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
         (
             "singular = np.linalg.svd(table)[1]\nreturn np.linalg.norm(singular[:k]) / table.size**0.5",
-            "what they leave out",
+            "comes from the others",
         ),
         (
             "singular = np.linalg.svd(table, compute_uv=False)\nreturn np.sqrt(np.sum(singular[k:]) / table.size)",
@@ -48,7 +48,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return rows.clip(0) * gradient", "0 or 1"),
         ("return gradient.clip(0)", "sign of the *gradient*"),
         ("return gradient.copy()", "no gradient passes"),
-        ("return np.heaviside(rows, 0)", "comes from above"),
+        ("return np.heaviside(rows, 0)", "gradient that arrives"),
         ("gradient[rows <= 0] = 0\nreturn gradient", "changed its argument `gradient`"),
         ("return np.where(rows > 0, gradient, 0.01 * gradient)", "expected"),
     ],
@@ -80,10 +80,13 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "03.6": [
-        ("return np.sum(a**2 * b**2) / (1 - p) ** 2", "second moment"),
+        ("return np.sum(a**2 * b**2) / (1 - p) ** 2", "the mean of z²"),
         ("return p / (1 - p) * np.sum(a**2 * b**2)", "counts one mask"),
         ("return (1 / (1 - p) ** 2 - 1) * (a @ b) ** 2", "square each product"),
-        ("return (1 / (1 - p) - 1) ** 2 * np.sum((a * b) ** 2)", "the product of their variances"),
+        (
+            "return (1 / (1 - p) - 1) ** 2 * np.sum((a * b) ** 2)",
+            "not the product of the variances",
+        ),
         ("return (1 / (1 - p) ** 2 - 1) * (a @ a) * (b @ b)", "factor by factor"),
         ("return (1 / (1 - p) ** 2 - 1) * a**2 * b**2", "expected one number"),
     ],
@@ -103,7 +106,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "return (P @ W) @ mean_item, (Q @ V) @ mean_user",
             "belongs to neither",
         ),
-        ("return P @ W @ d", "expected 2 values"),
+        ("return P @ W @ d", "expected (2,)"),
     ],
     "03.9": [
         ("return min(errors)", "often misses it"),

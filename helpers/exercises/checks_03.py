@@ -52,7 +52,7 @@ def some_towers(rng: np.random.Generator) -> tuple[Any, ...]:
     n_users, n_items, k, h = rng.integers(1, 7, 4)
     P, Q = (np.maximum(rng.normal(size=(n, k)), 0) for n in (n_users, n_items))
     layers = [rng.normal(size=shape) for shape in ((k, h), h, (k, h), h)]
-    return tuple(part.astype(np.float32) for part in (P, Q, *layers))
+    return P, Q, *layers
 
 
 def some_search(rng: np.random.Generator) -> tuple[Any, ...]:

@@ -237,4 +237,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "return (1 / (p - 1) ** 2 - 1) * np.sum(a ** 2 * b ** 2)": "a square has no sign",
         "return (1 / abs(1 - p) ** 2 - 1) * np.sum(a ** 2 * b ** 2)": "a square has no sign",
     },
+    "03.9": {
+        "missed = abs(1 - np.arange(len(ordered) + 1) / len(ordered)) ** tries": "a share is at least 0",
+        "return np.sum(ordered * abs(missed[:-1] - missed[1:]))": "missing more is less likely",
+    },
 }

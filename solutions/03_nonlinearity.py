@@ -22,7 +22,7 @@
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb); matrix products |
 # | **Time** | 30 minutes for the core, 85 for all; a minute to run |
 # | **Needs** | no network, account or GPU; ML-100K where it is available |
-# | **Builds on** | AWS talk on recommender systems (2018); Rendle et al. (2020) |
+# | **Builds on** | AWS talk (2018); Rendle et al. (2020) |
 
 # %%
 import functools
@@ -64,8 +64,8 @@ def test_rmse(model):
 #
 # *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 #
-# Users and items have vectors, as in chapter 02, but now both pass through a hidden layer before the inner product. All models are tuned
-# with the same effort. How much lower is the root mean squared error (RMSE) on test ratings?
+# Users and items have vectors, as in chapter 02, but both pass through a hidden layer before the inner product. All models are tuned with
+# the same effort. How much lower is the root mean squared error (RMSE)?
 
 
 # %%
@@ -131,8 +131,7 @@ for layers in ("none", "user", "both", "shared"):
 # %% [markdown] tags=["core"]
 # ## The talk's networks, trained
 #
-# A hidden layer adds about one percent, because the embeddings hold nearly all numbers. Whatever it changes, it is not by adding many
-# parameters.
+# A hidden layer adds about one percent of numbers. Whatever it changes, it is not by adding many parameters.
 #
 # We train the networks in three frameworks, first in Keras. All get the same rows in the same order, Adam (chapter 02) and five epochs. Like
 # the talk's, they have no bias terms. Change one, run its cells again, and see its error move.
@@ -519,17 +518,16 @@ apart = np.abs(forward(twin, users, items, network.mean) - network.predict(users
 print(f"largest difference on {len(users):,} test ratings below 1e-5 stars: {apart < 1e-5}")
 
 # %% [markdown]
-# So a hidden layer only changes how the vectors are *found*, and limits which can be found. On the slides the limit is strict: after the
-# ReLU all is linear, so the rank is $k + 1$ at most.
+# So a hidden layer only changes how the vectors are *found*, and limits which can be found. On the slides, all is linear after the ReLU, so
+# the rank is $k + 1$ at most.
 #
-# "An inner product cannot" is true for given features or for a fixed $k$. It is not true for embeddings that are learned freely and may be
-# as long as needed.
+# "An inner product cannot" is true for given features or a fixed $k$. It is not true for embeddings that may be as long as needed.
 
 # %% [markdown]
 # ### Stretch: the smallest possible error · optional
 #
-# How many numbers does an inner product need for the taste world? Eckart and Young (1936) answer exactly: the best table of rank $k$
-# keeps the $k$ largest singular values.
+# How many numbers does an inner product need for the taste world? Eckart and Young (1936): the best table of rank $k$ keeps the $k$ largest
+# singular values.
 #
 # **Exercise 03.3** (8 min, *stretch*). Write `floor(table, k)`: the smallest RMSE over all cells that *any* table of rank `k` can have
 # to this one. It follows from the singular values.
@@ -640,9 +638,8 @@ assert 0.2 < woken["adam", 0.01] < woken["adam", 0.1] < 0.4
 
 # %% [markdown]
 # Without decay nothing wakes up: there is no gradient, so there is no step. With decay it depends on the optimizer. With Adam, a quarter to
-# a third of the numbers end above zero. With SGD, none does. SGD shrinks a
-# number in proportion and never crosses zero. Adam scales each step by the recent size of the gradient, so it steps past zero, and the
-# number is alive again.
+# a third of them end above zero. Adam scales a step by the gradient's recent size, so it steps past zero. With SGD none does: it shrinks a
+# number in proportion.
 
 # %% [markdown]
 # ### After a ReLU no cosine is negative · optional
@@ -683,7 +680,7 @@ q5.check(dropout)
 # With a mask on each side, the prediction is right on average but scatters, and scatter costs squared error. How much?
 #
 # Take $a = 2$ and $b = 1.5$: the prediction is 3. Dropout multiplies it by $z = z_1 z_2$, one mask per side. With $p = \tfrac12$ each mask
-# is 0 or 2, so $z$ is 4 in one case of four, else 0.
+# is 0 or 2, so $z$ is 4 in one case of four.
 #
 # - The mean of $z$ is $\tfrac14 \cdot 4 = 1$.
 # - The mean of $z^2$ is $\tfrac14 \cdot 16 = 4$.
@@ -811,7 +808,7 @@ assert abs(taken["bias only"] - taken["ReLU and bias"]) < 0.05 < 0.15 < taken["n
 
 # %% [markdown]
 # Without the ReLU the network is linear, and the error rises only a little. Without the bias it is as bad as plain factorization.
-# Most of the talk's improvement is the bias of the layers.
+# Here most of the improvement comes from the bias of the layers, not from the ReLU.
 
 # %% [markdown] tags=["core"]
 # ## Tuned with the same effort
@@ -820,7 +817,7 @@ assert abs(taken["bias only"] - taken["ReLU and bias"]) < 0.05 < 0.15 < taken["n
 # with a layer also drew its width, two more decays and the place of the ReLU. A tenth of the training rows chose the winner and its
 # epochs. `python -m helpers bench nonlinear` repeats this.
 #
-# It is the same effort, not the same care. A layer has four more settings for the same 32 tries. And each try had one seed, so the search
+# It is the same effort, not the same care. A layer has up to four more settings for the same 32 tries. And each try had one seed, so the search
 # did not see the noise of the seeds.
 #
 # Now each winner trains on all training rows with five seeds. A seed decides the first weights, the order of the rows and the dropout.
@@ -1002,8 +999,8 @@ exercise("03.q3").ask(choice)
 #
 # **"RMSE ON TRAINING and TEST: 0.637, 0.7498"** (2018 talk, the network's last epoch). These are mean *absolute* errors, as in chapter 02.
 #
-# We train its network (shared layer, no biases) on its data and split. To save time: batches of 250 instead of 50, five times the talk's
-# learning rate, and five epochs. We compare with what it printed after the fifth.
+# We train its network on its data and split. To save time, we take batches of 250 instead of 50, five times the talk's learning rate, and
+# five epochs. We compare with what it printed after the fifth.
 
 
 # %% tags=["nbval-ignore-output"]

@@ -283,7 +283,7 @@ def gluon_tower(*layers):
 
 
 def gluon_net(layers, dropout_p=0.0):
-    """Return the talk's block: "none", "user" or "both" as on the slides, "shared" as shown live."""
+    """Return the talk's block: "none", "user", "both" as on the slides, "shared" as in the demo."""
     slide = [gluon_tower(nn.Activation("relu"), nn.Dense(64, in_units=64)) for _ in range(2)]
     demo = gluon_tower(nn.Dense(64, activation="relu", in_units=64))
     none = gluon_tower()
@@ -342,7 +342,8 @@ if gates.mxnet:
         value = mx.nd.array(array.T if name.endswith("dense") else array)
         bound.arg_dict[name if name.endswith("bias") else f"{name}_weight"][:] = value
         side = name.split("_")[0]
-        owner = getattr(block, name) if name.endswith("factors") else getattr(block, f"{side}_tower")[1]
+        is_table = name.endswith("factors")
+        owner = getattr(block, name) if is_table else getattr(block, f"{side}_tower")[1]
         (owner.bias if name.endswith("bias") else owner.weight).set_data(value)
     eight = [mx.nd.array(column) for column in few]
     found["MXNet symbolic"] = bound.forward(user=eight[0], item=eight[1])[0].asnumpy()[:, 0]
@@ -916,14 +917,14 @@ q9.check(expected_best)
 
 # %% tags=["fold"]
 searched = {  # RMSE on a tenth of the training rows, in ten-thousandths of a star, sorted
-    "no layer": "8725 8726 8734 8756 8762 8765 8779 8781 8786 8799 8806 8816 8840 8855 8861 8862 "
-    "8873 8888 8899 8911 8913 8938 8939 8951 8952 8958 8974 8996 9035 9038 9067 9100",
-    "user's side": "8763 8764 8768 8768 8774 8776 8778 8780 8780 8784 8788 8789 8789 8796 8803 8807 "
-    "8808 8808 8812 8812 8815 8816 8829 8835 8851 8854 8856 8862 8876 8892 8942 8977",
-    "both sides": "8784 8792 8801 8806 8810 8812 8812 8816 8819 8821 8825 8825 8828 8833 8835 8837 "
-    "8839 8841 8842 8843 8843 8848 8848 8851 8856 8860 8867 8870 8871 8874 8966 8979",
-    "shared": "8810 8820 8821 8822 8824 8826 8827 8830 8831 8831 8836 8842 8850 8851 8851 8854 "
-    "8860 8861 8869 8878 8884 8886 8887 8895 8898 8902 8903 8933 8946 8956 9038 9059",
+    "no layer": "8725 8726 8734 8756 8762 8765 8779 8781 8786 8799 8806 8816 8840 8855 8861 "
+    "8862 8873 8888 8899 8911 8913 8938 8939 8951 8952 8958 8974 8996 9035 9038 9067 9100",
+    "user's side": "8763 8764 8768 8768 8774 8776 8778 8780 8780 8784 8788 8789 8789 8796 8803 "
+    "8807 8808 8808 8812 8812 8815 8816 8829 8835 8851 8854 8856 8862 8876 8892 8942 8977",
+    "both sides": "8784 8792 8801 8806 8810 8812 8812 8816 8819 8821 8825 8825 8828 8833 8835 "
+    "8837 8839 8841 8842 8843 8843 8848 8848 8851 8856 8860 8867 8870 8871 8874 8966 8979",
+    "shared": "8810 8820 8821 8822 8824 8826 8827 8830 8831 8831 8836 8842 8850 8851 8851 "
+    "8854 8860 8861 8869 8878 8884 8886 8887 8895 8898 8902 8903 8933 8946 8956 9038 9059",
 }
 
 expected_best = q9.use(expected_best)
@@ -935,8 +936,8 @@ fig = plots.lines(
     curves, xlabel="tries", ylabel="best error to expect (stars)",
     title="A layer looks better for up to three tries, then none is best",
 )  # fmt: skip
-words = "For up to three tries, the layer on the user's side has the lowest error to expect; from four on, "
-show(fig, alt=words + "the model without a layer has.")
+words = "the layer on the user's side has the lowest error to expect, from four on no layer has."
+show(fig, alt=f"For up to three tries, {words}")
 
 # %% [markdown]
 # ### Other users, other data · optional

@@ -934,7 +934,7 @@ for name, text in searched.items():
     curves[name] = tries, [expected_best(errors, t) for t in tries]
 fig = plots.lines(
     curves, xlabel="tries", ylabel="best error to expect (stars)",
-    title="A layer looks better for up to three tries, then none is best",
+    title="With up to three tries a layer wins, with more no layer does",
 )  # fmt: skip
 words = "the layer on the user's side has the lowest error to expect, from four on no layer has."
 show(fig, alt=f"For up to three tries, {words}")

@@ -1,4 +1,4 @@
-"""Checks of chapter 03: a hidden layer, its parameters, rank floors, ReLU's slope, dropout, intervals."""
+"""Checks of chapter 03: parameters, rank, ReLU's gradient, dropout, hidden biases, best of tries."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from .converters import array, number, pair, whole
 from .grading import Exercise, Quiz
 from .registry import register
 
-ROWS, WEIGHT = np.array([[2.0, -3.0], [-1.0, 4.0]]), np.array([[1.0, 0.5, -2.0], [-1.0, 2.0, 0.5]])
-BIAS, A, B = np.array([0.0, 1.0, 0.5]), np.array([1.0, 2.0]), np.array([3.0, -1.0])
-FIRST, SECOND = np.array([0.90, 0.92, 0.97, 0.93]), np.array([0.88, 0.91, 0.92, 0.90])
-
-
-def some_layer(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return rows, a weight matrix and a bias, square or not."""
-    n, k, h = rng.integers(1, 7, 3)
-    parts = rng.normal(0, rng.choice([1, 10]), (n, k)), rng.normal(size=(k, h)), rng.normal(size=h)
-    return tuple(part.astype(np.float32) for part in parts)
+ROWS = np.array([[2.0, -3.0], [-1.0, 4.0]])
+A, B = np.array([1.0, 2.0]), np.array([3.0, -1.0])
+USERS, ITEMS = np.array([[2.0, 0.0], [1.0, 1.0]]), np.array([[1.0, 0.0], [0.0, 3.0], [2.0, 1.0]])
+W, V = np.array([[1.0, 0.5, 2.0], [-1.0, 2.0, 0.0]]), np.array([[0.0, 1.0, 1.0], [2.0, -1.0, 0.5]])
+C, D = np.array([1.0, 0.0, -2.0]), np.array([0.0, 3.0, 1.0])
+ERRORS = np.array([0.93, 0.90, 0.91, 0.98])
 
 
 def some_network(rng: np.random.Generator) -> Case:
@@ -39,8 +35,8 @@ def some_table(rng: np.random.Generator) -> tuple[Any, ...]:
     return rng.normal(3, 2, shape), rng.integers(1, shape.min())
 
 
-def some_slope(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return rows without a zero, and a slope for each of their numbers."""
+def some_gradient(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return rows without a zero, and a gradient for each of their numbers."""
     shape = rng.integers(1, 6, 2)
     return rng.normal(size=shape).astype(np.float32), rng.normal(size=shape)
 
@@ -51,11 +47,18 @@ def some_pair(rng: np.random.Generator) -> tuple[Any, ...]:
     return rng.normal(size=k), rng.normal(size=k), float(rng.uniform(0, 0.9))
 
 
-def some_seeds(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return the errors of two models for each of some seeds, which move both."""
-    n = rng.integers(2, 12)
-    shared = rng.normal(0.9, 0.05, n)
-    return shared + rng.normal(0.01, 0.02, n), shared + rng.normal(0, 0.01, n)
+def some_towers(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return embeddings after the ReLU, and the weights and bias of both sides."""
+    n_users, n_items, k, h = rng.integers(1, 7, 4)
+    P, Q = (np.maximum(rng.normal(size=(n, k)), 0) for n in (n_users, n_items))
+    layers = [rng.normal(size=shape) for shape in ((k, h), h, (k, h), h)]
+    return P, Q, *layers
+
+
+def some_search(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return the errors of some settings, at times equal ones, and a number of tries."""
+    errors = rng.normal(0.9, 0.05, rng.integers(1, 12))
+    return errors.round(int(rng.choice([2, 8]))), int(rng.integers(1, 40))
 
 
 def some_dropout(rng: np.random.Generator) -> Case:
@@ -108,25 +111,6 @@ def _draws_each_time(dropout: Callable[..., Any]) -> None:
 
 register(
     Exercise(
-        "03.1",
-        "hidden_layer",
-        array,
-        cases=cases((ROWS[:1], WEIGHT, BIAS), (ROWS, WEIGHT, BIAS)),
-        inputs=some_layer,
-        mistakes={
-            "np.maximum(rows, 0) => rows": "without the rectifier this is one straight map: cut the rows at zero first.",
-            "return np.maximum(rows @ weight + bias, 0)": "that cuts after the product; the formula cuts the rows *before* it.",
-            " + bias => ": "the bias is missing: a row of zeros must give the bias.",
-            "np.maximum(rows, 0) => np.abs(rows)": "ReLU makes negative numbers zero, not positive.",
-            " + bias => + bias.sum()": "each output has its own bias.",
-        }.items(),
-        hints=[
-            "Three steps, in this order: cut at zero, multiply, add.",
-            "`np.maximum(rows, 0)` cuts; `@ weight` multiplies; `+ bias` adds the bias to every row.",
-        ],
-        minutes=4,
-    ),
-    Exercise(
         "03.2",
         "count_parameters",
         whole,
@@ -140,8 +124,8 @@ register(
             "(k * hidden + hidden) => (k * hidden + k)": "a layer has one bias for each *output*, not for each input.",
             '"shared": 1 => "shared": 2': "a shared layer is *one* layer, used twice: count it once.",
             '"both": 2 => "both": 1': "both sides have a layer of their own: two layers.",
-            "(n_users + n_items) * k => n_users * n_items * k": "each user and each item has one row: add them up.",
-            " + dense * (k * hidden + hidden) => ": "the layers have numbers, too.",
+            "(n_users + n_items) * k => n_users * n_items * k": "each user and each item has one row: add the rows, do not multiply them.",
+            " + dense * (k * hidden + hidden) => ": "the numbers of the layers are missing.",
         }.items(),
         hints=[
             "How many numbers has one layer from `k` inputs to `hidden` outputs, its biases included?",
@@ -150,12 +134,12 @@ register(
     ),
     Quiz(
         "03.q1",
-        "Only the user's side has a hidden layer; an item brings its place and a constant. Which taste can this network not give to any user?",
+        "Only the user's side has a hidden layer. An item has two numbers: its place and a constant. Which taste can this network give to no user?",
         "b",
         {
-            "The further right, the better.": "That is a straight line in the item's place, which it can draw.",
-            "Best in the middle, worse to both sides.": "However wild the user's side, for one user the score stays a straight line in the item's place.",
-            "All places alike.": "That is a straight line of slope zero, which it can draw.",
+            "The further right, the better.": "That is a straight line in the item's place, and the network can give it.",
+            "Best in the middle, worse to both sides.": "Whatever the user's layer does, for one user the score is a straight line in the item's place.",
+            "All places alike.": "That is a flat line, and the network can give it.",
         },
     ),
     Exercise(
@@ -171,14 +155,14 @@ register(
         inputs=some_table,
         mistakes={
             " / table.size => ": "that adds the squared errors of all cells; their *mean* is asked for.",
-            "[k:] => [:k]": "that is what the k largest singular values keep; the error is what they leave out.",
+            "[k:] => [:k]": "those are the k singular values that the best table keeps; the error comes from the others.",
             " ** 2 => ": "square the singular values that are left out before adding them.",
             "table.size => len(table)": "the mean is over all cells of the table, not over its rows.",
             "np.sqrt(np.sum(singular[k:] ** 2) / table.size) => np.sum(singular[k:] ** 2) / table.size": "the root is missing: that is the mean of the squared errors.",
             "[k:] => [k + 1 :]": "one singular value too many is kept: the first one left out has the index k.",
         }.items(),
         hints=[
-            "The best table of rank k keeps the k largest singular values. The squares of those it loses add up to the squared error.",
+            "The best table of rank k keeps the k largest singular values. The squares of the others add up to the squared error.",
             "`np.linalg.svd(table, compute_uv=False)` are the singular values, largest first: add the squares of those from index `k` on, divide by `table.size`, take the root.",
         ],
         minutes=8,
@@ -186,21 +170,21 @@ register(
     ),
     Exercise(
         "03.4",
-        "relu_slope",
+        "relu_gradient",
         array,
         cases=cases((ROWS, np.array([[5.0, 7.0], [-4.0, -6.0]]))),
-        inputs=some_slope,
+        inputs=some_gradient,
         mistakes={
-            "return slope": "a number that ReLU has cut cannot change the output: no slope passes there.",
-            "return np.maximum(rows, 0) * slope": "ReLU's own slope is 0 or 1: do not multiply by the number itself.",
-            "return np.maximum(slope, 0)": "the sign of the *slope* does not matter; what matters is whether the number was cut.",
-            "return (rows > 0) * np.maximum(slope, 0)": "a negative slope passes, too; only the sign of the *rows* matters.",
-            "return (rows > 0) * 1.0": "that is ReLU's own slope; multiply it by the one that comes from above.",
-            "return slope * (rows < 0)": "the slope passes where the number is *above* zero.",
+            "return gradient": "a number that ReLU has set to zero cannot change the output: no gradient passes there.",
+            "return np.maximum(rows, 0) * gradient": "ReLU's own derivative is 0 or 1: do not multiply by the number itself.",
+            "return np.maximum(gradient, 0)": "the sign of the *gradient* does not matter; the sign of the rows does.",
+            "return (rows > 0) * np.maximum(gradient, 0)": "a negative gradient passes, too; only the sign of the *rows* matters.",
+            "return (rows > 0) * 1.0": "that is ReLU's own derivative; multiply it by the gradient that arrives.",
+            "return gradient * (rows < 0)": "the gradient passes where the number is *above* zero.",
         }.items(),
         hints=[
-            "If the number is -3, ReLU gives 0. And if it were -2.9? So what is the slope there?",
-            "The slope passes unchanged where `rows > 0`, and is 0 elsewhere: `np.where` chooses.",
+            "If the number is -3, ReLU gives 0. And if it is -2.9? So what is the gradient there?",
+            "The gradient passes unchanged where `rows > 0`, and is 0 elsewhere: `np.where` chooses.",
         ],
         minutes=4,
     ),
@@ -209,9 +193,9 @@ register(
         "Users and items both end in a ReLU, and there are no bias terms. What is the lowest rating such a network can predict?",
         "c",
         {
-            "Any number: the layer's weights may be negative.": "The weights may, but what leaves the ReLU may not. What is a sum of products of numbers that are not negative?",
-            "One star, the lowest of the scale.": "The network knows nothing of the scale; which numbers can its inner product be?",
-            "Zero.": "No term of the sum is negative, so nothing can be held against an item; terms can only be missing.",
+            "Any number: the layer's weights may be negative.": "The weights may be negative, but the outputs of the ReLU are not. Can a sum of products of such numbers be negative?",
+            "One star, the lowest of the scale.": "The network does not know the scale. Which numbers can its inner product be?",
+            "Zero.": "No term of the sum is negative. A low rating needs terms that are zero.",
         },
     ),
     Exercise(
@@ -239,10 +223,10 @@ register(
         cases=cases((A, B, 0.2), (A, B, 0.5), (A, B, 0.0)),
         inputs=some_pair,
         mistakes={
-            "(1 / (1 - p) ** 2 - 1) => (1 / (1 - p) ** 2)": "that is the second moment; the variance has the squared mean taken off.",
-            "(1 / (1 - p) ** 2 - 1) => (1 / (1 - p) - 1)": "that counts one mask; both sides have one of their own here.",
-            "(1 / (1 - p) ** 2 - 1) => (1 / (1 - p) - 1) ** 2": "the variance of a product of two masks is not the product of their variances: subtract 1 after multiplying.",
-            "(1 / (1 - p) ** 2 - 1) => (1 / p**2 - 1)": "p is the share that is lost; a mask keeps with 1 - p.",
+            "(1 / (1 - p) ** 2 - 1) => (1 / (1 - p) ** 2)": "that is the mean of z²; the variance is this minus the squared mean, 1.",
+            "(1 / (1 - p) ** 2 - 1) => (1 / (1 - p) - 1)": "that counts one mask; here each side has a mask of its own.",
+            "(1 / (1 - p) ** 2 - 1) => (1 / (1 - p) - 1) ** 2": "the variance of a product is not the product of the variances: subtract 1 after you multiply.",
+            "(1 / (1 - p) ** 2 - 1) => (1 / p**2 - 1)": "p is the share that is set to zero; a number is kept with probability 1 - p.",
             "np.sum(a**2 * b**2) => np.sum(a * b) ** 2": "square each product, then add: the masks of different factors are independent, so their variances add.",
             "np.sum(a**2 * b**2) => np.sum(a**2) * np.sum(b**2)": "multiply factor by factor, then add.",
         }.items(),
@@ -254,34 +238,64 @@ register(
         stretch=True,
     ),
     Exercise(
-        "03.7",
-        "paired_interval",
-        pair(("mean", number), ("low", number), ("high", number)),
-        cases=cases((FIRST, SECOND), (SECOND[:3], FIRST[:3]), (FIRST, np.zeros(4))),
-        inputs=some_seeds,
+        "03.8",
+        "hidden_biases",
+        pair(("of_user", array), ("of_item", array)),
+        cases=cases((USERS, ITEMS, W, C, V, D), (USERS[1:], ITEMS[1:], V, D, W, C)),
+        inputs=some_towers,
         mistakes={
-            "np.asarray(first) - np.asarray(second) => second - first": "it is `first - second`, not the other way round.",
-            "stats.t.ppf(0.975, len(gap) - 1) => 1.96": "1.96 is for a spread that is known; with a few differences it takes Student's t.",
-            "std(ddof=1) => std()": "that divides by n in the variance; with a mean from the same numbers it is n - 1.",
-            " / np.sqrt(len(gap)) => ": "that is the spread of one difference; the mean of n of them is steadier by the root of n.",
-            "gap.std(ddof=1) => np.sqrt(first.var(ddof=1) + second.var(ddof=1))": "take the spread of the *differences*: what moves both of a pair cancels there.",
-            "0.975 => 0.95": "2.5 % lie on each side: it is the 0.975 quantile.",
-            "gap.mean() - half, gap.mean() + half => gap.mean() + half, gap.mean() - half": "the lower end comes before the upper one.",
-            "gap.mean(), gap.mean() - half, gap.mean() + half => gap.mean() - half, gap.mean(), gap.mean() + half": "the mean comes first, then the lower and the upper end.",
+            "return P @ W @ c, Q @ V @ d": "that multiplies each side by its own bias; in the product it meets the bias of the *other* side.",
+            "return (P @ W + c) @ d, (Q @ V + d) @ c": "c · d depends on no user and no item: leave it out of both.",
+            "return (P @ W + c) @ d, Q @ V @ c": "c · d depends on no user: leave it out.",
+            "return P @ W @ d, (Q @ V + d) @ c": "c · d depends on no item: leave it out.",
+            "return P @ W, Q @ V": "these are vectors; a bias term is one number per user or item.",
+            "return (P @ W).sum(axis=1), (Q @ V).sum(axis=1)": "a sum over the outputs is no term of the product: which vector multiplies them?",
+            "return (P @ W).mean(axis=1), (Q @ V).mean(axis=1)": "a mean over the outputs is no term of the product: which vector multiplies them?",
+            "return P @ W @ (Q @ V).mean(axis=0), Q @ V @ (P @ W).mean(axis=0)": "pW · qV depends on both: it belongs to neither.",
+            "return P @ W @ (Q @ V + d).mean(axis=0), Q @ V @ (P @ W + c).mean(axis=0)": "pW · qV depends on both: it belongs to neither.",
         }.items(),
         hints=[
-            "Subtract seed by seed first; then it is the interval of the mean of one list.",
-            "`stats.t.ppf(0.975, n - 1)` times the standard deviation of the differences (`ddof=1`), divided by the root of n, is half the width.",
+            "Multiply out (pW + c) · (qV + d): which of the four terms contains p and not q?",
+            "The user's term is d · pW, the item's is c · qV: for all rows at once, `@` twice.",
         ],
         minutes=6,
+    ),
+    Exercise(
+        "03.9",
+        "expected_best",
+        number,
+        cases=cases(
+            (np.array([0.90, 0.92]), 2),
+            (ERRORS, 1),
+            (ERRORS, 2),
+            (np.array([0.95, 0.9, 0.9]), 3),
+            (ERRORS, 32),
+        ),
+        inputs=some_search,
+        mistakes={
+            "return np.min(errors)": "that is the best of all errors; a search of few tries often misses it.",
+            "return np.mean(errors)": "that is the mean of a single try; the best of several is lower.",
+            "ordered = np.sort(errors) => ordered = np.asarray(errors)": "the chances belong to the errors in their order: sort them first.",
+            "ordered = np.sort(errors) => ordered = np.sort(errors)[::-1]": "that is the largest error to expect; the best is the smallest.",
+            "return np.mean(np.sort(errors)[:tries])": "that is the mean of the best `tries` errors; here `tries` of them are drawn by chance.",
+            "from math import comb\nx = np.sort(errors)\nn = len(x)\nt = min(tries, n)\nreturn sum(x[i] * comb(n - i - 1, t - 1) for i in range(n)) / comb(n, t)": "that draws without replacement; here one setting can be drawn twice.",
+            "return np.quantile(errors, 1 / (tries + 1))": "a quantile is near; the mean over all draws is asked for.",
+            "return np.quantile(errors, 1 / tries)": "a quantile is near; the mean over all draws is asked for.",
+        }.items(),
+        hints=[
+            "All tries miss the i smallest errors with a chance that you can write down. What is it for one try, and for `tries` of them?",
+            "Sort; the chance to miss the i smallest of n is ((n - i) / n) ** tries. The i-th smallest is the best with the chance to miss i - 1 of them, minus the chance to miss i.",
+        ],
+        minutes=10,
+        stretch=True,
     ),
     Quiz(
         "03.q3",
         "A paper tries 50 settings of its network and finds RMSE 0.905. Factorization, with a library's defaults, has 0.918. What does that show about hidden layers?",
         "a",
         {
-            "Nothing yet: give factorization the same 50 tries, and both several seeds.": "The two differ in their search as well as in their layer, so the difference cannot be laid to the layer.",
-            "They are worth 0.013 stars.": "The two differ in their search, too. How much do 50 tries bring to factorization?",
+            "Nothing yet: give factorization the same 50 tries, and both several seeds.": "The two differ in their search as well as in their layer, so the difference cannot be attributed to the layer.",
+            "They are worth 0.013 stars.": "The two also differ in their search. How much would 50 tries gain for factorization?",
             "They help if the test set is large enough for 0.013 to be no accident.": "A large test set shows that the two *runs* differ, not that it is the layer that makes the difference.",
         },
     ),

@@ -2,14 +2,6 @@
 
 #: exercise -> wrong answers, each with a part of the message meant for it
 MISTAKES: dict[str, list[tuple[str, str]]] = {
-    "03.1": [
-        ("return (rows @ weight + bias).clip(0)", "cuts after the product"),
-        ("return np.dot(rows, weight) + bias", "one straight map"),
-        ("return np.where(rows > 0, rows, 0) @ weight", "the bias is missing"),
-        ("rows[rows < 0] = 0\nreturn rows @ weight + bias", "changed its argument `rows`"),
-        ("return np.abs(rows) @ weight + bias", "not positive"),
-        ("return weight.T @ np.maximum(rows, 0).T + bias[:, None]", "turned over"),
-    ],
     "03.2": [
         (
             'return (n_users + n_items) * k + {"none": 0, "user": 1, "both": 2, "shared": 1}[layers] * k * hidden',
@@ -29,7 +21,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "two layers",
         ),
     ],
-    "03.q1": [('choice = "a"', "which it can draw"), ('choice = "c"', "slope zero")],
+    "03.q1": [('choice = "a"', "the network can give it"), ('choice = "c"', "flat line")],
     "03.3": [
         (
             "return np.linalg.norm(np.linalg.svd(table, compute_uv=False)[k:])",
@@ -37,7 +29,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
         (
             "singular = np.linalg.svd(table)[1]\nreturn np.linalg.norm(singular[:k]) / table.size**0.5",
-            "what they leave out",
+            "comes from the others",
         ),
         (
             "singular = np.linalg.svd(table, compute_uv=False)\nreturn np.sqrt(np.sum(singular[k:]) / table.size)",
@@ -53,14 +45,14 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "03.4": [
-        ("return rows.clip(0) * slope", "0 or 1"),
-        ("return slope.clip(0)", "sign of the *slope*"),
-        ("return slope.copy()", "no slope passes"),
-        ("return np.heaviside(rows, 0)", "comes from above"),
-        ("slope[rows <= 0] = 0\nreturn slope", "changed its argument `slope`"),
-        ("return np.where(rows > 0, slope, 0.01 * slope)", "expected"),
+        ("return rows.clip(0) * gradient", "0 or 1"),
+        ("return gradient.clip(0)", "sign of the *gradient*"),
+        ("return gradient.copy()", "no gradient passes"),
+        ("return np.heaviside(rows, 0)", "gradient that arrives"),
+        ("gradient[rows <= 0] = 0\nreturn gradient", "changed its argument `gradient`"),
+        ("return np.where(rows > 0, gradient, 0.01 * gradient)", "expected"),
     ],
-    "03.q2": [('choice = "a"', "may not"), ('choice = "b"', "nothing of the scale")],
+    "03.q2": [('choice = "a"', "Can a sum"), ('choice = "b"', "does not know the scale")],
     "03.5": [
         ("return rows * (generator.random(rows.shape) >= p)", "scale it up"),
         ("return rows * (generator.random(rows.shape) < p) / p", "share that is *lost*"),
@@ -88,62 +80,64 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "03.6": [
-        ("return np.sum(a**2 * b**2) / (1 - p) ** 2", "second moment"),
+        ("return np.sum(a**2 * b**2) / (1 - p) ** 2", "the mean of z²"),
         ("return p / (1 - p) * np.sum(a**2 * b**2)", "counts one mask"),
         ("return (1 / (1 - p) ** 2 - 1) * (a @ b) ** 2", "square each product"),
-        ("return (1 / (1 - p) - 1) ** 2 * np.sum((a * b) ** 2)", "the product of their variances"),
+        (
+            "return (1 / (1 - p) - 1) ** 2 * np.sum((a * b) ** 2)",
+            "not the product of the variances",
+        ),
         ("return (1 / (1 - p) ** 2 - 1) * (a @ a) * (b @ b)", "factor by factor"),
         ("return (1 / (1 - p) ** 2 - 1) * a**2 * b**2", "expected one number"),
     ],
-    "03.7": [
+    "03.8": [
+        ("return P @ W @ c, Q @ V @ d", "bias of the *other* side"),
+        ("return Q @ V @ c, P @ W @ d", "in the other order"),
+        ("return (P @ W + c) @ d, (Q @ V + d) @ c", "leave it out of both"),
         (
-            "gap = np.asarray(first) - np.asarray(second)\nhalf = 1.96 * gap.std(ddof=1) / np.sqrt(len(gap))\n"
-            "return gap.mean(), gap.mean() - half, gap.mean() + half",
-            "Student's t",
+            "every = (P @ W + c) @ (Q @ V + d).T\nreturn every.mean(axis=1), every.mean(axis=0)",
+            "expected",
+        ),
+        ("return P @ W @ d, (Q @ V + d) @ c", "depends on no item"),
+        ("return P @ W, Q @ V", "these are vectors"),
+        ("return np.sum(P @ W, axis=1), np.sum(Q @ V, axis=1)", "no term of the product"),
+        (
+            "mean_user, mean_item = (P @ W).mean(axis=0), (Q @ V).mean(axis=0)\n"
+            "return (P @ W) @ mean_item, (Q @ V) @ mean_user",
+            "belongs to neither",
+        ),
+        ("return P @ W @ d", "expected (2,)"),
+    ],
+    "03.9": [
+        ("return min(errors)", "often misses it"),
+        ("return sum(errors) / len(errors)", "the mean of a single try"),
+        (
+            "missed = np.linspace(1, 0, len(errors) + 1) ** tries\nreturn errors @ -np.diff(missed)",
+            "sort them first",
         ),
         (
-            "gap = np.asarray(first) - np.asarray(second)\n"
-            "half = stats.t.ppf(0.975, len(gap) - 1) * gap.std() / np.sqrt(len(gap))\n"
-            "return gap.mean(), gap.mean() - half, gap.mean() + half",
-            "n - 1",
+            "missed = np.linspace(1, 0, len(errors) + 1) ** tries\n"
+            "return sorted(errors, reverse=True) @ -np.diff(missed)",
+            "largest error",
         ),
+        ("return np.sort(errors)[:tries].mean()", "drawn by chance"),
         (
-            "gap = np.asarray(first) - np.asarray(second)\nhalf = stats.t.ppf(0.975, len(gap) - 1) * gap.std(ddof=1)\n"
-            "return gap.mean(), gap.mean() - half, gap.mean() + half",
-            "root of n",
+            "from itertools import combinations\nt = min(tries, len(errors))\n"
+            "return np.mean([min(few) for few in combinations(errors, t)])",
+            "without replacement",
         ),
+        ("return np.quantile(errors, 1 / (tries + 1))", "a quantile is near"),
         (
-            "first, second = np.asarray(first), np.asarray(second)\nmean = np.mean(first - second)\n"
-            "half = stats.t.ppf(0.975, len(first) - 1) * np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / len(first))\n"
-            "return mean, mean - half, mean + half",
-            "spread of the *differences*",
-        ),
-        (
-            "gap = first - second\nreturn stats.t.interval(0.95, len(gap) - 1, gap.mean(), stats.sem(gap))",
-            "expected 3 values: `mean`, `low`, `high`",
-        ),
-        (
-            "gap = first - second\nlow, high = stats.t.interval(0.95, len(gap) - 1, gap.mean(), stats.sem(gap))\n"
-            "return low, gap.mean(), high",
-            "the mean comes first",
+            "rng = np.random.default_rng(0)\n"
+            "return rng.choice(errors, size=(1000, tries)).min(axis=1).mean()",
+            "expected",
         ),
     ],
-    "03.q3": [('choice = "b"', "50 tries bring"), ('choice = "c"', "two *runs*")],
+    "03.q3": [('choice = "b"', "50 tries gain"), ('choice = "c"', "two *runs*")],
 }
 
 #: exercise -> right answers of other idioms; the first needs loops and lists only
 IDIOMS: dict[str, list[str]] = {
-    "03.1": [
-        "found = []\nfor row in rows:\n    outputs = list(bias)\n    for h in range(len(outputs)):\n"
-        "        for i in range(len(row)):\n            if row[i] > 0:\n"
-        "                outputs[h] += float(row[i]) * float(weight[i][h])\n    found.append(outputs)\nreturn found",
-        "return np.where(rows > 0, rows, 0).dot(weight) + bias",
-        "positive = rows.copy()\npositive[positive < 0] = 0\nreturn np.einsum('nk,kh->nh', positive, weight) + bias",
-        "import pandas as pd\nreturn pd.DataFrame(rows).clip(lower=0) @ weight + bias",
-        "extended = np.column_stack([rows * (rows > 0), np.ones(len(rows))])\n"
-        "return (extended @ np.vstack([weight, bias])).astype(np.float32)",
-        "return ((np.abs(rows) + rows) / 2) @ weight + np.tile(bias, (len(rows), 1))",
-    ],
     "03.2": [
         "total = 0\nfor n in (n_users, n_items):\n    for _ in range(n):\n        total += k\n"
         "layer = 0\nfor _ in range(hidden):\n    layer += k + 1\nif layers == 'both':\n    total += layer\n"
@@ -169,13 +163,13 @@ IDIOMS: dict[str, list[str]] = {
         "return np.float32((lost.pow(2).sum() / np.prod(table.shape)) ** 0.5)",
     ],
     "03.4": [
-        "found = []\nfor row, above in zip(rows, slope):\n"
+        "found = []\nfor row, above in zip(rows, gradient):\n"
         "    found.append([s if r > 0 else 0 for r, s in zip(row, above)])\nreturn found",
-        "return np.where(rows > 0, slope, 0)",
-        "passed = slope.copy()\npassed[rows <= 0] = 0\nreturn passed",
-        "import pandas as pd\nreturn pd.DataFrame(slope).mask(rows < 0, 0)",
-        "return np.heaviside(rows, 0).astype(np.float32) * slope",
-        "return np.multiply(slope, np.clip(np.sign(rows), 0, None))",
+        "return np.where(rows > 0, gradient, 0)",
+        "passed = gradient.copy()\npassed[rows <= 0] = 0\nreturn passed",
+        "import pandas as pd\nreturn pd.DataFrame(gradient).mask(rows < 0, 0)",
+        "return np.heaviside(rows, 0).astype(np.float32) * gradient",
+        "return np.multiply(gradient, np.clip(np.sign(rows), 0, None))",
     ],
     "03.5": [
         "draws = generator.random(rows.shape).tolist()\nfound = []\nfor row, own in zip(rows.tolist(), draws):\n"
@@ -194,27 +188,45 @@ IDIOMS: dict[str, list[str]] = {
         "second_moment = (p * 0 + (1 - p) * (1 / (1 - p)) ** 2) ** 2\nreturn (second_moment - 1) * np.linalg.norm(a * b) ** 2",
         "import pandas as pd\nsquares = pd.Series(a).mul(b).pow(2)\nreturn np.float32(squares.div((1 - p) ** 2).sub(squares).sum())",
     ],
-    "03.7": [
-        "import math\ngaps = []\nfor one, other in zip(first, second):\n    gaps.append(one - other)\n"
-        "n = len(gaps)\nmean = sum(gaps) / n\nspread = 0\nfor gap in gaps:\n    spread += (gap - mean) ** 2\n"
-        "half = stats.t.ppf(0.975, n - 1) * math.sqrt(spread / (n - 1) / n)\nreturn [mean, mean - half, mean + half]",
-        "low, high = stats.ttest_rel(first, second).confidence_interval(0.95)\n"
-        "return (low + high) / 2, low, high",
-        "gap = first - second\nmean = np.mean(gap)\n"
-        "return (mean, *stats.t.interval(0.95, df=gap.size - 1, loc=mean, scale=stats.sem(gap)))",
-        "import pandas as pd\ngap = pd.Series(first) - pd.Series(second)\nhalf = gap.sem() * stats.t(len(gap) - 1).ppf(0.975)\n"
-        "return pd.Series([gap.mean(), gap.mean() - half, gap.mean() + half], index=['mean', 'low', 'high'])",
-        "import statistics\ngap = [x - y for x, y in zip(first, second)]\nn = len(gap)\n"
-        "half = -stats.t.ppf(0.025, n - 1) * statistics.stdev(gap) / n**0.5\n"
-        "return np.mean(gap) + half * np.array([0, -1, 1])",
+    "03.8": [
+        "def term(rows, weight, other):\n    found = []\n    for row in rows:\n        total = 0\n"
+        "        for f in range(len(row)):\n            for h in range(len(other)):\n"
+        "                total += float(row[f]) * float(weight[f][h]) * float(other[h])\n"
+        "        found.append(total)\n    return found\nreturn term(P, W, d), term(Q, V, c)",
+        "return P @ (W @ d), Q @ (V @ c)",
+        "return np.einsum('uk,kh,h->u', P, W, d), np.einsum('ik,kh,h->i', Q, V, c)",
+        "return (P @ W + c) @ d - c @ d, (Q @ V + d) @ c - c @ d",
+        "def score(P, Q):\n    return (P @ W + c) @ (Q @ V + d).T\n"
+        "no_user, no_item = np.zeros_like(P[:1]), np.zeros_like(Q[:1])\nlevel = score(no_user, no_item)[0, 0]\n"
+        "return score(P, no_item)[:, 0] - level, score(no_user, Q)[0] - level",
+        "import pandas as pd\nof_user = (pd.DataFrame(P @ W) * d).sum(axis=1)\n"
+        "return [of_user, (pd.DataFrame(Q @ V) * c).sum(axis=1)]",
+        "of_user = np.maximum(P, 0).astype(np.float32) @ W @ d\nreturn np.array(of_user), np.dot(np.dot(Q, V), c)",
+    ],
+    "03.9": [
+        "ordered = sorted(errors)\nn = len(ordered)\ntotal = 0\nfor i in range(n):\n"
+        "    chance = ((n - i) / n) ** tries - ((n - i - 1) / n) ** tries\n"
+        "    total += ordered[i] * chance\nreturn total",
+        "missed = np.linspace(1, 0, len(errors) + 1) ** tries\nreturn np.sort(errors) @ -np.diff(missed)",
+        "ordered = np.sort(errors)\nn = len(ordered)\nfirst = ordered[0]\n"
+        "for i in range(1, n):\n    first += (ordered[i] - ordered[i - 1]) * ((n - i) / n) ** tries\nreturn first",
+        "values, counts = np.unique(errors, return_counts=True)\n"
+        "above = np.append(1, 1 - counts.cumsum() / counts.sum()).clip(0) ** tries\n"
+        "return float((values * (above[:-1] - above[1:])).sum())",
+        "import pandas as pd\nranked = pd.Series(errors).sort_values(ignore_index=True)\n"
+        "left = 1 - ranked.index.to_numpy() / len(ranked)\n"
+        "return np.float64((ranked * (left**tries - (left - 1 / len(ranked)).clip(0) ** tries)).sum())",
+        "best = {0: 1.0}\nordered = sorted(errors)\nn = len(ordered)\nchances = [1 / n] * n\n"
+        "for _ in range(tries - 1):\n    above = [sum(chances[i + 1 :]) for i in range(n)]\n"
+        "    chances = [(chances[i] * (n - i) + above[i]) / n for i in range(n)]\n"
+        "return sum(x * p for x, p in zip(ordered, chances))",
     ],
 }
 
 #: exercise -> changed line of a mutant that is the same function -> why it is
 EQUIVALENT: dict[str, dict[str, str]] = {
-    "03.1": {"return np.maximum(0, rows) @ weight + bias": "the larger of two, in either order"},
     "03.4": {
-        "return slope * (rows >= 0)": "at 0 itself ReLU has no slope; no embedding is exactly 0"
+        "return gradient * (rows >= 0)": "at 0 itself ReLU has no derivative; no embedding is exactly 0"
     },
     "03.5": {
         "return rows * (generator.random(rows.shape) > p) / (1 - p)": "a draw is never exactly p",
@@ -225,7 +237,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "return (1 / (p - 1) ** 2 - 1) * np.sum(a ** 2 * b ** 2)": "a square has no sign",
         "return (1 / abs(1 - p) ** 2 - 1) * np.sum(a ** 2 * b ** 2)": "a square has no sign",
     },
-    "03.7": {
-        "half = stats.t.ppf(0.975, abs(len(gap) - 1)) * gap.std(ddof=1) / np.sqrt(len(gap))": "there are at least two seeds",
+    "03.9": {
+        "missed = abs(1 - np.arange(len(ordered) + 1) / len(ordered)) ** tries": "a share is at least 0",
+        "return np.sum(ordered * abs(missed[:-1] - missed[1:]))": "missing more is less likely",
     },
 }

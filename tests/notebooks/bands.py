@@ -40,7 +40,6 @@ def cold(
     return {key: Band(value, off) for key, value in zip(keys, values, strict=False)}
 
 
-<<<<<<< HEAD
 def both(
     model: str, split: str, hr: float, ndcg: float, seed: int | None = None
 ) -> dict[Key, Band]:
@@ -49,7 +48,9 @@ def both(
     return {
         (model, m, SMALL, split, seed): Band(v, (0.02 if seed is None else 0.05) * v)
         for m, v in values.items()
-=======
+    }
+
+
 def three(model: str, value: float, off: float) -> dict[Key, Band]:
     """Return the bands of an RMSE with the seeds 0, 1 and 2."""
     return {(model, "RMSE", SMALL, RANDOM, seed): Band(value, off) for seed in range(3)}
@@ -62,7 +63,6 @@ def talk_net(framework: str, optional: bool = False, **values: float) -> dict[Ke
             value, 0.03, "0.91–0.94 and 1.14–1.19, seeds and frameworks", optional
         )
         for layers, value in values.items()
->>>>>>> c03
     }
 
 

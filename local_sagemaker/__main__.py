@@ -61,7 +61,7 @@ def _serve(folder: Path, port: int) -> int:
     with lock:
         ours = (folder / "server.json", folder / "service.log")
         moved = [set_aside(path, "it is a folder") for path in ours if path.is_dir()]
-        server = launch.start(state=folder, port=port)
+        server = launch.launch(state=folder, port=port).listening()
         try:
             launch.wait_until_ready(server)
             launch.announce(server, folder)

@@ -86,8 +86,7 @@ class TrainingJob:
     def _run(self) -> None:
         self._begin = now()
         for rank in range(self._count):
-            name = f"{self.name}/algo-{rank + 1}-{int(self._begin)}"
-            self._streams.append(Stream(GROUP, name))
+            self._streams.append(Stream(GROUP, f"{self.name}/algo-{rank + 1}-{int(self._begin)}"))
         self._phase("Downloading", "Downloading input data", TrainingStartTime=self._begin)
         hosts = host.make_hosts(self.account, self.record, self._count)
         self._phase("Training", "Training image download completed. Training in progress.")

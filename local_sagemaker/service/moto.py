@@ -101,8 +101,7 @@ def _ask(request: Request) -> Response:
 def credential(request: Request) -> re.Match[str] | None:
     """Find the access key that a request is signed with, and the service of its signature."""
     text = f"{request.headers.get('authorization', '')} {unquote(request.query)}"
-    signed = r"(?:Credential=|AWS |AWSAccessKeyId=)(\w+)(?:/\d+/[\w-]+/(\w[\w-]*))?"
-    return re.search(signed, text)
+    return re.search(r"(?:Credential=|AWS |AWSAccessKeyId=)(\w+)(?:/\d+/[\w-]+/(\w[\w-]*))?", text)
 
 
 def is_s3(request: Request) -> bool:

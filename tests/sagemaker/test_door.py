@@ -187,7 +187,7 @@ def test_a_taken_port_is_said_to_be_taken():
         port = taken.getsockname()[1]
         message = f"port {port} of 127.0.0.1 can't be used: Address already in use"
         with pytest.raises(CloudError, match=message):
-            launch.start(port=port)
+            launch.launch(port=port).listening()
 
 
 def test_other_services_are_here(aws):

@@ -32,8 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CloudError as error:
         return _failed(str(error))
     except OSError as error:
-        said = f"{folder} can't be used: {error.strerror}. Name another folder with --state."
-        return _failed(said)
+        return _failed(f"{folder} can't be used: {error.strerror}. Name another folder by --state.")
 
 
 def _failed(sentence: str) -> int:

@@ -53,11 +53,12 @@ def create_model_package_group(account: Account, request: Request) -> Record:
 def create_model_package(account: Account, request: Request) -> Record:
     """Keep the next version of a group; what a client sends again is one version."""
     with account.store.lock:
+        group = account.store.named(GROUP, request.get("ModelPackageGroupName", ""))
+        name, number = group["ModelPackageGroupName"], group.get("Versions", 0) + 1
         for one in account.store.all(PACKAGE):
-            if one.get("ClientToken", "") == request.get("ClientToken"):
+            again = one.get("ClientToken", "") == request.get("ClientToken")
+            if again and one["ModelPackageGroupName"] == name:
                 return one
-        name = request.get("ModelPackageGroupName", "").rpartition("/")[2]
-        number = account.store.get(GROUP, name).get("Versions", 0) + 1
         account.store.update(GROUP, name, Versions=number)
         made = {"ModelApprovalStatus": "PendingManualApproval", **request}
         made |= {"ModelPackageGroupName": name, "ModelPackageName": name}
@@ -67,8 +68,8 @@ def create_model_package(account: Account, request: Request) -> Record:
 
 
 def describe_model_package(account: Account, request: Request) -> Record:
-    arn = request.get("ModelPackageName") or request["ModelPackageArn"]
-    return account.store.get(PACKAGE, arn.removeprefix(account.store.arn(PACKAGE, "")))
+    name = request.get("ModelPackageName") or request["ModelPackageArn"]
+    return account.store.named(PACKAGE, name)
 
 
 def update_model_package(account: Account, request: Request) -> Record:

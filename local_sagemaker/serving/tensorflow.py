@@ -67,7 +67,10 @@ class TensorFlowContainer:
         if user is not None and not hasattr(user, "handler") and not both:
             raise NotImplementedError("Handlers are not implemented correctly in user script.")
 
-    def answer(self, path: str, body: bytes, content_type: str) -> Response:
+    def rest(self, request: Request) -> Response:
+        return self._answer(request.path, request.body, JSON)
+
+    def _answer(self, path: str, body: bytes, content_type: str) -> Response:
         found = _PATH.fullmatch(path)
         if found is None:
             return error(f"Malformed request: {path}", 404)
@@ -90,7 +93,7 @@ class TensorFlowContainer:
         method = asked.get("tfs-method", "predict")
         path = f"/v1/models/{name}{f'/versions/{version}' if version else ''}:{method}"
         if self._user is None:
-            answer = self.answer(path, request.body, request.content_type)
+            answer = self._answer(path, request.body, request.content_type)
             lines = answer.status == 200 and request.accept.startswith("application/jsonlines")
             return replace(answer, content_type="application/jsonlines") if lines else answer
         # a user's handler may ask the path itself: it finds the token in the address
@@ -111,7 +114,7 @@ class TensorFlowContainer:
         if hasattr(self._user, "handler"):
             return respond(self._user.handler(stream, context), JSON)
         data = call(self._user.input_handler, stream, context)
-        reply = self.answer(path, data.encode() if isinstance(data, str) else data, JSON)
+        reply = self._answer(path, data.encode() if isinstance(data, str) else data, JSON)
         return respond(self._user.output_handler(_reply(reply), context), JSON)
 
 
@@ -138,7 +141,7 @@ def main() -> NoReturn:
     serve(
         container.invoke,
         backend=f"TensorFlow's REST interface in Python, version {folder.name} of the model",
-        rest=lambda request: container.answer(request.path, request.body, JSON),
+        rest=container.rest,
         in_turn=user is None,  # a user's code may wait for something, its own path for one
     )
 

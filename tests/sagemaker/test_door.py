@@ -61,6 +61,11 @@ def test_strangers_stay_outside(aws, headers, sentence):
     assert status == 403 and sentence in body
 
 
+def test_a_body_with_another_sha256_is_refused(aws):
+    status, body = ask(aws.server, "PUT", f"/{BUCKET}/door/x", b"x", x_amz_content_sha256="0" * 64)
+    assert status == 400 and b"XAmzContentSHA256Mismatch" in body
+
+
 @pytest.mark.parametrize(
     "place", ["", "%6d", "%256d", "%25256d", "/m", "x/../m", "x/%2e%2e/m", ".%5c%6d", "\\m"]
 )

@@ -73,7 +73,7 @@ NOWHERE = {"TransformOutput": {"S3OutputPath": "s3://never-made/out"}}
     ("name", "data", "more", "sentences"),
     [
         ("bad", b'{"x"\n', WHOLE, ["the model answered 500", "batch/bad"]),
-        ("dies", b'"die"', WHOLE, ["the model server died", "batch/dies"]),
+        ("dies", b'"die"', WHOLE, ["while it was asked", "batch/dies"]),
         ("nothing", None, {}, ["No S3 objects found"]),
         ("latin", b"\xe9,1\n", FILTERED, ["ClientError: ", "can't decode byte 0xe9"]),
         ("out-nowhere", b"1\n", NOWHERE, ["ClientError: ", "NoSuchBucket"]),

@@ -105,7 +105,7 @@ class TransformJob:
             return payload.assemble(pool.map(ask, bodies), wanted.get("AssembleWith", "None"))
         except (ServerDied, TimeoutError) as error:
             raise ApiError(f"AlgorithmError: {name}: {error}") from None
-        except payload.PayloadError as error:
+        except ValueError as error:  # of a record, or of a header that none can be
             raise ApiError(f"ClientError: {name}: {error}") from None
         finally:
             pool.shutdown(cancel_futures=True)

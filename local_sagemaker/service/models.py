@@ -47,7 +47,7 @@ def create_endpoint_config(account: Account, request: Request) -> Record:
 
 
 def create_model_package_group(account: Account, request: Request) -> Record:
-    return account.store.add(GROUP, request, ModelPackageGroupStatus="Completed")
+    return account.store.add(GROUP, request, ModelPackageGroupStatus="Completed", CreatedBy={})
 
 
 def create_model_package(account: Account, request: Request) -> Record:

@@ -43,6 +43,7 @@ OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "ListEndpoints": partial(listing, store.ENDPOINT, "Endpoints"),
     "DeleteEndpoint": endpoints.delete_endpoint,
     "CreateModelPackageGroup": models.create_model_package_group,
+    "DescribeModelPackageGroup": partial(describe, store.GROUP),
     "ListModelPackageGroups": partial(listing, store.GROUP, "ModelPackageGroupSummaryList"),
     "CreateModelPackage": models.create_model_package,
     "UpdateModelPackage": models.update_model_package,

@@ -140,13 +140,11 @@ def test_tags_are_added_listed_removed_and_given_once(aws, model):
 
 
 def test_a_model_package_has_the_arn_that_was_told_and_no_other(aws):
-    name = "Two-Cases"
-    group = aws.sm.create_model_package_group(ModelPackageGroupName=name)["ModelPackageGroupArn"]
+    group = aws.sm.create_model_package_group(ModelPackageGroupName="Ab")["ModelPackageGroupArn"]
     arn = aws.sm.create_model_package(ModelPackageGroupName=group)["ModelPackageArn"]
-    for more in {"ModelApprovalStatus": "Rejected"}, {}:  # and nothing changes nothing
-        aws.sm.update_model_package(ModelPackageArn=arn, **more)
-    found = aws.sm.describe_model_package(ModelPackageName=f"{name}/1")
-    assert found["ModelApprovalStatus"] == "Rejected"
+    aws.sm.update_model_package(ModelPackageArn=arn)  # nothing
+    found = aws.sm.describe_model_package(ModelPackageName="Ab/1")
+    assert found["ModelApprovalStatus"] == "PendingManualApproval"
     with pytest.raises(ClientError, match="Could not find model package"):
         aws.sm.describe_model_package(ModelPackageName=arn.replace("west", "east"))
 

@@ -32,8 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CloudError as error:
         return _failed(str(error))
     except OSError as error:
-        said = f"{folder} can't be used: {error.strerror}. Name another folder with --state."
-        return _failed(said)
+        return _failed(f"{folder} can't be used: {error.strerror}. Name another folder by --state.")
 
 
 def _failed(sentence: str) -> int:
@@ -61,7 +60,7 @@ def _serve(folder: Path, port: int) -> int:
     with lock:
         ours = (folder / "server.json", folder / "service.log")
         moved = [set_aside(path, "it is a folder") for path in ours if path.is_dir()]
-        server = launch.start(state=folder, port=port)
+        server = launch.launch(state=folder, port=port).listening()
         try:
             launch.wait_until_ready(server)
             launch.announce(server, folder)

@@ -6,12 +6,13 @@ import io
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from local_sagemaker.errors import ApiError
 
 #: What names can be at fault for (None: a member is cut off); all else is this machine's.
 NAMES_FAULT = (None, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
+_NOBODYS: dict[str, Any] = {"uid": 0, "gid": 0, "uname": "", "gname": "", "mtime": 0}
 
 
 class ArchiveError(ApiError):
@@ -23,9 +24,7 @@ def inside(folder: Path, relative: str) -> Path:
     pure = PurePosixPath(relative)
     steps = relative.replace("\\", "/").split("/")  # a backslash is a letter here, a step elsewhere
     if pure.is_absolute() or ".." in steps or "\0" in relative:
-        raise ArchiveError(
-            f"ClientError: {relative!r} would be written outside of its folder, so it is refused."
-        )
+        raise ArchiveError(f"ClientError: {relative!r} would be written outside of its folder.")
     return folder.joinpath(*pure.parts)
 
 
@@ -38,15 +37,8 @@ def pack(folder: Path, target: BinaryIO) -> list[str]:
     ):
         for path in _members(folder, (folder.resolve(),), left_out):
             name = path.relative_to(folder).as_posix()
-            archive.add(path, name, recursive=False, filter=_without_owner_and_time)
+            archive.add(path, name, recursive=False, filter=lambda one: one.replace(**_NOBODYS))
     return [path.relative_to(folder).as_posix() for path in left_out]
-
-
-def _without_owner_and_time(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    member.mtime = 0
-    return member
 
 
 def _members(folder: Path, above: tuple[Path, ...], left_out: list[Path]) -> Iterator[Path]:
@@ -80,6 +72,5 @@ def unpack(data: bytes, name: str, folder: Path) -> None:
             raise  # the disk, not the archive
         if isinstance(error, OSError) and error.errno:
             error = OSError(f"{error.strerror} ({Path(error.filename or '').name[:80]!r})")
-        raise ArchiveError(
-            f"ClientError: {name} is not a tar.gz archive that can be unpacked: {error}"
-        ) from None
+        said = f"{name} is not a tar.gz archive that can be unpacked: {error}"
+        raise ArchiveError(f"ClientError: {said}") from None

@@ -24,9 +24,8 @@ def failure(error: Exception) -> str:
     if isinstance(error, ApiError):
         return str(error)
     answered = getattr(error, "response", {}).get("ResponseMetadata", {})  # by S3
-    if 400 <= answered.get("HTTPStatusCode", 500) < 500:
-        return f"ClientError: {error}"
-    if isinstance(error, UnicodeError):  # of a hyperparameter or a record
+    of_a_text = isinstance(error, UnicodeError)  # a hyperparameter or a record
+    if of_a_text or 400 <= answered.get("HTTPStatusCode", 500) < 500:
         return f"ClientError: {error}"
     if isinstance(error, OSError):  # a full disk, for one
         return f"InternalServerError: this machine could not run the job: {error.strerror or error}"

@@ -110,10 +110,6 @@ def launch(*, state: Path | None = None, port: int = 0) -> Server:
     return Server(0, token, process, work)
 
 
-def start(*, state: Path | None = None, port: int = 0) -> Server:
-    return launch(state=state, port=port).listening()
-
-
 def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
     """Return the lab's running service or None; a CloudError where it runs, but does not answer."""
     limit = time.monotonic() + patience
@@ -126,10 +122,8 @@ def find(folder: Path, patience: float = _PATIENCE) -> Server | None:
         if not _held(folder / "lock"):
             return None
         if time.monotonic() > limit:
-            raise CloudError(
-                f"A lab's server keeps its state in {folder}, but does not answer for"
-                f" {patience:.0f} s: run this again when it is less busy, or end it with Ctrl-C."
-            )
+            said = f"A lab's server keeps {folder}, but does not answer for {patience:.0f} s"
+            raise CloudError(f"{said}: run this again when it is less busy, or end it with Ctrl-C.")
         time.sleep(0.1)
 
 
@@ -150,8 +144,7 @@ def _held(path: Path) -> bool:
 
 
 def announce(server: Server, folder: Path) -> None:
-    said = {"port": server.port, "token": server.token}
-    write(folder / "server.json", json.dumps(said), 0o600)
+    write(folder / "server.json", json.dumps({"port": server.port, "token": server.token}), 0o600)
 
 
 def wait_until_ready(server: Server, seconds: float = _START_SECONDS) -> None:

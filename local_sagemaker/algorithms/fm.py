@@ -94,7 +94,7 @@ class FactorizationMachine:
         weights = Weights(*(a for w in first for a in (w, np.zeros_like(w), np.zeros_like(w))))
         training = Training(
             batch_size=self.batch_size,
-            learning_rates=np.array([part.learning_rate for part in parts], dtype=np.float32),
+            rates=np.array([part.learning_rate for part in parts], dtype=np.float32),
             regularization=np.array([part.regularization for part in parts], dtype=np.float32),
             clip=np.float32(self.clip_gradient or np.inf),
             epsilon=np.float32(self.epsilon),

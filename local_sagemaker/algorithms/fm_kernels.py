@@ -1,4 +1,4 @@
-"""Training loops of the factorization machine, compiled by numba for one thread."""
+"""Loops of the factorization machine and of checksums, compiled by numba for one thread."""
 
 from collections import namedtuple
 from collections.abc import Callable
@@ -18,9 +18,7 @@ Weights = namedtuple("Weights", "w0 m0 s0 w1 m1 s1 v mv sv")
 
 # Settings of a `FactorizationMachine`; the learning rates and the regularization of
 # the three are (3,) float32, and `rescale` is 0 for one over the rows of a batch
-Training = namedtuple(
-    "Training", "batch_size learning_rates regularization clip epsilon rescale logistic"
-)
+Training = namedtuple("Training", "batch_size rates regularization clip epsilon rescale logistic")
 
 # Memory that the batches share: the last entry of each feature (or -1), for each entry the next of
 # its feature (or -1) and its row, the features that occur, sums of x_j v_j (rows, factors), errors
@@ -138,8 +136,15 @@ def train_epoch(rows, weights, training, step, scores):  # type: ignore[no-untyp
             g += batch.errors[r]
         step += 1
         correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
-        rates = (training.learning_rates * correction).astype(np.float32)
+        rates = (training.rates * correction).astype(np.float32)
         w0[0], m0[0], s0[0] = _adam(w0[0], m0[0], s0[0], g, rates[0], clip, epsilon)
-        values = rows.values[indptr[begin] : indptr[end]]
-        _backward(count, values, weights, batch, rates, training)
+        _backward(count, rows.values[indptr[begin] : indptr[end]], weights, batch, rates, training)
     return step
+
+
+@_compiled
+def remainder(table, state, body):  # type: ignore[no-untyped-def]
+    """Divide bytes as a CRC does, from a first state on; the table says it for each byte."""
+    for byte in body:
+        state = table[(state ^ byte) & np.uint64(255)] ^ (state >> np.uint64(8))
+    return state

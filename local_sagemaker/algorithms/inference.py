@@ -30,8 +30,7 @@ _LINES = ("application/jsonlines", "application/x-jsonlines")
 def answer_fm(model: FMArtifact, request: Request) -> Response:
     """Return a score for each row of a request; a classifier adds the predicted label."""
     with np.errstate(over="ignore", invalid="ignore"):  # refused with the answer
-        x = _decode(request, len(model.v), csv=False)
-        scores = fm_scores(x, model.w0, model.w1, model.v)
+        scores = fm_scores(_decode(request, len(model.v), csv=False), model.w0, model.w1, model.v)
         rows: list[dict[str, Any]] = [{"score": score} for score in scores.tolist()]
         if model.hyperparameters.get("predictor_type") == "binary_classifier":
             chances = 1 / (1 + np.exp(-scores.astype(np.float64)))

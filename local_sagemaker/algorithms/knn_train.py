@@ -28,8 +28,7 @@ def train(container: Container) -> None:
     vectors = prepared(data.features[chosen].toarray(), settings)
     codes = int(settings.get("faiss_index_pq_m", 1))
     index = build(vectors, kind, settings["index_metric"] == "L2", lists, codes)
-    seconds = time.perf_counter() - began
-    log(f"Index {settings['index_type']} over {n} vectors, built in {seconds:.3f} s")
+    log(f"Index {settings['index_type']} over {n} vectors: {time.perf_counter() - began:.3f} s")
     model = KNNModel(index, data.labels[chosen], settings)
     if test is not None:
         predicted = model.predict(model.neighbors(test.features.toarray())[1])

@@ -80,8 +80,7 @@ def load_params(data: bytes) -> dict[str, np.ndarray]:
         for _ in range(take("<Q")[0]):
             names.append(struct.unpack(f"{(size := take('<Q')[0])}s", data[at : at + size])[0])
             at += size
-        texts = [name.decode().split(":", 1)[-1] for name in names]
-        return dict(zip(texts, arrays, strict=True))
+        return dict(zip([name.decode().split(":", 1)[-1] for name in names], arrays, strict=True))
     except (struct.error, KeyError, ValueError, OverflowError, MemoryError) as wrong:
         where = f"byte {at} of {len(data)}"
         raise ArtifactError(f"params: cut off or damaged at {where}: {wrong}") from None

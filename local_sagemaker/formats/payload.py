@@ -83,10 +83,8 @@ def columns(path: str) -> slice:
 
 def keep(body: bytes, kept: slice) -> bytes:
     """Return the lines of CSV with some columns only."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(
-        row[kept] for row in csv.reader(io.StringIO(body.decode()))
-    )
+    text, rows = io.StringIO(), csv.reader(io.StringIO(body.decode()))
+    csv.writer(text, lineterminator="\n").writerows(row[kept] for row in rows)
     return text.getvalue().encode()
 
 

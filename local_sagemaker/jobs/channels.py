@@ -12,10 +12,8 @@ from local_sagemaker import archive
 from local_sagemaker.errors import ApiError
 
 Found = tuple[str, str, str]  # bucket, key, and the path below the prefix
-_S3 = re.compile(r"s3://(?P<bucket>[^/]+)(/(?P<key>.*))?", re.DOTALL)
-_HTTPS = re.compile(
-    r"https://(?P<bucket>[^/]+)\.s3[.-][\w-]+\.amazonaws\.com(/(?P<key>.*))?", re.DOTALL
-)
+_S3 = re.compile(r"s3://(?P<bucket>[^/]+)(/(?P<key>.*))?", re.S)
+_HTTPS = re.compile(r"https://(?P<bucket>[^/]+)\.s3[.-][\w-]+\.amazonaws\.com(/(?P<key>.*))?", re.S)
 _FAILED = "ClientError: Data download failed"
 
 

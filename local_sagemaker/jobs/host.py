@@ -74,8 +74,7 @@ def _fill(account: Account, record: Record, host: Host) -> None:
             "ContentType": channel.get("ContentType", ""),
         }
     for name, value in host.config.items():
-        path = host.ml / "input" / "config" / f"{name}.json"
-        path.write_text(json.dumps(value), encoding="utf-8")
+        (host.ml / f"input/config/{name}.json").write_text(json.dumps(value), encoding="utf-8")
 
 
 def command(

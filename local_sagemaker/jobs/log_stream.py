@@ -38,6 +38,5 @@ class Stream:
         return lambda line: self.write(_PORT.sub(port, line.replace(own, "/opt/ml/model")))
 
     def write(self, line: str) -> None:
-        message = line[:LONGEST] or " "  # CloudWatch refuses empty ones
-        event = {"timestamp": time.time_ns() // 1_000_000, "message": message}
-        self._stream.put_log_events([event])
+        event = {"timestamp": time.time_ns() // 1_000_000, "message": line[:LONGEST] or " "}
+        self._stream.put_log_events([event])  # CloudWatch refuses empty messages

@@ -25,6 +25,7 @@ GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_SECONDS = 120.0  # that AWS gives a script to save what it has
 _TAIL = 400  # lines of a host remembered for the reason of a failure
 _SHOWN = 15  # of them, where no traceback says more
+_MATCHED = 1_000  # characters of a line: a pattern's ".*" takes their square, and all else waits
 _FATAL = [signal.Signals[f"SIG{name}"] for name in ("KILL", "SEGV", "ABRT", "BUS", "FPE", "ILL")]
 _SIGNALS = {code: s for s in _FATAL for code in (-s, 128 + s, 256 - s)}  # a shell's, Python's
 _OUT_OF_MEMORY = (
@@ -86,8 +87,7 @@ class TrainingJob:
     def _run(self) -> None:
         self._begin = now()
         for rank in range(self._count):
-            name = f"{self.name}/algo-{rank + 1}-{int(self._begin)}"
-            self._streams.append(Stream(GROUP, name))
+            self._streams.append(Stream(GROUP, f"{self.name}/algo-{rank + 1}-{int(self._begin)}"))
         self._phase("Downloading", "Downloading input data", TrainingStartTime=self._begin)
         hosts = host.make_hosts(self.account, self.record, self._count)
         self._phase("Training", "Training image download completed. Training in progress.")
@@ -141,7 +141,7 @@ class TrainingJob:
             tail.append(line)
             stream.write(line)
             for name, pattern in self._patterns:
-                if found := pattern.search(line):
+                if found := pattern.search(line[:_MATCHED]):
                     with contextlib.suppress(ValueError, TypeError):  # it is no number
                         value = float(found[1] if pattern.groups else found[0])
                         self.reported.setdefault(name, []).append((value, now()))

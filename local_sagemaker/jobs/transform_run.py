@@ -103,11 +103,9 @@ class TransformJob:
             data = channels.read(self.account.s3, f"s3://{name}")
             bodies = payload.split(data, given.get("SplitType", "None"), strategy, limit)
             return payload.assemble(pool.map(ask, bodies), wanted.get("AssembleWith", "None"))
-        except ServerDied as error:
-            raise ApiError(f"AlgorithmError: the model server died at {name}. {error}") from None
-        except TimeoutError as error:
+        except (ServerDied, TimeoutError) as error:
             raise ApiError(f"AlgorithmError: {name}: {error}") from None
-        except payload.PayloadError as error:
+        except ValueError as error:  # of a record, or of a header that none can be
             raise ApiError(f"ClientError: {name}: {error}") from None
         finally:
             pool.shutdown(cancel_futures=True)

@@ -21,9 +21,8 @@ class Turns:
         place, wanted = object(), min(wanted, self._slots)
         with self._changed:
             self._queue.append(place)
-            self._changed.wait_for(
-                lambda: given_up() or (self._queue[0] is place and self._free >= wanted)
-            )
+            while not (given_up() or (self._queue[0] is place and self._free >= wanted)):
+                self._changed.wait()
             self._queue.remove(place)
             taken = 0 if given_up() else wanted
             self._free -= taken

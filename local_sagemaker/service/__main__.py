@@ -28,8 +28,7 @@ def main(port: int, work: Path, state: Path | None = None) -> int:
     token = os.environ.pop("LOCAL_SAGEMAKER_TOKEN")
     log = (state or work) / "service.log"
     handler = RotatingFileHandler(log, maxBytes=1 << 20, backupCount=1, encoding="utf-8")
-    form = "%(asctime)s %(name)s %(message)s"
-    logging.basicConfig(handlers=[handler], format=form, level=logging.WARNING)
+    logging.basicConfig(handlers=[handler], format="%(asctime)s %(name)s %(message)s")
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(NO_ACCOUNT, MOTO_ACCOUNT_ID=ACCOUNT)

@@ -21,8 +21,7 @@ def _members(text: str) -> Members:
     for parent, inside, alone in re.findall(r"([\w.]+)\(([^)]*)\)|(\S+)", text):
         for word in (inside or alone).split():
             name, _, values = word.partition("=")
-            path = f"{parent}.{name}" if parent else name
-            found[path] = values.split("|") if values else []
+            found[f"{parent}.{name}" if parent else name] = values.split("|") if values else []
     return found
 
 
@@ -83,8 +82,6 @@ _WHY = {
     "CheckpointConfig": "nothing copies checkpoints to S3; write them to the model's folder",
     "InstanceCount": "at most 2 instances train, each a process; one transforms",
     "JoinSource": "join the objects after the job",
-    "ShuffleConfig": "the File mode reads no channel twice; shuffle in the program",
-    "TensorBoardOutputConfig": "write to the folder SM_OUTPUT_DATA_DIR, which is uploaded",
 }
 
 

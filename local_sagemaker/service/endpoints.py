@@ -64,8 +64,7 @@ def invoke_endpoint(account: Account, name: str, request: Request) -> Response:
         if deployment is asked:
             raise ApiError(f"Endpoint {name} of account {ACCOUNT} is being deleted.")
         has = deployment.variant
-        wanted = headers.get(_VARIANT, has)
-        if wanted != has:
+        if (wanted := headers.get(_VARIANT, has)) != has:
             raise ApiError(f"Variant {wanted} of endpoint {name} not found: it has {has}.")
         try:
             return deployment.invoke(request.body, headers)

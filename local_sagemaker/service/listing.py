@@ -65,9 +65,7 @@ def _filtered(records: list[Record], kind: Kind, request: Request) -> list[Recor
         records = [r for r in records if r[kind.status] == status]
     for member in ("CreationTime", "LastModifiedTime"):
         # in whole microseconds: a client's float may be off by less than one
-        after, before = request.get(f"{member}After"), request.get(f"{member}Before")
-        if after is not None:
-            records = [r for r in records if round(r[member] * 1e6) > round(after * 1e6)]
-        if before is not None:
-            records = [r for r in records if round(r[member] * 1e6) < round(before * 1e6)]
+        after = round(request.get(f"{member}After", -1e15) * 1e6)
+        before = round(request.get(f"{member}Before", 1e15) * 1e6)
+        records = [r for r in records if after < round(r[member] * 1e6) < before]
     return records

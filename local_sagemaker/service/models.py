@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from local_sagemaker.errors import ApiError
 from local_sagemaker.jobs import channels
 from local_sagemaker.jobs.log_stream import Stream
 from local_sagemaker.service.account import Account, Request
-from local_sagemaker.service.listing import listing
 from local_sagemaker.service.store import ACCOUNT, CONFIG, GROUP, MODEL, PACKAGE, Record, by_key
 from local_sagemaker.serving.process import ModelServer, Pipeline
 
@@ -19,6 +17,7 @@ _AWS = re.compile(
     rf"(?!{ACCOUNT})\d{{12}}\.dkr\.ecr(-fips)?\.[\w-]+\.amazonaws\.com(\.cn)?/(?P<name>[\w-]+)"
     r"(:[\w.-]+)?(@sha256:[0-9a-f]+)?"
 )
+_NOT_VALIDATED: Record = {"ValidationStatuses": []}
 READY_SECONDS = 120.0  # TensorFlow's import can take twenty on a busy machine
 
 
@@ -48,38 +47,35 @@ def create_endpoint_config(account: Account, request: Request) -> Record:
 
 
 def create_model_package_group(account: Account, request: Request) -> Record:
-    return account.store.add(GROUP, request, ModelPackageGroupStatus="Completed")
-
-
-list_model_package_groups = partial(listing, GROUP, "ModelPackageGroupSummaryList")
+    return account.store.add(GROUP, request, ModelPackageGroupStatus="Completed", CreatedBy={})
 
 
 def create_model_package(account: Account, request: Request) -> Record:
     """Keep the next version of a group; what a client sends again is one version."""
     with account.store.lock:
+        group = account.store.named(GROUP, request.get("ModelPackageGroupName", ""))
+        name, number = group["ModelPackageGroupName"], group.get("Versions", 0) + 1
         for one in account.store.all(PACKAGE):
-            if one.get("ClientToken", "") == request.get("ClientToken"):
+            again = one.get("ClientToken", "") == request.get("ClientToken")
+            if again and one["ModelPackageGroupName"] == name:
                 return one
-        name = request.get("ModelPackageGroupName", "").rpartition("/")[2]
-        number = account.store.get(GROUP, name).get("Versions", 0) + 1
         account.store.update(GROUP, name, Versions=number)
-        made: Record = {"ModelPackageStatusDetails": {"ValidationStatuses": []}}
-        made |= {"ModelApprovalStatus": "PendingManualApproval", **request}
-        made["ModelPackageStatus"] = "Completed"
+        made = {"ModelApprovalStatus": "PendingManualApproval", **request}
         made |= {"ModelPackageGroupName": name, "ModelPackageName": name}
         made |= {"ModelPackageVersion": number, "Version": f"{name}/{number}".lower()}
+        made |= {"ModelPackageStatus": "Completed", "ModelPackageStatusDetails": _NOT_VALIDATED}
         return account.store.add(PACKAGE, made)
 
 
 def describe_model_package(account: Account, request: Request) -> Record:
-    arn = request.get("ModelPackageName") or request["ModelPackageArn"]
-    return account.store.get(PACKAGE, arn.partition(":model-package/")[2])
+    name = request.get("ModelPackageName") or request["ModelPackageArn"]
+    return account.store.named(PACKAGE, name)
 
 
 def update_model_package(account: Account, request: Request) -> Record:
     found = describe_model_package(account, request)
-    changed = {"ModelApprovalStatus": request.get("ModelApprovalStatus")}
-    account.store.update(PACKAGE, found["Version"], **changed)
+    if changed := request.get("ModelApprovalStatus"):
+        account.store.update(PACKAGE, found["Version"], ModelApprovalStatus=changed)
     return found
 
 
@@ -155,10 +151,10 @@ def trained(image: str) -> Algorithm:
     """Return the algorithm that a training image trains; an `ApiError` where it is none."""
     if found := algorithm(image):
         return found
-    raise ApiError(
+    said = (
         f"No program of this machine stands in for the training image {image!r}: give source code"
-        f" (script mode), or use AWS' image of a built-in algorithm ({', '.join(sorted(BUILTIN))})."
     )
+    raise ApiError(f"{said} (script mode), or use AWS' image of {' or '.join(sorted(BUILTIN))}.")
 
 
 def _serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> str:
@@ -172,7 +168,7 @@ def _serving_kind(image: str, model: Path, environment: Mapping[str, str]) -> st
     program = Path(environment.get("SAGEMAKER_PROGRAM") or "inference.py").name
     if (model / "code" / program).exists() or (model / program).exists():
         return "script"
-    raise ApiError(
-        f"No program of this machine can serve the image {image!r} with this model: it holds"
-        f" neither a SavedModel nor code/{program}, and the image is no built-in algorithm's."
+    said = (
+        f"No program of this machine can serve the image {image!r}, no built-in algorithm's, with"
     )
+    raise ApiError(f"{said} this model: it holds neither a SavedModel nor code/{program}.")

@@ -101,8 +101,7 @@ def _ask(request: Request) -> Response:
 def credential(request: Request) -> re.Match[str] | None:
     """Find the access key that a request is signed with, and the service of its signature."""
     text = f"{request.headers.get('authorization', '')} {unquote(request.query)}"
-    signed = r"(?:Credential=|AWS |AWSAccessKeyId=)(\w+)(?:/\d+/[\w-]+/(\w[\w-]*))?"
-    return re.search(signed, text)
+    return re.search(r"(?:Credential=|AWS |AWSAccessKeyId=)(\w+)(?:/\d+/[\w-]+/(\w[\w-]*))?", text)
 
 
 def is_s3(request: Request) -> bool:
@@ -146,6 +145,9 @@ def _unlike_its_checksum(request: Request) -> Response | None:
         if headers[name] != base64.b64encode(own[name](request.body)).decode():
             said = f"The {name} you specified did not match what we received."
             return s3_error(400, "BadDigest", said)
+    signed = headers.get("x-amz-content-sha256", "")
+    if len(signed) == 64 and signed != DIGESTS["sha256"](request.body).hex():
+        return s3_error(400, "XAmzContentSHA256Mismatch", "The body is not the one of its SHA-256.")
     return None
 
 

@@ -5,46 +5,46 @@ from functools import partial
 from typing import Any
 
 from local_sagemaker.errors import ApiError
-from local_sagemaker.service import contract, endpoints, models, training, tuning
+from local_sagemaker.service import contract, endpoints, models, store, training, tuning
 from local_sagemaker.service.account import Account, Request
 from local_sagemaker.service.listing import delete, describe, listing, stop
-from local_sagemaker.service.store import CONFIG, ENDPOINT, MODEL, TRAINING, TRANSFORM, TUNING
 
 OPERATIONS: dict[str, Callable[[Account, Request], dict[str, Any]]] = {
     "CreateTrainingJob": training.create_training_job,
-    "DescribeTrainingJob": partial(describe, TRAINING),
-    "ListTrainingJobs": partial(listing, TRAINING, "TrainingJobSummaries"),
-    "StopTrainingJob": partial(stop, TRAINING),
-    "DeleteTrainingJob": partial(delete, TRAINING),
+    "DescribeTrainingJob": partial(describe, store.TRAINING),
+    "ListTrainingJobs": partial(listing, store.TRAINING, "TrainingJobSummaries"),
+    "StopTrainingJob": partial(stop, store.TRAINING),
+    "DeleteTrainingJob": partial(delete, store.TRAINING),
     "CreateTransformJob": training.create_transform_job,
-    "DescribeTransformJob": partial(describe, TRANSFORM),
-    "ListTransformJobs": partial(listing, TRANSFORM, "TransformJobSummaries"),
-    "StopTransformJob": partial(stop, TRANSFORM),
+    "DescribeTransformJob": partial(describe, store.TRANSFORM),
+    "ListTransformJobs": partial(listing, store.TRANSFORM, "TransformJobSummaries"),
+    "StopTransformJob": partial(stop, store.TRANSFORM),
     "CreateHyperParameterTuningJob": tuning.create_hyper_parameter_tuning_job,
-    "DescribeHyperParameterTuningJob": partial(describe, TUNING, more=tuning.counted),
+    "DescribeHyperParameterTuningJob": partial(describe, store.TUNING, more=tuning.counted),
     "ListHyperParameterTuningJobs": partial(
-        listing, TUNING, "HyperParameterTuningJobSummaries", more=tuning.counted
+        listing, store.TUNING, "HyperParameterTuningJobSummaries", more=tuning.counted
     ),
     "ListTrainingJobsForHyperParameterTuningJob": (
         tuning.list_training_jobs_for_hyper_parameter_tuning_job
     ),
-    "StopHyperParameterTuningJob": partial(stop, TUNING),
-    "DeleteHyperParameterTuningJob": partial(delete, TUNING),
+    "StopHyperParameterTuningJob": partial(stop, store.TUNING),
+    "DeleteHyperParameterTuningJob": partial(delete, store.TUNING),
     "CreateModel": models.create_model,
-    "DescribeModel": partial(describe, MODEL),
-    "ListModels": partial(listing, MODEL, "Models"),
-    "DeleteModel": partial(delete, MODEL),
+    "DescribeModel": partial(describe, store.MODEL),
+    "ListModels": partial(listing, store.MODEL, "Models"),
+    "DeleteModel": partial(delete, store.MODEL),
     "CreateEndpointConfig": models.create_endpoint_config,
-    "DescribeEndpointConfig": partial(describe, CONFIG),
-    "ListEndpointConfigs": partial(listing, CONFIG, "EndpointConfigs"),
-    "DeleteEndpointConfig": partial(delete, CONFIG),
+    "DescribeEndpointConfig": partial(describe, store.CONFIG),
+    "ListEndpointConfigs": partial(listing, store.CONFIG, "EndpointConfigs"),
+    "DeleteEndpointConfig": partial(delete, store.CONFIG),
     "CreateEndpoint": endpoints.create_endpoint,
     "UpdateEndpoint": endpoints.update_endpoint,
-    "DescribeEndpoint": partial(describe, ENDPOINT),
-    "ListEndpoints": partial(listing, ENDPOINT, "Endpoints"),
+    "DescribeEndpoint": partial(describe, store.ENDPOINT),
+    "ListEndpoints": partial(listing, store.ENDPOINT, "Endpoints"),
     "DeleteEndpoint": endpoints.delete_endpoint,
     "CreateModelPackageGroup": models.create_model_package_group,
-    "ListModelPackageGroups": models.list_model_package_groups,
+    "DescribeModelPackageGroup": partial(describe, store.GROUP),
+    "ListModelPackageGroups": partial(listing, store.GROUP, "ModelPackageGroupSummaryList"),
     "CreateModelPackage": models.create_model_package,
     "UpdateModelPackage": models.update_model_package,
     "DescribeModelPackage": models.describe_model_package,

@@ -105,6 +105,13 @@ class Store:
                 raise kind.missing(self.arn(kind, name))
             return copy.deepcopy(self._records[kind][self.arn(kind, name)])
 
+    def named(self, kind: Kind, name: str) -> Record:
+        """Return what has a name or an ARN, in whatever case; read it only."""
+        arn = name.lower() if name.startswith("arn:") else self.arn(kind, name)
+        if arn not in self._records[kind]:
+            raise kind.missing(arn)
+        return self._records[kind][arn]
+
     def variant(self, config: str) -> Record:
         """Return the variant of an endpoint's configuration, with its model's record."""
         (found,) = self.get(CONFIG, config)["ProductionVariants"]

@@ -62,10 +62,8 @@ def check(account: Account, request: Request) -> None:
         one = request["ResourceConfig"].get("InstanceCount", 1) == 1
         idle = one and name == "sagemaker_parameter_server_enabled"
         if settings[name].strip('"').lower() == "true" and not idle:
-            raise ApiError(
-                f"The hyperparameter {name!r} is 'true', but nothing on this machine starts MPI,"
-                " parameter servers, torchrun or a compiler: two instances get TF_CONFIG."
-            )
+            said = f"The hyperparameter {name!r} is 'true', but nothing on this machine starts MPI,"
+            raise ApiError(f"{said} parameter servers, torchrun or a compiler.")
     if built_in(request) and algorithm.get("MetricDefinitions"):
         raise ApiError("You can't override the metric definitions for Amazon SageMaker algorithms.")
 

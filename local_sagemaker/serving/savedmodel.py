@@ -48,9 +48,7 @@ class SavedModel:
         bound = session.make_callable(fetches, feed_list=feeds)
         kinds = [np.dtype(feed.dtype.as_numpy_dtype) for feed in feeds]
         self._specs[key] = dict(zip(names, kinds, strict=True))
-        self._runs[key] = lambda arrays: dict(
-            zip(outputs, bound(*[arrays[n] for n in names]), strict=True)
-        )
+        self._runs[key] = lambda rows: dict(zip(outputs, bound(*map(rows.get, names)), strict=True))
         if any(feed.shape.rank is None for feed in feeds):
             return
         rows: Tensors = {}

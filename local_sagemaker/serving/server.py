@@ -173,8 +173,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _body(self, headers: Mapping[str, str]) -> bytes:
         if "transfer-encoding" in headers:  # S3 takes none, either
-            said = "Transfer-Encoding is not supported: give the body's Content-Length."
-            raise ClientError(said, 501)
+            raise ClientError("Transfer-Encoding is not supported: give a Content-Length.", 501)
         length, most = headers.get("content-length", "0"), self.server.largest
         if not _LENGTH.fullmatch(length):
             raise ClientError(f"Content-Length {length[:80]!r}: expected a number.")

@@ -156,7 +156,7 @@ def _listing() -> list[dict[str, Any]]:
         for number in range(JOBS):
             job = job_request(f"job-{number}", SKLEARN, "s3://b/k", {"epochs": "3"})
             store.add(TRAINING, job, TrainingJobStatus="Completed", SecondaryStatus="Completed")
-        server = launch.start(state=Path(folder))
+        server = launch.launch(state=Path(folder)).listening()
         try:
             launch.wait_until_ready(server)
             sm = Aws(server).sm
@@ -180,7 +180,7 @@ def _listing() -> list[dict[str, Any]]:
 def run() -> list[dict[str, Any]]:
     """Measure on services of its own."""
     rows = [_row("cloud.connect(), a fresh kernel", _python(_CONNECT), "s", "<= 5")]
-    server = launch.start()
+    server = launch.launch().listening()
     try:
         launch.wait_until_ready(server)
         aws = Aws(server)

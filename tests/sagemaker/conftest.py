@@ -230,7 +230,7 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture(scope="session")
 def aws():
-    server = launch.start()
+    server = launch.launch().listening()
     launch.wait_until_ready(server)
     yield Aws(server)
     server.stop()

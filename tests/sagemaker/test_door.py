@@ -61,6 +61,11 @@ def test_strangers_stay_outside(aws, headers, sentence):
     assert status == 403 and sentence in body
 
 
+def test_a_body_with_another_sha256_is_refused(aws):
+    status, body = ask(aws.server, "PUT", f"/{BUCKET}/door/x", b"x", x_amz_content_sha256="0" * 64)
+    assert status == 400 and b"XAmzContentSHA256Mismatch" in body
+
+
 @pytest.mark.parametrize(
     "place", ["", "%6d", "%256d", "%25256d", "/m", "x/../m", "x/%2e%2e/m", ".%5c%6d", "\\m"]
 )
@@ -187,7 +192,7 @@ def test_a_taken_port_is_said_to_be_taken():
         port = taken.getsockname()[1]
         message = f"port {port} of 127.0.0.1 can't be used: Address already in use"
         with pytest.raises(CloudError, match=message):
-            launch.start(port=port)
+            launch.launch(port=port).listening()
 
 
 def test_other_services_are_here(aws):

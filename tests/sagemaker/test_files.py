@@ -74,7 +74,7 @@ def test_what_a_killed_service_left_goes_when_the_next_starts(tmp_path, monkeypa
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "local-sagemaker-old").mkdir()
     (tmp_path / "local-sagemaker-link").symlink_to(ROOT)
-    killed, lives = launch.start(), launch.start()
+    killed, lives = launch.launch().listening(), launch.launch().listening()
     try:
         assert killed.process is not None and killed.work is not None and lives.work is not None
         killed.process.kill()

@@ -66,6 +66,7 @@ def test_a_manifest_names_the_objects(aws, batch):
 WHOLE = {"TransformInput": {"ContentType": "application/json", "SplitType": "None"}}
 FILTERED = {"TransformInput": {"ContentType": "text/csv"}}
 FILTERED |= {"DataProcessing": {"InputFilter": "$[1:]"}}
+HEADER = {"TransformInput": {"ContentType": "a\nb"}}
 NOWHERE = {"TransformOutput": {"S3OutputPath": "s3://never-made/out"}}
 
 
@@ -73,9 +74,10 @@ NOWHERE = {"TransformOutput": {"S3OutputPath": "s3://never-made/out"}}
     ("name", "data", "more", "sentences"),
     [
         ("bad", b'{"x"\n', WHOLE, ["the model answered 500", "batch/bad"]),
-        ("dies", b'"die"', WHOLE, ["the model server died", "batch/dies"]),
+        ("dies", b'"die"', WHOLE, ["while it was asked", "batch/dies"]),
         ("nothing", None, {}, ["No S3 objects found"]),
         ("latin", b"\xe9,1\n", FILTERED, ["ClientError: ", "can't decode byte 0xe9"]),
+        ("header", b"1\n", HEADER, ["ClientError: ", "header value"]),
         ("out-nowhere", b"1\n", NOWHERE, ["ClientError: ", "NoSuchBucket"]),
     ],
 )

@@ -35,7 +35,7 @@ def kill(server: launch.Server) -> None:
 
 
 def opened(state) -> Aws:
-    server = launch.start(state=state)
+    server = launch.launch(state=state).listening()
     launch.wait_until_ready(server)
     return Aws(server)
 

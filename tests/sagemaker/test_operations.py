@@ -139,6 +139,16 @@ def test_tags_are_added_listed_removed_and_given_once(aws, model):
         aws.sm.list_tags(ResourceArn=f"{arn}-never")
 
 
+def test_a_model_package_has_the_arn_that_was_told_and_no_other(aws):
+    group = aws.sm.create_model_package_group(ModelPackageGroupName="Ab")["ModelPackageGroupArn"]
+    arn = aws.sm.create_model_package(ModelPackageGroupName=group)["ModelPackageArn"]
+    aws.sm.update_model_package(ModelPackageArn=arn)  # nothing
+    found = aws.sm.describe_model_package(ModelPackageName="Ab/1")
+    assert found["ModelApprovalStatus"] == "PendingManualApproval"
+    with pytest.raises(ClientError, match="Could not find model package"):
+        aws.sm.describe_model_package(ModelPackageName=arn.replace("west", "east"))
+
+
 def test_only_aws_own_images_are_built_in():
     china = "835164637446.dkr.ecr.cn-north-1.amazonaws.com.cn/knn@sha256:0a"
     for image in (f"{ECR}/knn:1", china):

@@ -446,7 +446,7 @@ def test_the_reason_says_what_happened(aws, name, code, sentences):
 
 
 def test_the_service_gives_jobs_time_to_save_when_it_ends(tmp_path):
-    server = launch.start(state=tmp_path)
+    server = launch.launch(state=tmp_path).listening()
     launch.wait_until_ready(server)
     lab = Aws(server)
     lab.sm.create_training_job(**lab.train_request("last", SAVES))
@@ -454,7 +454,7 @@ def test_the_service_gives_jobs_time_to_save_when_it_ends(tmp_path):
     children = psutil.Process(server.process.pid).children(recursive=True)
     server.stop()
     assert all(gone(child.pid) for child in children)
-    lab = Aws(launch.start(state=tmp_path))
+    lab = Aws(launch.launch(state=tmp_path).listening())
     launch.wait_until_ready(lab.server)
     assert lab.sm.describe_training_job(TrainingJobName="last")["TrainingJobStatus"] == "Stopped"
     assert members(lab.get("out/last/output/model.tar.gz")) == {"saved": b""}

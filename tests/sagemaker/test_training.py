@@ -66,6 +66,12 @@ def test_describe_tells_the_truth(aws, done):
     assert (metric["MetricName"], metric["Value"]) == ("loss", 0.25)
 
 
+def test_a_long_line_does_not_hold_up_the_service_for_a_metric(aws):
+    said = change("AlgorithmSpecification.MetricDefinitions", [{"Name": "m", "Regex": ".*m=(.*)"}])
+    done = aws.train("long-line", "print('x' * 190_000); print('m=5')", change=said)
+    assert done["FinalMetricDataList"][0]["Value"] == 5 and done["TrainingTimeInSeconds"] < 20
+
+
 def test_its_log_is_in_cloudwatch_and_nothing_is_left_of_it_on_this_machine(aws, done):
     assert aws.job_log("contract") == ["loss=0.5", "loss=0.25", "loss=nothing"]
     assert not (aws.server.work / "training" / done["TrainingJobName"]).exists()

@@ -55,9 +55,7 @@ class Gate:
     """
 
     def __init__(self, name: str, probe: Callable[[], str], twin: str) -> None:
-        self.name = name
-        self.twin = twin
-        self._probe = probe
+        self.name, self.twin, self._probe = name, twin, probe
         self._missing: str | None = None
 
     def _look(self) -> str:
@@ -156,7 +154,6 @@ def import_mxnet() -> ModuleType:
         raise ImportError(f"mxnet: {mxnet.reason}")
     if "bool" not in vars(np):
         vars(np)["bool"] = np.bool_
-    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # else a line with the time at every bind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy functions it merely lists
         return importlib.import_module("mxnet")

@@ -114,17 +114,10 @@ def long_tail(counts: np.ndarray, *, top: int, share: float) -> Figure:
     ordered = np.sort(np.asarray(counts))[::-1]
     rank = np.arange(1, len(ordered) + 1)
     fig, ax = plt.subplots()
-    ax.fill_between(
-        rank[:top], ordered[:top], step="mid", color=PALETTE["blue"], label=f"top {top:,} items"
-    )
-    ax.fill_between(
-        rank[top - 1 :],
-        ordered[top - 1 :],
-        step="mid",
-        color=PALETTE["sky"],
-        alpha=0.6,
-        label="the tail",
-    )
+    head: dict[str, Any] = {"color": PALETTE["blue"], "label": f"top {top:,} items"}
+    tail: dict[str, Any] = {"color": PALETTE["sky"], "label": "the tail", "alpha": 0.6}
+    ax.fill_between(rank[:top], ordered[:top], step="mid", **head)
+    ax.fill_between(rank[top - 1 :], ordered[top - 1 :], step="mid", **tail)
     ax.set_xlabel("items, most rated first")
     ax.set_ylabel("ratings of the item")
     ax.set_title(f"{top / len(ordered):.1%} of the items collect {share:.0%} of the ratings")
@@ -267,11 +260,8 @@ def _flow(
     row: dict[Any, float] = {}
     for i in labels:
         column[i] = 1 + max((column[j] for j in feeds[i]), default=-1)
-        row[i] = (
-            float(np.mean([row[j] for j in feeds[i]]))
-            if feeds[i]
-            else sum(not feeds[j] for j in row)
-        )
+        feeders = [row[j] for j in feeds[i]]
+        row[i] = float(np.mean(feeders)) if feeders else sum(not feeds[j] for j in row)
     for i in labels:  # an input is drawn right before its first use
         used = [column[j] for j in labels if i in feeds[j]]
         if not feeds[i] and used:

@@ -117,13 +117,11 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
     state, random ids or versions stay in the notebook.
     """
     with patch.dict(os.environ, ENVIRONMENT), _sockets() as config:
-        NotebookClient(
-            notebook,
-            timeout=seconds,
-            record_timing=False,
-            resources={"metadata": {"path": str(folder)}},
-            config=config,
-        ).execute()
+        place = {"metadata": {"path": str(folder)}}
+        client = NotebookClient(
+            notebook, timeout=seconds, record_timing=False, resources=place, config=config
+        )
+        client.execute()
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     for cell in notebook.cells:
@@ -173,10 +171,7 @@ def keep_timings(notebook: NotebookNode, stored: NotebookNode) -> None:
             cell.outputs = before.outputs
 
 
-BUILDS: tuple[tuple[str, Callable[[NotebookNode], NotebookNode]], ...] = (
-    ("solutions", solved),
-    ("chapters", blank),
-)
+BUILDS = (("solutions", solved), ("chapters", blank))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -90,11 +90,8 @@ class Gate:
 
 
 def _has_gpu() -> bool:
-    """Return whether there is a GPU that TensorFlow can use; ``COURSE_RUN_GATED`` does not matter.
-
-    TensorFlow is asked if it is loaded. Otherwise only the driver is asked, because loading
-    TensorFlow costs seconds and half a gigabyte.
-    """
+    """Return whether there is a GPU that TensorFlow can use, whatever ``COURSE_RUN_GATED`` is."""
+    # loading TensorFlow costs seconds and half a gigabyte: else the driver is asked
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         return bool(tensorflow.config.list_physical_devices("GPU"))

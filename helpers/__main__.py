@@ -12,16 +12,9 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
     _root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     _venv = os.environ.get("COURSE_VENV", os.path.join(_root, ".venv"))
     _advice = "install one of them from python.org and run it with -m helpers"
-    for _command in (
-        [os.path.join(_venv, "bin", "python")],
-        [os.path.join(_venv, "Scripts", "python.exe")],
-        ["python3.11"],
-        ["python3.12"],
-        ["python3.10"],
-        ["py", "-3.11"],
-        ["py", "-3.12"],
-        ["py", "-3.10"],
-    ):
+    _own = [[os.path.join(_venv, "bin", "python")], [os.path.join(_venv, "Scripts", "python.exe")]]
+    _usual = ["python3.11", "python3.12", "python3.10", "py -3.11", "py -3.12", "py -3.10"]
+    for _command in _own + [_name.split() for _name in _usual]:
         try:
             with open(os.devnull, "w") as _silence:
                 _code = "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))"

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import jupytext
 import nbformat
@@ -49,13 +50,10 @@ _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 def sources(only: list[str] | None = None) -> list[Path]:
     """Return the chapters' sources in order; ``only`` names some by number (``["02"]``)."""
     found = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
-    if not only:
-        return found
-    unknown = set(only) - {p.name[:2] for p in found}
-    if unknown:
-        known = ", ".join(p.name[:2] for p in found)
-        raise LookupError(f"no chapter {', '.join(sorted(unknown))}; there are {known}")
-    return [p for p in found if p.name[:2] in only]
+    known = [p.name[:2] for p in found]
+    if unknown := sorted({*(only or known)} - {*known}):
+        raise LookupError(f"no chapter {', '.join(unknown)}; there are {', '.join(known)}")
+    return [p for p in found if p.name[:2] in (only or known)]
 
 
 def read(source: Path) -> NotebookNode:
@@ -112,35 +110,18 @@ def solved(notebook: NotebookNode) -> NotebookNode:
     return with_regions(notebook, lambda match: match[3])
 
 
-@contextmanager
-def environment() -> Iterator[None]:
-    """Set the environment of a build for the kernels started inside the block."""
-    before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    os.environ.update(ENVIRONMENT)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> NotebookNode:
     """Run a notebook in a fresh kernel, in place; keep the outputs that a rerun makes again.
 
     ``folder`` is the kernel's working directory, ``seconds`` the time limit of one cell. No widget
     state, random ids or versions stay in the notebook.
     """
-    with environment(), _sockets() as config:
-        NotebookClient(
-            notebook,
-            timeout=seconds,
-            record_timing=False,
-            resources={"metadata": {"path": str(folder)}},
-            config=config,
-        ).execute()
+    with patch.dict(os.environ, ENVIRONMENT), _sockets() as config:
+        place = {"metadata": {"path": str(folder)}}
+        client = NotebookClient(
+            notebook, timeout=seconds, record_timing=False, resources=place, config=config
+        )
+        client.execute()
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     for cell in notebook.cells:
@@ -190,10 +171,7 @@ def keep_timings(notebook: NotebookNode, stored: NotebookNode) -> None:
             cell.outputs = before.outputs
 
 
-BUILDS: tuple[tuple[str, Callable[[NotebookNode], NotebookNode]], ...] = (
-    ("solutions", solved),
-    ("chapters", blank),
-)
+BUILDS = (("solutions", solved), ("chapters", blank))
 
 
 def main(arguments: list[str] | None = None) -> int:

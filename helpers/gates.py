@@ -55,9 +55,7 @@ class Gate:
     """
 
     def __init__(self, name: str, probe: Callable[[], str], twin: str) -> None:
-        self.name = name
-        self.twin = twin
-        self._probe = probe
+        self.name, self.twin, self._probe = name, twin, probe
         self._missing: str | None = None
 
     def _look(self) -> str:
@@ -92,11 +90,8 @@ class Gate:
 
 
 def _has_gpu() -> bool:
-    """Return whether there is a GPU that TensorFlow can use; ``COURSE_RUN_GATED`` does not matter.
-
-    TensorFlow is asked if it is loaded. Otherwise only the driver is asked, because loading
-    TensorFlow costs seconds and half a gigabyte.
-    """
+    """Return whether there is a GPU that TensorFlow can use, whatever ``COURSE_RUN_GATED`` is."""
+    # loading TensorFlow costs seconds and half a gigabyte: else the driver is asked
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None:
         return bool(tensorflow.config.list_physical_devices("GPU"))
@@ -156,7 +151,6 @@ def import_mxnet() -> ModuleType:
         raise ImportError(f"mxnet: {mxnet.reason}")
     if "bool" not in vars(np):
         vars(np)["bool"] = np.bool_
-    os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")  # else a line with the time at every bind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy functions it merely lists
         return importlib.import_module("mxnet")

@@ -50,13 +50,10 @@ def differences(lock: Path = LOCK) -> list[str]:
             if len(fields) == 2:
                 installed[re.sub(r"[-_.]+", "-", fields["Name"]).lower()] = fields["Version"]
     found = []
-    fits: dict[str, bool] = {"": True}
     for name, wanted, marker in re.findall(
         r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]+))?", locked, re.M
     ):
-        if marker not in fits:
-            fits[marker] = Marker(marker).evaluate()
-        if not fits[marker]:
+        if marker and not Marker(marker).evaluate():
             continue
         if name not in installed:
             found.append(f"{name} is missing")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["VectorIndex", "cheapest", "keep_first", "recall_at_k", "trade_off", "vectors_like"]
 
-
 KINDS = ("flat", "ivfflat", "ivfpq", "hnsw")
 METRICS = ("inner_product", "l2")
 _EFFORT = 128  # candidates that a search of HNSW keeps, unless it says otherwise
@@ -105,7 +104,7 @@ class VectorIndex:
         n, self.width = vectors.shape
         if not 1 <= (cells or 1) <= n:
             raise ValueError(f"cells={cells or 1} for {n} vectors: expected a vector per cell")
-        self.kind, self.metric, self.size = kind, metric, n
+        self.kind, self.size = kind, n
         self.cells = cells or math.isqrt(n)
         self.probes = probes_of(self.cells)
         self._as_distance = as_distance and metric == "inner_product" and kind != "flat"
@@ -113,15 +112,14 @@ class VectorIndex:
             squares = np.einsum("nd,nd->n", vectors, vectors)
             self._longest = float(squares.max())
             vectors = np.column_stack([vectors, np.sqrt(np.maximum(self._longest - squares, 0))])
+        euclidean = self._as_distance or metric == "l2"
         if kind == "hnsw":
-            self.faiss = self._graph(vectors, links)
+            self.faiss = self._graph(vectors, links, euclidean)
         else:
-            euclidean = self._as_distance or metric == "l2"
             self.faiss = build(vectors, kind, euclidean, self.cells, codes)
 
-    def _graph(self, vectors: np.ndarray, links: int) -> Any:
+    def _graph(self, vectors: np.ndarray, links: int, euclidean: bool) -> Any:
         faiss = import_faiss()
-        euclidean = self._as_distance or self.metric == "l2"
         metric = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
         index = faiss.IndexHNSWFlat(vectors.shape[1], links, metric)
         index.hnsw.efConstruction = links * 5 // 2

@@ -84,9 +84,7 @@ def record(protocol: Protocol, *, model: str, metric: str, value: float, **detai
         The value is not finite, a name is empty, or the value is outside its interval.
     """
     given = {**vars(protocol), "model": model, "metric": metric, "value": value, **details}
-    for name in MEASURED:
-        if given.get(name) is not None:
-            given[name] = float(given[name])
+    given |= {name: float(given[name]) for name in MEASURED if given.get(name) is not None}
     entry = Record(**given)
     _records[tuple(v for name, v in vars(entry).items() if name not in MEASURED)] = entry
     if folder := os.environ.get("COURSE_LEDGER"):

@@ -57,9 +57,7 @@ def style() -> None:
             "grid.alpha": 0.25,
             "legend.frameon": False,
             "lines.linewidth": 2,
-            "axes.prop_cycle": cycler(
-                color=[PALETTE[c] for c in ("blue", "orange", "green", "red", "purple", "sky")]
-            ),
+            "axes.prop_cycle": cycler(color=list(PALETTE.values())[:6]),  # blue to sky
         }
     )
 
@@ -114,17 +112,10 @@ def long_tail(counts: np.ndarray, *, top: int, share: float) -> Figure:
     ordered = np.sort(np.asarray(counts))[::-1]
     rank = np.arange(1, len(ordered) + 1)
     fig, ax = plt.subplots()
-    ax.fill_between(
-        rank[:top], ordered[:top], step="mid", color=PALETTE["blue"], label=f"top {top:,} items"
-    )
-    ax.fill_between(
-        rank[top - 1 :],
-        ordered[top - 1 :],
-        step="mid",
-        color=PALETTE["sky"],
-        alpha=0.6,
-        label="the tail",
-    )
+    head: dict[str, Any] = {"color": PALETTE["blue"], "label": f"top {top:,} items"}
+    tail: dict[str, Any] = {"color": PALETTE["sky"], "label": "the tail", "alpha": 0.6}
+    ax.fill_between(rank[:top], ordered[:top], step="mid", **head)
+    ax.fill_between(rank[top - 1 :], ordered[top - 1 :], step="mid", **tail)
     ax.set_xlabel("items, most rated first")
     ax.set_ylabel("ratings of the item")
     ax.set_title(f"{top / len(ordered):.1%} of the items collect {share:.0%} of the ratings")
@@ -243,19 +234,18 @@ def layers(model: Any) -> Figure:
     for layer in model.layers:
         tensors = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
         sources = [tensor._keras_history.operation for tensor in tensors]
+        feeders = []
         for source in sources:
+            name = source.name
             if not source._inbound_nodes[0].input_tensors:  # an input
-                labels[f"{source.name}, {layer.name}"] = source.name
-                feeds[f"{source.name}, {layer.name}"] = []
+                name = f"{source.name}, {layer.name}"
+                labels[name], feeds[name] = source.name, []
+            feeders.append(name)
         if sources:
             shape = layer.weights[0].shape if layer.weights else layer.output.shape[1:]
             size = " × ".join(f"{length:,}" for length in shape)
             labels[layer.name] = f"{layer.name}\n{type(layer).__name__}\n{size}"
-            inputs = (f"{source.name}, {layer.name}" for source in sources)
-            feeds[layer.name] = [
-                name if name in labels else source.name
-                for name, source in zip(inputs, sources, strict=True)
-            ]
+            feeds[layer.name] = feeders
     return _flow(labels, feeds, width=1.3)
 
 
@@ -267,11 +257,8 @@ def _flow(
     row: dict[Any, float] = {}
     for i in labels:
         column[i] = 1 + max((column[j] for j in feeds[i]), default=-1)
-        row[i] = (
-            float(np.mean([row[j] for j in feeds[i]]))
-            if feeds[i]
-            else sum(not feeds[j] for j in row)
-        )
+        feeders = [row[j] for j in feeds[i]]
+        row[i] = float(np.mean(feeders)) if feeders else sum(not feeds[j] for j in row)
     for i in labels:  # an input is drawn right before its first use
         used = [column[j] for j in labels if i in feeds[j]]
         if not feeds[i] and used:
@@ -308,10 +295,8 @@ def _label(node: dict[str, Any]) -> str:
         "Dropout": "p = {p}",
         "sum": "axis {axis}",
     }.get(node["op"], "")
-    name = {
-        "elemwise_mul": "product",
-        "LinearRegressionOutput": "Linear-\nRegression-\nOutput",
-    }.get(node["op"], node["op"])
+    names = {"elemwise_mul": "product", "LinearRegressionOutput": "Linear-\nRegression-\nOutput"}
+    name = names.get(node["op"], node["op"])
     return f"{name}\n{shown.format(**settings)}" if shown else name
 
 
@@ -343,13 +328,10 @@ def labeled_map(places: np.ndarray, names: np.ndarray, *, title: str) -> Figure:
     for number, (place, dot, name) in enumerate(zip(places, dots, names, strict=True)):
         own, others = Bbox([dot - 3, dot + 3]), np.delete(dots, number, axis=0)
         for x, y, ha, va in sides:
-            where: dict[str, Any] = {"xytext": (x, y), "ha": ha, "va": va}
-            note = ax.annotate(
-                short(name, 32), place, textcoords="offset points", fontsize=8, **where
-            )
+            where: dict[str, Any] = {"textcoords": "offset points", "xytext": (x, y)}
+            note = ax.annotate(short(name, 32), place, fontsize=8, ha=ha, va=va, **where)
             box = note.get_window_extent()
-            inside = box.x0 >= area.x0 and box.x1 <= area.x1
-            inside &= box.y0 >= area.y0 and box.y1 <= area.y1
+            inside = area.contains(*box.min) and area.contains(*box.max)
             room = box.padded(2)
             free = not any(box.padded(8, 2).contains(*other) for other in others)
             if inside and free and not Bbox.union([room, own]).count_overlaps(taken):

@@ -148,11 +148,10 @@ class Interactions:
         rows = frame[list(FRAME_DTYPES)].astype(FRAME_DTYPES).reset_index(drop=True)
         return replace(self, frame=rows)
 
-    def matrix(self, dtype: Any = np.float32) -> csr_matrix:
-        """Return the ratings as a sparse (n_users, n_items) matrix, unrated cells not stored."""
+    def matrix(self) -> csr_matrix:
+        """Return the ratings as a sparse (n_users, n_items) float32 matrix of the rated cells."""
         cells = (self.frame["user"].to_numpy(), self.frame["item"].to_numpy())
-        values = self.frame["rating"].to_numpy().astype(dtype)
-        return csr_matrix((values, cells), shape=(self.n_users, self.n_items))
+        return csr_matrix((self.frame["rating"], cells), shape=(self.n_users, self.n_items))
 
     def user_counts(self) -> np.ndarray:
         """Return the number of interactions of each user, (n_users,) int64."""

@@ -1,4 +1,4 @@
-"""Pairs of user and item: read from any source, checked once, and looked up by sorted keys."""
+"""Pairs of user and item: read from any source, checked once, and put into a sparse matrix."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix
 
 #: ``Interactions``, two arrays ``(users, items)``, or a scipy sparse matrix with its stored cells.
 PairSource: TypeAlias = Any
@@ -20,25 +21,12 @@ class Pairs(NamedTuple):
     n_items: int
 
 
-class PairSet:
-    """Tell which items a user has: sorted keys ``user * n_items + item``, eight bytes per pair."""
-
-    def __init__(self, pairs: Pairs) -> None:
-        self.n_items = pairs.n_items
-        self.keys = np.unique(pairs.users.astype(np.int64) * self.n_items + pairs.items)
-        self.counts = np.bincount(self.keys // max(1, self.n_items), minlength=pairs.n_users)
-
-    def has(self, users: npt.NDArray[Any], items: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Return which pairs are in the set; ids broadcast and must be inside the matrix."""
-        wanted = users.astype(np.int64) * self.n_items + items
-        if not len(self.keys):
-            return np.zeros(wanted.shape, dtype=np.bool_)
-        return self.keys.take(self.keys.searchsorted(wanted), mode="clip") == wanted
-
-    def items_of(self, user: int) -> npt.NDArray[np.int64]:
-        """Return the items of one user, ascending, each once."""
-        first, last = self.keys.searchsorted((user * self.n_items, (user + 1) * self.n_items))
-        return self.keys[first:last] - user * self.n_items
+def as_matrix(pairs: Pairs) -> csr_matrix:
+    """Return pairs as a matrix of True, (n_users, n_items), each cell stored once, in order."""
+    ones = np.ones(len(pairs.users), dtype=np.bool_)
+    matrix = csr_matrix((ones, (pairs.users, pairs.items)), shape=(pairs.n_users, pairs.n_items))
+    matrix.sum_duplicates()
+    return matrix
 
 
 def as_pairs(

@@ -141,12 +141,8 @@ class Table:
         options = ReadOptions(column_names=names, skip_rows=self.header, block_size=1 << 24)
         options.use_threads = False
         try:
-            read = read_csv(
-                pa.BufferReader(self.content),
-                options,
-                parse,
-                ConvertOptions(column_types=types, null_values=[]),
-            )
+            convert = ConvertOptions(column_types=types, null_values=[])
+            read = read_csv(pa.BufferReader(self.content), options, parse, convert)
         except pa.ArrowInvalid as error:
             found = f"no table, {error}" if self.lines() else "no row below the header line"
             raise DataError(f"{self.file}: {found}; expected at least one row") from error

@@ -126,15 +126,13 @@ class EventLog:
         return Written(new, len(rows) - new - len(conflicts), buried)
 
     def _conflicts(self, rows: Rows) -> list[Letter]:
-        """Return rows whose identity the log holds with other content: a request id used twice.
-
-        A customer can click the same slot again: a click with another time is no conflict.
-        """
+        """Return rows whose identity the log holds with other content: a request id used twice."""
         found = []
         for *row, source, number in rows:
             held = self._db.execute(_SAME, row[:3]).fetchone()
             unlike = {c: (a, b) for c, a, b in zip(FIELDS, held, row, strict=True) if a != b}
-            if unlike and not (row[1] == "click" and set(unlike) == {"time"}):
+            again = row[1] == "click" and set(unlike) == {"time"}  # a second click is no conflict
+            if unlike and not again:
                 differ = ", ".join(f"{c} {a!r}, not {b!r}" for c, (a, b) in unlike.items())
                 reason = f"request id used twice: the log has this {row[1]} with {differ}"
                 event = {"v": VERSION, **dict(zip(FIELDS, row, strict=True))}

@@ -187,9 +187,8 @@ def put_all(client: Any, stream: str, records: list[Any]) -> int:
         records = [record for record, code in zip(records, codes, strict=True) if code]
         again, failures = again + len(records), failures + 1 if all(codes) else 1
         if records and failures == ATTEMPTS:
-            why = (
-                f"{len(records)} records refused {failures} times: {', '.join(sorted(set(codes)))}"
-            )
+            reasons = ", ".join(sorted(set(codes)))
+            why = f"{len(records)} records refused {failures} times: {reasons}"
             raise RuntimeError(f"put_records to {stream}: {why}")
         if records:
             back_off(failures)

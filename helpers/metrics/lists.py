@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from helpers.data.pairs import PairSet, PairSource, as_pairs, check_ids
+from helpers.data.pairs import PairSource, as_matrix, as_pairs, check_ids
 from helpers.metrics.rating import finite
 
 
@@ -57,8 +57,8 @@ def top_k(
     matrix = check_scores(scores)
     best(matrix[0], k)  # refuses a k that is not the length of a list
     size = {"n_users": len(matrix), "n_items": matrix.shape[1]}
-    taken = PairSet(as_pairs(([], []) if seen is None else seen, "seen", **size))
-    short = np.flatnonzero(size["n_items"] - taken.counts < k)
+    taken = as_matrix(as_pairs(([], []) if seen is None else seen, "seen", **size))
+    short = np.flatnonzero(size["n_items"] - np.diff(taken.indptr) < k)
     if len(short):
         raise ValueError(
             f"user {short[0]} has fewer than k={k} items left that are not seen; use a smaller k"
@@ -66,7 +66,7 @@ def top_k(
     lists = np.empty((len(matrix), k), dtype=np.int32)
     for user, row in enumerate(matrix):  # a masked copy of the whole matrix would be a peak
         left = row.copy()
-        left[taken.items_of(user)] = -np.inf
+        left[taken.indices[taken.indptr[user] : taken.indptr[user + 1]]] = -np.inf
         lists[user] = best(left, k)
     return lists
 

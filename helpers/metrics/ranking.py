@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from helpers.data.pairs import PairSet, PairSource, as_pairs, check_ids
+from helpers.data.pairs import Pairs, PairSource, as_matrix, as_pairs, check_ids
 from helpers.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstrap
 from helpers.metrics.lists import check_scores
 
@@ -25,7 +25,7 @@ class Ranks(NamedTuple):
     """
 
     users: npt.NDArray[np.int32]  # (n_evaluated,) who has held-out items
-    n_held_out: IntArray  # (n_evaluated,) how many
+    n_held_out: npt.NDArray[np.int32]  # (n_evaluated,) how many
     n_candidates: IntArray  # (n_evaluated,) length of the user's ranking
     above: IntArray  # (n_pairs,) candidates with a higher score; user by user, best item first
     tied: IntArray  # (n_pairs,) candidates with the item's own score, itself included
@@ -65,27 +65,28 @@ def rank_held_out(
     """
     test = as_pairs(held_out, "held_out")
     known = as_pairs(([], []) if seen is None else seen, "seen")
-    users, n_items = np.unique(test.users), max(test.n_items, known.n_items)
+    users, shape = np.unique(test.users), np.maximum(test[2:], known[2:])
     if not len(users):
         raise ValueError("held_out holds no pairs; expected at least one (user, item)")
-    relevant, taken = (PairSet(pairs._replace(n_items=n_items)) for pairs in (test, known))
-    both = np.intersect1d(relevant.keys, taken.keys, assume_unique=True)
+    relevant, taken = (as_matrix(Pairs(*pairs[:2], *shape)) for pairs in (test, known))
+    both = np.argwhere(relevant.multiply(taken))
     if len(both):
         raise ValueError(
-            f"{len(both)} held-out items are also in seen, the first of user {both[0] // n_items}, "
-            f"item {both[0] % n_items}; expected a test set that shares no pair with train"
+            f"{len(both)} held-out items are also in seen, the first of user {both[0][0]}, "
+            f"item {both[0][1]}; expected a test set that shares no pair with train"
         )
+    wanted, hidden = (np.split(m.indices, m.indptr[1:-1]) for m in (relevant, taken))  # by user
     n_candidates, above, tied = [], [], []
-    for user, row in zip(users.tolist(), _score_rows(model, users, n_items, block), strict=True):
-        hidden, candidates = taken.items_of(user), row.copy()
-        candidates[hidden] = -np.inf
-        n_candidates.append(len(row) - len(hidden))
-        own = np.sort(row[relevant.items_of(user)])[::-1]
+    for user, row in zip(users.tolist(), _score_rows(model, users, shape[1], block), strict=True):
+        candidates = row.copy()
+        candidates[hidden[user]] = -np.inf
+        n_candidates.append(len(row) - len(hidden[user]))
+        own = np.sort(row[wanted[user]])[::-1]
         above += [np.count_nonzero(candidates > score) for score in own]
         tied += [np.count_nonzero(candidates == score) for score in own]
     lengths, higher, equal = (np.array(column) for column in (n_candidates, above, tied))
     name = "full catalog" if seen is None else "full catalog, seen removed"
-    return Ranks(users, relevant.counts[users], lengths, higher, equal, name)
+    return Ranks(users, np.diff(relevant.indptr)[users], lengths, higher, equal, name)
 
 
 def _score_rows(
@@ -94,8 +95,7 @@ def _score_rows(
     """Yield the scores of every item for one user after the other; never copy a whole matrix."""
     if not hasattr(model, "scores"):
         matrix = check_scores(model, n_items)
-        for user in check_ids(users, len(matrix), "user"):
-            yield matrix[user]
+        yield from (matrix[user] for user in check_ids(users, len(matrix), "user"))
     else:
         for some in np.split(users, range(block, len(users), block)):
             yield from check_scores(model.scores(some), n_items)

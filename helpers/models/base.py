@@ -107,6 +107,6 @@ def check_indices(indices: npt.ArrayLike, size: int, name: str) -> npt.NDArray[n
 
 def binary_matrix(data: Interactions) -> sparse.csr_matrix:
     """Return who took what, whatever the rating: (n_users, n_items) of float32 ones."""
-    matrix = data.matrix(np.float32)
+    matrix = data.matrix()
     matrix.data[:] = 1.0
     return matrix

@@ -40,21 +40,18 @@ class GlobalMean(Recommender):
 class BiasModel(Recommender):
     """Predict ``mean + user_bias[u] + item_bias[i]``, with biases shrunk towards zero.
 
-    Minimizes ``Σ (rating - prediction)² + user_regularization · Σ user_bias² +
-    item_regularization · Σ item_bias²`` by ``epochs`` alternations between two closed forms: with
-    the other side fixed, a bias is the sum of its residuals divided by (their number +
-    regularization). Three ratings are thus trusted less than three hundred. ``mean``, ``user_bias``
-    (n_users,) and ``item_bias`` (n_items,) are float64, in stars; 0 for those without ratings.
+    Minimizes ``Σ (rating - prediction)² + 5 · Σ user_bias² + 2 · Σ item_bias²`` by ``epochs``
+    alternations between two closed forms: with the other side fixed, a bias is the sum of its
+    residuals divided by (their number + 5), or + 2 for items. Three ratings are thus trusted less
+    than three hundred. ``mean``, ``user_bias`` (n_users,) and ``item_bias`` (n_items,) are float64,
+    in stars; 0 for those without ratings.
 
     Source: Koren 2010, "Factor in the neighbors", section 2.1.
     """
 
-    user_regularization: float = 5.0
-    item_regularization: float = 2.0
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        at_least(0, self, "user_regularization", "item_regularization")
         at_least(1, self, "epochs")
 
     def fit(self, data: Interactions) -> BiasModel:
@@ -63,10 +60,8 @@ class BiasModel(Recommender):
         users, items = data.frame["user"].to_numpy(), data.frame["item"].to_numpy()
         ratings = data.frame["rating"].to_numpy(np.float64)
         self.mean = float(ratings.mean())
-        # a user or item without ratings divides 0 by at least 1
-        user_weight = np.bincount(users, minlength=self.n_users) + self.user_regularization
-        item_weight = np.bincount(items, minlength=self.n_items) + self.item_regularization
-        user_weight, item_weight = np.maximum(user_weight, 1), np.maximum(item_weight, 1)
+        user_weight = np.bincount(users, minlength=self.n_users) + 5.0
+        item_weight = np.bincount(items, minlength=self.n_items) + 2.0
         centered = ratings - self.mean
         self.user_bias = np.zeros(self.n_users)
         for _ in range(self.epochs):

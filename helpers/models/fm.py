@@ -12,13 +12,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from helpers.models.base import check_indices
-from local_sagemaker.algorithms.fm import (
-    FactorizationMachine,
-    FloatArray,
-    Part,
-    fm_scores,
-    quality,
-)
+from local_sagemaker.algorithms.fm import FactorizationMachine, FloatArray, fm_scores
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
@@ -26,9 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TUNED_HYPERPARAMETERS",
     "FactorizationMachine",
-    "Part",
     "fm_scores",
-    "quality",
     "rating_rows",
     "side_by_side",
 ]

@@ -38,16 +38,16 @@ class Posters:
     notes: list[str]
 
 
-def posters(items: pd.DataFrame, folder: str | Path | None = None) -> Posters:
+def posters(items: pd.DataFrame) -> Posters:
     """Return a poster for every item: a real one where a folder has it, else a drawing.
 
-    ``items`` is a table with ``item_id``, ``title``, ``year`` and ``genres``. ``folder`` holds
-    files named ``<item_id>.png`` or ``.jpg``; the environment variable ``POSTERS_DIR`` names it
-    where it is not given. Files that cannot be used are listed in ``notes``.
+    ``items`` is a table with ``item_id``, ``title``, ``year`` and ``genres``. The environment
+    variable ``POSTERS_DIR`` names a folder of files such as ``<item_id>.png`` or ``.jpg``. Files
+    that cannot be used are listed in ``notes``.
     """
     rows = zip(items["title"], items["year"], items["genres"], strict=True)
     found = Posters(np.stack([_draw(*row) for row in rows]), np.ones(len(items), bool), [])
-    given = folder if folder is not None else os.environ.get("POSTERS_DIR", "").strip()
+    given = os.environ.get("POSTERS_DIR", "").strip()
     if given and not Path(given).is_dir():
         found.notes.append(f"poster folder {given}: there is no such folder; all posters are drawn")
     row_of = {str(item_id): row for row, item_id in enumerate(items["item_id"])}

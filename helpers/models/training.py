@@ -68,10 +68,8 @@ class Adam:
 
     MEAN, SQUARE = 0.9, 0.999  # shares of the running means that a step keeps
 
-    def __init__(
-        self, learning_rate: float, epsilon: float = 1e-8, epsilon_hat: bool = False
-    ) -> None:
-        self.learning_rate, self.epsilon, self.epsilon_hat = learning_rate, epsilon, epsilon_hat
+    def __init__(self, learning_rate: float, epsilon_hat: bool = False) -> None:
+        self.learning_rate, self.epsilon, self.epsilon_hat = learning_rate, 1e-8, epsilon_hat
         above_zero(self, "learning_rate")
         self._steps = 0
         self._mean: Weights = {}

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from helpers.models.base import Recommender, above_zero, at_least, binary_matrix, one_of
+from helpers.models.base import Recommender, above_zero, all_finite, at_least, binary_matrix, one_of
 from helpers.models.training import Weights, adam_step, freed_afterwards, one_ahead
 from helpers.sampling import NegativeSampler
 
@@ -113,8 +113,7 @@ def _hidden_layer(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
     if histories.shape[1] != n_items:
         raise ValueError(f"histories have {histories.shape[1]} items, the model has {n_items}")
     taken = sparse.csr_matrix(histories, dtype=np.float32)
-    if not np.isfinite(taken.data).all():
-        raise ValueError("histories: found NaN or infinity, expected finite numbers")
+    all_finite(histories=taken)
     length = np.maximum(np.asarray(taken.sum(axis=1)), 1.0)  # (n_users, 1)
     total = np.asarray(taken @ weights["item_in"]) / np.sqrt(length)
     return np.tanh(total + weights["hidden_bias"]).astype(np.float32)

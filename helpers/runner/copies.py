@@ -38,23 +38,24 @@ def make(root: Path, fresh: Sequence[str] = (), update: bool = False) -> list[st
             for number, path in chapters.items():
                 mine, chapter = root / MINE / path.name, _cleared(path)
                 if not os.path.lexists(mine):
-                    _write(mine, chapter)
+                    pass  # the chapter is copied below
                 elif number in fresh:
                     said.append(f"Your {mine.name} is now {_aside(mine)}; the new one is blank.")
-                    _write(mine, chapter)
                 elif (copy := _read(mine)) is None:
                     said.append(f"{MINE}/{mine.name} is no notebook: lab --fresh {number} helps.")
-                elif copy["metadata"].get("course") != chapter["metadata"]["course"]:
-                    if update:
-                        answers, own, others = _carry_over(copy, chapter)
-                        taken = f"{_many(answers, 'answer')} and {_many(own, 'new cell')}"
-                        aside = _aside(mine)
-                        said.append(f"{mine.name}: {taken} taken over from {aside}.")
-                        if others:
-                            said.append(f"{_many(others, 'other changed cell')}: only there.")
-                        _write(mine, chapter)
-                    else:
-                        old.append(number)
+                    continue
+                elif copy["metadata"].get("course") == chapter["metadata"]["course"]:
+                    continue
+                elif not update:
+                    old.append(number)
+                    continue
+                else:
+                    answers, own, others = _carry_over(copy, chapter)
+                    taken = f"{_many(answers, 'answer')} and {_many(own, 'new cell')}"
+                    said.append(f"{mine.name}: {taken} taken over from {_aside(mine)}.")
+                    if others:
+                        said.append(f"{_many(others, 'other changed cell')}: only there.")
+                files.write(mine, json.dumps(chapter, indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         why = f"{root / MINE} cannot be written ({error.strerror}): what you do is not kept."
         return [*said, why]
@@ -93,10 +94,6 @@ def _cleared(path: Path) -> Notebook:
 def _clear(cell: Any) -> None:
     if cell["cell_type"] == "code":
         cell |= {"outputs": [], "execution_count": None}
-
-
-def _write(path: Path, notebook: Notebook) -> None:
-    files.write(path, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
 def _aside(path: Path) -> str:

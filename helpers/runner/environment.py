@@ -125,18 +125,17 @@ class Environment:
         marks = (os.access(self.folder / name, os.F_OK) for name in (GUARD, STAMP, UNFINISHED))
         return os.access(self.folder / "pyvenv.cfg", os.F_OK) and any(marks)
 
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run its interpreter to the end; return what it printed and its exit code."""
+        command, variables = [str(self.python), *arguments], self.variables()
+        return subprocess.run(
+            command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+        )
+
     def differences(self) -> list[str]:
         """Return how its interpreter and packages differ from the lock, one clause each."""
-        command = [str(self.python), "-c", DIFFERENCES, str(self.lock)]
         try:
-            told = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=self.variables(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            told = self.ask("-c", DIFFERENCES, str(self.lock))
         except OSError as error:
             return [f"its Python does not start ({error.strerror})"]
         if told.returncode != 0:

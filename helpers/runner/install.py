@@ -85,11 +85,9 @@ def preflight(environment: Environment) -> None:
                     " folder: name another one with COURSE_VENV."
                 )
             if not environment.is_empty():
-                what = (
-                    "is an environment that the course did not make"
-                    if (folder / "pyvenv.cfg").exists()
-                    else "is there already and is not the course's"
-                )
+                what = "is there already and is not the course's"
+                if (folder / "pyvenv.cfg").exists():
+                    what = "is an environment that the course did not make"
                 raise CannotRun(
                     f"{folder} {what}, so nothing in it is changed:"
                     " name a new or empty folder with COURSE_VENV, or move it away."
@@ -135,27 +133,20 @@ def guarded(environment: Environment) -> Iterator[None]:
 
 def _announce(environment: Environment) -> None:
     folder, known = environment.folder, environment.installed_hash()
-    if known and known == environment.lock_hash():
+    why = f"Making the course's environment in {folder}: about 3.5 GB and a few minutes, once."
+    if known == environment.lock_hash():
         clauses = installed.few(environment.differences())
-        print(f"The environment is not as the lock says ({clauses}); repairing it.", flush=True)
+        why = f"The environment is not as the lock says ({clauses}); repairing it."
     elif known:
-        print("The packages of the course have changed; updating the environment.", flush=True)
-    else:
-        print(
-            f"Making the course's environment in {folder}: about 3.5 GB and a few minutes, once.",
-            flush=True,
-        )
-    for sentence in machine.missed():
-        print(sentence, flush=True)
+        why = "The packages of the course have changed; updating the environment."
+    print(why, *machine.missed(), sep="\n", flush=True)
 
 
 def prepare(environment: Environment) -> None:
     """Make an environment that has pip, unless a whole one of a supported Python is there."""
     unfinished = environment.folder / UNFINISHED
-    variables = environment.variables()
-    command = [str(environment.python), "-c", MADE]
     whole = environment.python.exists() and not unfinished.exists()
-    if whole and _call(command, variables, quiet=True) == 0:
+    if whole and environment.ask("-c", MADE).returncode == 0:
         return
     unfinished.touch()
     environment.stamp.unlink(missing_ok=True)
@@ -165,7 +156,7 @@ def prepare(environment: Environment) -> None:
         else:
             path.unlink(missing_ok=True)
     command = [sys.executable, "-m", "venv", str(environment.folder)]
-    if _call(command, variables) != 0:
+    if _call(command, environment.variables()) != 0:
         raise CannotRun(f"Python could not make {environment.folder} (its message is above).", 1)
 
 
@@ -270,15 +261,7 @@ def package_variables(environment: Environment, only_main: bool = False) -> dict
 
 def pip_settings(environment: Environment) -> dict[str, str]:
     """Return what pip's files and PIP_* variables say: ``{"index-url": ...}``."""
-    command = [str(environment.python), "-m", "pip", "--disable-pip-version-check"]
-    told = subprocess.run(
-        [*command, "config", "list"],
-        cwd=ROOT,
-        env=environment.variables(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = environment.ask("-m", "pip", "--disable-pip-version-check", "config", "list")
     return parse_settings(told.stdout) if told.returncode == 0 else {}
 
 
@@ -324,17 +307,10 @@ def _pip(
     return _call([*command, *options, "--require-hashes", "-r", str(wanted)], variables)
 
 
-def _call(command: Sequence[str], variables: Mapping[str, str], quiet: bool = False) -> int:
+def _call(command: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run a command in a session of its own, which Ctrl-C ends whole; return its exit code."""
-    output = subprocess.DEVNULL if quiet else None
     with subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=variables,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-        close_fds=os.name == "nt",
+        command, cwd=ROOT, env=variables, start_new_session=True, close_fds=os.name == "nt"
     ) as process:
         try:
             return process.wait()

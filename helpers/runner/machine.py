@@ -11,11 +11,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-MACHINES = {
-    "Linux": ("x86_64", "aarch64"),
-    "Darwin": ("x86_64", "arm64"),
-    "Windows": ("AMD64",),
-}
+MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("x86_64", "arm64"), "Windows": ("AMD64",)}
 OLDEST_GLIBC = (2, 28)  # manylinux_2_28: Debian 10, Ubuntu 20.04, RHEL 8 and newer
 OLDEST_MACOS = {"arm64": 14, "x86_64": 15}  # the oldest that faiss-cpu has wheels for
 

@@ -196,14 +196,7 @@ def doctor(environment: Environment, arguments: Sequence[str]) -> int:
 
 def check_data(environment: Environment) -> tuple[str, int]:
     """Return what the data room says of the embedded ratings, and 0 if their checksum is right."""
-    told = subprocess.run(
-        [str(environment.python), "-c", DATA_CHECK],
-        cwd=environment.root,
-        env=environment.variables(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    told = environment.ask("-c", DATA_CHECK)
     if told.returncode == 0:
         return told.stdout.strip(), 0
     return (told.stderr.strip().splitlines() or ["cannot be read"])[-1], 1

@@ -108,14 +108,6 @@ def test_a_kernel_takes_a_port_only_where_it_must(toy, tmp_path, monkeypatch, fo
     assert notebook.cells[0].outputs[0].data["text/plain"] == repr(transport)
 
 
-def test_environment_is_put_back(monkeypatch):
-    monkeypatch.delenv("COURSE_PROGRESS", raising=False)
-    monkeypatch.setenv("PYTHONHASHSEED", "7")
-    with book.environment():
-        assert (os.environ["COURSE_PROGRESS"], os.environ["PYTHONHASHSEED"]) == ("", "0")
-    assert "COURSE_PROGRESS" not in os.environ and os.environ["PYTHONHASHSEED"] == "7"
-
-
 def test_check_reports_a_stale_notebook(tmp_path, monkeypatch, capsys):
     with pytest.raises(LookupError, match="no chapter 77; there are 00"):
         book.main(["77"])

@@ -38,7 +38,7 @@ def test_indices_follow_the_order_of_raw_ids_and_rows_that_of_the_table():
     assert d.items["genres"].tolist() == [(), ("Drama", "War"), ("Comedy",)]
     assert d.items["year"].isna().tolist() == [True, False, False]
     dense = d.matrix().toarray()
-    assert (dense.dtype, d.matrix(np.float64).dtype) == (np.float32, np.float64)
+    assert dense.dtype == np.float32
     assert dense.tolist() == [[0, 0, 0.5], [5, 0, 4], [0, 3.5, 0]]
     assert (d.user_counts().tolist(), d.item_counts().tolist()) == ([1, 2, 1], [1, 1, 2])
     bare = Interactions.from_frame(raw()).items

@@ -19,6 +19,7 @@ from helpers.models.mf import MatrixFactorization, TalkModel
 from helpers.models.nonlinear import FeatureTowers, NonlinearFactorization
 from helpers.models.training import Adam, Momentum
 from helpers.planted import taste_world
+from local_sagemaker.algorithms import fm as algorithm
 from tests import worlds as planted
 
 RATING = [GlobalMean, BiasModel, MatrixFactorization, TalkModel, NonlinearFactorization]
@@ -139,8 +140,8 @@ TAKERS = {
     "b:": lambda x: dssm.keras_cosine_loss(ONES, x, [1, 0]),
     "w0": lambda x: fm.fm_scores(ROWS, x.max(), ONES[0], ONES),
     "v:": lambda x: fm.fm_scores(ROWS, 0.0, ONES[0], x),
-    "scores": lambda x: fm.quality(x[:, 0], ONES[0], True),
-    "y:": lambda x: fm.quality(ONES[0], x[:, 0], False),
+    "scores": lambda x: algorithm.quality(x[:, 0], ONES[0], True),
+    "y:": lambda x: algorithm.quality(ONES[0], x[:, 0], False),
     "ratings": lambda x: mf.gradients(TABLES, np.arange(2), np.arange(2), x[:, 0]),
     "taste": lambda x: taste_world().stars(x[0], ONES[0]),
 }

@@ -121,7 +121,8 @@ def test_real_posters_are_used_and_bad_files_named(tmp_path, monkeypatch):
     assert np.abs(found.pictures[1].astype(int) - [200, 10, 10]).max() <= 1
     assert [n.split(":")[0] for n in found.notes] == ["10.jpg", "30.png", "40.png", "99.png"]
     assert all(n.endswith("skipped") and str(tmp_path) not in n for n in found.notes)
-    missing = posters.posters(ITEMS, tmp_path / "nowhere")
+    monkeypatch.setenv("POSTERS_DIR", str(tmp_path / "nowhere"))
+    missing = posters.posters(ITEMS)
     assert missing.drawn.all() and "no such folder" in missing.notes[0]
 
 

@@ -12,12 +12,11 @@ from helpers.metrics import rmse
 from helpers.models.fm import (
     TUNED_HYPERPARAMETERS,
     FactorizationMachine,
-    Part,
     fm_scores,
-    quality,
     side_by_side,
 )
 from helpers.models.fm_gibbs import GibbsFM, _Block, _Chain, rated_together
+from local_sagemaker.algorithms.fm import Part, quality
 from tests.worlds import interactions
 
 

@@ -25,7 +25,7 @@ def test_gradients_are_those_of_the_loss(blocks, loss):
     model = LossMF(loss, epochs=1, ratio=2).fit(blocks)
     users = np.array([3, 7, 0])
     found = model._gradient(users, np.random.default_rng(4))
-    s, y = model.scores(users).astype(float), blocks.matrix(np.float32)[users].toarray()
+    s, y = model.scores(users).astype(float), blocks.matrix()[users].toarray()
     rows, positives = y.nonzero()
     drawn = NegativeSampler(blocks).draw(
         users[rows], ratio=2, rng=np.random.default_rng(4), positives=positives

@@ -37,7 +37,8 @@ def test_momentum_by_rows_is_dense_momentum(momentum):
 def test_adam_is_its_formula(epsilon_hat):
     generator = np.random.default_rng(0)
     table, mean, square = generator.normal(size=(4, 2)), 0.0, 0.0
-    weights, adam = {"table": table.astype(np.float32)}, Adam(0.1, 0.01, epsilon_hat)
+    weights, adam = {"table": table.astype(np.float32)}, Adam(0.1, epsilon_hat)
+    adam.epsilon = 0.01
     for step in range(1, 6):
         gradient = generator.normal(size=(4, 2)).astype(np.float32)
         mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2

@@ -112,7 +112,7 @@ def test_the_house_and_its_tests_keep_their_budgets():
     aside = ("benchmarks", "answers_")  # what is measured by hand, and lists of answers
     tests = [p for p in (ROOT / "tests").rglob("*.py") if not any(a in str(p) for a in aside)]
     assert len(rooms) <= 80
-    assert lines_of(rooms) <= 10_900  # 10,800, and 100 for the relation blocks of chapter 06
+    assert lines_of(rooms) <= 10_800
     assert lines_of(tests) <= 16_000  # of them 6,600 for the faults and notebooks of SageMaker
 
 

@@ -53,11 +53,15 @@ class Fakes:
         self.killed_in = self.uv_says = ""
         self.different = ["numpy is missing"]
 
-    def call(self, command, variables, quiet=False) -> int:
+    def ask(self, *arguments) -> SimpleNamespace:
+        self.kinds.append("whole?")
+        return SimpleNamespace(returncode=self.codes.get("whole?", 0))
+
+    def call(self, command, variables) -> int:
         here, last = self.environment, str(command[-1])
         installer = "pip uv" if last.endswith("course-uv.txt") else "pip"
         is_uv = command[0] == str(here.program("uv"))
-        kind = "whole?" if "-c" in command else "uv" if is_uv else installer
+        kind = "uv" if is_uv else installer
         if "venv" in command:
             kind = "venv"
             here.programs.mkdir(parents=True)
@@ -79,6 +83,7 @@ class Fakes:
 def fakes(environment, monkeypatch):
     fakes = Fakes(environment)
     monkeypatch.setattr(install, "_call", fakes.call)
+    monkeypatch.setattr(Environment, "ask", lambda self, *arguments: fakes.ask(*arguments))
     monkeypatch.setattr(install, "_version_of", lambda uv: fakes.uv_says)
     monkeypatch.setattr(install, "pip_settings", lambda environment: {})
     monkeypatch.setattr(Environment, "differences", lambda self: fakes.different)
@@ -404,6 +409,5 @@ def test_doctor_tells_the_states_of_an_environment_apart(environment, fakes, cap
     environment.stamp.write_text("")
     assert "begun but not finished" in told(0)
     monkeypatch.undo()
-    here = SimpleNamespace(python=sys.executable, root=ROOT, variables=lambda: dict(os.environ))
     said = "latest-small: 100,004 ratings, checksum as published"
-    assert tasks.check_data(here) == (said, 0)
+    assert tasks.check_data(Environment(ROOT, Path(sys.prefix))) == (said, 0)

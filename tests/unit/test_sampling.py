@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers.data import Interactions, leave_last_out, load
-from helpers.data.pairs import PairSet, as_pairs
+from helpers.data.pairs import as_matrix, as_pairs
 from helpers.sampling import (
     NegativeSampler,
     NegativeSamplingDataIter,
@@ -57,16 +57,12 @@ def test_membership_equals_a_matrix(n_items: int) -> None:
     users, items = (np.concatenate([ids, ids]) for ids in np.nonzero(truth))  # repeats count once
     pairs = as_pairs((users, items), "known", n_users=13, n_items=n_items)
     grid = np.indices(truth.shape)
-    for known in (BitSet(13, n_items, pairs), PairSet(pairs)):
-        assert (known.has(grid[0], grid[1]) == truth).all()
-        assert (known.has(np.arange(13)[:, None], np.arange(n_items)[None, :]) == truth).all()
-        assert all((known.items_of(u) == np.flatnonzero(truth[u])).all() for u in range(13))
-
-
-def test_a_set_of_pairs_counts_and_may_be_empty() -> None:
-    assert PairSet(as_pairs(TRAIN, "train", n_users=5)).counts.tolist() == [2, 1, 3, 0, 0]
-    empty = PairSet(as_pairs(([], []), "nothing"))
-    assert not empty.has(np.arange(3), np.arange(3)).any() and not len(empty.items_of(4))
+    known, matrix = BitSet(13, n_items, pairs), as_matrix(pairs)
+    assert (known.has(grid[0], grid[1]) == truth).all()
+    assert (known.has(np.arange(13)[:, None], np.arange(n_items)[None, :]) == truth).all()
+    assert all((known.items_of(u) == np.flatnonzero(truth[u])).all() for u in range(13))
+    assert (matrix.toarray() == truth).all() and matrix.nnz == truth.sum()
+    assert matrix.has_canonical_format and as_matrix(as_pairs(([], []), "nothing")).nnz == 0
 
 
 @pytest.mark.parametrize(
@@ -229,7 +225,8 @@ def test_the_expected_rate_of_false_negatives_is_what_is_observed() -> None:
     split = leave_last_out(toy(n_users=200, n_items=150), 5)
     sampler = NegativeSampler(split.train)
     drawn = sampler.draw(sampler.users, 60, rng=rng())
-    observed = PairSet(as_pairs(split.test, "test")).has(sampler.users[:, None], drawn).mean()
+    held_out = split.test.matrix().toarray() > 0
+    observed = held_out[sampler.users[:, None], drawn].mean()
     assert false_negative_rate(split.train, split.test) == pytest.approx(observed, rel=0.03)
     assert false_negative_rate(([0, 0, 1], [0, 1, 3]), ([0], [2])) == pytest.approx(2 / 3 / 2)
 
@@ -320,5 +317,5 @@ def test_the_default_set_end_to_end() -> None:
     split = leave_last_out(load("latest-small"), 10)
     users, items, labels = NegativeSampler(split.train).epoch(5, rng=rng())
     assert len(labels) == 6 * len(split.train)
-    known = PairSet(as_pairs(split.train, "train"))
-    assert (known.has(users, items) == (labels == 1)).all()
+    known = split.train.matrix().toarray() > 0
+    assert (known[users, items] == (labels == 1)).all()

@@ -176,7 +176,7 @@ def test_packages_go_into_the_environment_and_are_repaired(course, capsys):
     cfg = environment.folder / "pyvenv.cfg"
     cfg.write_text(cfg.read_text().replace("version = 3.", "version = 3.9"))
     assert "its interpreter is now 3." in environment.differences()[0]
-    assert install._call([python, "-c", install.MADE], environment.variables()) == 1
+    assert environment.ask("-c", install.MADE).returncode == 1
 
 
 def test_differences_are_named_and_counted(tmp_path, monkeypatch):

@@ -74,8 +74,8 @@ guess("02", "Which order do the models come in, from the smallest error to the l
 # %% [markdown] tags=["core"]
 # ## The baselines to beat
 #
-# A fifth of the ratings, drawn at random, is the test set. We report the *root mean squared error* (RMSE), in stars. Model A predicts
-# the training mean; on its own training rows, its RMSE is the standard deviation.
+# A random fifth of the ratings is the test set. We report the *root mean squared error* (RMSE), in stars. Model A predicts the training
+# mean; on its own training rows, its RMSE is the standard deviation.
 #
 # **Exercise 02.1** (3 min). Write `rmse(predicted, actual)` for two arrays of stars. For help, run `q1.hint()` or `q1.solution()` in a
 # cell of your own.
@@ -351,8 +351,7 @@ errors = {"NumPy": train("product only, NumPy", *numpy_net())}
 # Keras has an `Embedding` layer for the lookup and a `Dot` layer for the inner product. It finds the gradient itself. Its mean squared
 # error has no ½, so half the rate gives the same step.
 #
-# We train three networks: the same as in NumPy, the same from factors around 0 as in the talk, and one with a mean and two biases like
-# model B.
+# We train this network as in NumPy, then from factors around 0 as in the talk, then from there with a mean and biases like model B.
 
 # %%
 import keras
@@ -597,7 +596,7 @@ show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=w
 # Where a loader cuts batches, a step of 500 ratings takes less than ten times a step of 50. Part of a step is a fixed cost: Python runs,
 # operations start, and momentum moves *all* 623,168 numbers. A large batch shares it.
 #
-# Row by row, Python touches every rating. This loader is the slowest at every batch size, and a faster device would not help it.
+# Row by row, Python touches every rating. It is the slowest at every batch size; a faster device would not help.
 
 # %% [markdown]
 # **When does a GPU pay?** A step on a GPU has a fixed cost, too: the CPU starts every operation and copies the batch. Small batches starve
@@ -609,10 +608,8 @@ show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=w
 # %% [markdown] tags=["core"]
 # ## The model that wins
 #
-# From a start around 0, the product spends its epochs on finding 3.5 stars. Biases cure that, and so does a start near the mean. But none
-# of the networks above beats model B, which has biases alone.
-#
-# The model that wins needs biases *and* weight decay (Koren, Bell and Volinsky, 2009):
+# From a start around 0, the product spends its epochs on finding 3.5 stars. Biases cure that, and so does a start near the mean. But no
+# network above beats model B. The winner has biases *and* weight decay (Koren, Bell and Volinsky, 2009):
 #
 # $$\hat r_{ui} = \mu + b_u + b_i + p_u \cdot q_i$$
 #

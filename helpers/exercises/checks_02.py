@@ -263,7 +263,12 @@ register(
                 memory,
                 1000,
                 (np.ones((50, 2)), np.ones((50, 2)), np.arange(5), np.arange(5), np.ones(5)),
-                (np.ones((50, 2)), np.ones((50, 2)), *np.arange(3000).reshape(2, -1) % 50, np.ones(1500)),
+                (
+                    np.ones((50, 2)),
+                    np.ones((50, 2)),
+                    *np.arange(3000).reshape(2, -1) % 50,
+                    np.ones(1500),
+                ),
                 "the gradients are right, but a matrix of the batch by the batch is too large: an error per rating is `np.sum(P[users] * Q[items], axis=1) - stars`.",
             ),
         ],

@@ -78,7 +78,7 @@ guess("02", "Which order do the models come in, from the smallest error to the l
 # mean; on its own training rows, its RMSE is the standard deviation.
 #
 # **Exercise 02.1** (3 min). Write `rmse(predicted, actual)` for two arrays of stars. For help, run `q1.hint()` or `q1.solution()` in a
-# cell of your own.
+# new cell.
 
 
 # %%
@@ -348,7 +348,7 @@ def numpy_net(rate=RATE, momentum=0.9):
 errors = {"NumPy": train("product only, NumPy", *numpy_net())}
 
 # %% [markdown]
-# Keras has an `Embedding` layer for the lookup and a `Dot` layer for the inner product. It finds the gradient itself. Its mean squared
+# Keras has the layers `Embedding` for the lookup and `Dot` for the inner product. It finds the gradient itself. Its mean squared
 # error has no ½, so half the rate gives the same step.
 #
 # We train this network as in NumPy, then from factors around 0 as in the talk, then from there with a mean and biases like model B.
@@ -596,7 +596,7 @@ show(plots.lines(speeds, title=title, xscale="log", yscale="log", **axes), alt=w
 # Where a loader cuts batches, a step of 500 ratings takes less than ten times a step of 50. Part of a step is a fixed cost: Python runs,
 # operations start, and momentum moves *all* 623,168 numbers. A large batch shares it.
 #
-# Row by row, Python touches every rating. It is the slowest at every batch size; a faster device would not help.
+# Row by row, Python touches every rating. This loader is always the slowest, and a faster device would not help.
 
 # %% [markdown]
 # **When does a GPU pay?** A step on a GPU has a fixed cost, too: the CPU starts every operation and copies the batch. Small batches starve

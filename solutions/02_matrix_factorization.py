@@ -286,7 +286,8 @@ q9.check(batch_gradient)
 # ## Train it: NumPy, then Keras
 #
 # You now train the talks' network: two tables of 64 factors. All frameworks get the same start, order and settings, so their errors must
-# agree. The optimizer is SGD with *momentum*: a move is 0.9 of the last move, minus the rate times the gradient.
+# agree. The *optimizer*, the rule that makes steps from gradients, is SGD with *momentum*: a move is 0.9 of the last move, minus the rate
+# times the gradient.
 #
 # **Change a number in the first line and watch the RMSE.** *Run → Run Selected Cell and All Below* repeats all the trainings.
 
@@ -667,7 +668,7 @@ guess("02").meets(", ".join(sorted(by_error, key=by_error.get)))
 #   the test error rises. This is *overfitting*.
 # - With decay, the test error goes below that of two biases, and stays there.
 #
-# Two curves belong to the training on nine tenths of the rows. The refit uses all rows, so its printed RMSE is a little lower.
+# The second and third panel show the training on nine tenths of the rows. The refit uses all rows, so its printed RMSE is lower.
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons

@@ -337,7 +337,7 @@ print(f"standard deviation:        {stars.std():.4f}")
 # A model that does not get below it is no better than a constant.
 #
 # This cell took its constant from the hidden ratings themselves. No model may do that. The mean of the training ratings, above, is a fair
-# answer, and it is worse only in the fourth digit.
+# answer, and it is worse only in the fourth decimal.
 
 # %% [markdown]
 # We write the fair number into the *ledger*, with its protocol: the data set, the split and its seed. So every reader can repeat it.

@@ -468,7 +468,7 @@ pd.DataFrame(measured).round(2).fillna("")
 # faster than columns, CSC columns faster than rows. The dense table is the fastest to read, if it fits into memory.
 #
 # COO looks at all 100,004 ratings to find one row, and is still no slower than CSR here. The reason is that scipy makes and checks a new
-# matrix for each row it reads. The last line avoids that: it slices the arrays of CSR, in about a hundredth of the time.
+# matrix for each row it reads. The last line avoids that: it slices the arrays of CSR, in less than a hundredth of the time.
 
 # %% [markdown]
 # ## One-hot rows · optional
@@ -531,7 +531,7 @@ print(f"10,000 ratings: loop {loop_ms:.0f} ms, CSR {csr_ms:.2f} ms, {times:,.0f}
 assert (one_hot_loop(*some) != one_hot(*some)).nnz == 0
 
 # %% [markdown]
-# The table is the same. The cell says how many times faster `one_hot` is: several hundred times, if it writes the three arrays down
+# The table is the same. The cell says how many times faster `one_hot` is: hundreds of times or more, if it writes the three arrays down
 # directly. Keep the pattern: collect *arrays* of places and values, then build the matrix once.
 
 # %% [markdown]
@@ -839,7 +839,7 @@ title = "The pulled mean helps most where ratings are few"
 show(plots.lines(named, title=title, **axes), alt=words)
 
 # %% [markdown]
-# Efron and Morris (1977) tell the story of this method. It returns in chapter 02 as *regularization*.
+# Efron and Morris (1977) tell the story of this method. It returns in chapter 02: for the biases, and as *weight decay*.
 #
 # Does it help overall? We compare the three on the five splits, and put the first split on the scoreboard.
 

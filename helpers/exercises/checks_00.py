@@ -93,6 +93,14 @@ register(
                 "a share of all ratings is asked for, not their number.",
             ),
             (
+                "return 100 * np.sort(counts)[::-1][:top].sum() / counts.sum()",
+                "that is a percentage; a share lies between 0 and 1.",
+            ),
+            (
+                "return top / len(counts)",
+                "that is the share of the *items*; add up their ratings.",
+            ),
+            (
                 "return np.sort(counts)[::-1][:top].mean() / counts.mean()",
                 "divide a sum by a sum, not a mean by a mean.",
             ),

@@ -129,6 +129,8 @@ register(
         mistakes={
             "return n_ratings * (value_bytes + 2 * index_bytes)": "that is the size of triples: in CSR no rating stores its row. What is stored once per row instead?",
             "return n_ratings * (value_bytes + index_bytes)": "the row pointers are missing.",
+            "return n_ratings * value_bytes + (n_rows + 1) * pointer_bytes": "the column indices are missing: each rating has one.",
+            "return n_ratings * (value_bytes + index_bytes + pointer_bytes)": "there is one pointer per *row*, and one more; not per rating.",
             "return n_ratings * (value_bytes + index_bytes) + n_rows * pointer_bytes": "3 rows have 4 pointers: where each one starts, and where the last one ends.",
             "return n_ratings * 5 + (n_rows + 1) * 4": "use all three widths; they need not be 1, 4 and 4.",
             "return n_ratings * (value_bytes + index_bytes) + (n_rows + 1) * index_bytes": "a pointer takes `pointer_bytes`, not the bytes of a column index.",

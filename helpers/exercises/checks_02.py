@@ -242,6 +242,7 @@ register(
             "error = np.sum(P[users] * Q[items], axis=1) - stars\ngradient_P, gradient_Q = np.zeros_like(P), np.zeros_like(Q)\nnp.add.at(gradient_P, users, error[:, None] * Q[items])\nnp.add.at(gradient_Q, items, error[:, None] * P[users])\nreturn gradient_P / np.maximum(np.bincount(users, minlength=len(P)), 1)[:, None], gradient_Q / np.maximum(np.bincount(items, minlength=len(Q)), 1)[:, None]": "divide by the number of ratings in the batch, not by how often a row occurs in it.",
             " - stars) / => - stars) * 2 /": "that is twice too large: the loss is *half* the squared error.",
             "(np.sum(P[users] * Q[items], axis=1) - stars) => (stars - np.sum(P[users] * Q[items], axis=1))": "the sign is the opposite one: the error is prediction minus rating.",
+            "error[:, None] * => error *": "that multiplies columns by errors: `error[:, None] * Q[items]` multiplies each row by its own error.",
             "error[:, None] * Q[items] => error[:, None] * P[users]": "the gradient of a user's row is the error times the *item's* row.",
             "error = (np.sum(P[users] * Q[items], axis=1) - stars) / len(stars)\ngradient_P, gradient_Q = np.zeros_like(P), np.zeros_like(Q)\nnp.add.at(gradient_P, users, error[:, None] * P[users])\nnp.add.at(gradient_Q, items, error[:, None] * Q[items])\nreturn gradient_P, gradient_Q": "the gradient of a user's row is the error times the *item's* row, and the other way round.",
             "return gradient_P, gradient_Q => return P - gradient_P, Q - gradient_Q": "those are the tables after a step: return the gradients.",
@@ -257,7 +258,19 @@ register(
                 (np.ones((50, 2)), np.ones((50, 2)), np.arange(5), np.arange(5), np.ones(5)),
                 (np.ones((1500, 2)), np.ones((1500, 2)), np.arange(5), np.arange(5), np.ones(5)),
                 "the gradients are right, but a matrix of all rows by all rows is too large for 9,066 films: add to the rows of the batch only.",
-            )
+            ),
+            grows(
+                memory,
+                1000,
+                (np.ones((50, 2)), np.ones((50, 2)), np.arange(5), np.arange(5), np.ones(5)),
+                (
+                    np.ones((50, 2)),
+                    np.ones((50, 2)),
+                    *np.arange(3000).reshape(2, -1) % 50,
+                    np.ones(1500),
+                ),
+                "the gradients are right, but a matrix of the batch by the batch is too large: an error per rating is `np.sum(P[users] * Q[items], axis=1) - stars`.",
+            ),
         ],
         minutes=10,
     ),

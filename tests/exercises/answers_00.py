@@ -18,6 +18,8 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return np.asarray(counts)[:top].sum() / np.sum(counts)", "in any order"),
         ("return sum(sorted(counts)[:top]) / sum(counts)", "smallest counts"),
         ("return sum(sorted(counts, reverse=True)[:top])", "not their number"),
+        ("return 100 * np.sort(counts)[-top:].sum() / counts.sum()", "between 0 and 1"),
+        ("return top / counts.size", "share of the *items*"),
         ("counts.sort()\nreturn sum(counts[-top:]) / sum(counts)", "changed its argument `counts`"),
     ],
     "00.q2": [('choice = "b"', "not seen"), ('choice = "c"', "nearly nothing")],

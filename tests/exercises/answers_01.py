@@ -28,6 +28,8 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return n_ratings * (value_bytes + index_bytes * 2)", "size of triples"),
         ("return n_ratings * (value_bytes + index_bytes) + n_rows * pointer_bytes", "4 pointers"),
         ("return n_ratings * value_bytes + n_ratings * index_bytes", "row pointers are missing"),
+        ("return value_bytes * n_ratings + pointer_bytes * (1 + n_rows)", "column indices are"),
+        ("return n_ratings * (pointer_bytes + index_bytes + value_bytes)", "and one more; not per"),
         ("return n_ratings * 5 + (n_rows + 1) * 4", "all three widths"),
         (
             "return (n_ratings + n_ratings) * index_bytes + (n_rows + 1) * pointer_bytes",

@@ -208,6 +208,20 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "np.eye(len(Q))[items].T @ (error * P[users])",
             "too large for 9,066 films",
         ),
+        (
+            "error = (np.diag(P[users] @ Q[items].T) - stars) / len(stars)\n"
+            "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
+            "np.add.at(of_P, users, error[:, None] * Q[items])\n"
+            "np.add.at(of_Q, items, error[:, None] * P[users])\nreturn of_P, of_Q",
+            "batch by the batch is too large",
+        ),
+        (
+            "error = ((P[users] * Q[items]).sum(axis=1) - stars) / len(stars)\n"
+            "of_P, of_Q = np.zeros(P.shape), np.zeros(Q.shape)\n"
+            "np.add.at(of_P, users, error * Q[items])\n"
+            "np.add.at(of_Q, items, error * P[users])\nreturn of_P, of_Q",
+            "multiplies columns by errors",
+        ),
     ],
     "02.q1": [
         ("choice = 'a'", "for the others it is zero"),

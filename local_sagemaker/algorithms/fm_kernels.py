@@ -142,7 +142,7 @@ def train_epoch(rows, weights, training, step, scores):  # type: ignore[no-untyp
     return step
 
 
-@_compiled
+@compiled
 def remainder(table, state, body):  # type: ignore[no-untyped-def]
     """Divide bytes as a CRC does, from a first state on; the table says it for each byte."""
     for byte in body:

@@ -126,7 +126,7 @@ def _aws() -> str:
     return "" if asked else "no AWS account is asked for (COURSE_CLOUD is not aws)"
 
 
-gpu = Gate("A GPU", _gpu, "the CPU cells before it show the same")
+gpu = Gate("A GPU", _gpu, "cells on the CPU show the same")
 mxnet = Gate("MXNet", _mxnet, "the NumPy and Keras cells beside it compute the same function")
 aws = Gate("AWS", _aws, "the SageMaker of this course runs the same calls on this machine")
 

@@ -366,15 +366,7 @@ def lines(series: Mapping[str, tuple[Any, Any]], **labels: Any) -> Figure:
 def intervals(results: Mapping[str, Any], *, title: str) -> Figure:
     """Draw one metric of several models as dots, each with its 95 % interval as a bar.
 
-    Parameters
-    ----------
-    results : mapping of str to helpers.metrics.RankingResult
-        Name of a model to its result, best drawn where the mapping has it.
-    title : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    ``results`` maps the name of each model to its `RankingResult`, drawn in this order.
     """
     fig, ax = plt.subplots(figsize=(6.8, 0.45 * len(results) + 1))
     for row, result in enumerate(results.values()):

@@ -68,10 +68,7 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The table, (n_features, factors + 1) float32 with the linear weights last, and the mean.
-
-    ``errors`` (workers, epochs) is the RMSE of each worker's rows before the step on them.
-    """
+    """The table, linear weights last, the mean, and each worker's RMSE (workers, epochs)."""
 
     table: FloatArray
     mean: float
@@ -93,11 +90,7 @@ def scores(table: FloatArray, keys: np.ndarray) -> FloatArray:
 def gradients(
     rows: FloatArray, places: np.ndarray, residuals: FloatArray, regularization: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return gradients of half the summed squared error, (r, factors + 1), and errors, (b,).
-
-    ``rows`` (r, factors + 1) are those of the table that the batch touches, ``places`` (b, m) says
-    which of them each sample uses, and ``residuals`` (b,) are ratings minus their mean.
-    """
+    """Return gradients (r, factors + 1) and errors (b,): sample i uses ``rows[places[i]]``."""
     used = rows[places]
     errors = scores(rows, places) - residuals
     of_sample = np.empty_like(used)
@@ -181,15 +174,8 @@ def train_on_workers(
     """Return what `train_here` returns, from processes: a scheduler, a server and two workers.
 
     Worker ``r`` takes the rows r, r + 2, … of each batch. After ``seconds`` every process is ended.
-
-    Raises
-    ------
-    ValueError, IndexError
-        As for `train_here`.
-    ImportError
-        MXNet is missing: ask ``helpers.gates.mxnet`` first.
-    RuntimeError
-        A process failed, or the time limit passed; the message has the end of its output.
+    Raise as `train_here` does, ``ImportError`` without MXNet, and ``RuntimeError`` with the end of
+    the output where a process failed or the time limit passed.
     """
     keys, residuals, mean = _checked(keys, ratings, n_features)
     if not gates.mxnet:

@@ -141,7 +141,7 @@ for layers in ("none", "user", "both", "shared"):
 def batches(epochs, size=2000, seed=0):
     """Yield users, items and stars of the training rows, in a new order in each epoch."""
     if epochs < 1 or not 1 <= size <= len(train_stars):
-        raise ValueError(f"epochs={epochs}, size={size}: take 1 or more, and no batch above the data")
+        raise ValueError(f"{epochs=}, {size=}: take 1 or more, and no batch above the data")
     generator = np.random.default_rng(seed)
     for _ in range(epochs):
         order = generator.permutation(len(train_stars))
@@ -180,7 +180,8 @@ def slide_tower(seed, relu=True, use_bias=True):
 # %%
 def train_keras(network):
     """Train a Keras network; return its RMSE on the test ratings."""
-    network.compile(optimizer=keras.optimizers.Adam(float(RATE)), loss="mse", steps_per_execution=20)
+    adam = keras.optimizers.Adam(float(RATE))
+    network.compile(optimizer=adam, loss="mse", steps_per_execution=20)
     user, item, score = (np.concatenate(part) for part in zip(*batches(EPOCHS), strict=True))
     network.fit([user, item], score, batch_size=2000, shuffle=False, verbose=0)
     return metrics.rmse(keras.ops.convert_to_numpy(network([users, items]))[:, 0], stars)

@@ -798,25 +798,23 @@ for name, ours, theirs in (("user", of_user, two.user_bias), ("item", of_item, t
 
 # %% [markdown]
 # So the network has rebuilt, roughly, the bias terms that the talk's linear model lacks. The talk calls its step "adding non-linearity". Does it
-# need the nonlinearity at all? We take the ReLU out of the Keras network, then the layer's bias instead, then both.
+# need the nonlinearity at all? We take the ReLU out of the Keras network, and then the layers' bias instead.
 
 # %% tags=["nbval-ignore-output"]
 parts = {"ReLU and bias": {}, "bias only": {"relu": False}, "ReLU only": {"use_bias": False}}
-parts["neither"] = {"relu": False, "use_bias": False}
 taken = {"ReLU and bias": reached["Keras", "both"]}
 for name, part in parts.items():
     if name not in taken:
         taken[name] = train_keras(keras_net(slide_tower(2, **part), slide_tower(3, **part)))
     print(f"layers on both sides with {name:13} RMSE {taken[name]:.3f}")
 if (EPOCHS, RATE) == (5, 0.01):  # the sentences below are about these
-    assert taken["bias only"] - 0.02 < taken["ReLU only"] < taken["neither"] - 0.1
-    assert abs(taken["bias only"] - taken["ReLU and bias"]) < 0.05 < 0.15 < taken["neither"] - 0.95
+    assert taken["ReLU and bias"] < taken["bias only"] < taken["ReLU only"] < 1.05
+    assert taken["bias only"] - taken["ReLU and bias"] < 0.05
 
 # %% [markdown]
-# Without the ReLU the network is linear, and the error rises only a little. Without the bias it rises more. Without both, the network is
-# as bad as plain factorization.
+# Without the ReLU the network is linear, and the error rises only a little. Without the bias it rises more.
 #
-# So the bias alone, in a linear network, brings most of the improvement. The nonlinearity is not needed for it.
+# Plain factorization has neither, and its error was above 1.1. So the bias alone, in a linear network, brings most of the improvement.
 
 # %% [markdown] tags=["core"]
 # ## Tuned with the same effort

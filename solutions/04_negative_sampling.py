@@ -537,6 +537,7 @@ def train(by_scores, seed, factors=16, epochs=6, rate=0.02, batch=4096):
             adam.step(tables, whole, gradients)
     return user @ item.T
 
+
 # %% tags=["nbval-ignore-output"]
 by_loss = {}
 for name, by_scores in {"cross-entropy": pointwise, "BPR": pairwise}.items():
@@ -687,6 +688,7 @@ guess("04.c").meets("about 70 %")
 # Two models join: the popularity of the last year of training, and a *small MF* with negatives. The columns hide different numbers of
 # films, so compare NDCG@10 down a column, never across.
 
+
 # %% tags=["nbval-ignore-output"]
 class LastYear(Popularity):
     def fit(self, train):
@@ -786,6 +788,7 @@ for m in (20, 100, 1000):
     print(f"{m:5,} candidates, EASE - MF with negatives: {flips[-1]}")
 assert flips[0].high < 0 < flips[2].low
 guess("04.d").meets("MF with negatives")
+
 
 # %% tags=["nbval-ignore-output", "fold"]
 def draw_sampled(candidates):

@@ -987,7 +987,7 @@ if hundred is not None:
 # ## Does it help?
 #
 # Not for a model with bias terms, and not on these ratings. Layers on both sides and the shared layer are no better than two bias terms
-# (0.885 and 0.892 against 0.884). With the same settings on ML-100K, the model without a layer has 0.918, the three others 0.926 to 0.932.
+# (0.885 and 0.892 against 0.884). With the same settings on ML-100K, the model without a layer has 0.918, the three others more than 0.926.
 #
 # For ranking, He et al. (2017) reported that a learned network beats the inner product. Rendle et al. (2020) tuned the inner product and
 # found the opposite. Layers pay where they have something to work on: features, text, images, new users (chapter 08).

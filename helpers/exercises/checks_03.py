@@ -57,7 +57,7 @@ def some_towers(rng: np.random.Generator) -> tuple[Any, ...]:
 
 def some_search(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return the errors of some settings, at times equal ones, and a number of tries."""
-    errors = rng.normal(0.9, 0.05, rng.integers(1, 12))
+    errors = rng.uniform(0.1, 2, rng.integers(2, 12))  # far apart: a mean of draws is not exact
     return errors.round(int(rng.choice([2, 8]))), int(rng.integers(1, 40))
 
 
@@ -177,6 +177,8 @@ register(
         mistakes={
             "return gradient": "a number that ReLU has set to zero cannot change the output: no gradient passes there.",
             "return np.maximum(rows, 0) * gradient": "ReLU's own derivative is 0 or 1: do not multiply by the number itself.",
+            "return rows * gradient": "ReLU's own derivative is 0 or 1: do not multiply by the number itself.",
+            "return np.sign(rows) * gradient": "below zero ReLU is flat: its derivative there is 0, not -1.",
             "return np.maximum(gradient, 0)": "the sign of the *gradient* does not matter; the sign of the rows does.",
             "return (rows > 0) * np.maximum(gradient, 0)": "a negative gradient passes, too; only the sign of the *rows* matters.",
             "return (rows > 0) * 1.0": "that is ReLU's own derivative; multiply it by the gradient that arrives.",

@@ -263,6 +263,8 @@ register(
             f"{CHANCES}return (p - labels)[:, None] * items": "those are the gradients pair by pair: what is their mean?",
             f"{CHANCES}return np.outer(p - labels, user) / len(p)": "that is the gradient of the items' vectors.",
             f"{CHANCES}return (p - labels) @ items / len(user)": "divide by the number of pairs, not by that of the factors.",
+            "p = 1 / (1 + np.exp(items @ user))\nreturn (p - labels) @ items / len(p)": "the exponent has a minus: σ(s) = 1 / (1 + exp(-s)).",
+            f"{CHANCES}return user - (p - labels) @ items / len(p)": "that is the vector after a step; return the gradient alone.",
             f"{CHANCES}return p @ items / len(p)": "that is right where the label is 0; what is the gradient where it is 1?",
         }.items(),
         hints=[
@@ -294,6 +296,7 @@ register(
             f"{WRONG}return user + w * positive, positive + w * user, negative - w * user": "the user's gradient has the difference of the two items' vectors.",
             f"{WRONG}w = w / rate\nreturn user + w * d, positive + w * user, negative - w * user": "where is the `rate`?",
             f"{WRONG}w = rate\nreturn user + w * d, positive + w * user, negative - w * user": "a pair in the right order moves less: the factor is 1 - σ(difference).",
+            f"{WRONG}w = w * (1 - w / rate)\nreturn user + w * d, positive + w * user, negative - w * user": "σ has the gradient σ (1 - σ), but in that of -log σ the first σ cancels.",
             f"{WRONG}return -w / rate * d, -w / rate * user, w / rate * user": "those are the gradients; return the new vectors.",
             "i, j = (rate / (1 + np.exp(-s)) for s in (-user @ positive, user @ negative))\nreturn user + i * positive - j * negative, positive + i * user, negative - j * user": "that is a step of cross-entropy on two labels; BPR takes the sigmoid of the *difference*.",
         }.items(),
@@ -326,6 +329,8 @@ register(
         ),
         mistakes={
             f"{KEEP}return s * p": "not the chance is multiplied by the keep rate, but the odds.",
+            f"{KEEP}return s * p / (1 + s * p)": "the odds are p / (1 - p), positives to negatives, not p.",
+            f"{KEEP}return p / s": "not the chance is multiplied by the keep rate, but the odds.",
             f"{KEEP}return s * p / (1 - p)": "those are the odds; what chance is that?",
             f"{KEEP}return p / (p + s * (1 - p))": "that goes the wrong way: with half of the empty cells in the sample, the true chance is smaller.",
             "return p / (p + ratio * (1 - p))": "`ratio` counts negatives per click, not how often an empty cell comes.",

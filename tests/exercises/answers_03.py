@@ -47,6 +47,8 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "03.4": [
         ("return rows.clip(0) * gradient", "0 or 1"),
         ("return gradient.clip(0)", "sign of the *gradient*"),
+        ("return gradient * rows", "0 or 1"),
+        ("return gradient * np.sign(rows)", "is flat"),
         ("return gradient.copy()", "no gradient passes"),
         ("return np.heaviside(rows, 0)", "gradient that arrives"),
         ("gradient[rows <= 0] = 0\nreturn gradient", "changed its argument `gradient`"),
@@ -109,6 +111,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return P @ W @ d", "expected (2,)"),
     ],
     "03.9": [
+        (
+            "rng = np.random.default_rng(0)\n"
+            "return rng.choice(errors, (50_000, tries)).min(axis=1).mean()",
+            "expected",
+        ),
         ("return min(errors)", "often misses it"),
         ("return sum(errors) / len(errors)", "the mean of a single try"),
         (

@@ -176,6 +176,12 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "04.8": [
+        ("return (1 / (1 + np.exp(items @ user)) - labels) @ items / len(items)", "has a minus"),
+        (
+            "errors = 1 / (1 + np.exp(-items @ user)) - labels\n"
+            "return user - np.mean(errors[:, None] * items, axis=0)",
+            "after a step",
+        ),
         ("return ((1 / (1 + np.exp(-items @ user))) - labels) @ items", "their mean"),
         (
             "gradient = np.zeros_like(user)\nfor q, y in zip(items, labels):\n"
@@ -211,6 +217,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("p = 1 / (1 + np.exp(items @ user))\nreturn (p - labels) @ items / len(p)", "expected"),
     ],
     "04.9": [
+        (
+            "p = 1 / (1 + np.exp(-user @ (positive - negative)))\ng = rate * p * (1 - p)\n"
+            "return user + g * (positive - negative), positive + g * user, negative - g * user",
+            "cancels",
+        ),
         (
             "p = 1 / (1 + np.exp(-user @ (positive - negative)))\ng = rate * (p - 1)\n"
             "return user + g * (positive - negative), positive + g * user, negative - g * user",
@@ -262,6 +273,8 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return user + rate * (positive - negative)", "expected 3 values"),
     ],
     "04.10": [
+        ("odds = ratio * clicks / empty * p\nreturn odds / (1 + odds)", "positives to negatives"),
+        ("return p * empty / (ratio * clicks)", "but the odds"),
         ("return p * (ratio * clicks / empty)", "but the odds"),
         ("return ratio * clicks / empty * (p / (1 - p))", "those are the odds"),
         (

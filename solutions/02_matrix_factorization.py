@@ -569,7 +569,7 @@ def measure(name, run_epoch, sizes=(50, 500, 5_000, 65_536), most=40_000):
     return sizes, found
 
 
-# %% tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output", "timing"]
 speeds = {}  # loader -> batch sizes, and ratings per second of each
 if gates.mxnet:
     name, network = "Gluon, row by row", gluon_net(one_by_one)[0]
@@ -583,9 +583,8 @@ if gates.gpu.ready("The GPU's speed"):
     with tf.device(f"/{place}:0"):
         name = f"Keras, on the {place}"
         speeds[name] = measure(name, keras_trainer()[0])
-assert speeds["Keras, arrays"][1][2] > 2 * speeds["Keras, arrays"][1][0]
 
-# %% tags=["fold", "nbval-ignore-output"]
+# %% tags=["fold", "nbval-ignore-output", "timing"]
 fit = speeds["Keras, arrays"][1]
 title = f"Keras trains {fit[2] / fit[0]:.0f} times as fast in batches of 5,000 as of 50"
 axes = {"xlabel": "ratings per batch (log scale)", "ylabel": "ratings per second (log scale)"}

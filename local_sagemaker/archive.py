@@ -12,7 +12,7 @@ from local_sagemaker.errors import ApiError
 
 #: What names can be at fault for (None: a member is cut off); all else is this machine's.
 NAMES_FAULT = (None, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
-_NOBODYS: dict[str, Any] = {"uid": 0, "gid": 0, "uname": "", "gname": "", "mtime": 0}
+_NOBODYS: Any = {"uid": 0, "gid": 0, "uname": "", "gname": "", "mtime": 0, "deep": False}
 
 
 class ArchiveError(ApiError):

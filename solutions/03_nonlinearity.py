@@ -180,8 +180,7 @@ def slide_tower(seed, relu=True, use_bias=True):
 # %%
 def train_keras(network):
     """Train a Keras network; return its RMSE on the test ratings."""
-    adam = keras.optimizers.Adam(float(RATE))
-    network.compile(optimizer=adam, loss="mse", steps_per_execution=20)
+    network.compile(keras.optimizers.Adam(float(RATE)), "mse", steps_per_execution=20)
     user, item, score = (np.concatenate(part) for part in zip(*batches(EPOCHS), strict=True))
     network.fit([user, item], score, batch_size=2000, shuffle=False, verbose=0)
     return metrics.rmse(keras.ops.convert_to_numpy(network([users, items]))[:, 0], stars)

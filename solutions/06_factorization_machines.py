@@ -489,8 +489,6 @@ explore(
 
 # %%
 guess("06.b").meets(f"{217 * 0.24 / 36:.1f} cents, at 0.24 dollars an hour")
-
-# %%
 guess("06.d").meets(f"{bill(80_000, 1, 0.24, 60)[3]:.2f} dollars, as much as a thousand such jobs")
 
 # %%
@@ -798,7 +796,6 @@ for name, codes, widths in (("Gibbs", ids, sizes[:2]), ("Gibbs, with context", f
     machine = GibbsFM(factors=4, samples=40, burn_in=10)
     keep(name, machine.fit_predict(codes["train"], train_stars, codes["test"], widths))
 
-# %% tags=["nbval-ignore-output"]
 biases, tuned = baselines["user + item bias"].predict(users, items), said["tuned, shuffled"]
 gaps = [{n: rmse_gap(s, than, stars, users) for n, s in said.items()} for than in (biases, tuned)]
 told = {name: [f"{board[name]:.3f}", *(gap[name] for gap in gaps)] for name in said}
@@ -836,10 +833,10 @@ exercise("06.q3").ask(choice)
 # A user with $n$ ratings gets $n$ more features, each with the value $1/\sqrt n$. So the features of a heavy user do not outweigh
 # those of others. Films get theirs in the same way. We use training pairs only: who rated what among the test pairs would not be
 # known in time.
-
-# %% [markdown]
+#
 # Take three users, four films and six ratings. Each user needs one row, however often that user rates: three columns say who it is, four
-# what else was rated. Such a table is a *relation block* (Rendle, 2013).
+# what else was rated. Such a table is a *relation block* (Rendle, 2013). A rating stores only two row numbers, its user's and its film's.
+# Written out, the row of a rating is both rows side by side, so user 0's seven columns are there three times.
 
 # %%
 user_of, film_of = np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 3, 1, 1, 2])
@@ -847,18 +844,13 @@ seen = np.zeros((3, 4))
 seen[user_of, film_of] = 1
 user_block = np.hstack([np.eye(3), seen / np.sqrt(seen.sum(axis=1, keepdims=True))])
 film_block = np.hstack([np.eye(4), seen.T / np.sqrt(seen.T.sum(axis=1, keepdims=True))])
-names = [f"user {u}" for u in range(3)] + [f"rated film {f}" for f in range(4)]
-pd.DataFrame(user_block.round(2), columns=names)
 
-# %% [markdown]
-# The row of a rating is its user's row followed by its film's row. Written out, user 0's seven columns are there three times,
-# once per rating. The block has them once, and a rating stores only two row numbers.
-
-# %%
 written_out = np.hstack([user_block[user_of], film_block[film_of]])
 in_blocks = np.count_nonzero(user_block) + np.count_nonzero(film_block)
 print(f"written out: {written_out.shape}, {np.count_nonzero(written_out)} numbers not zero")
 print(f"in blocks:   {in_blocks} numbers not zero, and {2 * len(user_of)} row numbers")
+names = [f"user {u}" for u in range(3)] + [f"rated film {f}" for f in range(4)]
+pd.DataFrame(user_block.round(2), columns=names)
 
 # %% [markdown]
 # ## Why blocks cost next to nothing · optional
@@ -919,11 +911,9 @@ print(f"in blocks:         {in_blocks / 1e6:.2f} million")
 print(f"written out:       {written / 1e6:.2f} million, {written / in_blocks:.0f} times as many")
 
 # %% [markdown]
-# So a machine that knows who else and what else reads about twice the numbers of one that knows only who and what. Written out, it
-# would read over a hundred times as many.
-
-# %% [markdown]
 # ## Is it better? · optional
+#
+# In blocks, a machine that knows who else and what else reads about twice the numbers. Is that worth it?
 #
 # First with the settings of "Gibbs" above: 4 factors, 40 draws, only the rows differ. Then with 8 factors, in two *chains*. A chain is a
 # sequence of draws, and each begins with other random weights.

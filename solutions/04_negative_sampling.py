@@ -789,6 +789,8 @@ for m in (20, 100, 1000):
 assert flips[0].high < 0 < flips[2].low
 guess("04.d").meets("MF with negatives")
 
+# %% [markdown]
+# Move the number of candidates from 10 to all. Where does EASE take the lead?
 
 # %% tags=["nbval-ignore-output", "fold"]
 def draw_sampled(candidates):
@@ -826,8 +828,8 @@ slider = widgets.SelectionSlider(options=options, value=100, description="candid
 explore(draw_sampled, alt=tell_sampled, candidates=slider)
 
 # %% [markdown]
-# Move the number of candidates from 10 to all, and watch the order. Both ends are established: with 20 candidates the factorization is
-# better, with 1,000 EASE is. Only the full catalog asks a shop's question. Among 100 candidates, a place in the upper tenth suffices. In
+# EASE takes the lead between 100 and 200 candidates. Both ends are established: with 20 candidates the factorization is better, with
+# 1,000 EASE is. Only the full catalog asks a shop's question. Among 100 candidates, a place in the upper tenth suffices. In
 # the full catalog, it must be the upper thousandth.
 
 # %%

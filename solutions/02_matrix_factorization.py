@@ -726,9 +726,6 @@ if hundred is not None:
 # ### What decay does: a slider · optional
 #
 # We train on a planted world: 60 users, 80 items, two true factors, and noise of half a star. No model can get below the noise, 0.5.
-#
-# Find a rate that *diverges*: its steps are so large that they overshoot. Then give eight factors some decay. Which setting comes
-# closest to 0.5?
 
 # %%
 chance = np.random.default_rng(7)
@@ -754,6 +751,10 @@ def train_world(learning_rate, factors, decay, epochs=60):
         curve.append([np.sqrt(np.mean(part**2)) for part in (error[:1000], error[1000:])])
     return np.array(curve)
 
+
+# %% [markdown]
+# Find a rate that *diverges*: its steps are so large that they overshoot. Then give eight factors some decay. Which setting comes
+# closest to 0.5?
 
 # %% tags=["fold"]
 def draw_training(learning_rate, factors, decay):

@@ -118,6 +118,8 @@ def _mxnet() -> str:
     system, processor = platform.system(), platform.machine()
     if system == "Windows" or (system == "Darwin" and processor == "arm64"):
         return f"MXNet has no wheel for {system} on {processor}"
+    if sys.version_info >= (3, 13):
+        return "MXNet, whose project has ended, does not run on Python 3.13"
     return "MXNet is not installed"
 
 
@@ -177,7 +179,7 @@ def report() -> pd.DataFrame:
     except data.DataError as error:
         damaged = str(error)
     supported = sys.version_info[:2] in installed.SUPPORTED
-    python = "" if supported else "the course needs Python 3.10, 3.11 or 3.12"
+    python = "" if supported else "the course needs Python 3.10 to 3.13"
     differ = installed.few(installed.differences())
     packages = f"{differ} (python -m helpers lab repairs it)" if differ else ""
     enough = psutil.virtual_memory().total >= 1.8 * 2**30

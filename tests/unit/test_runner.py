@@ -15,10 +15,10 @@ import pytest
 
 from helpers import files, runner
 from helpers.runner import install, machine, tasks
-from helpers.runner.environment import GUARD, ROOT, Environment
+from helpers.runner.environment import GUARD, LOCK, ROOT, UNFINISHED, Environment
 from helpers.runner.machine import CannotRun
 
-LOCK = """# made by: python -m helpers lock
+TEXT = """# made by: python -m helpers lock
 numpy==1.26.4 ; python_full_version < '3.13' \\
     --hash=sha256:aaa
 uv==0.13.9 ; python_full_version < '3.13' \\
@@ -36,8 +36,8 @@ def environment(tmp_path, monkeypatch):
     chapter = here.root / "chapters" / tasks.FIRST_CHAPTER
     chapter.parent.mkdir(parents=True)
     chapter.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    here.lock.write_text(LOCK)
-    monkeypatch.setattr(Environment, "here", classmethod(lambda cls: here))
+    (here.root / LOCK).write_text(TEXT)
+    monkeypatch.setattr(Environment, "here", classmethod(lambda cls, **chosen: here))
     return here
 
 
@@ -94,12 +94,12 @@ def test_first_use_installs_with_uv_and_another_lock_updates(environment, fakes)
     install.ensure(environment)
     assert fakes.kinds == ["venv", "pip uv", "uv"] and environment.ready()
     assert "--require-hashes" in fakes.commands[1] and "--require-hashes" in fakes.commands[2]
-    assert fakes.commands[2][-1] == str(environment.lock)
+    assert fakes.commands[2][-1] == str(environment.folder / UNFINISHED)
     assert fakes.block.startswith("uv==0.13.9") and fakes.block.count("--hash") == 2
-    environment.lock.write_bytes(LOCK.replace("\n", "\r\n").encode())  # git on Windows
+    (environment.root / LOCK).write_bytes(TEXT.replace("\n", "\r\n").encode())  # git on Windows
     install.ensure(environment)
     assert len(fakes.kinds) == 3
-    environment.lock.write_text(LOCK.replace("numpy==1.26.4", "numpy==1.26.5"))
+    (environment.root / LOCK).write_text(TEXT.replace("numpy==1.26.4", "numpy==1.26.5"))
     install.ensure(environment)
     assert fakes.kinds[3:] == ["whole?", "uv"] and environment.ready()
 
@@ -139,7 +139,7 @@ def test_an_interrupted_installation_is_made_anew(environment, fakes, capsys, ki
 def test_a_missing_or_short_lock_says_so(environment, capsys):
     with pytest.raises(CannotRun, match="does not name uv"):
         install.locked_block("numpy==1.26.4 \\\n    --hash=sha256:aaa\n", "uv")
-    environment.lock.unlink()
+    (environment.root / LOCK).unlink()
     assert runner.main(["lab"]) == 2
     assert "from a fresh copy of the course" in capsys.readouterr().err
     assert not environment.folder.exists()
@@ -282,10 +282,10 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
     right.symlink_to(sys.executable)
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
     folders += (Path.home() / ".pyenv" / "versions").glob("*/bin")
-    wrong = r"python(2\.7|3\.[6-9]|3\.1[3-9])"
+    wrong = r"python(2\.7|3\.[6-9]|3\.1[4-9])"
     own = {"COURSE_VENV": str(right.parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
     options = {"cwd": ROOT, "env": os.environ | own, "capture_output": True, "text": True}
-    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12, .*"
+    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11, 3\.12 or 3\.13, .*"
     sentence += re.escape(f': this machine has one, so run: "{right}" -m helpers lab.\n')
     for python in [path for folder in folders for path in folder.glob("python[23].*")]:
         if python.parent.name != "shims" and re.fullmatch(wrong, python.name):
@@ -404,7 +404,7 @@ def test_doctor_tells_the_states_of_an_environment_apart(environment, fakes, cap
     fakes.different = ["numpy is 2.1.0, not 1.26.4"]
     said = told(1)
     assert "says: numpy is 2.1.0, not 1.26.4;" in said and "lab repairs it" in said
-    environment.lock.write_text(LOCK + "# more\n")
+    (environment.root / LOCK).write_text(TEXT + "# more\n")
     assert "made from another requirements.lock" in told(0)
     environment.stamp.write_text("")
     assert "begun but not finished" in told(0)

@@ -13,13 +13,14 @@ import importlib
 import importlib.util
 import os
 import platform
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from helpers import installed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,12 +100,7 @@ def _has_gpu() -> bool:
         return False  # the usual way to hide a GPU from this process
     if any(Path("/dev").glob("nvidia[0-9]*")):
         return True
-    command = ["nvidia-smi", "--list-gpus"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):  # there is none, or it hangs
-        return False
-    return found.returncode == 0 and "GPU" in found.stdout
+    return installed.sees_nvidia()
 
 
 def _gpu() -> str:
@@ -131,6 +127,18 @@ def _aws() -> str:
 gpu = Gate("A GPU", _gpu, "cells on the CPU show the same")
 mxnet = Gate("MXNet", _mxnet, "the NumPy and Keras cells beside it compute the same function")
 aws = Gate("AWS", _aws, "the SageMaker of this course runs the same calls on this machine")
+
+
+def strategy(kind: str = "GPU") -> Any:
+    """Return how TensorFlow spreads training: over all GPUs where there are two, else as it is.
+
+    A model is made under ``with gates.strategy().scope():``. ``kind`` names other devices, "CPU".
+    """
+    tensorflow = importlib.import_module("tensorflow")
+    several = tensorflow.config.list_logical_devices(kind)
+    if len(several) < 2:
+        return tensorflow.distribute.get_strategy()
+    return tensorflow.distribute.MirroredStrategy([device.name for device in several])
 
 
 def import_keras() -> ModuleType:
@@ -171,7 +179,7 @@ def report() -> pd.DataFrame:
     import pandas as pd
     import psutil
 
-    from helpers import data, installed
+    from helpers import data
 
     damaged = ""
     try:

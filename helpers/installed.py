@@ -1,9 +1,10 @@
-"""The installed packages, compared with requirements.lock. Standard library at import."""
+"""What is installed: packages, compared with the lock; a driver. Standard library at import."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -62,6 +63,16 @@ def differences(*locks: Path) -> list[str]:
         elif installed[name] != wanted and Version(installed[name]) != Version(wanted):
             found.append(f"{name} is {installed[name]}, not {wanted}")
     return found
+
+
+def sees_nvidia() -> bool:
+    """Return whether the driver of an NVIDIA GPU answers."""
+    try:
+        command = ["nvidia-smi", "--list-gpus"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # there is none, or it hangs
+        return False
+    return told.returncode == 0 and "GPU" in told.stdout
 
 
 def few(clauses: list[str]) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import platform
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from helpers import files
-from helpers.runner import machine
+from helpers import files, installed
 from helpers.runner.machine import CannotRun
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,8 @@ class Environment:
             raise CannotRun(f"COURSE_VENV is {named}, and that home folder is unknown.") from error
         here = cls(ROOT, folder, tests=tests)
         if gpu is None:
-            gpu = here.has_gpu_build() if here.installed() else machine.sees_nvidia()
+            fits = (platform.system(), platform.machine()) == ("Linux", "x86_64")
+            gpu = here.has_gpu_build() if here.installed() else fits and installed.sees_nvidia()
         return replace(here, gpu=gpu)
 
     @property

@@ -130,18 +130,6 @@ def find_python(version: str) -> str:
     raise CannotRun(f"No Python {version} is installed here, so nothing is tested under it.")
 
 
-def sees_nvidia() -> bool:
-    """Return whether a driver answers with an NVIDIA GPU, and TensorFlow has a build for it."""
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        return False
-    try:
-        command = ["nvidia-smi", "--list-gpus"]
-        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):  # there is none, or it hangs
-        return False
-    return told.returncode == 0 and "GPU" in told.stdout
-
-
 def memory() -> str:
     """Return the memory of this machine, or of its container if that has less, in words."""
     try:

@@ -59,7 +59,9 @@ def test_the_lock_holds_every_pin_on_every_machine(platform, python):
     direct, locked = chosen(DIRECT, machine), chosen(LOCKED, machine)
     assert {name: locked.get(name) for name in direct} == direct, "run: python -m helpers lock"
     newest = python == "3.13"  # no TensorFlow for Intel Macs, which the runner refuses; no MXNet
-    assert bool({"tensorflow", "tensorflow-cpu"} & set(locked)) != (newest and INTEL_MAC == platform)
+    assert bool({"tensorflow", "tensorflow-cpu"} & set(locked)) != (
+        newest and platform == INTEL_MAC
+    )
     assert ("mxnet" in locked) == (PLATFORMS[platform] and not newest)
 
 

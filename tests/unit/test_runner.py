@@ -5,17 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from helpers import files, runner
+from helpers import files, installed, runner
 from helpers.runner import install, machine, tasks
-from helpers.runner.environment import GUARD, LOCK, ROOT, UNFINISHED, Environment
+from helpers.runner.environment import (
+    GPU_LOCK,
+    GUARD,
+    LOCK,
+    ROOT,
+    TESTS_LOCK,
+    UNFINISHED,
+    Environment,
+)
 from helpers.runner.machine import CannotRun
 
 TEXT = """# made by: python -m helpers lock
@@ -72,7 +82,9 @@ class Fakes:
         code = self.codes.get(kind, 0)
         if kind == "pip uv" and not code:
             self.block, self.uv_says = Path(last).read_text(), "0.13.9"
-        elif kind in ("uv", "pip") and not code and kind not in self.elsewhere:
+        elif kind in ("uv", "pip") and "install" in command:
+            self.list = Path(last).read_text()
+        if kind in ("uv", "pip") and not code and kind not in self.elsewhere:
             self.different = []
         if kind == self.killed_in:
             raise KeyboardInterrupt
@@ -102,6 +114,52 @@ def test_first_use_installs_with_uv_and_another_lock_updates(environment, fakes)
     (environment.root / LOCK).write_text(TEXT.replace("numpy==1.26.4", "numpy==1.26.5"))
     install.ensure(environment)
     assert fakes.kinds[3:] == ["whole?", "uv"] and environment.ready()
+
+
+def test_a_gpu_gets_its_build_and_tests_their_tools_on_top(environment, fakes, monkeypatch):
+    """What is there stays until somebody asks for the other build; a learner's start adds nothing."""
+    line = "\n{}==2.21.0 ; sys_platform == 'linux' \\\n    --hash=sha256:{}\n"
+    (environment.root / LOCK).write_text(TEXT + line.format("tensorflow-cpu", "c"))
+    (environment.root / GPU_LOCK).write_text(line.format("tensorflow", "d"))
+    (environment.root / TESTS_LOCK).write_text(line.format("ruff", "e"))
+    gpu, tests = replace(environment, gpu=True), replace(environment, tests=True)
+
+    def named(here: Environment) -> set[str]:
+        fakes.different, fakes.kinds = ["tensorflow is missing"], []
+        install.ensure(here)
+        return {
+            name for name in ("tensorflow-cpu", "tensorflow", "ruff") if f"\n{name}==" in fakes.list
+        }
+
+    assert named(gpu) == {"tensorflow"} and gpu.ready() and not environment.ready()
+    assert named(environment) == {"tensorflow-cpu"}, "--cpu"
+    assert [*install.REMOVE] in [command[1:] for command in fakes.commands]
+    assert environment.ready() and not gpu.ready() and not tests.ready()
+    assert named(tests) == {"tensorflow-cpu", "ruff"} and environment.ready() and tests.ready()
+    (environment.root / GPU_LOCK).unlink()
+    with pytest.raises(CannotRun, match="requirements-gpu.lock cannot be read"):
+        gpu.ready()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's builds are for Linux")
+@pytest.mark.parametrize(
+    ("installed_from", "driver", "asked", "gpu"),
+    [
+        ("", True, None, platform.machine() == "x86_64"),
+        ("", False, None, False),
+        ("", True, False, False),
+        ("", False, True, True),
+        (f"0 {LOCK}", True, None, False),
+        (f"0 {LOCK}\n0 {GPU_LOCK}", False, None, True),
+    ],
+)
+def test_the_build_is_as_asked_or_as_installed_or_as_the_machine(
+    tmp_path, monkeypatch, installed_from, driver, asked, gpu
+):
+    monkeypatch.setenv("COURSE_VENV", str(tmp_path))
+    monkeypatch.setattr(installed, "sees_nvidia", lambda: driver)
+    Environment(ROOT, tmp_path).stamp.write_text(installed_from)
+    assert Environment.here(gpu=asked).gpu is gpu
 
 
 @pytest.mark.parametrize(

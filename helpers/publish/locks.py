@@ -21,6 +21,9 @@ def main(arguments: Sequence[str]) -> int:
     """Make the three locks; arguments go to uv (``--upgrade``)."""
     environment = Environment.here()
     base = _lock(environment, LOCK, [*EVERYWHERE, *arguments, "requirements.txt"])
+    # Binder installs before it copies the course if its file names no other
+    note = "# Made by python -m helpers lock: requirements.lock, in a place of its own for Binder\n"
+    files.write(environment.root / "binder" / "requirements.txt", note + base)
     known = set(base.splitlines())
     _lock(environment, TESTS_LOCK, [*EVERYWHERE, *arguments, "requirements-dev.txt"], base, known)
     version = re.search(r"^tensorflow-cpu(==[\d.]+)", base, re.MULTILINE)

@@ -26,6 +26,8 @@ USAGE = """python -m helpers TASK [arguments]
   bench   measure what the course promises; arguments go to tests.benchmarks
   cloud   keep one SageMaker on this machine for all notebooks, until Ctrl-C (--port=9999)
   doctor  say what this machine has and lacks; installs nothing
+  links   write the public address, from which buttons open chapters: links https://github.com/…
+  pack    write a folder from which a class installs without network: pack OUT --platforms linux
   lock    make the locks from requirements.txt and -dev.txt; arguments go to uv (--upgrade)
 
 The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
@@ -40,6 +42,8 @@ TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "cloud": partial(tasks.start, "local_sagemaker"),
     "doctor": tasks.doctor,
     "lock": partial(tasks.publish, "locks"),
+    "links": partial(tasks.start, "helpers.publish.links"),
+    "pack": partial(tasks.start, "helpers.publish.pack"),
 }
 
 

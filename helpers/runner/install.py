@@ -38,6 +38,7 @@ UV_KEPT = (
     *("UV_SYSTEM_CERTS", "UV_HTTP", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE"),
     *("UV_CONCURRENT", "UV_NO_PROGRESS"),
 )
+WHEELS = "wheels"  # beside README, where `pack` puts what is to be installed
 YES = ("1", "true", "yes", "on", "y", "t")
 REMOVE = ("-m", "pip", "uninstall", "--yes", "--quiet", "tensorflow", "tensorflow-cpu")
 MADE = "import pip, sys; from helpers import installed; sys.exit(bool(installed.interpreter()))"
@@ -273,6 +274,9 @@ def package_variables(environment: Environment, only_main: bool = False) -> dict
         if settings.get(key):
             name = "PIP_" + key.upper().replace("-", "_")
             variables[name] = settings[key].strip().replace("\n", " ")
+    if (wheels := environment.root / WHEELS).is_dir():  # a folder made by `pack`: no network
+        variables |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "UV_OFFLINE": "1"}
+        settings = {"find-links": str(wheels)}
     return variables | {"PIP_CONFIG_FILE": os.devnull} | for_uv(settings, variables, only_main)
 
 

@@ -1,0 +1,63 @@
+"""Install what a place with packages of its own (Colab, Kaggle) lacks; change none that it has.
+
+Standard library only. The versions are those of requirements.txt. Packages that are here already
+stay at their versions, above all the NumPy that a running kernel has loaded.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from pip._vendor.packaging.requirements import Requirement
+
+# what only a course on a machine of its own needs
+ELSEWHERE = ("jupyterlab", "jupytext", "nbclient", "nbval", "pytest", "setuptools", "uv")
+
+
+def installed() -> dict:
+    """Return the packages that are here, by name, and their versions."""
+    found = {}
+    for package in metadata.distributions():
+        found[re.sub(r"[-_.]+", "-", package.metadata["Name"] or "").lower()] = package.version
+    if "tensorflow" in found:
+        found.setdefault("tensorflow-cpu", found["tensorflow"])
+    return found
+
+
+def lacking(text: str, here: dict) -> list:
+    """Return the lines of requirements.txt that this Python needs and does not have."""
+    lines = [line.partition("  #")[0].strip() for line in text.splitlines()]
+    wanted = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return [
+        f"{package.name}{package.specifier}"
+        for package in wanted
+        if package.name not in (*here, *ELSEWHERE)
+        and (package.marker is None or package.marker.evaluate())
+    ]
+
+
+def main() -> int:
+    """Install; return pip's exit code."""
+    text = (Path(__file__).parents[1] / "requirements.txt").read_text(encoding="utf-8")
+    here = installed()
+    missing = lacking(text, here)
+    if not missing:
+        return 0
+    kept = [name for name in re.findall(r"(?m)^([\w.-]+)(?:\[\w+\])?==", text) if name in here]
+    kept += [name for name in ("ipython", "ipykernel", "protobuf", "pillow") if name in here]
+    with tempfile.TemporaryDirectory() as folder:
+        pins = Path(folder) / "constraints.txt"
+        pins.write_text("".join(f"{name}=={here[name]}\n" for name in kept), encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+        code = subprocess.call([*command, *missing])
+    if code:
+        print("Not all packages could be installed (pip's message is above). The chapters that")
+        print("need none of them run: try the next cell.")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

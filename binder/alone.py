@@ -47,7 +47,7 @@ def main() -> int:
     if not missing:
         return 0
     kept = [name for name in re.findall(r"(?m)^([\w.-]+)(?:\[\w+\])?==", text) if name in here]
-    kept += [name for name in ("ipython", "ipykernel", "protobuf", "pillow") if name in here]
+    kept += [name for name in ("ipython", "ipykernel") if name in here]
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder) / "constraints.txt"
         pins.write_text("".join(f"{name}=={here[name]}\n" for name in kept), encoding="utf-8")

@@ -66,16 +66,18 @@ def main() -> int:
         subprocess.call(command)
         command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config"]
         command += ["--python", sys.executable, "--constraint", str(pins)]
+        whole = subprocess.run([*command, *missing], capture_output=True, text=True, check=False)
         few = [line for line in missing if not line.startswith(CLOUD)]
-        code = subprocess.call([*command, *missing])
-        if code and few != missing and (not few or subprocess.call([*command, *few]) == 0):
-            print("Without the SageMaker chapters (05, 06, 07 and 10): what they need does not fit")
-            print("to the packages of this place (the message is above). All others run.")
+        if whole.returncode == 0:
             return 0
-    if code:
-        print("Not all packages could be installed (the message is above). The chapters that")
-        print("need none of them run: try the next cell.")
-    return code
+        if few and few != missing and subprocess.call([*command, *few]) == 0:
+            print("Without the SageMaker chapters (05, 06, 07 and 10): what they need does not fit")
+            print("to the packages of this place. All others run.")
+            return 0
+    print(whole.stderr, file=sys.stderr)
+    print("Not all packages could be installed (the message is above). The chapters that")
+    print("need none of them run: try the next cell.")
+    return 1
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ def read(source: Path) -> NotebookNode:
         if "fold" in cell.metadata.get("tags", []):  # it only draws or tells
             cell.metadata["jupyter"] = {"source_hidden": True}
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-    _opened_alone(notebook, source, repository())
+    if table := [cell for cell in notebook.cells[:6] if "| **Needs** |" in cell.source]:
+        _opened_alone(notebook, table[0], source, repository())
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     )
@@ -99,7 +100,7 @@ def repository() -> str:
     return found[1] if found else ""
 
 
-def _opened_alone(notebook: NotebookNode, source: Path, address: str) -> None:
+def _opened_alone(notebook: NotebookNode, table: NotebookNode, source: Path, address: str) -> None:
     """Put a cell before the others that fetches the course; buttons under the header table."""
     where = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
     does, then = FETCHES if address else ASKS
@@ -110,7 +111,7 @@ def _opened_alone(notebook: NotebookNode, source: Path, address: str) -> None:
     if address:
         found = launchers(address, f"{source.stem}.ipynb").items()
         buttons = " · ".join(f"[{name}]({url})" for name, url in found)
-        notebook.cells[where - 1].source += f"\n\nOpen it in {buttons}."
+        table.source += f"\n\nOpen it in {buttons}."
 
 
 def launchers(address: str, notebook: str) -> dict[str, str]:

@@ -127,7 +127,7 @@ def find_python(version: str) -> str:
     for path in map(str, filter(None, known)):
         if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
             return path
-    raise CannotRun(f"No Python {version} is installed here, so nothing is tested under it.")
+    raise CannotRun(f"No Python {version} is installed here, so nothing is tested under it.", 69)
 
 
 def memory() -> str:

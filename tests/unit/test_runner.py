@@ -440,6 +440,23 @@ def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, mon
         assert f"Failed: ruff format{failed};" in capsys.readouterr().err
 
 
+def test_a_part_runs_under_another_python(environment, fakes, monkeypatch, capsys):
+    assert runner.main(["test", "--python", "9.9"]) == 69
+    assert "No Python 9.9 is installed here, so nothing is tested" in capsys.readouterr().err
+    assert runner.main(["test", "--python"]) == 2
+    monkeypatch.setattr(machine, "find_python", lambda version: sys.executable)
+    started = []
+
+    def run(command, **options):
+        started.append((command[1:], options["env"]["COURSE_VENV"]))
+        return SimpleNamespace(returncode=7)
+
+    monkeypatch.setattr(tasks.subprocess, "run", run)
+    assert runner.main(["test", "--python", "3.13"]) == 7
+    command = ["-m", "helpers", "test", "tests/unit"]
+    assert started == [(command, str(environment.root / "build" / "python-3.13"))]
+
+
 def test_an_unknown_task_names_the_known_ones(capsys):
     assert runner.main(["lap"]) == 2
     assert "'lap'; the tasks are lab, install, progress" in capsys.readouterr().err

@@ -204,9 +204,20 @@ def doctor(environment: Environment, arguments: Sequence[str]) -> int:
             install.preflight(environment)
         except CannotRun as reason:
             verdict, code = str(reason), reason.code
+    print(f"TensorFlow   {tensorflow_build(environment)}")
     print(f"Data         {data}")
     print(verdict)
     return code
+
+
+def tensorflow_build(environment: Environment) -> str:
+    """Return in words whether TensorFlow is the build for GPUs, and how many it can use."""
+    if not environment.has_gpu_build():
+        other = "; an NVIDIA driver is here: install --gpu" if installed.sees_nvidia() else ""
+        return f"the build for processors{other}"
+    code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')), 'GPUs')"
+    told = environment.ask("-c", code)
+    return f"the build for GPUs; it can use {told.stdout.strip() or 'none: its import fails'}"
 
 
 def check_data(environment: Environment) -> tuple[str, int]:

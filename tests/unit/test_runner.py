@@ -473,7 +473,13 @@ def test_doctor_tells_the_states_of_an_environment_apart(environment, fakes, cap
     assert not environment.folder.exists() and fakes.kinds == []
     install.ensure(environment)
     monkeypatch.setattr(tasks, "check_data", lambda here: ("latest-small: 100,004 ratings", 0))
-    assert "ready, as requirements.lock says" in told(0)
+    said = told(0)
+    assert "ready, as requirements.lock says" in said and "build for processors\n" in said
+    environment.stamp.write_text(f"0 {GPU_LOCK}")
+    answer = SimpleNamespace(stdout="0 GPUs\n")  # a driver without a GPU that it can use
+    monkeypatch.setattr(Environment, "ask", lambda self, *code: answer)
+    assert "build for GPUs; it can use 0 GPUs" in told(0)
+    environment.stamp.write_text("\n".join(environment.wanted()))
     monkeypatch.setattr(tasks, "check_data", lambda here: ("ratings.csv.gz: SHA-256 is …", 1))
     assert "its data is not whole" in told(1)
     fakes.different = ["numpy is 2.1.0, not 1.26.4"]

@@ -1,6 +1,7 @@
 """Settings of every test run; the kernels that nbval starts inherit the environment set here."""
 
 import atexit
+import importlib.util
 import os
 import shutil
 import sys
@@ -15,6 +16,13 @@ os.environ.setdefault("COURSE_LEDGER", f"{scratch}/ledger")
 os.environ["IPYTHONDIR"] = f"{scratch}/ipython"  # not the reader's own start-up files
 
 pytest_plugins = ["tests.measure"]
+
+
+def pytest_collection_modifyitems(items):
+    """Where MXNet is not (Python 3.13), run its cells, and compare nothing: they say one sentence."""
+    for item in items if importlib.util.find_spec("mxnet") is None else []:
+        if "gates.mxnet.ready(" in getattr(getattr(item, "cell", None), "source", ""):
+            item.options["check"] = False
 
 
 def pytest_configure(config):

@@ -43,6 +43,22 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 TIMING = "timing"
+#: the first cell of a chapter; working copies go without it
+ALONE = """\
+# Opened alone, as on Colab or Kaggle? Then this {does}.
+import importlib.util, pathlib, sys
+
+if not pathlib.Path("../helpers").is_dir() and importlib.util.find_spec("helpers") is None:
+    {then}"""
+FETCHES = (
+    "fetches the course, and what this place lacks",
+    "!git clone --quiet --depth 1 {} course && {{sys.executable}} course/binder/alone.py\n"
+    "    %cd -q course/chapters",
+)
+ASKS = (
+    "says what is missing",
+    'sys.exit("The folder of the whole course is needed: take it, and run python -m helpers lab.")',
+)
 _LONGEST_SOCKET = 95  # bytes of its path without the channel; macOS takes 103, Linux 107
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -68,11 +84,47 @@ def read(source: Path) -> NotebookNode:
         if "fold" in cell.metadata.get("tags", []):  # it only draws or tells
             cell.metadata["jupyter"] = {"source_hidden": True}
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    if table := [cell for cell in notebook.cells[:6] if "| **Needs** |" in cell.source]:
+        _opened_alone(notebook, table[0], source, repository())
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
+
+
+def repository() -> str:
+    """Return the public address that `links` wrote into pyproject.toml; empty if there is none."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r'^repository = "(https://[^"]+)"$', text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _opened_alone(notebook: NotebookNode, table: NotebookNode, source: Path, address: str) -> None:
+    """Put a cell before the others that fetches the course; buttons under the header table."""
+    where = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    does, then = FETCHES if address else ASKS
+    code = ALONE.format(does=does, then=then.format(address))
+    cell = nbformat.v4.new_code_cell(code, id=copies.ALONE_ID)
+    cell.metadata = {"jupyter": {"source_hidden": True}, "tags": ["fold"]}
+    notebook.cells.insert(where, cell)
+    if address:
+        found = launchers(address, f"{source.stem}.ipynb").items()
+        buttons = " · ".join(f"[{name}]({url})" for name, url in found)
+        table.source += f"\n\nOpen it in {buttons}."
+
+
+def launchers(address: str, notebook: str) -> dict[str, str]:
+    """Return where a chapter can be opened in a browser: the service, and the address."""
+    name = address.removeprefix("https://github.com/")
+    file = f"{name}/blob/main/chapters/{notebook}"
+    return {
+        "Colab": f"https://colab.research.google.com/github/{file}",
+        "Kaggle": f"https://kaggle.com/kernels/welcome?src=https://github.com/{file}",
+        "Codespaces": f"https://codespaces.new/{name}",
+        "Binder": f"https://mybinder.org/v2/gh/{name}/main?labpath=my_course%2F{notebook}",
+        "Studio Lab": f"https://studiolab.sagemaker.aws/import/github/{file}",
+    }
 
 
 def with_regions(notebook: NotebookNode, replace: Callable[[re.Match[str]], str]) -> NotebookNode:

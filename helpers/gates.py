@@ -13,13 +13,14 @@ import importlib
 import importlib.util
 import os
 import platform
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from helpers import installed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,12 +100,7 @@ def _has_gpu() -> bool:
         return False  # the usual way to hide a GPU from this process
     if any(Path("/dev").glob("nvidia[0-9]*")):
         return True
-    command = ["nvidia-smi", "--list-gpus"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):  # there is none, or it hangs
-        return False
-    return found.returncode == 0 and "GPU" in found.stdout
+    return installed.sees_nvidia()
 
 
 def _gpu() -> str:
@@ -118,6 +114,8 @@ def _mxnet() -> str:
     system, processor = platform.system(), platform.machine()
     if system == "Windows" or (system == "Darwin" and processor == "arm64"):
         return f"MXNet has no wheel for {system} on {processor}"
+    if sys.version_info >= (3, 13):
+        return "MXNet, whose project has ended, does not run on Python 3.13"
     return "MXNet is not installed"
 
 
@@ -129,6 +127,18 @@ def _aws() -> str:
 gpu = Gate("A GPU", _gpu, "cells on the CPU show the same")
 mxnet = Gate("MXNet", _mxnet, "the NumPy and Keras cells beside it compute the same function")
 aws = Gate("AWS", _aws, "the SageMaker of this course runs the same calls on this machine")
+
+
+def strategy(kind: str = "GPU") -> Any:
+    """Return how TensorFlow spreads training: over all GPUs where there are two, else as it is.
+
+    A model is made under ``with gates.strategy().scope():``. ``kind`` names other devices, "CPU".
+    """
+    tensorflow = importlib.import_module("tensorflow")
+    several = tensorflow.config.list_logical_devices(kind)
+    if len(several) < 2:
+        return tensorflow.distribute.get_strategy()
+    return tensorflow.distribute.MirroredStrategy([device.name for device in several])
 
 
 def import_keras() -> ModuleType:
@@ -169,7 +179,7 @@ def report() -> pd.DataFrame:
     import pandas as pd
     import psutil
 
-    from helpers import data, installed
+    from helpers import data
 
     damaged = ""
     try:
@@ -177,7 +187,7 @@ def report() -> pd.DataFrame:
     except data.DataError as error:
         damaged = str(error)
     supported = sys.version_info[:2] in installed.SUPPORTED
-    python = "" if supported else "the course needs Python 3.10, 3.11 or 3.12"
+    python = "" if supported else "the course needs Python 3.10 to 3.13"
     differ = installed.few(installed.differences())
     packages = f"{differ} (python -m helpers lab repairs it)" if differ else ""
     enough = psutil.virtual_memory().total >= 1.8 * 2**30

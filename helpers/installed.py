@@ -1,14 +1,15 @@
-"""The installed packages, compared with requirements.lock. Standard library at import."""
+"""What is installed: packages, compared with the lock; a driver. Standard library at import."""
 
 from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
-SUPPORTED = ((3, 10), (3, 11), (3, 12))
+SUPPORTED = ((3, 10), (3, 11), (3, 12), (3, 13))
 LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 
 
@@ -16,7 +17,7 @@ def interpreter() -> str:
     """Return a clause if this interpreter is not the one that made its environment, or too new."""
     running = ".".join(map(str, sys.version_info[:2]))
     if sys.version_info[:2] not in SUPPORTED:
-        return f"its interpreter is Python {running}, and the course needs 3.10, 3.11 or 3.12"
+        return f"its interpreter is Python {running}, and the course needs 3.10 to 3.13"
     with contextlib.suppress(OSError):
         settings = (Path(sys.prefix) / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
         made = re.search(r"^version(?:_info)?\s*=\s*(\d+\.\d+)", settings, re.MULTILINE)
@@ -25,8 +26,8 @@ def interpreter() -> str:
     return ""
 
 
-def differences(lock: Path = LOCK) -> list[str]:
-    """Return how this environment differs from a lock, one clause each; empty if it is the same.
+def differences(*locks: Path) -> list[str]:
+    """Return how this environment differs from locks, one clause each; empty if it is the same.
 
     The interpreter is compared first (`interpreter`), then the versions in the packages' metadata.
     """
@@ -39,9 +40,9 @@ def differences(lock: Path = LOCK) -> list[str]:
         from pip._vendor.packaging.markers import Marker  # type: ignore[assignment]
         from pip._vendor.packaging.version import Version  # type: ignore[assignment]
     try:
-        locked = lock.read_text(encoding="utf-8")
+        locked = "".join(lock.read_text(encoding="utf-8") for lock in locks or [LOCK])
     except OSError as error:
-        return [f"{lock} cannot be read ({error.strerror})"]
+        return [f"{error.filename} cannot be read ({error.strerror})"]
     installed = {}
     for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for file in Path(folder).glob("[!~]*.dist-info/METADATA"):  # ~ is a half removed package
@@ -49,6 +50,8 @@ def differences(lock: Path = LOCK) -> list[str]:
             fields = dict(re.findall(r"^(Name|Version): *(\S+)", head, re.MULTILINE))
             if len(fields) == 2:
                 installed[re.sub(r"[-_.]+", "-", fields["Name"]).lower()] = fields["Version"]
+    if "tensorflow" in installed:  # the build for GPUs takes the place of the other
+        installed.setdefault("tensorflow-cpu", installed["tensorflow"])
     found = []
     for name, wanted, marker in re.findall(
         r"^([\w.-]+)==([^\s;]+)(?: ; ([^\\\n]+))?", locked, re.M
@@ -60,6 +63,16 @@ def differences(lock: Path = LOCK) -> list[str]:
         elif installed[name] != wanted and Version(installed[name]) != Version(wanted):
             found.append(f"{name} is {installed[name]}, not {wanted}")
     return found
+
+
+def sees_nvidia() -> bool:
+    """Return whether the driver of an NVIDIA GPU answers."""
+    try:
+        command = ["nvidia-smi", "--list-gpus"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # there is none, or it hangs
+        return False
+    return told.returncode == 0 and "GPU" in told.stdout
 
 
 def few(clauses: list[str]) -> str:

@@ -15,6 +15,7 @@ import re
 import sys
 import time
 import types
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def load(*, local: bool) -> Any:
     """Import the SDK, settle it for a notebook, and return its ``core.helper.session_helper``."""
     opt_out()
     _quiet_loggers()
+    # Python 3.12 and newer warn of the SDK's regular expressions where they compile it
+    warnings.filterwarnings("ignore", category=SyntaxWarning, module=".*site-packages")
     try:
         # jsonschema's grammar of web addresses: two seconds for no use here
         with gates.absent("rfc3987_syntax"):

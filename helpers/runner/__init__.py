@@ -17,15 +17,18 @@ USAGE = """python -m helpers TASK [arguments]
 
   lab     open JupyterLab on your copies of the chapters, in my_course; --fresh 02 begins one anew,
           --update takes your answers over into a newer course; other arguments go to JupyterLab
+          --gpu or --cpu, here and with install: TensorFlow's build, if not what the machine has
   install make everything ready and start nothing, as on the evening before a workshop
   progress  print what you have done; with the name of a file, write a table for a teacher
   test    pass every test: ruff, mypy, pytest; with arguments, pytest alone with them (-k splits)
-          --full adds what takes an hour
+          --full adds what takes an hour; --python 3.13 runs a part under that version
   build   build the notebooks from solutions/NN_name.py; arguments go to helpers.book (--check 02)
   bench   measure what the course promises; arguments go to tests.benchmarks
   cloud   keep one SageMaker on this machine for all notebooks, until Ctrl-C (--port=9999)
   doctor  say what this machine has and lacks; installs nothing
-  lock    make requirements.lock from requirements.txt; arguments go to uv (--upgrade)
+  links   write the public address, from which buttons open chapters: links https://github.com/…
+  pack    write a folder from which a class installs without network: pack OUT --platforms linux
+  lock    make the locks from requirements.txt and -dev.txt; arguments go to uv (--upgrade)
 
 The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
 """
@@ -38,7 +41,9 @@ TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "bench": partial(tasks.start, "tests.benchmarks"),
     "cloud": partial(tasks.start, "local_sagemaker"),
     "doctor": tasks.doctor,
-    "lock": tasks.lock,
+    "lock": partial(tasks.publish, "locks"),
+    "links": partial(tasks.start, "helpers.publish.links"),
+    "pack": partial(tasks.start, "helpers.publish.pack"),
 }
 
 
@@ -52,7 +57,10 @@ def main(arguments: list[str]) -> int:
         print(f"There is no task {name!r}; the tasks are {', '.join(TASKS)}.", file=sys.stderr)
         return 2
     try:
-        return TASKS[name](Environment.here(), rest)
+        asked = {"--gpu": True, "--cpu": False}
+        gpu = next((asked[word] for word in rest if word in asked), None)
+        rest = [word for word in rest if word not in asked]
+        return TASKS[name](Environment.here(gpu=gpu, tests=name == "test"), rest)
     except CannotRun as reason:
         print(reason, file=sys.stderr)
         return reason.code

@@ -16,6 +16,7 @@ from helpers import files
 from helpers.runner.machine import CannotRun
 
 MINE = "my_course"
+ALONE_ID = "opened-alone"  # the cell for a chapter without its course
 _PUBLISHED = re.compile(r"([0-9a-f]{10}(-\d+)?)?")  # ids of the course's cells, as `book` makes
 Notebook = dict[str, Any]
 
@@ -84,6 +85,7 @@ def _cleared(path: Path) -> Notebook:
     notebook = _read(path)
     if notebook is None:
         raise CannotRun(f"{path} is no notebook: take it from a fresh copy of the course.", 1)
+    notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] != ALONE_ID]
     for cell in notebook["cells"]:
         _clear(cell)
     text = "".join(cell["source"] for cell in notebook["cells"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import platform
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from helpers import files
+from helpers import files, installed
 from helpers.runner.machine import CannotRun
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,9 @@ KEPT = (  # encodings, caches and numbers of threads
 # What the course leaves in its environment's folder. Only a folder with one of them is changed.
 GUARD = "course-install.lock"  # locked by the one run that changes the environment
 UNFINISHED = "course-install.unfinished"  # there while packages are written
-STAMP = "course-lock.sha256"  # the lock that was installed to the end
+STAMP = "course-lock.sha256"  # the locks that were installed to the end
+# What is installed: for a learner; instead of TensorFlow's build for processors; more for tests.
+LOCK, GPU_LOCK, TESTS_LOCK = (f"requirements{kind}.lock" for kind in ("", "-gpu", "-dev"))
 # The folders of an environment: what is removed before it is made anew.
 PARTS = (
     *("bin", "lib", "lib64", "include", "share", "etc", "Scripts", "Lib", "Include"),
@@ -43,25 +46,38 @@ PARTS = (
 DIFFERENCES = """
 import pathlib, sys
 from helpers import installed
-print("\\n".join(installed.differences(pathlib.Path(sys.argv[1]))))
+print("\\n".join(installed.differences(*map(pathlib.Path, sys.argv[1:]))))
 """
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The environment of a checkout ``root``, in ``folder``, whether it exists or not."""
+    """The environment of a checkout ``root``, in ``folder``, whether it exists or not.
+
+    ``gpu``: with TensorFlow's build for NVIDIA GPUs. ``tests``: with what only tests need.
+    """
 
     root: Path
     folder: Path
+    gpu: bool = False
+    tests: bool = False
 
     @classmethod
-    def here(cls) -> Environment:
-        """Return this checkout's: in ``.venv``, or in the folder that COURSE_VENV names."""
+    def here(cls, gpu: bool | None = None, tests: bool = False) -> Environment:
+        """Return this checkout's: in ``.venv``, or in the folder that COURSE_VENV names.
+
+        ``gpu`` is None: TensorFlow's build is the installed one, else what this machine has.
+        """
         named = os.environ.get("COURSE_VENV", "").strip()
         try:
-            return cls(ROOT, Path(named).expanduser().absolute() if named else ROOT / ".venv")
+            folder = Path(named).expanduser().absolute() if named else ROOT / ".venv"
         except RuntimeError as error:  # ~ of a user that this machine does not know
             raise CannotRun(f"COURSE_VENV is {named}, and that home folder is unknown.") from error
+        here = cls(ROOT, folder, tests=tests)
+        if gpu is None:
+            fits = (platform.system(), platform.machine()) == ("Linux", "x86_64")
+            gpu = here.has_gpu_build() if here.installed() else fits and installed.sees_nvidia()
+        return replace(here, gpu=gpu)
 
     @property
     def programs(self) -> Path:
@@ -78,35 +94,40 @@ class Environment:
         return self.programs / (f"{name}.exe" if os.name == "nt" else name)
 
     @property
-    def lock(self) -> Path:
-        """The file that lists the packages and their hashes."""
-        return self.root / "requirements.lock"
-
-    @property
     def stamp(self) -> Path:
-        """The file that tells which lock was installed to the end."""
+        """The file that tells which locks were installed to the end."""
         return self.folder / STAMP
 
-    def lock_text(self) -> str:
-        """Return the lock with plain line ends: git may change them on Windows."""
+    def has_gpu_build(self) -> bool:
+        """Return whether the installed TensorFlow is the build for GPUs."""
+        return any(line.endswith(f" {GPU_LOCK}") for line in self.installed())
+
+    def locks(self) -> dict[str, str]:
+        """Return the locks to install, by name, with plain line ends: git may change them."""
+        names = [LOCK, *[GPU_LOCK] * self.gpu, *[TESTS_LOCK] * self.tests]
         try:
-            return self.lock.read_text(encoding="utf-8")
+            return {name: (self.root / name).read_text(encoding="utf-8") for name in names}
         except (OSError, UnicodeDecodeError) as error:
             raise CannotRun(
-                f"{self.lock.name} cannot be read ({error}), and it says what to install:"
+                f"{' or '.join(names)} cannot be read ({error}), and it says what to install:"
                 " take that file from a fresh copy of the course."
             ) from error
 
-    def lock_hash(self) -> str:
-        """Return the SHA-256 of the lock, in hex."""
-        return hashlib.sha256(self.lock_text().encode()).hexdigest()
+    def wanted(self) -> set[str]:
+        """Return the locks to install: the SHA-256 of each, in hex, and its name."""
+        texts = self.locks().items()
+        return {f"{hashlib.sha256(text.encode()).hexdigest()} {name}" for name, text in texts}
 
-    def installed_hash(self) -> str:
-        """Return the SHA-256 of the lock it was installed from; empty if that did not finish."""
+    def installed(self) -> set[str]:
+        """Return the locks it was installed from; none if that did not finish."""
         try:
-            return self.stamp.read_text(encoding="ascii").strip()
+            return set(self.stamp.read_text(encoding="ascii").splitlines())
         except (OSError, UnicodeDecodeError):
-            return ""
+            return set()
+
+    def up_to_date(self) -> bool:
+        """Return whether these locks were installed to the end, TensorFlow's build included."""
+        return self.wanted() <= self.installed() and self.gpu == self.has_gpu_build()
 
     def is_empty(self) -> bool:
         """Return whether its folder is new, or holds only what a killed first run leaves."""
@@ -135,7 +156,7 @@ class Environment:
     def differences(self) -> list[str]:
         """Return how its interpreter and packages differ from the lock, one clause each."""
         try:
-            told = self.ask("-c", DIFFERENCES, str(self.lock))
+            told = self.ask("-c", DIFFERENCES, *(str(self.root / name) for name in self.locks()))
         except OSError as error:
             return [f"its Python does not start ({error.strerror})"]
         if told.returncode != 0:
@@ -143,8 +164,8 @@ class Environment:
         return [line for line in told.stdout.splitlines() if line]
 
     def ready(self) -> bool:
-        """Return whether this lock was installed to the end, and nothing has changed since."""
-        return self.installed_hash() == self.lock_hash() and not self.differences()
+        """Return whether these locks were installed to the end, and nothing has changed since."""
+        return self.up_to_date() and not self.differences()
 
     def variables(self) -> dict[str, str]:
         """Return the variables of a program that runs in it: its own programs and settings first.
@@ -166,6 +187,7 @@ class Environment:
             "PYTHONNOUSERSITE": "1",
             "LOCAL_SAGEMAKER_STATE": str(files.cloud_folder() or ""),
             "KERAS_BACKEND": "tensorflow",
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several kernels share a GPU
             "KERAS_HOME": str(self.folder / "keras"),
             "IPYTHONDIR": str(self.folder / "ipython"),
             "MATPLOTLIBRC": os.devnull,

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from helpers import files, installed
 from helpers.runner import machine
-from helpers.runner.environment import GUARD, PARTS, ROOT, UNFINISHED, Environment
+from helpers.runner.environment import GPU_LOCK, GUARD, LOCK, PARTS, ROOT, UNFINISHED, Environment
 from helpers.runner.machine import CannotRun
 
 NEEDED_BYTES = 5.5e9  # the environment is 3.5 GB; the rest is the download and the caches
+GPU_BYTES = 6e9  # NVIDIA's libraries are 3 GB more
 UPDATE_BYTES = 1.5e9  # an environment that exists and changes a few packages
 # the settings of pip that say where packages come from; all others could send them elsewhere
 PIP_KEPT = (
@@ -37,7 +38,9 @@ UV_KEPT = (
     *("UV_SYSTEM_CERTS", "UV_HTTP", "UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE"),
     *("UV_CONCURRENT", "UV_NO_PROGRESS"),
 )
+WHEELS = "wheels"  # beside README, where `pack` puts what is to be installed
 YES = ("1", "true", "yes", "on", "y", "t")
+REMOVE = ("-m", "pip", "uninstall", "--yes", "--quiet", "tensorflow", "tensorflow-cpu")
 MADE = "import pip, sys; from helpers import installed; sys.exit(bool(installed.interpreter()))"
 
 
@@ -48,10 +51,15 @@ def ensure(environment: Environment) -> None:
         with guarded(environment):
             if not environment.ready():  # else another run made it while this one waited
                 _announce(environment)
+                wanted, before = environment.wanted(), environment.installed()
+                other_build = before and environment.has_gpu_build() != environment.gpu
                 environment.stamp.unlink(missing_ok=True)
                 prepare(environment)
+                if other_build:  # the two write the same files
+                    command = [str(environment.python), *REMOVE]
+                    _call(command, environment.variables())
                 install_packages(environment)
-                files.write(environment.stamp, environment.lock_hash() + "\n")
+                files.write(environment.stamp, "\n".join(sorted(wanted)) + "\n")
         print(f"The environment is ready in {environment.folder}.", flush=True)
     let_it_find_helpers(environment)
 
@@ -73,7 +81,7 @@ def ensure_uv(environment: Environment) -> Path:
 def preflight(environment: Environment) -> None:
     """Raise CannotRun, with one sentence, if the environment cannot be made; write nothing."""
     machine.check_platform()
-    environment.lock_hash()
+    environment.locks()
     folder = environment.folder
     try:
         ours = environment.is_ours()
@@ -92,7 +100,9 @@ def preflight(environment: Environment) -> None:
                     f"{folder} {what}, so nothing in it is changed:"
                     " name a new or empty folder with COURSE_VENV, or move it away."
                 )
-        machine.check_folder(folder, UPDATE_BYTES if ours else NEEDED_BYTES)
+        machine.check_folder(
+            folder, UPDATE_BYTES if ours else NEEDED_BYTES + GPU_BYTES * environment.gpu
+        )
     except OSError as error:
         raise _no_access(environment, error, 2) from error
 
@@ -132,9 +142,9 @@ def guarded(environment: Environment) -> Iterator[None]:
 
 
 def _announce(environment: Environment) -> None:
-    folder, known = environment.folder, environment.installed_hash()
+    folder, known = environment.folder, environment.installed()
     why = f"Making the course's environment in {folder}: about 3.5 GB and a few minutes, once."
-    if known == environment.lock_hash():
+    if environment.up_to_date():
         clauses = installed.few(environment.differences())
         why = f"The environment is not as the lock says ({clauses}); repairing it."
     elif known:
@@ -166,11 +176,11 @@ def install_packages(environment: Environment) -> None:
     variables = package_variables(environment)
     has_uv = install_uv(environment, variables)
     unfinished = environment.folder / UNFINISHED
-    unfinished.touch()
+    unfinished.write_text(composed(environment.locks()), encoding="utf-8")
     failure = "uv could not be installed"
     if has_uv:
         command = [str(environment.program("uv")), "pip", "install", "--no-config", "--python"]
-        command += [str(environment.python), "--require-hashes", "-r", str(environment.lock)]
+        command += [str(environment.python), "--require-hashes", "-r", str(unfinished)]
         if variables.get("PIP_NO_INDEX", "").lower() in YES:  # uv has no variable for it
             command.append("--no-index")
         code = _call(command, variables)
@@ -179,7 +189,7 @@ def install_packages(environment: Environment) -> None:
             return
         failure = f"uv ended with code {code}" if code else "uv did not install all packages"
     print(f"{failure}; trying with pip, which takes 5 to 12 minutes.", flush=True)
-    code = _pip(environment, environment.lock, variables)
+    code = _pip(environment, unfinished, variables)
     different = environment.differences()
     if not different or different == before:  # nothing is half written
         unfinished.unlink()
@@ -197,6 +207,14 @@ def install_packages(environment: Environment) -> None:
         )
 
 
+def composed(locks: Mapping[str, str]) -> str:
+    """Return one list of what the locks name; the GPU's TensorFlow takes the other's place."""
+    text = "".join(locks.values())
+    if GPU_LOCK in locks:
+        text = text.replace(locked_block(text, "tensorflow-cpu"), "")
+    return text
+
+
 def let_it_find_helpers(environment: Environment) -> None:
     """Let notebooks in any folder import ``helpers``, by a .pth file in the environment."""
     line = f"import sys; sys.path.append({ascii(str(environment.root))})\n"  # ASCII on any system
@@ -210,7 +228,7 @@ def let_it_find_helpers(environment: Environment) -> None:
 
 def install_uv(environment: Environment, variables: Mapping[str, str]) -> bool:
     """Install uv with pip, from the lock with its hash; return whether it is there."""
-    block = locked_block(environment.lock_text(), "uv")
+    block = locked_block(environment.locks()[LOCK], "uv")
     version = block.split("==")[1].split()[0]
     if _version_of(environment.program("uv")) == version:
         return True
@@ -256,6 +274,9 @@ def package_variables(environment: Environment, only_main: bool = False) -> dict
         if settings.get(key):
             name = "PIP_" + key.upper().replace("-", "_")
             variables[name] = settings[key].strip().replace("\n", " ")
+    if (wheels := environment.root / WHEELS).is_dir():  # a folder made by `pack`: no network
+        variables |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "UV_OFFLINE": "1"}
+        settings = {"find-links": str(wheels)}
     return variables | {"PIP_CONFIG_FILE": os.devnull} | for_uv(settings, variables, only_main)
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import struct
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -51,6 +52,8 @@ def check_platform() -> None:
             f"This system has glibc {version}, and the course's packages need glibc 2.28 or newer:"
             " Debian 10, Ubuntu 20.04, RHEL 8 or later."
         )
+    if (system, processor) == ("Darwin", "x86_64") and sys.version_info >= (3, 13):
+        raise CannotRun("TensorFlow has no wheel for Python 3.13 on Intel Macs: use Python 3.12.")
     major = int(platform.mac_ver()[0].partition(".")[0] or 0) if system == "Darwin" else 0
     oldest = OLDEST_MACOS.get(processor, 0)
     if 11 <= major < oldest:
@@ -104,11 +107,27 @@ def missed() -> list[str]:
             f"MXNet has no wheel for {name}: the MXNet cells say that they are skipped,"
             " and each has a Keras or NumPy twin."
         )
+    elif sys.version_info >= (3, 13):
+        sentences.append(
+            "MXNet has no wheel for Python 3.13: its cells say that they are skipped; 3.11 has it."
+        )
     if system == "Darwin" and processor == "x86_64":
         sentences.append("TensorFlow ended Intel Macs with 2.16, so 2.16 is installed here.")
     if system == "Windows":
         sentences.append("The SageMaker chapters need bash and process groups: use WSL for them.")
     return sentences
+
+
+def find_python(version: str) -> str:
+    """Return the path of an installed Python of a version such as ``3.13``, or raise CannotRun."""
+    known = [
+        shutil.which(f"python{version}"),
+        *Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
+    ]
+    for path in map(str, filter(None, known)):
+        if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+            return path
+    raise CannotRun(f"No Python {version} is installed here, so nothing is tested under it.", 69)
 
 
 def memory() -> str:

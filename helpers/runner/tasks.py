@@ -45,7 +45,6 @@ SETTINGS = {
         }
     },
 }
-LOCK_COMMAND = "python -m helpers lock"
 DATA_CHECK = """
 from helpers import data
 print(f"latest-small: {len(data.load('latest-small')):,} ratings, checksum as published")
@@ -133,10 +132,12 @@ def test(environment: Environment, arguments: Sequence[str]) -> int:
 
     ``--full`` adds what takes long: all chapters in a browser, with other answers, under load.
     """
-    install.ensure(environment)
     if "--full" in arguments:
         os.environ["COURSE_FULL"] = "1"
         arguments = [argument for argument in arguments if argument != "--full"]
+    if arguments[:1] == ["--python"]:
+        return _test_under(environment, arguments[1:])
+    install.ensure(environment)
     if arguments:
         return hand_over(environment, ["pytest", *arguments])
     steps = {**CHECKS, "pytest": ["pytest"]}
@@ -147,6 +148,20 @@ def test(environment: Environment, arguments: Sequence[str]) -> int:
     return codes["pytest"] or (1 if failed else 0)
 
 
+def _test_under(environment: Environment, arguments: Sequence[str]) -> int:
+    """Run the unit tests and four chapters under another Python, in an environment of its own."""
+    if len(arguments) != 1:
+        raise CannotRun("--python needs one version, as in: test --python 3.13.")
+    version, root = arguments[0], environment.root
+    chapters = [
+        path for n in ("00", "02", "04", "07") for path in root.glob(f"solutions/{n}*.ipynb")
+    ]
+    part = [] if os.environ.get("COURSE_FULL") else ["tests/unit", *map(str, sorted(chapters))]
+    variables = {**os.environ, "COURSE_VENV": str(root / "build" / f"python-{version}")}
+    command = [machine.find_python(version), "-m", "helpers", "test", *part]
+    return subprocess.run(command, cwd=root, env=variables, check=False).returncode
+
+
 def doctor(environment: Environment, arguments: Sequence[str]) -> int:
     """Print what this machine has and lacks; install nothing and ask no network.
 
@@ -155,8 +170,8 @@ def doctor(environment: Environment, arguments: Sequence[str]) -> int:
     """
     if arguments:
         raise CannotRun(f"doctor takes no arguments, and was given {' '.join(arguments)}.")
-    known = environment.installed_hash()
-    differ = environment.differences() if known == environment.lock_hash() else []
+    known, current = environment.installed(), environment.up_to_date()
+    differ = environment.differences() if current else []
     free = shutil.disk_usage(machine.existing_parent(environment.folder)).free
     kind = f"{platform.system()} on {platform.machine()}"
     lacks = " ".join(machine.missed()) or "all have a wheel for this platform, MXNet too"
@@ -165,7 +180,7 @@ def doctor(environment: Environment, arguments: Sequence[str]) -> int:
     print(f"Disk         {free / 1e9:.1f} GB free for {environment.folder}")
     print(f"Packages     {lacks}")
     data = "looked at once the environment is ready"
-    if known and known != environment.lock_hash():
+    if known and not current:
         state = "made from another requirements.lock; the next task updates it"
     elif differ:
         state = f"not as requirements.lock says: {installed.few(differ)}; the next task repairs it"
@@ -178,7 +193,7 @@ def doctor(environment: Environment, arguments: Sequence[str]) -> int:
     else:
         state = "not the course's"
     print(f"Environment  {state}: {environment.folder}", flush=True)
-    if known == environment.lock_hash() and not differ:
+    if current and not differ:
         data, code = check_data(environment)
         verdict = f"The course is installed here{', and its data is not whole' if code else ''}."
     else:
@@ -189,9 +204,20 @@ def doctor(environment: Environment, arguments: Sequence[str]) -> int:
             install.preflight(environment)
         except CannotRun as reason:
             verdict, code = str(reason), reason.code
+    print(f"TensorFlow   {tensorflow_build(environment)}")
     print(f"Data         {data}")
     print(verdict)
     return code
+
+
+def tensorflow_build(environment: Environment) -> str:
+    """Return in words whether TensorFlow is the build for GPUs, and how many it can use."""
+    if not environment.has_gpu_build():
+        other = "; an NVIDIA driver is here: install --gpu" if installed.sees_nvidia() else ""
+        return f"the build for processors{other}"
+    code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')), 'GPUs')"
+    told = environment.ask("-c", code)
+    return f"the build for GPUs; it can use {told.stdout.strip() or 'none: its import fails'}"
 
 
 def check_data(environment: Environment) -> tuple[str, int]:
@@ -202,18 +228,10 @@ def check_data(environment: Environment) -> tuple[str, int]:
     return (told.stderr.strip().splitlines() or ["cannot be read"])[-1], 1
 
 
-def lock(environment: Environment, arguments: Sequence[str]) -> int:
-    """Make requirements.lock for every platform and Python; ``--upgrade`` looks for newer ones."""
-    uv = install.ensure_uv(environment)
-    command = [str(uv), "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
-    command += ["--python-version", "3.10", "--no-python-downloads"]
-    command += ["--python", str(environment.python), "--custom-compile-command", LOCK_COMMAND]
-    command += ["--output-file", environment.lock.name, *arguments, "requirements.txt"]
-    variables = install.package_variables(environment, only_main=True)
-    code = subprocess.run(command, cwd=environment.root, env=variables, check=False).returncode
-    if code == 0:
-        print(f"{environment.lock.name} is made; the next task installs what changed in it.")
-    return code
+def publish(module: str, environment: Environment, arguments: Sequence[str]) -> int:
+    """Run a module of authors under this Python, whether the environment is there or not."""
+    command = [sys.executable, "-m", f"helpers.publish.{module}", *arguments]
+    return subprocess.run(command, cwd=environment.root, check=False).returncode
 
 
 def run(environment: Environment, module: Sequence[str]) -> int:

@@ -23,6 +23,7 @@ PLATFORMS = {  # with a wheel of MXNet, or without
     ("darwin", "Darwin", "arm64", "posix"): False,
     ("win32", "Windows", "AMD64", "nt"): False,
 }
+INTEL_MAC = ("darwin", "Darwin", "x86_64", "posix")
 FIELDS = ("sys_platform", "platform_system", "platform_machine", "os_name")
 CPYTHON = {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
 
@@ -57,8 +58,11 @@ def test_the_lock_holds_every_pin_on_every_machine(platform, python):
     machine |= {"python_version": python, "python_full_version": f"{python}.9"}
     direct, locked = chosen(DIRECT, machine), chosen(LOCKED, machine)
     assert {name: locked.get(name) for name in direct} == direct, "run: python -m helpers lock"
-    assert {"tensorflow", "tensorflow-cpu"} & set(locked)
-    assert ("mxnet" in locked) == PLATFORMS[platform]
+    newest = python == "3.13"  # no TensorFlow for Intel Macs, which the runner refuses; no MXNet
+    assert bool({"tensorflow", "tensorflow-cpu"} & set(locked)) != (
+        newest and platform == INTEL_MAC
+    )
+    assert ("mxnet" in locked) == (PLATFORMS[platform] and not newest)
 
 
 def test_every_package_of_the_lock_has_hashes_and_no_place():
@@ -71,8 +75,8 @@ def test_every_package_of_the_lock_has_hashes_and_no_place():
 
 
 def test_binder_and_studio_lab_install_the_lock_on_a_supported_python():
-    lines = (BINDER / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if not line.startswith("#")] == ["-r ../requirements.lock"]
+    own = (BINDER / "requirements.txt").read_text(encoding="utf-8")  # installed before the copy
+    assert own.partition("\n")[2] == LOCK, "run: python -m helpers lock"
     runtime = (BINDER / "runtime.txt").read_text(encoding="ascii").strip()
     found = re.fullmatch(r"python-(\d)\.(\d+)", runtime)
     assert found and (int(found[1]), int(found[2])) in SUPPORTED

@@ -116,3 +116,22 @@ def test_the_report_names_packages_that_differ_from_the_lock(monkeypatch):
     monkeypatch.setattr(installed, "differences", lambda: ["numpy is 2.1.0, not 1.26.4"])
     said = "numpy is 2.1.0, not 1.26.4 (python -m helpers lab repairs it)"
     assert list(gates.report().loc["packages"]) == ["not ready", said]
+
+
+def test_training_is_spread_over_all_gpus_where_there_are_two():
+    """Two logical processors stand for two GPUs; the loss falls as it does on one."""
+    code = """
+import numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+assert gates.strategy().num_replicas_in_sync == 1
+strategy, keras = gates.strategy("CPU"), gates.import_keras()
+with strategy.scope():
+    model = keras.Sequential([keras.layers.Embedding(9, 4), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+rows = np.random.default_rng(0).integers(0, 9, 512)
+losses = model.fit(rows, rows / 9.0, batch_size=64, epochs=3, verbose=0).history["loss"]
+print(strategy.num_replicas_in_sync, losses[2] < losses[0])
+"""
+    quiet = Environment(ROOT, ROOT / ".venv").variables() | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    assert said_by(code, quiet).splitlines()[-1] == "2 True"

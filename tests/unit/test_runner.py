@@ -5,20 +5,30 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from helpers import files, runner
+from helpers import files, installed, runner
 from helpers.runner import install, machine, tasks
-from helpers.runner.environment import GUARD, ROOT, Environment
+from helpers.runner.environment import (
+    GPU_LOCK,
+    GUARD,
+    LOCK,
+    ROOT,
+    TESTS_LOCK,
+    UNFINISHED,
+    Environment,
+)
 from helpers.runner.machine import CannotRun
 
-LOCK = """# made by: python -m helpers lock
+TEXT = """# made by: python -m helpers lock
 numpy==1.26.4 ; python_full_version < '3.13' \\
     --hash=sha256:aaa
 uv==0.13.9 ; python_full_version < '3.13' \\
@@ -36,8 +46,8 @@ def environment(tmp_path, monkeypatch):
     chapter = here.root / "chapters" / tasks.FIRST_CHAPTER
     chapter.parent.mkdir(parents=True)
     chapter.write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
-    here.lock.write_text(LOCK)
-    monkeypatch.setattr(Environment, "here", classmethod(lambda cls: here))
+    (here.root / LOCK).write_text(TEXT)
+    monkeypatch.setattr(Environment, "here", classmethod(lambda cls, **chosen: here))
     return here
 
 
@@ -72,7 +82,9 @@ class Fakes:
         code = self.codes.get(kind, 0)
         if kind == "pip uv" and not code:
             self.block, self.uv_says = Path(last).read_text(), "0.13.9"
-        elif kind in ("uv", "pip") and not code and kind not in self.elsewhere:
+        elif kind in ("uv", "pip") and "install" in command:
+            self.list = Path(last).read_text()
+        if kind in ("uv", "pip") and not code and kind not in self.elsewhere:
             self.different = []
         if kind == self.killed_in:
             raise KeyboardInterrupt
@@ -94,14 +106,60 @@ def test_first_use_installs_with_uv_and_another_lock_updates(environment, fakes)
     install.ensure(environment)
     assert fakes.kinds == ["venv", "pip uv", "uv"] and environment.ready()
     assert "--require-hashes" in fakes.commands[1] and "--require-hashes" in fakes.commands[2]
-    assert fakes.commands[2][-1] == str(environment.lock)
+    assert fakes.commands[2][-1] == str(environment.folder / UNFINISHED)
     assert fakes.block.startswith("uv==0.13.9") and fakes.block.count("--hash") == 2
-    environment.lock.write_bytes(LOCK.replace("\n", "\r\n").encode())  # git on Windows
+    (environment.root / LOCK).write_bytes(TEXT.replace("\n", "\r\n").encode())  # git on Windows
     install.ensure(environment)
     assert len(fakes.kinds) == 3
-    environment.lock.write_text(LOCK.replace("numpy==1.26.4", "numpy==1.26.5"))
+    (environment.root / LOCK).write_text(TEXT.replace("numpy==1.26.4", "numpy==1.26.5"))
     install.ensure(environment)
     assert fakes.kinds[3:] == ["whole?", "uv"] and environment.ready()
+
+
+def test_a_gpu_gets_its_build_and_tests_their_tools_on_top(environment, fakes, monkeypatch):
+    """What is there stays until somebody asks for the other build; a learner's start adds nothing."""
+    line = "\n{}==2.21.0 ; sys_platform == 'linux' \\\n    --hash=sha256:{}\n"
+    (environment.root / LOCK).write_text(TEXT + line.format("tensorflow-cpu", "c"))
+    (environment.root / GPU_LOCK).write_text(line.format("tensorflow", "d"))
+    (environment.root / TESTS_LOCK).write_text(line.format("ruff", "e"))
+    gpu, tests = replace(environment, gpu=True), replace(environment, tests=True)
+
+    def named(here: Environment) -> set[str]:
+        fakes.different, fakes.kinds = ["tensorflow is missing"], []
+        install.ensure(here)
+        return {
+            name for name in ("tensorflow-cpu", "tensorflow", "ruff") if f"\n{name}==" in fakes.list
+        }
+
+    assert named(gpu) == {"tensorflow"} and gpu.ready() and not environment.ready()
+    assert named(environment) == {"tensorflow-cpu"}, "--cpu"
+    assert [*install.REMOVE] in [command[1:] for command in fakes.commands]
+    assert environment.ready() and not gpu.ready() and not tests.ready()
+    assert named(tests) == {"tensorflow-cpu", "ruff"} and environment.ready() and tests.ready()
+    (environment.root / GPU_LOCK).unlink()
+    with pytest.raises(CannotRun, match="requirements-gpu.lock cannot be read"):
+        gpu.ready()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="NVIDIA's builds are for Linux")
+@pytest.mark.parametrize(
+    ("installed_from", "driver", "asked", "gpu"),
+    [
+        ("", True, None, platform.machine() == "x86_64"),
+        ("", False, None, False),
+        ("", True, False, False),
+        ("", False, True, True),
+        (f"0 {LOCK}", True, None, False),
+        (f"0 {LOCK}\n0 {GPU_LOCK}", False, None, True),
+    ],
+)
+def test_the_build_is_as_asked_or_as_installed_or_as_the_machine(
+    tmp_path, monkeypatch, installed_from, driver, asked, gpu
+):
+    monkeypatch.setenv("COURSE_VENV", str(tmp_path))
+    monkeypatch.setattr(installed, "sees_nvidia", lambda: driver)
+    Environment(ROOT, tmp_path).stamp.write_text(installed_from)
+    assert Environment.here(gpu=asked).gpu is gpu
 
 
 @pytest.mark.parametrize(
@@ -139,7 +197,7 @@ def test_an_interrupted_installation_is_made_anew(environment, fakes, capsys, ki
 def test_a_missing_or_short_lock_says_so(environment, capsys):
     with pytest.raises(CannotRun, match="does not name uv"):
         install.locked_block("numpy==1.26.4 \\\n    --hash=sha256:aaa\n", "uv")
-    environment.lock.unlink()
+    (environment.root / LOCK).unlink()
     assert runner.main(["lab"]) == 2
     assert "from a fresh copy of the course" in capsys.readouterr().err
     assert not environment.folder.exists()
@@ -282,10 +340,10 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
     right.symlink_to(sys.executable)
     folders = [Path(folder) for folder in os.environ["PATH"].split(os.pathsep)]
     folders += (Path.home() / ".pyenv" / "versions").glob("*/bin")
-    wrong = r"python(2\.7|3\.[6-9]|3\.1[3-9])"
+    wrong = r"python(2\.7|3\.[6-9]|3\.1[4-9])"
     own = {"COURSE_VENV": str(right.parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
     options = {"cwd": ROOT, "env": os.environ | own, "capture_output": True, "text": True}
-    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11 or 3\.12, .*"
+    sentence = r"This is Python \S+, and the course needs Python 3\.10, 3\.11, 3\.12 or 3\.13, .*"
     sentence += re.escape(f': this machine has one, so run: "{right}" -m helpers lab.\n')
     for python in [path for folder in folders for path in folder.glob("python[23].*")]:
         if python.parent.name != "shims" and re.fullmatch(wrong, python.name):
@@ -382,6 +440,23 @@ def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, mon
         assert f"Failed: ruff format{failed};" in capsys.readouterr().err
 
 
+def test_a_part_runs_under_another_python(environment, fakes, monkeypatch, capsys):
+    assert runner.main(["test", "--python", "9.9"]) == 69
+    assert "No Python 9.9 is installed here, so nothing is tested" in capsys.readouterr().err
+    assert runner.main(["test", "--python"]) == 2
+    monkeypatch.setattr(machine, "find_python", lambda version: sys.executable)
+    started = []
+
+    def run(command, **options):
+        started.append((command[1:], options["env"]["COURSE_VENV"]))
+        return SimpleNamespace(returncode=7)
+
+    monkeypatch.setattr(tasks.subprocess, "run", run)
+    assert runner.main(["test", "--python", "3.13"]) == 7
+    command = ["-m", "helpers", "test", "tests/unit"]
+    assert started == [(command, str(environment.root / "build" / "python-3.13"))]
+
+
 def test_an_unknown_task_names_the_known_ones(capsys):
     assert runner.main(["lap"]) == 2
     assert "'lap'; the tasks are lab, install, progress" in capsys.readouterr().err
@@ -398,13 +473,19 @@ def test_doctor_tells_the_states_of_an_environment_apart(environment, fakes, cap
     assert not environment.folder.exists() and fakes.kinds == []
     install.ensure(environment)
     monkeypatch.setattr(tasks, "check_data", lambda here: ("latest-small: 100,004 ratings", 0))
-    assert "ready, as requirements.lock says" in told(0)
+    said = told(0)
+    assert "ready, as requirements.lock says" in said and "build for processors\n" in said
+    environment.stamp.write_text(f"0 {GPU_LOCK}")
+    answer = SimpleNamespace(stdout="0 GPUs\n")  # a driver without a GPU that it can use
+    monkeypatch.setattr(Environment, "ask", lambda self, *code: answer)
+    assert "build for GPUs; it can use 0 GPUs" in told(0)
+    environment.stamp.write_text("\n".join(environment.wanted()))
     monkeypatch.setattr(tasks, "check_data", lambda here: ("ratings.csv.gz: SHA-256 is …", 1))
     assert "its data is not whole" in told(1)
     fakes.different = ["numpy is 2.1.0, not 1.26.4"]
     said = told(1)
     assert "says: numpy is 2.1.0, not 1.26.4;" in said and "lab repairs it" in said
-    environment.lock.write_text(LOCK + "# more\n")
+    (environment.root / LOCK).write_text(TEXT + "# more\n")
     assert "made from another requirements.lock" in told(0)
     environment.stamp.write_text("")
     assert "begun but not finished" in told(0)

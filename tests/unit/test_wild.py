@@ -15,7 +15,7 @@ import pytest
 
 from helpers import files, installed, plots, runner
 from helpers.runner import install
-from helpers.runner.environment import GUARD, ROOT, STAMP, UNFINISHED, Environment
+from helpers.runner.environment import GUARD, LOCK, ROOT, STAMP, UNFINISHED, Environment
 
 WORK = "years of work"
 
@@ -70,12 +70,12 @@ KINDS += ["environment 3.11.7", "environment 3.13.1", "environment 3.8.2"]
 
 @pytest.mark.parametrize("task", ["lab", "test", "build", "bench", "cloud", "lock", "doctor"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_folder_of_the_readers_is_refused_untouched(kind, task, tmp_path, monkeypatch, capsys):
+def test_a_folder_of_the_readers_is_refused_untouched(kind, task, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("COURSE_VENV", str(plant(tmp_path, kind)))
     monkeypatch.setattr(install, "_call", lambda *unused: pytest.fail("started a program"))
     before = tree(tmp_path)
     assert runner.main([task]) == 2
-    told = capsys.readouterr()
+    told = capfd.readouterr()
     said = told.out if task == "doctor" else told.err
     wanted = "an environment that the course did not make" if "env" in kind else "not the course's"
     assert wanted in said and said.endswith("or move it away.\n")
@@ -180,14 +180,14 @@ def test_packages_go_into_the_environment_and_are_repaired(course, capsys):
 
 
 def test_differences_are_named_and_counted(tmp_path, monkeypatch):
-    environment = Environment(tmp_path, tmp_path / "gone")
-    assert "its Python does not start" in environment.differences()[0]
-    environment.lock.write_text(
+    environment, lock = Environment(tmp_path, tmp_path / "gone"), tmp_path / LOCK
+    lock.write_text(
         "numpy==1.0 \\\n    --hash=sha256:0\n"
         "no-such-thing==1.0 ; python_full_version < '4' \\\n    --hash=sha256:0\n"
         "not_here==1.0 ; sys_platform == 'amiga' \\\n    --hash=sha256:0\n"
     )
-    found = installed.differences(environment.lock)
+    assert "its Python does not start" in environment.differences()[0]
+    found = installed.differences(lock)
     assert found[0].startswith("numpy is ") and found[0].endswith(", not 1.0")
     assert found[1:] == ["no-such-thing is missing"]
     assert installed.few(["a", "b", "c", "d", "e"]) == "a; b; c; 2 more"
@@ -197,7 +197,7 @@ def test_differences_are_named_and_counted(tmp_path, monkeypatch):
     for name, version in (("no", "2.0"), ("~o", "1.0")):  # the second: what a cut-off pip leaves
         metadata = f"Name: No.such-Thing\nVersion: {version}\n"
         files.write(tmp_path / f"{name}_such_thing-{version}.dist-info/METADATA", metadata)
-    assert "no-such-thing is 2.0, not 1.0" in installed.differences(environment.lock)
+    assert "no-such-thing is 2.0, not 1.0" in installed.differences(lock)
 
 
 HERE = "127.0.0.1,::1,localhost"

@@ -1,0 +1,1 @@
+"""What authors make of the course: locks, links, an offline folder."""

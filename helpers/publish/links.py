@@ -1,0 +1,60 @@
+"""The course's public address: into pyproject.toml, and buttons into README."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from helpers import book, files
+
+FIRST = "00_start_here.ipynb"
+_BUTTONS = re.compile(r"<!-- buttons -->\n.*?<!-- /buttons -->\n", re.DOTALL)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the address given, or COURSE_REPOSITORY, or git's https origin; return an exit code."""
+    given = arguments[0] if arguments else os.environ.get("COURSE_REPOSITORY", "") or _origin()
+    address = given.strip().removesuffix("/").removesuffix(".git")
+    if given and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
+        print(f"{given} is no address such as https://github.com/owner/name.", file=sys.stderr)
+        return 2
+    path = book.ROOT / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r'\[project\.urls\]\nrepository = "[^"]*"\n\n', "", text)
+    if address:
+        urls = f'[project.urls]\nrepository = "{address}"\n\n[tool.uv]'
+        text = text.replace("[tool.uv]", urls, 1)
+    files.write(path, text)
+    readme = book.ROOT / "README.md"
+    buttons = ""
+    if address:
+        found = book.launchers(address, FIRST).items()
+        buttons = "Open it in " + " · ".join(f"[{name}]({url})" for name, url in found) + ".\n"
+    block = f"<!-- buttons -->\n{buttons}<!-- /buttons -->\n"
+    files.write(readme, _BUTTONS.sub(lambda _: block, readme.read_text(encoding="utf-8")))
+    if not address:
+        print("No address: neither COURSE_REPOSITORY nor an https origin is there. The buttons are")
+        print("gone; python -m helpers links https://github.com/owner/name brings them.")
+        return 0
+    print(
+        f"{address} is in pyproject.toml and README. Next: python -m helpers build, which puts it"
+    )
+    print("into the chapters.")
+    return 0
+
+
+def _origin() -> str:
+    """Return the https address of git's origin; empty without git or without such an origin."""
+    command = ["git", "-C", str(book.ROOT), "remote", "get-url", "origin"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
+    return told if told.startswith("https://github.com/") else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,78 @@
+"""Locks with every version and hash: for a learner, for tests, for GPUs. Standard library only."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from helpers import files
+from helpers.runner import install
+from helpers.runner.environment import GPU_LOCK, LOCK, TESTS_LOCK, Environment
+from helpers.runner.machine import CannotRun
+
+EVERYWHERE = ("--universal", "--python-version", "3.10")
+# the GPU's libraries have the same versions for every Python
+LINUX = ("--python-platform", "x86_64-manylinux_2_28", "--python-version", "3.11")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make the three locks; arguments go to uv (``--upgrade``)."""
+    environment = Environment.here()
+    base = _lock(environment, LOCK, [*EVERYWHERE, *arguments, "requirements.txt"])
+    # Binder installs before it copies the course if its file names no other
+    note = "# Made by python -m helpers lock: requirements.lock, in a place of its own for Binder\n"
+    files.write(environment.root / "binder" / "requirements.txt", note + base)
+    known = set(base.splitlines())
+    _lock(environment, TESTS_LOCK, [*EVERYWHERE, *arguments, "requirements-dev.txt"], base, known)
+    version = re.search(r"^tensorflow-cpu(==[\d.]+)", base, re.MULTILINE)
+    assert version, "requirements.txt names tensorflow-cpu"
+    known = {f"{line.split(' ')[0]} \\" for line in known if not line.startswith("tensorflow==")}
+    wanted = f"tensorflow[and-cuda]{version[1]}"
+    _lock(
+        environment, GPU_LOCK, [*LINUX, *arguments, "--constraints", LOCK, "-"], "", known, wanted
+    )
+    return 0
+
+
+def _lock(
+    environment: Environment,
+    name: str,
+    options: Sequence[str],
+    base: str = "",
+    known: Sequence[str] | set[str] = (),
+    given: str = "",
+) -> str:
+    """Make one lock without the packages whose first lines are known; return its text."""
+    path = environment.root / name
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    files.write(path, base + before)  # what it names keeps its version
+    command = [str(install.ensure_uv(environment)), "pip", "compile", "--quiet"]
+    command += ["--generate-hashes", "--no-python-downloads", "--python", str(environment.python)]
+    command += ["--custom-compile-command", "python -m helpers lock", "--output-file", name]
+    done = subprocess.run(
+        [*command, *options],
+        cwd=environment.root,
+        env=install.package_variables(environment, only_main=True),
+        input=given,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        files.write(path, before)
+        raise CannotRun(f"uv could not make {name} (its message is above); it is as it was.", 1)
+    text = path.read_text(encoding="utf-8")
+    for block in re.findall(r"^[a-z0-9].*\n(?: .*\n)*", text, re.MULTILINE):
+        text = text.replace(block, "") if block.splitlines()[0] in known else text
+    files.write(path, text)
+    print(f"{name} is made; the next task installs what changed in it.")
+    return text
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except CannotRun as reason:
+        print(reason, file=sys.stderr)
+        sys.exit(reason.code)

@@ -661,8 +661,8 @@ for title, (_, _, results) in test_sets.items():
 table.round(3).assign(changed=["", "nothing", "only the order", "only the rates", "both"])
 
 # %% [markdown]
-# Shuffling alone brings the machine below two biases on both data sets. On the talk's own rows (u1), better rates alone do so, too: .945,
-# beside .946 for the order, .913 for both, and .953 for two biases. On latest-small they are not enough. So 1.0006 is not a limit of the
+# Shuffling alone brings the machine below two biases on both data sets. On the talk's own rows (u1), better rates alone do so, too. Either
+# gives about .94, both give .913, and two biases have .953. On latest-small, rates alone are not enough. So 1.0006 is not a limit of the
 # model.
 
 # %% [markdown]

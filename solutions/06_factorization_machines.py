@@ -505,7 +505,8 @@ def validation_curve(name, settings, X, epochs=15):
 
 curves = [validation_curve(name, settings, rows["train"]) for name, settings in trials.items()]
 assert curves[2][-1] < min(curves[1]) < min(curves[0])
-print("with decay:", {k: v for k, v in TUNED_HYPERPARAMETERS.items() if k.endswith(("lr", "wd"))})
+print(" ".join(f"{name} {value:g}" for name, value in list(TUNED_HYPERPARAMETERS.items())[:6]))
+print(" ".join(f"{name} {value:g}" for name, value in list(TUNED_HYPERPARAMETERS.items())[6:]))
 
 # %% [markdown]
 # After 15 epochs, the talk's factors are still small, and its RMSE still falls. The faster machine is best early, then fits noise. Decay
@@ -605,6 +606,7 @@ hundred = data.load_or_none("100k")
 if hundred is not None:
     u1 = data.predefined_u1(hundred)
     rmse_u1 = trivial_rmse(u1)
+    print("\n".join(f"{value:.4f}  {name}" for name, value in rmse_u1.items()), flush=True)
     measured.append(("100k", u1.name, rmse_u1))
     for name, part in (("u1-train", u1.train), ("u1-test", u1.test)):
         u, i, y = columns(part.replace(part.frame.sort_values(["user", "item"])))
@@ -612,7 +614,7 @@ if hundred is not None:
     width = {"feature_dim": hundred.n_users + hundred.n_items, "_speedometer_period": 10}
     *_, log = follow(aws, start_job("u1-train", "u1-test", **talks_settings, **width))
     rmse_u1["talk's settings, file order"] = numbers(log, SCORE)[0]
-    print("\n".join(f"{value:.4f}  {name}" for name, value in rmse_u1.items()))
+    print(f"{numbers(log, SCORE)[0]:.4f}  talk's settings, file order")
     assert abs(numbers(log, SCORE)[0] - 1.0006) < 0.002
     ours = np.array(numbers(log, r"Epoch\[40\] Batch \[\d0\].*rmse=(\S+)"))
     widest, at = np.abs(printed - ours).max(), range(10, 80, 10)
@@ -864,7 +866,7 @@ table
 # the difference is not due to which users we happened to have.
 #
 # With context, Adam's machine gets worse: by .057 with the old settings. Three quarters of that is the decay. Chosen again, it is so strong
-# that the factors almost vanish, and the machine still loses .013. An age is updated in each of the 313 steps of an epoch, a typical
+# that the factors almost vanish, and the machine still loses about .01. An age is updated in each of the 313 steps of an epoch, a typical
 # film in three. One rate and one decay cannot suit both. The Bayesian machine has a $\lambda$ for each kind of feature, and gains.
 
 # %%

@@ -66,11 +66,11 @@ plots.style()
 # %% [markdown] tags=["core"]
 # ## Predict before you run
 #
-# The 2018 talk trains SageMaker's factorization machine on MovieLens 100K (ML-100K). Its log ends with
-# `#test_score (algo-1) : 1.00061402047`: the test RMSE (root mean squared error) in stars. The mean every time has about 1.15. Where are
-# two *bias terms*, as in chapter 02?
+# The 2018 talk trains SageMaker's factorization machine on MovieLens 100K (ML-100K). Its log ends with `#test_score (algo-1) :
+# 1.00061402047`: the test RMSE (root mean squared error) in stars. The mean gives about 1.15. What do two *bias terms*
+# (chapter 02) give?
 #
-# Later we train on the same rows in the file's order, sorted by user, and shuffled.
+# Later we train on the rows in two orders: sorted by user, as in the file, and shuffled.
 
 # %%
 choices = ["above 1.0006", "below 1.0006"]
@@ -107,8 +107,8 @@ print(" · ".join(f"{name} {value:.3f}" for name, value in test_rmse.items()))
 # %% [markdown] tags=["core"]
 # ## One equation for any row
 #
-# A row $x$ has $n$ numbers: a one for the user, a one for the item, and whatever else is known. Every feature $j$ has a weight $w_j$ and
-# a vector $v_j$ of $k$ factors. Every *pair* of features adds the inner product of its vectors (Rendle, 2010):
+# A row $x$ has $n$ numbers: ones for user and item, and whatever else is known. Every feature $j$ has a weight $w_j$ and a vector $v_j$ of
+# $k$ factors. Every *pair* adds the inner product of its vectors, times both numbers (Rendle, 2010):
 #
 # $$\hat y(x) = w_0 + \sum_{j=1}^{n} w_j x_j + \sum_{j=1}^{n} \sum_{l=j+1}^{n} (v_j \cdot v_l)\, x_j x_l$$
 #
@@ -145,8 +145,8 @@ q1.check(fm_naive)
 #
 # $$\sum_{j,l} v_{jf} x_j\, v_{lf} x_l = \Big( \sum_j v_{jf} x_j \Big)^2$$
 #
-# **Exercise 06.2** (8 min). Write `fm_fast(X, w0, w, V)`: the scores of all rows of `X`, (rows, n), by the identity. Go through no pairs.
-# The cell after the check compares it with your double loop.
+# **Exercise 06.2** (8 min). Write `fm_fast(X, w0, w, V)`: the scores of all rows of `X`, (rows, n), by the identity. Do not loop over
+# pairs. The cell after the check compares it with your double loop.
 
 
 # %%
@@ -181,7 +181,7 @@ print(f"{3 * n * k:13,} by the identity")
 print(f"{3 * 2 * k:13,} by the identity, if only two features are not zero")
 
 # %% [markdown] tags=["core"]
-# ## User and item: an old acquaintance
+# ## User and item only: a known model
 #
 # The smallest useful row has two ones: in its user's column, and in its item's column, counted after the users (chapter 01). Which model
 # is the equation then? We put the tables of a matrix factorization on top of each other, random ones here, and use them as `V` and `w`.
@@ -236,10 +236,9 @@ exercise("06.q1").ask(choice)
 # of it is a *container*. A *role* says what the job may read and write. SageMaker starts the machine, runs the container, writes its log to
 # CloudWatch and its model to S3, and stops the machine.
 #
-# Here `cloud.connect()` puts a SageMaker on your own machine behind AWS' real Python library, the
-# SageMaker SDK (version 3). With `COURSE_CLOUD=aws` the same cells run
-# on AWS, and cost about what the last lines say. This image reads *RecordIO-protobuf*, a record of bytes per row. We send the training
-# rows twice: in the file's order, and shuffled.
+# Here `cloud.connect()` puts a SageMaker on your own machine behind AWS' own Python library, the SageMaker SDK (version 3). With
+# `COURSE_CLOUD=aws` the same cells run on AWS, and cost about what the last lines say. This image reads *RecordIO-protobuf*, a record of
+# bytes per row. We send the training rows twice: in the file's order, and shuffled.
 
 # %%
 aws = cloud.connect()
@@ -471,17 +470,17 @@ choice = ...  # "a", "b", "c", or use the buttons
 choice = "c"
 ### END SOLUTION
 exercise("06.q2").ask(choice)
-print(f"One machine trains most of the time from {191 * 150_000 / 50:,.0f} rows on.")
+print(f"On one machine, training takes most of the time from {191 * 150_000 / 50:,.0f} rows on.")
 guess("06.b").meets(f"{217 * 0.24 / 36:.1f} cents, at 0.24 dollars an hour")
 
 # %% [markdown] tags=["core"]
 # ## Rates chosen on validation rows
 #
-# Even shuffled, 64 factors gained little over two biases. Adam's step is about the learning rate or less. So 50 epochs of 81 steps of
-# 0.0001 move a factor by 0.4 at most.
+# Even shuffled, 64 factors gained little over two biases. An Adam step is roughly as long as the learning rate. So 15 epochs of 72 steps of
+# 0.0001 move a factor by roughly 0.1.
 #
-# Smaller batches give more steps, larger rates longer ones. But those also fit noise. So a third setting pulls factors harder towards
-# zero. A tenth of the *training* rows judges.
+# Smaller batches give more steps, larger rates longer ones. But longer steps also fit noise. So a third setting pulls factors harder
+# towards zero. A tenth of the *training* rows is kept for validation.
 
 # %% tags=["nbval-ignore-output"]
 faster = {"num_factors": 32, "mini_batch_size": 256, "linear_lr": 0.002, "factors_lr": 0.002}
@@ -509,7 +508,7 @@ print(" ".join(f"{name} {value:g}" for name, value in list(TUNED_HYPERPARAMETERS
 print(" ".join(f"{name} {value:g}" for name, value in list(TUNED_HYPERPARAMETERS.items())[6:]))
 
 # %% [markdown]
-# After 15 epochs, the talk's factors are still small, and its RMSE still falls. The faster machine is best early, then fits noise. Decay
+# After 15 epochs, the talk's largest factor is 0.15, and its RMSE still falls. The faster machine is best early, then fits noise. Decay
 # prevents that. `TUNED_HYPERPARAMETERS` was chosen in this way on ML-100K, and serves both data sets.
 
 # %% [markdown] tags=["core"]
@@ -522,7 +521,7 @@ print(" ".join(f"{name} {value:g}" for name, value in list(TUNED_HYPERPARAMETERS
 # {"instances": [{"data": {"features": {"keys": [0, 3051], "shape": [9737], "values": [1, 1]}}}]}
 # ```
 #
-# The talk's own serializer takes as keys `np.argwhere(row == np.amax(row))`, the places of the *largest* value, and as values ones. That
+# The talk's own serializer takes as keys `np.argwhere(row == np.amax(row))`, the places of the *largest* value, and ones as values. That
 # is right for one-hot rows only.
 #
 # **Exercise 06.5** (6 min). Write `fm_request(rows)`: the JSON text for all rows of a CSR matrix, whatever its values.
@@ -594,11 +593,11 @@ pd.DataFrame(table).head(8).reset_index(drop=True)
 # %% [markdown] tags=["core"]
 # ## Where the talk's 1.0006 comes from
 #
-# The talk shows its 1.0006 without a word. Its log counts 80,000 training rows and 20,000 test rows, as the split *u1* has, which its
+# The talk prints its 1.0006 without a comment. Its log counts 80,000 training rows and 20,000 test rows, as in the split *u1*, which its
 # other notebooks read. The file `u1.base` is sorted by user. So we send exactly that, and compare the logs.
 #
-# The talk's lines say `Epoch[1]`, but a counter in the log stands at 3,201 batches: 40 epochs of 80, plus one. So it is the 41st epoch. Its
-# notebook prints the RMSE every ten batches. ML-100K may not be redistributed; without it, the next cell shows no figure.
+# The talk's lines say `Epoch[1]`, but a counter in the log is at 3,201 batches: 40 epochs of 80, plus one. So it is the 41st epoch. The log
+# prints the RMSE every ten batches. ML-100K may not be redistributed; without it, the next cell shows no figure.
 
 # %% tags=["nbval-ignore-output"]
 printed = np.array([0.999548, 0.974219, 0.982746, 0.973204, 0.971157, 0.964169, 0.963353])
@@ -664,8 +663,8 @@ table.round(3).assign(changed=["", "nothing", "only the order", "only the rates"
 
 # %% [markdown]
 # Shuffling alone brings the machine below two biases on both data sets. On the talk's own rows (u1), better rates alone do so, too. Either
-# gives about .94, both give .913, and two biases have .953. On latest-small, rates alone are not enough. So 1.0006 is not a limit of the
-# model.
+# cure gives about .94, both give .913, and two biases have .953. On latest-small, rates alone are not enough. So 1.0006 is not a limit of
+# the model.
 
 # %% [markdown]
 # The talk follows a notebook by J. Simon (2018), which shuffles the file on the command line. The talk lacks that line.
@@ -678,8 +677,8 @@ table.round(3).assign(changed=["", "nothing", "only the order", "only the rates"
 # Workers pull the few table rows that their batch needs, compute gradients, and push those.
 #
 # **Exercise 06.4** (10 min, *stretch*). Write `factor_gradient(x, error, V)`, (n, k): the gradient of half the squared error of *one* row
-# `x` with respect to each factor. `error` is prediction minus rating. Take the derivative of the identity. Go through no pairs: the
-# next cell has 9,737 features.
+# `x` with respect to each factor. `error` is prediction minus rating. Take the derivative of the identity. Do not loop over
+# pairs: the next cell has 9,737 features.
 
 
 # %%
@@ -703,8 +702,8 @@ print(f"gradient of one rating: {touched} of {n_features:,} table rows are not z
 
 # %% [markdown]
 # Must workers wait for each other? *In step*, the server adds up all gradients and then moves. *Asynchronous* training moves at every push
-# (Niu et al., 2011), so a gradient may come late: others have changed its rows since. We delay gradients on purpose, then train for real
-# with MXNet's *kvstore*: a scheduler, a server and two workers are four processes.
+# (Niu et al., 2011), so a gradient may come late: others have changed its rows since. We delay gradients on purpose. Then MXNet's *kvstore*
+# trains for real: a scheduler, a server with the table, and two workers, four processes.
 
 # %% tags=["nbval-ignore-output", "timing"]
 keys = {name: part.indices.reshape(-1, 2) for name, part in rows.items()}
@@ -722,9 +721,9 @@ in_time, one_late, late, *workers = of_ways.values()
 assert max(in_time, one_late, *workers) < min(in_time, one_late, *workers) + 0.005 < late
 
 # %% [markdown]
-# A step late costs nothing, 63 steps do. Where MXNet is installed, two workers reach the RMSE of one process: they are about equally
-# fast, so a gradient is rarely late by many steps. Four processes take longer here, because starting them costs more than the training.
-# Distribution is for tables that do not fit one machine. On AWS, `instance_count=2` starts two.
+# One step late costs nothing, 63 steps cost about .01. Where MXNet is installed, two workers reach the RMSE of one process: they are about
+# equally fast, so a gradient is rarely late by many steps. Four processes take longer here, because starting them costs more than the
+# training. Distribution is for tables that do not fit one machine.
 
 # %% [markdown]
 # ## Draw the weights instead of fitting them · optional
@@ -747,7 +746,7 @@ assert max(in_time, one_late, *workers) < min(in_time, one_late, *workers) + 0.0
 # %% [markdown]
 # **Exercise 06.8** (10 min, *stretch*). Write one step, `redraw(weight, h, error, z, alpha, mu, lam)`. `h` and `error` (n,) belong to the
 # ratings with this feature. `error` is rating minus score, *with the old weight in the score*. `z` is a draw from the standard normal
-# distribution; yours is mean + z · standard deviation. Return the new weight and the new errors.
+# distribution; your draw is mean + z · standard deviation. Return the new weight and the new errors.
 
 
 # %%
@@ -863,11 +862,11 @@ table
 
 # %% [markdown]
 # The intervals are of `rmse_gap`, which draws *users* again and again and compares two models on each draw. If an interval excludes zero,
-# the difference is not due to which users we happened to have.
+# the difference is not due to which users we happened to have. Another seed or split still moves these numbers a little.
 #
-# With context, Adam's machine gets worse: by .057 with the old settings. Three quarters of that is the decay. Chosen again, it is so strong
-# that the factors almost vanish, and the machine still loses about .01. An age is updated in each of the 313 steps of an epoch, a typical
-# film in three. One rate and one decay cannot suit both. The Bayesian machine has a $\lambda$ for each kind of feature, and gains.
+# With context, Adam's machine gets worse: by .057 with the old settings, by about .01 with the new ones. The decay chosen is so strong that
+# the factors almost vanish. An age group is updated in each of the 313 steps of an epoch, a typical film in three. One rate and one decay
+# cannot suit both. The Bayesian machine has a $\lambda$ for each kind of feature, and gains.
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -988,8 +987,8 @@ if hundred is not None:
     assert max(rmse_100k["Gibbs"], rmse_100k["tuned, shuffled"]) < 0.918
 
 # %% [markdown]
-# The interval excludes zero. No star was added, only the fact that a rating exists. The mean of the two chains is better than either: a
-# chain moves slowly through the possible weights, another start visits others, and their errors partly cancel.
+# The interval excludes zero. The blocks hold no stars, only the fact that a rating exists. The mean of the two chains is better than
+# either: a chain moves slowly through the possible weights, another start visits others, and their errors partly cancel.
 
 # %% [markdown]
 # These runs are short. `python -m helpers bench peers` makes long ones (random 80/20, seed 0; test RMSE, three seeds):
@@ -1007,9 +1006,9 @@ if hundred is not None:
 # | ours, four chains | 4 × 75 | .8784 | .8431 |
 
 # %% [markdown]
-# The libraries' Bayesian machines differ little (myFM is by Ohtsuki, 2020): the rows count. Blocks lower the RMSE by .012, four short
-# chains lower it some more. Our 300 draws take 11 to 16 seconds of one core. "Tuned" settings were chosen on training rows of ML-100K.
-# The table is of one split: another moves all its rows a little.
+# The libraries' Bayesian machines differ little (myFM is by Ohtsuki, 2020): what a row contains matters more. Blocks lower the RMSE by
+# .012, four short chains lower it some more. Our 300 draws take 11 to 16 seconds of one core. "Tuned" settings were chosen on training rows
+# of ML-100K. The table is of one split: another moves all its rows a little.
 
 # %% [markdown]
 # ## What the sources say · optional
@@ -1042,7 +1041,7 @@ if hundred is not None:
 # - scored rows pair by pair and by an identity, and found matrix factorization inside;
 # - sent two jobs with the same rows, and saw the order decide between worse and better than two biases;
 # - chose rates on validation rows, deployed the model, and asked it in JSON;
-# - reproduced the talk's 1.0006, and cured it: the order alone does it, so do the rates, and both are best.
+# - reproduced the talk's 1.0006, and cured it on its own rows: by the order, by the rates, and best by both.
 #
 # **Next:** [07 Top-x with k-NN](07_top_x_with_knn.ipynb) takes this model apart and ranks with it.
 #

@@ -470,8 +470,7 @@ choice = ...  # "a", "b", "c", or use the buttons
 choice = "c"
 ### END SOLUTION
 exercise("06.q2").ask(choice)
-print(f"On one machine, training takes most of the time from {191 * 150_000 / 50:,.0f} rows on.")
-guess("06.b").meets(f"{217 * 0.24 / 36:.1f} cents, at 0.24 dollars an hour")
+guess("06.b").meets(f"{217 * 0.24 / 36:.1f} cents; {191 * 3_000:,} rows train for half of the time")
 
 # %% [markdown] tags=["core"]
 # ## Rates chosen on validation rows

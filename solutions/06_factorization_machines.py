@@ -799,9 +799,9 @@ def context(part):
     genres, _ = pd.factorize(ratings.items["genres"].map("|".join), sort=True)
     age = 1970 + days / 365.25 - ratings.items["year"].fillna(1990).to_numpy(float)[i]
     first = split.train.frame.groupby("user")["timestamp"].min()
-    start = part.frame["user"].map(first).to_numpy() / 86400
+    start = part.frame["user"].map(first).fillna(part.frame["timestamp"])  # new users start now
     age_code = np.digitize(age, [1, 2, 3, 5, 8, 12, 20, 30, 45])
-    day_code = np.digitize(days - start, [0.001, 0.01, 0.05, 1, 7, 30, 180, 365, 1000])
+    day_code = np.digitize(days - start / 86400, [0.001, 0.01, 0.05, 1, 7, 30, 180, 365, 1000])
     return np.stack([genres[i], age_code, day_code], axis=1)
 
 

@@ -1,4 +1,4 @@
-"""Checks of chapter 06: scores by pairs and by the identity, a record, slopes, a request, a posterior."""
+"""Checks of chapter 06: scores by pairs and by the identity, a record, gradients, a Gibbs step."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ ROWS_SUMS = (
     "r, c = np.bincount(row_of, rest, len(block)), np.bincount(row_of, minlength=len(block))\n"
 )
 REPEATED = "that is slow: it goes through all ratings for each feature. Sum `rest` for each row of the block first."
-POSTERIOR = "p, m = decay + alpha * (h @ h), decay * mu + alpha * (h @ rest)\n"
+DRAW = (
+    "r = error + weight * h\np, m = lam + alpha * (h @ h), lam * mu + alpha * (h @ r)\n"
+    "new = m / p + z / np.sqrt(p)\n"
+)
 
 
 def block_rows(rng: Rng) -> tuple[Any, ...]:
@@ -82,8 +85,14 @@ def few_products(answer: Any) -> None:
     expect(multiplications(answer, *many_ratings(50)) < 50_000, REPEATED)
 
 
+def weight_first(value: Any, name: str) -> float:
+    """Return the new weight of a step."""
+    expect(np.size(value) == 1, f"`{name}` returns the new weight first, then the new errors.")
+    return number(value, name)
+
+
 def wide(n: int, rows: int = 0) -> tuple[Any, ...]:
-    """Return the arguments of `fm_fast` with n features; without rows, of `factor_slopes`."""
+    """Return the arguments of `fm_fast` with n features; without rows, of `factor_gradient`."""
     rng = np.random.default_rng(n)
     x, w, V = rng.normal(size=(rows or 1, n)), rng.normal(size=n), rng.normal(size=(n, 2))
     return (x, 0.5, w, V) if rows else (x[0], 0.5, V)
@@ -118,17 +127,17 @@ register(
         cases=cases((np.array([X, [1.0, 0.0, 0.0]]), 0.0, ZERO, V), (X[None], 0.5, W, V)),
         inputs=normals("rn", "", "n", "nk"),
         mistakes={
-            f"{TERMS}return y + (a**2 - b).sum(axis=1)": "every pair is in there twice.",
-            f"{TERMS}return y + (a**2).sum(axis=1) / 2": "the pairs of a feature with itself must go.",
+            f"{TERMS}return y + (a**2 - b).sum(axis=1)": "the sum holds every pair twice: halve it.",
+            f"{TERMS}return y + (a**2).sum(axis=1) / 2": "take off the pairs of a feature with itself.",
             f"{TERMS}return y + (a.sum(axis=1) ** 2 - b.sum(axis=1)) / 2": "square the sum of each factor first, then add up over the factors.",
-            f"{TERMS}return y + (a**2 - X @ V**2).sum(axis=1) / 2": "in the sum that is taken off, x is squared, too.",
+            f"{TERMS}return y + (a**2 - X @ V**2).sum(axis=1) / 2": "in the sum that you take off, square x, too.",
             f"{TERMS}return y - w0 - X @ w + (a**2 - b).sum(axis=1) / 2": "the pairs are right, but where are the constant and the weights?",
             f"{TERMS}return y - w0 + (a**2 - b).sum(axis=1) / 2": "that leaves w0 out.",
         }.items(),
         checks=[grows(cost, 25, wide(16, 2), wide(160, 2), SLOW) for cost in COSTS],
         hints=[
-            "`X @ V` holds the sums over j for each row and factor; `X**2 @ V**2` the sums of squares.",
-            "Square the first, take off the second, add up over the factors (axis 1), halve; then `w0 + X @ w`.",
+            "`X @ V` holds the sums over j for each row and factor, `X**2 @ V**2` the sums of squares.",
+            "Square the first, take off the second, add up over the factors (axis 1) and halve. Then add `w0 + X @ w`.",
         ],
         minutes=8,
     ),
@@ -137,9 +146,9 @@ register(
         "Rows have a 1 for the user, a 1 for the item and nothing else. Which pairs of vectors does a prediction multiply?",
         "b",
         {
-            "All pairs of features, 47 million.": "Every pair stands in the formula, but what is x_j · x_l where one of them is 0?",
-            "One: the user's with the item's.": "So this FM is chapter 02's factorization with biases. What is new needs more ones in a row.",
-            "The user's with every other user's, so that it finds similar users.": "A row has one user in it. When would two users be on in the same row?",
+            "All pairs of features, 47 million.": "The formula has every pair, but what is x_j · x_l where one of them is 0?",
+            "One: the user's with the item's.": "So this machine is chapter 02's factorization with biases. With more ones in a row it can do more.",
+            "The user's with every other user's, so that it finds similar users.": "A row has one user. Does any row have a 1 for two users?",
         },
     ),
     Exercise(
@@ -156,14 +165,14 @@ register(
             f"{PACK}return struct.pack('>II', magic, n) + payload + pad": "little-endian puts the lowest byte first, here 0a.",
             f"{PACK}return struct.pack('<II', magic, n) + payload": "the record is padded with zeros to a multiple of four.",
             f"{PACK}return struct.pack('<II', magic, n) + payload + b'\\0' * (4 - n % 4)": "a length that is a multiple of four needs no padding.",
-            f"{PACK}return struct.pack('<II', magic, n) + payload + b'\\0' * (n % 4)": "that many bytes are too many, not missing, to a multiple of four.",
+            f"{PACK}return struct.pack('<II', magic, n) + payload + b'\\0' * (n % 4)": "that is how many bytes are too many, not how many are missing to a multiple of four.",
             f"{PACK}return struct.pack('<II', magic, n + len(pad)) + payload + pad": "the length counts the payload, not the padding.",
             f"{PACK}return struct.pack('<II', magic, n + 8) + payload + pad": "the length counts the payload, not the head.",
             f"{PACK}return struct.pack('<II', magic, n) + pad + payload": "the padding comes after the payload.",
         }.items(),
         hints=[
             "`struct.pack('<II', a, b)` writes two unsigned 32-bit numbers, little-endian.",
-            "`-len(payload) % 4` is how many zeros, `b'\\0'`, are missing to a multiple of four; they follow the payload.",
+            "`-len(payload) % 4` zeros, `b'\\0'`, are missing to a multiple of four. They follow the payload.",
         ],
         minutes=6,
     ),
@@ -172,14 +181,14 @@ register(
         "217 seconds were billed, 26 of them training. You set `instance_count=2`, and training really takes half as long. The bill?",
         "c",
         {
-            "Half of it.": "Each of the two machines is billed. And what does not get shorter?",
+            "Half of it.": "Each of the two machines is billed. And which seconds stay the same?",
             "The same: half the time, twice the machines.": "That would be right if all 217 seconds were training. What are the other 191?",
-            "Almost twice as much.": "2 · (191 + 13) = 408 machine seconds. More machines pay where training, not starting, takes the time.",
+            "Almost twice as much.": "2 · (191 + 13) = 408 machine seconds. More machines pay off only where training takes most of the time.",
         },
     ),
     Exercise(
         "06.4",
-        "factor_slopes",
+        "factor_gradient",
         array,
         cases=cases(
             (np.array([1.0, 1.0, 0.0]), 3.0, np.array([[1.0, 0.0], [0.0, 2.0], [5.0, 5.0]])),
@@ -188,17 +197,17 @@ register(
         inputs=normals("n", "", "nk", least=2),
         mistakes={
             f"{SUMS}return error * s": "a feature makes no pair with itself.",
-            f"{SUMS}return s - own": "a row that is right must move nothing: where is the error?",
-            "return error * (x @ V - V)": "a feature that is off in this row must not move: where does each x_j go?",
+            f"{SUMS}return s - own": "a row that is predicted exactly has the gradient 0: where is the error?",
+            "return error * (x @ V - V)": "a feature that is 0 in this row has the gradient 0: where does each x_j go?",
             "return error * (x[:, None] != 0) * (x @ V - x[:, None] * V)": "where does each x_j go? It counts as often as its value says.",
             f"{SUMS}return error * (s - x[:, None] * V)": "in the part taken off, x_j is squared.",
-            f"{SUMS}return -error * (s - own)": "that points downhill: the slope says how the error *rises*.",
+            f"{SUMS}return -error * (s - own)": "that is minus the gradient: the gradient points to where the error *rises*.",
             f"{SUMS}return 2 * error * (s - own)": "*half* the squared error: the 2 of the square cancels.",
         }.items(),
         checks=[grows(cost, 25, wide(16), wide(160), SLOW) for cost in COSTS],
         hints=[
             "In the identity, factor f is ½(s² - Σ v²x²) with s = Σ v_jf x_j. How does it change with one v_jf?",
-            "The slope of the score is x_j · s_f - x_j² · v_jf, with all s as `x @ V`; by the chain rule the error multiplies it.",
+            "The derivative of the score is x_j · s_f - x_j² · v_jf, with all s as `x @ V`. By the chain rule, multiply it by the error.",
         ],
         minutes=10,
         stretch=True,
@@ -211,44 +220,50 @@ register(
         asked=json_of,
         checks=[whole_keys],
         mistakes={
-            f"{TEXT}return text(lambda r: np.flatnonzero(r.toarray() == r.max()).tolist(), shape, lambda r: [1] * int((r.toarray() == r.max()).sum()))": "those are the places of the largest value; a row can hold others.",
+            f"{TEXT}return text(lambda r: np.flatnonzero(r.toarray() == r.max()).tolist(), shape, lambda r: [1] * int((r.toarray() == r.max()).sum()))": "those are the places of the largest value; a row can have smaller ones, too.",
             f"{TEXT}return text(keys, shape, lambda r: [1] * r.nnz)": "a value need not be 1.",
             f"{TEXT}return text(keys, lambda r: [r.nnz], values)": "`shape` is the number of columns, in a list.",
             f"{TEXT}return text(lambda r: rows.indices.tolist(), shape, lambda r: rows.data.tolist())": "an instance holds the entries of its own row, not of all.",
-            f"{TEXT}return json.dumps(json.loads(text(keys, shape, values))['instances'])": "the list stands under the key `instances` of an object.",
+            f"{TEXT}return json.dumps(json.loads(text(keys, shape, values))['instances'])": "put the list under the key `instances` of an object.",
         }.items(),
         hints=[
-            "Iterating a CSR matrix gives its rows; each has `.indices` and `.data`, and `.tolist()` makes plain numbers of them.",
-            "A row is `{'data': {'features': {'keys': …, 'shape': [rows.shape[1]], 'values': …}}}`; give `{'instances': [...]}` with all of them to `json.dumps`.",
+            "A loop over a CSR matrix gives its rows. Each has `.indices` and `.data`; `.tolist()` makes plain numbers of them.",
+            "A row is `{'data': {'features': {'keys': …, 'shape': [rows.shape[1]], 'values': …}}}`. Give `{'instances': [...]}` with all rows to `json.dumps`.",
         ],
         minutes=6,
     ),
     Exercise(
-        "06.6",
-        "weight_posterior",
-        pair(("mean", number), ("variance", number)),
+        "06.8",
+        "redraw",
+        pair(("new weight", weight_first), ("new errors", array)),
         cases=[
             *cases(
-                (np.array([1.0, 1.0]), np.array([1.0, 3.0]), 1.0, 0.0, 2.0),
-                (np.array([1.0, 2.0]), np.array([1.0, 3.0]), 4.0, 1.0, 5.0),
+                (1.0, np.array([1.0, 1.0]), np.array([0.0, 2.0]), 0.0, 1.0, 0.0, 2.0),
+                (0.5, np.array([1.0, 2.0]), np.array([1.0, -0.5]), 1.0, 4.0, 1.0, 5.0),
             ),
-            Case((np.ones(0), np.ones(0)), keywords={"alpha": 1.5, "mu": 0.5, "decay": 6.0}),
+            Case((0.5, np.ones(0), np.ones(0), 2.0, 1.5, 1.0, 4.0), where="without a rating"),
         ],
         inputs=lambda rng: (
+            float(rng.normal()),
             *rng.normal(size=(2, rng.integers(0, 9))),  # also of no row
-            *(rng.uniform(0.1, 3, 3) * [1, rng.choice([-1, 1]), 1]).tolist(),
+            *(rng.normal(), *(rng.uniform(0.1, 3, 3) * [1, rng.choice([-1, 1]), 1]).tolist()),
         ),
         mistakes={
-            "p = alpha * (h @ h)\nreturn alpha * (h @ rest) / p, 1 / p": "that is what the data alone say; the prior pulls towards mu.",
-            f"{POSTERIOR}return m / p, p": "that is the precision; the variance is its inverse.",
-            f"{POSTERIOR}return m / p, 1 / p**0.5": "that is the standard deviation, the root of the variance.",
-            f"{POSTERIOR}return (m - decay * mu) / p, 1 / p": "the prior pulls towards `mu`, not towards 0.",
-            "p = decay + h @ h\nreturn (decay * mu + h @ rest) / p, 1 / p": "each rating counts with the precision `alpha`.",
-            "p = decay + alpha * h.sum()\nreturn (decay * mu + alpha * (h @ rest)) / p, 1 / p": "in the precision, h is squared.",
+            f"{DRAW}return error @ h * alpha / p + lam * mu / p + z / np.sqrt(p), error": "`error` has the old weight in it: the other weights leave over more than that.",
+            f"{DRAW}m -= alpha * (h @ h) * weight\nnew = m / p + z / np.sqrt(p)\nreturn new, error - (new - weight) * h": "`error` has the old weight in it: what do the other weights alone leave over?",
+            f"{DRAW}m -= 2 * alpha * (h @ h) * weight\nnew = m / p + z / np.sqrt(p)\nreturn new, error - weight * h - new * h": "take the old weight out of the score: the errors grow by weight · h.",
+            f"{DRAW}return new, error": "the errors change with the weight.",
+            f"{DRAW}return new, r": "those are the errors without any weight: put the new one in.",
+            f"{DRAW}return new, error - new * h": "the new errors still have the old weight in them.",
+            f"{DRAW}return new, error + (new - weight) * h": "a larger weight gives a larger score, and a smaller error.",
+            f"{DRAW}return m / p, r - m / p * h": "that is the mean, not a draw: where is `z`?",
+            f"{DRAW}new = m / p + z / p\nreturn new, r - new * h": "that adds z times the variance: the standard deviation is its root.",
+            f"{DRAW}new = m / p + z * np.sqrt(p)\nreturn new, r - new * h": "the variance is one over the precision.",
+            f"{DRAW}new = (m - lam * mu) / p + z / np.sqrt(p)\nreturn new, r - new * h": "the prior pulls towards `mu`, not towards 0.",
         }.items(),
         hints=[
-            "Precisions add up: the prior's `decay`, and `alpha` · h² for each row.",
-            "The mean is (decay · mu + alpha · Σ h · rest) divided by that precision; the variance is 1 over it. A sum of products is `h @ rest`.",
+            "`error + weight * h` is what the other weights leave over: r in the formula.",
+            "With p = lam + alpha · Σ h², the new weight is (lam · mu + alpha · Σ h · r) / p + z / √p. The new errors are r minus the new weight times h.",
         ],
         minutes=10,
         stretch=True,
@@ -289,7 +304,7 @@ register(
         ],
         hints=[
             "`np.bincount(row_of, weights=rest, minlength=len(block))` sums `rest` by row; without weights it counts.",
-            "`block.T @ sums` adds up x_u times the sum of row u, for every feature; the squares are `(block**2).T @ counts`.",
+            "`block.T @ sums` adds up x_u times the sum of row u, for every feature. The squares are `(block**2).T @ counts`.",
         ],
         minutes=10,
         stretch=True,
@@ -300,7 +315,7 @@ register(
         "b",
         {
             "The bracket's own weight w.": "That weight is added to every film of this user alike. Does a constant change an order?",
-            "The products of the bracket's vector with the films' vectors.": "What belongs to the user alone moves all films alike; only products with something of the film tell films apart.",
+            "The products of the bracket's vector with the films' vectors.": "What belongs to the user alone moves all films alike. Only products with something of the film change their order.",
             "Both.": "One of the two adds the same number to every film of this user.",
         },
     ),

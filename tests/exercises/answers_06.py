@@ -42,13 +42,13 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "    out.append(w0 + w @ x + pairs)\nreturn out",
             "go through all pairs",
         ),
-        ("return w0 + X @ w + ((X @ V) ** 2 - X**2 @ V**2).sum(axis=1)", "twice"),
+        ("return w0 + X @ w + ((X @ V) ** 2 - X**2 @ V**2).sum(axis=1)", "pair twice"),
         ("return w0 + X @ w + ((X @ V) ** 2).sum(axis=1) / 2", "with itself"),
         (
             "return w0 + X @ w + ((X @ V).sum(axis=1) ** 2 - (X**2 @ V**2).sum(axis=1)) / 2",
             "first, then add up",
         ),
-        ("return w0 + X @ w + ((X @ V) ** 2 - X @ V**2).sum(axis=1) / 2", "x is squared, too"),
+        ("return w0 + X @ w + ((X @ V) ** 2 - X @ V**2).sum(axis=1) / 2", "square x, too"),
         (
             "return ((X @ V) ** 2 - X**2 @ V**2).sum(axis=1) / 2",
             "where are the constant and the weights",
@@ -58,7 +58,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "go through all pairs",
         ),
     ],
-    "06.q1": [('choice = "a"', "one of them is 0"), ('choice = "c"', "one user in it")],
+    "06.q1": [('choice = "a"', "one of them is 0"), ('choice = "c"', "1 for two users")],
     "06.3": [
         (
             'import struct\nbody = payload.rstrip(b"\\0")\nreturn struct.pack("<II", 0xCED7230A, len(payload)) + body + b"\\0" * (-len(body) % 4)',
@@ -75,7 +75,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return payload.hex()", "returned a str, expected bytes"),
         (
             'import struct\nreturn struct.pack("<II", 0xCED7230A, len(payload)) + payload + bytes(len(payload) % 4)',
-            "too many, not missing",
+            "how many are missing",
         ),
         (
             'import struct\nreturn struct.pack(">II", 0xCED7230A, len(payload)) + payload + b"\\0" * (-len(payload) % 4)',
@@ -94,7 +94,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "padded with zeros",
         ),
     ],
-    "06.q2": [('choice = "a"', "does not get shorter"), ('choice = "b"', "the other 191")],
+    "06.q2": [('choice = "a"', "stay the same"), ('choice = "b"', "the other 191")],
     "06.4": [
         ("return error * ((np.outer(x, x) - np.diag(x**2)) @ V)", "go through all pairs"),
         (
@@ -108,11 +108,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "    out[place] = error * (score(V + step) - score(V - step)) / 2e-5\nreturn out",
             "go through all pairs",
         ),
-        ("s = x @ V\nreturn -error * (np.outer(x, s) - (x**2)[:, None] * V)", "points downhill"),
+        ("s = x @ V\nreturn -error * (np.outer(x, s) - (x**2)[:, None] * V)", "minus the gradient"),
         ("s = x @ V\nreturn 2 * error * (np.outer(x, s) - (x**2)[:, None] * V)", "*half*"),
         ("return error * x[:, None] * (x @ V)", "with itself"),
         ("return x[:, None] * (x @ V) - x[:, None] ** 2 * V", "where is the error"),
-        ("return error * ((x @ V) - V)", "off in this row must not move"),
+        ("return error * ((x @ V) - V)", "0 in this row has the gradient 0"),
         (
             "on = x[:, None] != 0\nreturn error * on * ((x @ V) - x[:, None] * V)",
             "It counts as often",
@@ -154,37 +154,46 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "Python's numbers",
         ),
     ],
-    "06.6": [
+    "06.8": [
         (
-            "precision = decay + alpha * np.sum(h**2)\nmean = (decay * mu + alpha * np.sum(h * rest)) / precision\nreturn 1 / precision, mean",
-            "in the other order",
+            "p = lam + alpha * np.sum(h**2)\nnew = (lam * mu + alpha * np.sum(h * error)) / p + z * p**-0.5\n"
+            "return new, error + weight * h - new * h",
+            "what do the other weights",
         ),
         (
-            "precision = decay + alpha * np.sum(h**2)\nmean = (decay * mu + alpha * np.sum(h * rest)) / precision\nreturn mean, np.sqrt(1 / precision)",
-            "standard deviation",
+            "p = lam + alpha * np.sum(h**2)\nnew = (lam * mu + alpha * np.sum(h * error)) / p + z * p**-0.5\n"
+            "return new, error",
+            "leave over more than that",
         ),
         (
-            "precision = decay + alpha * np.sum(h)\nreturn (decay * mu + alpha * np.sum(h * rest)) / precision, 1 / precision",
-            "h is squared",
+            "r = error - weight * h\np = lam + alpha * h.dot(h)\n"
+            "new = (lam * mu + alpha * h.dot(r)) / p + z / np.sqrt(p)\nreturn new, r - new * h",
+            "errors grow by",
         ),
         (
-            "precision = alpha * (h @ h)\nreturn alpha * (h @ rest) / precision, 1 / precision",
-            "data alone say",
+            "r = error + weight * h\np = lam + alpha * h.dot(h)\n"
+            "new = (lam * mu + alpha * h.dot(r)) / p + z / np.sqrt(p)\nreturn new, error - new * h",
+            "still have the old weight",
         ),
         (
-            "h, rest = np.asarray(h), np.asarray(rest)\nprecision = decay + alpha * (h @ h)\n"
-            "return (decay * mu + alpha * (h @ rest)) / precision, precision",
-            "its inverse",
+            "r = error + weight * h\np = lam + alpha * h.dot(h)\n"
+            "new = (lam * mu + alpha * h.dot(r)) / p + z / np.sqrt(p)\nreturn new, error",
+            "change with the weight",
         ),
         (
-            "h, rest = np.asarray(h), np.asarray(rest)\nprecision = decay + alpha * (h @ h)\n"
-            "return alpha * (h @ rest) / precision, 1 / precision",
-            "towards `mu`",
+            "r = error + weight * h\nv = 1 / (lam + alpha * h.dot(h))\n"
+            "new = v * (lam * mu + alpha * h.dot(r)) + z * v\nreturn new, r - new * h",
+            "its root",
         ),
         (
-            "h, rest = np.asarray(h), np.asarray(rest)\nprecision = decay + h @ h\n"
-            "return (decay * mu + h @ rest) / precision, 1 / precision",
-            "the precision `alpha`",
+            "r = error + weight * h\nv = 1 / (lam + alpha * h.dot(h))\n"
+            "new = v * (lam * mu + alpha * h.dot(r))\nreturn new, r - new * h",
+            "where is `z`",
+        ),
+        (
+            "r = error + weight * h\np = lam + alpha * h.dot(h)\n"
+            "new = (lam * mu + alpha * h.dot(r)) / p + z / np.sqrt(p)\nreturn r - new * h, new",
+            "the new weight first",
         ),
     ],
     "06.7": [
@@ -309,22 +318,22 @@ IDIOMS: dict[str, list[str]] = {
         "body = {'instances': [{'data': {'features': part}} for part in parts]}\n"
         "return json.dumps(body, default=lambda numbers: numbers.tolist())",
     ],
-    "06.6": [
-        "squares = products = 0.0\nfor n in range(len(h)):\n    squares += h[n] * h[n]\n"
-        "    products += h[n] * rest[n]\nprecision = decay + alpha * squares\n"
-        "return [(decay * mu + alpha * products) / precision, 1 / precision]",
-        "variance = 1 / (decay + alpha * np.sum(h**2))\n"
-        "return variance * (decay * mu + alpha * np.sum(h * rest)), variance",
-        "precision, mean = decay, mu  # one row after the other\nfor slope, r in zip(h, rest):\n"
-        "    new = precision + alpha * slope**2\n"
+    "06.8": [
+        "n, squares, products = len(h), 0.0, 0.0\nrest = [error[k] + weight * h[k] for k in range(n)]\n"
+        "for k in range(n):\n    squares += h[k] * h[k]\n    products += h[k] * rest[k]\n"
+        "p = lam + alpha * squares\nnew = (lam * mu + alpha * products) / p + z / p**0.5\n"
+        "return [new, [rest[k] - new * h[k] for k in range(n)]]",
+        "variance = 1 / (lam + alpha * np.sum(h**2))\n"
+        "new = variance * (lam * mu + alpha * np.sum(h * (error + weight * h))) + z * np.sqrt(variance)\n"
+        "return new, error - (new - weight) * h",
+        "import pandas as pd\nf = pd.DataFrame({'h': h, 'e': error}, dtype=float)\n"
+        "p = lam + alpha * f.h.pow(2).sum()\n"
+        "move = (lam * (mu - weight) + alpha * f.h.mul(f.e).sum()) / p + z * p**-0.5\n"
+        "return np.array([weight + move]), f.e - f.h * move",
+        "precision, mean = lam, mu  # one rating after the other\nrest = error + h * weight\n"
+        "for slope, r in zip(h, rest):\n    new = precision + alpha * slope**2\n"
         "    mean = (precision * mean + alpha * slope * r) / new\n    precision = new\n"
-        "return np.float32(mean), np.float32(1 / precision)",
-        "import pandas as pd\nf = pd.DataFrame({'h': h, 'r': rest}, dtype=float)\n"
-        "p = decay + alpha * f.h.pow(2).sum()\n"
-        "return np.array([(decay * mu + alpha * f.h.mul(f.r).sum()) / p, p**-1])",
-        "A = np.append(np.sqrt(alpha) * h, np.sqrt(decay))[:, None]\n"
-        "b = np.append(np.sqrt(alpha) * rest, np.sqrt(decay) * mu)\n"
-        "return np.linalg.lstsq(A, b, rcond=None)[0], np.linalg.inv(A.T @ A)",
+        "draw = np.float32(mean + z / np.sqrt(precision))\nreturn draw, (rest - draw * h).astype(np.float32)",
     ],
     "06.7": [
         "rows, features = len(block), len(block[0])\nrests, counts = [0.0] * rows, [0] * rows\n"
@@ -364,7 +373,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "06.5": {
         "features = {'keys': row.indices.tolist(), 'shape': [rows.shape[-1]], 'values': row.data.tolist()}": "of two axes, the last is axis 1",
     },
-    "06.6": {
-        "return ((decay * mu + alpha * (rest @ h)) / precision, 1 / precision)": "the product of two vectors is the same both ways",
+    "06.8": {
+        "new = (lam * mu + alpha * (rest @ h)) / precision + z / np.sqrt(precision)": "the product of two vectors is the same both ways",
     },
 }

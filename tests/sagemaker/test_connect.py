@@ -24,10 +24,10 @@ assert cloud.connect() is aws and aws.local
 assert aws.bucket == "sagemaker-us-west-2-123456789012" and aws.account == "123456789012"
 from sagemaker.core import image_uris
 from sagemaker.core.helper.session_helper import get_execution_role
+from sagemaker.core.training.configs import Compute, InputData, OutputDataConfig, SourceCode
 from sagemaker.core.transformer import Transformer
 from sagemaker.serve import ModelBuilder
 from sagemaker.train import ModelTrainer
-from sagemaker.train.configs import Compute, InputData, OutputDataConfig, SourceCode
 
 assert get_execution_role(aws.session) == aws.role
 folder = pathlib.Path(tempfile.mkdtemp())

@@ -77,8 +77,8 @@ guess("07.b", "Is film 509 of the list the film with number 509?", choices)
 #
 # $$\hat y(u, i) = w_0 + w_u + w_i + \langle v_u, v_i \rangle$$
 #
-# from a constant $w_0$, the weights $w_u$ and $w_i$ of user and item, and their factors $v_u$ and $v_i$. Here are two users and three films
-# with two factors each:
+# from a constant, the weights of user and item, and their factors $v_u$ and $v_i$. Here are two users and three films, with two factors
+# each:
 
 # %%
 w0, w1 = 3.5, np.array([0.5, -1.0, 0.2, 0.1, -0.3])  # two users, then three films
@@ -442,7 +442,7 @@ print(f"the ten nearest by L2 are the ten best for {agree} of {n_users} users")
 # held out, so the numbers are far above those of chapter 05, which hides one.
 #
 # Popularity is the baseline. A second model learns *clicks*: a rated film has the label 1, and each comes with three sampled negatives,
-# labeled 0 (chapter 04). It is the same kind of job, with `binary_classifier`; its rates and four epochs were best on a tenth of the
+# labeled 0 (chapter 04). It is the same kind of job, with `binary_classifier`; its rates and epochs were best on a tenth of the
 # training rows. `fold` works as before, because a sigmoid does not change the order.
 
 # %%
@@ -473,7 +473,7 @@ for name, result in results.items():
 pd.DataFrame(rows, ["HR@10", "NDCG@10", "NDCG minus popularity"]).T
 
 # %% [markdown]
-# The lists of the model of stars lose to popularity by far. The search is not the cause. The model was asked how many stars a film gets
+# The lists of the model of stars lose to popularity. The search is not the cause. The model was asked how many stars a film gets
 # *if it is watched*, and few people watch its favorites.
 #
 # The second model answers the shop's question, with the same container, fold and search. With two other seeds its gain was as large. It
@@ -588,9 +588,9 @@ print(
 assert 0.5 < recall < 0.999
 
 # %% [markdown]
-# The cells miss a little. With 9,000 films an index hardly matters, so we need more vectors, and of the right kind. We draw 15,000 with
-# the mean and the covariance of the fitted item vectors. For comparison we draw *white noise*, in which all directions are equally
-# important. Seconds depend on the machine, so we also count with how many vectors a query is compared, centroids included.
+# The cells miss a little. With 9,000 films an index hardly matters, so we draw 15,000 vectors with the mean and the covariance of the
+# fitted ones. For comparison we draw *white noise*, in which all directions are equally important. Seconds depend on the machine. So we
+# also count with how many vectors a query is compared, centroids included.
 
 # %% tags=["nbval-ignore-output"]
 rng = np.random.default_rng(0)
@@ -659,10 +659,7 @@ def draw_indexes(vectors, wanted, cost):
     ax.set_xlabel("milliseconds of one core per query")
     if cost == "compared":
         ax.set_xlabel("share of the vectors compared")
-        ax.xaxis.set_major_formatter("{x:g}")
-        ax.xaxis.set_major_formatter(
-            lambda share, _: f"{share:.4g}" if share < 1e-4 else f"{share:.2%}"
-        )
+        ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     ax.set_title(f"To find {wanted:.0%}, {of_each(vectors, wanted)}", fontsize=10)
     ax.legend(loc="lower right", fontsize=9)
     return fig
@@ -858,7 +855,7 @@ if gates.mxnet.ready("The post's way, an MXNet Module,"):
 #
 # In this chapter we
 #
-# - turned a factorization machine into two matrices whose inner products give the model's own order;
+# - turned a factorization machine into two matrices whose products give the model's own order;
 # - ran a k-NN job and a batch transform, and tested that we read its lines right;
 # - made L2 find inner products, and judged indexes on vectors like our own;
 # - found that a model of stars makes poor lists, and a model of clicks good ones;

@@ -38,7 +38,7 @@ def verdict(value: Any, name: str) -> bool:
 
 def of_a_list(items: list[int], scores: list[float], wrong: bool, why: str) -> Case:
     """Return a list whose wrong verdict has one reason."""
-    given = np.array(items), np.array(scores), 1e-6
+    given = np.array(items), np.array(scores, dtype=float), 1e-6
     return Case(given, f"of items {items}, scores {scores}, tolerance 1e-6", wrong=[(wrong, why)])
 
 

@@ -785,6 +785,323 @@ assert len(letters) == n_users
 letters.head(3).to_frame("letter")
 
 # %% [markdown]
+# ## Every night · optional
+#
+# So far we ran cells by hand, once. The post advises to repeat all steps regularly, with *AWS Batch or AWS Step Functions*. A night runs
+# without us. Then two questions count. What if it dies halfway? And what do readers see meanwhile?
+#
+# A night has six steps. Each one gets a small dictionary and adds to it; matrices stay in S3. The last step writes the lists of a day and
+# one row into the table `night`, in one transaction. Readers use the view `shown`: the lists of the latest day in `night`. So they only
+# see whole nights.
+
+# %%
+import hashlib
+from contextlib import closing
+
+nights_db = folder / "nights.db"
+with closing(sqlite3.connect(nights_db)) as db:
+    db.execute("PRAGMA journal_mode = WAL")  # readers go on while a night is written
+    db.execute("CREATE TABLE IF NOT EXISTS night (day TEXT PRIMARY KEY, version TEXT)")
+    columns = "day TEXT, user_id INTEGER, place INTEGER, item_id INTEGER"
+    columns += ", PRIMARY KEY (day, user_id, place)"
+    db.execute(f"CREATE TABLE IF NOT EXISTS suggestion ({columns})")
+    latest = "SELECT * FROM suggestion WHERE day = (SELECT max(day) FROM night)"
+    db.execute(f"CREATE VIEW IF NOT EXISTS shown AS {latest}")
+
+
+def last_night(day):
+    """Return day and version of the last whole night, up to a day."""
+    with closing(sqlite3.connect(nights_db)) as db:
+        nights = db.execute("SELECT day, version FROM night WHERE day <= ? ORDER BY day", [day])
+        return (nights.fetchall() or [("no night", "")])[-1]
+
+
+# %%
+index_settings = knn_settings | {"feature_dim": c_settings["num_factors"] + 1}
+
+
+def until(day):
+    """Return all ratings up to the end of a day (UTC)."""
+    end = pd.Timestamp(day, tz="UTC") + pd.Timedelta(days=1)
+    return ratings.replace(ratings.frame[ratings.frame["timestamp"] < end.timestamp()])
+
+
+def checksum(*parts):
+    """Return a part of an address: what it names is never replaced by something else."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def collect(aws, night):
+    """Write what the night learns from, unless the lists can't change."""
+    known = until(night["day"])
+    version = checksum(known.frame.to_numpy().tobytes(), c_settings, index_settings)
+    if version == last_night(night["day"])[1]:
+        return dict(version=version, new=False)
+    taken = sampling.NegativeSampler(known, avoid="train").epoch(3, rng=np.random.default_rng(0))
+    rows = side_by_side((taken.users, n_users), (taken.items, n_items))
+    key = f"{place}/nights/{version}/data.pbr"
+    pairs = exchange.upload_matrix(aws, key, rows, taken.labels)  # the address and S3's checksum
+    return dict(version=version, new=True, pairs=pairs)
+
+
+# %%
+def artifact_of(aws, algorithm, settings, uri, fingerprint):
+    """Return the artifact of a finished job with these settings on these bytes, or run one."""
+    there = exchange.finished_job(aws, settings, fingerprint)
+    print(f"  {algorithm}: {'found' if there else 'training'}")
+    return there or run_job(algorithm, "night", settings, uri)
+
+
+def fit(aws, night):
+    return dict(model=artifact_of(aws, "factorization-machines", c_settings, *night["pairs"]))
+
+
+def repack(aws, night):
+    trained = artifact.read_model(exchange.download(aws, night["model"], folder / "night.tar.gz"))
+    users, items = fold(trained.v, trained.w1, n_users)
+    key, numbers = f"{place}/nights/{checksum(night['model'])}", np.arange(1, n_items + 1)
+    of_items = exchange.upload_matrix(aws, f"{key}/items/data.pbr", items, numbers)
+    return dict(items=of_items, users=exchange.upload_matrix(aws, f"{key}/users/data.pbr", users))
+
+
+def build_index(aws, night):
+    return dict(index=artifact_of(aws, "knn", index_settings, *night["items"]))
+
+
+# %%
+def ask(aws, night):
+    """Run the batch transform, unless its answer is in S3, where a file is whole or not there."""
+    name = aws.name(f"course-07-night-{checksum(night['index'], night['users'])}")
+    key = f"{place}/answers/{name}/data.pbr.out"
+    if not aws.client("s3").list_objects_v2(Bucket=aws.bucket, Prefix=key)["KeyCount"]:
+        transform(name, night["index"], night["users"][0])
+    return dict(answers=f"s3://{aws.bucket}/{key}")
+
+
+# %%
+def load(aws, night):
+    """Replace the lists of a day in one transaction; user 0 gets the popular films."""
+    known, day = until(night["day"]), night["day"]
+    lines = exchange.download(aws, night["answers"], folder / "night.jsonl").read_text()
+    lists = first_allowed(neighbors_of(lines.splitlines()), known.matrix().toarray() > 0, 10)
+    lists[known.user_counts() == 0] = -1  # no rating until that day: they get user 0's list
+    popular = np.argsort(-known.item_counts(), kind="stable")[:10]
+    lists, who = np.vstack([lists, popular]), np.append(ratings.user_ids, 0)
+    user, rank = np.nonzero(lists >= 0)
+    rows = np.stack([who[user], rank + 1, ratings.item_ids[lists[user, rank]]], axis=1).tolist()
+    with closing(sqlite3.connect(nights_db)) as db, db:  # the whole block, or nothing of it
+        db.execute("DELETE FROM suggestion WHERE day = ?", [day])
+        db.executemany(f"INSERT INTO suggestion VALUES ('{day}', ?, ?, ?)", rows)
+        db.execute("INSERT OR REPLACE INTO night VALUES (?, ?)", [day, night["version"]])
+    print(f"  {len(rows):,} rows loaded")
+    return dict(rows=len(rows))
+
+
+# %% tags=["nbval-ignore-output"]
+STEPS = [collect, fit, repack, build_index, ask, load]
+
+
+def nightly(aws, day, steps=STEPS):
+    """Bring the lists to the end of a day, such as "2016-10-16"; do only what is missing."""
+    night = {"day": str(pd.Timestamp(day).date())}
+    print(f"night of {night['day']}")
+    for step in steps:
+        night |= step(aws, night)
+        if not night["new"]:
+            print(f"  nothing new: the lists of {last_night(day)[0]} stay")
+            break
+    return night
+
+
+print("  ", *nightly(aws, "2016-10-15"))
+
+# %% [markdown]
+# ### A night that dies · optional
+#
+# The next day brings 13 ratings. Its night dies after four of six steps. The second try finds both jobs and goes on. The third try finds its
+# own version loaded. On the day after, nobody rated anything. An empty day has the version of the day before, so its night ends
+# after `collect`.
+
+
+# %% tags=["nbval-ignore-output"]
+def read_lists():
+    """Return what a reader sees: the day, and the films on each user's list."""
+    with closing(sqlite3.connect(f"{nights_db.as_uri()}?mode=ro", uri=True)) as db:
+        rows = pd.read_sql("SELECT * FROM shown ORDER BY user_id, place", db)
+    return rows["day"].iloc[0], rows.groupby("user_id")["item_id"].agg(tuple)
+
+
+_, before = read_lists()
+nightly(aws, "2016-10-16", STEPS[:4])
+print("  dead; readers see the lists of", read_lists()[0])
+nightly(aws, "2016-10-16")
+day, after = read_lists()
+print("  readers see the lists of", day)
+for again in ("2016-10-16", "2016-10-17"):
+    assert not nightly(aws, again)["new"] and read_lists()[1].equals(after)
+
+# %% tags=["nbval-ignore-output"]
+today = until(day).frame.query("timestamp >= @pd.Timestamp(@day).timestamp()")
+raters = ratings.user_ids[today["user"].unique()]
+print(f"{len(today)} new ratings by {len(raters)} users")
+others = [len({*new} - {*before.get(user, ())}) for user, new in after.items()]
+changes = pd.DataFrame({"new films": others}, after.index)
+changes["changed"] = [before.get(user) != new for user, new in after.items()]
+rated = np.where(after.index.isin(raters), "new ratings", "no new ratings")
+rated[0] = "visitors"  # user 0
+columns = dict(lists=("changed", "size"), changed=("changed", "sum"))
+changes.groupby(rated).agg(**columns, new_films=("new films", "mean")).round(1)
+
+# %% [markdown]
+# READING
+
+# %% [markdown]
+# ### What a scheduler adds · optional
+#
+# AWS Batch can run `nightly` in one container, with several tries. Step Functions runs single steps, by a *state machine*: a JSON text in
+# the Amazon States Language. States hand a dictionary on, as our steps do. Three of our steps become a Lambda function; `.sync` waits until
+# a job ends. The text adds five things:
+#
+# - *order*: a step starts when the one before is done (`Next`);
+# - *retry*: a failed step is tried again, at growing intervals (`Retry`);
+# - *timeout*: a step that hangs is ended (`TimeoutSeconds`);
+# - *alarm*: a person gets a message after the last try (`Catch`);
+# - *clock*: EventBridge starts it every night (`ScheduleExpression`).
+#
+# The folded cell writes the requests. We check them with botocore's model of SageMaker, and did not run them on AWS.
+
+
+# %% tags=["fold"]
+from itertools import pairwise
+
+from botocore.validate import ParamValidator
+
+in_s3, kind = f"s3://{aws.bucket}/{place}", "application/x-recordio-protobuf"
+algorithms = "factorization-machines", "knn"
+image_of = {name: image_uris.retrieve(name, aws.region) for name in algorithms}
+
+
+def own(step, night="$"):
+    """Call a step of ours in a Lambda function, which returns the longer dictionary."""
+    payload = {"step": step.__name__, "night.$": night}
+    request = dict(FunctionName="course-07-night", Payload=payload)
+    return task("lambda:invoke", request, OutputPath="$.Payload")
+
+
+def named(step):
+    """Return the name of a try: AWS takes no job's name twice."""
+    words = f"course-07-{step.__name__}-{{}}-{{}}".replace("_", "-")
+    return f"States.Format('{words}', $$.Execution.Name, $$.State.RetryCount)"
+
+
+def records(uri):
+    return {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri.$": uri}}
+
+
+def training(step, algorithm, settings, uri, makes):
+    """Return the state of a training job; its artifact's address becomes a part of the night."""
+    channel = {"ChannelName": "train", "ContentType": kind, "DataSource": records(uri)}
+    request = {
+        "TrainingJobName.$": named(step),
+        "RoleArn": aws.role,
+        "AlgorithmSpecification": dict(TrainingImage=image_of[algorithm], TrainingInputMode="File"),
+        "HyperParameters": {name: str(value) for name, value in settings.items()},
+        "InputDataConfig": [channel],
+        "OutputDataConfig": {"S3OutputPath": f"{in_s3}/out"},
+        "ResourceConfig": dict(InstanceType="ml.c5.xlarge", InstanceCount=1, VolumeSizeInGB=30),
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3000},
+    }
+    address = {f"{makes}.$": "$.ModelArtifacts.S3ModelArtifacts"}
+    result = dict(ResultSelector=address, ResultPath=f"$.{step.__name__}")
+    return task("sagemaker:createTrainingJob.sync", request, **result)
+
+
+def transforming(step, uri):
+    """Return the state of the batch transform."""
+    answers = {"Accept": "application/jsonlines; verbose=true", "AssembleWith": "Line"}
+    answers["S3OutputPath.$"] = f"States.Format('{in_s3}/answers/{{}}', $$.Execution.Name)"
+    request = {
+        "TransformJobName.$": named(step),
+        "ModelName.$": model_name,
+        "TransformInput": dict(ContentType=kind, SplitType="RecordIO", DataSource=records(uri)),
+        "TransformOutput": answers,
+        "TransformResources": dict(InstanceType="ml.m5.large", InstanceCount=1),
+    }
+    address = {"answers.$": "States.Format('{}/data.pbr.out', $.TransformOutput.S3OutputPath)"}
+    result = dict(ResultSelector=address, ResultPath=f"$.{step.__name__}")
+    return task("sagemaker:createTransformJob.sync", request, **result)
+
+
+model_name = "States.Format('course-07-night-{}', $$.Execution.Name)"
+container = {"Image": image_of["knn"], "ModelDataUrl.$": "$.build_index.index"}
+knn_model = {"ModelName.$": model_name, "PrimaryContainer": container}
+knn_model["ExecutionRoleArn"] = aws.role
+arn = f"{aws.region}:{aws.account}:"
+alarm = {"TopicArn": f"arn:aws:sns:{arn}course-07-alarm"}
+alarm["Message.$"] = "States.JsonToString($.error)"
+new = dict(Variable="$.new", BooleanEquals=True, Next="fit")
+started = dict(Arn=f"arn:aws:states:{arn}stateMachine:course-07-night", RoleArn=aws.role)
+started |= dict(Input='{"day": "<aws.scheduler.scheduled-time>"}')
+clock = dict(ScheduleExpression="cron(0 3 * * ? *)", FlexibleTimeWindow={"Mode": "OFF"})
+clock |= dict(Name="course-07-night", Target=started)  # every night at three, UTC
+ends = {
+    "done": dict(Type="Succeed"),
+    "alarm": dict(Type="Task", Resource="arn:aws:states:::sns:publish", Parameters=alarm),
+    "failed": dict(Type="Fail", Error="NightFailed"),
+}
+
+
+def filled(part):
+    """Put a word in place of each path that Step Functions would replace."""
+    if isinstance(part, list):
+        return [filled(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    words = {key.removesuffix(".$"): "word" for key in part if key.endswith(".$")}
+    return {key: filled(value) for key, value in part.items() if not key.endswith(".$")} | words
+
+
+def checked(states):
+    """Return a row per state; requests to SageMaker are held against botocore's model of it."""
+    rows, api = {}, sagemaker.meta.service_model
+    for name, state in states.items():
+        calls, report = state.get("Resource", "").removeprefix("arn:aws:states:::"), ""
+        if calls.startswith("sagemaker:"):
+            operation = "C" + calls.removeprefix("sagemaker:c").removesuffix(".sync")
+            shape = api.operation_model(operation).input_shape
+            report = ParamValidator().validate(filled(state["Parameters"]), shape)
+            report = report.generate_report() or "as botocore expects"
+        rows[name] = [state["Type"], calls, state.get("Next", ""), report]
+    return pd.DataFrame(rows, ["type", "calls", "next", "request"]).T
+
+
+# %%
+def task(resource, request, **more):
+    """Return a state that is tried four times, then raises the alarm."""
+    retry = dict(ErrorEquals=["States.ALL"], IntervalSeconds=60, BackoffRate=2, MaxAttempts=3)
+    caught = dict(ErrorEquals=["States.ALL"], ResultPath="$.error", Next="alarm")
+    state = dict(Type="Task", Resource=f"arn:aws:states:::{resource}", Parameters=request)
+    return state | dict(TimeoutSeconds=3600, Retry=[retry], Catch=[caught]) | more
+
+
+states = {
+    "collect": own(collect),
+    "anything new": dict(Type="Choice", Choices=[new], Default="done"),
+    "fit": training(fit, "factorization-machines", c_settings, "$.pairs[0]", "model"),
+    "repack": own(repack, "States.JsonMerge($, $.fit, false)"),
+    "build_index": training(build_index, "knn", index_settings, "$.items[0]", "index"),
+    "create_model": task("sagemaker:createModel", knn_model, ResultPath=None),
+    "ask": transforming(ask, "$.users[0]"),
+    "load": own(load, "States.JsonMerge($, $.ask, false)"),
+    **ends,
+}
+for state, following in pairwise(states):
+    if states[state]["Type"] == "Task":
+        states[state]["Next"] = following
+machine = dict(StartAt="collect", TimeoutSeconds=6 * 3600, States=states)
+checked(states)
+
+# %% [markdown]
 # ## What goes wrong · optional
 #
 # A job that is asked for more neighbors than there are items fails, and says why. A new user has no factors: only the items' weights

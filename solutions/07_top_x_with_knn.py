@@ -375,7 +375,7 @@ print(f"Recommended movie IDs for user #1:\n{ratings.item_ids[top[0, :15]].tolis
 table = pd.DataFrame(table).T
 right, came, shifted, _ = table["predicted stars of ten"]
 assert table.iloc[0, 0] == n_users and right > came + 0.1 > shifted + 0.2
-table.round(2)
+table.round(2).astype({"users whose list passes": int})
 
 # %% [markdown]
 # Only the first reading passes, and it passes for all users. As they came, the first ten are the worst of a hundred good films: 4.23
@@ -476,8 +476,8 @@ pd.DataFrame(rows, ["HR@10", "NDCG@10", "NDCG minus popularity"]).T
 # The lists of the model of stars lose to popularity. The search is not the cause. The model was asked how many stars a film gets
 # *if it is watched*, and few people watch its favorites.
 #
-# The second model answers the shop's question, with the same container, fold and search. With two other seeds its gain was as large. It
-# goes on the page.
+# The second model answers the shop's question, with the same container, fold and search. The table shows one seed; two others
+# gain .037. It goes on the page.
 
 # %% [markdown]
 # ## Side features · optional
@@ -509,8 +509,8 @@ q5.check(item_vectors)
 
 # %% [markdown]
 # We train such a machine. As in chapter 06, a rating's row also holds the film's genres, its age at that moment, and for how long the user
-# has been rating. The first two belong to the film, the third to the user. Tonight all three are known. A film with $n$ genres has the
-# value $1/\sqrt n$ in each of them.
+# has been rating. A film with $n$ genres has the value $1/\sqrt n$ in each. The first two facts belong to the film, the third to the user.
+# Tonight all three are known.
 
 # %%
 frame, genres = split.train.frame, content.genre_rows(ratings.items)
@@ -534,7 +534,8 @@ def item_side(items, when):
 
 users, items, when = (frame[name].to_numpy()[order] for name in ("user", "item", "timestamp"))
 with_sides = sparse.hstack([user_side(users, when), item_side(items, when)], format="csr")
-side_settings = settings | {"feature_dim": with_sides.shape[1], "epochs": 15}
+with_sides.sort_indices()  # a record's keys must ascend
+side_settings = settings | {"feature_dim": with_sides.shape[1], "epochs": 23, "factors_wd": 0.008}
 uri, _ = exchange.upload_matrix(aws, f"{place}/sides/data.pbr", with_sides, given[order])
 side_uri = run_job("factorization-machines", "sides", side_settings, uri)
 sides = artifact.read_model(exchange.download(aws, side_uri, folder / "sides.tar.gz"))
@@ -551,8 +552,7 @@ s_items = item_vectors(of_items.toarray(), sides.v[cut:], sides.w1[cut:])
 nearest = VectorIndex(s_items).search(s_users, 100).items
 some, passed = range(0, n_users, 10), 0
 for user in some:
-    row = sparse.vstack([of_users[user]] * n_items)
-    whole = sparse.hstack([row, of_items], format="csr")
+    whole = sparse.hstack([of_users[[user] * n_items], of_items], format="csr")
     passed += is_top(nearest[user], fm_scores(whole, sides.w0, sides.w1, sides.v), 1e-5)
 print(f"the search gives the machine's own best hundred for {passed} of {len(some)} users")
 
@@ -581,16 +581,20 @@ print(f"the search gives the machine's own best hundred for {passed} of {len(som
 cells_uri = run_job("knn", "cells", knn_settings | {"index_type": "faiss.IVFFlat"}, items_uri)
 in_cells = neighbors_of(transform(aws.name("course-07-knn-cells"), cells_uri, users_uri))
 recall = recall_at_k(in_cells, top)
-complete = sum(is_top(items, inner[u], 1e-5) for u, items in enumerate(in_cells))
-print(
-    f"IVFFlat finds {recall:.0%} of the best hundred, all of them for {complete} of {n_users} users"
-)
-assert 0.5 < recall < 0.999
+print(f"IVFFlat finds {recall:.0%} of the best hundred")
+longer = VectorIndex(a_items, "ivfflat", as_distance=True)  # adds the column of exercise 07.4
+better = recall_at_k(longer.search(a_users, 100).items, top)
+print(f"with one more column, the same number of cells finds {better:.0%}")
+assert 0.5 < recall < better - 0.03 < 0.9
 
 # %% [markdown]
-# The cells miss a little. With 9,000 films an index hardly matters, so we draw 15,000 vectors with the mean and the covariance of the
-# fitted ones. For comparison we draw *white noise*, in which all directions are equally important. Seconds depend on the machine. So we
-# also count with how many vectors a query is compared, centroids included.
+# The cells miss a third. The service of this machine looks into 9 of 95 cells; AWS' may look into more, and a job cannot set it. With one
+# more column the cells miss less.
+
+# %% [markdown]
+# With 9,000 films an index hardly matters, so we draw 15,000 vectors with the mean and the covariance of the fitted ones. For comparison
+# we draw *white noise*, in which all directions are equally important. Seconds depend on the machine. So we also count with how many
+# vectors a query is compared, centroids included.
 
 # %% tags=["nbval-ignore-output"]
 rng = np.random.default_rng(0)

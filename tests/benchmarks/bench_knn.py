@@ -117,7 +117,7 @@ def _served(users: np.ndarray, items: np.ndarray) -> list[dict[str, Any]]:
                 status, _, _ = server.invoke(body, headers)
                 ended = time.perf_counter() - began
                 assert status == 200
-                clocks.append((ready, ended, sum(psutil.Process(server.pid).cpu_times()[:2])))
+                clocks.append((ready, ended, sum(psutil.Process(server._process.pid).cpu_times()[:2])))
             finally:
                 server.stop()
     ready, ended, cpu = np.median(clocks, axis=0)

@@ -34,15 +34,12 @@ def chapter(folder, s3, left=0, more=(), cells=RUN + 1):
     at = np.append(np.random.default_rng(0).permutation(700)[:300], more).astype(int)
     time = 1476403200 + 86400 * np.where(at >= 660, 2, at % 3)  # user 12 comes on 16 October 2016
     table = pd.DataFrame({"user_id": at // 60 + 1, "item_id": 9 + at % 60, "timestamp": time})
-    given = {"ratings": Interactions.from_frame(table.assign(rating=4.0)), "place": "p"}
-    given |= {
-        "n_users": 12,
-        "n_items": 60,
+    given = {
+        "ratings": Interactions.from_frame(table.assign(rating=4.0)),
         "c_settings": {"num_factors": 3},
-        "knn_settings": {"k": 40},
     }
-
-    calls = count(1)
+    given |= {"n_users": 12, "n_items": 60, "labels": np.arange(1, 61), "knn_settings": {"k": 40}}
+    calls, place = count(1), "p"
 
     class Connection(sqlite3.Connection):
         def execute(self, *sql):

@@ -326,7 +326,7 @@ if hundred is not None:
     mean_stars = hundred.frame.groupby("item")["rating"].mean().to_numpy()
     for end, numbers in ends.items():
         films = hundred.item_of(numbers)
-        titles = " · ".join(plots.short(title) for title in hundred.items["title"].iloc[films])
+        titles = " · ".join(plots.short(title, 34) for title in hundred.items["title"].iloc[films])
         low, high = mean_stars[films].min(), mean_stars[films].max()
         print(f"the {end} ten: {mean_stars[films].mean():.2f} stars, {low:.2f} to {high:.2f}")
         print(textwrap.fill(titles, 100, initial_indent="    ", subsequent_indent="    "))
@@ -639,9 +639,9 @@ best.drop(columns=["ms"]).round(2)
 # %% tags=["nbval-ignore-output", "fold"]
 def of_each(view, wanted):
     rows = cheapest(measured[view], wanted)["compared"].drop("Flat")
-    shares = [f"{name} compares {share:.1%}" for name, share in rows.items()]
+    shares = ", ".join(f"{name} compares {share:.2%}" for name, share in rows.items())
     missed = [name for name in ("IVFFlat", "IVFPQ", "HNSW") if name not in rows.index]
-    return ", ".join(shares + [f"{name} does not get there" for name in missed])
+    return shares + f"; not reached by {' and '.join(missed)}" * bool(missed)
 
 
 def tell_indexes(vectors, wanted, cost):

@@ -22,7 +22,7 @@
 # |---|---|
 # | **You will be able to** | turn a factorization machine into one inner product · run SageMaker's k-NN as a batch job · read and test its answer · choose an index by recall and cost · filter, store and serve lists |
 # | **Prerequisites** | [06](06_factorization_machines.ipynb); ranking metrics from [04](04_negative_sampling.ipynb) |
-# | **Time** | 55 minutes for the core, 95 for all; 30 seconds to run |
+# | **Time** | 40 minutes for the core, 85 for all; 25 seconds to run |
 # | **Needs** | no network, no account, no GPU; MXNet and ML-100K if installed |
 # | **Builds on** | AWS post on factorization machines and top x recommendations (Karnin and Thamman, 2019) |
 #

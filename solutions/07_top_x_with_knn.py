@@ -975,9 +975,9 @@ for seed in (1, 2, 3):
 # %% [markdown]
 # ### What a scheduler adds · optional
 #
-# AWS Batch can run `nightly` in one container, with several tries. Step Functions runs single steps, by a *state machine*: a JSON text in
+# AWS Batch can run `nightly` in one container. Step Functions runs single steps, by a *state machine*: a JSON text in
 # the Amazon States Language. States hand a dictionary on, as our steps do. Three of our steps become a Lambda function; `.sync` waits until
-# a job ends. The text adds:
+# a job ends. It adds:
 #
 # - *order*: a step starts when the last one is done (`Next`);
 # - *retry*: a failed step is tried again, at growing intervals (`Retry`);

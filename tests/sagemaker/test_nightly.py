@@ -17,6 +17,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from helpers import book, sampling  # noqa: F401
 from helpers.cloud.exchange import download, upload_matrix
 from helpers.data import Interactions
+from helpers.knn import VectorIndex  # noqa: F401
 from helpers.models.fm import side_by_side  # noqa: F401
 
 CODE = [c.source for c in book.solved(book.read(book.sources(["07"])[0])).cells if "outputs" in c]

@@ -21,10 +21,8 @@ from helpers.knn import VectorIndex  # noqa: F401
 from helpers.models.fm import side_by_side  # noqa: F401
 
 CODE = [c.source for c in book.solved(book.read(book.sources(["07"])[0])).cells if "outputs" in c]
-FIRST, RUN, LAST = (
-    next(i for i, cell in enumerate(CODE) if start in cell)
-    for start in ("nights_db =", "STEPS =", "machine =")
-)
+MARKS = ("nights_db =", "STEPS =", "machine =")
+FIRST, RUN, LAST = (next(i for i, cell in enumerate(CODE) if mark in cell) for mark in MARKS)
 EARLIER = ("def fold(", "def items_of(", "def neighbors_of(", "def first_allowed(")
 EARLIER = [cell.partition("\n\n\n")[0] for cell in CODE if cell.startswith(EARLIER)]
 SAGEMAKER, SCHEDULER = (get_session().get_service_model(s) for s in ("sagemaker", "scheduler"))
@@ -35,12 +33,9 @@ def chapter(folder, s3, left=0, more=(), cells=RUN + 1):
     at = np.append(np.random.default_rng(0).permutation(700)[:300], more).astype(int)
     time = 1476403200 + 86400 * np.where(at >= 660, 2, at % 3)  # user 12 comes on 16 October 2016
     table = pd.DataFrame({"user_id": at // 60 + 1, "item_id": 9 + at % 60, "timestamp": time})
-    given = {
-        "ratings": Interactions.from_frame(table.assign(rating=4.0)),
-        "c_settings": {"num_factors": 3},
-    }
-    given |= {"n_users": 12, "n_items": 60, "labels": np.arange(1, 61), "knn_settings": {"k": 40}}
-    calls, place = count(1), "p"
+    ratings, calls = Interactions.from_frame(table.assign(rating=4.0)), count(1)
+    n_users, n_items, labels, place = 12, 60, np.arange(1, 61), "p"
+    c_settings, knn_settings = {"num_factors": 3}, {"k": 40}
 
     class Connection(sqlite3.Connection):
         def execute(self, *sql):
@@ -64,18 +59,21 @@ def chapter(folder, s3, left=0, more=(), cells=RUN + 1):
         return Has(v=v, w1=v[:, 0])
 
     def transform(name, *uris):
-        rng = drawn(b"".join(s3[uri[7:]] for uri in uris))
-        lines = [json.dumps({"labels": (rng.permutation(60) + 1).tolist()}) for _ in range(12)]
+        turn = drawn(b"".join(s3[uri[7:]] for uri in uris)).integers(4)  # 0 to 3 places
+        orders = (np.random.default_rng(user).permutation(60) + 1 for user in range(12))
+        lines = [json.dumps({"labels": np.roll(order, turn).tolist()}) for order in orders]
         put_object("b", f"p/answers/{name}/data.pbr.out", "\n".join(lines).encode())
 
     aws = Has(bucket="b", region="r", account="1", role="arn:aws:iam::1:role/r", name=str)
     s3_client = Has(download_file=lambda bucket, key, path: Path(path).write_bytes(s3[key]))
     s3_client.list_objects_v2 = lambda Bucket, Prefix: {"KeyCount": int(Prefix in s3)}
     s3_client.put_object, aws.client = put_object, lambda _: s3_client
-    artifact = Has(read_model=read_model)
-    exchange = Has(upload_matrix=upload_matrix, download=download)
+    artifact, exchange = (
+        Has(read_model=read_model),
+        Has(upload_matrix=upload_matrix, download=download),
+    )
     exchange.finished_job = lambda aws, settings, etag: s3.get((str(settings), etag))
-    names = globals() | locals() | given | {"image_uris": Has(retrieve=lambda name, region: name)}
+    names = globals() | locals() | {"image_uris": Has(retrieve=lambda name, region: name)}
     names["sagemaker"] = Has(meta=Has(service_model=SAGEMAKER))
     names["sqlite3"] = Has(connect=lambda *a, **k: sqlite3.connect(*a, **k, factory=Connection))
     for source in EARLIER + CODE[FIRST:cells]:

@@ -301,10 +301,10 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "raise ValueError(f'expected labels from 1 to {labels}')": "the words of an error are free",
     },
     "07.7": {
-        "return bool(np.abs(scores[items] - best).max() < tolerance)": "no two scores differ by just that",
-        "if items.min() < 0 or len(set(items)) < len(items):": "NumPy's numbers are hashed by value",
-        "return bool(np.abs(best - scores[items]).max() <= tolerance)": "the sign goes",
-        "return bool(np.abs(abs(scores[items] - best)).max() <= tolerance)": "abs twice is abs",
+        "return bool(whole and np.abs(scores[items] - best).max() < tolerance)": "no two scores differ by just that",
+        "whole = items.min() >= 0 and len(set(items)) == len(items)": "NumPy's numbers are hashed by value",
+        "return bool(whole and np.abs(best - scores[items]).max() <= tolerance)": "the sign goes",
+        "return bool(whole and np.abs(abs(scores[items] - best)).max() <= tolerance)": "abs twice is abs",
     },
     "07.4": {
         "missing = np.sqrt(abs(squares.max() - squares))": "no square is above the largest",

@@ -34,7 +34,7 @@ def chapter(folder, s3, left=0, more=(), cells=RUN + 1):
     time = 1476403200 + 86400 * np.where(at >= 660, 2, at % 3)  # user 12 comes on 16 October 2016
     table = pd.DataFrame({"user_id": at // 60 + 1, "item_id": 9 + at % 60, "timestamp": time})
     ratings, calls = Interactions.from_frame(table.assign(rating=4.0)), count(1)
-    n_users, n_items, labels, place = 12, 60, np.arange(1, 61), "p"
+    n_users, n_items, labels, place, FM, RECORDIO = 12, 60, np.arange(1, 61), "p", "fm", "records"
     c_settings, knn_settings = {"num_factors": 3}, {"k": 40}
 
     class Connection(sqlite3.Connection):

@@ -775,12 +775,13 @@ letters.head(3).to_frame("letter")
 # %% [markdown]
 # ## Every night · optional
 #
-# So far we ran cells by hand, once. The post says that *AWS Batch or AWS Step Functions* can repeat all steps regularly. A night runs
+# So far we ran cells by hand. The post says that *AWS Batch or AWS Step Functions* can repeat all steps regularly. A night runs
 # without us. Then two questions count. What if it dies halfway? And what do readers see meanwhile?
 #
 # A night has six steps. Each one gets a small dictionary and adds to it. Matrices stay in S3, at addresses that hold a checksum of what
-# they were made from. The last step writes the lists of a day and one row into the table `night`, in one transaction. Readers use the view
-# `shown`: the lists of the latest day in `night`. So they only see whole nights.
+# they were made from. The *version* of a night is such a checksum: of its ratings and settings. The last step writes the lists of a day and
+# one row of the table `night`, in one transaction. Readers use the view `shown`: the lists of the latest day in `night`. So they only see
+# whole nights.
 
 # %%
 import hashlib
@@ -946,7 +947,7 @@ for seed in (1, 2, 3):
     again = FactorizationMachine.from_sagemaker(c_settings, shuffle=False).fit(rows, taken.labels)
     users, items = fold(again.v, again.w1, n_users)
     found = VectorIndex(items).search(users, 10, seen=known.matrix()).items
-    redrawn = pd.Series([*ratings.item_ids[found].tolist()], ratings.user_ids)
+    redrawn = pd.Series(ratings.item_ids[found].tolist(), ratings.user_ids)
     print(f"the same ratings, negatives of seed {seed}: {new_films(redrawn):.1f}")
     assert new_films(redrawn) > new_films(after) + 0.5
 
@@ -959,11 +960,11 @@ for seed in (1, 2, 3):
 # %% [markdown]
 # ### What a scheduler adds · optional
 #
-# AWS Batch can run `nightly` in one container. Step Functions runs single steps, by a *state machine*: a JSON text in
-# the Amazon States Language. States hand a dictionary on, as our steps do. Three of our steps become a Lambda function; `.sync` waits until
-# a job ends. It adds:
+# AWS Batch can run `nightly` in one container. Step Functions runs single steps, by a *state machine*: a JSON text in the Amazon States
+# Language. States hand a dictionary on, as our steps do. Three of our steps become a Lambda function; `.sync` waits until a job ends. The
+# text adds:
 #
-# - *order*: a step starts when the last one is done (`Next`);
+# - *order*: a step starts when the one before is done (`Next`);
 # - *retry*: a failed step is tried again, at growing intervals (`Retry`);
 # - *timeout*: a step that hangs is ended (`TimeoutSeconds`);
 # - *alarm*: a person gets a message after the last try (`Catch`);
@@ -1104,6 +1105,7 @@ states = {
     **ends,
 }
 machine = dict(StartAt="collect", TimeoutSeconds=6 * 3600, States=in_order(states))
+print(textwrap.fill(json.dumps(states["repack"]), 100))
 checked(states)
 
 # %% [markdown]

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import textwrap  # noqa: F401
 from contextlib import closing, suppress
 from hashlib import md5
 from itertools import count

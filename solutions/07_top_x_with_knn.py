@@ -750,7 +750,7 @@ with sqlite3.connect(shop) as writer:
     suggested = np.stack([who, rank, which], axis=1).tolist()
     writer.executemany("INSERT INTO suggestion VALUES (?, ?, ?)", suggested)
 writer.close()
-print(f"{len(which):,} rows for {n_users} users and for visitors without a history")
+print(f"{len(which):,} rows for {n_users} users and for new users")
 
 # %% tags=["nbval-ignore-output"]
 page = """

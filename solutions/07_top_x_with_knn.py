@@ -535,8 +535,13 @@ item_vectors, tonight = q5.use(item_vectors), ratings.frame["timestamp"].max()
 of_users, of_items = user_side(np.arange(n_users), tonight), item_side(np.arange(n_items), tonight)
 cut = of_users.shape[1]  # the features of the user come first
 s_users = np.hstack([of_users @ sides.v[:cut], np.ones((n_users, 1))])
-s_items = item_vectors(of_items.toarray(), sides.v[cut:], sides.w1[cut:])
-nearest = VectorIndex(s_items).search(s_users, 100).items
+s_items = []
+for begin in range(0, n_items, 20):  # as one dense matrix, all films would take 330 MB
+    part = of_items[begin : begin + 20]
+    used = np.unique(part.indices)  # the columns of these films
+    x = part[:, used].toarray()
+    s_items.append(item_vectors(x, sides.v[cut:][used], sides.w1[cut:][used]))
+nearest = VectorIndex(np.vstack(s_items)).search(s_users, 100).items
 some, passed = range(0, n_users, 10), 0
 for user in some:
     whole = sparse.hstack([of_users[[user] * n_items], of_items], format="csr")

@@ -121,6 +121,10 @@ def test_a_night_again_an_empty_day_a_late_rating_and_an_old_night(tmp_path):
     run(tmp_path, s3, 15)  # readers stay with the newest night
     old = {row[1] for row in read(tmp_path, "suggestion") if row[0] == "2016-10-15"}
     assert read(tmp_path) == rows and old == {*range(12)}
+    for _ in range(5):  # each one gets further; the last dies while what readers see is replaced
+        with suppress(KeyboardInterrupt):
+            run(tmp_path, s3, 16, 10, more=[719])
+        assert read(tmp_path) == rows
     assert run(tmp_path, s3, 16, more=[719])["model"] != last["model"]
     assert run(tmp_path, s3, 16)["model"] == last["model"]  # it goes by the bytes, not by the day
     assert read(tmp_path) == rows

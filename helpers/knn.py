@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from scipy.sparse import csr_matrix
 
-__all__ = ["VectorIndex", "cheapest", "keep_first", "recall_at_k", "trade_off", "vectors_like"]
+__all__ = ["VectorIndex", "keep_first", "recall_at_k", "trade_off", "vectors_like"]
 
 KINDS = ("flat", "ivfflat", "ivfpq", "hnsw")
 METRICS = ("inner_product", "l2")
@@ -227,55 +227,54 @@ def vectors_like(fitted: np.ndarray, n: int, rng: np.random.Generator) -> np.nda
     return drawn.astype(np.float32)
 
 
-#: kind -> its name, the knob of its search and the settings to try
-_LADDERS: dict[str, tuple[str, str, tuple[int, ...]]] = {
-    "flat": ("Flat", "effort", (0,)),
-    "ivfflat": ("IVFFlat", "probes", (1, 2, 4, 8, 16, 32, 64)),
-    "ivfpq": ("IVFPQ", "probes", (1, 4, 16, 64)),
-    "hnsw": ("HNSW", "effort", (10, 20, 40, 80, 160, 320)),
+#: kind -> the settings of its search that `trade_off` tries: probes of IVF, effort of HNSW
+_TRIED: dict[str, tuple[int, ...]] = {
+    "flat": (0,),
+    "ivfflat": (1, 2, 4, 8, 16, 32, 64),
+    "ivfpq": (1, 4, 16, 64),
+    "hnsw": (10, 20, 40, 80, 160, 320),
 }
+_NAMES = dict(zip(KINDS, ("Flat", "IVFFlat", "IVFPQ", "HNSW"), strict=True))
 
 
 def trade_off(
-    vectors: np.ndarray, queries: np.ndarray, *, k: int = 10, as_distance: bool = True
+    vectors: np.ndarray, queries: np.ndarray, *, k: int = 10, **settings: Any
 ) -> pd.DataFrame:
     """Return recall, work and time of each kind of index at several settings, on one thread.
+
+    ``settings`` are the index's, and ``tried`` (kind -> its settings).
 
     Returns
     -------
     pandas.DataFrame
         One row per setting, Flat first: ``index``, ``setting``, ``recall``, ``compared`` (share of
-        the vectors, 0 to 1, by faiss' own count, the same on every machine) and ``ms``
-        (milliseconds per query, the better of two runs).
+        the vectors, 0 to 1, by faiss' own count and with all centroids of IVF, the same on every
+        machine), ``ms`` (milliseconds of one core per query, the better of two runs) and
+        ``built`` (seconds).
     """
     import pandas as pd
 
-    from helpers.metrics.lists import best
-
-    faiss = import_faiss()
-    before = faiss.omp_get_max_threads()
+    faiss, before = import_faiss(), import_faiss().omp_get_max_threads()
+    rows: list[tuple[Any, ...]] = []
     faiss.omp_set_num_threads(1)  # the graph is then the same in every run
     try:
-        truth = best(queries @ vectors.T, k)
-        rows: list[tuple[Any, ...]] = []
-        for kind, (name, knob, settings) in _LADDERS.items():
-            index = VectorIndex(vectors, kind, codes=12, links=16, as_distance=as_distance)
-            counter = faiss.cvar.hnsw_stats if kind == "hnsw" else faiss.cvar.indexIVF_stats
-            for setting in settings:
+        truth = VectorIndex(vectors).search(queries, k).items
+        for kind, efforts in settings.pop("tried", _TRIED).items():
+            began = time.process_time()
+            index = VectorIndex(vectors, kind, codes=12, links=16, **settings)
+            built, in_cells = time.process_time() - began, kind.startswith("ivf")
+            counter = faiss.cvar.indexIVF_stats if in_cells else faiss.cvar.hnsw_stats
+            for setting in efforts:
                 counter.reset()
                 took = []
                 for _ in range(2):
-                    began = time.perf_counter()
-                    found = index.search(queries, k, **{knob: setting}).items  # type: ignore[arg-type]
-                    took.append(1000 * (time.perf_counter() - began) / len(queries))
-                share = counter.ndis / 2 / len(queries) / len(vectors) if setting else 1.0
+                    began = time.process_time()
+                    found = index.search(queries, k, probes=setting, effort=setting).items
+                    took.append(1000 * (time.process_time() - began) / len(queries))
+                compared = counter.ndis / 2 / len(queries) + in_cells * index.cells
+                share = compared / len(vectors) if setting else 1.0
                 recall = recall_at_k(found, truth)
-                rows.append((name, setting or "-", recall, share, min(took)))
+                rows.append((_NAMES[kind], setting or "-", recall, share, min(took), built))
     finally:
         faiss.omp_set_num_threads(before)
-    return pd.DataFrame(rows, columns=["index", "setting", "recall", "compared", "ms"])
-
-
-def cheapest(table: pd.DataFrame, wanted: float) -> pd.DataFrame:
-    """Return the first row of each index in a `trade_off` that reaches the recall ``wanted``."""
-    return table[table["recall"] >= wanted].drop_duplicates("index").set_index("index")
+    return pd.DataFrame(rows, columns=["index", "setting", "recall", "compared", "ms", "built"])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 
-from .cases import Case, cases
+from .cases import Case, cases, shown
 from .checking import NotYet, expect
-from .converters import array, integers, items, pair, single
+from .converters import array, integers, pair, single
 from .cost import grows, multiplications, steps
 from .grading import Exercise, Quiz
 from .registry import register
@@ -29,23 +28,35 @@ def indices(value: Any, name: str) -> np.ndarray:
     return found
 
 
-def line_of(labels: Any, scores: Any) -> str:
-    """Return a line of the k-NN container's answer."""
-    numbers = {"labels": [float(x) for x in labels], "distances": [float(x) for x in scores]}
-    return json.dumps({"predicted_label": numbers["labels"][0]} | numbers)
+def verdict(value: Any, name: str) -> bool:
+    """Return True or False."""
+    one = np.asarray(value)
+    if one.size != 1 or one.dtype.kind not in "biuf" or one.item() not in (0, 1):
+        raise NotYet(f"`{name}` returned {shown(value)}, expected True or False.")
+    return bool(one.item())
 
 
-def some_line(rng: np.random.Generator) -> Case:
-    """Return an answer about up to a hundred neighbors, without ties."""
-    n = int(rng.choice([1, 2, 7, 100]))
-    scores = np.sort(rng.permutation(400)[:n] / 64 - 2)
-    return Case((line_of(rng.permutation(300)[:n] + 1, scores),), f"of a line with {n} labels")
+def of_a_list(items: list[int], scores: list[float], wrong: bool, why: str) -> Case:
+    """Return a list whose wrong verdict has one reason."""
+    given = np.array(items), np.array(scores, dtype=float), 1e-6
+    return Case(given, f"of items {items}, scores {scores}, tolerance 1e-6", wrong=[(wrong, why)])
 
 
-def all_of_a_tie(got: list[int], line: str) -> None:
-    """Raise `NotYet` unless the labels 4 and 6, whose scores are equal, follow label 8."""
-    said = f"`best_first` of the labels 4, 6, 8 with inner products 1.5, 1.5, 2 gave {got}"
-    expect(got in ([8, 6, 4], [8, 4, 6]), f"{said}: equal scores have two labels, and 8 is best.")
+def some_list(rng: np.random.Generator) -> Case:
+    """Return a list that is right, with scores that are equal but for rounding, or has one slip."""
+    n = int(rng.integers(4, 30))
+    scores = rng.integers(-4, 4, n) / 2 + rng.normal(0, 2e-8, n)
+    items = np.lexsort([rng.random(n), -scores.round(3)])[: rng.integers(2, n + 1)]
+    slip, (one, other) = rng.integers(8), rng.choice(len(items), 2, replace=False)
+    if slip == 0:
+        items[[one, other]] = items[[other, one]]
+    elif slip == 1:
+        items[one] = rng.integers(n)
+    elif slip == 2:
+        items[one] = -1
+    elif slip == 3:
+        items[one] = items[other]
+    return Case((items, scores, 1e-6))
 
 
 def equally_long(value: Any, before: np.ndarray, users: np.ndarray) -> None:
@@ -64,7 +75,7 @@ def equally_long(value: Any, before: np.ndarray, users: np.ndarray) -> None:
             kept
         ),
         f"gave items of the lengths {lengths[:3].round(3).tolist()}, expected one length for all: *squared* lengths add up column by column.": level,
-        "changed inner products: what must stand in the users' new column so that the items' does not count?": same,
+        "changed inner products: which number in the users' new column makes the items' new column not count?": same,
     }
     for sentence, fine in holds.items():
         expect(fine, f"`lengthen` {sentence}")
@@ -98,8 +109,8 @@ register(
             "return np.hstack([v[:n_users, :1] * 0 + 1, v[:n_users]]), np.hstack([w1[n_users:, None], v[n_users:]])": "the inner products are right, but the formula has the new column *behind* the factors.",
         }.items(),
         hints=[
-            "Rows up to `n_users` are the users', the rest the items'. Of the equation, keep what depends on the item.",
-            "Put a column of ones behind the users' factors and the items' weights, as a column, behind the items' factors: `np.hstack`.",
+            "The rows before `n_users` belong to users, the others to items. Of the equation, keep the terms that depend on the item.",
+            "With `np.hstack`, append a column of ones to the users' factors, and the items' weights, as a column, to the items' factors.",
         ],
         minutes=6,
     ),
@@ -108,9 +119,9 @@ register(
         "Ana's best inner product is 1.2, Ben's is 0.4. What may the e-mail program conclude?",
         "b",
         {
-            "Ana will like her film more than Ben his, so she should be written to first.": "Ben may be one who gives five stars to everything. Where is that in the inner product?",
-            "Nothing: what was left out differs from user to user.": "The terms w0 and w_u do not change a user's order, so they were dropped; add them again before comparing users.",
-            "Ana has rated more films than Ben.": "A longer history often gives longer vectors, but no number of ratings can be read off one score.",
+            "Ana will like her film more than Ben will like his, so write to her first.": "Ben may give five stars to everything. Where is that in the inner product?",
+            "Nothing: the terms that were left out differ from user to user.": "The terms w0 and w_u do not change a user's order, so they were dropped. Add them again before you compare users.",
+            "Ana has rated more films than Ben.": "A longer history often gives a longer vector, but one score does not tell how many ratings there were.",
         },
     ),
     Exercise(
@@ -139,29 +150,48 @@ register(
         minutes=4,
     ),
     Exercise(
-        "07.3",
-        "best_first",
-        items,
+        "07.7",
+        "is_top",
+        verdict,
         cases=[
-            Case(
-                (line_of([3, 9, 1, 7], [0.5, 0.9, 1.25, 2.1]),),
-                "of the labels 3, 9, 1, 7 with inner products 0.5, 0.9, 1.25, 2.1",
+            of_a_list([3, 0], [2, 0.5, 1, 3], False, "these are the two largest, best first."),
+            of_a_list(
+                [0, 3], [2, 0.5, 1, 3], True, "item 3 is better than item 0: the order counts."
             ),
-            Case((line_of([2], [-0.5]),), "of the single label 2"),
-            Case((line_of([4, 6, 8], [1.5, 1.5, 2]),), judge=all_of_a_tie),
+            of_a_list(
+                [0, 2], [2, 0.5, 1, 3], True, "item 3 is missing: compare with *all* scores."
+            ),
+            of_a_list([3, 1], [2, 0.5, 1, 3], True, "items 0 and 2 are better than item 1."),
+            of_a_list(
+                [0, 2, 1],
+                [3, 2, 2, 0],
+                False,
+                "items 1 and 2 have equal scores, so either may come first: compare scores, not items.",
+            ),
+            of_a_list(
+                [1, 0], [-1, -1, -2], False, "the scores are equal, so either may come first."
+            ),
+            of_a_list(
+                [0, 2],
+                [3, 2, 2, 0],
+                False,
+                "items 1 and 2 have equal scores, so either may be in it.",
+            ),
+            of_a_list(
+                [0, 1], [1, 1.0000001, 0], False, "these two differ by less than `tolerance`."
+            ),
+            of_a_list([0, 0], [2, 2, 1], True, "item 0 is there twice."),
+            of_a_list([-1, 1], [1, 2, 3], True, "-1 is no item, but NumPy looks up the last one."),
+            of_a_list(
+                [2, -2], [1, 2, 3], True, "-2 is no item, but NumPy looks one up from the end."
+            ),
         ],
-        inputs=some_line,
-        mistakes={
-            'return json.loads(line)["labels"]': "that is the order in which they came. These are inner products: is the smallest the best?",
-            'return [int(1000 * d) for d in json.loads(line)["distances"][::-1]]': "expected the labels that belong to the distances.",
-            'return sorted(json.loads(line)["labels"], reverse=True)': "that sorts the labels themselves; their numbers say nothing, the distances do.",
-            'return sorted(json.loads(line)["labels"])': "that sorts the labels themselves; their numbers say nothing, the distances do.",
-        }.items(),
+        inputs=some_list,
         hints=[
-            "`json.loads(line)` gives a dictionary with two lists. The distances rise along the line; they are inner products.",
-            "Turn the list of labels round: `[::-1]`.",
+            "Two right lists can differ in their items, but not in their scores. Which scores must the best list have?",
+            "Compare `scores[items]` with the largest scores, sorted: `np.sort(scores)[::-1][:len(items)]`. Before that, refuse negative items and repeated ones.",
         ],
-        minutes=4,
+        minutes=8,
     ),
     Quiz(
         "07.q2",
@@ -169,8 +199,8 @@ register(
         "c",
         {
             "The same lists: the nearest item is the one with the largest inner product.": "Only if all items were equally long: ‖u - a‖² = ‖u‖² - 2⟨u, a⟩ + ‖a‖². Which items does the last term push away?",
-            "An error, as user vectors are not items.": "The dimensions agree, so nothing complains. That is what makes it dangerous.",
-            "Other lists, and no warning: items with long vectors are far away from everyone.": "The items with strong opinions, the best ones among them, drop out. One more column makes all equally long.",
+            "An error, as user vectors are not items.": "The dimensions agree, so nothing complains. That makes it dangerous.",
+            "Other lists, and no warning: items with long vectors are far away from everyone.": "Items with long vectors drop out, the best ones among them. One more column makes all items equally long.",
         },
     ),
     Exercise(
@@ -184,8 +214,8 @@ register(
             judge=equally_long,
         ),
         hints=[
-            "Squared lengths add up column by column. What must the new column's square be, so that every item reaches the longest one's?",
-            "Items get `sqrt(M**2 - length**2)` with M the longest length; users get 0, so that the inner products stay.",
+            "Squared lengths add up column by column. How much is missing from an item's squared length to that of the longest item?",
+            "Items get `sqrt(M**2 - length**2)`, where M is the largest length. Users get 0, so that no inner product changes.",
         ],
         minutes=8,
     ),
@@ -217,8 +247,8 @@ register(
             for measure in (steps, multiplications)
         ],
         hints=[
-            "With s = Σ x_j v_j, a user's vector meets the item's in ⟨s_u, s_i⟩. What else does the equation say about the item's features among themselves?",
-            "The pairs inside one item sum to ½ (‖s‖² - Σ x_j² ‖v_j‖²), chapter 06's identity; add them to x @ w1 in the last column.",
+            "⟨s_u, s_i⟩ adds up all pairs of one user feature and one item feature. Which pairs are missing?",
+            "By chapter 06's identity, the pairs inside one item add up to ½ (‖s‖² - Σ x_j² ‖v_j‖²). Add them to x @ w1 in the last column.",
         ],
         minutes=12,
         stretch=True,
@@ -238,8 +268,8 @@ register(
             "fine = (found >= 0) & ~blocked[np.arange(len(found))[:, None], found]\norder = np.argsort(~fine, axis=1, kind='stable')[:, :k]\nreturn np.where(np.take_along_axis(fine, order, 1), np.take_along_axis(found, order, 1), -1)": "with fewer than `k` items found, fill up with -1 to `k` columns.",
         }.items(),
         hints=[
-            "`blocked[np.arange(n)[:, None], found]` looks up every pair at once. Mind that index -1 looks up the last item.",
-            'A stable argsort of "not allowed" moves the allowed ones to the front in their order; cut at k, then put -1 where nothing allowed is left.',
+            "`blocked[np.arange(n)[:, None], found]` looks up all pairs at once. But index -1 looks up the last item.",
+            'A stable argsort of "not allowed" moves the allowed items to the front and keeps their order. Cut at `k`, then put -1 where no allowed item is left.',
         ],
         minutes=10,
         stretch=True,
@@ -249,9 +279,9 @@ register(
         "Nine in ten films are out of stock today. You search the best 100 and drop those. How many are left?",
         "b",
         {
-            "100: the search goes on until it has enough.": "The index knows nothing of the stock; it found 100 and stopped.",
-            "About 10 if stock has nothing to do with taste, fewer if the best sell out first, none for some users.": "So filter before the search when much is blocked, or search for more, and have something to fall back on.",
-            "Exactly 10 for every user.": "The mean may be 10; each user's list has its own luck, and popular films are not sold out at random.",
+            "100: the search goes on until it has enough.": "The index knows nothing of the stock. It found 100 and stopped.",
+            "About 10 if stock has nothing to do with taste, fewer if the best sell out first, none for some users.": "So filter before the search when much is blocked, or search for more. And have a list to fall back on.",
+            "Exactly 10 for every user.": "The mean may be 10, but it varies from user to user. And films do not sell out at random.",
         },
     ),
 )

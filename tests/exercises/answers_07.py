@@ -71,20 +71,46 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
         ("return [int(label) - 1 for label in np.ravel(labels)]", "keeps its shape"),
     ],
-    "07.3": [
+    "07.7": [
+        ("return np.array_equal(items, np.argsort(-scores)[: len(items)])", "compare scores, not"),
         (
-            'd = json.loads(line)\nreturn [d["labels"][d["distances"].index(s)] for s in sorted(d["distances"])[::-1]]',
-            "equal scores have two labels",
+            "best = set(np.argsort(-scores)[: len(items)].tolist())\nreturn set(items.tolist()) == best",
+            "the order counts",
         ),
-        ('return json.loads(line)["labels"]', "in which they came"),
-        ('return json.loads(line)["distances"][::-1]', "not whole"),
-        ('return sorted(json.loads(line)["labels"], reverse=True)', "numbers say nothing"),
-        ("return json.loads(line)", "returned a dict"),
-        ('return reversed(json.loads(line)["labels"])', "wrap it in `list(...)`"),
+        ("return bool((np.diff(scores[items]) <= tolerance).all())", "compare with *all* scores"),
         (
-            'a = json.loads(line)\nreturn [x for _, x in sorted(zip(a["distances"], a["labels"]))]',
-            "in which they came",
+            "best = np.sort(scores)[::-1][: len(items)]\n"
+            "return bool((abs(scores[items] - best) <= tolerance).all())",
+            "there twice",
         ),
+        (
+            "if len(set(items.tolist())) < len(items):\n    return False\n"
+            "best = np.sort(scores)[::-1][: len(items)]\n"
+            "return bool((abs(scores[items] - best) <= tolerance).all())",
+            "-1 is no item",
+        ),
+        (
+            "if -1 in items or len(set(items.tolist())) < len(items):\n    return False\n"
+            "best = np.sort(scores)[::-1][: len(items)]\n"
+            "return bool((abs(scores[items] - best) <= tolerance).all())",
+            "-2 is no item",
+        ),
+        (
+            "if min(items) < 0 or len(set(items.tolist())) < len(items):\n    return False\n"
+            "return np.array_equal(scores[items], np.sort(scores)[::-1][: len(items)])",
+            "less than `tolerance`",
+        ),
+        (
+            "best = np.sort(scores)[: len(items)]\n"
+            "return bool((abs(scores[items] - best) <= tolerance).all())",
+            "these are the two largest",
+        ),
+        (
+            "return scores[items] >= np.sort(scores)[-len(items)] - tolerance",
+            "expected True or False",
+        ),
+        ("return bool(scores[items[0]] >= scores.max() - tolerance)", "better than item 1"),
+        ("print(items)", "returned None"),
     ],
     "07.q2": [('choice = "a"', "equally long"), ('choice = "b"', "nothing complains")],
     "07.4": [
@@ -169,7 +195,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "expected an array",
         ),
     ],
-    "07.q3": [('choice = "a"', "knows nothing of the stock"), ('choice = "c"', "own luck")],
+    "07.q3": [('choice = "a"', "knows nothing of the stock"), ('choice = "c"', "varies from user")],
 }
 
 #: exercise -> right answers of other idioms; the first needs loops and lists only
@@ -197,16 +223,24 @@ IDIOMS: dict[str, list[str]] = {
         "try:\n    return np.array([known[x] for x in labels.ravel()]).reshape(labels.shape)\n"
         "except KeyError as error:\n    raise ValueError(f'no item has the label {error}') from None",
     ],
-    "07.3": [
-        'd = json.loads(line)\nreturn [x for _, x in sorted(zip(d["distances"], d["labels"]), key=lambda p: -p[0])]',
-        'labels, found = json.loads(line)["labels"], []\nfor label in labels:\n'
-        "    found.insert(0, label)\nreturn found",
-        'answer = json.loads(line)\norder = np.argsort(answer["distances"])[::-1]\n'
-        'return np.array(answer["labels"])[order]',
-        'import pandas as pd\nanswer = pd.DataFrame(json.loads(line))\nreturn answer.sort_values("distances", ascending=False).labels',
-        'answer = json.loads(line)\npairs = sorted(zip(answer["distances"], answer["labels"]), reverse=True)\n'
-        "return [int(label) for _, label in pairs]",
-        'return list(reversed(json.loads(line)["labels"]))',
+    "07.7": [
+        "items, best = [int(i) for i in items], sorted(scores, reverse=True)\n"
+        "for place, item in enumerate(items):\n"
+        "    if item < 0 or item in items[:place] or abs(scores[item] - best[place]) > tolerance:\n"
+        "        return False\nreturn True",
+        "left = np.array(scores, dtype=float)\nfor item in items:\n"
+        "    if item < 0 or not left[item] >= left.max() - tolerance:\n        return False\n"
+        "    left[item] = -np.inf\nreturn True",
+        "import pandas as pd\nitems, best = pd.Series(items), pd.Series(scores).nlargest(len(items))\n"
+        "fine = np.isclose(scores[items], best, rtol=0, atol=tolerance)\n"
+        "return items.is_unique and items.ge(0).all() and fine.all()",
+        "if (items < 0).any() or np.unique(items).size < items.size:\n    return 0\n"
+        "mine, rest = scores[items], np.delete(scores, items)\n"
+        "falls = (np.diff(mine) <= tolerance).all()\n"
+        "return int(falls and (rest.size == 0 or rest.max() <= mine.min() + tolerance))",
+        "best = np.partition(scores, len(scores) - len(items))[-len(items):]\n"
+        "whole = len(set(items)) == len(items) and min(items) >= 0\n"
+        "return np.array([whole and np.allclose(scores[items], np.sort(best)[::-1], 0, tolerance)])",
     ],
     "07.4": [
         "squares = [sum(float(x) ** 2 for x in row) for row in items]\n"
@@ -265,6 +299,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "if items.min() < 0 or items.max() >= n_items:": "the notebook has no list without labels",
         "raise ValueError(f'expected labels from 1 to{n_items}')": "the words of an error are free",
         "raise ValueError(f'expected labels from 1 to {labels}')": "the words of an error are free",
+    },
+    "07.7": {
+        "return bool(whole and np.abs(scores[items] - best).max() < tolerance)": "no two scores differ by just that",
+        "whole = items.min() >= 0 and len(set(items)) == len(items)": "NumPy's numbers are hashed by value",
+        "return bool(whole and np.abs(best - scores[items]).max() <= tolerance)": "the sign goes",
+        "return bool(whole and np.abs(abs(scores[items] - best)).max() <= tolerance)": "abs twice is abs",
     },
     "07.4": {
         "missing = np.sqrt(abs(squares.max() - squares))": "no square is above the largest",

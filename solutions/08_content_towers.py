@@ -21,10 +21,10 @@
 # %% [markdown]
 # | | |
 # |---|---|
-# | **You will be able to** | turn text of any script into numbers · build two towers in Keras · train them with negatives from the batch · serve new users and new films · judge a model on films that nobody has taken |
+# | **You will be able to** | turn text into numbers · build two towers in Keras and train them · serve new users and new films · judge a model on films that nobody has taken |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb), [04](04_negative_sampling.ipynb) |
 # | **Time** | 55 minutes for the core, 110 for all; a minute to run |
-# | **Needs** | no network, no account, no GPU; MXNet if installed; a folder of posters or a file of vectors if you have one |
+# | **Needs** | no network, no account, no GPU; MXNet, a folder of posters or a file of vectors if you have them |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS session on deep matrix factorization (2018) |
 #
 # *Run a cell with Shift+Enter. After a restart: Run → Run All Above Selected Cell. Buttons and sliders work once their cell has run.*
@@ -66,10 +66,23 @@ guess("08", "Which model finds most of the films that people took?", choices)
 # %% [markdown] tags=["core"]
 # ## What an item number throws away
 #
-# The talk of 2018 has a catalog of ten products, with columns that nobody used so far. Here are five of them. To a factorization they
-# are the numbers 1, 8, 9, 10 and 7, and no number is like another.
+# To a factorization an item is a number, and no number is like another. "Untapped data" is the talk's name for all the rest:
 #
-# Which product is most like itm1? It depends on how the columns are written. We change one thing at a time.
+# | named in the talks | read by |
+# |---|---|
+# | item numbers | an embedding, as in chapter 02 |
+# | names of products, names of episodes | letter trigrams and a dense layer, or an LSTM |
+# | pictures | a ConvNet |
+# | captions of pictures, reviews | the same text layers, or a language model's vectors (`ITEM_VECTORS`, below) |
+# | what users searched for | the text layers, in the *user's* tower |
+#
+# MovieLens has names, years and genres. Posters we draw.
+
+# %% [markdown]
+# ### What a column means · optional
+#
+# The talk of 2018 has a catalog of ten products. Here are five of them. Which product is most like itm1? It depends on how the columns are
+# written. We change one thing at a time.
 
 # %%
 products = pd.DataFrame(
@@ -82,39 +95,25 @@ products = pd.DataFrame(
     index=["itm1", "itm8", "itm9", "itm10", "itm7"],
 )
 number = products[["category"]].to_numpy(float)
-one_hot = 3 * pd.get_dummies(products["category"]).to_numpy(float)  # a column per category
+one_hot = pd.get_dummies(products["category"]).to_numpy(float)  # a column per category
 amounts = products[["weight", "price"]].to_numpy(float)
 for weighed, columns in (("as they are", amounts), ("as logarithms", np.log(amounts))):
-    for coded, category in (("a number", number), ("3 × one-hot", one_hot)):
+    for coded, category in (
+        ("a number", number),
+        ("1 × one-hot", one_hot),
+        ("3 × one-hot", 3 * one_hot),
+    ):
         rows = np.hstack([category, columns])
         nearest = products.index[np.argsort(np.linalg.norm(rows - rows[0], axis=1))[1]]
         print(f"weight and price {weighed}, category {coded}: nearest to itm1 is {nearest}")
 products
 
 # %% [markdown]
-# The logarithm changes the answer. With it, a price counts by ratio: 900 to 20 is as far as 45 to 1. Without it, the largest numbers
-# decide alone.
+# The logarithm changes the answer. With it, a price counts by ratio: from 20 to 200 is as far as from 200 to 2000. Without it, the largest
+# numbers decide alone, however the category is coded.
 #
-# How the category is coded changes nothing here. We also chose the 3 by hand: with 1 × one-hot the answer would be itm10. Such weights are
-# what a tower learns.
-
-# %%
-logs_and_one = np.hstack([one_hot / 3, np.log(amounts)])
-nearest = products.index[np.argsort(np.linalg.norm(logs_and_one - logs_and_one[0], axis=1))[1]]
-print(f"logarithms, 1 × one-hot: nearest to itm1 is {nearest}")
-
-# %% [markdown] tags=["core"]
-# ## What the talks would read
-#
-# "Untapped data" is the talk's name for it. MovieLens has names, years and genres. A shop may have all of these:
-#
-# | named in the talks | read by |
-# |---|---|
-# | item numbers | an embedding, as in chapter 02 |
-# | names of products, names of episodes | letter trigrams and a dense layer, or an LSTM |
-# | pictures | a ConvNet |
-# | captions of pictures, reviews | the same text layers, or a language model's vectors (`ITEM_VECTORS`, below) |
-# | what users searched for | the text layers, in the *user's* tower |
+# With logarithms, the category as a number gives the same answer as 3 × one-hot. With 1 × one-hot the answer is another. We chose the 3 by
+# hand. Such weights are what a tower learns.
 
 # %% [markdown] tags=["core"]
 # ## A film on its first day
@@ -143,18 +142,46 @@ choice = "b"
 ### END SOLUTION
 exercise("08.q4").ask(choice)
 
-# %% [markdown]
-# The prediction for a new film is the mean of all films plus the user's own level. What is left is a hundredth of a star, from rows that
-# still hold the random numbers they started with. So the order of the new films is random.
-
 # %% [markdown] tags=["core"]
-# ## Text: three letters at a time
+# ## What a title and a poster say
 #
-# A dictionary of words is never complete. Tomorrow's title holds a new word, and *Termimator* is none. DSSM reads *letter trigrams*: put
-# a `#` at both ends of a word, then take every three letters in a row.
+# The prediction for a new film was the mean of all films plus the user's own level. What is left, a hundredth of a star, comes from rows
+# that still hold random numbers. So the order is random.
+#
+# A new film has a title. A dictionary of words is never complete, so DSSM reads *letter trigrams*: put a `#` at both ends of a word, then
+# take every three letters in a row. *Cat* gives `#ca`, `cat`, `at#`. A title becomes a row of counts.
+#
+# It has a poster, too. Posters are not ours to give away, so the course *draws* them from title, year and genres. Have you real ones? Name
+# them `<item_id>.png` and put their folder into `POSTERS_DIR`.
+
+# %% tags=["fold"]
+wall = posters.posters(ratings.items)
+for note in wall.notes:
+    print(note)
+some = [0, 2288, 6139, 8239, 1601, 4444]
+fig, axes = plt.subplots(1, len(some), figsize=(9, 2.9))
+for ax, item in zip(axes, some, strict=True):
+    ax.imshow(wall.pictures[item])
+    year = ratings.items["year"].iloc[item]
+    ax.set_title(f"{plots.short(titles[item], 15)}\n{year}", fontsize=9)
+    ax.set_xlabel("drawn" if wall.drawn[item] else "from a file", fontsize=9)
+    ax.set(xticks=[], yticks=[])
+whose = "Drawn by the course from metadata, not real posters"
+if not wall.drawn[some].all():
+    whose = "Drawn or from your folder"
+fig.suptitle(whose, x=0.02, ha="left")
+fig.subplots_adjust(top=0.75, left=0.02, right=0.98, bottom=0.08)
+words = "background and signs show the genres, bars the words of the title, and a line the year"
+show(fig, alt=f"Six small posters: in those that the course drew, {words}.")
+
+# %% [markdown]
+# ### Write the trigrams yourself · optional
 #
 # **Exercise 08.1** (5 min). Write `trigrams(word)`: the list of trigrams of one word, from left to right. Capitals become small letters, and
 # repetitions are kept. `"cat"` has three. Stuck? Run `q1.hint()` or `q1.solution()` in a cell of your own.
+#
+# The next cell also counts *buckets*. Instead of a list of all trigrams we keep 1,024 of them: a trigram's bucket is a checksum of its bytes,
+# modulo 1,024. Some trigrams share a bucket. Two titles hardly ever share all of theirs.
 
 
 # %%
@@ -173,35 +200,24 @@ q1.check(trigrams)
 trigrams = q1.use(trigrams)
 for word in ("Terminator", "Termimator", "Солярис", "卧虎藏龙"):
     print(f"{word:12}", " ".join(trigrams(word)))
-shared = set(trigrams("Terminator")) & set(trigrams("Termimator"))
-print(f"a wrong letter leaves {len(shared)} of {len(trigrams('Terminator'))} trigrams")
-
-# %% [markdown]
-# Nothing is dropped, whatever the script. Instead of a list of all trigrams we keep *buckets*: a trigram's bucket is a checksum of its
-# bytes, modulo 1,024. Some trigrams share a bucket. Two titles hardly ever share all of theirs.
-#
-# A title becomes a row of counts, divided by its length. An empty title is a row of zeros: it says nothing, and causes no error.
-
-# %%
 title_rows = text.hashed_trigrams(titles)
 known = {t for title in titles for t in text.letter_trigrams(title)}
 buckets = {text.bucket(t, title_rows.shape[1]) for t in known}
 print(f"{len(known):,} trigrams of {len(titles):,} titles fall into {len(buckets):,} buckets")
-print(f"a title fills {title_rows.nnz / title_rows.shape[0]:.0f} buckets on average")
-odd = ("", "$9.99", "卧虎藏龙", "Солярис", "WALL·E", "?")
-print({title: text.hashed_trigrams([title]).nnz for title in odd})
+print(f"a title fills {title_rows.nnz / title_rows.shape[0]:.0f} of them on average")
+print(
+    {title: text.hashed_trigrams([title]).nnz for title in ("", "$9.99", "卧虎藏龙", "WALL·E", "?")}
+)
 
 # %% [markdown]
-# ### Typing errors in numbers · optional
+# Nothing is dropped, whatever the script. An empty title is a row of zeros: it says nothing, and causes no error.
 #
-# Rows have length 1, so their dot product is a cosine. Below are three ways to write one film, its sequel, and another film.
+# Rows are divided by their length, so their dot product is a cosine. Below are three ways to write one film, its sequel, and another film.
 
-# %%
+# %% tags=["fold"]
 spellings = ["The Terminator", "Terminator, The", "The Termimator", "terminater 2", "Casablanca"]
 bags = text.hashed_trigrams(spellings)
 cosines = (bags @ bags.T).toarray()
-
-# %% tags=["fold"]
 fig, ax = plt.subplots(figsize=(5.4, 3.6))
 ax.imshow(cosines, cmap="Blues", vmin=0, vmax=1)
 for (i, j), value in np.ndenumerate(cosines):
@@ -213,37 +229,6 @@ ax.grid(False)
 ax.set_title(f"Cosines of trigrams: order costs nothing,\na wrong letter {1 - cosines[0, 2]:.2f}")
 near = [f"{name} {cosine:.2f}" for name, cosine in zip(spellings[1:], cosines[0, 1:], strict=True)]
 show(fig, alt=f"Every spelling is nearer to The Terminator than Casablanca is: {', '.join(near)}.")
-
-# %% [markdown] tags=["core"]
-# ## Pictures
-#
-# Posters are not ours to give away, so the course *draws* them. One function turns title, year and genres into 24 × 16 pixels. These
-# drawings hold nothing that the metadata does not say.
-#
-# If you have real ones, name them `<item_id>.png` and put their folder into `POSTERS_DIR`. They replace the drawings. Files that cannot be
-# read are listed.
-
-# %%
-wall = posters.posters(ratings.items)
-for note in wall.notes:
-    print(note)
-
-# %% tags=["fold"]
-some = [0, 2288, 6139, 8239, 1601, 4444]
-fig, axes = plt.subplots(1, len(some), figsize=(9, 2.9))
-for ax, item in zip(axes, some, strict=True):
-    ax.imshow(wall.pictures[item])
-    year = ratings.items["year"].iloc[item]
-    ax.set_title(f"{plots.short(titles[item], 15)}\n{year}", fontsize=9)
-    ax.set_xlabel("drawn" if wall.drawn[item] else "from a file", fontsize=9)
-    ax.set(xticks=[], yticks=[])
-whose = "Drawn by the course from metadata, not real posters"
-if not wall.drawn[some].all():
-    whose = "Drawn or from your folder"
-fig.suptitle(whose, x=0.02, ha="left")
-fig.subplots_adjust(top=0.75, left=0.02, right=0.98, bottom=0.08)
-words = "background and signs show the genres, bars the words of the title, and a line the year"
-show(fig, alt=f"Six small posters: in those that the course drew, {words}.")
 
 # %% [markdown] tags=["core"]
 # ## The item tower
@@ -332,6 +317,8 @@ pd.DataFrame(layer_rows, columns=["layer", "parameters"])
 # $$\mathcal{L}(\mathbf{a}, \mathbf{b}) = 1 - \frac{\mathbf{a} \cdot \mathbf{b}}{\lVert \mathbf{a} \rVert \, \lVert \mathbf{b} \rVert}$$
 #
 # For (3, 4) and (4, 3) it is $1 - 24/25 = 0.04$. For opposite vectors it is 2.
+#
+# What does it lead to, if it is all that a training knows?
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -339,10 +326,6 @@ choice = ...  # "a", "b", "c", or use the buttons
 choice = "c"
 ### END SOLUTION
 exercise("08.q2").ask(choice)
-
-# %% [markdown]
-# Positives alone pull all vectors into one direction. The loss is then 0, and every film scores 1 for everyone. It is chapter 04's
-# `return 1.0` again, and again the cure is negatives. The next optional part watches it happen.
 
 # %% [markdown]
 # ### Stretch: the gradient of a cosine · optional
@@ -397,67 +380,17 @@ for name, negatives in (("positives only", False), ("with negatives", True)):
 # The gradient is at a right angle to `a`: a longer or shorter `a` changes nothing. A step along it turns the vector. Because a step has a
 # finite size, the vector also becomes a little longer, which has no meaning for a cosine.
 
-# %% [markdown]
-# ## The same layer in MXNet and Keras · optional
-#
-# The talk's `mxreco.CosineLoss(a=user, b=item, label=label)` was published in MXNet's `example/recommenders`. It is the absolute difference
-# between $1 - \cos$ and the label. So the label is a *distance*: 0 for a pair that belongs together, 1 for a right angle.
-#
-# Below it is written once for Keras and once for MXNet's Gluon. The last cell compares losses and gradients with your `cosine_gradient`.
-
-# %%
-pairs = np.random.default_rng(1)
-a, b = pairs.normal(size=(2, 6, 5)).astype(np.float32)
-distance = np.array([0, 0, 0, 1, 1, 1], np.float32)  # the label
-by_hand = 1 - np.diag(cosines_of(a, b))
-sign = np.sign(by_hand - distance)[:, None]
-agree = {"NumPy": (abs(by_hand - distance), sign * np.array(list(map(cosine_gradient, a, b))))}
-
-
-def keras_cosine_loss(a, b, label):
-    a, b = (keras.ops.normalize(x, axis=1) for x in (a, b))
-    return keras.ops.abs(1 - keras.ops.sum(a * b, axis=1) - label)
-
-
-with tf.GradientTape() as tape:
-    left = tf.Variable(a)
-    loss = keras_cosine_loss(left, tf.constant(b), distance)
-agree["Keras"] = loss.numpy(), tape.gradient(loss, left).numpy()
-
-# %%
-if gates.mxnet.ready("The talk's layer"):
-    mx = gates.import_mxnet()
-
-    class CosineLoss(mx.gluon.HybridBlock):
-        def hybrid_forward(self, F, a, b, label):
-            a, b = F.L2Normalization(a), F.L2Normalization(b)
-            return F.abs(1 - F.sum(a * b, axis=1) - label)
-
-    left, right, label = (mx.nd.array(x) for x in (a, b, distance))
-    left.attach_grad()
-    with mx.autograd.record():
-        loss = CosineLoss()(left, right, label)
-    loss.backward()
-    agree["MXNet Gluon"] = loss.asnumpy(), left.grad.asnumpy()
-
-for loss, gradient in agree.values():
-    assert np.allclose(loss, agree["NumPy"][0], atol=1e-5)
-    assert np.allclose(gradient, agree["NumPy"][1], atol=1e-5)
-print("one loss and one gradient in every framework that is here")
-
 # %% [markdown] tags=["core"]
 # ## The user tower reads a history
 #
-# An embedding per user would leave new users out: their row is untrained. So our user tower reads the *history*. Each known film has a row
-# of 32 numbers. The user's vector is the mean row of the films they took, plus one row that all users share.
+# With an embedding per user, a new user's row is untrained. So our user tower reads the *history*. Each known film has a row of 32 numbers.
+# A user's vector is the mean row of the films they took, plus a row that all share.
 #
-# There is a trap. In training, the film to be found is itself in the history. Then the tower could copy it and learn nothing of taste. So
-# each pair's own film must be left out of its history.
-
-# %% [markdown]
+# There is a trap. In training, the film to be found is itself in the history. So each pair's own film must be left out.
+#
 # **Exercise 08.8** (6 min). Write `other_films(sums, counts, own)` for a batch of pairs. `sums` (batch, k) adds up the rows of *all* films
-# that the pair's user took. `counts` (batch,) says how many these are. `own` (batch, k) is the row of the pair's own film. Return the mean
-# row of the user's *other* films. It is zeros where there is no other film.
+# that the pair's user took, and `counts` (batch,) counts them. `own` (batch, k) is the row of the pair's own film. Return the mean row of
+# the user's *other* films, or zeros where there is none.
 
 
 # %%
@@ -483,6 +416,12 @@ q8.check(other_films)
 
 
 # %%
+def binary(train):
+    taken = train.matrix()  # csr (n_users, n_items)
+    taken.data[:] = 1
+    return taken
+
+
 class TwoTowers:
     """An item tower over parts, and a user tower that reads histories."""
 
@@ -505,22 +444,22 @@ class TwoTowers:
         vectors = self.shared + means
         return vectors / tf.norm(vectors, axis=1, keepdims=True)
 
-    def loss(self, users, items, log_q):
+    def loss(self, users, items, added):  # added: -log Q, and -infinity for films the user took
         sums = tf.sparse.sparse_dense_matmul(self.histories, self.rows)
         others = tf.maximum(tf.gather(self.counts, users) - 1, 1)
         means = (tf.gather(sums, users) - tf.gather(self.rows, items)) / others
         a = self.user_tower(means)
         b = self.items({k: tf.gather(part, items) for k, part in self.parts.items()}, training=True)
-        logits = self.scale * tf.matmul(a, b, transpose_b=True) + log_q
+        logits = self.scale * tf.matmul(a, b, transpose_b=True) + added
         right = tf.range(tf.shape(logits)[0])
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(right, logits))
 
 
 # %%
-def binary(train):
-    taken = train.matrix()  # csr (n_users, n_items)
-    taken.data[:] = 1
-    return taken
+other_films = q8.use(other_films)
+film_rows = np.array([[1.0, 0.0], [0.0, 2.0], [2.0, 1.0]])  # all that a user took
+means = other_films(np.tile(film_rows.sum(axis=0), (3, 1)), np.full(3, 3), film_rows)
+print("the history that each of the three pairs reads:", means.tolist())
 
 
 def user_vectors(towers, histories):
@@ -541,39 +480,6 @@ def tower_scores(towers, parts, films):
     return user_vectors(towers, towers.taken) @ film_vectors(towers, few).T
 
 
-# %% [markdown]
-# ### Stretch: the loss of a batch · optional
-#
-# **Exercise 08.5** (10 min, *stretch*). Write `batch_loss(scores, log_q)`. `scores` is (batch, batch): the user of row $r$ against the film
-# of column $c$, with the positives on the diagonal. `log_q` is (batch,). Return the mean loss. Scores of 2000 must not overflow.
-
-
-# %%
-def batch_loss(scores, log_q):
-    ### BEGIN SOLUTION 08.5
-    logits = scores - log_q
-    logits = logits - logits.max(axis=1, keepdims=True)
-    return np.mean(np.log(np.exp(logits).sum(axis=1)) - np.diag(logits))
-    ### END SOLUTION
-
-
-# %%
-q5 = exercise("08.5")
-q5.check(batch_loss)
-
-# %%
-batch_loss = q5.use(batch_loss)
-toy = np.array([[1.0, 1.0], [1.0, 1.0]])  # a popular and a rare film, both liked alike
-for name, log_q in (("plain", np.zeros(2)), ("corrected", np.log([0.09, 0.01]))):
-    p = np.exp(toy - log_q) / np.exp(toy - log_q).sum(axis=1, keepdims=True)
-    print(f"{name:9} softmax of the two films: {p[0].round(2)}, loss {batch_loss(toy, log_q):.2f}")
-
-# %% [markdown]
-# The scores are equal. But the corrected softmax gives the rare film .9, because it is so seldom a negative. To reach the popular film's
-# real share, the model must score it higher, by the log of its popularity.
-#
-# Subtracting $\log Q$ shifts the loss, so .69 and 1.20 cannot be compared. Compare the rankings instead.
-
 # %% [markdown] tags=["core"]
 # ## Judging on new films
 #
@@ -583,19 +489,6 @@ for name, log_q in (("plain", np.zeros(2)), ("corrected", np.log([0.09, 0.01])))
 # Three seeds draw three different tenths of the catalog. Settings were chosen on a second cold split *inside* each training part. On the way
 # we saw some test numbers of earlier models, so the tests are not wholly unseen.
 
-
-# %%
-def judge(scores, test, films):
-    """Return HR@10 of scores (n_users, len(films)) among these films."""
-    place = np.full(ratings.n_items, -1)
-    place[films] = np.arange(len(films))
-    frame = test.frame
-    return metrics.evaluate(scores, (frame["user"].to_numpy(), place[frame["item"]]))["hit_rate"]
-
-
-people = [len(np.unique(s.test.frame["user"])) for s in splits]
-print("users:", people, "films:", [len(films) for films in new_films])
-
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
 ### BEGIN SOLUTION 08.q3
@@ -603,15 +496,13 @@ choice = "a"
 ### END SOLUTION
 exercise("08.q3").ask(choice)
 
-# %% [markdown] tags=["core"]
-# ## Baselines: neighbors by content
+# %% [markdown]
+# ### Neighbors by content, and who may vote · optional
 #
 # For each new film we find the known films most similar to it, by the cosine of their content. Everyone who took one of these gets its
-# cosine added to their score. This is k-NN (k nearest neighbors) by content.
+# cosine added to their score: k-NN (k nearest neighbors) by content. All known films may vote for now, and only earlier ones later. So the
+# exercise takes a mask.
 #
-# Who may vote? All known films, for now. By the end of the chapter only those that came out earlier will. So the exercise takes a mask.
-
-# %% [markdown]
 # **Exercise 08.7** (8 min). Write `votes(cosines, allowed, neighbors)`. `cosines` has a row for each new film and a column for each known
 # one. `allowed`, of the same shape, says who may vote. In each row keep the `neighbors` largest cosines among those allowed, and set all
 # else to 0. Where fewer are allowed, all of them vote. No two cosines of a row are equal.
@@ -632,11 +523,8 @@ q7 = exercise("08.7")
 q7.check(votes)
 
 # %% [markdown]
-# The rows below weigh title words (rare ones count more), genres and year. The weights and the number of neighbors were chosen on the second
-# cold splits.
-#
-# One more baseline is not personal: everybody gets the same list. A ridge regression guesses from genres, year and words how often a film
-# will be taken.
+# The rows below weigh title words (rare ones count more), genres and year. Weights and numbers of neighbors were chosen on the second cold
+# splits. The second cell has the two other baselines.
 
 # %%
 votes = q7.use(votes)
@@ -684,11 +572,29 @@ def genre_affinity(train, films):
     return np.float32(means @ genres[films].T)
 
 
+# %% [markdown] tags=["core"]
+# ## Baselines
+#
+# - *Random* and the factorization of chapter 02.
+# - *Genre affinity*: the mean cosine of a film's genres with those of the films the user took.
+# - *k-NN* by content (k nearest neighbors): the known films most similar to a new one vote for it, for everyone who took them. Similar by
+#   title words, by genres, or also by year.
+# - *One list for all* is not personal. A ridge regression guesses from genres, year and words how often a film will be taken.
+
+
 # %%
+def judge(scores, test, films):
+    """Return HR@10 of scores (n_users, len(films)) among these films."""
+    place = np.full(ratings.n_items, -1)
+    place[films] = np.arange(len(films))
+    frame = test.frame
+    return metrics.evaluate(scores, (frame["user"].to_numpy(), place[frame["item"]]))["hit_rate"]
+
+
 scores, results = {}, {}
 
 
-def note(name, table, seed):
+def rank(name, table, seed):
     scores[name, seed] = np.asarray(table, np.float32)
     results[name, seed] = judge(scores[name, seed], splits[seed].test, new_films[seed])
     return results[name, seed].mean
@@ -701,13 +607,13 @@ def table_of(results):
 
 
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-    note("random", np.zeros((ratings.n_users, len(films))), seed)
+    rank("random", np.zeros((ratings.n_users, len(films))), seed)
     fitted = MatrixFactorization(epochs=4, validation_share=0).fit(s.train)
-    note("factorization", fitted.scores(everyone)[:, films], seed)
-    note("genre affinity", genre_affinity(s.train, films), seed)
-    note("one list for all", one_list(s.train, films), seed)
+    rank("factorization", fitted.scores(everyone)[:, films], seed)
+    rank("genre affinity", genre_affinity(s.train, films), seed)
+    rank("one list for all", one_list(s.train, films), seed)
     for name, (weights, neighbors) in KNN.items():
-        note(name, knn(s.train, films, weights, neighbors), seed)
+        rank(name, knn(s.train, films, weights, neighbors), seed)
 table_of(results)
 
 # %% [markdown]
@@ -718,18 +624,6 @@ table_of(results)
 #
 # Words beat genres also when both are used by k-NN.
 
-# %% [markdown]
-# ### Why title words do well · optional
-#
-# What is popular has sequels, and these share words. The cell counts which films its hits are.
-
-# %%
-suggested = new[metrics.top_k(scores["k-NN, title words", 0], 10)]
-right = split.test.matrix().toarray()[everyone[:, None], suggested] > 0
-hits = ratings.items["title"].iloc[suggested[right]].value_counts()
-most = "more" if hits.iloc[:3].sum() > 0.5 * hits.sum() else "less"
-print(f"{most} than half of the hits of title words are three films:", *hits.index[:3], sep="\n")
-
 # %% [markdown] tags=["core"]
 # ## The towers on new films
 #
@@ -739,64 +633,46 @@ print(f"{most} than half of the hits of title words are three films:", *hits.ind
 fitted_towers = []
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
     fitted_towers.append(TwoTowers(s.train, parts, seed))
-    mean = note("towers", tower_scores(fitted_towers[seed], parts, films), seed)
+    mean = rank("towers", tower_scores(fitted_towers[seed], parts, films), seed)
     print(f"split {seed}: HR@10 {mean:.2f}")
 towers = fitted_towers[0]
 assert np.mean([results["towers", seed].mean for seed in range(3)]) > 0.55
 table_of(results)
 
-# %% [markdown] tags=["core"]
-# ## What chance allows
+# %% [markdown]
+# ### What chance allows · optional
 #
 # The columns differ by far more than an interval over users would allow. A split with *The Empire Strikes Back* among its new films asks
 # other things than one without. So the unit of chance is the *film*: 906 of them were drawn.
 #
-# The cell below resamples films. It counts hits per film, takes the difference of two models, and draws films with replacement. The
-# next stretch writes that count.
+# The cell counts each film's hits: users who took it and find it among their ten. It takes the difference of two models, and draws films
+# with replacement.
 
-# %% [markdown]
-# ### Stretch: count hits per film · optional
-#
-# **Exercise 08.9** (8 min, *stretch*). Write `film_hits(scores, taken, k)`. `scores` is (n_users, n_films), without ties. `taken`, of the same
-# shape, says who took what. For each film return how many users took it *and* find it among their `k` highest scores, as (n_films,).
-
-
-# %%
-def film_hits(scores, taken, k):
-    ### BEGIN SOLUTION 08.9
-    least = np.sort(scores, axis=1)[:, [-k]]
-    return ((scores >= least) & taken).sum(axis=0)
-    ### END SOLUTION
-
-
-# %%
-q9 = exercise("08.9")
-q9.check(film_hits)
-
-# %%
-film_hits = q9.use(film_hits)
+# %% tags=["nbval-ignore-output"]
 taken_new = [s.test.matrix()[:, f].toarray() > 0 for s, f in zip(splits, new_films, strict=True)]
 
 
-def gap(ours, theirs, seed):
-    """Return the interval over films of the difference, in hits per 100 lists of ten."""
-    taken, noise = taken_new[seed], np.random.default_rng(0).random(taken_new[seed].shape)
-    lists = [film_hits(scores[name, seed] + 1e-6 * noise, taken, 10) for name in (ours, theirs)]
-    per_film = metrics.paired_bootstrap(*lists)
-    scale = 100 * taken.shape[1] / taken.any(axis=1).sum()
-    return [scale * x for x in (per_film.value, per_film.low, per_film.high)]
+def film_hits(name, seed):
+    top = metrics.top_k(scores[name, seed], 10)  # (n_users, 10)
+    listed = np.zeros(taken_new[seed].shape, bool)
+    np.put_along_axis(listed, top, True, axis=1)
+    return (listed & taken_new[seed]).sum(axis=0)
 
 
-def told(gaps):
-    return " · ".join(f"{value:+4.0f} [{low:+.0f}, {high:+.0f}]" for value, low, high in gaps)
+def gaps(ours, theirs):
+    """Return the differences in hits per 100 users, split by split, with intervals over films."""
+    texts = []
+    for seed, taken in enumerate(taken_new):
+        gap = metrics.paired_bootstrap(film_hits(ours, seed), film_hits(theirs, seed))
+        scale = 100 * taken.shape[1] / taken.any(axis=1).sum()
+        low, high = scale * gap.low, scale * gap.high
+        texts.append(f"{scale * gap.value:+4.0f} [{low:+.0f}, {high:+.0f}]")
+    return " · ".join(texts)
 
 
-# %% tags=["nbval-ignore-output"]
-print("hits per 100 lists of ten, split 0 · split 1 · split 2, intervals over films")
-gaps = {}
+print("hits per 100 users, in split 0 · split 1 · split 2, with 95 % intervals over films")
 for name in ("one list for all", "k-NN, words, genres, year", "k-NN, title words"):
-    gaps[name] = [gap("towers", name, seed) for seed in range(3)]
-    print(f"towers - {name:26} {told(gaps[name])}")
+    print(f"towers - {name:26}", gaps("towers", name))
 
 # %% [markdown]
 # PLACEHOLDER reading of chance.
@@ -812,17 +688,14 @@ for part in parts:
     fewer = {name: rows for name, rows in parts.items() if name != part}
     for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
         model = TwoTowers(s.train, fewer, seed)
-        note(f"towers without {part}", tower_scores(model, fewer, films), seed)
+        rank(f"towers without {part}", tower_scores(model, fewer, films), seed)
         if seed == 0:
             print(f"without {part}, split 0: {results[f'towers without {part}', 0].mean:.2f}")
-print("\nall parts minus one missing, hits per 100 lists, split 0 · 1 · 2")
-for part in parts:
-    print(f"{part:7}", told([gap("towers", f"towers without {part}", seed) for seed in range(3)]))
-three = {"favorite genres": "genre affinity", "words of the title": "k-NN, title words"}
-three["genres and year"] = "towers without title"
-three = {said: np.mean([results[name, s].mean for s in range(3)]) for said, name in three.items()}
-words = ", ".join(f"{said} {mean:.2f}" for said, mean in three.items())
-guess("08").meets(f"{max(three, key=three.get)} (mean of the splits: {words})")
+rivals = ("genre affinity", "k-NN, title words", "towers without title")
+reached = [np.mean([results[name, seed].mean for seed in range(3)]) for name in rivals]
+assert reached[2] > reached[1] + 0.08 > reached[0] + 0.16
+each = ", ".join(f"{choice} {mean:.2f}" for choice, mean in zip(choices, reached, strict=True))
+guess("08").meets(f"{choices[np.argmax(reached)]} (HR@10, mean of the splits: {each})")
 
 # %% tags=["nbval-ignore-output", "fold"]
 fig, ax = plt.subplots(figsize=(6.4, 3.0))
@@ -841,14 +714,42 @@ show(fig, alt="PLACEHOLDER.")
 # PLACEHOLDER reading parts.
 
 # %% [markdown]
-# ## What the correction does · optional
+# ### Stretch: the correction for popularity · optional
 #
-# The same towers without $\log Q$, on all three splits.
+# **Exercise 08.5** (10 min, *stretch*). Write `batch_loss(scores, log_q)`. `scores` is (batch, batch): the user of row $r$ against the film
+# of column $c$, with the positives on the diagonal. `log_q` is (batch,). Return the mean loss. Scores of 2000 must not overflow.
+
+
+# %%
+def batch_loss(scores, log_q):
+    ### BEGIN SOLUTION 08.5
+    logits = scores - log_q
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return np.mean(np.log(np.exp(logits).sum(axis=1)) - np.diag(logits))
+    ### END SOLUTION
+
+
+# %%
+q5 = exercise("08.5")
+q5.check(batch_loss)
+
+# %%
+batch_loss = q5.use(batch_loss)
+toy = np.array([[1.0, 1.0], [1.0, 1.0]])  # a popular and a rare film, both liked alike
+for name, log_q in (("plain", np.zeros(2)), ("corrected", np.log([0.09, 0.01]))):
+    p = np.exp(toy - log_q) / np.exp(toy - log_q).sum(axis=1, keepdims=True)
+    print(f"{name:9} softmax of the two films: {p[0].round(2)}, loss {batch_loss(toy, log_q):.2f}")
+
+# %% [markdown]
+# The scores are equal. But the corrected softmax gives the rare film .9, because it is so seldom a negative. To reach the popular film's
+# real share, the model must score it higher, by the log of its popularity.
+#
+# Subtracting $\log Q$ shifts the loss, so .69 and 1.20 cannot be compared. Compare the rankings instead.
 
 # %% tags=["nbval-ignore-output"]
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
     plain = TwoTowers(s.train, parts, seed, correct=False)
-    note("towers without log Q", tower_scores(plain, parts, films), seed)
+    rank("towers without log Q", tower_scores(plain, parts, films), seed)
     counts = splits[seed].test.item_counts()[films]
     shown = [
         counts[metrics.top_k(scores[name, seed], 10)].mean()
@@ -857,7 +758,7 @@ for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
     print(f"split {seed}: a suggestion has {shown[0]:.0f} held-out ratings, {shown[1]:.0f} without")
 rows = ("towers", "towers without log Q")
 print(table_of({key: result for key, result in results.items() if key[0] in rows}))
-print("with minus without:", told([gap(*rows, seed) for seed in range(3)]))
+print("with minus without, hits per 100 users:", gaps(*rows))
 
 # %% [markdown]
 # PLACEHOLDER logQ
@@ -877,14 +778,9 @@ recent = np.flatnonzero(by_date.test.item_counts())
 print(f"{by_date}, {len(recent)} films, {by_date.test.frame['user'].nunique()} users")
 for name in ("k-NN, title words", "k-NN, words, genres, year"):
     for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-        note(f"{name}, earlier only", knn(s.train, films, *KNN[name], earlier_only=True), seed)
+        rank(f"{name}, earlier only", knn(s.train, films, *KNN[name], earlier_only=True), seed)
 pairs = [(n, f"{n}, earlier only") for n in ("k-NN, title words", "k-NN, words, genres, year")]
 table_of({key: r for key, r in results.items() if key[0] in sum(pairs, ())})
-
-# %% [markdown]
-# PLACEHOLDER
-
-# %% tags=["nbval-ignore-output"]
 dated = {"random": np.zeros((ratings.n_users, len(recent)), np.float32)}
 dated["genre affinity"] = genre_affinity(by_date.train, recent)
 dated["one list for all"] = one_list(by_date.train, recent)
@@ -919,12 +815,6 @@ new_parts = {name: part[new] for name, part in parts.items()}
 print("no history:", suggest())
 print("\nspace:", suggest("Alien", "Blade Runner", "Matrix, The"))
 print("\ncartoons:", suggest("Toy Story", "Lion King, The", "Aladdin"))
-
-# %% [markdown]
-# Does it work for many? We train without every third user, and then serve them by their histories. Beside them stand the same users with
-# the towers that met them in training.
-
-# %% tags=["nbval-ignore-output"]
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
     left_out = s.train.frame["user"] % 3 == seed
     model = TwoTowers(s.train.replace(s.train.frame[~left_out]), parts, seed)
@@ -940,8 +830,8 @@ for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
 # %% [markdown]
 # PLACEHOLDER
 
-# %% [markdown] tags=["core"]
-# ## One tower with words and a poster
+# %% [markdown]
+# ## One tower with words and a poster · optional
 #
 # Now your `item_tower` joins four parts: genres, year, the title's words through the LSTM, and the drawn poster through the ConvNet. All
 # of it is trained together. To save time it sees each pair of the first split once.
@@ -970,14 +860,60 @@ print(said)
 if vectors is not None:
     more = parts | {"vectors": vectors}
     for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-        note("towers with vectors", tower_scores(TwoTowers(s.train, more, seed), more, films), seed)
-    print("with minus without:", told([gap("towers with vectors", "towers", s) for s in range(3)]))
+        rank("towers with vectors", tower_scores(TwoTowers(s.train, more, seed), more, films), seed)
+    print("with minus without, hits per 100 users:", gaps("towers with vectors", "towers"))
 
 # %% [markdown]
 # ## The talk's towers in MXNet · optional
 #
-# Now as the talk has it: an embedding per user, a dense layer on each side, and `CosineLoss` with sampled negatives. The pairs come from
-# chapter 04's sampler. Its labels are 1 for a positive and 0 for a negative, so the distance is `1 - label`.
+# The talk's `mxreco.CosineLoss(a=user, b=item, label=label)` was published in MXNet's `example/recommenders`. It is the absolute difference
+# between $1 - \cos$ and the label. So the label is a *distance*: 0 for a pair that belongs together, 1 for a right angle.
+#
+# Here it is in Keras and in MXNet's Gluon. Losses and gradients are compared with your `cosine_gradient`.
+
+# %%
+pairs = np.random.default_rng(1)
+a, b = pairs.normal(size=(2, 6, 5)).astype(np.float32)
+distance = np.array([0, 0, 0, 1, 1, 1], np.float32)  # the label
+by_hand = 1 - np.diag(cosines_of(a, b))
+sign = np.sign(by_hand - distance)[:, None]
+agree = {"NumPy": (abs(by_hand - distance), sign * np.array(list(map(cosine_gradient, a, b))))}
+
+
+def keras_cosine_loss(a, b, label):
+    a, b = (keras.ops.normalize(x, axis=1) for x in (a, b))
+    return keras.ops.abs(1 - keras.ops.sum(a * b, axis=1) - label)
+
+
+with tf.GradientTape() as tape:
+    left = tf.Variable(a)
+    loss = keras_cosine_loss(left, tf.constant(b), distance)
+agree["Keras"] = loss.numpy(), tape.gradient(loss, left).numpy()
+
+# %%
+if gates.mxnet.ready("The talk's layer"):
+    mx = gates.import_mxnet()
+
+    class CosineLoss(mx.gluon.HybridBlock):
+        def hybrid_forward(self, F, a, b, label):
+            a, b = F.L2Normalization(a), F.L2Normalization(b)
+            return F.abs(1 - F.sum(a * b, axis=1) - label)
+
+    left, right, label = (mx.nd.array(x) for x in (a, b, distance))
+    left.attach_grad()
+    with mx.autograd.record():
+        loss = CosineLoss()(left, right, label)
+    loss.backward()
+    agree["MXNet Gluon"] = loss.asnumpy(), left.grad.asnumpy()
+
+for loss, gradient in agree.values():
+    assert np.allclose(loss, agree["NumPy"][0], atol=1e-5)
+    assert np.allclose(gradient, agree["NumPy"][1], atol=1e-5)
+print("one loss and one gradient in every framework that is here")
+
+# %% [markdown]
+# Now the talk's towers: an embedding per user, a dense layer on each side, and `CosineLoss` with sampled negatives. They come from chapter
+# 04's sampler, which labels a positive 1 and a negative 0. So the distance is `1 - label`. What if somebody forgets that?
 #
 # The film's parts are genres and year. Compare with *towers without title*, on the same split.
 
@@ -996,7 +932,6 @@ if gates.mxnet:
             return self.user(user), self.item(item)
 
 
-# %% tags=["nbval-ignore-output"]
 def talk_scores(distance, seed=0, epochs=3, batch=2048):
     mx.random.seed(seed)
     net, loss_of = TalkTowers(), CosineLoss()
@@ -1033,10 +968,10 @@ print(f"{'Keras, without title':26} {results['towers without title', 0]}")
 # %% [markdown]
 # ## A film that does not exist · optional
 #
-# The item tower scores anything with parts, also a film we make up. Choose its genre and year. Where would it be among the 906 new films,
-# for each user? It has no title, which is a row of zeros.
+# The item tower scores anything with parts, also a film we make up. It has no title, which is a row of zeros. Where would it be among the 906
+# new films, for each user? Move the year. Which years are ranked high, for a genre of your choice?
 
-# %%
+# %% tags=["nbval-ignore-output", "fold"]
 names = content.genre_names(ratings.items)
 user_space = user_vectors(towers, towers.taken)
 new_scores = user_space @ film_vectors(towers, new_parts).T
@@ -1054,11 +989,6 @@ def invented_places(genre, year):
     return (new_scores > score[:, None]).mean(axis=1)
 
 
-# %% [markdown]
-# Move the year. Which years are ranked high, for a genre of your choice?
-
-
-# %% tags=["nbval-ignore-output", "fold"]
 def draw_invented(genre, year):
     places = 100 * invented_places(genre, year)
     fig, ax = plt.subplots(figsize=(6.4, 3.2))
@@ -1077,6 +1007,8 @@ def tell_invented(genre, year):
     return f"{genre} of {year}: the median user ranks it below {middle:.0%} of the new films."
 
 
+nineties = ((years >= 1990) & (years < 2000))[ratings.frame["item"]].mean()
+print(f"ratings of films of the Nineties: {nineties:.0%}")
 explore(
     draw_invented,
     alt=tell_invented,
@@ -1088,15 +1020,13 @@ explore(
 # Two in five ratings here are of films of the Nineties. So the towers rank those high and old films low, though not for everybody. Genre
 # affinity knows nothing of this: to it a drama of 1935 is a drama.
 
-# %%
-nineties = ((years >= 1990) & (years < 2000))[ratings.frame["item"]].mean()
-print(f"ratings of films of the Nineties: {nineties:.0%}")
-
 # %% [markdown]
 # ## A search box · optional
 #
 # What somebody types is compared with all titles by trigrams. The best matches, weighted, give the query a place in the shared space. Around
 # that place are films for the same people, whatever they are called. The box answers at every key.
+#
+# How good is it at typing errors? The second cell changes one letter in each of 150 titles.
 
 # %% tags=["nbval-ignore-output", "fold"]
 search = text.TitleSearch(titles, film_vectors(towers, parts))
@@ -1120,11 +1050,7 @@ def say(query):
 
 answer(reply, alt=say, box=widgets.Text(value="termimat", description="film"))
 
-# %% [markdown]
-# How good is it at typing errors? We change one letter in each of 150 titles. The baseline is `difflib` of Python's standard library, which
-# looks for the most similar texts.
-
-# %% tags=["timing"]
+# %% tags=["nbval-ignore-output", "timing"]
 generator = np.random.default_rng(0)
 wanted = generator.choice(np.flatnonzero(ratings.item_counts() >= 20), 150, replace=False)
 
@@ -1140,8 +1066,6 @@ for query in typed:
     started = time.process_time()  # the processor's time, which other programs do not lengthen
     reply(query)
     seconds.append(time.process_time() - started)
-
-# %% tags=["nbval-ignore-output", "timing"]
 words_of = [set(text.words(title)) for title in titles]
 
 
@@ -1165,16 +1089,6 @@ assert np.quantile(seconds, 0.9) <= 0.05 and letters > 0.9
 # the negatives. DSSM's own paper (Huang et al., 2013) uses a softmax over a few negatives.
 #
 # **`demo3-dssm`** (published with the talk) builds the network and trains nothing, as it says itself.
-
-# %% [markdown]
-# **`NegativeSamplingDataIter` and `CosineLoss`** (talk of 2016). By default the iterator labels a positive 1 and a negative 0. The loss wants
-# 0 for *together*. Used as they are, the two parts learn the opposite: see the row *distance = label* above. The cell shows why.
-
-# %%
-for label, kind in ((1, "positive"), (0, "negative")):
-    losses = {cosine: abs(1 - cosine - label) for cosine in (0, 1)}
-    best = min(losses, key=losses.get)
-    print(f"a {kind} with the iterator's label {label}: the loss is 0 at cosine {best}")
 
 # %% [markdown]
 # **Item numbers in the product table** (talk of 2018). Its category column holds 1, 9, 7: names written as numbers. In our example that did

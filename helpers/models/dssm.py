@@ -23,7 +23,7 @@ def train_pairs(
     variables: Sequence[Any],
     train: Interactions,
     *,
-    epochs: int = 2,
+    epochs: int = 1,
     batch_size: int = 512,
     learning_rate: float = 0.01,
     correct: bool = True,

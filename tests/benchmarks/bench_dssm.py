@@ -20,8 +20,7 @@ from helpers.models.text import TitleSearch
 NAMES = ("TwoTowers", "tower_scores", "film_vectors", "knn", "one_list", "judge", "parts", "titles")
 SETTINGS: tuple[dict[str, Any], ...] = (
     {},
-    {"epochs": 1},
-    {"epochs": 3},
+    {"epochs": 2},
     {"learning_rate": 0.005},
     {"batch_size": 1024},
     {"correct": False},
@@ -60,7 +59,7 @@ def run() -> list[dict]:
 
     def towers(split: data.Split, seed: int, **settings: Any) -> tuple[Any, float]:
         fitted = the["TwoTowers"](split.train, the["parts"], seed, **settings)
-        scores = the["tower_scores"](fitted, the["parts"], films(split))
+        scores = the["tower_scores"](fitted, split.train, films(split), the["parts"])
         return fitted, hit_rate(split, scores)
 
     rows = []

@@ -1,4 +1,4 @@
-"""Checks of chapter 08: trigrams, towers, histories, gradients, batch softmax, votes, hits."""
+"""Checks of chapter 08: trigrams, towers, histories, gradients, batch softmax, votes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,6 @@ def words(value: Any, name: str) -> list[str]:
 
 COSINES = np.array([[0.9, 0.2, 0.7, 0.5], [-0.1, 0.8, -0.3, 0.6]])
 ALLOWED = np.array([[False, True, True, True], [True, False, False, False]])
-SCORES = np.array([[0.9, 0.1, 0.5], [0.2, 0.8, 0.3], [0.6, 0.7, 0.1]])
-TOOK = np.array([[True, True, False], [False, False, True], [True, True, False]])
 OWN = np.array([[1.0, 0.0], [2.0, 2.0], [0.5, -1.0]])
 
 
@@ -46,13 +44,6 @@ def some_votes(rng: np.random.Generator) -> tuple[Any, ...]:
     shape = tuple(rng.integers(1, 8, 2))
     cosines = rng.permutation(np.linspace(-0.4, 1, int(np.prod(shape)))).reshape(shape)
     return cosines, rng.random(shape) < 0.6, int(rng.integers(1, 7))
-
-
-def some_lists(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return scores without ties, who took what, and a length of the lists."""
-    n_users, n_films = (int(n) for n in rng.integers(2, 8, 2))
-    scores = rng.permutation(n_users * n_films).reshape(n_users, n_films) / 7
-    return scores, rng.random(scores.shape) < 0.5, int(rng.integers(1, n_films))
 
 
 def some_batch(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -260,28 +251,6 @@ register(
             "`np.sort(ranked, axis=1)[:, [-few]]` is the smallest cosine that still votes, with `few = min(neighbors, cosines.shape[1])`. Keep what is allowed and not below it.",
         ],
         minutes=8,
-    ),
-    Exercise(
-        "08.9",
-        "film_hits",
-        array,
-        cases=cases((SCORES, TOOK, 1), (SCORES, TOOK, 2)),
-        inputs=some_lists,
-        mistakes={
-            "least = np.sort(scores, axis=1)[:, [-k]]\nreturn (scores >= least).sum(axis=0)": "that counts how often a film is suggested, also to users who did not take it.",
-            "least = np.sort(scores, axis=1)[:, [-k]]\nreturn ((scores >= least) & taken).sum(axis=1)": "that counts per user; one number per film is asked for.",
-            "least = np.sort(scores, axis=1)[:, [k - 1]]\nreturn ((scores <= least) & taken).sum(axis=0)": "those are the k *lowest* scores.",
-            "least = np.sort(scores, axis=0)[[-min(k, len(scores))]]\nreturn ((scores >= least) & taken).sum(axis=0)": "each *user* has a list of k films: look for the k highest of each row.",
-            "least = np.sort(scores, axis=1)[:, [-k]]\nreturn ((scores > least) & taken).sum(axis=0)": "the film on place k is on the list, too.",
-            "least = np.sort(np.where(taken, scores, -np.inf), axis=1)[:, [-k]]\nreturn ((scores >= least) & taken).sum(axis=0)": "the list is made of all films, not of those that the user took.",
-            "least = np.sort(scores, axis=1)[:, [-k]]\nreturn ((scores >= least) & taken).mean(axis=0)": "that is a share of the users; their number is asked for.",
-        }.items(),
-        hints=[
-            "A film is on the list of a user if its score is at least the k-th highest of the row.",
-            "`np.sort(scores, axis=1)[:, [-k]]` holds that score. A hit is on the list *and* taken; add up the users.",
-        ],
-        minutes=8,
-        stretch=True,
     ),
     Quiz(
         "08.q3",

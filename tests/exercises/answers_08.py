@@ -171,31 +171,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ("return sums / counts.reshape(-1, 1) - own", "before the division"),
         ("return (sums - own) / np.maximum(counts, 1).mean()", "gave"),
     ],
-    "08.9": [
-        (
-            "top = np.argsort(-scores, axis=1)[:, :k]\n"
-            "return np.bincount(top.ravel(), minlength=scores.shape[1])",
-            "also to users who did not take it",
-        ),
-        (
-            "top = np.argsort(-scores, axis=1)[:, :k]\n"
-            "return np.take_along_axis(taken, top, axis=1).sum(axis=1)",
-            "per user",
-        ),
-        (
-            "top = np.argsort(scores, axis=1)[:, :k]\n"
-            "shown = np.zeros(taken.shape, bool)\nnp.put_along_axis(shown, top, True, axis=1)\n"
-            "return (shown & taken).sum(axis=0)",
-            "*lowest*",
-        ),
-        (
-            "top = np.argsort(-scores, axis=1)[:, : k - 1]\n"
-            "shown = np.zeros(taken.shape, bool)\nnp.put_along_axis(shown, top, True, axis=1)\n"
-            "return (shown & taken).sum(axis=0)",
-            "place k",
-        ),
-        ("return taken.sum(axis=0)", "gave"),
-    ],
     "08.q3": [('choice = "b"', "knows the year"), ('choice = "c"', "belong to the user")],
 }
 
@@ -289,20 +264,6 @@ IDIOMS: dict[str, list[str]] = {
         "left = (counts - 1.0)[:, None]\nmeans = np.zeros_like(sums)\n"
         "return np.divide(sums - own, left, out=means, where=left > 0)",
     ],
-    "08.9": [
-        "hits = [0] * scores.shape[1]\nfor row, own in zip(scores.tolist(), taken.tolist()):\n"
-        "    best = sorted(range(len(row)), key=lambda i: -row[i])[:k]\n"
-        "    for film in best:\n        hits[film] += own[film]\nreturn hits",
-        "top = np.argsort(-scores, axis=1)[:, :k]\nshown = np.zeros(scores.shape, bool)\n"
-        "np.put_along_axis(shown, top, True, axis=1)\nreturn (shown & taken).sum(axis=0)",
-        "import pandas as pd\nrank = pd.DataFrame(scores).rank(axis=1, ascending=False)\n"
-        "return ((rank <= k) & taken).sum()",
-        "top = np.argpartition(-np.float32(scores), k - 1, axis=1)[:, :k]\n"
-        "hit = np.take_along_axis(taken, top, axis=1)\n"
-        "return np.bincount(top[hit], minlength=scores.shape[1])",
-        "above = (scores[:, None, :] > scores[:, :, None]).sum(axis=2)\n"
-        "return np.count_nonzero((above < k) & taken, axis=0)",
-    ],
 }
 
 #: exercise -> changed line of a mutant that is the same function -> why it is
@@ -328,9 +289,5 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "08.8": {
         "others = np.maximum(1, counts - 1)": "the larger of two has no order",
         "others = np.maximum(abs(counts - 1), 1)": "a user took at least the pair's own film",
-    },
-    "08.9": {
-        "least = np.sort(scores)[:, [-k]]": "the last axis is the default",
-        "least = np.sort(scores, axis=-1)[:, [-k]]": "the last axis of a matrix is axis 1",
     },
 }

@@ -91,7 +91,10 @@ def _item_tower(item_tower: Callable[..., Any]) -> None:
     added = right - size == 2 * 32 * 64
     hint = ": put the parts side by side, do not add them" if added else ""
     said = f"the tower has {size:,} parameters, expected {right:,}"
-    expect(size == right, f"{said}{hint or ': a dense layer of 64, then one of 32'}.")
+    expect(
+        size == right,
+        f"{said}{hint or ': those of the readers, of a layer of 64 and of one of 32'}.",
+    )
     fits = np.allclose(got, _vectors(ours, parts), atol=1e-4)
     said = "with the same weights it gives other vectors"
     expect(fits, f"{said}: a ReLU follows the layer of 64, and none the layer of 32.")

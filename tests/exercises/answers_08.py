@@ -119,7 +119,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (
             f"{READ}v = layers.Dense(32)(layers.Concatenate()(outputs))\n"
             "return keras.Model(given, layers.UnitNormalization()(v))",
-            "a dense layer of 64, then one of 32",
+            "of a layer of 64 and of one of 32",
         ),
         (
             f"{READ}h = layers.Dense(64, activation='relu')(layers.Concatenate()(outputs))\n"

@@ -76,7 +76,7 @@ guess("08", "Which model finds most of the films that people took?", choices)
 # | captions of pictures, reviews | the same text layers, or a language model's vectors (`ITEM_VECTORS`, below) |
 # | what users searched for | the text layers, in the *user's* tower |
 #
-# MovieLens has names, years and genres. Posters we draw.
+# MovieLens has names, years and genres. We draw the posters.
 
 # %% [markdown]
 # ### What a column means · optional
@@ -147,8 +147,8 @@ exercise("08.q4").ask(choice)
 # A new film has a title. A dictionary of words is never complete, so DSSM reads *letter trigrams*: put a `#` at both ends of a word, then
 # take every three letters in a row. *Cat* gives `#ca`, `cat`, `at#`. A title becomes a row of counts.
 #
-# It has a poster, too. Posters are not ours to give away, so the course *draws* them from title, year and genres. Have you real ones? Name
-# them `<item_id>.png` and put their folder into `POSTERS_DIR`.
+# It has a poster, too. Posters are not ours to give away, so the course *draws* them from title, year and genres. If you have
+# real ones, name them `<item_id>.png` and put their folder into `POSTERS_DIR`.
 
 # %% tags=["fold"]
 wall = posters.posters(ratings.items)
@@ -176,8 +176,8 @@ show(fig, alt=f"Six small posters: in those that the course drew, {words}.")
 # **Exercise 08.1** (5 min). Write `trigrams(word)`: the list of trigrams of one word, from left to right. Capitals become small letters, and
 # repetitions are kept. `"cat"` has three. Stuck? Run `q1.hint()` or `q1.solution()` in a cell of your own.
 #
-# The cells below also count *buckets*. Instead of a list of all trigrams we keep 1,024 of them: a trigram's bucket is a checksum of its bytes,
-# modulo 1,024. Some trigrams share a bucket. Two titles hardly ever share all of theirs.
+# The cells below also count *buckets* (Weinberger et al., 2009). A trigram's bucket is a checksum of its bytes, modulo 1,024. About six trigrams
+# share one. But no two titles with different trigrams fill the same buckets.
 
 
 # %%
@@ -199,9 +199,10 @@ for word in ("Terminator", "Termimator", "Солярис", "卧虎藏龙"):
 
 # %%
 title_rows = text.hashed_trigrams(titles)
-known = {t for title in titles for t in text.letter_trigrams(title)}
-buckets = {text.bucket(t, title_rows.shape[1]) for t in known}
-print(f"{len(known):,} trigrams of {len(titles):,} titles fall into {len(buckets):,} buckets")
+sets = [frozenset(text.letter_trigrams(title)) for title in titles]
+filled = map(frozenset, np.split(title_rows.indices, title_rows.indptr[1:-1]))
+print(f"{len(frozenset.union(*sets)):,} trigrams fall into {title_rows.shape[1]:,} buckets")
+print(f"{len(set(sets)):,} different sets of trigrams, {len(set(filled)):,} of buckets")
 print({title: text.hashed_trigrams([title]).nnz for title in ("", "$9.99", "卧虎藏龙", "WALL·E")})
 
 # %% [markdown]
@@ -270,7 +271,7 @@ READERS |= {"title": read_title, "words": read_words, "poster": read_poster}
 #
 # **Exercise 08.6** (10 min). Write `item_tower(given)`. `given` maps the name of each part to a Keras input, and `READERS[name]` is the
 # function that reads it. Put what the readers return side by side. Then comes a dense layer of 64 with a ReLU, and one of 32 without. At
-# last, divide each film's vector by its length. Return `keras.Model(given, vectors)`.
+# last, divide each film's vector by its length. Return `keras.Model(given, vectors)`. Stuck? Run `q6.hint()` or `q6.solution()`.
 
 
 # %%
@@ -408,7 +409,7 @@ q8.check(other_films)
 # $$z_{ui} = s \cdot \cos(\mathbf{a}_u, \mathbf{b}_i) - \log Q_i$$
 #
 # The scale $s$ is learned. $Q_i$ is the film's share of the ratings: popular films are negatives more often, and $\log Q_i$ corrects for
-# that. It is left out of the final score.
+# that (Yi et al., 2019). It is left out of the final score. Towers that read histories served YouTube (Covington et al., 2016).
 
 
 # %%
@@ -494,7 +495,7 @@ exercise("08.q3").ask(choice)
 # ### Neighbors by content, and who may vote · optional
 #
 # For each new film we find the known films most similar to it, by the cosine of their content. Everyone who took one of these gets its
-# cosine added to their score: k-NN (k nearest neighbors) by content. All known films may vote for now, and only earlier ones later. Hence the mask.
+# cosine added to their score. This is k-NN (k nearest neighbors). All known films may vote for now, and only earlier ones later.
 #
 # **Exercise 08.7** (8 min). Write `votes(cosines, allowed, neighbors)`. `cosines` has a row for each new film and a column for each known
 # one. `allowed`, of the same shape, says who may vote. In each row keep the `neighbors` largest cosines among those allowed, and set all
@@ -690,7 +691,9 @@ for row, part in enumerate(parts):
         model = TwoTowers(s.train, fewer, seed)
         hits = rank(f"towers without {part}", tower_scores(model, s.train, films, fewer), seed)
         ax.plot(results["towers", seed].mean - hits, row, f"C{seed}o", markersize=9)
-    print(f"trained without {part}", flush=True)
+    print(
+        f"{part:6} hits per 100 users lost:", gaps("towers", f"towers without {part}"), flush=True
+    )
 ax.set_yticks(range(3), parts)
 ax.axvline(0, color=plots.PALETTE["grey"], linewidth=1)
 ax.set(ylim=(2.5, -0.5), xlabel="HR@10 lost by training without it (a dot per split)")
@@ -860,7 +863,7 @@ print(sentence)
 if vectors is not None:
     more = parts | {"vectors": tf.constant(vectors)}
     model = TwoTowers(split.train, more)
-    print(judge(tower_scores(model, split.train, new, more), split.test, new))
+    print(judge(tower_scores(model, split.train, new, more), split.test, new), "with vectors")
 
 # %% [markdown]
 # ## The talk's towers in MXNet · optional

@@ -226,6 +226,12 @@ BANDS: dict[str, dict[Key, Band]] = {
         **cold("towers without year", 0.03, 0.407, 0.496, 0.547, seeds=(0, 1, 2)),
         **cold("towers without title", 0.03, 0.513, 0.648, 0.577, seeds=(0, 1, 2)),
         **cold("towers without log Q", 0.03, 0.573, 0.577, 0.554, seeds=(0, 1, 2)),
+        ("MXNet, distance 1 - label", "HR", SMALL, "cold items 90/10, seed 0", 0): Band(
+            0.517, 0.025, optional=True
+        ),
+        ("MXNet, distance = label", "HR", SMALL, "cold items 90/10, seed 0", 0): Band(
+            0.039, 0.035, "far below random, 0.121", optional=True
+        ),
         **since_2012("random", 0.001, 0.192),
         **since_2012("genre affinity", 0.004, 0.395),
         **since_2012("one list for all", 0.009, 0.386),

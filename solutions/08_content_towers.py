@@ -636,8 +636,8 @@ table_of("k-NN, title words", "k-NN, words, genres, year", "one list for all", "
 # The splits differ by more than the models. One with *The Empire Strikes Back* among its new films asks other things than one without. So the
 # unit of chance is the *film*.
 #
-# The cell counts each film's hits: users who took it and find it among their ten. It takes the difference of two models, and draws films with
-# replacement.
+# The cell counts each film's hits: users who took it and find it among their ten. It draws films with replacement, and takes the difference of
+# two models.
 
 # %% tags=["nbval-ignore-output"]
 taken_new = [s.test.matrix()[:, f].toarray() > 0 for s, f in zip(splits, new_films, strict=True)]
@@ -668,10 +668,10 @@ print("HR@10, towers - one list, with intervals over users:")
 print(" · ".join(str(ours.compare(theirs)) for ours, theirs in pairs))
 
 # %% [markdown]
-# Over films, no split tells the towers from the one list. The k-NN with the year is ahead in one split, and in the others chance covers the gap.
+# Over films, no split tells the towers from the one list. The k-NN with the year is ahead in one split; in the others chance covers the gap.
 #
-# Over users, split 0 alone would establish that the towers are better, and split 2 that the one list is. Both cannot hold: another tenth of the
-# catalog does not repeat it. Three splits beside each other show more than one pooled number.
+# Over users, split 0 alone would establish that the towers are better, and split 2 that the one list is. So read the splits beside each other,
+# not one pooled number.
 
 # %% [markdown] tags=["core"]
 # ## What each part brings

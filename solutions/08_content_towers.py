@@ -761,7 +761,7 @@ print("with minus without, hits per 100 users:", gaps(*pair))
 # %% [markdown] tags=["core"]
 # ## Cold start by date
 #
-# Drawing films by lot has a flaw. *The Empire Strikes Back* was "new", and *Return of the Jedi*, three years younger, voted for it.
+# Drawing films by lot has a flaw. *The Empire Strikes Back* was "new", and *The Phantom Menace*, nineteen years younger, voted for it.
 #
 # We test this twice. First, on the same splits, only films of the same year or earlier may vote. Second, a split by date: all films of 2012 or
 # later are new.

@@ -64,12 +64,8 @@ def _vectors(model: Any, parts: dict[str, np.ndarray]) -> np.ndarray:
 def _item_tower(item_tower: Callable[..., Any]) -> None:
     """Build both towers over three parts; compare shapes, lengths, parameters and vectors."""
     keras, rng = gates.import_keras(), np.random.default_rng(0)
-    parts = {
-        "genres": rng.random((5, 7)),
-        "year": rng.random((5, 3)),
-        "vectors": rng.random((5, 4)),
-    }
-    parts = {name: np.float32(rows) for name, rows in parts.items()}
+    widths = {"genres": 7, "year": 3, "vectors": 4}
+    parts = {name: rng.random((5, n)).astype(np.float32) for name, n in widths.items()}
     ours, theirs = (
         build({name: keras.Input(rows.shape[1:], name=name) for name, rows in parts.items()})
         for build in (source.make("08.6", "item_tower"), item_tower)

@@ -623,12 +623,12 @@ table_of("random", "factorization", "genre affinity", *KNN, "one list for all")
 # These towers read genres, year and the title's trigrams. On each split they see every pair of the training part once.
 
 # %% tags=["nbval-ignore-output"]
-fitted = [TwoTowers(s.train, parts, seed) for seed, s in enumerate(splits)]
+fitted = {}
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-    rank("towers", tower_scores(fitted[seed], s.train, films, parts), seed)
+    fitted[seed] = TwoTowers(s.train, parts, seed)
+    hits = rank("towers", tower_scores(fitted[seed], s.train, films, parts), seed)
+    print(f"split {seed}: HR@10 of the towers {hits:.2f}", flush=True)
 towers = fitted[0]
-assert np.mean([results["towers", seed].mean for seed in range(3)]) > 0.52
-table_of("k-NN, title words", "k-NN, words, genres, year", "one list for all", "towers")
 
 # %% [markdown]
 # ### What chance allows · optional
@@ -700,7 +700,8 @@ ax.set_xticks([0, 0.05, 0.1, 0.15, 0.2])
 ax.set_title("Genres and year bring much, the title next to nothing")
 words = "without genres or without the year costs the towers hits, and without the title hardly any"
 show(fig, alt=f"In three splits, training {words}.")
-table_of("towers", *(f"towers without {part}" for part in parts))
+assert np.mean([results["towers", seed].mean for seed in range(3)]) > 0.52
+table_of("one list for all", "towers", *(f"towers without {part}" for part in parts))
 
 # %%
 rivals = ("genre affinity", "k-NN, title words", "towers without title")
@@ -839,12 +840,13 @@ for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
 # ## One tower with words and a poster · optional
 #
 # Now your `item_tower` joins four parts: genres, year, the title's words through the LSTM, and the drawn poster through the ConvNet. All of it is
-# trained together, on the first split. One split establishes no order.
+# trained together, on every second pair of the first split. This establishes no order.
 #
 # A drawn poster can bring nothing new. A real one could.
 
 # %% tags=["nbval-ignore-output"]
-joined = TwoTowers(split.train, pictured)
+half = split.train.replace(split.train.frame.sample(frac=0.5, random_state=0))
+joined = TwoTowers(half, pictured)
 result = judge(tower_scores(joined, split.train, new, pictured), split.test, new)
 print(f"genres, year, words and poster in one tower: {result}")
 assert result.mean > 0.3
@@ -933,14 +935,14 @@ if gates.mxnet:
             return self.user(user), self.item(item)
 
 
-def talk_scores(distance, seed=0, epochs=2, batch=2048):
-    mx.random.seed(seed)
+def talk_scores(distance, epochs, batch=2048):
+    mx.random.seed(0)
     net, loss_of = TalkTowers(), CosineLoss()
     net.initialize(mx.init.Xavier())
     net.hybridize()
     adam = mx.gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.005})
     described = np.hstack([arrays["genres"], arrays["year"]])
-    sampler, rng = sampling.NegativeSampler(split.train), np.random.default_rng(seed)
+    sampler, rng = sampling.NegativeSampler(split.train), np.random.default_rng(0)
     for _ in range(epochs):
         users, items, labels = sampler.epoch(ratio=2, rng=rng)
         for start in range(0, len(users), batch):
@@ -959,7 +961,8 @@ if gates.mxnet.ready("The talk's towers"):
     talk = {"MXNet, distance 1 - label": lambda label: 1 - label}
     talk["MXNet, distance = label"] = lambda label: label
     for name, distance_of in talk.items():
-        results[name, 0] = judge(talk_scores(distance_of), split.test, new)
+        epochs = 2 if "1 - label" in name else 1  # wrong labels need no second
+        results[name, 0] = judge(talk_scores(distance_of, epochs), split.test, new)
         print(f"{name:26} {results[name, 0]}")
 print(f"{'Keras, without title':26} {results['towers without title', 0]}")
 

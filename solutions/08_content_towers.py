@@ -130,6 +130,7 @@ stars = factorization.scores(everyone)
 for name, films in (("known", np.flatnonzero(split.train.item_counts())), ("new", new)):
     spread = stars[:, films].std(axis=1).mean()
     print(f"{len(films):,} {name} films: a user's predictions differ by {spread:.2f} stars")
+del stars  # 24 MB
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons
@@ -294,6 +295,7 @@ arrays["year"] = content.year_rows(ratings.items).toarray()
 arrays |= {"title": title_rows.toarray(), "poster": wall.pictures}
 arrays["words"] = text.word_indices(titles, length=6)
 tensors = {name: tf.constant(array) for name, array in arrays.items()}
+del arrays  # 50 MB
 parts = {name: tensors[name] for name in ("genres", "year", "title")}
 pictured = {name: tensors[name] for name in ("genres", "year", "words", "poster")}
 
@@ -941,7 +943,7 @@ def talk_scores(distance, epochs, batch=2048):
     net.initialize(mx.init.Xavier())
     net.hybridize()
     adam = mx.gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.005})
-    described = np.hstack([arrays["genres"], arrays["year"]])
+    described = np.hstack([parts["genres"], parts["year"]])
     sampler, rng = sampling.NegativeSampler(split.train), np.random.default_rng(0)
     for _ in range(epochs):
         users, items, labels = sampler.epoch(ratio=2, rng=rng)

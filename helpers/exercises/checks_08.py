@@ -1,21 +1,22 @@
-"""Checks of chapter 08: trigrams, the cosine loss and its slope, genre affinity, the corrected batch softmax."""
+"""Checks of chapter 08: trigrams, towers, histories, gradients, batch softmax, votes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from helpers import gates
+
+from . import source
 from .cases import Case, cases
-from .checking import NotYet
-from .converters import array, number
+from .checking import NotYet, expect
+from .converters import array, number, single
 from .grading import Exercise, Quiz
 from .registry import register
 
 A = np.array([3.0, 4.0])
-ROOT = np.sqrt(0.5)
-TAKEN = np.array([[1.0, 0, 0], [ROOT, ROOT, 0]])
-CANDIDATES = np.array([[1.0, 0, 0], [0, 1, 0], [0, ROOT, -ROOT], [0, 0, 0]])
 LOG_Q = np.log([0.5, 0.2])
 OVERFLOW = [
     (value, "scores of 2000 overflow in exp: take the largest of each row away first.")
@@ -33,23 +34,77 @@ def words(value: Any, name: str) -> list[str]:
     raise NotYet(f"`{name}` returned {kind}, expected a list of texts.")
 
 
-def some_genres(rng: np.random.Generator) -> tuple[Any, ...]:
-    """Return films as rows of length 1, or of zeros where a film has no genre."""
-    n_taken, n_candidates, n_genres = (int(n) for n in rng.integers(1, 8, 3))
-    rows = rng.random((n_taken + n_candidates, n_genres)) < 0.5
-    rows = rows / np.sqrt(np.maximum(1, rows.sum(axis=1)))[:, None]
-    return rows[:n_taken], rows[n_taken:]
+COSINES = np.array([[0.9, 0.2, 0.7, 0.5], [-0.1, 0.8, -0.3, 0.6]])
+ALLOWED = np.array([[False, True, True, True], [True, False, False, False]])
+OWN = np.array([[1.0, 0.0], [2.0, 2.0], [0.5, -1.0]])
+
+
+def some_votes(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return cosines without ties, a mask, and a number of neighbors, at times too large."""
+    shape = tuple(rng.integers(1, 8, 2))
+    cosines = rng.permutation(np.linspace(-0.4, 1, int(np.prod(shape)))).reshape(shape)
+    return cosines, rng.random(shape) < 0.6, int(rng.integers(1, 7))
+
+
+def some_batch(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return sums, counts and own rows of a batch; some users took one film only."""
+    size, k = (int(n) for n in rng.integers(1, 6, 2))
+    counts, own = rng.integers(1, 6, size), rng.normal(size=(size, k))
+    return own + (counts > 1)[:, None] * rng.normal(size=(size, k)), counts, own
+
+
+def _vectors(model: Any, parts: dict[str, np.ndarray]) -> np.ndarray:
+    """Return a network's output once weights of one shape have one value, in whatever order."""
+    for weight in model.weights:
+        places = np.indices(weight.shape)
+        weight.assign(np.sin(sum((i % 32 + 1) * (3 + n) for n, i in enumerate(places))) / 2)
+    return np.asarray(model(parts))
+
+
+def _item_tower(item_tower: Callable[..., Any]) -> None:
+    """Build both towers over three parts; compare shapes, lengths, parameters and vectors."""
+    keras, rng = gates.import_keras(), np.random.default_rng(0)
+    widths = {"genres": 7, "year": 3, "vectors": 4}
+    parts = {name: rng.random((5, n)).astype(np.float32) for name, n in widths.items()}
+    ours, theirs = (
+        build({name: keras.Input(rows.shape[1:], name=name) for name, rows in parts.items()})
+        for build in (source.make("08.6", "item_tower"), item_tower)
+    )
+    kind, is_model = type(theirs).__name__, isinstance(theirs, keras.Model)
+    expect(is_model, f"`item_tower` returned a {kind}, expected `keras.Model(given, vectors)`.")
+    got = np.asarray(theirs(parts))
+    expect(got.shape == (5, 32), f"vectors have the shape {got.shape} for 5 films, not (5, 32).")
+    lengths = np.linalg.norm(got, axis=1)
+    said = f"the vectors have lengths from {lengths.min():.2g} to {lengths.max():.2g}"
+    expect(
+        np.allclose(lengths, 1, atol=1e-3), f"{said}: divide each by its length, as the last step."
+    )
+    got = _vectors(theirs, parts)
+    for name, rows in parts.items():
+        still = np.allclose(got, theirs(parts | {name: rows[::-1] + 1}), atol=1e-6)
+        expect(not still, f"`{name}` changes nothing in the vectors: read every part of `given`.")
+    size, right = theirs.count_params(), ours.count_params()
+    added = right - size == 2 * 32 * 64
+    hint = ": put the parts side by side, do not add them" if added else ""
+    said = f"the tower has {size:,} parameters, expected {right:,}"
+    expect(
+        size == right,
+        f"{said}{hint or ': those of the readers, of a layer of 64 and of one of 32'}.",
+    )
+    fits = np.allclose(got, _vectors(ours, parts), atol=1e-4)
+    said = "with the same weights it gives other vectors"
+    expect(fits, f"{said}: a ReLU follows the layer of 64, and none the layer of 32.")
 
 
 register(
     Quiz(
-        "08.q1",
-        "Factorization has a vector for every item number. What does it say about a film that nobody has rated?",
+        "08.q4",
+        "Factorization has a row for every item number. In which order does it put the films that nobody has rated?",
         "b",
         {
-            "The mean of all films, since nothing else is known.": "That would be a sensible rule, and somebody would have to write it. Which step of training touches the row?",
-            "Whatever its vector was before training: random numbers, and nothing ever moved them.": "A row of an embedding moves when a rating asks for it. No rating, no step.",
-            "What it says of the films with neighboring numbers.": "Numbers are names: 17 is no closer to 18 than to 900. Which step of training touches the row?",
+            "By how good they are: a row learns from the rows beside it.": "A row moves when one of its own ratings asks for it. Which rating asks for these?",
+            "In a random order: their rows still hold the random numbers they started with.": "A row of an embedding moves when a rating asks for it. Without ratings it stays where it was, and so does its place in the list.",
+            "By their item numbers: films with neighboring numbers stand together.": "Numbers are names: 17 is no closer to 18 than to 900. Which step of training touches the row?",
         },
     ),
     Exercise(
@@ -73,23 +128,15 @@ register(
         ],
     ),
     Exercise(
-        "08.2",
-        "cosine_loss",
-        number,
-        cases=cases((A, A[::-1]), (A, 2 * A[::-1]), (A, -2 * A)),
-        inputs=lambda rng: tuple(rng.normal(size=(2, 4)) * rng.gamma(2, 1, (2, 1))),
-        mistakes={
-            "return a @ b / np.sqrt((a @ a) * (b @ b))": "that is the cosine itself; a *loss* must be small where the vectors agree.",
-            "return 1 - a @ b": "that is 1 minus the inner product: divide that by both lengths.",
-            "return 1 - a @ b / ((a @ a) * (b @ b))": "that divides by the squares of the lengths.",
-            "return 1 - a @ b / np.sqrt(a @ a) * np.sqrt(b @ b)": "of `x / y * z` only `y` is below the line: put both lengths into brackets.",
-            "return 1 - abs(a @ b) / np.sqrt((a @ a) * (b @ b))": "opposite directions are the furthest apart, with a loss of 2.",
-            "return 1 - a @ b / (a.sum() * b.sum())": "the length of a vector is the root of its sum of *squares*.",
-        }.items(),
+        "08.6",
+        "item_tower",
+        checks=[_item_tower],
         hints=[
-            "`a @ b` is the inner product. What must it be divided by?",
-            "The length of a is `np.sqrt(a @ a)`, or `np.linalg.norm(a)`; divide by both lengths, then take it from 1.",
+            "One output per part: `READERS[name](part)` for each name and part of `given.items()`. `layers.Concatenate()` takes their list.",
+            "Then `layers.Dense(64, activation='relu')`, `layers.Dense(32)` and `layers.UnitNormalization()`, each called with what the layer before it returned.",
         ],
+        minutes=10,
+        seconds=60,
     ),
     Quiz(
         "08.q2",
@@ -103,44 +150,48 @@ register(
     ),
     Exercise(
         "08.3",
-        "cosine_slope",
+        "cosine_gradient",
         array,
         cases=cases((A, 2 * A[::-1]), (np.array([0.0, 2.0]), A)),
         inputs=lambda rng: tuple(rng.normal(size=(2, 4)) * rng.gamma(2, 1, (2, 1))),
         mistakes={
-            "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn (v - (u @ v) * u) / np.sqrt(a @ a)": "that points downhill; a slope is the way *up*, and the optimizer takes its opposite.",
+            "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn (v - (u @ v) * u) / np.sqrt(a @ a)": "that points downhill; a gradient is the way *up*, and the optimizer takes its opposite.",
             "return -b / np.sqrt((a @ a) * (b @ b))": "the length of a moves as well: that adds the part along a.",
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn (u @ v) * u - v": "a twice as long needs twice the step for the same turn: divide by a's length once more.",
-            "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn (u - v) / np.sqrt(a @ a)": "stretching a does not change the loss, so the slope must be at a right angle to a.",
-            "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn u - v": "stretching a does not change the loss, so the slope must be at a right angle to a.",
-            "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn ((u @ v) * v - u) / np.sqrt(b @ b)": "that is the slope for b.",
+            "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn (u - v) / np.sqrt(a @ a)": "a longer a has the same loss, so the gradient must be at a right angle to a.",
+            "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn u - v": "a longer a has the same loss, so the gradient must be at a right angle to a.",
+            "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn ((u @ v) * v - u) / np.sqrt(b @ b)": "that is the gradient for b.",
             "u, v = a / np.sqrt(a @ a), b / np.sqrt(b @ b)\nreturn ((u @ v) * u - v) / (a @ a)": "that divides by a's length twice.",
         }.items(),
         hints=[
-            "With u = a / ‖a‖ and v = b / ‖b‖ the loss is 1 - u·v. Stretching a changes nothing: which part of v is left?",
-            "The part of v along u is `(u @ v) * u`. The slope is minus the rest of v, divided by the length of a.",
+            "With u = a / ‖a‖ and v = b / ‖b‖ the loss is 1 - u·v. A longer a changes nothing: which part of v is left?",
+            "The part of v along u is `(u @ v) * u`. The gradient is minus the rest of v, divided by the length of a.",
         ],
         minutes=10,
         stretch=True,
     ),
     Exercise(
-        "08.4",
-        "genre_affinity",
+        "08.8",
+        "other_films",
         array,
-        cases=cases((TAKEN, CANDIDATES), (TAKEN[1:], CANDIDATES[:3])),
-        inputs=some_genres,
+        cases=cases(
+            (OWN + [[3.0, 1.0], [0, 4], [2, 2]], np.array([2, 3, 5]), OWN),
+            (OWN + [[3.0, 1.0], [0, 0], [0, 0]], np.array([4, 1, 1]), OWN),
+        ),
+        inputs=some_batch,
         mistakes={
-            "return (candidates @ taken.T).sum(axis=1)": "that adds the cosines; with the *mean*, people who took much and little can be compared.",
-            "return (candidates @ taken.T).max(axis=1)": "that is the best match only; every film the user took has a say.",
-            "return candidates @ taken.T": "that holds every cosine; one number for each candidate is wanted.",
-            "return (candidates @ taken.T).mean(axis=0)": "that is the mean over the candidates, one number for each film taken.",
-            "mean = taken.mean(axis=0)\nreturn candidates @ mean / np.sqrt(mean @ mean)": "that is the cosine with the mean row; the mean of the cosines is wanted.",
-            "lengths = np.linalg.norm(candidates, axis=1)[:, None] * np.linalg.norm(taken, axis=1)\nreturn (candidates @ taken.T / lengths).mean(axis=1)": "a film without a genre has the length 0, and 0 / 0 is not a number: the rows need no other length.",
+            "return sums / counts[:, None]": "that is the mean of all films, the pair's own one included: the tower could copy it.",
+            "return (sums - own) / counts[:, None]": "one film is gone from the sum: how many are left to divide by?",
+            "return sums - own": "that is the sum of the other films; their mean is asked for.",
+            "return sums / counts[:, None] - own": "take the own row away from the *sum*, before the division.",
+            "return (sums - own) / (counts - 1)[:, None]": "a user with one film has no other: 0 / 0 is not a number, and zeros are asked for.",
+            "return sums / np.maximum(counts - 1, 1)[:, None]": "the own row is still in the sum.",
         }.items(),
         hints=[
-            "The rows have length 1, so `candidates @ taken.T` holds every cosine.",
-            "Take the mean over the films the user took, for each candidate.",
+            "Without the pair's own film the sum is `sums - own`. How many films is that?",
+            "`counts - 1` films are left, and `np.maximum(counts - 1, 1)` is never 0. Give it a second axis with `[:, None]`.",
         ],
+        minutes=6,
     ),
     Exercise(
         "08.5",
@@ -174,6 +225,31 @@ register(
         ],
         minutes=10,
         stretch=True,
+    ),
+    Exercise(
+        "08.7",
+        "votes",
+        single,
+        cases=cases(
+            (COSINES, np.ones((2, 4), bool), 2),
+            (COSINES, ALLOWED, 2),
+            (COSINES[:, :2], ALLOWED[:, :2], 3),
+        ),
+        inputs=some_votes,
+        mistakes={
+            "least = np.sort(cosines, axis=1)[:, ::-1][:, min(neighbors, cosines.shape[1]) - 1]\nreturn np.where(cosines >= least[:, None], cosines, 0)": "`allowed` is not used: films that may not vote still do.",
+            "least = np.sort(cosines, axis=1)[:, ::-1][:, min(neighbors, cosines.shape[1]) - 1]\nreturn np.where(allowed & (cosines >= least[:, None]), cosines, 0)": "first leave out who may not vote, then count neighbors: a film that may not vote took the place of one that may.",
+            "return np.where(allowed, cosines, 0)": "only the `neighbors` largest of each row vote.",
+            "few = min(neighbors, cosines.shape[1])\nranked = np.where(allowed, cosines, 0)\nleast = np.sort(ranked, axis=1)[:, [-few]]\nreturn np.where(allowed & (ranked >= least), cosines, 0)": "a film that may not vote must rank last: a 0 ranks above a negative cosine.",
+            "few = min(neighbors, cosines.shape[1])\nranked = np.where(allowed, cosines, -np.inf)\nleast = np.sort(ranked, axis=1)[:, [-few]]\nreturn np.where(ranked >= least, cosines, 0)": "where fewer are allowed than `neighbors`, films that may not vote fill up the rest.",
+            "few = min(neighbors, len(cosines))\nranked = np.where(allowed, cosines, -np.inf)\nleast = np.sort(ranked, axis=0)[[-few]]\nreturn np.where(allowed & (ranked >= least), cosines, 0)": "a row is a new film: its neighbors are chosen along the row.",
+            "few = min(neighbors, cosines.shape[1])\nranked = np.where(allowed, cosines, -np.inf)\nleast = np.sort(ranked, axis=1)[:, [-few]]\nreturn (allowed & (ranked >= least)) * 1.0": "a vote counts its cosine, not 1.",
+        }.items(),
+        hints=[
+            "Who may not vote must never be among the largest: rank `np.where(allowed, cosines, -np.inf)`.",
+            "`np.sort(ranked, axis=1)[:, [-few]]` is the smallest cosine that still votes, with `few = min(neighbors, cosines.shape[1])`. Keep what is allowed and not below it.",
+        ],
+        minutes=8,
     ),
     Quiz(
         "08.q3",

@@ -8,6 +8,6 @@
   same, trained by several workers
 - `ncf`: GMF, MLP and NeuMF; `dmf`: two towers that read the matrix
 - `content`, `text`, `posters`: features of items, and a search box over titles
-- `dssm`: two towers that put users and items, by what they are made of, in one space
+- `dssm`: the training of two towers on positive pairs, with negatives from the batch
 - `userlevel`: a history in, a score for every item out; `userlevel_frameworks`: in Keras and MXNet
 """

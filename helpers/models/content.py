@@ -1,20 +1,19 @@
-"""Content features of items (genres, year, title words), and two baselines that score by them."""
+"""Content features of items: genres, year, title words, and vectors from a file."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from helpers.models.base import Recommender, all_finite, at_least, binary_matrix, check_indices
+from helpers.models.base import all_finite
 from helpers.models.text import count_rows, unit_rows, words
-
-if TYPE_CHECKING:
-    from helpers.data import Interactions
 
 #: Knots of the year's basis: a film of 1993 is half "1992" and half "1994".
 _KNOTS = np.array([1915, 1930, 1940, 1950, 1960, 1970, 1975, 1980, 1985, *range(1988, 2018, 2)])
@@ -52,66 +51,26 @@ def word_rows(titles: Sequence[Any]) -> sparse.csr_matrix:
     return unit_rows(table @ sparse.diags(rare.astype(np.float32)))
 
 
-def join(parts: Sequence[tuple[float, sparse.csr_matrix]]) -> sparse.csr_matrix:
-    """Return pairs (weight, unit rows) as rows side by side, whose cosines are weighted means."""
-    total = sum(weight for weight, _ in parts)
-    if not parts or min(weight for weight, _ in parts) < 0 or not total > 0:
-        raise ValueError(f"weights {[w for w, _ in parts]}: expected 0 or more, and not all 0")
-    all_finite(weights=total, **{f"part {place}": rows for place, (_, rows) in enumerate(parts)})
-    scaled = [rows * np.float32(np.sqrt(weight / total)) for weight, rows in parts]
-    return sparse.hstack(scaled, format="csr", dtype=np.float32)
+def item_vectors(n_items: int) -> tuple[npt.NDArray[np.float32] | None, str]:
+    """Return vectors of items from a file, (n_items, d) float32 or None, and what to tell of them.
 
-
-class ContentModel(Recommender):
-    """Base class of the baselines over ``features``: one sparse row of length 1 per item."""
-
-    def __init__(self, features: sparse.csr_matrix) -> None:
-        all_finite(features=features)
-        self.features = features
-
-    def fit(self, train: Interactions) -> ContentModel:
-        """Remember who took what; return this object."""
-        if (n := self.features.shape[0]) != train.n_items:
-            raise ValueError(f"features have {n} rows; expected {train.n_items}, one per item")
-        self._learn_from(train)
-        self._taken = binary_matrix(train)
-        return self
-
-
-class GenreAffinity(ContentModel):
-    """Score an item by its mean cosine with what the user took, 0 for a user without history."""
-
-    def scores(self, users: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        chosen = self._users(users)
-        taken = self._taken[chosen]
-        many = np.maximum(np.asarray(taken.sum(axis=1)), 1)
-        profile = np.asarray((taken @ self.features).toarray() / many, dtype=np.float32)
-        return np.asarray((self.features @ profile.T).T, dtype=np.float32)
-
-
-class ContentKNN(ContentModel):
-    """Score an item by the items of training most like it, if the user took them.
-
-    ``neighbors`` items vote for each item, each with its cosine. Equal cosines are drawn from: by
-    item index, the oldest and best known films would always vote.
+    The environment variable ``ITEM_VECTORS`` names a file that ``numpy.save`` wrote: one row of
+    finite numbers per item. Of any other file the sentence says what is wrong.
     """
-
-    def __init__(self, features: sparse.csr_matrix, neighbors: int = 5) -> None:
-        super().__init__(features)
-        self.neighbors = neighbors
-        at_least(1, self, "neighbors")
-
-    def scores(
-        self, users: npt.ArrayLike, items: npt.ArrayLike | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Return the score of some items, by default of all: (len(users), len(items))."""
-        chosen, rows = self._users(users), self.features
-        if items is not None:
-            rows = rows[check_indices(items, self.n_items, "items")]
-        warm = np.random.default_rng(0).permutation(np.unique(self._taken.indices))
-        keep = min(self.neighbors, len(warm))
-        alike = np.asarray((rows @ self.features[warm].T).toarray(), dtype=np.float32)
-        best = np.argpartition(-alike, keep - 1, axis=1)[:, :keep]
-        votes = np.zeros_like(alike)
-        np.put_along_axis(votes, best, np.take_along_axis(alike, best, axis=1), axis=1)
-        return np.asarray(self._taken[chosen][:, warm] @ votes.T, dtype=np.float32)
+    given = os.environ.get("ITEM_VECTORS", "").strip()
+    if not given:
+        return None, "ITEM_VECTORS names no file, so the towers read no vectors."
+    name = Path(given).name
+    try:
+        found = np.load(given, allow_pickle=False)
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
+            raise ValueError
+    except (OSError, ValueError, EOFError):
+        return None, f"{name}: no file here that numpy.save wrote with numbers; not used."
+    with np.errstate(over="ignore"):  # too large for 32 bits: infinity, which is refused below
+        table = found.astype(np.float32)
+    if table.ndim != 2 or len(table) != n_items or not table.shape[1]:
+        return None, f"{name}: shape {table.shape}, expected ({n_items}, d) with d > 0; not used."
+    if not np.isfinite(table).all():
+        return None, f"{name}: found NaN or infinity, expected finite numbers; not used."
+    return table, f"{name}: {table.shape[1]} numbers for each of {n_items:,} items."

@@ -23,7 +23,7 @@ from scipy import sparse
 from helpers.metrics.lists import best
 from helpers.models.base import all_finite
 
-_BUCKETS = 4096  # of hashed trigrams and words
+_TRIGRAMS, _WORDS = 1024, 4096  # buckets
 
 
 def words(text: Any) -> list[str]:
@@ -87,13 +87,13 @@ def unit_rows(matrix: Any) -> sparse.csr_matrix:
 
 
 def hashed_trigrams(texts: Sequence[Any]) -> sparse.csr_matrix:
-    """Return texts as rows of counted, hashed trigrams, (len(texts), 4096) float32.
+    """Return texts as rows of counted, hashed trigrams, (len(texts), 1024) float32.
 
     Rows have length 1, so that an inner product is a cosine; an empty or missing text is a row of
     zeros.
     """
-    buckets = [[bucket(name, _BUCKETS) for name in letter_trigrams(text)] for text in texts]
-    return unit_rows(count_rows(buckets, range(_BUCKETS)))
+    buckets = [[bucket(name, _TRIGRAMS) for name in letter_trigrams(text)] for text in texts]
+    return unit_rows(count_rows(buckets, range(_TRIGRAMS)))
 
 
 def word_indices(texts: Sequence[Any], length: int) -> npt.NDArray[np.int32]:
@@ -103,7 +103,7 @@ def word_indices(texts: Sequence[Any], length: int) -> npt.NDArray[np.int32]:
     """
     table = np.zeros((len(texts), length), dtype=np.int32)
     for row, text in zip(table, texts, strict=True):
-        found = [1 + bucket(word, _BUCKETS) for word in words(text)][:length]
+        found = [1 + bucket(word, _WORDS) for word in words(text)][:length]
         row[: len(found)] = found
     return table
 

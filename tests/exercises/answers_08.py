@@ -1,9 +1,11 @@
 """Answers to chapter 08: typical mistakes, right answers of other idioms, mutants that are right."""
 
+READ = "outputs = [READERS[n](x) for n, x in given.items()]\n"
+
 #: exercise -> wrong answers, each with a part of the message meant for it
 MISTAKES: dict[str, list[tuple[str, str]]] = {
-    "08.q1": [
-        ('choice = "a"', "somebody would have to write it"),
+    "08.q4": [
+        ('choice = "a"', "Which rating asks for these"),
         ('choice = "c"', "Numbers are names"),
     ],
     "08.1": [
@@ -33,17 +35,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "returned a str",
         ),
     ],
-    "08.2": [
-        ("return np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)", "must be small"),
-        ("return 1 - (a * b).sum()", "divide that by both lengths"),
-        ("return 1 - a @ b / (np.sum(a**2) * np.sum(b**2))", "squares of the lengths"),
-        ("return 1 - a @ b / np.linalg.norm(a) * np.linalg.norm(b)", "into brackets"),
-        (
-            "return 1 - np.abs(a @ b / np.linalg.norm(a) / np.linalg.norm(b))",
-            "opposite directions",
-        ),
-        ("return np.linalg.norm(a / np.linalg.norm(a) - b / np.linalg.norm(b))", "expected 0.04"),
-    ],
     "08.q2": [('choice = "a"', "minimum look like"), ('choice = "b"', "share their weights")],
     "08.3": [
         ("return -b / (np.linalg.norm(a) * np.linalg.norm(b))", "moves as well"),
@@ -59,25 +50,6 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (
             "u, v = a / np.linalg.norm(a), b / np.linalg.norm(b)\nreturn ((u @ v) * u - v) / np.linalg.norm(b)",
             "gave",
-        ),
-    ],
-    "08.4": [
-        ("return sum(candidates @ film for film in taken)", "with the *mean*"),
-        ("return np.max(candidates @ taken.T, axis=1)", "best match only"),
-        ("return np.asarray(candidates) @ np.asarray(taken).T", "one number for each candidate"),
-        (
-            "from scipy.spatial.distance import cdist\nreturn (1 - cdist(candidates, taken, 'cosine')).mean(axis=1)",
-            "0 / 0",
-        ),
-        ("return np.median(candidates @ taken.T, axis=1)", "gave"),
-        (
-            "mean = taken.mean(axis=0)\nreturn candidates @ (mean / np.linalg.norm(mean))",
-            "cosine with the mean row",
-        ),
-        (
-            "cosines = candidates @ taken.T\n"
-            "return cosines.sum(axis=1) / np.maximum(1, (cosines > 0).sum(axis=1))",
-            "expected [0.8536, 0.3536, 0.25, 0]",
         ),
     ],
     "08.5": [
@@ -117,6 +89,88 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "*each row*",
         ),
     ],
+    "08.6": [
+        (
+            f"{READ}h = layers.Dense(64, activation='relu')(layers.Concatenate()(outputs))\n"
+            "return keras.Model(given, layers.Dense(32)(h))",
+            "divide each by its length",
+        ),
+        (
+            f"{READ}h = layers.Dense(64)(layers.Concatenate()(outputs))\n"
+            "return keras.Model(given, layers.UnitNormalization()(layers.Dense(32)(h)))",
+            "a ReLU follows the layer of 64",
+        ),
+        (
+            f"{READ}h = layers.Dense(64, activation='relu')(layers.Concatenate()(outputs))\n"
+            "v = layers.Dense(32, activation='relu')(h)\n"
+            "return keras.Model(given, layers.UnitNormalization()(v))",
+            "none the layer of 32",
+        ),
+        (
+            f"{READ}h = layers.Dense(64, activation='relu')(layers.Add()(outputs))\n"
+            "return keras.Model(given, layers.UnitNormalization()(layers.Dense(32)(h)))",
+            "side by side, do not add",
+        ),
+        (
+            "h = layers.Dense(64, activation='relu')(READERS['genres'](given['genres']))\n"
+            "return keras.Model(given, layers.UnitNormalization()(layers.Dense(32)(h)))",
+            "changes nothing in the vectors",
+        ),
+        (
+            f"{READ}v = layers.Dense(32)(layers.Concatenate()(outputs))\n"
+            "return keras.Model(given, layers.UnitNormalization()(v))",
+            "of a layer of 64 and of one of 32",
+        ),
+        (
+            f"{READ}h = layers.Dense(64, activation='relu')(layers.Concatenate()(outputs))\n"
+            "return keras.Model(given, layers.UnitNormalization()(h))",
+            "not (5, 32)",
+        ),
+        (
+            f"{READ}h = layers.Dense(64, activation='relu')(layers.Concatenate()(outputs))\n"
+            "return layers.UnitNormalization()(layers.Dense(32)(h))",
+            "expected `keras.Model(given, vectors)`",
+        ),
+    ],
+    "08.7": [
+        (
+            "return np.where(np.argsort(np.argsort(-cosines)) < neighbors, cosines, 0)",
+            "films that may not vote still do",
+        ),
+        (
+            "return np.where((np.argsort(np.argsort(-cosines)) < neighbors) & allowed, cosines, 0)",
+            "took the place of one that may",
+        ),
+        ("return cosines * allowed", "only the `neighbors` largest"),
+        (
+            "rank = np.argsort(np.argsort(-np.where(allowed, cosines, 0), kind='stable'))\n"
+            "return np.where((rank < neighbors) & allowed, cosines, 0)",
+            "expected",
+        ),
+        (
+            "rank = np.argsort(np.argsort(-np.where(allowed, cosines, -9)))\n"
+            "return np.where(rank < neighbors, cosines, 0)",
+            "expected [[0, 0, 0.7, 0.5], [-0.1, 0, 0, 0]]",
+        ),
+        (
+            "rank = np.argsort(np.argsort(-np.where(allowed, cosines, -9), axis=0), axis=0)\n"
+            "return np.where((rank < neighbors) & allowed, cosines, 0)",
+            "along the row",
+        ),
+        (
+            "rank = np.argsort(np.argsort(-np.where(allowed, cosines, -9)))\n"
+            "return ((rank < neighbors) & allowed).astype(int)",
+            "counts its cosine, not 1",
+        ),
+    ],
+    "08.8": [
+        ("return sums / counts.reshape(-1, 1)", "the tower could copy it"),
+        ("return (sums - own) / counts.reshape(-1, 1)", "how many are left"),
+        ("return np.subtract(sums, own)", "their mean is asked for"),
+        ("return (sums - own) / (counts.reshape(-1, 1) - 1)", "has no other"),
+        ("return sums / counts.reshape(-1, 1) - own", "before the division"),
+        ("return (sums - own) / np.maximum(counts, 1).mean()", "gave"),
+    ],
     "08.q3": [('choice = "b"', "knows the year"), ('choice = "c"', "belong to the user")],
 }
 
@@ -133,18 +187,10 @@ IDIOMS: dict[str, list[str]] = {
         "letters = np.array(list(f'#{word.lower()}#'))\n"
         "return np.array([''.join(three) for three in np.lib.stride_tricks.sliding_window_view(letters, 3)])",
     ],
-    "08.2": [
-        "inner = square_a = square_b = 0.0\nfor x, y in zip(a, b):\n    inner += x * y\n"
-        "    square_a += x * x\n    square_b += y * y\nreturn 1 - inner / (square_a * square_b) ** 0.5",
-        "return 1 - np.dot(a / np.linalg.norm(a), b / np.linalg.norm(b))",
-        "from scipy.spatial.distance import cosine\nreturn cosine(a, b)",
-        "gap = a / np.linalg.norm(a) - b / np.linalg.norm(b)\nreturn [gap @ gap / 2]",
-        "a, b = np.float32(a), np.float32(b)\nreturn 1 - np.vdot(a, b) / np.hypot.reduce(a) / np.hypot.reduce(b)",
-    ],
     "08.3": [
         "square_a = sum(x * x for x in a)\nsquare_b = sum(x * x for x in b)\n"
-        "inner = sum(x * y for x, y in zip(a, b))\nslope = []\nfor x, y in zip(a, b):\n"
-        "    slope.append((inner * x / square_a - y) / (square_a * square_b) ** 0.5)\nreturn slope",
+        "inner = sum(x * y for x, y in zip(a, b))\ngradient = []\nfor x, y in zip(a, b):\n"
+        "    gradient.append((inner * x / square_a - y) / (square_a * square_b) ** 0.5)\nreturn gradient",
         "na, nb = np.linalg.norm(a), np.linalg.norm(b)\nreturn a * (a @ b) / (na**3 * nb) - b / (na * nb)",
         "u, v = a / np.linalg.norm(a), b / np.linalg.norm(b)\nreturn -(np.eye(len(a)) - np.outer(u, u)) @ v / np.linalg.norm(a)",
         "def loss(x):\n    return 1 - x @ b / (np.linalg.norm(x) * np.linalg.norm(b))\n\n"
@@ -152,15 +198,6 @@ IDIOMS: dict[str, list[str]] = {
         "return [(loss(a + h * e) - loss(a - h * e)) / (2 * h) for e in np.eye(len(a))]",
         "import pandas as pd\na, b = pd.Series(a), pd.Series(b)\nu, v = a / a.pow(2).sum() ** 0.5, b / b.pow(2).sum() ** 0.5\n"
         "return (u * u.dot(v) - v) / a.pow(2).sum() ** 0.5",
-    ],
-    "08.4": [
-        "means = []\nfor row in candidates:\n    total = 0.0\n    for film in taken:\n"
-        "        total += sum(x * y for x, y in zip(row, film))\n    means.append(total / len(taken))\nreturn means",
-        "return (candidates @ taken.T).mean(axis=1)",
-        "return np.einsum('cg,tg->c', candidates, taken) / len(taken)",
-        "import pandas as pd\nreturn pd.DataFrame(candidates) @ pd.DataFrame(taken).mean()",
-        "return np.average(np.inner(np.float32(candidates), np.float32(taken)), axis=1)",
-        "from sklearn.metrics.pairwise import cosine_similarity\nreturn cosine_similarity(candidates, taken).mean(axis=1)",
     ],
     "08.5": [
         "import math\ntotal = 0.0\nfor r, row in enumerate(scores):\n"
@@ -175,16 +212,64 @@ IDIOMS: dict[str, list[str]] = {
         "z = np.float32(scores - log_q)\nz -= z.max(axis=1, keepdims=True)\n"
         "return np.mean(np.log(np.exp(z).sum(axis=1)) - z.diagonal())",
     ],
+    "08.6": [
+        "outputs = []\nfor name in given:\n    outputs.append(READERS[name](given[name]))\n"
+        "x = layers.concatenate(outputs)\nx = layers.Dense(64)(x)\nx = layers.ReLU()(x)\n"
+        "x = layers.Dense(32)(x)\nx = layers.UnitNormalization()(x)\n"
+        "return keras.Model(inputs=given, outputs=x)",
+        "top = keras.Sequential(\n    [layers.Dense(64, 'relu'), layers.Dense(32), layers.UnitNormalization()]\n)\n"
+        "return keras.Model(given, top(layers.Concatenate()([READERS[n](x) for n, x in given.items()])))",
+        f"{READ}x = layers.Dense(32)(layers.Dense(64, 'relu')(layers.Concatenate()(outputs)))\n"
+        "return keras.Model(given, layers.Lambda(lambda v: keras.ops.normalize(v, axis=-1))(x))",
+        "class Unit(layers.Layer):\n    def call(self, v):\n"
+        "        return v / keras.ops.sqrt(keras.ops.sum(v * v, axis=1, keepdims=True))\n\n"
+        "hidden, last = layers.Dense(64, activation=keras.ops.relu), layers.Dense(32)\n"
+        f"{READ}return keras.Model(given, Unit()(last(hidden(layers.Concatenate(axis=1)(outputs)))))",
+        "backwards = [READERS[n](given[n]) for n in sorted(given, reverse=True)]\n"
+        "h = layers.Activation('relu')(layers.Dense(64)(keras.ops.concatenate(backwards, axis=1)))\n"
+        "v = layers.Dense(32)(h)\nreturn keras.Model(given, layers.UnitNormalization(axis=1)(v))",
+        "readers = [READERS[n](x) for n, x in given.items()]\n"
+        "first = keras.Model(given, layers.Concatenate()(readers))\n\n"
+        "class Tower(keras.Model):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.first, self.hidden = first, layers.Dense(64, activation='relu')\n"
+        "        self.last, self.unit = layers.Dense(32), layers.UnitNormalization()\n\n"
+        "    def call(self, parts, training=None):\n"
+        "        return self.unit(self.last(self.hidden(self.first(parts, training=training))))\n\n"
+        "tower = Tower()\ntower(given)\nreturn tower",
+    ],
+    "08.7": [
+        "kept = []\nfor row, may in zip(cosines, allowed):\n"
+        "    best = sorted((c for c, m in zip(row, may) if m), reverse=True)[:neighbors]\n"
+        "    kept.append([c if m and c in best else 0.0 for c, m in zip(row, may)])\nreturn kept",
+        "rank = np.argsort(np.argsort(-np.where(allowed, cosines, -np.inf), axis=1), axis=1)\n"
+        "return np.where((rank < neighbors) & allowed, cosines, 0)",
+        "import pandas as pd\nranked = pd.DataFrame(cosines).where(allowed).rank(axis=1, ascending=False)\n"
+        "return pd.DataFrame(cosines).where(ranked <= neighbors, 0.0)",
+        "ranked = np.where(allowed, np.float32(cosines), np.float32(-np.inf))\n"
+        "top = np.argsort(-ranked, axis=1)[:, :neighbors]\nkept = np.zeros_like(ranked)\n"
+        "np.put_along_axis(kept, top, np.take_along_axis(ranked, top, axis=1), axis=1)\n"
+        "return np.where(allowed, kept, 0)",
+        "kept = np.zeros(cosines.shape)\nfor i, row in enumerate(cosines):\n"
+        "    may = np.flatnonzero(allowed[i])\n    best = may[np.argsort(row[may])[-neighbors:]]\n"
+        "    kept[i, best] = row[best]\nreturn kept",
+    ],
+    "08.8": [
+        "means = []\nfor total, count, row in zip(sums, counts, own):\n"
+        "    means.append([(t - r) / (count - 1) if count > 1 else 0.0 for t, r in zip(total, row)])\n"
+        "return means",
+        "left = counts[:, None] - 1\nreturn np.where(left > 0, (sums - own) / np.where(left > 0, left, 1), 0)",
+        "import pandas as pd\nothers = pd.DataFrame(sums - own).div(counts - 1, axis=0)\n"
+        "return others.fillna(0.0)",
+        "return np.nan_to_num(np.divide(np.float32(sums - own).T, np.maximum(counts - 1, 1)).T)",
+        "left = (counts - 1.0)[:, None]\nmeans = np.zeros_like(sums)\n"
+        "return np.divide(sums - own, left, out=means, where=left > 0)",
+    ],
 }
 
 #: exercise -> changed line of a mutant that is the same function -> why it is
 EQUIVALENT: dict[str, dict[str, str]] = {
     "08.1": {
         "return [marked[i:i + 3] for i in range(abs(len(marked) - 2))]": "a word has a letter: the number is positive",
-    },
-    "08.2": {
-        "return abs(1 - a @ b / (np.sqrt(a @ a) * np.sqrt(b @ b)))": "the loss is never negative",
-        "return 1 - b @ a / (np.sqrt(a @ a) * np.sqrt(b @ b))": "an inner product has no order",
     },
     "08.3": {
         "return (v @ u * u - v) / np.sqrt(a @ a)": "an inner product has no order",
@@ -193,5 +278,16 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "return np.mean(abs(np.log(np.exp(logits).sum(axis=1)) - np.diag(logits)))": "no row has a negative loss",
         "logits = logits - logits.max(axis=-1, keepdims=True)": "the last axis of a matrix is axis 1",
         "return np.mean(np.log(np.exp(logits).sum(axis=-1)) - np.diag(logits))": "the last axis of a matrix is axis 1",
+    },
+    "08.7": {
+        "few = min(cosines.shape[1], neighbors)": "the smaller of two has no order",
+        "few = min(neighbors, cosines.shape[-1])": "the last axis of a matrix is axis 1",
+        "few = min(neighbors, allowed.shape[1])": "both have one shape",
+        "least = np.partition(ranked, -few)[:, [-few]]": "the last axis is the default",
+        "least = np.partition(ranked, -few, axis=-1)[:, [-few]]": "the last axis of a matrix is axis 1",
+    },
+    "08.8": {
+        "others = np.maximum(1, counts - 1)": "the larger of two has no order",
+        "others = np.maximum(abs(counts - 1), 1)": "a user took at least the pair's own film",
     },
 }

@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from helpers import models
-from helpers.models import content, dssm, fm, mf, text
+from helpers.models import content, fm, mf, text
 from helpers.models.base import NotFittedError, above_zero, at_least
 from helpers.models.baselines import EASE, BiasModel, GlobalMean, ImplicitALS, ItemKNN, Popularity
 from helpers.models.implicit import LogisticMF, LossMF
@@ -130,14 +130,9 @@ def test_a_setting_that_is_no_number_is_refused(check, bad):
 ONES, ROWS = np.ones((2, 2), np.float32), sparse.csr_matrix(np.ones((2, 2), np.float32))
 TABLES = {name: np.ones((2, 1), np.float32) for name in ("user_factors", "item_factors")}
 TAKERS = {
-    "part 0": lambda x: content.join([(1, sparse.csr_matrix(x))]),
-    "weights": lambda x: content.join([(x.max(), ROWS)]),
     "year": lambda _: content.year_rows(pd.DataFrame({"year": [1990, -np.inf]})),
     "rows": text.unit_rows,
     "vectors": lambda x: text.TitleSearch(["a", "b"], x),
-    "a:": lambda x: dssm.cosine_loss(x, ONES, [1, 0]),
-    "label": lambda x: dssm.cosine_loss(ONES, ONES, x[:, 0]),
-    "b:": lambda x: dssm.keras_cosine_loss(ONES, x, [1, 0]),
     "w0": lambda x: fm.fm_scores(ROWS, x.max(), ONES[0], ONES),
     "v:": lambda x: fm.fm_scores(ROWS, 0.0, ONES[0], x),
     "scores": lambda x: algorithm.quality(x[:, 0], ONES[0], True),

@@ -13,6 +13,7 @@ import pytest
 
 from helpers import book
 from helpers.exercises import REGION
+from helpers.runner import copies
 
 SOURCES = book.sources()
 PAIRS = [(s, folder, make) for s in SOURCES for folder, make in book.BUILDS]

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import tarfile
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from helpers import cloud
 from helpers.book import ROOT
 from tests.sagemaker.conftest import full
-from tests.unit.test_models_ncf import two_tastes
+from tests.unit.test_models_ncf import chapters, two_tastes, write_networks
 
 pytestmark = full  # three imports of TensorFlow; chapter 05 trains the same script on one worker
 
@@ -23,7 +24,6 @@ def aws():
 
 def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, capsys):
     """Both report falling losses of their own halves; the model tells the two tastes apart."""
-    import keras
     from sagemaker.core import image_uris
     from sagemaker.core.training.configs import Compute, InputData, OutputDataConfig, SourceCode
     from sagemaker.train import ModelTrainer
@@ -35,10 +35,11 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
     place = {"region": aws.region, "instance_type": "ml.c5.2xlarge", "image_scope": "training"}
     sizes = {"n_user": clicks.n_users, "n_item": clicks.n_items, "factors": 8}
     learning = {"epochs": 20, "batch_size": 256, "learning_rate": 0.02}
-    source = str(ROOT / "chapters" / "ncf_job")
+    shutil.copy(ROOT / "chapters" / "ncf_job" / "ncf.py", tmp_path)
+    write_networks(tmp_path)
     trainer = ModelTrainer(
         training_image=image_uris.retrieve(**kind, **place),
-        source_code=SourceCode(source_dir=source, entry_script="ncf.py"),
+        source_code=SourceCode(source_dir=str(tmp_path), entry_script="ncf.py"),
         compute=Compute(instance_type="ml.c5.2xlarge", instance_count=2),
         hyperparameters=sizes | learning,
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/two-models"),
@@ -50,7 +51,7 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
     assert job.training_job_status == "Completed"
 
     printed = capsys.readouterr().out
-    assert {"1", "2"} == set(re.findall(r"worker (\d) of 2", printed))
+    assert {"1", "2"} == set(re.findall(r"worker (\d) of 2, epoch", printed))
     losses = [float(loss) for loss in re.findall(r"loss=(\S+)", printed)]
     assert len(losses) == 40, "20 epochs of two workers"
     assert max(losses[-4:]) < 0.5 * min(losses[:2])
@@ -60,8 +61,9 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         names = {name.removeprefix("./") for name in archive.getnames()}
         archive.extractall(tmp_path, filter="data")
-    assert {"1/saved_model.pb", "ncf.keras"} <= names
-    model = keras.models.load_model(tmp_path / "ncf.keras")
+    assert {"1/saved_model.pb", "ncf.weights.h5"} <= names
+    model = chapters("neumf")(clicks.n_users, clicks.n_items, 8)
+    model.load_weights(tmp_path / "ncf.weights.h5")
     pairs = np.arange(clicks.n_users * clicks.n_items, dtype=np.int32)
     users, items = np.divmod(pairs, clicks.n_items)
     chance = np.asarray(model({"user": users, "item": items}))[:, 0]

@@ -22,15 +22,6 @@ from .guesses import guess
 from .messages import Outcome
 from .progress_file import reset
 from .registry import exercise, exercises_of, progress
-from .source import REGION, text_of
+from .source import REGION
 
-__all__ = [
-    "REGION",
-    "Outcome",
-    "exercise",
-    "exercises_of",
-    "guess",
-    "progress",
-    "reset",
-    "text_of",
-]
+__all__ = ["REGION", "Outcome", "exercise", "exercises_of", "guess", "progress", "reset"]

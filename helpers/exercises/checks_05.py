@@ -81,6 +81,7 @@ def made(answer: Any) -> Any:
     keras = gates.import_keras()
     sides = [keras.Input((4,)) for _ in "pq"]
     end = answer(*sides)
+    expect(end is not None, "`tower` returned None: did you forget `return`?")
     layer = isinstance(end, keras.Layer | type(keras.layers))
     expect(not layer, f"`tower` returned a {type(end).__name__}: call it on the vectors.")
     expect(keras.utils.is_keras_tensor(end), _NOT.format(f"a {type(end).__name__}"))
@@ -142,14 +143,14 @@ def is_tower(answer: Any) -> None:
 
 def some_layers(rng: Rng) -> tuple[Any, ...]:
     """Return two trained last layers, each a kernel and a bias."""
-    return tuple((rng.normal(size=(n, 1)), rng.normal(size=1)) for n in rng.integers(1, 6, 2))
+    return tuple([rng.normal(size=(n, 1)), rng.normal(size=1)] for n in rng.integers(1, 6, 2))
 
 
 P, Q = np.array([[1.0, 2.0], [0.0, 3.0]]), np.array([[3.0, -1.0], [5.0, 1.0]])
 RAW = [31, 164979, 31, 1, 5000]
 KERNEL = np.array([[1.0, 0.0], [2.0, -5.0], [0.0, 4.0]])
 A, B = np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 2.0], [-1.0, 0.0]])
-LAYERS = tuple((np.array(k)[:, None], np.array([b])) for k, b in (([2.0, 4.0], 6.0), ([8.0], -2.0)))
+LAYERS = tuple([np.array(k)[:, None], np.array([b])] for k, b in (([2.0, 4.0], 6.0), ([8.0], -2.0)))
 JOINED = "(k, b), (l, c) = of_gmf, of_mlp\n"
 INSTANCES = 'r = [{"user": int(u), "item": int(i)} for u, i in zip(users, items)]\n'
 HALVES = "k = users.shape[1]\nf, g = users @ kernel[:k], items @ kernel[k:]\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import inspect
 import re
 import symtable
 import textwrap
@@ -16,7 +15,6 @@ from typing import Any
 SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
 
 MADE = "<answer>"  # the file name of answers that are made here
-_texts: dict[Any, str] = {}  # the code of a function that was made here -> its text
 #: a statement of a cell, with the names that it binds and those that it uses
 Statement = tuple[str, set[str], set[str]]
 #: an answer in a chapter's source: its indentation (1), the exercise id (2) and the code (3)
@@ -133,11 +131,4 @@ def _bind(name: str, statements: list[Statement], known: dict[str, Any]) -> None
                 if needed not in known and not hasattr(builtins, needed):
                     _bind(needed, statements[:place], known)
             exec(compile(text, MADE, "exec"), known)
-            if hasattr(known.get(name), "__code__"):
-                _texts[known[name].__code__] = text
             return
-
-
-def text_of(function: Any) -> str:
-    """Return the text of a function: that of its cell, or of the worked answer made here."""
-    return _texts.get(function.__code__) or textwrap.dedent(inspect.getsource(function)).rstrip()

@@ -16,6 +16,7 @@ models of the second, by name, with a comma between.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -225,15 +226,12 @@ def lightfm_warp(train_part: data.Interactions, components: int, epochs: int) ->
     return _Factors(model.user_embeddings, model.item_embeddings, model.item_biases)
 
 
-def program() -> Any:
-    """Return the program of chapter 05's job, which trains all networks."""
-    path = ROOT / "chapters" / "ncf_job" / "ncf.py"
-    spec = importlib.util.spec_from_file_location("ncf_job_program", path)
-    assert spec is not None and spec.loader is not None
-    module = sys.modules.setdefault("ncf_job_program", importlib.util.module_from_spec(spec))
-    if not hasattr(module, "train"):
-        spec.loader.exec_module(module)
-    return module
+def program(name: str = "ncf") -> Any:
+    """Return a file of chapter 05's job: its program, which trains all networks, or `network`."""
+    folder = str(ROOT / "chapters" / "ncf_job")
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return importlib.import_module(name)
 
 
 def _alone() -> tuple[int, Any]:
@@ -261,7 +259,7 @@ def trained(name: str, part: data.Interactions, seed: int, **settings: Any) -> A
     clicks = [part.frame[column].to_numpy() for column in ("user", "item")]
     keras.utils.set_random_seed(seed)
     k = settings.pop("factors", 16)
-    model = source.make("05.3", name)(part.n_users, part.n_items, k, decay=0.02)
+    model = getattr(program("network"), name)(part.n_users, part.n_items, k, decay=0.02)
     shape = part.n_users, part.n_items
     program().train(model, *clicks, shape, seed=seed, **{**SETTINGS, **settings})
     return model
@@ -281,7 +279,7 @@ def pretrained(
     import keras
 
     alone = [trained(n, part, seed, alpha=alpha, epochs=EPOCHS[n]) for n in ("gmf", "mlp")]
-    inputs = source.make("05.3", "two_inputs")()
+    inputs = program("network").two_inputs()
     last = [net.get_layer("chance") for net in alone]
     both = [keras.Model(n.input, layer.input)(inputs) for n, layer in zip(alone, last, strict=True)]
     chance = keras.layers.Dense(1, activation="sigmoid")

@@ -69,7 +69,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         (
             "x = p\nfor width in (64, 32, 16, 8):\n"
             "    x = keras.layers.Dense(width, activation='relu')(x)\nreturn x",
-            "does not come from both",
+            "its first layer reads 4 numbers",
         ),
         (
             "x = keras.layers.Concatenate()([p, q])\nfor width in (64, 32, 16, 8):\n"
@@ -87,6 +87,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "computes something else",
         ),
         ("return np.zeros((4, 8))", "returned a ndarray: call Keras layers"),
+        ("x = keras.layers.Concatenate()([p, q])", "did you forget `return`"),
         (
             "if not hasattr(np, 'kept'):\n"
             "    np.kept = [keras.layers.Dense(w, activation='relu') for w in (64, 32, 16, 8)]\n"
@@ -162,6 +163,11 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "one unit has one bias",
         ),
         ("return 0.5 * np.vstack([of_gmf[0], of_mlp[0]])", "expected 2 values"),
+        (
+            "k = of_gmf[0]\nk /= 2\n"
+            "return np.vstack([k, of_mlp[0] / 2]), (of_gmf[1] + of_mlp[1]) / 2",
+            "changed its argument `of_gmf`",
+        ),
     ],
     "05.5": [
         (

@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import tarfile
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from helpers import cloud
 from helpers.book import ROOT
 from tests.sagemaker.conftest import full
-from tests.unit.test_models_ncf import chapters, two_tastes, write_networks
+from tests.unit.test_models_ncf import chapters, two_tastes
 
 pytestmark = full  # three imports of TensorFlow; chapter 05 trains the same script on one worker
 
@@ -35,11 +34,10 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
     place = {"region": aws.region, "instance_type": "ml.c5.2xlarge", "image_scope": "training"}
     sizes = {"n_user": clicks.n_users, "n_item": clicks.n_items, "factors": 8}
     learning = {"epochs": 20, "batch_size": 256, "learning_rate": 0.02}
-    shutil.copy(ROOT / "chapters" / "ncf_job" / "ncf.py", tmp_path)
-    write_networks(tmp_path)
+    source = str(ROOT / "chapters" / "ncf_job")
     trainer = ModelTrainer(
         training_image=image_uris.retrieve(**kind, **place),
-        source_code=SourceCode(source_dir=str(tmp_path), entry_script="ncf.py"),
+        source_code=SourceCode(source_dir=source, entry_script="ncf.py"),
         compute=Compute(instance_type="ml.c5.2xlarge", instance_count=2),
         hyperparameters=sizes | learning,
         output_data_config=OutputDataConfig(s3_output_path=f"s3://{aws.bucket}/two-models"),

@@ -3,7 +3,7 @@
 The networks are in `network.py` beside this file; chapter 05 builds them cell by cell. The
 container gives hyperparameters as arguments, the data in the folder of the channel "training", a
 folder for the model, and the names of all hosts. The program leaves `1/`, a SavedModel that
-TensorFlow Serving reads, and `ncf.weights.h5`, the numbers alone. It needs NumPy and TensorFlow.
+TensorFlow Serving reads, and `ncf.npz`, the numbers alone. It needs NumPy and TensorFlow.
 """
 
 import argparse
@@ -151,6 +151,12 @@ def train(model, users, items, shape, joined=None, **options):
     return losses
 
 
+def key_of(weight):
+    """Return the name of a weight in `ncf.npz`: a table's own, or the shape, which no other has."""
+    table = weight.path.endswith("embeddings")
+    return weight.path if table else "x".join(map(str, weight.shape))
+
+
 def main(words=None):
     """Read, build, train, save."""
     options = read_arguments(words)
@@ -169,7 +175,7 @@ def main(words=None):
     # every worker saves, since saving waits for all of them; only the first keeps what it saved
     folder = Path(options.model_folder) if joined[1] == 0 else Path(tempfile.mkdtemp())
     model.export(str(folder / "1"), verbose=False)
-    model.save_weights(folder / "ncf.weights.h5")
+    np.savez(folder / "ncf.npz", **{key_of(weight): np.asarray(weight) for weight in model.weights})
     print(f"worker {joined[1] + 1} saved", ", ".join(sorted(p.name for p in folder.iterdir())), flush=True)
 
 

@@ -10,7 +10,7 @@ import pytest
 from helpers import cloud
 from helpers.book import ROOT
 from tests.sagemaker.conftest import full
-from tests.unit.test_models_ncf import chapters, two_tastes
+from tests.unit.test_models_ncf import chapters, loaded, two_tastes
 
 pytestmark = full  # three imports of TensorFlow; chapter 05 trains the same script on one worker
 
@@ -59,9 +59,11 @@ def test_two_workers_train_one_model_and_leave_it_in_the_bucket(aws, tmp_path, c
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         names = {name.removeprefix("./") for name in archive.getnames()}
         archive.extractall(tmp_path, filter="data")
-    assert {"1/saved_model.pb", "ncf.weights.h5"} <= names
+    assert {"1/saved_model.pb", "ncf.npz"} <= names
     model = chapters("neumf")(clicks.n_users, clicks.n_items, 8)
-    model.load_weights(tmp_path / "ncf.weights.h5")
+    with np.load(tmp_path / "ncf.npz") as values:
+        for weight in model.weights:
+            weight.assign(values[loaded("ncf").key_of(weight)])
     pairs = np.arange(clicks.n_users * clicks.n_items, dtype=np.int32)
     users, items = np.divmod(pairs, clicks.n_items)
     chance = np.asarray(model({"user": users, "item": items}))[:, 0]

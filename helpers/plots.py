@@ -231,7 +231,7 @@ def layers(model: Any) -> Figure:
     """
     labels: dict[str, str] = {}
     feeds: dict[str, list[str]] = {}
-    for layer in model.layers:
+    for layer in model.operations:
         tensors = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
         sources = [tensor._keras_history.operation for tensor in tensors]
         feeders = []
@@ -242,7 +242,8 @@ def layers(model: Any) -> Figure:
                 labels[name], feeds[name] = source.name, []
             feeders.append(name)
         if sources:
-            shape = layer.weights[0].shape if layer.weights else layer.output.shape[1:]
+            weights = getattr(layer, "weights", None)  # an operation such as keras.ops.add has none
+            shape = weights[0].shape if weights else layer.output.shape[1:]
             size = " × ".join(f"{length:,}" for length in shape)
             labels[layer.name] = f"{layer.name}\n{type(layer).__name__}\n{size}"
             feeds[layer.name] = feeders

@@ -1,9 +1,9 @@
-"""Train NeuMF as a SageMaker training job: `ncf.py` of the post, with embeddings and fresh negatives.
+"""Train NeuMF as a SageMaker training job: `ncf.py` of the post, with fresh negatives in every epoch.
 
-What the container gives: hyperparameters as arguments, the data in the folder of the channel
-"training", a folder for the model, and the names of all hosts. What this program leaves:
-`1/`, a SavedModel that TensorFlow Serving reads, and `ncf.keras`, which Keras opens again.
-It needs NumPy and TensorFlow, and nothing of the course.
+The networks are in `network.py` beside this file; chapter 05 builds them cell by cell. The
+container gives hyperparameters as arguments, the data in the folder of the channel "training", a
+folder for the model, and the names of all hosts. The program leaves `1/`, a SavedModel that
+TensorFlow Serving reads, and `ncf.npz`, the numbers alone. It needs NumPy and TensorFlow.
 """
 
 import argparse
@@ -21,13 +21,13 @@ def read_arguments(words=None):
     parser = argparse.ArgumentParser(description="Train NeuMF on clicks.")
     parser.add_argument("--n_user", type=int, required=True)
     parser.add_argument("--n_item", type=int, required=True)
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch_size", type=int, default=256, help="examples a step, of all workers")
     parser.add_argument("--factors", type=int, default=32)
-    parser.add_argument("--negatives", type=int, default=5, help="drawn for each click, in every epoch")
-    parser.add_argument("--learning_rate", type=float, default=0.001)
     parser.add_argument("--decay", type=float, default=0.0)
-    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch_size", type=int, default=256, help="examples per step, of all workers")
+    parser.add_argument("--learning_rate", type=float, default=0.001)
+    parser.add_argument("--negatives", type=int, default=5, help="drawn for each click, in every epoch")
+    parser.add_argument("--alpha", type=float, default=0.0, help="negatives follow clicks to this power")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--training", default=os.environ.get("SM_CHANNEL_TRAINING", "data"))
     parser.add_argument("--model_folder", default=os.environ.get("SM_MODEL_DIR", "model"))
@@ -53,41 +53,6 @@ def join_workers():
     return len(hosts), hosts.index(here), tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def build_model(n_user, n_item, factors, decay, dropout, seed):
-    """Build NeuMF: a product of two vectors beside a perceptron on two others."""
-    import keras
-
-    layers, seeds = keras.layers, np.random.default_rng(seed)
-    inputs = {side: keras.Input((), name=side, dtype="int32") for side in ("user", "item")}
-
-    def draw():
-        return int(seeds.integers(2**31))
-
-    def vectors(side, branch):
-        rows = n_user if side == "user" else n_item
-        start = keras.initializers.RandomNormal(0.0, 0.01, draw())
-        # Keras itself divides this by the batch size
-        penalty = keras.regularizers.L2(decay / 2) if decay else None
-        name = f"{side}_{branch}"
-        table = layers.Embedding(
-            rows, factors, embeddings_initializer=start, activity_regularizer=penalty, name=name
-        )
-        return table(inputs[side])
-
-    product = layers.Multiply(name="product")([vectors("user", "gmf"), vectors("item", "gmf")])
-    x = layers.Concatenate(name="side_by_side")([vectors("user", "mlp"), vectors("item", "mlp")])
-    for number, width in enumerate((64, 32, 16, 8), start=1):
-        if dropout and number <= 3:
-            x = layers.Dropout(dropout, seed=draw(), name=f"dropout_{number}")(x)
-        start = keras.initializers.GlorotUniform(draw())
-        hidden = {"activation": "relu", "kernel_initializer": start, "name": f"hidden_{number}"}
-        x = layers.Dense(width, **hidden)(x)
-    both = layers.Concatenate(name="both")([product, x])
-    start = keras.initializers.GlorotUniform(draw())
-    chance = layers.Dense(1, activation="sigmoid", kernel_initializer=start, name="chance")(both)
-    return keras.Model(inputs, chance, name="neumf")
-
-
 def read_clicks(folder, n_user, n_item):
     """Return the users and items of train.npy, (n, 3): user, item and the label 1, all contiguous ids."""
     table = np.load(Path(folder) / "train.npy")
@@ -102,13 +67,22 @@ def read_clicks(folder, n_user, n_item):
     return users.astype(np.int32), items.astype(np.int32)
 
 
-def draw_epoch(users, items, clicked, negatives, generator):
-    """Return shuffled users, items and labels: all clicks, with fresh negatives of the same users."""
+def draw_epoch(users, items, clicked, negatives, alpha, generator):
+    """Return shuffled users, items and labels: all clicks, with fresh negatives of the same users.
+
+    A negative is drawn in proportion to its clicks to the power `alpha`, and never a click itself.
+    """
+    share = np.cumsum(clicked.sum(axis=0) ** float(alpha))
+    share /= share[-1]
+
+    def draw(number):
+        return np.searchsorted(share, generator.random(number), side="right").astype(np.int32)
+
     others = np.repeat(users, negatives)
-    drawn = generator.integers(0, clicked.shape[1], len(others), dtype=np.int32)
+    drawn = draw(len(others))
     again = np.flatnonzero(clicked[others, drawn])
     while len(again):
-        drawn[again] = generator.integers(0, clicked.shape[1], len(again), dtype=np.int32)
+        drawn[again] = draw(len(again))
         again = again[clicked[others[again], drawn[again]]]
     labels = np.repeat(np.float32([1, 0]), [len(users), len(others)])
     order = generator.permutation(len(labels))
@@ -116,8 +90,8 @@ def draw_epoch(users, items, clicked, negatives, generator):
     return [column[order] for column in columns]
 
 
-def compile_epoch(model, optimizer, strategy, workers, batch):
-    """Return a function that trains on a worker's share of an epoch, `batch` examples a step."""
+def compile_epoch(model, optimizer, workers, strategy, batch):
+    """Return a function that trains on a worker's share of an epoch, `batch` examples per step."""
     import tensorflow as tf
 
     def step(users, items, labels):
@@ -126,58 +100,87 @@ def compile_epoch(model, optimizer, strategy, workers, batch):
             chance = tf.clip_by_value(chance, 1e-7, 1 - 1e-7)
             entropy = labels * tf.math.log(chance) + (1 - labels) * tf.math.log(1 - chance)
             loss = -tf.reduce_mean(entropy) + (tf.add_n(model.losses) if model.losses else 0.0)
-            share = loss / workers  # the optimizer adds up the slopes of all workers
-        slopes = tape.gradient(share, model.trainable_variables)
-        slopes = [tf.convert_to_tensor(slope) for slope in slopes]  # Adam and all-reduce want whole tables
-        optimizer.apply(slopes, model.trainable_variables)
+            part = loss / workers  # the optimizer adds up the gradients of all workers
+        gradients = tape.gradient(part, model.trainable_variables)
+        # whole tables: Keras' Adam moves a row that a batch repeats too far, and workers add tables
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        optimizer.apply(gradients, model.trainable_variables)
         return loss
 
     @tf.function
     def epoch(users, items, labels):
         n, total = tf.shape(labels)[0], 0.0
         for start in tf.range(0, n, batch):
-            part = slice(start, tf.minimum(start + batch, n))
-            total += strategy.run(step, args=(users[part], items[part], labels[part]))
+            rows = slice(start, tf.minimum(start + batch, n))
+            total += strategy.run(step, args=(users[rows], items[rows], labels[rows]))
         return total / tf.cast(-(-n // batch), tf.float32)
 
     return epoch
 
 
-def main(words=None):
-    """Read, train, save."""
-    options = read_arguments(words)
-    workers, rank, strategy = join_workers()
+def train(model, users, items, shape, joined=None, **options):
+    """Train a network on clicks and fresh negatives; return its losses, one per epoch.
+
+    `shape` is (users, items) of the whole matrix, `joined` what `join_workers` returns, and
+    `options` are hyperparameters of this program: epochs, batch_size, learning_rate, …
+    """
     import keras
     import tensorflow as tf
 
-    users, items = read_clicks(options.training, options.n_user, options.n_item)
-    clicked = np.zeros((options.n_user, options.n_item), dtype=bool)
+    workers, rank, strategy = joined or (1, 0, tf.distribute.get_strategy())
+    words = [f"--{name}={value}" for name, value in options.items()]
+    given = read_arguments([f"--n_user={shape[0]}", f"--n_item={shape[1]}", *words])
+    clicked = np.zeros(shape, dtype=bool)
     clicked[users, items] = True
     with strategy.scope():
-        settings = options.factors, options.decay, options.dropout, options.seed
-        model = build_model(options.n_user, options.n_item, *settings)
-        optimizer = keras.optimizers.Adam(options.learning_rate)
+        optimizer = keras.optimizers.Adam(given.learning_rate)
         optimizer.build(model.trainable_variables)
-    epoch = compile_epoch(model, optimizer, strategy, workers, max(1, options.batch_size // workers))
-    print(f"{len(users)} clicks, {model.count_params()} numbers, worker {rank + 1} of {workers}", flush=True)
-    for number in range(options.epochs):
+    batch = max(1, given.batch_size // workers)
+    epoch, losses = compile_epoch(model, optimizer, workers, strategy, batch), []
+    for number in range(given.epochs):
         # every worker draws the same epoch and takes its share of it
-        examples = draw_epoch(
-            users, items, clicked, options.negatives, np.random.default_rng([options.seed, number])
-        )
+        generator = np.random.default_rng([given.seed, number])
+        examples = draw_epoch(users, items, clicked, given.negatives, given.alpha, generator)
         length = len(examples[2]) // workers
         share = [tf.constant(column[rank * length : (rank + 1) * length]) for column in examples]
-        rate = options.learning_rate * (1 - 0.9 * number / max(1, options.epochs - 1))
-        optimizer.learning_rate.assign(rate)
-        print(f"epoch {number + 1}: loss={float(epoch(*share)):.4f}", flush=True)
+        optimizer.learning_rate.assign(given.learning_rate * (1 - 0.9 * number / max(1, given.epochs - 1)))
+        losses.append(float(epoch(*share)))
+        if joined:
+            where = f"worker {rank + 1} of {workers}, epoch {number + 1}"
+            print(f"{where}: {length} examples, loss={losses[-1]:.4f}", flush=True)
+    return losses
+
+
+def key_of(weight):
+    """Return the name of a weight in `ncf.npz`: a table's own, or the shape, which no other has."""
+    table = weight.path.endswith("embeddings")
+    return weight.path if table else "x".join(map(str, weight.shape))
+
+
+def main(words=None):
+    """Read, build, train, save."""
+    options = read_arguments(words)
+    joined = join_workers()
+    import keras
+    from network import neumf
+
+    users, items = read_clicks(options.training, options.n_user, options.n_item)
+    keras.utils.set_random_seed(options.seed)
+    with joined[2].scope():
+        model = neumf(options.n_user, options.n_item, options.factors, options.decay)
+    print(f"worker {joined[1] + 1} of {joined[0]}: {len(users)} clicks, {model.count_params()} numbers", flush=True)
+    names = ("epochs", "batch_size", "learning_rate", "negatives", "alpha", "seed")
+    shape = options.n_user, options.n_item
+    train(model, users, items, shape, joined, **{name: getattr(options, name) for name in names})
     # every worker saves, since saving waits for all of them; only the first keeps what it saved
-    folder = Path(options.model_folder) if rank == 0 else Path(tempfile.mkdtemp())
+    folder = Path(options.model_folder) if joined[1] == 0 else Path(tempfile.mkdtemp())
     model.export(str(folder / "1"), verbose=False)
-    model.save(folder / "ncf.keras")
-    print("saved", ", ".join(sorted(p.name for p in folder.iterdir())), flush=True)
+    np.savez(folder / "ncf.npz", **{key_of(weight): np.asarray(weight) for weight in model.weights})
+    print(f"worker {joined[1] + 1} saved", ", ".join(sorted(p.name for p in folder.iterdir())), flush=True)
 
 
 if __name__ == "__main__":
-    for unused in ("pandas", "sklearn", "matplotlib"):  # Keras imports them where it finds them: 150 MB
+    # Keras imports them where it finds them: 160 MB
+    for unused in ("pandas", "sklearn", "matplotlib", "scipy", "PIL"):
         sys.modules[unused] = None
     main()

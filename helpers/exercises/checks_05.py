@@ -1,13 +1,17 @@
-"""Checks of chapter 05: ids, GMF, a request, a table for a dense layer, all pairs, cosines."""
+"""Checks of chapter 05: ids, a tower in Keras, a request, a joined layer, all pairs, cosines."""
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .cases import Case, cases, normals
+from helpers import gates
+
+from .cases import Case, cases
 from .checking import NotYet, expect
 from .converters import array, json_of, pair
 from .cost import grows, multiplications, steps
@@ -68,10 +72,86 @@ def work(answer: Any, *args: Any) -> float:
     return multiplications(answer, *args) + steps(answer, *args)
 
 
+WIDTHS = (8, 64, 32, 16, 8)  # two vectors of four numbers, and the layers of a tower
+_NOT = "`tower` returned {}: call Keras layers on `p` and `q`, and return what the last one gives."
+
+
+def made(answer: Any) -> Any:
+    """Return a model of a tower on two vectors of four numbers, or say why there is none."""
+    keras = gates.import_keras()
+    sides = [keras.Input((4,)) for _ in "pq"]
+    end = answer(*sides)
+    expect(end is not None, "`tower` returned None: did you forget `return`?")
+    layer = isinstance(end, keras.Layer | type(keras.layers))
+    expect(not layer, f"`tower` returned a {type(end).__name__}: call it on the vectors.")
+    expect(keras.utils.is_keras_tensor(end), _NOT.format(f"a {type(end).__name__}"))
+    try:
+        return keras.Model(sides, end)
+    except ValueError as error:
+        raise NotYet("what `tower` returns does not come from both `p` and `q`.") from error
+
+
+def computed(x: np.ndarray, weights: dict[Any, np.ndarray], rectified: str) -> np.ndarray:
+    """Return the end of a tower; "+" in ``rectified`` for each layer with a ReLU."""
+    for (one, two), sign in zip(pairwise(WIDTHS), rectified, strict=True):
+        x = x @ weights[one, two] + weights[(two,)]
+        x = np.maximum(x, 0) if sign == "+" else x
+    return x
+
+
+def is_tower(answer: Any) -> None:
+    """Raise `NotYet` unless a tower has four layers of its own that compute what they should."""
+    expect(inspect.isfunction(answer), f"`tower` is a {type(answer).__name__}, not a function.")
+    model, other = made(answer), made(answer)
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    widths = [shape[-1] for shape in shapes if len(shape) == 2]
+    said = f"`tower` has layers of {', '.join(map(str, widths))} numbers"
+    expect(widths, "`tower` has no layer with weights.")
+    ends_in_one = widths == [*WIDTHS[1:], 1]
+    expect(not ends_in_one, f"{said}: the chance comes later, from the network's last layer.")
+    expect(widths == list(WIDTHS[1:]), f"{said}, expected 64, 32, 16 and 8.")
+    reads = shapes[0][0]
+    expect(reads == 8, f"its first layer reads {reads} numbers: lay `p` and `q` side by side.")
+    right = sum((one + 1) * two for one, two in pairwise(WIDTHS))
+    count = model.count_params()
+    expect(count == right, f"`tower` has {count:,} numbers, expected {right:,}: biases?")
+    shared = {id(w) for w in model.weights} & {id(w) for w in other.weights}
+    expect(not shared, "two calls of `tower` share their layers: make new ones in every call.")
+    rng = np.random.default_rng(5)
+    weights = {shape: rng.normal(0, 0.4, shape) for shape in shapes}
+    for weight in model.weights:
+        weight.assign(weights[tuple(weight.shape)])
+    p, q = rng.normal(size=(2, 50, 4))
+    x, end = np.hstack([p, q]), np.asarray(model([p.astype("f4"), q.astype("f4")]))
+    known = {
+        "the last layer has a ReLU, too.": computed(x, weights, "+++-"),
+        "without a ReLU after each, four layers are one linear layer.": computed(
+            x, weights, "----"
+        ),
+        "`p` comes first: the first rows of the kernel are the user's.": computed(
+            np.hstack([q, p]), weights, "++++"
+        ),
+        "the vectors go in as they are: a ReLU is for the layers.": computed(
+            np.maximum(x, 0), weights, "++++"
+        ),
+    }
+    for sentence, values in known.items():
+        expect(not np.allclose(end, values, atol=1e-4), sentence)
+    same = np.allclose(end, computed(x, weights, "++++"), atol=1e-4)
+    expect(same, "`tower` computes something else than four dense layers with ReLU in a row.")
+
+
+def some_layers(rng: Rng) -> tuple[Any, ...]:
+    """Return two trained last layers, each a kernel and a bias."""
+    return tuple([rng.normal(size=(n, 1)), rng.normal(size=1)] for n in rng.integers(1, 6, 2))
+
+
 P, Q = np.array([[1.0, 2.0], [0.0, 3.0]]), np.array([[3.0, -1.0], [5.0, 1.0]])
 RAW = [31, 164979, 31, 1, 5000]
 KERNEL = np.array([[1.0, 0.0], [2.0, -5.0], [0.0, 4.0]])
 A, B = np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 2.0], [-1.0, 0.0]])
+LAYERS = tuple([np.array(k)[:, None], np.array([b])] for k, b in (([2.0, 4.0], 6.0), ([8.0], -2.0)))
+JOINED = "(k, b), (l, c) = of_gmf, of_mlp\n"
 INSTANCES = 'r = [{"user": int(u), "item": int(i)} for u, i in zip(users, items)]\n'
 HALVES = "k = users.shape[1]\nf, g = users @ kernel[:k], items @ kernel[k:]\n"
 COSINES = (
@@ -94,23 +174,14 @@ register(
         minutes=6,
     ),
     Exercise(
-        "05.2",
-        "gmf",
-        array,
-        cases=cases(*((P, Q, np.array([h, 1.0]), c) for h, c in ((1, 0), (2, 0), (2, -4.0)))),
-        inputs=normals("nk", "nk", "k", ""),
-        mistakes={
-            "return (p * q) @ h + c": "those are the weighed sums; a chance is their sigmoid.",
-            "return 1 / (1 + np.exp(-((p * q).sum(axis=1) + c)))": "each product of coordinates has a weight of its own.",
-            "return 1 / (1 + np.exp(-((p * q) @ h)))": "where does c come in?",
-            "return 1 / (1 + np.exp(-((p * q) @ h))) + c": "c is added before the sigmoid, not after it.",
-            "return 1 / (1 + np.exp((p * q) @ h + c))": "the sigmoid has a minus before its x: it rises.",
-        }.items(),
+        "05.7",
+        "tower",
+        checks=[is_tower],
         hints=[
-            "`p * q` multiplies by coordinate; a matrix product with `h` weighs and adds the coordinates of each row.",
-            "Then add c, and take the sigmoid: `1 / (1 + np.exp(-x))` with `x = (p * q) @ h + c`.",
+            'A layer is made first and then called: `keras.layers.Dense(64, activation="relu")(x)` gives what the next layer reads.',
+            "Begin with `x = keras.layers.Concatenate()([p, q])`, and let a loop over 64, 32, 16, 8 put a dense layer on `x`.",
         ],
-        minutes=4,
+        minutes=10,
     ),
     Quiz(
         "05.q1",
@@ -128,7 +199,7 @@ register(
         "b",
         {
             "Each trained a model of its own; the two were averaged at the end.": "Two such models may mean different things by coordinate 3, and their average nothing.",
-            "They added up their slopes before every step, so both hold the same weights.": "That is why the program saves on both, and keeps only the first one's files.",
+            "They added up their gradients before every step, so both hold the same weights.": "That is why the program saves on both, and keeps only the first one's files.",
             "One kept the users' vectors, the other the items'.": "That would be splitting the model. Mirrored means that each holds all of it.",
         },
     ),
@@ -162,22 +233,24 @@ register(
         },
     ),
     Exercise(
-        "05.4",
-        "as_table",
-        array,
-        cases=cases((KERNEL, np.array([10.0, -1.0])), (KERNEL[:2], np.array([10.0, -1.0]))),
-        inputs=normals("nk", "k"),
+        "05.8",
+        "joined",
+        pair(("kernel", array), ("bias", array)),
+        cases=cases(LAYERS),
+        inputs=some_layers,
         mistakes={
-            "return kernel": "a dense layer adds its bias, for every input.",
-            "return np.maximum(kernel + bias, 0)": "the table stands before the ReLU: the network has one after the look-up.",
-            "return kernel * bias": "the bias is added, not multiplied.",
-            "return np.vstack([kernel, bias])": "the bias is no row of its own: it is added to every row.",
+            f"{JOINED}return np.concatenate([k, l]), b + c": "that is the sum of both log odds; the mean is half of it.",
+            f"{JOINED}return np.concatenate([k, l]) / 2, b + c": "the bias is part of the log odds: it is halved, too.",
+            f"{JOINED}return np.concatenate([k, l]), (b + c) / 2": "the kernels are part of the log odds: they are halved, too.",
+            f"{JOINED}return np.concatenate([k, l]) / 2, 0 * b": "both biases are part of the log odds.",
+            f"{JOINED}return np.concatenate([l, k]) / 2, (b + c) / 2": "GMF's products come first.",
+            f"{JOINED}return np.concatenate([k, l]) / 2, np.concatenate([b, c]) / 2": "one unit has one bias.",
         }.items(),
         hints=[
-            "A one-hot vector of user 1 times the kernel is the kernel's row 1. What does the layer do next?",
-            "It adds the same bias to every row: NumPy does that when an (n, k) and a (k,) meet, in `kernel + bias`.",
+            "Write the mean of both log odds as a formula. What multiplies a product of GMF, what an output of the tower, and what is left?",
+            "Stack the kernels with `np.concatenate`, GMF's first, and halve them. The bias is the mean of the biases.",
         ],
-        minutes=6,
+        minutes=8,
     ),
     Exercise(
         "05.5",

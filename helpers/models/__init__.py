@@ -6,7 +6,6 @@
 - `implicit`: factorization of clicks, with sampled negatives and under four losses
 - `fm`: factorization machine; `fm_gibbs`: the same, sampled, with relation blocks; `kvstore`: the
   same, trained by several workers
-- `ncf`: GMF, MLP and NeuMF; `dmf`: two towers that read the matrix
 - `content`, `text`, `posters`: features of items, and a search box over titles
 - `dssm`: the training of two towers on positive pairs, with negatives from the batch
 - `userlevel`: a history in, a score for every item out; `userlevel_frameworks`: in Keras and MXNet

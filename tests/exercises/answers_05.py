@@ -29,15 +29,71 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
         ("return raw, raw", "not each different id once"),
     ],
-    "05.2": [
-        ("return (p * q) @ h + c", "their sigmoid"),
-        ("return 1 / (1 + np.exp(-((p * q).sum(axis=1) + c)))", "weight of its own"),
-        ("from scipy.special import expit\nreturn expit((p * q) @ h)", "where does c come in"),
-        ("return 1 / (1 + np.exp(-(p @ q.T + c)))", "the shape (2, 2), expected (2,)"),
-        ("x = np.sum(p * q * h, axis=1) + c\nreturn 1 / (1 + np.exp(x))", "a minus before its x"),
-        ("x = np.sum(p * q * h, axis=1)\nreturn 1 / (1 + np.exp(-x)) + c", "before the sigmoid"),
-        ("return 1 / (1 + np.exp(-((p * q) @ h[:, None] + c)))", "the shape (2, 1), expected (2,)"),
-        ("return np.clip((p * q) @ h + c, 0, 1)", "expected"),
+    "05.7": [
+        (
+            "x = keras.layers.Concatenate()([p, q])\nfor width in (64, 32, 16):\n"
+            "    x = keras.layers.Dense(width, activation='relu')(x)\nreturn x",
+            "has layers of 64, 32, 16 numbers, expected",
+        ),
+        (
+            "x = keras.layers.Concatenate()([p, q])\nfor width in (64, 32, 16, 8):\n"
+            "    x = keras.layers.Dense(width)(x)\nreturn x",
+            "one linear layer",
+        ),
+        (
+            "x = keras.layers.Multiply()([p, q])\nfor width in (64, 32, 16, 8):\n"
+            "    x = keras.layers.Dense(width, activation='relu')(x)\nreturn x",
+            "reads 4 numbers",
+        ),
+        (
+            "x = keras.layers.Concatenate()([p, q])\nfor width in (64, 32, 16):\n"
+            "    x = keras.layers.Dense(width, activation='relu')(x)\n"
+            "return keras.layers.Dense(8)(x)",
+            "the last layer has a ReLU",
+        ),
+        (
+            "x = keras.layers.Concatenate()([q, p])\nfor width in (64, 32, 16, 8):\n"
+            "    x = keras.layers.Dense(width, activation='relu')(x)\nreturn x",
+            "`p` comes first",
+        ),
+        (
+            "x = keras.layers.Concatenate()([p, q])\nfor width in (64, 32, 16, 8):\n"
+            "    x = keras.layers.Dense(width, activation='relu')(x)\n"
+            "return keras.layers.Dense(1, activation='sigmoid')(x)",
+            "the chance comes later",
+        ),
+        (
+            "return keras.Sequential([keras.layers.Dense(w, activation='relu') for w in (64, 32, 16, 8)])",
+            "returned a Sequential: call it",
+        ),
+        (
+            "x = p\nfor width in (64, 32, 16, 8):\n"
+            "    x = keras.layers.Dense(width, activation='relu')(x)\nreturn x",
+            "its first layer reads 4 numbers",
+        ),
+        (
+            "x = keras.layers.Concatenate()([p, q])\nfor width in (64, 32, 16, 8):\n"
+            "    x = keras.layers.Dense(width, activation='relu', use_bias=False)(x)\nreturn x",
+            "expected 3,320: biases?",
+        ),
+        (
+            "x = keras.ops.relu(keras.layers.Concatenate()([p, q]))\nfor width in (64, 32, 16, 8):\n"
+            "    x = keras.layers.Dense(width, activation='relu')(x)\nreturn x",
+            "a ReLU is for the layers",
+        ),
+        (
+            "x = keras.layers.Concatenate()([p, q])\nfor width in (64, 32, 16, 8):\n"
+            "    x = keras.layers.Dense(width, activation='tanh')(x)\nreturn x",
+            "computes something else",
+        ),
+        ("return np.zeros((4, 8))", "returned a ndarray: call Keras layers"),
+        ("x = keras.layers.Concatenate()([p, q])", "did you forget `return`"),
+        (
+            "if not hasattr(np, 'kept'):\n"
+            "    np.kept = [keras.layers.Dense(w, activation='relu') for w in (64, 32, 16, 8)]\n"
+            "x = keras.layers.Concatenate()([p, q])\nfor layer in np.kept:\n    x = layer(x)\nreturn x",
+            "share their layers",
+        ),
     ],
     "05.q1": [('choice = "a"', "one sign for all"), ('choice = "c"', "below one half")],
     "05.q2": [('choice = "a"', "average nothing"), ('choice = "c"', "holds all of it")],
@@ -84,14 +140,34 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "05.q3": [('choice = "a"', "stand higher"), ('choice = "c"', "does not show")],
-    "05.4": [
-        ("return np.eye(len(kernel)) @ kernel", "adds its bias"),
-        ("return (kernel + bias).clip(min=0)", "before the ReLU"),
-        ("return kernel.T + bias[:, None]", "expected (3, 2): turned over"),
-        ("return bias * kernel", "not multiplied"),
-        ("return np.concatenate([kernel, bias[None]])", "no row of its own"),
-        ("return kernel + bias.sum()", "expected"),
-        ("kernel += bias\nreturn kernel", "changed its argument `kernel`"),
+    "05.8": [
+        (
+            "return np.vstack([of_gmf[0], of_mlp[0]]), of_gmf[1] + of_mlp[1]",
+            "the mean is half of it",
+        ),
+        (
+            "return 0.5 * np.vstack([of_gmf[0], of_mlp[0]]), of_gmf[1] + of_mlp[1]",
+            "it is halved, too",
+        ),
+        (
+            "return np.vstack([of_gmf[0], of_mlp[0]]), 0.5 * (of_gmf[1] + of_mlp[1])",
+            "they are halved, too",
+        ),
+        ("return 0.5 * np.vstack([of_gmf[0], of_mlp[0]]), np.zeros(1)", "both biases are part"),
+        (
+            "return 0.5 * np.vstack([of_mlp[0], of_gmf[0]]), 0.5 * (of_gmf[1] + of_mlp[1])",
+            "products come first",
+        ),
+        (
+            "return 0.5 * np.vstack([of_gmf[0], of_mlp[0]]), 0.5 * np.r_[of_gmf[1], of_mlp[1]]",
+            "one unit has one bias",
+        ),
+        ("return 0.5 * np.vstack([of_gmf[0], of_mlp[0]])", "expected 2 values"),
+        (
+            "k = of_gmf[0]\nk /= 2\n"
+            "return np.vstack([k, of_mlp[0] / 2]), (of_gmf[1] + of_mlp[1]) / 2",
+            "changed its argument `of_gmf`",
+        ),
     ],
     "05.5": [
         (
@@ -197,15 +273,23 @@ IDIOMS: dict[str, list[str]] = {
         "ids = sorted(set(raw.tolist()))\nof = {one: n for n, one in enumerate(ids)}\n"
         "return np.vectorize(of.get)(raw), ids",
     ],
-    "05.2": [
-        "import math\nchances = []\nfor row in range(len(p)):\n    x = c\n    for j in range(len(h)):\n"
-        "        x += h[j] * p[row][j] * q[row][j]\n    chances.append(1 / (1 + math.exp(-x)))\n"
-        "return chances",
-        "from scipy.special import expit\nreturn expit(np.einsum('bk,bk,k->b', p, q, h) + c)",
-        "x = np.sum(p * q * h, axis=1) + c\nreturn (np.exp(x) / (1 + np.exp(x))).astype(np.float32)",
-        "import pandas as pd\nx = pd.DataFrame(p).mul(q).mul(h, axis=1).sum(axis=1).add(c)\n"
-        "return 0.5 * (1 + np.tanh(x / 2))",
-        "return 1 / (1 + np.exp(-np.diag(p @ np.diag(h) @ q.T) - c))",
+    "05.7": [
+        "x = keras.layers.Concatenate()([p, q])\n"
+        'x = keras.layers.Dense(64, "relu")(x)\nx = keras.layers.Dense(32, "relu")(x)\n'
+        'x = keras.layers.Dense(16, "relu")(x)\nreturn keras.layers.Dense(8, "relu")(x)',
+        "stack = keras.Sequential()\nfor width in (64, 32, 16, 8):\n"
+        '    stack.add(keras.layers.Dense(width, activation="relu"))\n'
+        "return stack(keras.layers.concatenate([p, q]))",
+        "class Tower(keras.layers.Layer):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.parts = [keras.layers.Dense(w, activation='relu') for w in (64, 32, 16, 8)]\n"
+        "    def call(self, x):\n        for part in self.parts:\n            x = part(x)\n        return x\n"
+        "return Tower()(keras.layers.Concatenate()([p, q]))",
+        "x = keras.ops.concatenate([p, q], axis=-1)\nfor power in (6, 5, 4, 3):\n"
+        "    x = keras.layers.ReLU()(keras.layers.Dense(2**power)(x))\nreturn x",
+        "x = keras.layers.Concatenate(name=None)([p, q])\nwidth = 64\nwhile width >= 8:\n"
+        "    x = keras.layers.Activation('relu')(keras.layers.Dense(units=width)(x))\n"
+        "    width //= 2\nreturn x",
     ],
     "05.3": [
         "rows = []\nfor n in range(len(users)):\n"
@@ -224,14 +308,18 @@ IDIOMS: dict[str, list[str]] = {
         'body = {"instances": [{"user": u, "item": i} for u, i in zip(users, items)]}\n'
         "return json.dumps(obj=body, default=int).encode()",
     ],
-    "05.4": [
-        "table = []\nfor row in kernel:\n    new = []\n    for weight, b in zip(row, bias):\n"
-        "        new.append(weight + b)\n    table.append(new)\nreturn table",
-        "return np.add(kernel, bias[None, :])",
-        "return np.vstack([row + bias for row in kernel])",
-        "import pandas as pd\nreturn pd.DataFrame(kernel).add(bias, axis=1)",
-        "return (kernel.astype(np.float32) + np.tile(bias, (len(kernel), 1))).astype(np.float32)",
-        "table = kernel.copy()\ntable += bias\nreturn table",
+    "05.8": [
+        "kernel = []\nfor weights, _ in (of_gmf, of_mlp):\n    for row in weights:\n"
+        "        kernel.append([row[0] / 2])\n"
+        "return kernel, [(of_gmf[1][0] + of_mlp[1][0]) / 2]",
+        "k = np.concatenate([of_gmf[0], of_mlp[0]], axis=0)\n"
+        "return 0.5 * k, 0.5 * of_gmf[1] + 0.5 * of_mlp[1]",
+        "(k, b), (l, c) = of_gmf, of_mlp\n"
+        "return np.vstack([k / 2, l / 2]).astype(np.float32), np.mean([b, c], axis=0)",
+        "import pandas as pd\nk = pd.concat([pd.DataFrame(of_gmf[0]), pd.DataFrame(of_mlp[0])])\n"
+        "return [k.div(2).to_numpy(), (of_gmf[1] + of_mlp[1]) / 2]",
+        "k, l = (np.ravel(pair[0]) for pair in (of_gmf, of_mlp))\n"
+        "return np.r_[k, l][:, None] * 0.5, (of_gmf[1] + of_mlp[1]) * 0.5",
     ],
     "05.5": [
         "n, width = len(users[0]), len(bias)\n"

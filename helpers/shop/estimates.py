@@ -40,10 +40,6 @@ class Estimate:
         """Return how many standard errors the truth is away."""
         return abs(self.value - truth) / self.error
 
-    def holds(self, truth: float) -> bool:
-        """Return whether the truth is in the 95 % interval."""
-        return self.low <= truth <= self.high
-
     def __str__(self) -> str:
         """Return the value and its interval."""
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"

@@ -298,17 +298,17 @@ def as_scores(lists):  # the films of each list are on top, in its order
     return scores
 
 
-runs = {"candidates": [], "table": [], "re-ranked": []}
+by_stage = {"candidates": [], "table": [], "re-ranked": []}
 for model in (
     net,
     *(UserLevel(hidden=32, epochs=12, seed=seed).fit(split.train) for seed in (1, 2)),
 ):
     lists = metrics.top_k(model.scores(everyone), 100, seen=split.train)
     ordered = np.array([rerank(lists[user], histories[user]) for user in everyone])
-    runs["candidates"].append(judge(as_scores(lists), k=100))
-    runs["table"].append(judge(as_scores(lists)))
-    runs["re-ranked"].append(judge(as_scores(ordered)))
-stages = {name: averaged(three) for name, three in runs.items()}
+    by_stage["candidates"].append(judge(as_scores(lists), k=100))
+    by_stage["table"].append(judge(as_scores(lists)))
+    by_stage["re-ranked"].append(judge(as_scores(ordered)))
+stages = {name: averaged(three) for name, three in by_stage.items()}
 for name, result in stages.items():
     print(f"{name:10} {result['hit_rate']}")
 gain = stages["re-ranked"]["hit_rate"].compare(stages["table"]["hit_rate"])
@@ -386,8 +386,8 @@ consumer = events.Consumer(kinesis, stream.name, log, items=range(n_items), inte
 rng, looks = np.random.default_rng(1), shops.examination(10, bias=1.0)
 for user in rng.integers(0, n_users, 300).tolist():
     logged = handle(user, histories[user], sold_out=set(), rng=rng)
-    for event, chance in zip(logged[:10], 0.3 * looks, strict=True):
-        if rng.random() < chance:
+    for event, click_chance in zip(logged[:10], 0.3 * looks, strict=True):
+        if rng.random() < click_chance:
             clicked = event["request_id"], user, event["item"], event["position"]
             logged.append(events.click(*clicked, MODEL))
     producer.log(logged)  # acknowledged: it is in the outbox
@@ -626,9 +626,9 @@ display(guess("10.b").meets(f"{many.value:.2f} again, no closer to {truth:.2f}")
 # %%
 moved = np.array([[0, *row[row != 0]] for row in policy.orders])  # item 0 to the top, for all
 at_random, usual = shops.Policy(policy.orders, explore=1.0), shops.Policy(policy.orders)
-lists = shops.visit(shop, at_random, 40_000, np.random.default_rng(3))
+shuffled = shops.visit(shop, at_random, 40_000, np.random.default_rng(3))
 swaps = shops.swap_visit(shop, usual, 40_000, np.random.default_rng(2))
-measured = {"random lists": shops.looks_from_random_lists(lists)}
+measured = {"random lists": shops.looks_from_random_lists(shuffled)}
 measured["swaps"] = shops.looks_from_swaps(*swaps)
 fig, ax = plt.subplots()
 slots = np.arange(1, 11)
@@ -662,8 +662,10 @@ show(fig, alt=words + f"{off[1]:.2f}, with wider intervals.")
 own = events.EventLog(home / "shop.sqlite")  # the planted traffic, in tables as above
 for part in traffic.events(WEEK_BEGINS):
     own.load(part)
-look = ", ".join(f"({s}, {value:.4f})" for s, value in enumerate(measured["random lists"].value))
-view = f"""CREATE VIEW shown AS WITH looks(position, look) AS (VALUES {look})
+look_rows = ", ".join(
+    f"({s}, {value:.4f})" for s, value in enumerate(measured["random lists"].value)
+)
+view = f"""CREATE VIEW shown AS WITH looks(position, look) AS (VALUES {look_rows})
 SELECT i.item, i.position, i.propensity, look, c.id IS NOT NULL AS clicked
 FROM events AS i JOIN looks USING (position) LEFT JOIN events AS c
 ON c.request_id = i.request_id AND c.kind = 'click' AND c.position = i.position
@@ -874,10 +876,10 @@ def sample_size(base, lift, alpha=0.05, power=0.8):
 
 base = traffic.clicks[~traffic.explored].any(axis=1).mean()  # share of requests with a click
 n = sample_size(base, lift=0.02)
-arms = np.random.default_rng(0).binomial(n, [[base], [base + 0.02]], (2, 10_000)) / n
-error = np.sqrt((arms * (1 - arms) / n).sum(axis=0))
+simulated = np.random.default_rng(0).binomial(n, [[base], [base + 0.02]], (2, 10_000)) / n
+error = np.sqrt((simulated * (1 - simulated) / n).sum(axis=0))
 print(f"{n:,} customers per arm find a lift of .02 on {base:.3f}", end=" ")
-print(f"in {np.mean(arms[1] - arms[0] > 1.96 * error):.1%} of 10,000 simulated tests")
+print(f"in {np.mean(simulated[1] - simulated[0] > 1.96 * error):.1%} of 10,000 simulated tests")
 apart = shops.peeking(base, n, n_looks=14, n_tests=10_000, rng=np.random.default_rng(0))
 print(f"false alarms with one look, on day 14: {(apart[:, -1] > 1.96).mean():.1%}")
 print(f"false alarms with a look every day:    {(apart > 1.96).any(axis=1).mean():.1%}")
@@ -979,7 +981,7 @@ pd.DataFrame(rows, index=columns).T.round(3).astype({"customers": int, "who clic
 # cumulative gain. *Coverage*: the share of the catalog in any list.
 
 # %% tags=["nbval-ignore-output"]
-counts, results, of_lists, rows = split.train.item_counts(), {}, {}, {}
+n_clicks, results, of_lists, rows = split.train.item_counts(), {}, {}, {}
 for name in ("popularity", "listwise", "multi-label", "pairwise", "pointwise"):
     seeds, tops = [], []
     for seed in range(1 if name == "popularity" else 3):
@@ -988,7 +990,7 @@ for name in ("popularity", "listwise", "multi-label", "pairwise", "pointwise"):
         seeds.append(judge(scores))
         tops.append(metrics.top_k(scores, seen=split.train))
     results[name], shares = averaged(seeds), [metrics.coverage(top, n_items) for top in tops]
-    of_lists[name] = {"coverage": np.mean(shares), "median clicks": np.median(counts[tops])}
+    of_lists[name] = {"coverage": np.mean(shares), "median clicks": np.median(n_clicks[tops])}
     print(f"{name:12} NDCG@10 by seed:", *(f"{run['ndcg'].mean:.3f}" for run in seeds))
 lowest, best = results["popularity"]["ndcg"], results["listwise"]["ndcg"]
 for name, of in results.items():
@@ -1085,8 +1087,8 @@ drift = q6.use(drift)
 day_of = (week["time"] - WEEK_BEGINS) // DAY
 for day in range(3, 7):
     part = events.EventLog(home / f"day-{day}.sqlite").load(week[(day_of < 3) | (day_of == day)])
-    counts = part.query(drift, {"cut": WEEK_BEGINS + 3 * DAY}).rename(columns=str.lower)
-    print(f"days 0 to 2 against day {day}: PSI {psi(counts['before'], counts['after']):.2f}")
+    shown = part.query(drift, {"cut": WEEK_BEGINS + 3 * DAY}).rename(columns=str.lower)
+    print(f"days 0 to 2 against day {day}: PSI {psi(shown['before'], shown['after']):.2f}")
 
 # %% [markdown]
 # ## What the sources say · optional

@@ -392,7 +392,7 @@ register(
     Exercise(
         "10.9",
         "read_test",
-        lambda value, name: value,
+        lambda value, name: value.strip().lower() if isinstance(value, str) else value,
         cases=cases(
             (10_000, 3_000, 10_000, 3_300),
             (10_000, 3_300, 10_000, 3_000),

@@ -393,9 +393,12 @@ for user in rng.integers(0, n_users, 300).tolist():
     producer.log(logged)  # acknowledged: it is in the outbox
 print(sent := producer.flush())
 print(consumer.drain(at_least=sent.events))
-weights = log.query("SELECT 1 / propensity AS weight FROM events WHERE kind = 'impression'")
-by_request = weights["weight"].to_numpy().reshape(300, 10).mean(axis=1)
+question = (
+    "SELECT avg(1 / propensity) AS w FROM events WHERE kind = 'impression' GROUP BY request_id"
+)
+by_request = log.query(question)["w"]
 print(f"mean of 1/p: {by_request.mean():.1f}, standard error {by_request.std() / np.sqrt(300):.1f}")
+
 
 # %% [markdown]
 # ### Kill it · optional

@@ -69,6 +69,8 @@ def planted_week(seed: int = 0) -> pd.DataFrame:
     - from day 3 on: model ``mf-2`` answers half of the requests, and takes twice as long;
     - day 4: a filter is broken, and all of the day only eight of 60 items are shown;
     - from day 5 on: another kind of customer comes, and other items are shown than before.
+
+    What is shown often is liked more, too: a look becomes a click with a chance of 0.1 to 0.4.
     """
     rng, n_items = np.random.default_rng(seed), 60
     popular = 1.0 / np.arange(4, n_items + 4)
@@ -92,11 +94,13 @@ def planted_week(seed: int = 0) -> pd.DataFrame:
             if day == 4:
                 weights = np.where(np.arange(n_items) < 8, popular, 0.0)
             shown = rng.choice(n_items, size=5, replace=False, p=weights / weights.sum())
+            left = weights.sum()  # of what the slots above did not take
             for slot, item in enumerate(shown.tolist()):
                 place = {**head, "position": slot, "item": item}
-                chance = float(np.round(weights[item] / weights.sum(), 4))
+                chance = float(np.round(weights[item] / left, 4))
+                left -= weights[item]
                 rows.append({**place, "kind": "impression", "propensity": chance})
-                if rng.random() < 0.2 / (slot + 1):
+                if rng.random() < (0.1 + 1.2 * weights[item]) / (slot + 1):
                     rows.append({**place, "kind": "click", "time": time + 2000})
     frame = pd.DataFrame(rows, dtype=object)  # None stays None
     return frame.sort_values("time", kind="stable", ignore_index=True)

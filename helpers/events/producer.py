@@ -21,7 +21,6 @@ ATTEMPTS = 8  # calls in a row that get nothing through, before `put_all` gives 
 _TABLES = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
 PRAGMA wal_autocheckpoint = 10000;  -- pages; every flush copies them to the file, too
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS calls (stop INTEGER PRIMARY KEY, stamp INTEGER, lines BLOB);
@@ -56,7 +55,8 @@ class Producer(contextlib.AbstractContextManager["Producer"]):
 
     *Acknowledged* means that `log` returned. After that, whatever dies, the event will be in the
     stream at least once; the log at the other end holds it once. Only a loss of power can undo the
-    last calls, if they were not sent, but no part of one. Leaving a ``with`` block delivers.
+    last calls, if they were not sent, but no part of one; with ``sync``, `log` waits until the disk
+    has the events, and no power cut undoes it. Leaving a ``with`` block delivers.
 
     ``path`` is the outbox, a SQLite file. A producer opened on the file of a process that was
     killed goes on where that one stopped; on that of a living one it raises a RuntimeError.
@@ -71,12 +71,14 @@ class Producer(contextlib.AbstractContextManager["Producer"]):
         *,
         clock: Callable[[], float] = time.time,
         max_bytes: int = 1 << 30,
+        sync: bool = False,
     ) -> None:
         self.client, self.stream, self.path = client, stream, Path(path)
         self.clock, self.max_bytes = clock, max_bytes
         try:
             self._db = sqlite3.connect(path, timeout=0.2, isolation_level=None)
             self._db.executescript(_TABLES)
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
         except sqlite3.OperationalError as error:
             why = f"{error} (each process needs one of its own)"
             raise RuntimeError(f"the outbox {self.path.name} cannot be opened: {why}") from error

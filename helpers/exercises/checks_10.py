@@ -1,4 +1,4 @@
-"""Checks of chapter 10, deployment and logging: fake streams, shops known by hand, small logs in SQLite."""
+"""Checks of chapter 10, deployment and logging: fake streams, propensities, small logs in SQLite, an A/B test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from .cases import Case, cases
 from .checking import NotYet, expect
-from .converters import number, whole
+from .converters import number
 from .grading import Exercise, Quiz
 from .registry import register
 
@@ -29,7 +29,8 @@ REASONS = {
     "5 ms": "a look-up is quicker than a call, which travels and computes; a day-old order was allowed.",
 }
 HOUR = 3_600_000
-COLUMNS = "request_id, kind, position, time, user, item, propensity, model, latency_ms, status, id"
+EVENTS = "request_id, kind, position, time, user, item, propensity, model, latency_ms, status, id"
+VIEW = "item, position, propensity, look, clicked"
 VALUES = (
     "?1, ?2, iif(?2 = 'response', -1, 0), ?3, 1, ?4, iif(?2 = 'impression', 0.5, NULL), 'm', "
     "iif(?2 = 'response', 20.0, NULL), ?5, ?1"
@@ -94,8 +95,8 @@ def refusing(*refusals: int) -> Case:
     return Case((list(refusals),), where)
 
 
-def on_a_log(name: str, *columns: str) -> Callable[[Any], Callable[..., Any]]:
-    """Return what makes of SQL a function of events (kind, time, item, status), to rows.
+def on_a_log(name: str, *columns: str, view: bool = False) -> Callable[[Any], Callable[..., Any]]:
+    """Return what makes of SQL a function of events (kind, time, item, status) or a view, to rows.
 
     Rows that nothing but chance orders come with the first one last.
     """
@@ -107,9 +108,13 @@ def on_a_log(name: str, *columns: str) -> Callable[[Any], Callable[..., Any]]:
 
         def rows(events: Sequence[Row], cut: int = 0) -> list[Row]:
             with contextlib.closing(sqlite3.connect(":memory:")) as db:
-                db.execute(f"CREATE TABLE events ({COLUMNS})")
-                insert = f"INSERT INTO events VALUES ({VALUES})"
-                db.executemany(insert, [(i, *event) for i, event in enumerate(events)])
+                db.execute(f"CREATE TABLE events ({EVENTS})")
+                db.execute(f"CREATE TABLE shown ({VIEW})")
+                if view:
+                    db.executemany("INSERT INTO shown VALUES (?, ?, ?, ?, ?)", events)
+                else:
+                    insert = f"INSERT INTO events VALUES ({VALUES})"
+                    db.executemany(insert, [(i, *event) for i, event in enumerate(events)])
                 db.set_progress_handler(lambda: 0, 10_000)  # lets the time limit in
                 try:
                     cursor = db.execute(sql, {"cut": cut})
@@ -166,12 +171,44 @@ def some_impressions(rng: np.random.Generator) -> Case:
     return Case((log, cut), f"on a random log with the cut at {cut}")
 
 
+def some_shown(rng: np.random.Generator) -> Case:
+    """Return rows of the view `shown`, some of which have no propensity."""
+    chances = np.array([0.01, 0.1, 0.5, 0.81, 0.0, None])
+    rows = [
+        (int(item), int(slot), chances[rng.integers(6)], 1 / (slot + 1.0), int(rng.random() < 0.4))
+        for item, slot in zip(rng.integers(0, 4, 20), rng.integers(0, 10, 20), strict=True)
+    ]
+    return Case((rows,), "on random impressions")
+
+
+def some_test(rng: np.random.Generator) -> Case:
+    """Return the counts of an A/B test, not close to a bound."""
+    while True:
+        n_a, n_b = (rng.integers(2_000, 20_000) * rng.uniform(0.94, 1.0, 2)).astype(int).tolist()
+        a, b = rng.binomial([n_a, n_b], rng.uniform(0.2, 0.3, 2)).tolist()
+        p, q = a / n_a, b / n_b
+        apart = abs(p - q) / np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)
+        if min(abs(apart - 1.96), abs((n_a - n_b) ** 2 / (n_a + n_b) - 10.83)) > 0.3:
+            return Case((n_a, a, n_b, b))
+
+
+def some_order(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return an item, a slot, an order of candidates and a share of explored requests."""
+    order = rng.permutation(40)[: rng.integers(3, 30)]
+    slot = int(rng.integers(0, min(len(order), 10)))
+    item = [order[slot], rng.choice(order), 99][rng.integers(3)]
+    return int(item), slot, order, float(rng.uniform(0.05, 0.9))
+
+
 EMPTY = "is a share of whole numbers cut to 0, are failures counted in place of responses, or `time`, in milliseconds, not made hours?"
 HOURS = {
     "hour 6 has 3 failures in 20": hour(6, 20, 500, 503, 599) + hour(5, 20),
     "hour 5 has a 404 and a 499, hour 6 two 500": hour(5, 20, 404, 499) + hour(6, 20, 500, 500),
     "hour 5 has 9 responses and 30 other events": hour(5, 9, 500, others=30) + hour(6, 10, 500),
     "hour 5 has 1 failure in 20, hour 6 1 in 19": hour(5, 20, 500) + hour(6, 19, 500),
+    "the clock was set back, so hour 5 comes in two parts": hour(5, 6, 500)
+    + hour(6, 12)
+    + hour(5, 6),
     "hours 5, 6 and 7 ring": hour(6, 11, 500) + hour(5, 10, *[500] * 10) + hour(7, 12, 500, 500),
 }
 SHOWN: list[Row] = [
@@ -181,7 +218,17 @@ SHOWN += [("click", 3, 0, None), ("click", 16, 1, None), ("response", 3, None, 2
 SEND = 'answer = client.put_records(StreamName="clicks", Records=records)\n'
 RETRY = f"n = 0\nwhile records:\n    {SEND}    records = "
 RETRY += "[r for r, a in zip(records, answer['Records']) if 'ErrorCode' in a]\n"
-CLICKED, CHANCES = np.array([True, False, True]), np.array([0.5, 0.5, 0.1])
+LETTERS = np.array(["A", "B", "C", "D"])
+#: item, position, propensity, look, clicked; item 1 has one that cannot be weighted, item 3 only such
+SHOWN_ROWS: list[Row] = [(0, 0, 0.8, 1.0, 1), (0, 9, 0.01, 0.1, 0), (0, 1, 0.1, 0.5, 1)]
+SHOWN_ROWS += [(2, 0, 0.5, 1.0, 0), (2, 2, 0.25, 0.3, 1), (2, 2, 0.25, 0.3, 0), (2, 0, 0.5, 1.0, 1)]
+UNKNOWN: list[Row] = [
+    (1, 0, 0.5, 1.0, 0),
+    (1, 1, 0.0, 0.5, 1),
+    (1, 1, None, 0.5, 1),
+    (3, 9, 0.0, 0.1, 1),
+]
+UNKNOWN += [(1, 1, 0.2, 0.5, 1), (1, 0, 0.0, 1.0, 0)]
 
 register(
     Exercise(
@@ -222,61 +269,6 @@ register(
         ],
         minutes=10,
         stretch=True,
-    ),
-    Exercise(
-        "10.3",
-        "ips",
-        number,
-        cases=[
-            *cases((CLICKED, CHANCES, 10), (CLICKED, CHANCES / 50, 10)),  # no clip, no bound
-            Case((CLICKED, CHANCES, 10), keywords={"clip": 4}),
-        ],
-        inputs=lambda rng: (
-            *(rng.random(6) < 0.6, rng.uniform(0.02, 1, 6), int(rng.integers(6, 40))),
-            [None, 1.0, 3.5, 8.0, 1000.0][rng.integers(5)],
-        ),
-        mistakes={
-            "return np.mean(clicks / propensity)": "that divides by those that were served so; the sum stands for all `n`.",
-            "return (clicks * propensity).sum() / n": "the rarer, the *more* a click stands for.",
-            "return clicks.sum() / n": "that counts each click once; a click that had a chance of 0.1 stands for ten.",
-            "return (clicks / propensity).sum()": "that is the sum of the weights, expected a mean over `n`.",
-            "return (clicks / propensity).sum() / n": "no weight may be above `clip`.",
-            "return (clicks / propensity).sum() / (1 / propensity).sum()": "that divides by the sum of all weights; the formula divides by `n`.",
-            "w = 1 / propensity\nreturn (clicks * (w if clip is None else np.maximum(w, clip))).sum() / n": "a clip is the *largest* weight.",
-            "w = 1 / propensity\nreturn (clicks * (w if clip is None else w * 0 + clip)).sum() / n": "a weight below `clip` stays: cap, don't replace.",
-            "w = 1 / propensity\nreturn (clicks * (w if clip is None else w * (w <= clip))).sum() / n": "a weight above `clip` becomes `clip`, not 0.",
-        }.items(),
-        hints=[
-            "A click that had the chance p stands for 1/p requests. The sum stands for all n.",
-            "`weights = 1 / propensity`, capped by `np.minimum(weights, clip)` if there is a clip; then sum and divide by n.",
-        ],
-        minutes=6,
-    ),
-    Exercise(
-        "10.4",
-        "sample_size",
-        whole,
-        cases=[*cases((0.3, 0.2), (0.1, 0.02)), Case((0.2, 0.1), keywords={"power": 0.9})],
-        inputs=lambda rng: tuple(rng.uniform([0.02, 0.05, 0.01, 0.5], [0.5, 0.4, 0.2, 0.95])),
-        mistakes={
-            "alpha / 2 => alpha": "that is one-sided; a lift down is a finding, too (`alpha / 2`).",
-            " + norm.ppf(power) => ": "where is the power? Both z values are added.",
-            " + other * (1 - other) => ": "that is one arm's variance; both arms shake, each with p(1 - p).",
-            "other * (1 - other) => base * (1 - base)": "the other arm has another rate, `base + lift`.",
-            "base + lift => base * (1 + lift)": "the lift is a difference of the two rates.",
-            "lift**2 => lift": "the lift enters squared.",
-            "z**2 => z": "the sum of the z values enters squared.",
-            "np.ceil => ": "round *up*.",
-            "np.ceil => round": "round *up*.",
-            "z**2 => 2 * z**2": "that is for both arms; the size is per arm.",
-            "(base * (1 - base) + other * (1 - other)) => 2 * (base + lift / 2) * (1 - base - lift / 2)": "that pools the two arms; in the formula above each has its own variance.",
-        }.items(),
-        hints=[
-            "The variances p(1 - p) of both arms add up. `scipy.stats.norm.ppf(q)` gives the z below which a share q lies.",
-            "`z = norm.ppf(1 - alpha / 2) + norm.ppf(power)`, then the formula, then `math.ceil`.",
-        ],
-        minutes=6,
-        seconds=60,  # the first import of scipy.stats takes long on a busy machine
     ),
     Exercise(
         "10.5",
@@ -327,11 +319,114 @@ register(
             "GROUP BY item => ": "one row for each item is asked for: group by the item.",
         }.items(),
         hints=[
-            "One row an item, two sums in it: a comparison is 0 or 1, and `sum` adds them.",
+            "One row per item, two sums in it: a comparison is 0 or 1, and `sum` adds them.",
             "`sum(time < :cut) AS before`, and the same the other way round, over impressions, grouped by item.",
         ],
         minutes=8,
         stretch=True,
+    ),
+    Exercise(
+        "10.7",
+        "propensity",
+        number,
+        cases=[
+            *cases(("B", 1, LETTERS, 0.2), ("D", 1, LETTERS, 0.2), ("E", 1, LETTERS, 0.2)),
+            *cases((0, 0, np.arange(30), 0.1), (20, 3, np.arange(30), 0.1)),
+        ],
+        inputs=some_order,
+        mistakes={
+            "return (order[slot] == item) * 1.0": "that is the chance without exploration.",
+            "return (item in order) / len(order)": "that is the chance on an explored page; the others show the usual order.",
+            "return (1 - explore) * (order[slot] == item)": "a random permutation can put an item into any slot: what does it add?",
+            "return 1 - explore if order[slot] == item else explore * (item in order) / len(order)": "an explored page can put an item into its usual slot, too, by luck.",
+            "return (1 - explore if order[slot] == item else explore) * (item in order)": "an explored page has many candidates for this slot: divide their share among them.",
+            "return (1 - explore) * (order[slot] == item) + explore / len(order)": "what is no candidate is on no page: its propensity is 0.",
+            "return (1 - explore) * (order[slot] == item) + explore * (item in order)": "an explored page has many candidates for this slot: divide their share among them.",
+            "return (1 - explore) * (order[slot] == item) + explore * (item in order) / min(10, len(order))": "*all* candidates are permuted, also those that are not visible.",
+            "return (1 - explore) * (order[slot] == item) + explore * (item in order) / (len(order) - 1)": "the item's usual slot is one of those that luck can give it.",
+            "return (1 - explore) * (item in order[:10]) + explore * (item in order) / len(order)": "on a page in the usual order the item has one slot: is it this one?",
+            "return explore * (order[slot] == item) + (1 - explore) * (item in order) / len(order)": "`explore` is the share of the *random* pages.",
+            "return (1 - explore) * (order[slot - 1] == item) + explore * (item in order) / len(order)": "slots count from 0.",
+        }.items(),
+        hints=[
+            "Two kinds of pages: with chance `1 - explore` the usual order, else a permutation. How likely is the item in the slot on each kind?",
+            "On a random page each of the `len(order)` candidates is equally likely in the slot, the usual one included. Add both chances, each times the share of its pages.",
+        ],
+        minutes=6,
+    ),
+    Exercise(
+        "10.8",
+        "rates",
+        by_item,
+        asked=on_a_log(
+            "rates", "item", "per_impression", "per_look", "weighted", "left_out", view=True
+        ),
+        cases=[
+            Case((SHOWN_ROWS,), "on seven impressions"),
+            Case((SHOWN_ROWS + UNKNOWN,), "on impressions of which some have no propensity"),
+        ],
+        inputs=some_shown,
+        mistakes={
+            "avg(clicked) => sum(clicked) / count(*)": "a share of whole numbers is cut to 0: use `avg`, or `1.0 *`.",
+            "sum(clicked) / sum(look) => avg(clicked / look)": "`per_look` divides one sum by the other, not row by row.",
+            "sum(clicked) / sum(look) => sum(clicked) / count(*)": "`per_look` divides by the looks.",
+            "sum(clicked) / sum(look) => sum(clicked * look) / count(*)": "`per_look` divides by the looks.",
+            "sum(look / propensity) => sum(1 / propensity)": "that is per weighted impression: weight the looks in the sum below the line, too.",
+            "sum(look / propensity) => sum(look)": "the weights belong into both sums.",
+            "sum(look / propensity) => count(*)": "`weighted` divides by the sum of the weighted looks.",
+            "sum(clicked / propensity) / sum(look / propensity) => sum(clicked * propensity) / sum(look * propensity)": "the rarer an impression, the more it stands for: divide by the propensity.",
+            "sum(clicked / propensity) / sum(look / propensity) => avg(clicked / propensity / look)": "`weighted` divides one sum by the other, not row by row.",
+            "propensity IS NULL OR propensity = 0 => propensity = 0": "an impression without a propensity (`NULL`) is left out, too.",
+            "propensity IS NULL OR propensity = 0 => propensity IS NULL": "a propensity of 0 is left out, too.",
+            "sum(propensity IS NULL OR propensity = 0) => 0": "how many impressions have no weight?",
+            "FROM shown => FROM shown WHERE propensity > 0": "clicks per impression and per look need no propensity: keep those rows there.",
+            "sum(look / propensity) => sum(CASE WHEN propensity > 0 THEN look / propensity ELSE look END)": "leave what has no propensity out of both sums.",
+            "GROUP BY item => ": "one row per item is asked for: group by the item.",
+        }.items(),
+        hints=[
+            "One `SELECT` with `GROUP BY item` is enough: `sum` and `avg` take any expression of a row.",
+            "`sum(clicked / propensity) / sum(look / propensity)`. A comparison is 0 or 1, so `sum(propensity IS NULL OR ...)` counts.",
+        ],
+        minutes=10,
+    ),
+    Exercise(
+        "10.9",
+        "read_test",
+        lambda value, name: value.strip().lower() if isinstance(value, str) else value,
+        cases=cases(
+            (10_000, 3_000, 10_000, 3_300),
+            (10_000, 3_300, 10_000, 3_000),
+            (10_000, 3_000, 10_000, 3_050),
+            (10_000, 3_000, 10_000, 3_110),
+            (10_000, 3_000, 9_500, 3_000),
+            (9_500, 3_000, 10_000, 3_000),
+            (10_000, 3_000, 9_700, 3_050),
+            (10_000, 5_000, 9_548, 4_950),
+            (10_000, 5_000, 9_560, 4_915),
+            (10_000, 5_000, 9_560, 4_913),
+            (10_000, 5_000, 10_000, 5_156),
+        ),
+        inputs=some_test,
+        mistakes={
+            "> 10.83 => > 1e9": "in some calls the arms have too different numbers of customers: what is that called?",
+            "p, q = clicked_a / n_a, clicked_b / n_b\nbar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)\nif abs(p - q) > bar:\n    return 'better' if q > p else 'worse'\nreturn 'invalid' if (n_a - n_b) ** 2 / (n_a + n_b) > 10.83 else 'open'": "where customers are missing, no arm is better: ask that first.",
+            "> 10.83 => > 3.84": "a fair coin goes beyond 3.84 in one of twenty tests; the bar for invalid is 10.83.",
+            "> 10.83 => < 10.83": "a *large* chi-square is the alarm.",
+            "sum((n - expected) ** 2 for n in (n_a, n_b)) => (n_a - expected) ** 2": "the sum has a term for *each* arm.",
+            "expected = (n_a + n_b) / 2 => expected = n_a": "half of all customers are expected in each arm.",
+            "expected = (n_a + n_b) / 2 => expected = n_a + n_b": "half of all customers are expected in each arm.",
+            "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b) => bar = 0": "a difference within 1.96 standard errors can be chance.",
+            '"worse" if p - q > bar else "open" => "open"': "B can be worse, too.",
+            '"better" if q - p > bar else "worse" if p - q > bar => "better" if p - q > bar else "worse" if q - p > bar': "B − A: is B the larger one?",
+            "+ q * (1 - q) / n_b => ": "the variance of a difference has both arms in it.",
+            "1.96 * np.sqrt => 1.0 * np.sqrt": "a 95 % interval reaches 1.96 standard errors to each side.",
+            "p, q = clicked_a / n_a, clicked_b / n_b => p, q = clicked_a, clicked_b": "compare the rates, not the counts.",
+        }.items(),
+        hints=[
+            "If the test itself is broken, its rates say nothing: look at the customers first, then at the difference of the rates.",
+            "With `e = (n_a + n_b) / 2`: is `((n_a - e)**2 + (n_b - e)**2) / e` above 10.83? Then compare `q - p` with 1.96 times `sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)`.",
+        ],
+        minutes=8,
     ),
     Quiz(
         "10.q1",

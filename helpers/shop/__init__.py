@@ -7,13 +7,10 @@ with the truth.
 
 from .estimates import (
     Estimate,
-    clicks_per_look,
     compare,
     interval_coverage,
-    ips_on_top,
     looks_from_random_lists,
     looks_from_swaps,
-    naive_ctr,
     peeking,
     policy_value,
 )
@@ -23,15 +20,12 @@ from .world import examination, plant_shop
 __all__ = [
     "Estimate",
     "Policy",
-    "clicks_per_look",
     "compare",
     "examination",
     "feedback",
     "interval_coverage",
-    "ips_on_top",
     "looks_from_random_lists",
     "looks_from_swaps",
-    "naive_ctr",
     "peeking",
     "plant_shop",
     "policy_value",

@@ -40,10 +40,6 @@ class Estimate:
         """Return how many standard errors the truth is away."""
         return abs(self.value - truth) / self.error
 
-    def holds(self, truth: float) -> bool:
-        """Return whether the truth is in the 95 % interval."""
-        return self.low <= truth <= self.high
-
     def __str__(self) -> str:
         """Return the value and its interval."""
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
@@ -56,51 +52,6 @@ def compare(estimates: dict[str, Estimate], truth: float) -> pd.DataFrame:
     rows = [(str(e), f"{e.error:.3f}", f"{e.off_by(truth):.1f}") for e in estimates.values()]
     columns = ["estimate [95 %]", "standard error", "errors off the truth"]
     return pd.DataFrame(rows, columns=columns, index=list(estimates))
-
-
-def naive_ctr(traffic: Traffic, item: int) -> Estimate:
-    """Return clicks over impressions of an item, over all slots and all customers."""
-    mine = traffic.items == item
-    n = int(mine.sum())
-    if not n:
-        raise ValueError(f"item {item} was never shown: it has no click rate")
-    value = float(traffic.clicks[mine].mean())
-    return Estimate(value, float(np.sqrt(value * (1 - value) / n)))
-
-
-def ips_on_top(
-    traffic: Traffic, item: int, *, clip: float | None = None, normalize: bool = False
-) -> Estimate:
-    """Estimate the click rate of an item if everybody saw it on top, by inverse propensities.
-
-    D. Horvitz and D. Thompson, 1952: *A Generalization of Sampling Without Replacement From a
-    Finite Universe*. JASA 47. A. Swaminathan and T. Joachims, 2015: *The Self-Normalized Estimator
-    for Counterfactual Learning*. NIPS.
-
-    Parameters
-    ----------
-    clip : float, optional
-        Largest weight ``1 / propensity``, from 1; less variance, and a bias downwards.
-    normalize : bool
-        Divide by the sum of the weights instead of by the requests (self-normalized): a bias that
-        vanishes with their number, less variance, never above 1. The error is that of a ratio.
-    """
-    top = traffic.items[:, 0] == item
-    if not top.any():
-        raise ValueError(f"item {item} was never on top: no weight can make up for that; explore")
-    c, p = traffic.clicks[top, 0].astype(np.float64), traffic.propensity[top, 0]
-    if not ((p > 0) & (p <= 1)).all():
-        raise ValueError("ips: a propensity is missing, 0 or above 1: it cannot be weighted")
-    if clip is not None and not clip >= 1:
-        raise ValueError(f"ips: clip is {clip}, expected a largest weight of at least 1")
-    weights = 1 / p if clip is None else np.minimum(1 / p, clip)
-    if normalize:
-        total = weights.sum()
-        value = float((weights * c).sum() / total)
-        return Estimate(value, float(np.sqrt(((weights * (c - value)) ** 2).sum()) / total))
-    value = float((weights * c).sum() / len(traffic))
-    square = float(((weights * c) ** 2).sum() / len(traffic))
-    return Estimate(value, float(np.sqrt(max(square - value**2, 0.0) / len(traffic))))
 
 
 def policy_value(traffic: Traffic, orders: npt.ArrayLike, *, clip: float | None = None) -> Estimate:
@@ -116,14 +67,6 @@ def policy_value(traffic: Traffic, orders: npt.ArrayLike, *, clip: float | None 
     all_finite(orders=orders, weights=weights)
     each = (weights * traffic.clicks).sum(axis=1)
     return Estimate(float(each.mean()), float(each.std() / np.sqrt(len(each))))
-
-
-def clicks_per_look(traffic: Traffic, looks: npt.ArrayLike, n_items: int) -> FloatArray:
-    """Return clicks over looks, (n_slots,), of each item, (n_items,); nan for one never shown."""
-    looks = np.asarray(looks, dtype=np.float64)
-    all_finite(looks=looks)
-    clicks, seen = traffic.per_item(traffic.clicks, n_items), traffic.per_item(looks, n_items)
-    return np.divide(clicks, seen, out=np.full(n_items, np.nan), where=seen > 0)
 
 
 class Looks(NamedTuple):
@@ -173,8 +116,9 @@ def interval_coverage(
 ) -> float:
     """Return the share of ``n_logs`` logs whose 95 % interval for an item on top holds the truth.
 
-    The estimator is `ips_on_top`. Counts are drawn instead of customers: the same law as `visit` on
-    the top slot, in a fraction of the time. A log without the item on top counts as missed.
+    The estimator adds ``1 / propensity`` for each click on the top slot, and divides by the
+    requests (D. Horvitz and D. Thompson, 1952). Counts are drawn instead of customers: the same law
+    as `visit` on that slot, in a fraction of the time. A log without the item there is a miss.
     """
     chance = policy.propensity(np.arange(shop.n_segments), item, 0)  # (n_segments,)
     visitors = rng.multinomial(n_requests, shop.share, size=n_logs)  # (n_logs, n_segments)
@@ -189,11 +133,11 @@ def interval_coverage(
 
 def peeking(
     rate: float, n_per_arm: int, n_looks: int, n_tests: int, rng: np.random.Generator
-) -> npt.NDArray[np.bool_]:
-    """Run tests of two arms with the same click rate; return which looks find a difference.
+) -> FloatArray:
+    """Run tests of two arms with the same click rate; return how far apart each look finds them.
 
-    The false alarms, (n_tests, n_looks) bool, are those of the two-sided z test of two proportions
-    at 5 %, at equally spaced looks until an arm has ``n_per_arm`` customers.
+    (n_tests, n_looks) in standard errors, as in the z test of two proportions: above 1.96 is a
+    false alarm at 5 %. Looks are equally spaced until an arm has ``n_per_arm`` customers.
     """
     if not 0 < rate < 1 or not 1 <= n_looks <= n_per_arm:
         given = f"rate {rate}, {n_per_arm} customers, {n_looks} looks"
@@ -204,4 +148,4 @@ def peeking(
     seen = step * np.arange(1, n_looks + 1)
     pooled = (one + two) / (2 * seen)
     error = np.sqrt(np.maximum(2 * seen * pooled * (1 - pooled), 1e-300))
-    return np.asarray(np.abs(one - two) / error > Z95)
+    return np.asarray(np.abs(one - two) / error)

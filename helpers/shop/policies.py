@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .world import FloatArray, Shop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
 
 IntArray = npt.NDArray[np.int64]
 
@@ -78,6 +83,25 @@ class Traffic:
         weights = np.broadcast_to(np.asarray(values, np.float64), self.items.shape).ravel()
         sums = np.bincount(self.items.ravel(), weights=weights, minlength=n_items)
         return sums.astype(np.float64)  # no requests, no weights: then they are integers
+
+    def events(self, begin: int, size: int = 5_000) -> Iterator[pd.DataFrame]:
+        """Return impressions, then clicks, of ``size`` requests at a time, for `EventLog.load`.
+
+        ``begin`` is the time of the first request, in milliseconds since 1970; one comes a second.
+        """
+        import pandas as pd
+
+        slots = self.items.shape[1]
+        for rows in np.split(np.arange(len(self)), range(size, len(self), size)):
+            shown = pd.DataFrame({"item": self.items[rows].ravel(), "kind": "impression"})
+            shown["request_id"] = np.repeat([f"r{row:07d}" for row in rows], slots)
+            shown["position"] = np.tile(np.arange(slots), len(rows))
+            shown["user"] = np.repeat(rows, slots)
+            shown["time"] = begin + 1000 * shown["user"]
+            shown["propensity"], shown["model"] = self.propensity[rows].ravel(), "planted"
+            shown = shown.assign(latency_ms=None, status=None)
+            yield shown
+            yield shown[self.clicks[rows].ravel()].assign(kind="click", propensity=None)
 
 
 def visit(shop: Shop, policy: Policy, n_requests: int, rng: np.random.Generator) -> Traffic:

@@ -111,6 +111,10 @@ def test_what_can_be_sent_survives_a_loss_of_power(tmp_path):
     producer._oldest()
     shutil.copy(tmp_path / "box", tmp_path / "left")  # without what waits in the log beside it
     assert box(tmp_path / "left").next == 7
+    modes = [
+        box(tmp_path / f"{s}", sync=s)._db.execute("PRAGMA synchronous") for s in (True, False)
+    ]
+    assert [next(mode)[0] for mode in modes] == [2, 1], "with sync, each call waits for the disk"
 
 
 def test_only_what_was_refused_is_sent_again(monkeypatch):

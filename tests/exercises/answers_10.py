@@ -88,68 +88,137 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "changed its argument `records`",
         ),
     ],
-    "10.3": [
-        ("clip = clip or 20\nreturn (np.minimum(1 / propensity, clip) * clicks).sum() / n", "gave"),
-        ("return float(np.mean(clicks / propensity))", "sum stands for all"),
-        ("return float((clicks * propensity).sum() / n)", "*more* a click"),
-        ("return float(np.sum(clicks) / n)", "counts each click once"),
-        ("return sum(c / p for c, p in zip(clicks, propensity)) / n", "above `clip`"),
+    "10.7": [
+        ("return float(order[slot] == item)", "without exploration"),
         (
-            "weights = 1 / propensity\nif clip is not None:\n    weights = np.maximum(weights, clip)\n"
-            "return (weights * clicks).sum() / n",
-            "*largest* weight",
+            "return (1 - explore if list(order).index(item) == slot else explore / len(order))"
+            " if item in order else 0.0",
+            "by luck",
         ),
         (
-            "weights = 1 / propensity\nif clip:\n    weights[weights > clip] = 0\n"
-            "return (weights * clicks).sum() / n",
-            "not 0",
+            "usual = (1 - explore) if order[slot] == item else 0.0\nreturn usual + explore / len(order)",
+            "no candidate",
         ),
-        ("return (clicks / np.clip(propensity, 0, clip)).sum() / n", "gave 1.2, expected 0.6"),
         (
-            "w = 1 / propensity\nif clip is not None:\n    w = np.minimum(w, clip)\nreturn (w * clicks).sum() / w.sum()",
-            "gave",
+            "if item not in order:\n    return 0\n"
+            "return (1 - explore) * (order[slot] == item) + explore / min(len(order), 10)",
+            "not visible",
+        ),
+        ("return 1 - explore if order[slot] == item else 0.0", "what does it add"),
+        (
+            "return (1 - explore) * (order[slot - 1] == item) + explore * (item in order) / len(order)",
+            "count from 0",
+        ),
+        (
+            "return [(1 - explore) * (order[slot] == item), explore * (item in order) / len(order)]",
+            "expected one number",
+        ),
+        (
+            "if order[slot] == item:\n    return 1 - explore\n"
+            "return explore * (item in order) / (len(order) - 1)",
+            "gave 0.8, expected 0.85",
         ),
     ],
-    "10.4": [
+    "10.8": [
         (
-            "from scipy.stats import norm\n\nz, q = norm.ppf(1 - alpha) + norm.ppf(power), base + lift\n"
-            "return int(np.ceil(z**2 * (base * (1 - base) + q * (1 - q)) / lift**2))",
-            "one-sided",
+            'rates = """SELECT item, sum(clicked) / count(*) AS per_impression, sum(clicked) / sum(look) AS per_look,\n'
+            "sum(clicked / propensity) / sum(look / propensity) AS weighted,\n"
+            'sum(propensity IS NULL OR propensity = 0) AS left_out FROM shown GROUP BY item"""',
+            "cut to 0",
         ),
         (
-            "from scipy.stats import norm\n\nz = norm.ppf(1 - alpha / 2) + norm.ppf(power)\n"
-            "return int(np.ceil(z**2 * base * (1 - base) / lift**2))",
-            "one arm's variance",
+            'rates = """SELECT item, avg(clicked) AS per_impression, sum(clicked) / sum(look) AS per_look,\n'
+            "sum(clicked / propensity) / sum(1 / propensity) AS weighted,\n"
+            'sum(coalesce(propensity, 0) = 0) AS left_out FROM shown GROUP BY item"""',
+            "weight the looks",
         ),
         (
-            "from scipy.stats import norm\n\nz, q = norm.ppf(1 - alpha / 2), base + lift\n"
-            "return int(np.ceil(z**2 * (base * (1 - base) + q * (1 - q)) / lift**2))",
-            "where is the power",
+            'rates = """SELECT item, avg(clicked) AS per_impression, sum(clicked) / sum(look) AS per_look,\n'
+            "sum(clicked / propensity) / sum(look) AS weighted,\n"
+            'sum(propensity IS NULL OR propensity = 0) AS left_out FROM shown GROUP BY item"""',
+            "both sums",
         ),
         (
-            "from scipy.stats import norm\n\nz, q = norm.ppf(1 - alpha / 2) + norm.ppf(power), base + lift\n"
-            "return int(np.ceil(z**2 * (base * (1 - base) + q * (1 - q)) / lift))",
-            "lift enters squared",
+            'rates = """SELECT item, avg(clicked) AS per_impression, sum(clicked) / sum(look) AS per_look,\n'
+            "sum(clicked / propensity) / sum(look / propensity) AS weighted, 0 AS left_out\n"
+            'FROM shown WHERE propensity > 0 GROUP BY item"""',
+            "gave",
         ),
         (
-            "from scipy.stats import norm\n\nz, q = norm.ppf(1 - alpha / 2) + norm.ppf(power), base + lift\n"
-            "return z**2 * (base * (1 - base) + q * (1 - q)) / lift**2",
-            "expected a whole number",
+            'rates = """SELECT item, avg(clicked) AS per_impression, sum(clicked) / sum(look) AS per_look,\n'
+            "sum(clicked / propensity) / sum(look / propensity) AS weighted,\n"
+            'sum(propensity = 0) AS left_out FROM shown GROUP BY item"""',
+            "(`NULL`) is left out",
         ),
         (
-            "from scipy.stats import norm\n\nz, q = norm.ppf(1 - alpha / 2) + norm.ppf(power), base + lift\n"
-            "return int(z**2 * (base * (1 - base) + q * (1 - q)) / lift**2)",
-            "round *up*",
+            'rates = """SELECT item, avg(clicked) AS per_impression, sum(clicked) / sum(look) AS per_look,\n'
+            "sum(clicked / propensity) / sum(look / propensity) AS weighted,\n"
+            'count(*) - count(propensity) AS left_out FROM shown GROUP BY item"""',
+            "a propensity of 0",
         ),
         (
-            "from scipy.stats import norm\n\nz = 1.959964 + 0.841621\nq = base + lift\n"
-            "return int(np.ceil(z**2 * (base * (1 - base) + q * (1 - q)) / lift**2))",
-            "power=0.9",
+            'rates = """SELECT item, avg(clicked) AS per_impression, avg(clicked / look) AS per_look,\n'
+            "sum(clicked / propensity) / sum(look / propensity) AS weighted,\n"
+            'sum(propensity IS NULL OR propensity = 0) AS left_out FROM shown GROUP BY item"""',
+            "row by row",
         ),
         (
-            "from scipy.stats import norm\n\nz, p = norm.ppf(1 - alpha / 2) + norm.ppf(power), base + lift / 2\n"
-            "return int(np.ceil(2 * z**2 * p * (1 - p) / lift**2))",
-            "pools the two arms",
+            'rates = """SELECT item, avg(clicked) AS per_impression, sum(clicked) / sum(look) AS per_look,\n'
+            'sum(clicked / propensity) / sum(look / propensity) AS weighted FROM shown GROUP BY item"""',
+            "gives the columns",
+        ),
+        (
+            'rates = """SELECT item, position, avg(clicked) AS per_impression FROM shown GROUP BY item"""',
+            "gives the columns",
+        ),
+        ("rates = [1, 2]", "expected SQL as text"),
+    ],
+    "10.9": [
+        (
+            "p, q = clicked_a / n_a, clicked_b / n_b\n"
+            "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)\n"
+            'return "better" if q - p > bar else "worse" if p - q > bar else "open"',
+            "too different numbers",
+        ),
+        (
+            "p, q = clicked_a / n_a, clicked_b / n_b\n"
+            "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)\n"
+            'if q - p > bar:\n    return "better"\nif p - q > bar:\n    return "worse"\n'
+            'return "invalid" if (n_a - n_b) ** 2 / (n_a + n_b) > 10.83 else "open"',
+            "ask that first",
+        ),
+        (
+            'if (n_a - n_b) ** 2 / (n_a + n_b) > 10.83:\n    return "invalid"\n'
+            'return "better" if clicked_b / n_b > clicked_a / n_a else "worse"',
+            "can be chance",
+        ),
+        (
+            'if (n_a - n_b) ** 2 / (n_a + n_b) > 3.84:\n    return "invalid"\n'
+            "p, q = clicked_a / n_a, clicked_b / n_b\n"
+            "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)\n"
+            'return "better" if q - p > bar else "worse" if p - q > bar else "open"',
+            "one of twenty tests",
+        ),
+        (
+            'if abs(n_a - n_b) / max(n_a, n_b) > 0.01:\n    return "invalid"\n'
+            "p, q = clicked_a / n_a, clicked_b / n_b\n"
+            "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)\n"
+            'return "better" if q - p > bar else "worse" if p - q > bar else "open"',
+            "expected 'better'",
+        ),
+        (
+            'if (n_a - n_b) ** 2 / (n_a + n_b) > 10.83:\n    return "invalid"\n'
+            "p, q = clicked_a / n_a, clicked_b / n_b\n"
+            "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)\n"
+            'return "better" if q - p > bar else "open"',
+            "B can be worse",
+        ),
+        (
+            'if (n_a - n_b) ** 2 / (n_a + n_b) > 10.83:\n    return "invalid"\n'
+            "p, q = clicked_a / n_a, clicked_b / n_b\n"
+            "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b)\n"
+            'return "better" if p - q > bar else "worse" if q - p > bar else "open"',
+            "is B the larger one",
         ),
     ],
     "10.5": [
@@ -307,35 +376,56 @@ IDIOMS: dict[str, list[str]] = {
         '    answer = client.put_records(StreamName="clicks", Records=records[::-1])\n'
         "    records = records[::-1]",
     ],
-    "10.3": [
-        "total = 0.0\nfor click, chance in zip(clicks, propensity):\n    weight = 1 / chance\n"
-        "    if clip is not None and weight > clip:\n        weight = clip\n    if click:\n"
-        "        total += weight\nreturn total / n",
-        "weights = 1 / propensity\nif clip is not None:\n    weights = np.minimum(weights, clip)\n"
-        "return np.dot(weights, clicks) / n",
-        "import pandas as pd\nreturn (1 / pd.Series(propensity)).clip(upper=clip)[clicks].sum() / n",
-        "p = propensity if clip is None else np.maximum(propensity, 1 / clip)\nreturn (clicks / p).sum() / n",
-        "weights = np.float32(1 / propensity)\nif clip:\n    weights[weights > clip] = clip\n"
-        "return weights[clicks].sum(keepdims=True) / n",
-        "return np.einsum('r,r', 1 / propensity.clip(1 / (clip or np.inf)), clicks) / n",
+    "10.7": [
+        "same, candidate = order[slot] == item, False\nfor one in order:\n    if one == item:\n"
+        "        candidate = True\nchance = 0.0\nif same:\n    chance += 1 - explore\n"
+        "if candidate:\n    chance += explore / len(order)\nreturn chance",
+        "return float(np.dot([1 - explore, explore], [order[slot] == item, np.mean(np.asarray(order) == item)]))",
+        "import pandas as pd\nplaces = pd.Series(list(order))\n"
+        "return (1 - explore) * (places[slot] == item) + explore * (places == item).mean()",
+        "chances = np.full(len(order), explore / len(order))\nchances[slot] += 1 - explore\n"
+        "return chances[np.asarray(order) == item].sum()",
+        "if item not in list(order):\n    return 0\nluck = explore / len(order)\n"
+        "return luck + 1 - explore if list(order).index(item) == slot else luck",
+        "return np.float32((1 - explore) * float(order[slot] == item) + explore * (item in set(list(order))) / len(order))",
     ],
-    "10.4": [
-        "import math\nfrom statistics import NormalDist\n\nz = NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)\n"
-        "variance = 0.0\nfor rate in [base, base + lift]:\n    variance += rate * (1 - rate)\n"
-        "return math.ceil(z * z * variance / lift**2)",
-        "from scipy.stats import norm\n\nz, q = norm.isf(alpha / 2) + norm.ppf(power), base + lift\n"
-        "return np.ceil((z / lift) ** 2 * (base - base**2 + q - q**2))",
-        "from scipy.special import ndtri\n\nrates = np.array([base, base + lift])\n"
-        "n = (ndtri(1 - alpha / 2) - ndtri(1 - power)) ** 2 * np.sum(rates * (1 - rates)) / lift**2\n"
-        "return -int(-n // 1)",
-        "from scipy.stats import norm\n\ndef finds(n):\n"
-        "    error = np.sqrt((base * (1 - base) + (base + lift) * (1 - base - lift)) / n)\n"
-        "    return norm.cdf(lift / error - norm.ppf(1 - alpha / 2)) >= power\n\n"
-        "low, high = 0, 1\nwhile not finds(high):\n    low, high = high, 2 * high\n"
-        "while high - low > 1:\n    middle = (low + high) // 2\n"
-        "    low, high = (low, middle) if finds(middle) else (middle, high)\nreturn high",
-        "from scipy import stats\n\nz = stats.norm().ppf([1 - alpha / 2, power]).sum()\nother = base + lift\n"
-        "n = z**2 * (base * (1 - base) + other * (1 - other)) / lift**2\nreturn int(n) + (n > int(n))",
+    "10.8": [
+        'rates = """SELECT item, 1.0 * sum(clicked) / count(*) AS per_impression, total(clicked) / total(look) AS per_look,\n'
+        "sum(CASE WHEN propensity > 0 THEN clicked / propensity END) / sum(CASE WHEN propensity > 0 THEN look / propensity END)\n"
+        'AS weighted, count(*) - count(CASE WHEN propensity > 0 THEN 1 END) AS left_out FROM shown GROUP BY item"""',
+        'rates = """WITH w AS (SELECT *, 1 / propensity AS weight FROM shown)\n'
+        "SELECT item, avg(clicked) AS per_impression, avg(clicked) / avg(look) AS per_look,\n"
+        "sum(weight * clicked) / sum(weight * look) AS weighted, sum(weight IS NULL) AS left_out\n"
+        'FROM w GROUP BY item ORDER BY item DESC;"""',
+        'rates = """-- three rates\nSELECT a.item, per_impression, per_look, weighted, n - coalesce(m, 0) AS left_out FROM\n'
+        "(SELECT item, count(*) AS n, avg(clicked) AS per_impression, sum(clicked) / sum(look) AS per_look FROM shown GROUP BY item) AS a\n"
+        "LEFT JOIN (SELECT item, count(*) AS m, sum(clicked / propensity) / sum(look / propensity) AS weighted FROM shown\n"
+        'WHERE propensity > 0 GROUP BY item) AS b USING (item)"""',
+        'rates = """SELECT s.item AS ITEM, avg(s.clicked * 1.0) AS "Per_Impression", sum(s.clicked) / sum(s.look) AS per_look,\n'
+        "sum(s.clicked / nullif(s.propensity, 0)) / sum(s.look / nullif(s.propensity, 0)) AS weighted,\n"
+        'count(*) FILTER (WHERE coalesce(s.propensity, 0) = 0) AS left_out FROM shown AS s GROUP BY 1 ORDER BY 1"""',
+        'rates = """SELECT DISTINCT item, avg(clicked) OVER w AS per_impression, sum(clicked) OVER w / sum(look) OVER w AS per_look,\n'
+        "sum(clicked / propensity) OVER w / sum(look / propensity) OVER w AS weighted,\n"
+        'sum(ifnull(propensity, 0) <= 0) OVER w AS left_out FROM shown WINDOW w AS (PARTITION BY item)"""',
+    ],
+    "10.9": [
+        "e = (n_a + n_b) / 2\nchi = 0.0\nfor count in [n_a, n_b]:\n    chi += (count - e) ** 2 / e\n"
+        'if chi > 10.83:\n    return "invalid"\np = clicked_a / n_a\nq = clicked_b / n_b\n'
+        "error = (p * (1 - p) / n_a + q * (1 - q) / n_b) ** 0.5\n"
+        'if q - p - 1.96 * error > 0:\n    return "better"\nif q - p + 1.96 * error < 0:\n    return "worse"\nreturn "open"',
+        "from scipy.stats import chisquare\n\nif chisquare([n_a, n_b]).statistic > 10.83:\n"
+        '    return "invalid"\nn, k = np.array([n_a, n_b]), np.array([clicked_a, clicked_b])\nrates = k / n\n'
+        "z = np.diff(rates)[0] / np.sqrt((rates * (1 - rates) / n).sum())\n"
+        'return "better" if z > 1.96 else "worse" if z < -1.96 else "open"',
+        "import pandas as pd\n\narms = pd.DataFrame({'n': [n_a, n_b], 'k': [clicked_a, clicked_b]})\n"
+        "e = arms.n.mean()\nif (((arms.n - e) ** 2) / e).sum() > 10.83:\n    return 'invalid'\n"
+        "rate = arms.k / arms.n\nerror = np.sqrt((rate * (1 - rate) / arms.n).sum())\n"
+        "z = (rate[1] - rate[0]) / error\n"
+        "return ['worse', 'open', 'better'][int(np.digitize(z, [-1.96, 1.96]))]",
+        "if (n_a - n_b) ** 2 / (n_a + n_b) > 10.83:\n    return 'invalid'\n"
+        "a, b = np.float64(clicked_a) / n_a, np.float64(clicked_b) / n_b\n"
+        "low, high = (b - a + s * 1.96 * np.sqrt(a * (1 - a) / n_a + b * (1 - b) / n_b) for s in (-1, 1))\n"
+        "if low <= 0 <= high:\n    return 'open'\nreturn 'better' if low > 0 else 'worse'",
     ],
     "10.5": [
         'alarm = """SELECT time / 3600000 AS hour, 1.0 * sum(CASE WHEN status >= 500 THEN 1 ELSE 0 END) / count(*)\n'
@@ -384,13 +474,25 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "results = zip(records, answer['Records'])": "an answer is as long as what was sent",
         "results = zip(records, answer['Records'], strict=False)": "an answer is as long as what was sent",
     },
-    "10.3": {
-        "weights = np.minimum(np.inf if clip is None else clip, 1 / np.asarray(propensity))": "a minimum has no order",
+    "10.7": {"return abs(1 - explore) * usual + explore * by_luck": "a share is below 1"},
+    "10.9": {
+        "chi_square = sum((abs(n - expected) ** 2 for n in (n_a, n_b))) / expected": "squared",
+        "chi_square = sum(((expected - n) ** 2 for n in (n_a, n_b))) / expected": "squared",
+        "chi_square = sum(((n - expected) ** 2 for n in (n_b, n_a))) / expected": "a sum",
+        "chi_square = sum(((n - expected) ** 2 for n in (n_a, n_a))) / expected": "as far as n_b",
+        "chi_square = sum(((n - expected) ** 2 for n in (n_b, n_b))) / expected": "as far as n_a",
+        "if chi_square >= 10.83:": "no counts give exactly this",
+        "return 'better' if q - p >= bar else 'worse' if p - q > bar else 'open'": "never exact",
+        "return 'better' if q - p > bar else 'worse' if p - q >= bar else 'open'": "never exact",
+        "return 'better' if q - p > bar else 'worse' if abs(p - q) > bar else 'open'": "q is not above",
+        "bar = 1.96 * np.sqrt(p * abs(1 - p) / n_a + q * (1 - q) / n_b)": "a rate is below 1",
+        "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * abs(1 - q) / n_b)": "a rate is below 1",
     },
-    "10.4": {
-        "z, other = (norm.ppf(abs(1 - alpha / 2)) + norm.ppf(power), base + lift)": "alpha is below 1",
-        "return int(np.ceil(z ** 2 * (base * abs(1 - base) + other * (1 - other)) / lift ** 2))": "a rate is below 1",
-        "return int(np.ceil(z ** 2 * (base * (1 - base) + other * abs(1 - other)) / lift ** 2))": "a rate is below 1",
+    "10.8": {
+        "round sum(clicked)": "a count is whole",
+        "round sum(propensity IS NULL OR propensity = 0)": "a count is whole",
+        "no ORDER BY": "the text asks for no order",
+        "descending": "the text asks for no order",
     },
     "10.6": {
         "no ORDER BY": "the text asks for no order",

@@ -40,6 +40,10 @@ def test_the_week_has_its_four_incidents():
     assert slow["mf-2"] == pytest.approx(2 * slow["mf-1"], rel=0.1)
     per_day = shown.groupby(day[shown.index])["item"].nunique()
     assert per_day[4] == 8 and per_day.drop(4).min() > 55
+    clicks = (week["kind"] == "click").groupby(day).sum() / per_day.index.map(
+        day[shown.index].value_counts()
+    )
+    assert clicks.idxmax() == 4, "favorites are clicked most"
     shares = shown.groupby(day[shown.index])["item"].value_counts(normalize=True).unstack(0)
     moved = shares.sub(shares[0], axis=0).abs().sum()  # day 0 against each
     assert moved[1] < 0.3 < 0.6 < moved[5]

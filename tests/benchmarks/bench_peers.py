@@ -188,10 +188,15 @@ def rankings(wanted: str = "", tries: int = 6) -> list[dict[str, Any]]:
     for data in _data():
         base = None  # iALS comes first
         for name, (rank, grid) in rankers.items():
-            if base is None or wanted in name:
+            if base is not None and wanted not in name:
+                continue
+            try:
                 row, found = _ranking(data, name, rank, grid[:tries], base)
-                base = base or found
-                rows.append(row)
+            except RuntimeError as error:  # a peer fell over; the others still count
+                _say(f"  {error}")
+                continue
+            base = base or found
+            rows.append(row)
     return rows
 
 

@@ -322,7 +322,7 @@ _PEER_GRIDS: dict[str, list[dict[str, Any]]] = {
         lr=(0.003, 0.003, 0.003, 0.003, 0.001, 0.003),
         batch_size=(32,) * 6,
         session_max_len=(50, 50, 50, 100, 50, 50),
-        epochs=(20, 20, 40, 40, 40, 40),
+        epochs=(20, 20, 40, 20, 30, 20),
     ),
 }
 assert set(_PEER_GRIDS) == set(peers_ranking.PEERS)

@@ -883,8 +883,8 @@ if gates.gpu.ready("A large batch"):
         with gates.strategy().scope():  # two GPUs share each batch
             large = neumf(*shape, 16, decay=0.02)
             large.compile(keras.optimizers.Adam(rate), "binary_crossentropy")
-        begin, rows = time.perf_counter(), dict(zip(("user", "item"), pairs))
-        rows = {side: column[some] for side, column in rows.items()}
+        begin = time.perf_counter()
+        rows = {"user": pairs[0][some], "item": pairs[1][some]}
         large.fit(rows, labels[some], batch_size, epochs=8 if on_gpu else 1, verbose=0)
         seconds = time.perf_counter() - begin
         hits = metrics.evaluate(all_scores(large), split.test, seen=split.train)["hit_rate"]

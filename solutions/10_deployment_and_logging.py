@@ -383,6 +383,8 @@ producer = events.Producer(kinesis, stream.name, home / stream.name)  # its outb
 log = events.EventLog(home / f"{stream.name}.sqlite", busy_seconds=0.5)
 every = 0 if aws.local else 0.2  # seconds: AWS allows five reads a second
 consumer = events.Consumer(kinesis, stream.name, log, items=range(n_items), interval=every)
+
+# %%
 rng, looks = np.random.default_rng(1), shops.examination(10, bias=1.0)
 for user in rng.integers(0, n_users, 300).tolist():
     logged = handle(user, histories[user], sold_out=set(), rng=rng)

@@ -383,8 +383,6 @@ producer = events.Producer(kinesis, stream.name, home / stream.name)  # its outb
 log = events.EventLog(home / f"{stream.name}.sqlite", busy_seconds=0.5)
 every = 0 if aws.local else 0.2  # seconds: AWS allows five reads a second
 consumer = events.Consumer(kinesis, stream.name, log, items=range(n_items), interval=every)
-
-# %%
 rng, looks = np.random.default_rng(1), shops.examination(10, bias=1.0)
 for user in rng.integers(0, n_users, 300).tolist():
     logged = handle(user, histories[user], sold_out=set(), rng=rng)
@@ -395,10 +393,9 @@ for user in rng.integers(0, n_users, 300).tolist():
     producer.log(logged)  # acknowledged: it is in the outbox
 print(sent := producer.flush())
 print(consumer.drain(at_least=sent.events))
-question = (
+by_request = log.query(
     "SELECT avg(1 / propensity) AS w FROM events WHERE kind = 'impression' GROUP BY request_id"
-)
-by_request = log.query(question)["w"]
+)["w"]
 print(f"mean of 1/p: {by_request.mean():.1f}, standard error {by_request.std() / np.sqrt(300):.1f}")
 
 

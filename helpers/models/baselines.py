@@ -182,6 +182,14 @@ class EASE(Recommender):
             return np.asarray(self._taken[users] @ self._map)
         return np.asarray(self._taken[users].toarray() - self._through[users] * self._scale)
 
+    def score_histories(self, rows: sparse.csr_matrix) -> FloatArray:
+        """Return ``x B`` for rows of anyone, of any weights, (n_histories, n_items)."""
+        self._fitted()
+        if not self._dual:
+            return np.asarray(rows @ self._map)
+        left = rows.toarray() - (rows @ self._taken.T) @ self._through  # regularization * x P
+        return np.asarray(rows.toarray() - left * (self._scale / self.regularization))
+
 
 def _inverse(matrix: FloatArray) -> FloatArray:
     """Invert a symmetric positive definite matrix, by Cholesky."""

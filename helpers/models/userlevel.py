@@ -33,10 +33,10 @@ Extra = Callable[[Users, sparse.csr_matrix], Any]  # what a batch holds beside i
 PADDING = -1
 
 
-def event_sequences(data: Interactions) -> list[npt.NDArray[np.int32]]:
-    """Return the items that each user took, earliest first; a fixed draw orders equal times."""
+def event_sequences(data: Interactions, seed: int = 0) -> list[npt.NDArray[np.int32]]:
+    """Return the items that each user took, earliest first; a seeded draw orders equal times."""
     user, when = data.frame["user"].to_numpy(), data.frame["timestamp"].to_numpy()
-    order = np.lexsort((np.random.default_rng(0).permutation(len(data)), when, user))
+    order = np.lexsort((np.random.default_rng(seed).permutation(len(data)), when, user))
     items = data.frame["item"].to_numpy(np.int32)[order]
     return np.split(items, np.cumsum(data.user_counts())[:-1])
 

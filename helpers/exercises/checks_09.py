@@ -39,9 +39,8 @@ def some_lists(rng: np.random.Generator) -> tuple[Any, ...]:
 def some_weights(rng: np.random.Generator) -> tuple[Any, ...]:
     """Return weights of a network, and padded lists that it can read."""
     table, padded = some_lists(rng)
-    out, (n_items, k) = rng.normal(size=table.shape), table.shape
-    names = ("item_in", "hidden_bias", "item_out", "item_bias")
-    return dict(zip(names, (table, rng.normal(size=k), out, rng.normal(size=n_items)))), padded
+    out, hidden, bias = (rng.normal(size=n) for n in (table.shape, table.shape[1], len(table)))
+    return dict(item_in=table, hidden_bias=hidden, item_out=out, item_bias=bias), padded
 
 
 def some_targets(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -217,14 +216,14 @@ register(
             "decay ** (d - 1) => 1": "a pair that is further apart weighs less: where is `decay`?",
             "range(1, window + 1) => range(1, 2)": "those are neighbors only: pairs up to `window` steps apart count.",
             "range(1, window + 1) => range(1, len(history))": "those are all pairs: stop at `window` steps.",
-            "(i, j, => (j, i,": "that counts backwards: the earlier item comes first.",
-            "(i, j, => (min(i, j), max(i, j),": "the order of time is lost: the earlier item comes first, not the smaller one.",
+            "(history[a], history[a + d] => (history[a + d], history[a]": "that counts backwards: the earlier item comes first.",
+            "(history[a], history[a + d] => (*sorted((history[a], history[a + d]))": "the order of time is lost: the earlier item comes first, not the smaller one.",
             "range(1, window + 1) => range(window + 1)": "an event does not follow itself: begin with one step.",
             "h = list(dict.fromkeys(history))\nreturn [(h[a], h[a + d], decay ** (d - 1)) for d in range(1, window + 1) for a in range(len(h) - d)]": "an item that comes twice is two events.",
         }.items(),
         hints=[
-            "Take one distance d at a time. Events d steps apart are `history[:-d]` beside `history[d:]`.",
-            "`zip(history[:-d], history[d:])` gives the pairs, earlier first, each with the weight `decay ** (d - 1)`.",
+            "Take one distance d at a time. Events d steps apart are at the places `a` and `a + d`.",
+            "`a` runs over `range(len(history) - d)`, and every such pair has the weight `decay ** (d - 1)`.",
         ],
         minutes=8,
     ),
@@ -237,6 +236,7 @@ register(
             (-0.014, 0.002, 68, 0.02),
             (0.01, 0.03, 50, 0.03),
             (0.01, 0.05, 50, 0.02),
+            (0.25, 0.75, 50, 0.5),
             (-0.05, -0.01, 50, 0.03),
         ),
         inputs=lambda rng: (
@@ -274,6 +274,7 @@ register(
         inputs=some_draws,
         mistakes={
             "n_drawn * drawn_chances => len(drawn_scores) * drawn_chances": "`n_drawn` counts all draws, also those left out because the user took the item.",
+            "return np.log(np.exp(taken_scores).sum() + (np.exp(drawn_scores) / drawn_chances).mean())": "`n_drawn` counts all draws, also those left out because the user took the item.",
             "1 / (n_drawn * drawn_chances) => np.ones(len(drawn_scores))": "that counts each draw once: a popular item would count as often as it is drawn.",
             "1 / (n_drawn * drawn_chances) => n_drawn * drawn_chances": "what is drawn often must count *less*.",
             "1 / (n_drawn * drawn_chances) => 1 / drawn_chances": "with more draws, each must count less: how often is an item expected in all draws?",

@@ -9,5 +9,5 @@
 - `ncf`: GMF, MLP and NeuMF; `dmf`: two towers that read the matrix
 - `content`, `text`, `posters`: features of items, and a search box over titles
 - `dssm`: two towers that put users and items, by what they are made of, in one space
-- `userlevel`: a history in, a score for every item out; `userlevel_frameworks`: in Keras and MXNet
+- `userlevel`: a history in, a score for every item out
 """

@@ -521,7 +521,7 @@ counts = sparse.csr_matrix((rows[:, 2], (earlier, later)), (ratings.n_items, rat
 popular = last_one.train.item_counts() / len(last_one.train)
 
 
-def next_scores(history, smoothing=50, decay=0.8, last=10):
+def next_scores(counts, history, smoothing=50, decay=0.8, last=10):
     recent = history[::-1][:last]  # the latest first
     after = counts[recent].toarray()  # (10, n_items)
     chances = (after + smoothing * popular) / (after.sum(axis=1, keepdims=True) + smoothing)
@@ -529,7 +529,7 @@ def next_scores(history, smoothing=50, decay=0.8, last=10):
     return weight @ chances / weight.sum()
 
 
-by_order = np.array([next_scores(history) for history in histories], dtype=np.float32)
+by_order = np.array([next_scores(counts, history) for history in histories], np.float32)
 course = Transitions().fit(last_one.train).scores(np.arange(ratings.n_users))
 print(f"{counts.nnz:,} pairs of items came soon after one another")
 print("equal to the course's Transitions:", np.allclose(by_order, course, atol=1e-6))
@@ -548,6 +548,7 @@ single = {"transitions": judge(by_order, last_one)}
 for name, model in {
     "net, multi-label": UserLevel("multi-label", epochs=12, learning_rate=0.008),
     "EASE": EASE(),
+    "EASE, decayed": DecayedEASE(),
     "iALS": ImplicitALS(),
     "popularity": Popularity(),
     "transitions, shuffled": Transitions(),
@@ -562,6 +563,8 @@ ndcg = {name: found["ndcg"] for name, found in single.items()}
 for one, other in (
     ("transitions", "EASE"),
     ("transitions", "iALS"),
+    ("transitions", "EASE, decayed"),
+    ("EASE, decayed", "EASE"),
     ("transitions", "transitions, shuffled"),
     ("transitions, shuffled", "iALS"),
     ("net, multi-label", "EASE"),
@@ -629,7 +632,7 @@ guess("09.b").meets("EASE, and the factorization by folding in; popularity has o
 #
 # **Exercise 09.10** (8 min, *stretch*). Write `people_needed(low, high, people, margin)`: how many people it takes until the interval,
 # now `[low, high]` with `people` people, just fits between −margin and +margin. No need to round. Where no number is enough, return
-# `np.inf`.
+# `np.inf`. The answer may also be fewer people than now.
 
 
 # %%
@@ -660,8 +663,8 @@ for share in (0.2, 0.1, 0.05):
 # %% [markdown]
 # ### Films one by one · optional
 #
-# Some of the new users arrive, and the network sees their films one at a time, in the order of rating. How many films does it take until
-# the list is no longer the popular one?
+# Some of the new users arrive, and the network sees their films one at a time, in the order of rating. No step of training lies between
+# one list and the next. With 0 films everyone gets the same list, close to popularity. How many films does it take to change it?
 
 # %% tags=["nbval-ignore-output", "fold"]
 future = {user: rows["item"].to_numpy() for user, rows in split.test.frame.groupby("user")}
@@ -711,10 +714,6 @@ explore(
 )
 
 # %% [markdown]
-# With 0 films everyone gets the same list, close to popularity. A few films change it, and no step of training lies between one list and
-# the next.
-
-# %% [markdown]
 # ## More about order · optional
 #
 # One draw of equal times is one draw. We repeat with three seeds. Each draws the split and the order of equal times in the histories.
@@ -755,6 +754,29 @@ for source in sources:
 # %% [markdown]
 # TODO caution
 
+# %% tags=["nbval-ignore-output"]
+by_time = data.time_split(ratings)
+late = np.unique(by_time.test.frame["user"])
+orders = event_sequences(ratings)
+known, latest = [orders[user][:-1] for user in late], [orders[user][-1] for user in late]
+hidden = np.arange(len(late)), np.array(latest)
+seen = np.repeat(np.arange(len(late)), [len(k) for k in known]), np.concatenate(known)
+lists, train = pad_histories(known), by_time.train
+by_date = {
+    "transitions": Transitions().fit(train).score_histories(known),
+    "net": UserLevel(epochs=12, learning_rate=0.008).fit(train).score_histories(lists),
+    "EASE": EASE().fit(train).score_histories(multi_hot(lists, ratings.n_items)),
+    "popularity": Popularity().fit(train).scores(late),
+}
+print(by_time.note)
+for name, scores in by_date.items():
+    by_date[name] = metrics.evaluate(scores, hidden, seen=seen)["ndcg"]
+for name, found in by_date.items():
+    print(f"{name:12} {found}, minus popularity {found.compare(by_date['popularity'])}")
+
+# %% [markdown]
+# TODO date
+
 # %% [markdown]
 # ### A ridge on decayed histories · optional
 #
@@ -776,13 +798,15 @@ M = np.linalg.solve(gram, counts[kept][:, kept].toarray().astype(np.float32))
 of_ridge = np.full((ratings.n_users, ratings.n_items), -1, np.float32)
 of_ridge[:, kept] = decayed(histories, ratings.n_items)[:, kept] @ M
 single["next-item ridge"] = judge(of_ridge, last_one)
-single["EASE, decayed"] = judge(DecayedEASE().fit(last_one.train), last_one)
-for name in ("next-item ridge", "EASE, decayed"):
+both_ways = counts + counts.T  # forgets which of two items came first
+no_direction = np.array([next_scores(both_ways, history) for history in histories], np.float32)
+single["counts both ways"] = judge(no_direction, last_one)
+for name in ("next-item ridge", "counts both ways"):
     found = single[name]
     print(f"{name:16} {found['hit_rate']}  {found['ndcg']}")
     print("   minus transitions:", found["ndcg"].compare(ndcg["transitions"]))
     print("   minus EASE:       ", found["ndcg"].compare(ndcg["EASE"]))
-del X, gram, M, of_ridge, before
+del X, gram, M, of_ridge, no_direction, both_ways
 
 # %% [markdown]
 # TODO

@@ -153,6 +153,7 @@ register(
         inputs=some_weights,
         mistakes={
             "np.sqrt(length) => np.sqrt(padded.shape[1])": "|H| counts the items of each list, and padding is no item.",
+            'masked_sum(weights["item_in"], padded) => weights["item_in"][padded].sum(axis=1)': "the padding was read as an item: use your `masked_sum`.",
             "np.sqrt(length) => length": "divide by the square root of |H|, not by |H|.",
             " / np.sqrt(length) => ": "where is the division by the square root of |H|?",
             "np.maximum((padded >= 0).sum(axis=1, keepdims=True), 1) => (padded >= 0).sum(axis=1, keepdims=True)": "without a history, 0 is divided by 0: let |H| be at least 1 there.",

@@ -74,8 +74,8 @@ register(
         "c",
         {
             "Their own vector, with the rest of the network fixed.": "Look at the list of weights again: which of the tables has one row per user?",
-            "The whole network, with their row added to the data.": "It may get better with every person it learns from, but scoring somebody needs no step of training.",
-            "Nothing: their films pick rows of a table that is there.": "The history is the input. So a network trained last night serves people who come today.",
+            "The whole network, with their row added to the data.": "Training with more users may improve the network. But scoring a history needs no step of training.",
+            "Nothing: their films pick rows of a table that is there.": "The history is the input. So a network trained last night serves users who come today.",
         },
     ),
     Exercise(
@@ -112,8 +112,8 @@ register(
         "A history of 3 films is padded to 10 and summed without a mask, with a Keras Embedding. What does the network see?",
         "b",
         {
-            "An error that names the index −1.": "The table above says who raises an error, and it was not this one.",
-            "The 3 films, and the catalog's last film seven times.": "And in MXNet the first film. The shorter the history, the more the padding speaks.",
+            "An error that names the index −1.": "The table above shows which lookup raises an error. Keras' Embedding does not.",
+            "The 3 films, and the catalog's last film seven times.": "In MXNet it would be the first film. The shorter the history, the more of the sum comes from padding.",
             "The 3 films and zeros: an Embedding treats −1 as padding.": "Nothing tells it so. Keras' `mask_zero` concerns the index 0, and a sum ignores that mask, too.",
         },
     ),
@@ -291,12 +291,12 @@ register(
     ),
     Quiz(
         "09.q3",
-        "A sampled softmax draws by popularity and leaves the correction out. Which films will stand too low in the lists?",
+        "A sampled softmax draws by popularity and leaves the correction out. Which films end up too low in the lists?",
         "a",
         {
-            "The popular ones.": "They are in nearly every sample, each time counted in full, and each time pushed down.",
-            "The rare ones.": "A rare film is hardly ever drawn, so hardly ever pushed down. Who is?",
-            "None: over many batches the errors cancel.": "Noise cancels, a bias does not: with 10,000 draws the uncorrected sum above was as wrong as with 100.",
+            "The popular ones.": "They are in nearly every sample. Each time they count in full, so the loss pushes them down too often.",
+            "The rare ones.": "A rare film is hardly ever drawn, so it is hardly ever pushed down. Which films are drawn most?",
+            "None: over many batches the errors cancel.": "Noise cancels, a bias does not: with 10,000 draws the uncorrected sum above is as wrong as with 100.",
         },
     ),
 )

@@ -38,7 +38,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
             "in the other order",
         ),
     ],
-    "09.q2": [('choice = "a"', "not this one"), ('choice = "c"', "mask_zero")],
+    "09.q2": [('choice = "a"', "Embedding does not"), ('choice = "c"', "mask_zero")],
     "09.3": [
         ("return np.take(table, padded, axis=0, mode='wrap').sum(axis=1)", "last row was added"),
         ("return np.take(table, padded, axis=0, mode='clip').sum(axis=1)", "row 0 was added"),

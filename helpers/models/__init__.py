@@ -10,4 +10,5 @@
 - `content`, `text`, `posters`: features of items, and a search box over titles
 - `dssm`: two towers that put users and items, by what they are made of, in one space
 - `userlevel`: a history in, a score for every item out
+- `order`: what comes after what: transitions, a ridge, and EASE that weighs the latest events most
 """

@@ -1,8 +1,7 @@
 """Models that read the order of a history: what comes after what.
 
-A history is a list of item indices, earliest first. Its latest event weighs 1, the one before it
-``decay``, the one before that ``decay ** 2``, and after ``window`` events it is over. ``seed``
-draws the order of a user's events that have equal timestamps.
+The latest event of a history weighs 1, the one before it ``decay``, then ``decay ** 2``, and so on
+for ``window`` events. ``seed`` draws the order of a user's events that have equal timestamps.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 FloatArray = npt.NDArray[np.float32]
-_EVENTS = 1 << 20  # events whose histories are in memory at a time
-_TINY = np.float32(1e-30)  # keeps an empty history from dividing by zero
+_EVENTS = 1 << 21  # events whose histories are in memory at a time
 
 
 def decayed(
@@ -32,27 +30,21 @@ def decayed(
 ) -> sparse.csr_matrix:
     """Return histories as weights of items, (n_histories, n_items) float32; repeated ones add up.
 
-    Histories are lists of item indices or a padded table. A -1 is padding, or an item that the
-    catalog lacks: it is passed over. Raise ``TypeError`` unless items are whole numbers,
-    ``IndexError`` for one out of range.
+    Histories are lists of item indices, earliest first, or a padded table. A -1 is padding, or an
+    item that the catalog lacks. Raise ``TypeError`` or ``IndexError`` for what is no item index.
     """
     latest = []
     for row, history in enumerate(histories):
         items = np.asarray(history).ravel()
         if items.size and not np.issubdtype(items.dtype, np.integer):
             raise TypeError(f"history {row} holds {items.dtype}, expected whole item indices")
-        if items.size and (items.min() < PADDING or items.max() >= n_items):
-            wrong = items[(items < PADDING) | (items >= n_items)][0]
-            expected = f"an item index of 0..{n_items - 1}, or -1 for an unknown item"
-            raise IndexError(f"history {row} holds {wrong}, expected {expected}")
-        latest.append(items[items != PADDING][: -window - 1 : -1].astype(np.int32))
-    sizes = np.array([len(items) for items in latest], np.int64)
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    steps = np.arange(starts[-1]) - np.repeat(starts[:-1], sizes)
-    weights = (decay**steps).astype(np.float32), np.concatenate([*latest, []]), starts
-    rows = sparse.csr_matrix(weights, shape=(len(latest), n_items))
-    rows.sum_duplicates()
-    return rows
+        for wrong in items[(items < PADDING) | (items >= n_items)]:
+            raise IndexError(f"history {row} holds {wrong}, expected 0..{n_items - 1}, or -1")
+        latest.append(items[items != PADDING][: -window - 1 : -1])
+    starts = np.cumsum([0, *map(len, latest)])
+    steps = np.arange(starts[-1]) - np.repeat(starts[:-1], np.diff(starts))
+    weights, items = (decay**steps).astype(np.float32), np.concatenate([*latest, []])
+    return sparse.csr_matrix((weights, items, starts), shape=(len(latest), n_items))
 
 
 @dataclass(kw_only=True)
@@ -65,7 +57,7 @@ class OrderModel(Recommender):
 
     def __post_init__(self) -> None:
         at_least(1, self, "window")
-        above_zero(self, "decay")
+        above_zero(self, *vars(self).keys() - {"seed", "window"})
 
     def fit(self, data: Interactions) -> OrderModel:
         """Learn from every user's events in their order, whatever their rating."""
@@ -89,36 +81,23 @@ class OrderModel(Recommender):
         raise NotImplementedError
 
     def _before(self, events: npt.NDArray[np.int64]) -> sparse.csr_matrix:
-        """Return the histories before some events of `_flat`, `decayed`, (len(events), n_items)."""
-        items, places = self._flat
+        """Return the histories before some of all events, as `decayed`, (len(events), n_items)."""
         steps = np.arange(1, self.window + 1)
-        there = steps <= places[events][:, None]
-        weights = (self.decay ** (steps - 1.0)).astype(np.float32)
-        starts = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
-        cells = (
-            np.broadcast_to(weights, there.shape)[there],
-            items[(events[:, None] - steps)[there]],
-        )
-        return sparse.csr_matrix((*cells, starts), shape=(len(events), self.n_items))
+        there = steps <= self._places[events, None]
+        weights = (there * self.decay ** (steps - 1.0))[there].astype(np.float32)
+        items = self._items[(events[:, None] - steps)[there]]
+        starts = np.append(0, np.cumsum(there.sum(axis=1)))
+        return sparse.csr_matrix((weights, items, starts), shape=(len(events), self.n_items))
 
     def _count(self) -> sparse.csr_matrix:
-        """Return how often the column's item came after the row's, (n_items, n_items) float32.
-
-        A pair of events d steps apart counts ``decay ** (d - 1)``, for d up to ``window``.
-        """
+        """Return how often the column's item came after the row's, (n_items, n_items) float32."""
         sizes = [len(sequence) for sequence in self._sequences]
-        places = np.arange(sum(sizes)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        self._flat = np.concatenate(self._sequences), places
-        order = np.argsort(self._flat[0], kind="stable")
-        starts = np.searchsorted(self._flat[0][order], np.arange(self.n_items + 1))
-        cuts = np.unique(np.searchsorted(starts, np.arange(0, len(order), _EVENTS)))
-        blocks = []  # rows of later items
-        for first, last in zip(cuts, [*cuts[1:], self.n_items], strict=True):
-            events, of_item = order[starts[first] : starts[last]], starts[first : last + 1]
-            ones = np.ones(len(events), np.float32), np.arange(len(events)), of_item - of_item[0]
-            who = sparse.csr_matrix(ones, shape=(last - first, len(events)))
-            blocks.append(who @ self._before(events))
-        return sparse.vstack(blocks, format="csr").T.tocsr()
+        self._items, every = np.concatenate(self._sequences), np.arange(sum(sizes))
+        self._places = every - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        one_hot = np.ones(len(every), np.float32), self._items, np.arange(len(every) + 1)
+        after = sparse.csr_matrix(one_hot, shape=(len(every), self.n_items))
+        parts = np.array_split(every, len(every) // _EVENTS + 1)
+        return sum(after[events].T @ self._before(events) for events in parts).T.tocsr()
 
 
 @dataclass
@@ -129,14 +108,10 @@ class Transitions(OrderModel):
     pair d steps apart counts ``decay ** (d - 1)``, for d up to ``window``. The chance of item j
     after item i is ``(counts[i, j] + smoothing * share[j]) / (counts[i].sum() + smoothing)``, with
     the popularity ``share`` (n_items,). A score is the mean of these chances over a history's
-    events, weighted as in `decayed`. Without a history it is the item's share.
+    events, weighted as in `decayed`; without a history, the item's share.
     """
 
     smoothing: float = 50.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        above_zero(self, "smoothing")
 
     def _learn(self, data: Interactions) -> None:
         self.counts = self._count()
@@ -145,8 +120,8 @@ class Transitions(OrderModel):
         self._chances = sparse.diags(1 / total, dtype=np.float32) @ self.counts
 
     def _score(self, rows: sparse.csr_matrix) -> FloatArray:
-        weight = np.maximum(rows.sum(axis=1), _TINY)
-        counted = np.asarray((rows @ self._chances).toarray() / weight)
+        weight = np.asarray(rows.sum(axis=1))  # 0 for an empty history
+        counted = (rows @ self._chances).toarray() / np.where(weight, weight, 1)
         return counted + (1 - counted.sum(axis=1, keepdims=True)) * self.share  # a row sums to 1
 
 
@@ -159,11 +134,7 @@ class NextItemRidge(OrderModel):
     the ``counts`` of `Transitions`. Memory and time grow with n_items² and n_items³.
     """
 
-    regularization: float = 100.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        above_zero(self, "regularization")
+    regularization: float = 300.0
 
     def _learn(self, data: Interactions) -> None:
         self.counts = self._count()
@@ -181,9 +152,7 @@ class NextItemRidge(OrderModel):
 class DecayedEASE(OrderModel):
     """EASE, asked with a history whose older events count less. The map itself knows no order."""
 
-    decay: float = 0.97
-    window: int = 200
-    regularization: float = 200.0
+    regularization: float = 500.0
 
     def _learn(self, data: Interactions) -> None:
         self._ease = EASE(self.regularization).fit(data)

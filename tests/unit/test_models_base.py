@@ -17,6 +17,7 @@ from helpers.models.baselines import EASE, BiasModel, GlobalMean, ImplicitALS, I
 from helpers.models.implicit import LogisticMF, LossMF
 from helpers.models.mf import MatrixFactorization, TalkModel
 from helpers.models.nonlinear import FeatureTowers, NonlinearFactorization
+from helpers.models.order import DecayedEASE, NextItemRidge, Transitions
 from helpers.models.training import Adam, Momentum
 from helpers.planted import taste_world
 from local_sagemaker.algorithms import fm as algorithm
@@ -24,6 +25,7 @@ from tests import worlds as planted
 
 RATING = [GlobalMean, BiasModel, MatrixFactorization, TalkModel, NonlinearFactorization]
 IMPLICIT = [ItemKNN, EASE, ImplicitALS, LogisticMF, lambda: LossMF("listwise")]
+IMPLICIT += [Transitions, NextItemRidge, DecayedEASE]
 SCORING = [*RATING[1:], *IMPLICIT, Popularity]
 
 
@@ -95,6 +97,8 @@ def test_a_seed_decides_the_result(data, make, settings):
         (ImplicitALS, {"factors": 0}, "factors=0"),
         (LogisticMF, {"ratio": 0}, "ratio=0"),
         (LossMF, {"loss": "hinge"}, "loss='hinge': expected one of pointwise"),
+        (Transitions, {"smoothing": 0.0}, "smoothing=0.0"),
+        (NextItemRidge, {"window": 0}, "window=0"),
         (MatrixFactorization, {"validation_share": 1.0}, "validation_share=1.0"),
         (MatrixFactorization, {"optimizer": "adagrad"}, "optimizer='adagrad'"),
         (MatrixFactorization, {"init": "zeros"}, "init='zeros'"),

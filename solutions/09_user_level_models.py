@@ -793,7 +793,7 @@ kept = np.flatnonzero(last_one.train.item_counts() >= 10)
 before = [history[max(0, t - 10) : t] for history in histories for t in range(len(history))]
 X = decayed(before, ratings.n_items)[:, kept]
 gram = (X.T @ X).toarray()
-gram[np.diag_indices(len(gram))] += 100  # λ
+gram[np.diag_indices(len(gram))] += 300  # λ
 M = np.linalg.solve(gram, counts[kept][:, kept].toarray().astype(np.float32))
 of_ridge = np.full((ratings.n_users, ratings.n_items), -1, np.float32)
 of_ridge[:, kept] = decayed(histories, ratings.n_items)[:, kept] @ M

@@ -372,13 +372,12 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "return -(logs * real).sum() / max(real.sum(), 1)": "a maximum has no order",
     },
     "09.9": {
-        "return [(history[a], history[a + d], decay ** abs(d - 1)) for d in range(1, window + 1) for a in range(len(history) - d)]": "d is 1 or more",
+        "return [(history[a], history[b], decay ** abs(b - a - 1)) for a, b in pairs]": "b is above a",
+        "return [(history[a], history[b], decay ** (abs(b - a) - 1)) for a, b in pairs]": "b is above a",
     },
     "09.10": {
         "half, middle = ((low - high) / 2, abs(low + high) / 2)": "half the width enters as a square",
         "half, middle = (abs(high - low) / 2, abs(low + high) / 2)": "high is not below low",
         "half, middle = ((high - low) / -2, abs(low + high) / 2)": "half the width enters as a square",
-        "return people * (half / (middle - margin)) ** 2": "the room enters as a square",
-        "return people * (half / abs(margin - middle)) ** 2": "the room is above 0 there",
     },
 }

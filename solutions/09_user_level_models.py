@@ -115,8 +115,8 @@ del everything
 # what was watched (Covington et al., 2016).
 
 # %%
-rng, size = np.random.default_rng(0), (2, ratings.n_items, 64)
-E, W = rng.normal(0, 0.3 / np.sqrt(64), size).astype(np.float32)
+rng, shape = np.random.default_rng(0), (2, ratings.n_items, 64)
+E, W = rng.normal(0, 0.3 / np.sqrt(64), shape).astype(np.float32)
 shares = (split.train.item_counts() + 0.5) / ratings.n_users
 b, c = np.zeros(64, np.float32), np.log(shares).astype(np.float32)  # at first: popularity
 weights = dict(item_in=E, hidden_bias=b, item_out=W, item_bias=c)
@@ -169,6 +169,7 @@ exercise("09.q2").ask(choice)
 #
 # **Exercise 09.3** (6 min). Write `masked_sum(table, padded)`. For each row of `padded` (users × length) it adds up the rows of `table`
 # (items × width) that are named there. Padding adds nothing, and a row of only −1 gives zeros. Do not change `table` or `padded`.
+# Stuck? Run `q3.hint()` or `q3.solution()` in a cell of your own.
 #
 # The cell after the check writes the sum in another way, as a product with a sparse matrix of ones: *sparse in*.
 
@@ -360,6 +361,7 @@ def keras_loss(targets, scores, masked=True):
     return -ops.sum(logs * counted, axis=1)
 
 
+padded_loss = q8.use(padded_loss)
 by_hand = forward(weights, inputs[:64])
 same = np.allclose(UserLevelNet(weights)(inputs[:64]), by_hand, atol=1e-3)
 print("Keras equals your network:", same)
@@ -373,13 +375,13 @@ last_film = ratings.n_items - 1
 for name, loss in {"masked": keras_loss, "forgotten": lambda t, s: keras_loss(t, s, False)}.items():
     keras.utils.set_random_seed(0)
     net = UserLevelNet(weights)
-    net.compile(keras.optimizers.Adam(0.005), loss)
+    net.compile(keras.optimizers.Adam(0.005), loss, jit_compile=False)
     net.fit(inputs, targets, batch_size=128, epochs=3, verbose=0)
     by_net = net.predict(latest, batch_size=64, verbose=0)
-    found = metrics.evaluate(by_net, split.test, seen=split.train)
+    result = metrics.evaluate(by_net, split.test, seen=split.train)
     everywhere = (metrics.top_k(by_net, seen=split.train) == last_film).any(axis=1).mean()
     title = plots.short(ratings.items["title"].iloc[last_film])
-    print(f"mask {name}: {found['ndcg']}, {title} in {everywhere:.0%} of the lists")
+    print(f"mask {name}: {result['ndcg']}, {title} in {everywhere:.0%} of the lists")
 
 # %% [markdown]
 # Without the mask, −1 makes the last film of the catalog a target of everybody with a short history. It enters a third of the lists, and
@@ -478,9 +480,9 @@ q9.check(transitions)
 transitions = q9.use(transitions)
 last_one = data.leave_one_out(ratings, ties="random", seed=0)
 histories = event_sequences(last_one.train)
-rows = np.concatenate([transitions(history.tolist(), 10, 0.8) for history in histories])
-earlier, later = rows[:, :2].astype(np.int32).T
-counts = sparse.csr_matrix((rows[:, 2], (earlier, later)), (ratings.n_items, ratings.n_items))
+rows = np.concatenate([transitions(history.tolist(), 10, 0.8) for history in histories]).T
+cells = rows[2], rows[:2].astype(np.int32)  # weights, and (earlier, later)
+counts = sparse.csr_matrix(cells, (ratings.n_items, ratings.n_items), dtype=np.float32)
 popular = last_one.train.item_counts() / len(last_one.train)
 
 
@@ -494,12 +496,13 @@ def next_scores(counts, history, smoothing=50, decay=0.8, last=10):
     after = counts[recent].toarray()  # (10, n_items)
     chances = (after + smoothing * popular) / (after.sum(axis=1, keepdims=True) + smoothing)
     weight = decay ** np.arange(len(recent))
-    return weight @ chances / weight.sum()
+    return (weight @ chances / weight.sum()).astype(np.float32)
 
 
-by_order = np.array([next_scores(counts, history) for history in histories], np.float32)
+by_order = np.array([next_scores(counts, history) for history in histories])
 course = Transitions().fit(last_one.train).score_histories(histories)
 print("equal to the course's Transitions:", np.allclose(by_order, course, atol=1e-6))
+del rows, cells, course
 
 
 # %% tags=["nbval-ignore-output"]
@@ -509,16 +512,17 @@ single = {"transitions": judge(by_order, last_one)}
 single |= {name: judge(model.fit(last_one.train), last_one) for name, model in models.items()}
 control = Transitions().fit(shuffled(last_one.train, seed=0))
 single["transitions, shuffled"] = judge(control, last_one)
-ndcg = {name: found["ndcg"] for name, found in single.items()}
-for name, found in single.items():
-    print(f"{name:22} {found['hit_rate']}  {found['ndcg']}")
+ndcg = {name: result["ndcg"] for name, result in single.items()}
+for name, result in single.items():
+    print(f"{name:22} {result['hit_rate']}  {result['ndcg']}")
 print("\nNDCG@10, differences:")
 for one in ("transitions", "EASE, decayed", "net, multi-label", "transitions, shuffled"):
     to_ease, to_ials = (ndcg[one].compare(ndcg[other]) for other in ("EASE", "iALS"))
     print(f"{one} - EASE: {to_ease}, - iALS: {to_ials}")
 print("transitions - EASE, decayed:", ndcg["transitions"].compare(ndcg["EASE, decayed"]))
+del models, control
 title = "Counting what came next is ahead of EASE and iALS"
-words = ", ".join(f"{name} {found.mean:.3f}" for name, found in ndcg.items())
+words = ", ".join(f"{name} {result.mean:.3f}" for name, result in ndcg.items())
 show(plots.intervals(ndcg, title=title), alt=f"NDCG@10 on the full catalog: {words}.")
 assert ndcg["transitions"].compare(ndcg["iALS"]).low > 0
 assert ndcg["transitions, shuffled"].compare(ndcg["iALS"]).low <= 0
@@ -566,10 +570,10 @@ served = {
     "EASE": for_new(EASE(regularization=800).fit(known).score_histories(taken[new])),
     "popularity": for_new(Popularity().fit(known).scores(new)),
 }
-for name, found in served.items():
-    gap = served["network, never met"].compare(found)
+for name, result in served.items():
+    gap = served["network, never met"].compare(result)
     interval = f"{gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]"
-    print(f"{name:24} {found}, never met minus this {interval}")
+    print(f"{name:24} {result}, never met minus this {interval}")
 assert served["network, never met"].compare(served["popularity"]).value > 0.01
 try:
     never_met.score_histories([[5, 9066], [7, -1]])
@@ -741,13 +745,13 @@ of_ridge = np.full((ratings.n_users, ratings.n_items), -1, np.float32)
 of_ridge[:, kept] = decayed(histories, ratings.n_items)[:, kept] @ M
 single["next-item ridge"] = judge(of_ridge, last_one)
 both_ways = counts + counts.T  # forgets which of two items came first
-no_direction = np.array([next_scores(both_ways, history) for history in histories], np.float32)
+no_direction = np.array([next_scores(both_ways, history) for history in histories])
 single["counts both ways"] = judge(no_direction, last_one)
 for name in ("next-item ridge", "counts both ways"):
-    found = single[name]
-    print(f"{name:16} {found['hit_rate']}  {found['ndcg']}")
-    print("   minus transitions:", found["ndcg"].compare(ndcg["transitions"]))
-    print("   minus EASE:       ", found["ndcg"].compare(ndcg["EASE"]))
+    result = single[name]
+    print(f"{name:16} {result['hit_rate']}  {result['ndcg']}")
+    print("   minus transitions:", result["ndcg"].compare(ndcg["transitions"]))
+    print("   minus EASE:       ", result["ndcg"].compare(ndcg["EASE"]))
 del X, gram, M, of_ridge, no_direction, both_ways
 
 # %% [markdown]
@@ -786,7 +790,8 @@ gru.add(keras.layers.Embedding(ratings.n_items + 1, 64, mask_zero=True))
 gru.add(keras.layers.SpatialDropout1D(0.2))
 gru.add(keras.layers.GRU(64, unroll=True))
 gru.add(keras.layers.Dense(len(kept), bias_initializer=by_share))
-gru.compile(keras.optimizers.Adam(0.005), keras.losses.SparseCategoricalCrossentropy(True))
+by_item = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+gru.compile(keras.optimizers.Adam(0.005), by_item, jit_compile=False)
 gru.fit(pairs[:, :-1] + 1, number[pairs[:, -1]], batch_size=128, epochs=4, verbose=0)
 of_gru = np.full((ratings.n_users, ratings.n_items), -99, np.float32)
 of_gru[:, kept] = gru.predict(pad_histories(histories, 10) + 1, batch_size=64, verbose=0)
@@ -819,10 +824,10 @@ pulls = {
     "softmax": (y - 2 * np.exp(s) / np.exp(s).sum())[0],
     "pairwise": np.concatenate([push.sum(axis=1), -push.sum(axis=0)]),
 }
-taken = np.array([[0, 1]])  # your loss is a mean of two targets, so twice that is their sum
+both = np.array([[0, 1]])  # your loss is a mean over two targets, and twice that is their sum
 step = 0.01 * np.eye(6)
-slopes = [2 * (padded_loss(s - e, taken) - padded_loss(s + e, taken)) / 0.02 for e in step]
-print("minus the gradient of your loss:", np.allclose(slopes, pulls["softmax"], atol=1e-3))
+pull = [2 * (padded_loss(s - e, both) - padded_loss(s + e, both)) / 0.02 for e in step]
+print("equal to the pull of your loss:", np.allclose(pull, pulls["softmax"], atol=1e-3))
 
 # %% tags=["fold"]
 sums = {name: round(pull.sum(), 1) + 0.0 for name, pull in pulls.items()}
@@ -1056,9 +1061,9 @@ print(f"sparse rows: {(taken.indices.nbytes + taken.indptr.nbytes) / 1e6:.1f} MB
 
 # %% tags=["nbval-ignore-output"]
 singles = {(name, None if name in ("EASE", "popularity") else 0): m for name, m in single.items()}
-for part, found in ((split, results), (last_one, singles)):
+for part, by_model in ((split, results), (last_one, singles)):
     protocol = ledger.Protocol(chapter="09", dataset=ratings.name, split=part.name)
-    for (name, seed), by_metric in found.items():
+    for (name, seed), by_metric in by_model.items():
         ledger.record_lists(protocol, by_metric.values(), model=name, seed=seed)
 ledger.scoreboard("09")
 

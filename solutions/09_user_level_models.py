@@ -328,7 +328,7 @@ def examples(per_user, k, width):
     return np.array(inputs, np.int32), np.array(targets, np.int32)
 
 
-inputs, targets = examples(per_user=4, k=10, width=100)
+inputs, targets = examples(per_user=3, k=10, width=100)
 print(f"{len(inputs):,} examples, {(inputs < 0).mean():.0%} of the inputs are padding,", end=" ")
 print(f"{(targets < 0).mean():.0%} of the targets")
 
@@ -510,10 +510,10 @@ print("equal to the course's Transitions:", np.allclose(by_order[:100], course, 
 
 
 # %% tags=["nbval-ignore-output"]
-models = {"net, multi-label": multi_label(seed=0), "iALS": ImplicitALS(), "EASE": EASE()}
-models |= {"EASE, decayed": DecayedEASE(), "popularity": Popularity()}
+models = {"net, multi-label": multi_label, "iALS": ImplicitALS, "EASE": EASE}
+models |= {"EASE, decayed": DecayedEASE, "popularity": Popularity}
 single = {"transitions": judge(by_order, last_one)}
-single |= {name: judge(model.fit(last_one.train), last_one) for name, model in models.items()}
+single |= {name: judge(make().fit(last_one.train), last_one) for name, make in models.items()}
 control = Transitions().fit(shuffled(last_one.train, seed=0))
 single["transitions, shuffled"] = judge(control, last_one)
 ndcg = {name: result["ndcg"] for name, result in single.items()}
@@ -524,7 +524,7 @@ for one in ("transitions", "EASE, decayed", "net, multi-label", "transitions, sh
     to_ease, to_ials = (ndcg[one].compare(ndcg[other]) for other in ("EASE", "iALS"))
     print(f"{one} - EASE: {to_ease}, - iALS: {to_ials}")
 print("transitions - EASE, decayed:", ndcg["transitions"].compare(ndcg["EASE, decayed"]))
-del models, control, by_order
+del control, by_order
 title = "Counting what came next is ahead of EASE and iALS"
 words = ", ".join(f"{name} {result.mean:.3f}" for name, result in ndcg.items())
 show(plots.intervals(ndcg, title=title), alt=f"NDCG@10 on the full catalog: {words}.")
@@ -678,13 +678,13 @@ q10.check(people_needed)
 # %%
 people_needed = q10.use(people_needed)
 for share in (0.2, 0.1, 0.05):
-    # the interval of "network, trained on them" above; 68 people, and a mean of .081
-    needed = people_needed(-0.014, 0.001, 68, margin=share * 0.081)
+    # the interval of "network, trained on them" above: 68 people, and a mean of .079
+    needed = people_needed(-0.0135, 0.0041, 68, margin=share * 0.079)
     print(f"to show that the difference is below {share:.0%}: {needed:,.0f} people")
 
 # %% [markdown]
-# A fifth can be excluded with the users we have. For a tenth it takes more than a thousand. And a difference below a twentieth can never
-# be shown, if the middle stays at −.0065: that alone is more than a twentieth.
+# A difference of a fifth is excluded already. To exclude a tenth takes about five hundred people. And a difference below a twentieth can
+# never be shown if the middle stays at −.0047: that alone is more than a twentieth.
 
 # %% [markdown]
 # ## More about order · optional
@@ -735,19 +735,20 @@ for seconds in (60, 3600):
 #
 # $$M = (X^\top X + \lambda I)^{-1} X^\top Y$$
 #
-# You know $X^\top Y$ already: it is your matrix of counts. To save memory we keep the items with at least 20 events.
+# You know $X^\top Y$ already: it is your matrix of counts. To save memory we keep the items with at least ten events.
 
 # %% tags=["nbval-ignore-output"]
-kept = np.flatnonzero(last_one.train.item_counts() >= 20)
+kept = np.flatnonzero(last_one.train.item_counts() >= 10)
 before = [history[max(0, t - 10) : t] for history in histories for t in range(len(history))]
 X = decayed(before, ratings.n_items)[:, kept]
 gram = (X.T @ X).toarray()
+del before, X
 gram[np.diag_indices(len(gram))] += 300  # λ
-M = np.linalg.solve(gram, counts[kept][:, kept].toarray().astype(np.float32))
+M = np.linalg.solve(gram, counts[kept][:, kept].toarray())
 scores = np.full((ratings.n_users, ratings.n_items), -1, np.float32)
 scores[:, kept] = decayed(histories, ratings.n_items)[:, kept] @ M
 single["next-item ridge"] = judge(scores, last_one)
-del before, X, gram, M, scores
+del gram, M, scores
 both_ways = counts + counts.T  # forgets which of two items came first
 scores = np.array([next_scores(both_ways, history) for history in histories])
 single["counts both ways"] = judge(scores, last_one)
@@ -807,7 +808,11 @@ for name in ("popularity", "EASE", "transitions"):
     print(f"   minus {name}:", single["GRU"]["ndcg"].compare(ndcg[name]))
 
 # %% [markdown]
-# TODO gru
+# The GRU is far below the transitions. A difference to EASE or to popularity is not established. It has 750,000 numbers to learn, from
+# twelve thousand examples.
+#
+# Networks that read the order need more data. On ML-1M, with a million ratings, the tutorials of RecTools print NDCG@10 .178 for the
+# transformer SASRec, and .038 for a matrix factorization.
 
 # %% [markdown]
 # ## Three losses, three pulls · optional
@@ -898,7 +903,7 @@ item_counts = split.train.item_counts() + 0.5
 chance = item_counts / item_counts.sum()
 score = np.random.default_rng(0).normal(0, 1, ratings.n_items) + 0.5 * np.log(item_counts)
 truth, rng = logsumexp(score), np.random.default_rng(1)
-for n_drawn in (100, 1_000, 10_000):
+for n_drawn in (50, 500, 5_000):
     draws = rng.choice(ratings.n_items, (200, n_drawn), p=chance)
     estimates = np.exp([log_sum([], score[d], chance[d], n_drawn) - truth for d in draws])
     without = np.exp(score[draws]).mean(axis=1) * ratings.n_items / np.exp(truth)

@@ -23,9 +23,7 @@ def minutes(cells):
     return len(prose.split()) / 200 + lines / 20 + sum(exercises) + code.count(".ask(")
 
 
-@pytest.mark.parametrize(
-    "number", ["00", "01", "02", "03", "04", "09"]
-)  # the others have no marks yet
+@pytest.mark.parametrize("number", ["00", "01", "02", "03", "04", "09"])  # others: no marks yet
 def test_parts_are_marked_minutes_are_honest_and_sentences_short(number):
     cells, core, inside = book.read(book.sources([number])[0]).cells, [], False
     for cell in cells:

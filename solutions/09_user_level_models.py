@@ -755,11 +755,9 @@ both_ways = counts + counts.T  # forgets which of two items came first
 scores = np.array([next_scores(both_ways, history) for history in histories])
 single["counts both ways"] = judge(scores, last_one)
 for name in ("next-item ridge", "counts both ways"):
-    result = single[name]
-    print(f"{name:16} {result['hit_rate']}  {result['ndcg']}")
-    print("   minus transitions:", result["ndcg"].compare(ndcg["transitions"]))
-    print("   minus EASE:       ", result["ndcg"].compare(ndcg["EASE"]))
-del scores, both_ways
+    print(f"{name:16} {single[name]['hit_rate']}  {single[name]['ndcg']}")
+    gaps = [single[name]["ndcg"].compare(ndcg[other]) for other in ("transitions", "EASE")]
+    print("   minus transitions: {}, minus EASE: {}".format(*gaps))
 
 # %% [markdown]
 # The ridge is established to be better than EASE. A difference to the transitions is not established.

@@ -408,7 +408,8 @@ for name, loss in {"masked": keras_loss, "forgotten": lambda t, s: keras_loss(t,
 # %%
 def judge(model, part=split):
     """HR@10 and NDCG@10 over the full catalog, without what was seen."""
-    return metrics.evaluate(model, part.test, seen=part.train, block=256)
+    with freed_afterwards():  # gives memory back
+        return metrics.evaluate(model, part.test, seen=part.train, block=256)
 
 
 multi_label = partial(UserLevel, "multi-label", epochs=12, learning_rate=0.008)
@@ -432,6 +433,7 @@ for name, make in makers.items():
     gap = metrics.paired_bootstrap(np.mean(each, axis=0), ease)
     print(f"   mean of the seeds minus EASE: {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}]")
     assert name != "net, multi-label" or gap.high >= 0
+del fitted
 
 # %% [markdown]
 # With multi-label cross-entropy, the network is not established to be better or worse than EASE: the interval holds zero. That is not
@@ -504,6 +506,7 @@ def next_scores(counts, history, smoothing=50, decay=0.8, last=10):
     return (weight @ chances / weight.sum()).astype(np.float32)
 
 
+del rows
 by_order = np.array([next_scores(counts, history) for history in histories])
 course = Transitions().fit(last_one.train).scores(np.arange(100))
 print("equal to the course's Transitions:", np.allclose(by_order[:100], course, atol=1e-6))
@@ -903,12 +906,12 @@ item_counts = split.train.item_counts() + 0.5
 chance = item_counts / item_counts.sum()
 score = np.random.default_rng(0).normal(0, 1, ratings.n_items) + 0.5 * np.log(item_counts)
 truth, rng = logsumexp(score), np.random.default_rng(1)
-for n_drawn in (50, 500, 5_000):
+for n_drawn in (50, 500, 2_000):
     draws = rng.choice(ratings.n_items, (200, n_drawn), p=chance)
     estimates = np.exp([log_sum([], score[d], chance[d], n_drawn) - truth for d in draws])
     without = np.exp(score[draws]).mean(axis=1) * ratings.n_items / np.exp(truth)
     with_it = f"{estimates.mean():.2f} on average, spread {estimates.std():.2f}"
-    print(f"{n_drawn:6,} drawn: {with_it}; uncorrected {without.mean():.1f}, {without.std():.2f}")
+    print(f"{n_drawn:5,} drawn: {with_it}; uncorrected {without.mean():.1f}, {without.std():.2f}")
 
 # %%
 choice = ...  # "a", "b", "c", or use the buttons

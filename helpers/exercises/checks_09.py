@@ -296,7 +296,7 @@ register(
         {
             "The popular ones.": "They are in nearly every sample. Each time they count in full, so the loss pushes them down too often.",
             "The rare ones.": "A rare film is hardly ever drawn, so it is hardly ever pushed down. Which films are drawn most?",
-            "None: over many batches the errors cancel.": "Noise cancels, a bias does not: with 5,000 draws the uncorrected sum above is as wrong as with 50.",
+            "None: over many batches the errors cancel.": "Noise cancels, a bias does not: with 2,000 draws the uncorrected sum above is as wrong as with 50.",
         },
     ),
 )

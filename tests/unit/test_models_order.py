@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from helpers.metrics import evaluate
-from helpers.models import order
 from helpers.models.base import binary_matrix
 from helpers.models.baselines import EASE
 from helpers.models.order import DecayedEASE, NextItemRidge, Transitions, decayed
@@ -29,7 +28,7 @@ def test_decayed_by_hand_also_of_short_long_repeated_and_unknown():
 
 @pytest.mark.parametrize("at_a_time", [1, 40, 1 << 20])
 def test_transitions_and_the_ridge_are_their_formulas(at_a_time, monkeypatch):
-    monkeypatch.setattr(order, "_EVENTS", at_a_time)
+    monkeypatch.setattr("helpers.models.order._EVENTS", at_a_time)
     data = planted.low_rank_ratings(50, 30).data
     data = data.replace(data.frame[data.frame["item"] != 7])
     sequences = event_sequences(data)

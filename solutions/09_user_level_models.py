@@ -738,22 +738,21 @@ for seconds in (60, 3600):
 #
 # $$M = (X^\top X + \lambda I)^{-1} X^\top Y$$
 #
-# You know $X^\top Y$ already: it is your matrix of counts. To save memory we keep the items with at least ten events.
+# You know $X^\top Y$ already: it is your matrix of counts. To save memory, $X$ keeps the items with at least ten events.
 
 # %% tags=["nbval-ignore-output"]
 kept = np.flatnonzero(last_one.train.item_counts() >= 10)
+before = [history[max(0, t - 10) : t] for history in histories for t in range(len(history))]
 gram = 300 * np.eye(len(kept), dtype=np.float32)  # λ = 300
-for history in histories:
-    before = [history[max(0, t - 10) : t] for t in range(len(history))]
-    X = decayed(before, ratings.n_items)[:, kept].tocoo()
+for start in range(0, len(before), 300):  # in parts, for the memory's sake
+    X = decayed(before[start : start + 300], ratings.n_items)[:, kept].tocoo()
     here, place = np.unique(X.col, return_inverse=True)
-    X = sparse.csr_matrix((X.data, (X.row, place)), (len(before), len(here)))
+    X = sparse.csr_matrix((X.data, (X.row, place)), (300, len(here)))
     gram[np.ix_(here, here)] += (X.T @ X).toarray()
-M = np.linalg.solve(gram, counts[kept][:, kept].toarray())
-scores = np.full((ratings.n_users, ratings.n_items), -1, np.float32)
-scores[:, kept] = decayed(histories, ratings.n_items)[:, kept] @ M
+rows = decayed(histories, ratings.n_items)[:, kept].toarray()
+scores = np.linalg.solve(gram, rows.T).T @ counts[kept]  # rows @ M, without M
 single["next-item ridge"] = judge(scores, last_one)
-del gram, M, scores
+del before, gram, scores
 both_ways = counts + counts.T  # forgets which of two items came first
 scores = np.array([next_scores(both_ways, history) for history in histories])
 single["counts both ways"] = judge(scores, last_one)

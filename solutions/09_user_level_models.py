@@ -760,6 +760,7 @@ for name in ("next-item ridge", "counts both ways"):
     print(f"{name:16} {single[name]['hit_rate']}  {single[name]['ndcg']}")
     gaps = [single[name]["ndcg"].compare(ndcg[other]) for other in ("transitions", "EASE")]
     print("   minus transitions: {}, minus EASE: {}".format(*gaps))
+del scores, both_ways
 
 # %% [markdown]
 # The ridge is established to be better than EASE. A difference to the transitions is not established.
@@ -808,6 +809,7 @@ single["GRU"] = judge(of_gru, last_one)
 print(f"GRU: {single['GRU']['hit_rate']}  {single['GRU']['ndcg']}")
 for name in ("popularity", "EASE", "transitions"):
     print(f"   minus {name}:", single["GRU"]["ndcg"].compare(ndcg[name]))
+del of_gru
 
 # %% [markdown]
 # The GRU is far below the transitions. A difference to EASE or to popularity is not established. It has 750,000 numbers to learn, from

@@ -738,10 +738,10 @@ for seconds in (60, 3600):
 #
 # $$M = (X^\top X + \lambda I)^{-1} X^\top Y$$
 #
-# You know $X^\top Y$ already: it is your matrix of counts. To save memory, $X$ keeps the items with at least ten events.
+# You know $X^\top Y$ already: it is your matrix of counts. To save memory, $X$ keeps the items with at least 20 events.
 
 # %% tags=["nbval-ignore-output"]
-kept = np.flatnonzero(last_one.train.item_counts() >= 10)
+kept = np.flatnonzero(last_one.train.item_counts() >= 20)
 before = [history[max(0, t - 10) : t] for history in histories for t in range(len(history))]
 gram = 300 * np.eye(len(kept), dtype=np.float32)  # λ = 300
 for start in range(0, len(before), 300):  # in parts, for the memory's sake

@@ -385,6 +385,7 @@ for name, loss in {"masked": keras_loss, "forgotten": lambda t, s: keras_loss(t,
     everywhere = (metrics.top_k(by_net, seen=split.train) == last_film).any(axis=1).mean()
     title = plots.short(ratings.items["title"].iloc[last_film])
     print(f"mask {name}: {result['ndcg']}, {title} in {everywhere:.0%} of the lists")
+del by_net
 
 # %% [markdown]
 # Without the mask, −1 makes the last film of the catalog a target of everybody with a short history. Here it enters more than a third of
@@ -793,7 +794,6 @@ print(f"{len(pairs):,} examples: ten films at most, and the next one")
 # %% tags=["nbval-ignore-output"]
 keras.utils.set_random_seed(0)
 by_share = keras.initializers.Constant(np.log(popular[kept]))
-of_gru = np.full((ratings.n_users, ratings.n_items), -99, np.float32)
 with freed_afterwards():
     gru = keras.Sequential([keras.Input((10,))])
     gru.add(keras.layers.Embedding(ratings.n_items + 1, 64, mask_zero=True))
@@ -803,8 +803,10 @@ with freed_afterwards():
     by_item = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     gru.compile(keras.optimizers.Adam(0.005), by_item, jit_compile=False)
     gru.fit(pairs[:, :-1] + 1, number[pairs[:, -1]], batch_size=128, epochs=4, verbose=0)
-    of_gru[:, kept] = gru(pad_histories(histories, 10) + 1).numpy()
+    of_kept = gru(pad_histories(histories, 10) + 1).numpy()
     del gru
+of_gru = np.full((ratings.n_users, ratings.n_items), -99, np.float32)
+of_gru[:, kept] = of_kept
 single["GRU"] = judge(of_gru, last_one)
 print(f"GRU: {single['GRU']['hit_rate']}  {single['GRU']['ndcg']}")
 for name in ("popularity", "EASE", "transitions"):

@@ -19,7 +19,7 @@ pytest_plugins = ["tests.measure"]
 
 
 def pytest_collection_modifyitems(items):
-    """Where MXNet is not (Python 3.13), run its cells, and compare nothing: they say one sentence."""
+    """Without MXNet (Python 3.13), run its cells and compare nothing: each says a sentence."""
     for item in items if importlib.util.find_spec("mxnet") is None else []:
         if "gates.mxnet.ready(" in getattr(getattr(item, "cell", None), "source", ""):
             item.options["check"] = False

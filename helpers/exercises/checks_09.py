@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .cases import Case, cases
+from .checking import NotYet
 from .converters import array, items, number, pair, single
-from .cost import grows, steps
 from .grading import Exercise, Quiz
 from .registry import register
 
-USERS = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
-ITEMS = np.array([[1.0, 3.0], [2.0, -1.0], [0.0, 5.0], [4.0, 4.0]])
-MANY = [(np.arange(n), np.ones((n, 3)), np.ones((n, 3))) for n in (20, 80)]
 TABLE = np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0], [8.0, 80.0]])
+WEIGHTS = {
+    "item_in": np.array([[1.0, 0.0], [0.5, -1.0], [0.0, 2.0]]),
+    "hidden_bias": np.array([0.25, -0.5]),
+    "item_out": np.array([[1.0, 2.0], [-1.0, 0.5], [3.0, 0.0]]),
+    "item_bias": np.array([-1.0, 0.5, 2.0]),
+}
+LOGS = np.log([[1.0, 2.0, 5.0], [4.0, 4.0, 2.0]])
+WALK = [4, 0, 7, 2]
 LARGE = [
-    (value, "scores of 1,000 overflow in `np.exp`: subtract the largest one first.")
+    (value, "scores of 1,000 overflow in `np.exp`: `logsumexp` subtracts the largest one first.")
     for value in (np.nan, np.inf)
 ]
 
@@ -30,48 +36,46 @@ def some_lists(rng: np.random.Generator) -> tuple[Any, ...]:
     return rng.normal(size=(n_items, k)), padded
 
 
-SMALL = "a share can be too small for a float: take the logarithm of the share without computing the share."
-SHARE = "z = scores - scores.max(axis=1, keepdims=True)\np = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)\n"
+def some_weights(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return weights of a network, and padded lists that it can read."""
+    table, padded = some_lists(rng)
+    out, hidden, bias = (rng.normal(size=n) for n in (table.shape, table.shape[1], len(table)))
+    return dict(item_in=table, hidden_bias=hidden, item_out=out, item_bias=bias), padded
+
+
+def some_targets(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return scores, and padded targets of the same users."""
+    table, padded = some_lists(rng)
+    return rng.normal(size=(len(padded), len(table))) * rng.choice([1, 5]), padded
+
+
+def some_draws(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Return scores of taken and of drawn items, the chances of those, the number of draws."""
+    n, kept, left_out = (int(n) for n in rng.integers(1, 8, 3))
+    return rng.normal(size=n), rng.normal(size=kept), rng.uniform(0.001, 0.9, kept), kept + left_out
+
+
+def weighted_pairs(value: Any, name: str) -> np.ndarray:
+    """Return rows (earlier, later, weight), sorted, with the weights of equal pairs added up."""
+    if isinstance(value, Mapping) and all(isinstance(k, tuple) for k in value):
+        value = [(*k, weight) for k, weight in value.items()]
+    rows = array(value, name)
+    rows = rows.reshape(0, 3) if rows.size == 0 else rows
+    if rows.ndim != 2 or rows.shape[1] != 3:
+        raise NotYet(f"`{name}` returned the shape {rows.shape}, expected rows of three.")
+    pairs, place = np.unique(rows[:, :2], axis=0, return_inverse=True)
+    return np.column_stack([pairs, np.bincount(place.ravel(), rows[:, 2], len(pairs))])
+
 
 register(
-    Exercise(
-        "09.1",
-        "score_all",
-        single,
-        cases=cases((np.array([2, 0]), USERS, ITEMS)),
-        inputs=lambda rng: (
-            *(rng.integers(0, 6, 5), rng.normal(size=(6, 3)), rng.normal(size=(7, 3))),
-        ),
-        mistakes={
-            "return user_vectors @ item_vectors.T": "those are the rows of all users: use `users` to pick rows.",
-            "return item_vectors @ user_vectors[users].T": "those are items × users, expected users × items.",
-            "return user_vectors[np.sort(users)] @ item_vectors.T": "those are the users in another order: row r belongs to `users[r]`.",
-            "return user_vectors[: len(users)] @ item_vectors.T": "those are the first users, whoever was asked for.",
-            "return abs(user_vectors[users][:, None] - item_vectors[None]).sum(axis=2)": "a score is a product of the two vectors, as in the loop above.",
-        }.items(),
-        checks=[
-            grows(
-                steps,
-                2,
-                MANY[0],
-                MANY[1],
-                "`score_all` is right, but loops: it takes four times the steps for four times the users. One product of matrices does it.",
-            )
-        ],
-        hints=[
-            "`user_vectors[users]` has one row for each user asked for.",
-            "A product of matrices, `A @ B`, takes rows of A times columns of B; `item_vectors` has items as rows.",
-        ],
-        minutes=4,
-    ),
     Quiz(
         "09.q1",
         "Somebody signs up and names three films. What must be trained before the user-level network can score all films for them?",
         "c",
         {
-            "Their own vector, with the rest of the network fixed.": "Look at the list of weights again: which of the tables has one row a user?",
-            "The whole network, with their row added to the data.": "It may get better with every person it learns from, but scoring somebody needs no step of training.",
-            "Nothing: their films pick rows of a table that is there.": "The history is the input. So a network trained last night serves people who come today.",
+            "Their own vector, with the rest of the network fixed.": "Look at the list of weights again: which of the tables has one row per user?",
+            "The whole network, with their row added to the data.": "Training with more users may improve the network. But scoring a history needs no step of training.",
+            "Nothing: their films pick rows of a table that is there.": "The history is the input. So a network trained last night serves users who come today.",
         },
     ),
     Exercise(
@@ -108,8 +112,8 @@ register(
         "A history of 3 films is padded to 10 and summed without a mask, with a Keras Embedding. What does the network see?",
         "b",
         {
-            "An error that names the index −1.": "The table above says who raises an error, and it was not this one.",
-            "The 3 films, and the catalog's last film seven times.": "And in MXNet the first film. The shorter the history, the more the padding speaks.",
+            "An error that names the index −1.": "The table above shows which lookup raises an error. Keras' Embedding does not.",
+            "The 3 films, and the catalog's last film seven times.": "In MXNet it would be the first film. The shorter the history, the more of the sum comes from padding.",
             "The 3 films and zeros: an Embedding treats −1 as padding.": "Nothing tells it so. Keras' `mask_zero` concerns the index 0, and a sum ignores that mask, too.",
         },
     ),
@@ -138,101 +142,161 @@ register(
         minutes=6,
     ),
     Exercise(
-        "09.4",
-        "multinomial_loss",
-        number,
-        cases=[
-            Case((np.log([[1.0, 2.0, 5.0]]), np.array([[1, 1, 0]]))),
-            Case((np.zeros((2, 4)), np.array([[1, 0, 0, 0], [1, 1, 1, 0]]))),
-            Case((np.array([[1000.0, 1e3], [-1e3, -1001]]), np.eye(2, dtype=int)), wrong=LARGE),
-            Case(
-                (np.array([[1e3, 0, 1, 2, 0]]), np.array([[0, 1, 0, 0, 0]])),
-                wrong=[(np.inf, SMALL), *LARGE],
-            ),
-        ],
-        inputs=lambda rng: (
-            rng.normal(size=(4, 6)) * rng.choice([1, 5]),
-            (rng.random((4, 6)) < 0.4).astype(int),
+        "09.7",
+        "forward",
+        single,
+        cases=cases(
+            (WEIGHTS, np.array([[2, 0, -1, -1]])),
+            (WEIGHTS, np.array([[1, -1], [-1, -1]])),
+            (WEIGHTS, np.array([[0, 0, 1, 2, -1]])),
         ),
+        inputs=some_weights,
         mistakes={
-            "return - => return ": "a loss is minus the logarithm.",
-            ".sum(axis=1).mean() => .mean()": "that is the mean over items; for each user add them up.",
-            ".sum(axis=1).mean() => .sum() / taken.sum()": "that is the mean over what was taken; for each user add it up.",
-            ".sum(axis=1).mean() => .sum()": "the mean over users is wanted, that adds them up.",
-            "taken * => ": "only what was taken counts: where is `taken`?",
-            "p = 1 / (1 + np.exp(-scores))\nreturn -(taken * np.log(p) + (1 - taken) * np.log(1 - p)).sum(axis=1).mean()": "that is the binary cross-entropy: one unit of chance must be shared by all items.",
-            "scores.max(axis=1, keepdims=True) => scores.max()": "subtract the largest of *each row*: after the largest of all, a whole row can vanish in `np.exp`.",
-            f"{SHARE}return -(taken * np.log(p)).sum(axis=1).mean()": SMALL,
-            f"{SHARE}return -(taken * np.log(p + 1e-9)).sum(axis=1).mean()": SMALL,
+            "np.sqrt(length) => np.sqrt(padded.shape[1])": "|H| counts the items of each list, and padding is no item.",
+            'masked_sum(weights["item_in"], padded) => weights["item_in"][padded].sum(axis=1)': "the padding was read as an item: use your `masked_sum`.",
+            "np.sqrt(length) => length": "divide by the square root of |H|, not by |H|.",
+            " / np.sqrt(length) => ": "where is the division by the square root of |H|?",
+            "np.maximum((padded >= 0).sum(axis=1, keepdims=True), 1) => (padded >= 0).sum(axis=1, keepdims=True)": "without a history, 0 is divided by 0: let |H| be at least 1 there.",
+            "(padded >= 0) => (padded > 0)": "|H| left out item 0, which is an item like any other.",
+            ' + weights["hidden_bias"] => ': "where is the bias of the hidden layer?",
+            ' + weights["item_bias"] => ': "where is the bias of each item?",
+            "np.tanh(total) => total": "the hidden layer is the hyperbolic tangent of that: where is `np.tanh`?",
+            'weights["item_out"] => weights["item_in"]': "the first table reads histories; scores come from the second, `item_out`.",
         }.items(),
         hints=[
-            "The log share of an item is its score minus the logarithm of the row's sum of exponentials.",
-            "Subtract each row's maximum from its scores first: the shares stay, and `np.exp` cannot overflow.",
+            "Three steps: the masked sum over the square root of |H|, the hidden layer, the scores.",
+            "`(padded >= 0).sum(axis=1, keepdims=True)` has shape (users, 1), which fits the sum. `np.maximum(…, 1)` keeps it above 0.",
         ],
         minutes=8,
     ),
     Exercise(
-        "09.5",
-        "log_normalizer",
+        "09.8",
+        "padded_loss",
         number,
-        cases=[
-            Case((np.log([3.0, 4.0]), np.array([0.5, 0.1]))),
-            Case((np.array([1000.0, 999.0]), np.array([0.5, 0.5])), wrong=LARGE),
-            Case((np.array([3.0, 1e3, 0, 2]), np.array([0.5, 0.25, 1e-6, 0.1])), wrong=LARGE),
-            *cases((np.array([1.0, 1, 2]), np.array([0.2, 0.2, 0.1]))),  # drawn twice
-            *cases(
-                (np.array([-1000.0, -1001]), np.array([0.5, 0.1]))
-            ),  # after the largest |s|: log 0
-        ],
-        inputs=lambda rng: (rng.normal(0, rng.choice([1, 8]), 7), rng.uniform(1e-4, 0.9, 7)),
+        cases=cases(
+            (LOGS, np.array([[2, 1], [0, -1]])),
+            (LOGS, np.array([[0, -1, -1], [2, 1, 0]])),
+            (LOGS, np.array([[1, -1], [-1, -1]])),
+            (LOGS, np.array([[-1, -1], [-1, -1]])),
+            (np.array([[1e3, 0, 1, 2]]), np.array([[1, -1]])),
+        ),
+        inputs=some_targets,
         mistakes={
-            "return np.log(np.exp(drawn_scores).sum())": "that leaves the chances out: the sum without the correction.",
-            "return np.log(np.exp(drawn_scores).mean())": "that leaves the chances out: the mean without the correction.",
-            "return np.log((np.exp(drawn_scores) / drawn_chances).sum())": "that adds up what was drawn; it is a mean over the draws.",
-            "return np.log((np.exp(drawn_scores) * drawn_chances).mean())": "what is drawn often must count *less*.",
-            "return (np.exp(drawn_scores) / drawn_chances).mean()": "that is the sum itself; take its logarithm.",
-            "return np.mean(drawn_scores - np.log(drawn_chances))": "the logarithm of a mean is not the mean of logarithms.",
+            "return -np.take_along_axis(log_softmax(scores, axis=1), targets, axis=1).mean()": "-1 took the last item for a target: mask the padding.",
+            "(logs * real) => logs": "for the padding, item 0 became a target: its logarithms must count as 0.",
+            "max(1, real.sum()) => real.size": "that is the mean over all places. Padding is no target: divide by the number of real ones.",
+            "max(1, real.sum()) => len(scores)": "that is the mean over users; here it is over all targets of the batch.",
+            "(logs * real).sum() / max(1, real.sum()) => ((logs * real).sum(axis=1) / np.maximum(1, real.sum(axis=1))).mean()": "that averages each user first; every target of the batch counts the same here.",
+            "max(1, real.sum()) => real.sum()": "a batch without any target must give 0, not nan.",
+            "targets >= 0 => targets > 0": "0 is the index of an item like any other.",
+            "return -( => return (": "a loss is minus the logarithm.",
         }.items(),
         hints=[
-            "Dividing by S · q before the sum is subtracting log(S · q) from the score.",
-            "With c the corrected scores: `c.max() + np.log(np.exp(c - c.max()).sum())`.",
+            "First take the logarithms at the targets, with any valid item in place of the padding. Then multiply those by 0.",
+            "`np.take_along_axis(log_shares, safe, axis=1)` picks `safe[u, n]` of row u. Divide by the number of *real* targets, at least 1.",
+        ],
+        minutes=8,
+    ),
+    Exercise(
+        "09.9",
+        "transitions",
+        weighted_pairs,
+        cases=[
+            *cases((WALK, 1, 0.5), (WALK, 2, 0.5), (WALK, 9, 0.5), ([3], 2, 0.5), ([], 2, 0.5)),
+            *cases(([1, 2, 1, 2], 3, 0.5)),
+            Case((WALK,), keywords={"window": 2, "decay": 0.8}),
+        ],
+        inputs=lambda rng: (
+            rng.integers(0, 6, rng.integers(0, 9)).tolist(),
+            int(rng.integers(1, 5)),
+            float(rng.choice([0.5, 0.8, 1.0])),
+        ),
+        mistakes={
+            "window + 1 => window": "events exactly `window` steps apart count, too.",
+            "decay ** (b - a - 1) => decay ** (b - a)": "neighbors, one step apart, have the weight 1.",
+            "decay ** (b - a - 1) => 1": "a pair that is further apart weighs less: where is `decay`?",
+            "range(1, window + 1) => range(1, 2)": "those are neighbors only: pairs up to `window` steps apart count.",
+            "range(1, window + 1) => range(1, len(history))": "those are all pairs: stop at `window` steps.",
+            "(history[a], history[b] => (history[b], history[a]": "that counts backwards: the earlier item comes first.",
+            "(history[a], history[b] => (*sorted((history[a], history[b]))": "the order of time is lost: the earlier item comes first, not the smaller one.",
+            "range(1, window + 1) => range(window + 1)": "an event does not follow itself: begin with one step.",
+            "h = list(dict.fromkeys(history))\nreturn [(h[a], h[a + d], decay ** (d - 1)) for d in range(1, window + 1) for a in range(len(h) - d)]": "an item that comes twice is two events.",
+        }.items(),
+        hints=[
+            "Take one distance d at a time. Events d steps apart are at the places `a` and `a + d`.",
+            "`a` runs over `range(len(history) - d)`, and every such pair has the weight `decay ** (d - 1)`.",
+        ],
+        minutes=8,
+    ),
+    Exercise(
+        "09.10",
+        "people_needed",
+        number,
+        cases=cases(
+            (-0.02, 0.02, 100, 0.01),
+            (-0.014, 0.002, 68, 0.02),
+            (0.01, 0.03, 50, 0.03),
+            (0.01, 0.05, 50, 0.02),
+            (0.25, 0.75, 50, 0.5),
+            (-0.05, -0.01, 50, 0.03),
+        ),
+        inputs=lambda rng: (
+            *(float(x) for x in np.sort(rng.normal(0, 0.01, 2))),
+            int(rng.integers(20, 900)),
+            float(rng.choice([0.002, 0.01, 0.03])),
+        ),
+        mistakes={
+            "(half / room) ** 2 => half / room": "four times the people halve the width: the number of people goes with the *square*.",
+            "half / room => half / margin": "the middle is not 0: one end of the interval comes nearer to the margin.",
+            "abs(low + high) / 2 => (low + high) / 2": "an interval below 0 must fit, too: the lower end may be the one outside.",
+            "half / room => 2 * half / room": "compare *half* the width with the room between the middle and the margin.",
+            "half, middle = (high - low) / 2, abs(low + high) / 2\nreturn people * (half / (margin - middle)) ** 2": "where the middle lies outside the margin, no number of people is enough: return `np.inf`.",
+        }.items(),
+        hints=[
+            "Draw it: the middle, half the width, and the room that is left between the middle and the nearer margin.",
+            "Half the width is proportional to 1/√people. By which factor must it shrink to fit the room?",
+        ],
+        minutes=8,
+        stretch=True,
+    ),
+    Exercise(
+        "09.11",
+        "log_sum",
+        number,
+        cases=[
+            *cases(
+                (np.log([6.0]), np.log([3.0, 4.0]), np.array([0.5, 0.1]), 2),
+                (np.log([6.0, 1.0]), np.log([3.0, 4.0]), np.array([0.5, 0.1]), 4),
+                (np.array([]), np.log([3.0, 3.0]), np.array([0.25, 0.25]), 2),
+                (np.log([6.0]), np.array([]), np.array([]), 3),
+            ),
+            Case((np.array([1e3]), np.array([999.0]), np.array([0.5]), 2), wrong=LARGE),
+        ],
+        inputs=some_draws,
+        mistakes={
+            "n_drawn * drawn_chances => len(drawn_scores) * drawn_chances": "`n_drawn` counts all draws, also those left out because the user took the item.",
+            "return np.log(np.exp(taken_scores).sum() + (np.exp(drawn_scores) / drawn_chances).mean())": "`n_drawn` counts all draws, also those left out because the user took the item.",
+            "1 / (n_drawn * drawn_chances) => np.ones(len(drawn_scores))": "that counts each draw once: a popular item would count as often as it is drawn.",
+            "1 / (n_drawn * drawn_chances) => n_drawn * drawn_chances": "what is drawn often must count *less*.",
+            "1 / (n_drawn * drawn_chances) => 1 / drawn_chances": "with more draws, each must count less: how often is an item expected in all draws?",
+            "return np.log(np.exp(drawn_scores) @ (1 / (n_drawn * drawn_chances)))": "the taken items are missing: add them as they are.",
+            "return np.exp(taken_scores).sum() + (np.exp(drawn_scores) / (n_drawn * drawn_chances)).sum()": "that is the sum itself; take its logarithm.",
+        }.items(),
+        hints=[
+            "Item j is expected n_drawn · q_j times. All its draws together must count once.",
+            "`logsumexp(scores, b=weights)` is the logarithm of a weighted sum of exponentials: weight 1 for what was taken.",
         ],
         minutes=8,
         stretch=True,
     ),
     Quiz(
         "09.q3",
-        "A sampled softmax draws by popularity and leaves the correction out. Which films will stand too low in the lists?",
+        "A sampled softmax draws by popularity and leaves the correction out. Which films end up too low in the lists?",
         "a",
         {
-            "The popular ones.": "They are in nearly every sample, each time counted in full, and each time pushed down.",
-            "The rare ones.": "A rare film is hardly ever drawn, so hardly ever pushed down. Who is?",
-            "None: over many batches the errors cancel.": "Noise cancels, a bias does not: with 10,000 draws the uncorrected sum above was as wrong as with 100.",
+            "The popular ones.": "They are in nearly every sample. Each time they count in full, so the loss pushes them down too often.",
+            "The rare ones.": "A rare film is hardly ever drawn, so it is hardly ever pushed down. Which films are drawn most?",
+            "None: over many batches the errors cancel.": "Noise cancels, a bias does not: with 2,000 draws the uncorrected sum above is as wrong as with 50.",
         },
-    ),
-    Exercise(
-        "09.6",
-        "divergence",
-        array,
-        cases=cases(
-            (np.array([[0.0, 0, 0], [2, 0, -1]]), np.zeros((2, 3))),
-            (np.zeros((1, 3)), np.log([[4.0, 1, 0.5]])),
-        ),
-        inputs=lambda rng: tuple(rng.normal(size=(2, *rng.integers(1, 7, 2)))),
-        mistakes={
-            "axis=1 => ": "that is one number for all: add up over the coordinates only.",
-            "axis=1 => axis=0": "that is one number for each coordinate; each user gets one.",
-            "0.5 * => ": "where is the factor ½?",
-            ".sum => .mean": "the coordinates are added up, not averaged.",
-            "mean**2 => mean": "the mean enters as a square.",
-            ".sum(axis=1) => ": "add up over the coordinates: one number for each user.",
-            "return 0.5 * (log_variance + mean**2 - 1 - np.log(log_variance)).sum(axis=1)": "the second argument is the logarithm of the variance, not the variance.",
-            "return 0.5 * (np.exp(log_variance) ** 2 + mean**2 - 1 - 2 * log_variance).sum(axis=1)": "the second argument is the logarithm of the variance, not of its root.",
-        }.items(),
-        hints=[
-            "Write the bracket for whole arrays, then `.sum(axis=1)`.",
-            "The variance is `np.exp(log_variance)`; the factor ½ stands before the sum.",
-        ],
-        stretch=True,
     ),
 )

@@ -8,6 +8,6 @@
   same, trained by several workers
 - `content`, `text`, `posters`: features of items, and a search box over titles
 - `dssm`: the training of two towers on positive pairs, with negatives from the batch
-- `userlevel`: a history in, a score for every item out; `userlevel_frameworks`: in Keras and MXNet
+- `userlevel`: a history in, a score for every item out
 - `order`: what comes after what: transitions, a ridge, and EASE that weighs the latest events most
 """

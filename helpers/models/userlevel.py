@@ -144,7 +144,7 @@ def _hidden_in_graph(weights: Any, shown: Any) -> Any:
 # them all. Logits and ones are (n_users, n_items); row, positive and negative are (n_pairs,).
 
 
-def _binary(scores: Any, taken: Any) -> Any:
+def _multi_label(scores: Any, taken: Any) -> Any:
     """Return the multi-label loss: every item is a yes-or-no question of its own."""
     import tensorflow as tf
 
@@ -158,7 +158,7 @@ def _binary(scores: Any, taken: Any) -> Any:
     return loss(tf.convert_to_tensor(scores))
 
 
-def _multinomial(scores: Any, taken: Any) -> Any:
+def _softmax(scores: Any, taken: Any) -> Any:
     """Return the softmax loss (Liang et al. 2018): taken items are draws from one distribution."""
     import tensorflow as tf
 
@@ -268,13 +268,13 @@ class HistoryModel(Recommender):
 class UserLevel(HistoryModel):
     """The user-level network, trained to complete histories. See `HistoryModel` for other settings.
 
-    ``loss`` is "binary" (a yes or no per item), "multinomial" (a softmax over all items),
+    ``loss`` is "multi-label" (a yes or no per item), "softmax" (a softmax over all items),
     "pairwise", or "sampled" (a softmax over ``sample`` items drawn by popularity; with ``correct``,
     each is divided by how often it is expected). ``regularization`` times the sum of squares of
     ``item_in`` and ``item_out`` is added.
     """
 
-    loss: str = "binary"
+    loss: str = "multi-label"
     regularization: float = 0.0
     correct: bool = True
     sample: int = 500
@@ -283,7 +283,7 @@ class UserLevel(HistoryModel):
         super().__post_init__()
         at_least(1, self, "sample")
         at_least(0, self, "regularization")
-        one_of(("binary", "multinomial", "pairwise", "sampled"), self, "loss")
+        one_of(("multi-label", "softmax", "pairwise", "sampled"), self, "loss")
 
     def _train(self, data: Interactions, users: Users, start: Weights) -> None:
         import tensorflow as tf
@@ -297,7 +297,7 @@ class UserLevel(HistoryModel):
             scores = tf.matmul(hidden, w["item_out"], transpose_b=True) + w["item_bias"]
             if self.loss == "pairwise":
                 return _pairwise(scores, **extra), added
-            return (_multinomial if self.loss == "multinomial" else _binary)(scores, taken), added
+            return (_softmax if self.loss == "softmax" else _multi_label)(scores, taken), added
 
         self._minimize(loss, start, users, self._draws(data))
 
@@ -358,8 +358,8 @@ class MultVAE(HistoryModel):
             mean, log_variance = hidden @ w["to_mean"], hidden @ w["to_log_variance"]
             draw = mean + tf.exp(log_variance / 2) * noise.normal(tf.shape(mean))
             scores = tf.matmul(draw, w["item_out"], transpose_b=True) + w["item_bias"]
-            divergence = strength * tf.reduce_mean(kl_to_standard_normal(mean, log_variance))
-            return _multinomial(scores, taken) + divergence, 0.0
+            divergence = strength * tf.reduce_mean(_divergence(mean, log_variance))
+            return _softmax(scores, taken) + divergence, 0.0
 
         steps = -(-len(users) // self.batch_size) * self.epochs
         ramp = np.minimum(1, 2 * np.arange(1, steps + 1, dtype=np.float32) / steps)
@@ -373,7 +373,7 @@ class MultVAE(HistoryModel):
         return np.asarray(mean @ self.weights["item_out"].T + self.weights["item_bias"])
 
 
-def kl_to_standard_normal(mean: Any, log_variance: Any) -> Any:
+def _divergence(mean: Any, log_variance: Any) -> Any:
     """Return the divergence of each row's normal distribution from the standard one, in nats."""
     import tensorflow as tf
 

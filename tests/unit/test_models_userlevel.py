@@ -1,4 +1,4 @@
-"""User-level models: padding and its mask, the network in three frameworks, four losses, bad input."""
+"""User-level models: padding and its mask, the network, four losses, bad input."""
 
 import gc
 
@@ -7,9 +7,7 @@ import pytest
 import tensorflow as tf
 from scipy import sparse
 
-from helpers import gates
 from helpers.models import userlevel
-from helpers.models import userlevel_frameworks as frameworks
 from helpers.models.base import NotFittedError
 from helpers.models.training import Adam, adam_step
 from helpers.models.userlevel import MultVAE, UserLevel, forward, multi_hot, pad_histories
@@ -83,37 +81,18 @@ def test_forward_by_hand_also_without_history_and_for_an_empty_batch(weights):
         assert forward(weights, empty).shape == (0, N)
 
 
-def test_keras_is_the_same_function(weights):
-    padded = pad_histories(LISTS)
-    expected, model = forward(weights, padded), frameworks.keras_user_level(weights)
-    np.testing.assert_allclose(model(padded), expected, atol=1e-5)
-    np.testing.assert_allclose(model(multi_hot(padded, N).toarray()), expected, atol=1e-5)
-    assert model(np.empty((0, 3), np.int32)).shape == (0, N)
-
-
-@pytest.mark.skipif(not gates.mxnet, reason="MXNet is not here")
-def test_mxnet_is_the_same_function(weights):
-    padded, mx = pad_histories(LISTS), gates.import_mxnet()
-    expected, block = forward(weights, padded), frameworks.user_level_block(weights)
-    np.testing.assert_allclose(block(mx.nd.array(padded)).asnumpy(), expected, atol=1e-5)
-    chances = frameworks.symbol_chances(weights, padded)
-    np.testing.assert_allclose(chances, 1 / (1 + np.exp(-expected)), atol=1e-5)
-    with pytest.raises(IndexError, match="holds 7"):
-        frameworks.symbol_chances(weights, [[7]])
-
-
 def test_losses_and_the_divergence_by_hand():
     logits = tf.Variable(np.log([[1.0, 2.0, 5.0]]).astype(np.float32))
     taken, chances = np.array([[1.0, 1.0, 0.0]], np.float32), np.array([[1 / 2, 2 / 3, 5 / 6]])
-    softmax = float(userlevel._multinomial(logits, taken))
+    softmax = float(userlevel._softmax(logits, taken))
     assert softmax == pytest.approx(-np.log(1 / 8) - np.log(2 / 8), abs=1e-5)
     with tf.GradientTape() as tape:
-        loss = userlevel._binary(logits, tf.constant(taken))
+        loss = userlevel._multi_label(logits, tf.constant(taken))
     assert float(loss) == pytest.approx(np.log(2) + np.log(3 / 2) + np.log(6), abs=1e-5)
     np.testing.assert_allclose(tape.gradient(loss, logits), chances - taken, atol=1e-6)
     pairs = userlevel._pairwise(logits, [0, 0], [0, 1], [2, 2])
     assert float(pairs) == pytest.approx(np.log(6) + np.log(7 / 2), abs=1e-5)
-    apart = userlevel.kl_to_standard_normal([[0.0, 0], [2, 0]], [[0.0, 0], [0, np.log(2)]])
+    apart = userlevel._divergence([[0.0, 0], [2, 0]], [[0.0, 0], [0, np.log(2)]])
     np.testing.assert_allclose(apart, [0, 2 + (2 - 1 - np.log(2)) / 2], atol=1e-6)
 
 
@@ -138,7 +117,7 @@ def test_a_sample_gives_the_full_softmax_loss_only_with_the_correction():
     assert np.mean(sums) == pytest.approx(8, rel=0.15), "the sum is unbiased for small samples, too"
 
 
-@pytest.mark.parametrize("loss", ["binary", "multinomial", "pairwise", "sampled", "vae"])
+@pytest.mark.parametrize("loss", ["multi-label", "softmax", "pairwise", "sampled", "vae"])
 def test_each_loss_learns_two_kinds(world, loss):
     few = {"hidden": 8, "epochs": 15, "learning_rate": 0.05, "batch_size": 16}
     model = MultVAE(latent=4, **few) if loss == "vae" else UserLevel(loss, **few)

@@ -38,7 +38,7 @@ def chapter(folder, s3, left=0, more=(), cells=RUN + 1):
     n_users, n_items, labels, place, FM, RECORDIO = 12, 60, np.arange(1, 61), "p", "fm", "records"
     c_settings, knn_settings = {"num_factors": 3}, {"k": 40}
 
-    class Connection(sqlite3.Connection):
+    class Killable(sqlite3.Connection):
         def execute(self, *sql):
             return put_object("b", "sql", b"") and super().execute(*sql)
 
@@ -76,7 +76,7 @@ def chapter(folder, s3, left=0, more=(), cells=RUN + 1):
     exchange.finished_job = lambda aws, settings, etag: s3.get((str(settings), etag))
     names = globals() | locals() | {"image_uris": Has(retrieve=lambda name, region: name)}
     names["sagemaker"] = Has(meta=Has(service_model=SAGEMAKER))
-    names["sqlite3"] = Has(connect=lambda *a, **k: sqlite3.connect(*a, **k, factory=Connection))
+    names["sqlite3"] = Has(connect=lambda *a, **k: sqlite3.connect(*a, **k, factory=Killable))
     for source in EARLIER + CODE[FIRST:cells]:
         exec(source if cells > RUN + 1 else source.partition("\nprint(")[0], names)
     return Has(**names)

@@ -709,7 +709,7 @@ shops.compare(estimates, truth)
 # For item 0, looks alone come close, because everybody gets it on slot 10. They do not for item 13, which is shown to those who like it.
 # Weights alone leave the slots in. Only the last row corrects both. The price is a wide interval.
 #
-# All intervals take the measured looks as exact, so they are too narrow. The look of slot 10 was measured a little too high. That is why
+# Intervals with looks take the measured looks as exact, so they are too narrow. The look of slot 10 was measured a little too high. That is why
 # clicks / looks misses the truth of item 0.
 #
 # Move the strength of the bias. At 0 everybody looks at every slot; at 2, slot 10 gets one look in a hundred. Each step measures the looks,

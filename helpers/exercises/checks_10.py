@@ -18,7 +18,7 @@ from .grading import Exercise, Quiz
 from .registry import register
 
 REASONS = {
-    "latency": "a look-up is quicker than a call, which travels and computes.",
+    "latency": "read the times above: a look-up is quicker than a call, which also computes.",
     "freshness": "which of the two can know what happened after last night?",
     "reach": "which of the two can serve somebody who was not there last night?",
     "cost": "compare the two prices of a day: a job of twelve minutes, and two machines all day.",
@@ -26,7 +26,7 @@ REASONS = {
     "minute ago": "a table made last night can't know what happened a minute ago.",
     "no account": "the night's run had no row for a visitor it had never seen.",
     "ten times an hour": "an endpoint costs the same with ten questions an hour as with ten thousand; a day-old answer was good enough.",
-    "5 ms": "a look-up is quicker than a call, which travels and computes; a day-old order was allowed.",
+    "5 ms": "read the 99th percentiles above, one asking; a day-old order was allowed.",
 }
 HOUR = 3_600_000
 EVENTS = "request_id, kind, position, time, user, item, propensity, model, latency_ms, status, id"
@@ -413,12 +413,12 @@ register(
             "> 10.83 => > 3.84": "a fair coin goes beyond 3.84 in one of twenty tests; the bar for invalid is 10.83.",
             "> 10.83 => < 10.83": "a *large* chi-square is the alarm.",
             "sum((n - expected) ** 2 for n in (n_a, n_b)) => (n_a - expected) ** 2": "the sum has a term for *each* arm.",
-            "expected = (n_a + n_b) / 2 => expected = n_a": "half of all customers are expected in each arm.",
+            "expected = (n_a + n_b) / 2 => expected = n_a": "half of all customers are expected in each arm, and the bar for invalid is 10.83.",
             "expected = (n_a + n_b) / 2 => expected = n_a + n_b": "half of all customers are expected in each arm.",
             "bar = 1.96 * np.sqrt(p * (1 - p) / n_a + q * (1 - q) / n_b) => bar = 0": "a difference within 1.96 standard errors can be chance.",
             '"worse" if p - q > bar else "open" => "open"': "B can be worse, too.",
             '"better" if q - p > bar else "worse" if p - q > bar => "better" if p - q > bar else "worse" if q - p > bar': "B − A: is B the larger one?",
-            "+ q * (1 - q) / n_b => ": "the variance of a difference has both arms in it.",
+            "+ q * (1 - q) / n_b => ": "is the bar 1.96 standard errors, and does their variance have both arms in it?",
             "1.96 * np.sqrt => 1.0 * np.sqrt": "a 95 % interval reaches 1.96 standard errors to each side.",
             "p, q = clicked_a / n_a, clicked_b / n_b => p, q = clicked_a, clicked_b": "compare the rates, not the counts.",
         }.items(),

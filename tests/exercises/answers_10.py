@@ -5,7 +5,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "10.1": [
         ('decision = {"latency": "batch"}', "no row 'freshness'"),
         ('decision = dict.fromkeys(decision, "batch")', "after last night"),
-        ('decision = dict.fromkeys(decision, "endpoint")', "which travels and computes"),
+        ('decision = dict.fromkeys(decision, "endpoint")', "which also computes"),
         (
             'decision = dict.fromkeys(decision, "batch")\n'
             'decision |= dict.fromkeys(("freshness", "reach"), "endpoint")',

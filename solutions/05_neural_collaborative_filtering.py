@@ -424,9 +424,7 @@ explore(
     draw_threshold,
     alt=tell_threshold,
     threshold=widgets.FloatSlider(value=0, min=0, max=1, step=0.05),
-    test=widgets.Dropdown(
-        options=["clicks only", "with five others each"], description="test set"
-    ),
+    test=widgets.Dropdown(options=["clicks only", "with five others each"], description="test set"),
 )
 
 # %% [markdown]
@@ -617,6 +615,7 @@ guess("05.d").meets(f"{memory['one-hot'] / 1e9:.0f} GB")
 # %% [markdown]
 # For the time, one layer looks up 2,048 items both ways, and computes the gradient. The one-hot rows are made beforehand.
 
+
 # %%
 def milliseconds(layer, inputs):
     """Return the shortest of five times of a look-up with its gradient."""
@@ -736,8 +735,8 @@ print(f"{few[held_items].mean():.0%} of the hidden films")
 # %% [markdown]
 # ### How the settings were chosen · optional
 #
-# We compared settings by NDCG@10 on five other hidden films per user. The networks and MF had the same choices for the sampler: $\alpha$ = 0, 0.5 or 0.75. On
-# these films, 0.5 instead of 0 raised GMF from .052 to .055 (seed 0), and NeuMF from .047 to .053. MLP got worse, so it keeps 0.
+# The measure was NDCG@10 on five other hidden films per user. Networks and MF had the same choices: $\alpha$ = 0, 0.5 or 0.75. On these
+# films, 0.5 instead of 0 raised GMF from .052 to .055 (seed 0), and NeuMF from .047 to .053. MLP got worse.
 #
 # | | numbers per user | chosen |
 # |---|---|---|
@@ -869,11 +868,10 @@ del every
 # %% [markdown]
 # ### Large batches on a GPU · optional
 #
-# A step has a fixed cost, and a GPU computes many examples in the time of a few. So people take larger batches there. But a larger batch
-# means fewer steps per epoch. At the same learning rate the network then learns less, and a higher rate may help.
+# A step has a fixed cost, and a GPU computes many examples in the time of a few. So batches grow. But a larger batch means fewer steps,
+# and at the same learning rate the network learns less.
 #
-# Where there is a GPU, this cell compares three trainings of NeuMF by Keras' `fit`. To keep it short, they share one draw of negatives.
-# With several GPUs, each takes a part of every batch.
+# Where there is a GPU, this cell trains NeuMF three times by Keras' `fit`, on one draw of negatives.
 
 # %% tags=["nbval-ignore-output", "timing"]
 if gates.gpu.ready("A large batch"):

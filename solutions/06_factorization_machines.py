@@ -663,7 +663,7 @@ table.round(3).assign(changed=["", "nothing", "only the order", "only the rates"
 
 # %% [markdown]
 # Shuffling alone brings the machine below two biases on both data sets. On the talk's own rows (u1), better rates alone do so, too. Either
-# cure gives about .94, both give .913, and two biases have .953. On latest-small, rates alone are not enough. So 1.0006 is not a limit of
+# cure gives about .945, both give .913, and two biases have .953. On latest-small, rates alone are not enough. So 1.0006 is not a limit of
 # the model.
 
 # %% [markdown]
@@ -779,7 +779,7 @@ for n in (1, 2, 5, 10):
 print(f"two biases, fitted: {test_rmse['user + item bias']:.2f}")
 
 # %% [markdown]
-# One draw adds noise to every weight. In the mean over draws the noise cancels: ten draws come close to the fitted biases.
+# One draw adds noise to every weight. In the mean over draws most of it cancels: ten draws come close to the fitted biases.
 #
 # The course's `GibbsFM` draws factors in the same way. It draws $\alpha$ as well, and $\mu$ and $\lambda$ for each kind of feature. It
 # leaves the first draws out of the mean (*burn-in*), because they depend on the start.
@@ -787,7 +787,7 @@ print(f"two biases, fitted: {test_rmse['user + item bias']:.2f}")
 # %% [markdown]
 # ## More than user and item · optional
 #
-# Now what these machines are for: more ones in a row. We add three facts that are known when a rating is made: the film's combination of
+# These machines are made for more ones in a row. We add three facts that are known when a rating is made: the film's combination of
 # genres, the film's age, and how long the user has been rating. Both machines get both kinds of rows. Which gets better?
 
 
@@ -1006,7 +1006,7 @@ if hundred is not None:
 # | ours, four chains | 4 × 75 | .8784 | .8431 |
 
 # %% [markdown]
-# The libraries' Bayesian machines differ little (myFM is by Ohtsuki, 2020): what a row contains matters more. Blocks lower the RMSE by
+# Our Bayesian machine and myFM (Ohtsuki, 2020) differ little: what a row contains matters more. Blocks lower the RMSE by
 # .012, four short chains lower it some more. Our 300 draws take 11 to 16 seconds of one core. "Tuned" settings were chosen on training rows
 # of ML-100K. The table is of one split: another moves all its rows a little.
 

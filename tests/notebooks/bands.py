@@ -260,7 +260,7 @@ BANDS: dict[str, dict[Key, Band]] = {
         **both("popularity", LAST_ONE, 0.0417, 0.0199),
         **both("EASE", LAST_ONE, 0.0745, 0.0393),
         **both("iALS", LAST_ONE, 0.0611, 0.0347, 0),
-        **both("EASE, decayed", LAST_ONE, 0.0909, 0.0532, 0),
+        **both("EASE, decayed", LAST_ONE, 0.0909, 0.0521, 0),
         **both("transitions", LAST_ONE, 0.1177, 0.0628, 0),
         **both("transitions, shuffled", LAST_ONE, 0.0402, 0.0221, 0),
         **both("next-item ridge", LAST_ONE, 0.1103, 0.0563, 0),

@@ -446,7 +446,7 @@ del fitted
 # %% [markdown] tags=["core"]
 # ## Order counts
 #
-# To this network a history is a *set*: it does not know which film came last. The same is true of EASE and of the factorizations so far, such as
+# To this network a history is a *set*: it does not know which film came last. The same is true of EASE and of factorizations such as
 # iALS (implicit alternating least squares). Is anything lost? To see it, we hide only the last film of each user.
 #
 # The simplest model of order only counts. One user took A, B, C, in this order. B came one step after A, C one step after B, and C two steps
@@ -514,11 +514,10 @@ print("equal to the course's Transitions:", np.allclose(by_order[:100], course, 
 
 
 # %% tags=["nbval-ignore-output"]
-models = {"net, multi-label": multi_label, "iALS": ImplicitALS, "EASE": EASE}
-same_ease = partial(DecayedEASE, regularization=200)  # as EASE's
-models |= {"EASE, decayed": same_ease, "popularity": Popularity}
-single = {"transitions": judge(by_order, last_one)}
-single |= {name: judge(make().fit(last_one.train), last_one) for name, make in models.items()}
+models = {"popularity": Popularity, "net, multi-label": multi_label, "iALS": ImplicitALS}
+models |= {"EASE": EASE, "EASE, decayed": partial(DecayedEASE, regularization=200)}  # as EASE's
+single = {name: judge(make().fit(last_one.train), last_one) for name, make in models.items()}
+single["transitions"] = judge(by_order, last_one)
 control = Transitions().fit(shuffled(last_one.train, seed=0))
 single["transitions, shuffled"] = judge(control, last_one)
 ndcg = {name: result["ndcg"] for name, result in single.items()}
@@ -1079,7 +1078,6 @@ print(f"sparse rows: {(taken.indices.nbytes + taken.indptr.nbytes) / 1e6:.1f} MB
 # session ends: take your notebooks along with *File → Download*.
 
 # %% tags=["nbval-ignore-output"]
-single = {"popularity": single["popularity"], **single}  # the baseline first
 singles = {(name, None if name in ("EASE", "popularity") else 0): m for name, m in single.items()}
 for part, by_model in ((split, results), (last_one, singles)):
     protocol = ledger.Protocol(chapter="09", dataset=ratings.name, split=part.name)

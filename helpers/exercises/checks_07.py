@@ -181,6 +181,13 @@ register(
                 [0, 1], [1, 1.0000001, 0], False, "these two differ by less than `tolerance`."
             ),
             of_a_list([0, 0], [2, 2, 1], True, "item 0 is there twice."),
+            of_a_list([0, 1, 0], [2, 2, 2, 1], True, "item 0 is there twice."),
+            of_a_list(
+                [0, 1, 3],
+                [3, 2, 1.000002, 1],
+                True,
+                "item 2 is better than item 3 by twice the `tolerance`.",
+            ),
             of_a_list([-1, 1], [1, 2, 3], True, "-1 is no item, but NumPy looks up the last one."),
             of_a_list(
                 [2, -2], [1, 2, 3], True, "-2 is no item, but NumPy looks one up from the end."

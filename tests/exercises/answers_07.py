@@ -74,6 +74,18 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     "07.7": [
         ("return np.array_equal(items, np.argsort(-scores)[: len(items)])", "compare scores, not"),
         (
+            "if items.min() < 0 or (np.diff(items) == 0).any():\n    return False\n"
+            "best = np.sort(scores)[::-1][: len(items)]\n"
+            "return bool(abs(scores[items] - best).max() <= tolerance)",
+            "item 0 is there twice",
+        ),
+        (
+            "if items.min() < 0 or len(set(items.tolist())) < len(items):\n    return False\n"
+            "best = np.sort(scores)[::-1][: len(items)]\n"
+            "return bool(abs(scores[items] - best).mean() <= tolerance)",
+            "twice the `tolerance`",
+        ),
+        (
             "best = set(np.argsort(-scores)[: len(items)].tolist())\nreturn set(items.tolist()) == best",
             "the order counts",
         ),

@@ -466,8 +466,8 @@ pd.DataFrame(rows, ["HR@10", "NDCG@10", "NDCG minus popularity"]).T
 # The lists of the model of stars lose to popularity. The search is not the cause. The model was asked how many stars a film gets
 # *if it is watched*, and few people watch its favorites.
 #
-# The second model answers the shop's question, with the same container, fold and search. The table shows one draw of the negatives; two
-# others gain .03, too. It goes on the page.
+# The second model answers the shop's question, with the same container, fold and search. The table shows one seed; two others
+# gain .03, too. It goes on the page.
 
 # %% [markdown]
 # ## Side features · optional
@@ -906,13 +906,14 @@ def nightly(aws, day, steps=STEPS):
     return night
 
 
-print("  ", *nightly(aws, "2016-10-15"))
+night = nightly(aws, "2016-10-15")
+print("  ", *night)  # the names of what the steps added
 
 # %% [markdown]
 # ### A night that dies · optional
 #
-# The last line above names what the dictionary held at the end of the night. The next day brings 13 ratings. Its night dies after four of
-# six steps. The second try finds both finished jobs and goes on from there. The third try sees that its version is loaded.
+# The next day brings 13 ratings. Its night dies after four of six steps. The second try finds both jobs and goes on from there. The third
+# try sees that its version is loaded.
 #
 # Nobody rated on the day after. An empty day has the version of the day before, so its night ends after the first step.
 
@@ -960,8 +961,8 @@ for seed in (1, 2, 3):
     assert new_films(redrawn) > new_films(after) + 0.5
 
 # %% [markdown]
-# After 13 new ratings, nearly all lists changed. But the ratings are hardly the reason: with the old ratings and other negatives, even more
-# films are new. Every night trains from scratch, and chance alone changes that much.
+# After 13 new ratings, nearly all lists changed. The ratings are hardly the reason: with the old ratings and other negatives, even more
+# films are new. Every night trains from scratch.
 #
 # Some lists are short: their users have seen nearly all of the 100 neighbors. A user without any row gets the list of user 0.
 
@@ -969,17 +970,17 @@ for seed in (1, 2, 3):
 # ### What a scheduler adds · optional
 #
 # AWS Batch can run `nightly` in one container. Step Functions runs single steps, by a *state machine*: a JSON text in the Amazon States
-# Language. States hand a dictionary on, as our steps do. Three of our steps call a *Lambda function*: code that AWS runs when it is asked
-# to. The others call SageMaker, and `.sync` waits until a job ends. The text adds:
+# Language. States hand a dictionary on, as our steps do. Three of our steps become a *Lambda function*, code that AWS runs on call.
+# `.sync` waits until a job ends. The text adds:
 #
-# - *order*: a step starts when the one before is done (`Next`);
+# - *order*: steps run one by one (`Next`);
 # - *retry*: a failed step is tried again, at growing intervals (`Retry`);
 # - *timeout*: a step that hangs is ended (`TimeoutSeconds`);
 # - *alarm*: a person gets a message after the last try (`Catch`).
 #
-# A second request sets the *clock*: AWS' service EventBridge starts the machine every night (`ScheduleExpression`).
+# Beside it, EventBridge is the *clock* (`ScheduleExpression`).
 #
-# The folded cell writes the requests. We compare them with botocore's model of SageMaker. AWS has not run them.
+# The folded cell writes the requests. botocore's model of SageMaker accepts them; AWS has not run them.
 
 
 # %% tags=["fold"]

@@ -802,8 +802,7 @@ pd.Series({name: f"{r.mean:.2f}" for name, r in by_date_results.items()}).to_fra
 # When only earlier films vote, title words fall from .48 to .36, and with genres and year from .64 to .57. So a test by lot promises too much
 # for a first day.
 #
-# Do later films know more? It need not be so: half of the voters are gone. As many voters drawn by lot, from all years, do no better in the
-# mean (.34). So their number alone can explain the loss.
+# Do later films know more? Not surely: half of the voters are gone. As many voters by lot do no better in the mean (.34).
 #
 # By date, the order changes. *One list for all* was ahead of title words by lot. Now it is behind, by .12 [.03, .21] over users. The year says
 # little any more: training saw no film of these years. The towers reach .45 to .50, and only the seed differs.
@@ -1136,7 +1135,7 @@ assert np.quantile(seconds, 0.9) <= 0.05 and letters > 0.9
 # - built an item tower over genres, words and a poster, and a user tower that reads a history;
 # - trained both with negatives from the batch;
 # - found by retraining that genres and year bring hits, and the title hardly any;
-# - let only earlier films vote, as on a film's first day, which cost title words a quarter of their hits;
+# - let only earlier films vote, which cost title words a quarter of their hits;
 # - served users and films that training never saw.
 #
 # **Next:** [09 User-level models](09_user_level_models.ipynb): one pass scores every item.

@@ -116,12 +116,12 @@ register(
     ),
     Quiz(
         "07.q1",
-        "Ana's best inner product is 1.2, Ben's is 0.4. What may the e-mail program conclude?",
+        "Above, Ben's best inner product is 0.82, Ana's is 0.7. What may the e-mail program conclude?",
         "b",
         {
-            "Ana will like her film more than Ben will like his, so write to her first.": "Ben may give five stars to everything. Where is that in the inner product?",
+            "Ben will like his film more than Ana will like hers, so write to him first.": "Look at their best stars: 3.32 and 4.7. Which terms are not in the inner product?",
             "Nothing: the terms that were left out differ from user to user.": "The terms w0 and w_u do not change a user's order, so they were dropped. Add them again before you compare users.",
-            "Ana has rated more films than Ben.": "A longer history often gives a longer vector, but one score does not tell how many ratings there were.",
+            "Ben has rated more films than Ana.": "A longer history often gives a longer vector, but one score does not tell how many ratings there were.",
         },
     ),
     Exercise(

@@ -33,7 +33,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
         ("return np.hstack([v, w1[:, None]])", "expected 2 values"),
     ],
-    "07.q1": [('choice = "a"', "five stars"), ('choice = "c"', "longer history")],
+    "07.q1": [('choice = "a"', "Which terms are not"), ('choice = "c"', "longer history")],
     "07.2": [
         (
             "i = np.asarray(labels).astype(np.int8) - 1\nif (i < 0).any() or (i >= n_items).any():\n    raise ValueError\nreturn i",

@@ -116,12 +116,12 @@ register(
     ),
     Quiz(
         "07.q1",
-        "Ana's best inner product is 1.2, Ben's is 0.4. What may the e-mail program conclude?",
+        "Above, Ben's best inner product is 0.82, Ana's is 0.7. What may the e-mail program conclude?",
         "b",
         {
-            "Ana will like her film more than Ben will like his, so write to her first.": "Ben may give five stars to everything. Where is that in the inner product?",
+            "Ben will like his film more than Ana will like hers, so write to him first.": "Look at their best stars: 3.32 and 4.7. Which terms are not in the inner product?",
             "Nothing: the terms that were left out differ from user to user.": "The terms w0 and w_u do not change a user's order, so they were dropped. Add them again before you compare users.",
-            "Ana has rated more films than Ben.": "A longer history often gives a longer vector, but one score does not tell how many ratings there were.",
+            "Ben has rated more films than Ana.": "A longer history often gives a longer vector, but one score does not tell how many ratings there were.",
         },
     ),
     Exercise(
@@ -181,6 +181,13 @@ register(
                 [0, 1], [1, 1.0000001, 0], False, "these two differ by less than `tolerance`."
             ),
             of_a_list([0, 0], [2, 2, 1], True, "item 0 is there twice."),
+            of_a_list([0, 1, 0], [2, 2, 2, 1], True, "item 0 is there twice."),
+            of_a_list(
+                [0, 1, 3],
+                [3, 2, 1.000002, 1],
+                True,
+                "item 2 is better than item 3 by twice the `tolerance`.",
+            ),
             of_a_list([-1, 1], [1, 2, 3], True, "-1 is no item, but NumPy looks up the last one."),
             of_a_list(
                 [2, -2], [1, 2, 3], True, "-2 is no item, but NumPy looks one up from the end."

@@ -33,7 +33,7 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
         ),
         ("return np.hstack([v, w1[:, None]])", "expected 2 values"),
     ],
-    "07.q1": [('choice = "a"', "five stars"), ('choice = "c"', "longer history")],
+    "07.q1": [('choice = "a"', "Which terms are not"), ('choice = "c"', "longer history")],
     "07.2": [
         (
             "i = np.asarray(labels).astype(np.int8) - 1\nif (i < 0).any() or (i >= n_items).any():\n    raise ValueError\nreturn i",
@@ -73,6 +73,18 @@ MISTAKES: dict[str, list[tuple[str, str]]] = {
     ],
     "07.7": [
         ("return np.array_equal(items, np.argsort(-scores)[: len(items)])", "compare scores, not"),
+        (
+            "if items.min() < 0 or (np.diff(items) == 0).any():\n    return False\n"
+            "best = np.sort(scores)[::-1][: len(items)]\n"
+            "return bool(abs(scores[items] - best).max() <= tolerance)",
+            "item 0 is there twice",
+        ),
+        (
+            "if items.min() < 0 or len(set(items.tolist())) < len(items):\n    return False\n"
+            "best = np.sort(scores)[::-1][: len(items)]\n"
+            "return bool(abs(scores[items] - best).mean() <= tolerance)",
+            "twice the `tolerance`",
+        ),
         (
             "best = set(np.argsort(-scores)[: len(items)].tolist())\nreturn set(items.tolist()) == best",
             "the order counts",

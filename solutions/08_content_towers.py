@@ -777,15 +777,12 @@ print("with minus without, hits per 100 users:", gaps(*pair))
 by_date = data.Split.by_mask(ratings, years[ratings.frame["item"]] >= 2012, "films since 2012")
 recent = np.flatnonzero(by_date.test.item_counts())
 print(f"{by_date}, {len(recent)} films, {by_date.test.frame['user'].nunique()} users")
-KNN_DATED = ("k-NN, title words", "k-NN, words, genres, year")
-for name in KNN_DATED:
-    for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-        rank(f"{name}, earlier only", knn(s.train, films, *KNN[name], voters="earlier"), seed)
-print(table_of(*(name + end for name in KNN_DATED for end in ("", ", earlier only"))))
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-    drawn = knn(s.train, films, *KNN["k-NN, title words"], voters="by lot")
-    hits = judge(drawn, s.test, films).mean
-    print(f"split {seed}: title words with as many voters, drawn by lot: {hits:.2f}")
+    for name in [*KNN][1:]:
+        rank(f"{name}, earlier only", knn(s.train, films, *KNN[name], voters="earlier"), seed)
+    drawn = judge(knn(s.train, films, *KNN["k-NN, title words"], voters="by lot"), s.test, films)
+    print(f"split {seed}: title words with as many voters, drawn by lot: {drawn.mean:.2f}")
+print(table_of(*(name + end for name in [*KNN][1:] for end in ("", ", earlier only"))))
 dated = {"random": np.zeros((ratings.n_users, len(recent)), np.float32)}
 dated["genre affinity"] = genre_affinity(by_date.train, recent)
 dated["one list for all"] = one_list(by_date.train, recent)

@@ -36,6 +36,8 @@ def train_pairs(
     0 if not ``correct``, and minus infinity for items that the row's user took. The learning rate
     falls to zero along the steps. An epoch leaves out the rows that do not fill a batch.
     """
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}, expected 1 or more")
     generator, sampler = np.random.default_rng(seed), NegativeSampler(train, avoid="train")
     users, items = (train.frame[c].to_numpy() for c in ("user", "item"))
     size = min(batch_size, len(users))

@@ -45,13 +45,6 @@ def low_rank_ratings(
     return LowRankWorld(data, table, mean, noise)
 
 
-def hand_world():
-    """Three users, three films, seven ratings: small enough to factor with a pencil."""
-    users, items = [0, 0, 0, 1, 1, 2, 2], [0, 1, 2, 0, 2, 1, 2]
-    titles = ["Space Race", "Star Duel", "Paris in May"]
-    return interactions(users, items, [5, 5, 1, 4, 1, 1, 5], titles=titles, name="three by three")
-
-
 def popularity_world(counts=(8, 4, 2, 1, 1)):
     """Item ``i`` was rated by users 0 to ``counts[i] - 1``, always with 4 stars."""
     items = np.repeat(np.arange(len(counts)), counts)
@@ -59,7 +52,7 @@ def popularity_world(counts=(8, 4, 2, 1, 1)):
     return interactions(users, items, np.full(len(items), 4.0), name="planted popularity")
 
 
-def interactions(users, items, ratings, n_users=None, n_items=None, titles=None, name="planted"):
+def interactions(users, items, ratings, n_users=None, n_items=None, name="planted"):
     """Triples of contiguous indices; raw ids are index + 1, timestamps the row number."""
     users, items = np.asarray(users, np.int32), np.asarray(items, np.int32)
     n_users = int(users.max()) + 1 if n_users is None else n_users
@@ -69,7 +62,7 @@ def interactions(users, items, ratings, n_users=None, n_items=None, titles=None,
     table = pd.DataFrame(
         {
             "item_id": np.arange(1, n_items + 1),
-            "title": titles or [f"item {item}" for item in range(n_items)],
+            "title": [f"item {item}" for item in range(n_items)],
             "year": pd.array([pd.NA] * n_items, dtype="Int16"),
             "genres": [()] * n_items,
         },

@@ -9,29 +9,13 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 
-COMPARISONS = {
-    ast.Lt: (ast.LtE, ast.Gt),
-    ast.LtE: (ast.Lt, ast.GtE),
-    ast.Gt: (ast.GtE, ast.Lt),
-    ast.GtE: (ast.Gt, ast.LtE),
-    ast.Eq: (ast.NotEq,),
-    ast.NotEq: (ast.Eq,),
-    ast.In: (ast.NotIn,),
-    ast.NotIn: (ast.In,),
-    ast.Is: (ast.IsNot,),
-    ast.IsNot: (ast.Is,),
-}
-ARITHMETIC = {
-    ast.Add: (ast.Sub,),
-    ast.Sub: (ast.Add,),
-    ast.Mult: (ast.Div,),
-    ast.Div: (ast.Mult,),
-    ast.FloorDiv: (ast.Div,),
-    ast.Mod: (ast.FloorDiv,),
-    ast.Pow: (ast.Mult,),
-    ast.BitAnd: (ast.BitOr,),
-    ast.BitOr: (ast.BitAnd,),
-}
+#: what a slip makes of an operator
+SLIPS = {ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.GtE), ast.Gt: (ast.GtE, ast.Lt)}
+SLIPS |= {ast.GtE: (ast.Gt, ast.LtE), ast.FloorDiv: (ast.Div,), ast.Mod: (ast.FloorDiv,)}
+SLIPS |= {ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.In: (ast.NotIn,), ast.NotIn: (ast.In,)}
+SLIPS |= {ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,), ast.Add: (ast.Sub,), ast.Sub: (ast.Add,)}
+SLIPS |= {ast.Mult: (ast.Div,), ast.Div: (ast.Mult,), ast.Pow: (ast.Mult,)}
+SLIPS |= {ast.BitAnd: (ast.BitOr,), ast.BitOr: (ast.BitAnd,)}
 #: calls that guard or change a value and that a learner may leave out
 GUARDS = {"maximum", "minimum", "abs", "clip", "sqrt", "log", "exp", "sum", "mean", "len", "where"}
 
@@ -127,13 +111,13 @@ def _changes(node: ast.AST, parameters: list[str]) -> Iterator[Change]:
         case ast.UnaryOp(operand=operand) if not isinstance(operand, ast.Constant):
             yield _becomes(lambda n: n.operand)  # type: ignore[attr-defined]
         case ast.Compare(ops=[operator]):
-            for kind in COMPARISONS[type(operator)]:
+            for kind in SLIPS[type(operator)]:
                 yield _sets("ops", [kind()])
         case ast.BinOp(op=ast.MatMult()):
             yield _becomes(lambda n: ast.BinOp(n.right, ast.MatMult(), n.left))  # type: ignore
             yield _sets("op", ast.Mult())
         case ast.BinOp(op=operator):
-            for kind in ARITHMETIC.get(type(operator), ()):
+            for kind in SLIPS.get(type(operator), ()):
                 yield _sets("op", kind())
             yield _becomes(lambda n: n.left)  # type: ignore[attr-defined]
             yield _becomes(lambda n: n.right)  # type: ignore[attr-defined]
@@ -147,7 +131,7 @@ def _changes(node: ast.AST, parameters: list[str]) -> Iterator[Change]:
             for place in range(len(values)):
                 yield _takes("values", place)
         case ast.AugAssign(op=operator):
-            for kind in ARITHMETIC.get(type(operator), ()):
+            for kind in SLIPS.get(type(operator), ()):
                 yield _sets("op", kind())
             yield _becomes(lambda n: ast.Assign([n.target], n.value, lineno=1))  # type: ignore
         case ast.IfExp() | ast.If(orelse=[_, *_]):
@@ -213,21 +197,17 @@ def sql_mutants(query: str) -> dict[str, str]:
         if text != query:
             found[what] = text
 
+    def swap(match: re.Match[str], text: str) -> None:
+        start, end = match.span()
+        add(f"{match[0]} -> {text} at {start}", query[:start] + text + query[end:])
+
     for match in re.finditer(r"(?<![\w.])\d+(\.\d+)?", query):
         for other in (float(match[0]) * 2, float(match[0]) + 1, 0):
-            text = f"{other:g}"
-            add(
-                f"{match[0]} -> {text} at {match.start()}",
-                query[: match.start()] + text + query[match.end() :],
-            )
+            swap(match, f"{other:g}")
+    others = {"<": ("<=", ">"), "<=": ("<",), ">": (">=", "<"), ">=": (">", "=")}
     for match in re.finditer(r"<=|>=|<|>|=", query):
-        for other in {"<": ("<=", ">"), "<=": ("<",), ">": (">=", "<"), ">=": (">", "=")}.get(
-            match[0], ("<>",)
-        ):
-            add(
-                f"{match[0]} -> {other} at {match.start()}",
-                query[: match.start()] + other + query[match.end() :],
-            )
+        for other in others.get(match[0], ("<>",)):
+            swap(match, other)
     for clause in ("WHERE", "GROUP BY", "HAVING", "ORDER BY"):
         ends = r"(?=\bWHERE|\bGROUP BY|\bHAVING|\bORDER BY|$)"
         add(f"no {clause}", re.sub(rf"\b{clause}\b.*?{ends}", "", query, flags=re.DOTALL))

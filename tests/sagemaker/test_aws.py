@@ -233,16 +233,21 @@ def test_a_finished_job_is_looked_for_among_the_latest_of_this_learner(alice, aw
         events.register(provided, lambda params, calls=calls, **_: calls.append(params))
     given = {k: v.strip('"') for k, v in request["HyperParameters"].items()}
     first = {k: v.replace("-2.tar", "-0.tar") for k, v in given.items()}
-    found = exchange.finished_job(alice, given, fingerprint)
+    found = exchange.finished_job(alice, given | {"epochs": 3}, fingerprint)
     assert found == f"s3://{BUCKET}/out/course-07-fm-alice-2/output/model.tar.gz"
     found = exchange.finished_job(alice, first, fingerprint)
     assert found == f"s3://{BUCKET}/out/course-07-fm-alice-0/output/model.tar.gz"
     assert exchange.finished_job(alice, first, "other bytes") is None
+    fewer = {name: value for name, value in given.items() if name != "epochs"}
+    for other in (given | {"epochs": 4}, fewer, given | {"more": 1}):
+        assert exchange.finished_job(alice, other, fingerprint) is None
     assert {one["NameContains"] for one in asked} == {"course-"}
     assert {one["TrainingJobName"].split("-")[3] for one in described} == {"alice"}
     described.clear()
     monkeypatch.setattr(exchange, "_DESCRIBED", 1)
     assert exchange.finished_job(alice, first, fingerprint) is None and len(described) == 1
+    aws.s3.delete_object(Bucket=BUCKET, Key="course-07/alice/in/data.pbr")
+    assert exchange.finished_job(alice, given, fingerprint) is None
 
 
 def job(name):

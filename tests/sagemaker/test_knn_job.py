@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from helpers.cloud import exchange
 from local_sagemaker.algorithms import BUILTIN
 from local_sagemaker.algorithms.container import Container
 from local_sagemaker.algorithms.inference import answer_knn as answer
@@ -210,9 +209,3 @@ def test_top_100_for_every_user_by_a_server_of_its_own(tmp_path):
     best = np.argsort(-(users @ items.T), axis=1)[:, :100][:, ::-1]
     same = np.mean(np.array([row["labels"] for row in rows]) == best)
     assert same > 0.99  # scores that differ in the last bit may change places
-
-
-def test_ids_that_would_be_merged_are_refused_before_they_are_uploaded():
-    ids = np.array([16_777_216, 16_777_217])
-    with pytest.raises(ValueError, match="items.pbr: label 16777217 is lost in float32"):
-        exchange.upload_matrix(None, "items.pbr", VECTORS[:2], ids)

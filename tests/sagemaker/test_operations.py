@@ -14,14 +14,7 @@ from botocore.utils import parse_timestamp
 
 from local_sagemaker.service import contract, listing, models, operations, store
 from local_sagemaker.service.account import Account
-from local_sagemaker.service.store import (
-    ENDPOINT,
-    MODEL,
-    TRAINING,
-    TRANSFORM,
-    TUNING,
-    Store,
-)
+from local_sagemaker.service.store import ENDPOINT, MODEL, TRAINING, TRANSFORM, TUNING, Store
 from tests.sagemaker.conftest import ECR, ROLE
 
 TREE = Path(operations.__file__).parents[1]
@@ -99,11 +92,20 @@ def test_an_answer_that_breaks_sagemakers_model_does_not_leave():
         ("ListModels", {"CreationTimeBefore": 10**400}, "Member must be a finite number"),
         ("ListEndpoints", {"MaxResults": True}, "Member must be of type integer"),
         ("ListTrainingJobs", {"WarmPoolStatusEquals": "InUse"}, "WarmPoolStatusEquals is not supp"),
+        ("CreateModel", {}, "Value null at 'modelName'"),
+        ("CreateModel", {"ModelName": 3}, "must be of type string"),
+        ("ListModels", {"MaxResults": 0}, "greater than or equal to 1"),
+        ("ListModels", {"SortBy": "Color"}, "enum value set"),
+        ("CreateModel", {"ModelName": "m", "Tags": [{"Key": "a\0", "Value": "b"}]}, "NUL"),
+        ("CreateTrainingJob", {"HyperParameters": {"a": json.dumps("b\0")}}, "NUL"),
+        ("Conquer", {}, "has no operation"),
     ],
 )
-def test_a_list_that_can_not_be_made_is_the_callers_error(aws, operation, request_, sentence):
+def test_what_a_client_would_not_send_is_the_callers_error(aws, operation, request_, sentence):
     status, said = raw(aws, operation, request_)
-    assert (status, said["__type"]) == (400, "ValidationException") and sentence in said["message"]
+    unknown = (404, "UnknownOperationException")
+    kind = unknown if operation == "Conquer" else (400, "ValidationException")
+    assert (status, said["__type"]) == kind and sentence in said["message"]
 
 
 @pytest.mark.parametrize("order", ["Ascending", "Descending"])

@@ -8,7 +8,6 @@ import sys
 import sysconfig
 import threading
 import time
-import zipfile
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +23,7 @@ from local_sagemaker.jobs.training_run import TrainingJob
 from local_sagemaker.jobs.turns import Turns
 from tests.sagemaker.conftest import BUCKET, DATA, TENSORFLOW, Aws, change, gone, job_request
 from tests.sagemaker.test_training import members
+from tests.unit.test_wild import wheel
 
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
 TRAIN = "os.environ['SM_CHANNEL_TRAIN']"
@@ -170,21 +170,7 @@ def test_a_job_that_waits_for_its_turn_can_be_stopped(monkeypatch):
 # ---- packages
 
 
-def wheel(folder: Path) -> dict[str, str]:
-    """Write a wheel that says "here"; return the variables by which pip finds it alone."""
-    folder.mkdir()
-    with zipfile.ZipFile(folder / "jobs_own-1.0-py3-none-any.whl", "w") as file:
-        file.writestr("jobs_own.py", "said = 'here'\n")
-        for name, text in {
-            "METADATA": "Metadata-Version: 2.1\nName: jobs-own\nVersion: 1.0\n",
-            "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            "RECORD": "",
-        }.items():
-            file.writestr(f"jobs_own-1.0.dist-info/{name}", text)
-    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder)}
-
-
-USES = "import jobs_own, numpy; print(jobs_own.said)"
+USES = "import toy, numpy; print(toy.version)"
 
 
 def drivers(aws, name: str, code: str, **more: str) -> str:
@@ -239,11 +225,13 @@ def train(aws, name: str, code: str, version: int, requirements: str, variables=
 def test_packages_of_a_job_are_installed_for_the_job_alone(aws, tmp_path, version):
     before = sorted(path.name for path in PACKAGES.iterdir())
     name = f"packages-{version}"
-    train(aws, name, USES, version, "jobs-own\nnumpy\n", wheel(tmp_path / "wheels"))
+    wheel(tmp_path, "1.0")
+    alone = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    train(aws, name, USES, version, "toy\nnumpy\n", alone)
     found = aws.trained(name)
     assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
     log = aws.job_log(name)
-    assert "here" in log and "Successfully installed jobs-own-1.0" in log
+    assert "1.0" in log and "Successfully installed toy-1.0" in log
     assert any("Requirement already satisfied: numpy" in line for line in log)
     assert sorted(path.name for path in PACKAGES.iterdir()) == before
 
@@ -251,11 +239,11 @@ def test_packages_of_a_job_are_installed_for_the_job_alone(aws, tmp_path, versio
 @pytest.mark.parametrize("version", [2, 3])
 def test_packages_that_can_not_be_installed_fail_the_job_in_pips_words(aws, version):
     name = f"no-packages-{version}"
-    train(aws, name, USES, version, "jobs-own\n", {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/none"})
+    train(aws, name, USES, version, "toy\n", {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/none"})
     found = aws.trained(name)
     reason = found["FailureReason"]
     assert found["TrainingJobStatus"] == "Failed"
-    sentence = "ERROR: Could not find a version that satisfies the requirement jobs-own"
+    sentence = "ERROR: Could not find a version that satisfies the requirement toy"
     assert reason.startswith(f"AlgorithmError: {sentence}"), reason
 
 

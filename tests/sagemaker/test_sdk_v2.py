@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.sagemaker.conftest import TELEMETRY
+from tests.sagemaker.conftest import TELEMETRY, full
 from tests.sagemaker.test_readme import ROOT, blocks
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("COURSE_FULL"), reason="COURSE_FULL=1 installs version 2 of the SDK"
-)
+pytestmark = full  # installs version 2 of the SDK
 LEAD = """
 import os, time
 from local_sagemaker import clients, launch

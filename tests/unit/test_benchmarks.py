@@ -18,7 +18,5 @@ def test_what_it_imports_is_there(name):
 
 def test_an_unknown_benchmark_is_answered_with_those_there_are(capsys):
     assert main(["no-such"]) == 2
-    assert (
-        f"no benchmark no-such; there are {NAMES[0].removeprefix('bench_')}"
-        in capsys.readouterr().out
-    )
+    first = NAMES[0].removeprefix("bench_")
+    assert f"no benchmark no-such; there are {first}" in capsys.readouterr().out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -12,7 +11,6 @@ import pytest
 
 from helpers import book, files
 from helpers.runner import copies
-from helpers.runner.machine import CannotRun
 
 SOURCE = """# %% [markdown]
 # # A chapter
@@ -157,12 +155,6 @@ def test_two_commands_at_once_lose_nothing(course):
     assert all(b"00_start.ipynb is now" in process.communicate(timeout=60)[0] for process in both)
     kept = [(course / copies.MINE / name).read_text() for name in others(course)]
     assert ["x + x" in text for text in kept].count(True) == 1 and len(kept) == 2
-
-
-def test_an_unknown_chapter_is_refused(course):
-    with pytest.raises(CannotRun, match="no chapter 77; there are 00"):
-        copies.make(course, ["77"])
-    assert not os.path.lexists(course / copies.MINE)
 
 
 def test_a_build_does_not_overwrite_answers(course, monkeypatch, capsys):

@@ -135,12 +135,8 @@ def test_dates_become_seconds_and_that_is_said(capsys, column, first):
         ([1.5e12, 1.6e12, 1.5e12, 1.7e12], 1_500_000_000, "were divided by 1,000, which"),
         ([1_500_000_000 * 10**9] * 4, 1_500_000_000, "timestamps were divided by 1,000,000,000"),
         (["978300760.0"] * 4, 978_300_760, ""),
-        (
-            [20190301] * 4,
-            20190301,
-            "no timestamp of 1990 to 2100, the last is 1970-08-22 16:25:01; if that is wrong, write",
-        ),
-        ([43525] * 4, 43525, "the last is 1970-01-01 12:05:25"),
+        ([20190301] * 4, 20190301, "no timestamp of 1990 to 2100, the last is 1970-08-22 16:25:01"),
+        ([43525] * 4, 43525, "the last is 1970-01-01 12:05:25; if that is wrong, write"),
         ([20190301120000] * 4, 20190301120, "no timestamp of 1990 to 2100, the last is 2609-10"),
     ],
 )

@@ -6,12 +6,12 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
 from helpers import files
 from helpers.book import ROOT
+from tests.sagemaker.conftest import gone
 
 
 def test_a_file_is_replaced_whole_and_no_part_is_left(tmp_path):
@@ -79,11 +79,4 @@ def test_a_child_ends_with_its_parent():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=30
     )
-    pid, deadline = int(done.stdout), time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.1)
-    pytest.fail("the child outlived its parent")
+    assert gone(int(done.stdout)), "the child outlived its parent"

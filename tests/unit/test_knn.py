@@ -44,17 +44,6 @@ def test_approximate_kinds_come_near(kind, metric, settings, search, least):
     assert recall_at_k(index.search(QUERIES, 20, **search).items, TRUTH[metric]) > least
 
 
-def test_more_effort_finds_more():
-    truth, cells = TRUTH["inner_product"], VectorIndex(VECTORS, "ivfflat", cells=44)
-    few, many, all_ = (
-        recall_at_k(cells.search(QUERIES, 20, probes=p).items, truth) for p in (1, 8, 44)
-    )
-    assert few < many < all_ == 1
-    graph = VectorIndex(VECTORS, "hnsw")
-    low, high = (recall_at_k(graph.search(QUERIES, 20, effort=e).items, truth) for e in (20, 500))
-    assert low <= high
-
-
 @pytest.mark.parametrize("kind", ["ivfflat", "hnsw"])
 def test_inner_products_as_distances_keep_their_scores(kind):
     index = VectorIndex(VECTORS, kind, as_distance=True, cells=10)

@@ -13,11 +13,6 @@ def test_by_hand():
     assert rmse([4.0], [4]) == 0.0
 
 
-def test_a_constant_scores_the_standard_deviation():
-    ratings = np.random.default_rng(0).integers(1, 6, 500)
-    assert rmse(np.full(500, ratings.mean()), ratings) == pytest.approx(ratings.std())
-
-
 def test_float32_is_added_up_in_float64():
     ones = np.full(3_000_000, 1.1, np.float32)
     assert rmse(ones, np.zeros_like(ones)) == pytest.approx(1.1, abs=1e-6)
@@ -29,11 +24,7 @@ def test_float32_is_added_up_in_float64():
     [
         ([1, 2], [1, 2, 3], "predicted has 2, actual has 3 values"),
         ([], [], "predicted: expected at least one value"),
-        (
-            [1, np.nan, 3],
-            [1, 2, 3],
-            "predicted: .* finite numbers, got nan at position 1 \\(1 of 3",
-        ),
+        ([1, np.nan], [1, 2], "predicted: .* finite numbers, got nan at position 1 \\(1 of 2"),
         ([1, 2], [1, np.inf], "actual: expected finite numbers, got inf"),
         ([[1], [2]], [1, 2], "predicted: expected one dimension, got shape \\(2, 1\\)"),
         (3.0, [3.0], "expected one dimension"),

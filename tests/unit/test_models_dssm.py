@@ -149,15 +149,13 @@ def test_pairs_train_towards_planted_taste_and_repeat():
 def test_the_correction_is_that_of_the_sampler(correct):
     """One batch, no training: the loss is the softmax of SciPy on the sampler's logits."""
     train = world()
-    losses, start, _ = fitted(
-        train, epochs=1, learning_rate=1e-9, batch_size=10**6, correct=correct
-    )
+    whole = {"epochs": 1, "learning_rate": 1e-9, "batch_size": 10**6}
+    losses, start, _ = fitted(train, correct=correct, **whole)
     users, items = (train.frame[c].to_numpy() for c in ("user", "item"))
     added = NegativeSampler(train, avoid="train").in_batch(users, items).added(correct=correct)
     logits = start[users][:, items] + added
-    assert losses[0] == pytest.approx(
-        -np.diag(special.log_softmax(logits, axis=1)).mean(), rel=1e-4
-    )
+    wanted = -np.diag(special.log_softmax(logits, axis=1)).mean()
+    assert losses[0] == pytest.approx(wanted, rel=1e-4)
 
 
 TITLES = ["Star Wars: Episode IV", "Star Trek", "Terminator, The", "Casablanca", *SCRIPTS[:2], ""]

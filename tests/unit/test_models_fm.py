@@ -9,12 +9,7 @@ import pytest
 from scipy import sparse
 
 from helpers.metrics import rmse
-from helpers.models.fm import (
-    TUNED_HYPERPARAMETERS,
-    FactorizationMachine,
-    fm_scores,
-    side_by_side,
-)
+from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, fm_scores, side_by_side
 from helpers.models.fm_gibbs import GibbsFM, _Block, _Chain, rated_together
 from local_sagemaker.algorithms.fm import Part, quality
 from tests.worlds import interactions
@@ -148,11 +143,7 @@ WILD = FactorizationMachine(
         (lambda m, x, y: m.scores(x), RuntimeError, "call fit"),
         (lambda m, x, y: m.fit(x, y).scores(x[:, :50]), ValueError, "50 features, .* has 100"),
         (lambda m, x, y: m.fit(x, y).scores(x * np.nan), ValueError, "features: found NaN"),
-        (
-            lambda m, x, y: FactorizationMachine(2, True).fit(x, y),
-            ValueError,
-            r"label [\d.]+: expected 0 or 1",
-        ),
+        (lambda m, x, y: type(m)(2, True).fit(x, y), ValueError, r"label [\d.]+: expected 0 or 1"),
         (lambda m, x, y: WILD.fit(x, y), FloatingPointError, "diverged in epoch .*lower the"),
     ],
 )

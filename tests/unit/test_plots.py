@@ -40,15 +40,9 @@ def words(figure):
 def test_network_shows_layers_and_inputs_and_folds_parameters_in():
     figure = plots.network(json.dumps({"nodes": NODES}))
     assert words(figure) == ["user", "Embedding\n671 × 64", "score", "Linear-\nRegression-\nOutput"]
-    places = {t.get_text(): t.get_position() for t in figure.axes[0].texts}
-    assert (
-        places["user"][0]
-        < places["Embedding\n671 × 64"][0]
-        < places["Linear-\nRegression-\nOutput"][0]
-    )
-    assert places["score"][0] == places["Embedding\n671 × 64"][0], (
-        "an input stands right before its first use"
-    )
+    x = {t.get_text(): t.get_position()[0] for t in figure.axes[0].texts}
+    assert x["user"] < x["Embedding\n671 × 64"] < x["Linear-\nRegression-\nOutput"]
+    assert x["score"] == x["Embedding\n671 × 64"], "an input stands right before its first use"
     assert len(figure.axes[0].lines) == 3
     assert png(figure) == png(plots.network(json.dumps({"nodes": NODES})))
 

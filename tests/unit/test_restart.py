@@ -36,12 +36,9 @@ def ran(tmp_path, monkeypatch):
     return run
 
 
-def test_a_name_of_an_earlier_cell_is_explained(ran):
+def test_a_name_of_an_earlier_cell_is_explained_and_any_other_has_its_traceback(ran):
     said, errors = ran('q1 = exercise("00.1")')
     assert "`exercise` is made by an earlier cell" in said
     assert "Run All Above Selected Cell" in said and not errors
-
-
-def test_any_other_name_has_its_traceback(ran):
     said, errors = ran("misspelled + 1")
     assert not said and errors == ["name 'misspelled' is not defined"]

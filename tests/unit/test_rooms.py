@@ -216,12 +216,13 @@ def run(code):
     return done.stdout.strip()
 
 
-def test_rooms_import_without_a_framework():
-    rooms = sorted({room_of(m) for m in HOUSE.modules} - {"", "__main__"})
+def test_rooms_and_all_models_import_without_a_framework():
+    rooms = {f"helpers.{room_of(m)}" for m in HOUSE.modules} - {"helpers.", "helpers.__main__"}
     heavy = ("tensorflow", "keras", "mxnet", "faiss", "sklearn", "sagemaker", "torch")
-    imports = "\n".join(f"import helpers.{room}" for room in rooms)
+    names = [m for m in HOUSE.modules if m in rooms or m.startswith("helpers.models.")]
+    imports = "\n".join(f"import {name}" for name in names)
     code = f"import sys\n{imports}\nprint([m for m in {heavy} if m in sys.modules])"
-    assert run(code) == "[]", "frameworks load where they are first used"
+    assert len(names) > 20 and run(code) == "[]", "frameworks load where they are first used"
 
 
 def test_helpers_and_the_runner_need_the_standard_library_only():

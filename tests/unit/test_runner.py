@@ -404,10 +404,17 @@ def test_install_makes_all_ready_and_starts_nothing(environment, fakes, capsys):
 
 
 @pytest.mark.parametrize(
-    ("task", "words"), [("lab --fresh", "as in: lab --fresh 02"), ("lab --fresh 77", "chapter 77")]
+    ("task", "words"),
+    [
+        ("lab --fresh", "as in: lab --fresh 02"),
+        ("lab --fresh 77", "no chapter 77; there are 00"),
+        ("lap", "'lap'; the tasks are lab, install, progress"),
+    ],
 )
-def test_a_fresh_copy_needs_a_chapter(environment, fakes, capsys, task, words):
+def test_what_can_not_be_done_is_named(environment, fakes, capsys, task, words):
     assert runner.main(task.split()) == 2 and words in capsys.readouterr().err
+    assert not os.path.lexists(environment.root / "my_course")
+    assert (runner.main([]), runner.main(["--help"])) == (2, 0)
 
 
 def test_lab_does_not_ask_about_news_and_lets_the_reader_decide(environment, monkeypatch):
@@ -455,12 +462,6 @@ def test_a_part_runs_under_another_python(environment, fakes, monkeypatch, capsy
     assert runner.main(["test", "--python", "3.13"]) == 7
     command = ["-m", "helpers", "test", "tests/unit"]
     assert started == [(command, str(environment.root / "build" / "python-3.13"))]
-
-
-def test_an_unknown_task_names_the_known_ones(capsys):
-    assert runner.main(["lap"]) == 2
-    assert "'lap'; the tasks are lab, install, progress" in capsys.readouterr().err
-    assert (runner.main([]), runner.main(["--help"])) == (2, 0)
 
 
 def test_doctor_tells_the_states_of_an_environment_apart(environment, fakes, capsys, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.data import Interactions, leave_last_out, load
+from helpers.data import Interactions, leave_last_out
 from helpers.data.pairs import as_matrix, as_pairs
 from helpers.sampling import (
     NegativeSampler,
@@ -311,11 +311,3 @@ def test_keras_fits_on_the_pipeline() -> None:
     assert len(dataset) == -(-3 * len(data) // 64)
     history = model.fit(dataset, epochs=3, verbose=0, shuffle=False)
     assert history.history["loss"][-1] < history.history["loss"][0]
-
-
-def test_the_default_set_end_to_end() -> None:
-    split = leave_last_out(load("latest-small"), 10)
-    users, items, labels = NegativeSampler(split.train).epoch(5, rng=rng())
-    assert len(labels) == 6 * len(split.train)
-    known = split.train.matrix().toarray() > 0
-    assert (known[users, items] == (labels == 1)).all()

@@ -204,8 +204,9 @@ def output_of(page, index):
 
 
 def index_of(beginning, chapter="00"):
-    """Return the index of the cell of a blank chapter that contains a text."""
+    """Return the index of the cell of a working copy that contains a text."""
     cells = blank(read(sources([chapter])[0])).cells
+    cells = [cell for cell in cells if cell.id != copies.ALONE_ID]
     return next(i for i, c in enumerate(cells) if beginning in c.source)
 
 

@@ -454,7 +454,7 @@ keras = gates.import_keras()
 import ncf  # the job's program
 import tensorflow as tf
 
-left
+left[["what", "name"]]
 
 # %% [markdown]
 # Here are GMF and the look-ups that all three networks share. An `Embedding` is a table of vectors: give it an index, and it returns a

@@ -52,14 +52,14 @@ def check_platform() -> None:
             f"This system has glibc {version}, and the course's packages need glibc 2.28 or newer:"
             " Debian 10, Ubuntu 20.04, RHEL 8 or later."
         )
-    if (system, processor) == ("Darwin", "x86_64") and sys.version_info >= (3, 13):
-        raise CannotRun("TensorFlow has no wheel for Python 3.13 on Intel Macs: use Python 3.12.")
     major = int(platform.mac_ver()[0].partition(".")[0] or 0) if system == "Darwin" else 0
     oldest = OLDEST_MACOS.get(processor, 0)
     if 11 <= major < oldest:
         raise CannotRun(
             f"This is macOS {major}, and the course's packages need macOS {oldest} or newer here."
         )
+    if (system, processor) == ("Darwin", "x86_64") and sys.version_info >= (3, 13):
+        raise CannotRun("TensorFlow has no wheel for Python 3.13 on Intel Macs: use Python 3.12.")
 
 
 def check_venv_module() -> None:

@@ -324,6 +324,10 @@ def test_a_platform_without_wheels(environment, fakes, capsys, monkeypatch, answ
 
 
 def test_what_a_platform_lacks_is_said(monkeypatch):
+    monkeypatch.setattr(machine.sys, "version_info", (3, 13))
+    pretend(monkeypatch)
+    assert "no wheel for Python 3.13" in machine.missed()[0]
+    monkeypatch.setattr(machine.sys, "version_info", (3, 11))
     pretend(monkeypatch, machine="aarch64")
     assert machine.missed() == []
     pretend(monkeypatch, system="Windows", machine="AMD64")

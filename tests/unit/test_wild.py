@@ -101,7 +101,7 @@ def test_what_a_killed_first_run_leaves_counts_as_empty(tmp_path):
 
 @pytest.mark.parametrize("mark", [STAMP, UNFINISHED, GUARD])
 def test_files_beside_the_courses_own_environment_stay(mark, tmp_path, monkeypatch):
-    environment = Environment(ROOT, plant(tmp_path, "environment 3.13.1"))
+    environment = Environment(ROOT, plant(tmp_path, "environment 3.8.2"))
     thesis = environment.folder / "thesis" / "lib" / "chapter.txt"
     files.write(thesis, WORK)
     (environment.folder / mark).touch()

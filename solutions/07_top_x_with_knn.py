@@ -818,8 +818,8 @@ index_settings = knn_settings | {"feature_dim": c_settings["num_factors"] + 1}
 
 def until(day):
     """Return all ratings up to the end of a day (UTC)."""
-    end = pd.Timestamp(day, tz="UTC") + pd.Timedelta(days=1)
-    return ratings.replace(ratings.frame[ratings.frame["timestamp"] < end.timestamp()])
+    end = pd.Timestamp(day, tz="UTC").timestamp() + 24 * 60 * 60  # seconds since 1970
+    return ratings.replace(ratings.frame[ratings.frame["timestamp"] < end])
 
 
 def checksum(*parts):

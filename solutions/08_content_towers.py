@@ -1065,14 +1065,13 @@ def say(query):
 answer(reply, alt=say, box=widgets.Text(value="termimat", description="film"))
 
 # %% tags=["nbval-ignore-output", "timing"]
-generator = np.random.default_rng(0)
-wanted = generator.choice(np.flatnonzero(ratings.item_counts() >= 20), 150, replace=False)
+rng = np.random.default_rng(0)
+wanted = rng.choice(np.flatnonzero(ratings.item_counts() >= 20), 150, replace=False)
 
 
 def mistype(title):
-    at = generator.integers(len(title))
-    wrong = [letter for letter in "etaoinshr" if letter != title[at].lower()]
-    return title[:at] + generator.choice(wrong) + title[at + 1 :]
+    at = rng.integers(len(title))
+    return title[:at] + rng.choice([*"etaoinshr".replace(title[at].lower(), "")]) + title[at + 1 :]
 
 
 typed, seconds = [mistype(titles[i]) for i in wanted], []

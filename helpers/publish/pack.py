@@ -25,8 +25,10 @@ PLATFORMS = {
     "macos": (("darwin", "Darwin", "arm64", "posix"), ["macosx_14_0_arm64"]),
 }
 FIELDS = ("sys_platform", "platform_system", "platform_machine", "os_name")
-#: what a reader's folder has and a copy does not need
-LEFT = (".git", ".venv", "build", "my_course", install.WHEELS, "__pycache__", ".*_cache", "shots")
+#: the course's own files at the top; whatever else a reader keeps there is not handed out
+FOLDERS = ("binder", "chapters", "helpers", "local_sagemaker", "scripts", "solutions", "tests")
+FILES = ("*.md", "requirements*", "LICENSE", "CITATION.cff", "conftest.py", "pyproject.toml")
+LEFT = ("__pycache__", ".*")  # caches, and checkpoints of notebooks
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,17 +44,21 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.out.exists():
         print(f"{chosen.out} exists already: name a new folder.", file=sys.stderr)
         return 2
-    part = chosen.out.with_name(f"{chosen.out.name}.part")  # half a folder has another name
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(ROOT, part, ignore=shutil.ignore_patterns(*LEFT, part.name))
-    for name in chosen.platforms:
-        for python in chosen.pythons:
-            print(f"Wheels for {name}, Python {python}:", flush=True)
-            if code := download(part / install.WHEELS, name, python):
-                print("A wheel is missing (see above); nothing is packed.", file=sys.stderr)
-                shutil.rmtree(part)
-                return code
-    part.rename(chosen.out)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=chosen.out.parent) as half:  # on the same disk
+        part = Path(half) / chosen.out.name
+        for folder in FOLDERS:
+            ignore = shutil.ignore_patterns(*LEFT)
+            shutil.copytree(ROOT / folder, part / folder, ignore=ignore)
+        for path in (path for pattern in FILES for path in ROOT.glob(pattern)):
+            shutil.copy2(path, part)
+        for name in chosen.platforms:
+            for python in chosen.pythons:
+                print(f"Wheels for {name}, Python {python}:", flush=True)
+                if code := download(part / install.WHEELS, name, python):
+                    print("A wheel is missing (see above); nothing is packed.", file=sys.stderr)
+                    return code
+        part.rename(chosen.out)
     size = sum(path.stat().st_size for path in chosen.out.rglob("*") if path.is_file())
     print(f"{chosen.out}: {size / 1e9:.1f} GB. In a copy of it, python -m helpers lab needs no")
     print("network. ML-100K is not in it: its terms forbid to pass it on.")

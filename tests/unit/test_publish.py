@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import book
+from helpers import book, files
 from helpers.book import ROOT
 from helpers.publish import links, pack
 from helpers.runner import copies
@@ -84,11 +84,23 @@ def test_a_packed_folder_has_the_wheels_of_each_machine(tmp_path, monkeypatch, c
         return subprocess.CompletedProcess(command, 0, stdout="")
 
     monkeypatch.setattr(pack.subprocess, "run", pip)
-    out = tmp_path / "stick"
+    out, course = tmp_path / "new" / "stick", tmp_path / "course"
+    theirs = out.with_name("stick.part") / "thesis.txt"
+    for path in (
+        theirs,
+        course / "diary.txt",
+        course / "README.md",
+        course / "chapters" / "00.ipynb",
+    ):
+        files.write(path, "text")
+    for folder in pack.FOLDERS:
+        (course / folder).mkdir(exist_ok=True)
+    monkeypatch.setattr(pack, "ROOT", course)
     assert pack.main([str(out), "--platforms", "windows", "linux", "--pythons", "3.11"]) == 0
     assert (
-        (out / "chapters").is_dir()
-        and not (out / ".git").exists()
+        {path.name for path in out.iterdir()} == {*pack.FOLDERS, "README.md"}
+        and (out / "chapters" / "00.ipynb").exists()
+        and theirs.read_text() == "text"
         and "ML-100K" in capsys.readouterr().out
     )
     named = {command[-2]: text for command, text in asked if "numpy==" in text}

@@ -12,7 +12,7 @@ from local_sagemaker.errors import ApiError
 
 #: What names can be at fault for (None: a member is cut off); all else is this machine's.
 NAMES_FAULT = (None, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
-_WITHOUT_OWNER: Any = {"uid": 0, "gid": 0, "uname": "", "gname": "", "mtime": 0, "deep": False}
+_NO_OWNER: Any = {"uid": 0, "gid": 0, "uname": "", "gname": "", "mtime": 0, "deep": False}
 
 
 class ArchiveError(ApiError):
@@ -37,7 +37,7 @@ def pack(folder: Path, target: BinaryIO) -> list[str]:
     ):
         for path in _members(folder, (folder.resolve(),), left_out):
             name = path.relative_to(folder).as_posix()
-            archive.add(path, name, recursive=False, filter=lambda one: one.replace(**_WITHOUT_OWNER))
+            archive.add(path, name, recursive=False, filter=lambda one: one.replace(**_NO_OWNER))
     return [path.relative_to(folder).as_posix() for path in left_out]
 
 

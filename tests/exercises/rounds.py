@@ -9,6 +9,7 @@ these need. One line of JSON a round: what each check says, and which outputs ar
 
 from __future__ import annotations
 
+import ast
 import faulthandler
 import importlib
 import json
@@ -46,6 +47,13 @@ def answered(notebook: nbformat.NotebookNode, answers: dict[str, str]) -> nbform
     return book.with_regions(notebook, insert)
 
 
+def binds(node: ast.stmt) -> set[str]:
+    """Return the names that a statement binds whatever happens, and before it reads them."""
+    targets = getattr(node, "targets", []) + [getattr(node, "target", None)] * isinstance(node, ast.For)
+    bound = {inner.id for t in targets for inner in ast.walk(t) if isinstance(inner, ast.Name)}
+    return {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else bound
+
+
 def keep_needed(notebook: nbformat.NotebookNode, wanted: set[str]) -> None:
     """Drop the code cells on which no check and no use of the wanted names depends.
 
@@ -60,7 +68,8 @@ def keep_needed(notebook: nbformat.NotebookNode, wanted: set[str]) -> None:
         bound, used = names(python(cell.source))
         setting = re.search(r"sys\.path|environ", cell.source)
         if CHECK.search(cell.source) or bound & needed or used & wanted or setting:
-            needed |= used | bound
+            for statement in reversed(ast.parse(python(cell.source)).body):
+                needed = needed - binds(statement) | names(ast.unparse(statement))[1]
             kept.append(cell)
     notebook.cells = kept[::-1]
 

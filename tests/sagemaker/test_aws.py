@@ -16,6 +16,7 @@ from tests.sagemaker.jobs import python
 @pytest.fixture
 def way(monkeypatch, aws):
     """The way to AWS, with this machine's service at its end."""
+    cloud.disconnect()  # one that an earlier test left would take these settings along
     aws.client("sagemaker")  # made before: it asks for other learners, too
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)

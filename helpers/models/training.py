@@ -94,13 +94,14 @@ class Adam:
             moved = [table[index] for table in tables]  # views of a slice, else copies
             for start in range(0, len(moved[0]), self.BLOCK):
                 part = slice(start, start + self.BLOCK)
-                self._move(gradients[name][part], *(m[part] for m in moved), rate, epsilon)
+                weight, mean, square = (m[part] for m in moved)
+                self._move(weight, mean, square, gradients[name][part], rate, epsilon)
             if not isinstance(index, slice):
                 for table, new in zip(tables, moved, strict=True):
                     table[index] = new
 
     def _move(
-        self, gradient: Any, weight: Any, mean: Any, square: Any, rate: float, epsilon: float
+        self, weight: Any, mean: Any, square: Any, gradient: Any, rate: float, epsilon: float
     ) -> None:
         # in place: allocating arrays costs more here than computing with them
         work: np.ndarray = gradient**2

@@ -142,8 +142,8 @@ def _item_scores(weights: Weights, vectors: Floats) -> Floats:
 
 # The losses below sum over a user's items and average over users, in nats: one learning rate suits
 # them all. They return the loss and its gradient by the scores, (n_users, n_items), dense or not.
-# ``row`` and ``positive`` are the taken pairs, (n_pairs,). Written out, a training takes half the
-# time of TensorFlow's, which compiles a step for each, and its products are slower than BLAS.
+# ``row`` and ``positive`` are the taken pairs, (n_pairs,). Gradients are written out: TensorFlow
+# compiles a step for each training, multiplies more slowly than BLAS, and reads histories as dense.
 
 
 def _multi_label(scores: Floats, row: Rows, positive: Rows) -> tuple[float, Floats]:
@@ -310,13 +310,18 @@ class UserLevel(HistoryModel):
         one_of(("multi-label", "softmax", "pairwise", "sampled"), self, "loss")
 
     def _train(self, data: Interactions, users: Users, start: Weights) -> None:
+        of_scores: dict[str, Callable[..., tuple[float, Any]]] = {
+            "multi-label": _multi_label,
+            "softmax": _softmax,
+            "pairwise": _pairwise,
+        }
+
         def loss(hidden: Floats, pairs: Any, extra: Any) -> tuple[float, Weights, Floats]:
             if self.loss == "sampled":  # the scores of all items are what this loss avoids
                 value, gradient = _sampled(hidden, start, extra)
             else:
                 scores = _item_scores(start, hidden)
-                kind = {"softmax": _softmax, "pairwise": _pairwise}.get(self.loss, _multi_label)
-                value, gradient = kind(scores, *pairs, **extra)
+                value, gradient = of_scores[self.loss](scores, *pairs, **extra)
             return value, *_through_items(start, hidden, gradient)
 
         self._minimize(loss, start, users, self._draws(data))

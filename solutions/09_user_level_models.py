@@ -1013,16 +1013,16 @@ def scores_of(F, padded, item_in, hidden_bias, item_out, item_bias, shape):
 if gates.mxnet.ready("The network in MXNet"):
     few = padded[:10]
     arrays = {"padded": mx.nd.array(few), **{n: mx.nd.array(w) for n, w in weights.items()}}
-    names = {name: mx.sym.Variable(name) for name in arrays}
-    symbol = scores_of(mx.sym, **names, shape=weights["item_in"].shape)
+    symbols = {table: mx.sym.Variable(table) for table in arrays}
+    symbol = scores_of(mx.sym, **symbols, shape=weights["item_in"].shape)
     by_symbol = symbol.bind(mx.cpu(), arrays).forward()[0].asnumpy()
 
     class Block(mx.gluon.HybridBlock):
         def __init__(self, start):
             super().__init__()
-            for name, value in start.items():
+            for table, value in start.items():
                 init = mx.init.Constant(mx.nd.array(value))
-                setattr(self, name, self.params.get(name, shape=value.shape, init=init))
+                setattr(self, table, self.params.get(table, shape=value.shape, init=init))
 
         def hybrid_forward(self, F, padded, **tables):
             return scores_of(F, padded, **tables, shape=weights["item_in"].shape)
@@ -1030,9 +1030,9 @@ if gates.mxnet.ready("The network in MXNet"):
     block = Block(weights)
     block.initialize()
     by_block = block(arrays["padded"]).asnumpy()
-    for name, scores in {"symbol": by_symbol, "Gluon block": by_block}.items():
-        same = np.allclose(scores, forward(weights, few), atol=1e-3)
-        print(f"MXNet {name} equals NumPy: {same}")
+    for kind, by_mxnet in {"symbol": by_symbol, "Gluon block": by_block}.items():
+        equal = np.allclose(by_mxnet, forward(weights, few), atol=1e-3)
+        print(f"MXNet {kind} equals NumPy: {equal}")
     del arrays, by_symbol, by_block, block
 
 # %% [markdown]

@@ -255,7 +255,6 @@ class HistoryModel(Recommender):
         """Fill `weights` and `history` by Adam over batches of users, in new order every epoch."""
         # loss(hidden layer, taken pairs, extra(users, rows)) returns the loss, the gradients of the
         # tables behind the hidden layer, and the gradient of the hidden layer
-        self.weights, self.history = start, []
         optimizer = Adam(self.learning_rate, epsilon_hat=True)
         optimizer.epsilon = 1e-7  # as Keras
         generator = np.random.default_rng([self.seed, 1])
@@ -277,14 +276,15 @@ class HistoryModel(Recommender):
             gradients["hidden_bias"] = above.sum(axis=0)
             length = np.maximum(np.asarray(shown.sum(axis=1)), 1.0)
             gradients["item_in"] = shown.T @ (above / np.sqrt(length))
-            self._decay(gradients)
+            self._decay(start, gradients)
             optimizer.step(start, dict.fromkeys(start, slice(None)), gradients)
             losses.append(value)
         sizes = [min(self.batch_size, len(users) - at) for at in starts]
         by_epoch = np.reshape(losses, (self.epochs, -1))
         self.history = [float(np.average(epoch, weights=sizes)) for epoch in by_epoch]
+        self.weights = start
 
-    def _decay(self, gradients: Weights) -> None:
+    def _decay(self, weights: Weights, gradients: Weights) -> None:
         """Add to the gradients what does not depend on the batch."""
 
 
@@ -326,9 +326,9 @@ class UserLevel(HistoryModel):
 
         self._minimize(loss, start, users, self._draws(data))
 
-    def _decay(self, gradients: Weights) -> None:
+    def _decay(self, weights: Weights, gradients: Weights) -> None:
         for name in ("item_in", "item_out") if self.regularization else ():
-            gradients[name] += np.float32(2 * self.regularization) * self.weights[name]
+            gradients[name] += np.float32(2 * self.regularization) * weights[name]
 
     def _draws(self, data: Interactions) -> Extra:
         """Return what draws the rest of a batch: nothing, negatives, or a sample of the catalog."""

@@ -779,7 +779,8 @@ del scores, both_ways
 # (Hidasi et al., 2016) brought it to recommendations.
 #
 # Your `cut` with `k=1` makes the examples: a history, and the film that came next. We add 1 to the items, so that padding becomes 0.
-# `mask_zero=True` tells the layers after the embedding to skip it. To save time, the net reads and ranks only the items with at least ten events.
+# `mask_zero=True` tells the layers after the embedding to skip it. To save time, the net reads and ranks only the items with at least
+# ten events.
 
 # %%
 kept = np.flatnonzero(last_one.train.item_counts() >= 10)
@@ -818,8 +819,8 @@ for name in ("popularity", "EASE", "transitions"):
 del of_gru
 
 # %% [markdown]
-# This GRU, trained once, is far below the transitions. A difference to EASE or to popularity is not established. It has 310,000 numbers to learn, from
-# twelve thousand examples.
+# This GRU, trained once, is far below the transitions. A difference to EASE or to popularity is not established. It has 310,000 numbers
+# to learn, from twelve thousand examples.
 #
 # Networks that read the order need more data. On ML-1M, with a million ratings, the tutorials of RecTools print NDCG@10 .178 for the
 # transformer SASRec, and .038 for a matrix factorization.
@@ -957,8 +958,8 @@ assert gained.low > 0
 
 # %% [markdown]
 # With the correction, 500 draws come close to the full sum: no difference is established. Without it, the lists turn to rarer films, and
-# they are worse. All this rests on one training of each. TensorFlow's `sampled_softmax_loss` corrects by itself, if it is told the true chances of the draws. The sample pays
-# when the output layer no longer fits into memory.
+# they are worse. All this rests on one training of each. TensorFlow's `sampled_softmax_loss` corrects by itself, if it is told the true
+# chances of the draws. The sample pays when the output layer no longer fits into memory.
 
 # %% [markdown]
 # ## A hidden layer that is uncertain · optional

@@ -68,6 +68,7 @@ class Adam:
     """
 
     MEAN, SQUARE = 0.9, 0.999  # shares of the running means that a step keeps
+    BLOCK = 512  # rows at a time: the working arrays stay in cache
 
     def __init__(self, learning_rate: float, epsilon_hat: bool = False) -> None:
         self.learning_rate, self.epsilon, self.epsilon_hat = learning_rate, 1e-8, epsilon_hat
@@ -86,25 +87,35 @@ class Adam:
         rate = self.learning_rate / (1 - self.MEAN**self._steps) * correction
         epsilon = self.epsilon if self.epsilon_hat else self.epsilon * correction
         for name, index in rows.items():
-            gradient = gradients[name]
             if name not in self._mean:
                 self._mean[name] = np.zeros_like(weights[name])
                 self._square[name] = np.zeros_like(weights[name])
-            mean, square = self._mean[name][index], self._square[name][index]
-            # in place: allocating arrays costs more here than computing with them
-            work: np.ndarray = gradient**2
-            work *= 1 - self.SQUARE
-            square *= self.SQUARE
-            square += work
-            np.subtract(gradient, mean, out=work)
-            work *= 1 - self.MEAN
-            mean += work
-            self._mean[name][index], self._square[name][index] = mean, square
-            np.sqrt(square, out=work)
-            work += epsilon
-            np.divide(mean, work, out=work)
-            work *= rate
-            weights[name][index] -= work
+            tables = weights[name], self._mean[name], self._square[name]
+            moved = [table[index] for table in tables]  # views of a slice, else copies
+            for start in range(0, len(moved[0]), self.BLOCK):
+                part = slice(start, start + self.BLOCK)
+                weight, mean, square = (m[part] for m in moved)
+                self._move(weight, mean, square, gradients[name][part], rate, epsilon)
+            if not isinstance(index, slice):
+                for table, new in zip(tables, moved, strict=True):
+                    table[index] = new
+
+    def _move(
+        self, weight: Any, mean: Any, square: Any, gradient: Any, rate: float, epsilon: float
+    ) -> None:
+        # in place: allocating arrays costs more here than computing with them
+        work: np.ndarray = gradient**2
+        work *= 1 - self.SQUARE
+        square *= self.SQUARE
+        square += work
+        np.subtract(gradient, mean, out=work)
+        work *= 1 - self.MEAN
+        mean += work
+        np.sqrt(square, out=work)
+        work += epsilon
+        np.divide(mean, work, out=work)
+        work *= rate
+        weight -= work
 
 
 Optimizer = Adam | Momentum

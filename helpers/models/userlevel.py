@@ -20,15 +20,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.special import expit
 
 from helpers.models.base import Recommender, above_zero, all_finite, at_least, binary_matrix, one_of
-from helpers.models.training import Weights, adam_step, freed_afterwards, one_ahead
+from helpers.models.training import Adam, Weights, one_ahead
 from helpers.sampling import NegativeSampler
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
+Floats = npt.NDArray[np.float32]
 Users = npt.NDArray[np.int64]
+Rows = npt.NDArray[Any]  # of integers
+Loss = Callable[[Any, Any, Any], tuple[float, Weights, Floats]]
 Extra = Callable[[Users, sparse.csr_matrix], Any]  # what a batch holds beside its rows
 PADDING = -1
 
@@ -126,73 +130,82 @@ def forward(weights: Weights, histories: Any) -> npt.NDArray[np.float32]:
     (n_users, n_items), or padded lists, (n_users, length). All users without history get the same
     row. Raise ``ValueError``, ``TypeError`` or ``IndexError`` for what is no history.
     """
-    scores: npt.NDArray[np.float32] = _hidden_layer(weights, histories) @ weights["item_out"].T
+    return _item_scores(weights, _hidden_layer(weights, histories))
+
+
+def _item_scores(weights: Weights, vectors: Floats) -> Floats:
+    """Return the score of every item for each vector, (n_vectors, n_items) float32."""
+    scores: Floats = vectors @ weights["item_out"].T
     scores += weights["item_bias"]
     return scores
 
 
-def _hidden_in_graph(weights: Any, shown: Any) -> Any:
-    """Return the hidden layer as a tensor, from TensorFlow variables and rows of ones."""
-    import tensorflow as tf
-
-    length = tf.maximum(tf.reduce_sum(shown, axis=1, keepdims=True), 1.0)
-    total = tf.matmul(shown, weights["item_in"]) / tf.sqrt(length)
-    return tf.tanh(total + weights["hidden_bias"])
-
-
 # The losses below sum over a user's items and average over users, in nats: one learning rate suits
-# them all. Logits and ones are (n_users, n_items); row, positive and negative are (n_pairs,).
+# them all. They return the loss and its gradient by the scores, (n_users, n_items), dense or not.
+# ``row`` and ``positive`` are the taken pairs, (n_pairs,). Gradients are written out: TensorFlow
+# compiles a step for each training, multiplies more slowly than BLAS, and reads histories as dense.
 
 
-def _multi_label(scores: Any, taken: Any) -> Any:
+def _multi_label(scores: Floats, row: Rows, positive: Rows) -> tuple[float, Floats]:
     """Return the multi-label loss: every item is a yes-or-no question of its own."""
-    import tensorflow as tf
-
-    n_users = tf.cast(tf.shape(scores)[0], tf.float32)
-
-    @tf.custom_gradient  # type: ignore[misc, unused-ignore]
-    def loss(logits: Any) -> Any:  # TensorFlow's own takes twice as long
-        total = tf.reduce_sum(tf.nn.softplus(logits) - logits * taken)
-        return total / n_users, lambda above: above * (tf.sigmoid(logits) - taken) / n_users
-
-    return loss(tf.convert_to_tensor(scores))
+    chance = np.tanh(0.5 * scores)
+    chance += 1
+    chance *= 0.5
+    loss = np.maximum(scores, 0).sum() - np.log(np.maximum(chance, 1 - chance)).sum()
+    loss -= scores[row, positive].sum()
+    chance[row, positive] -= 1
+    chance /= len(scores)
+    return loss / len(scores), chance
 
 
-def _softmax(scores: Any, taken: Any) -> Any:
+def _softmax(scores: Floats, row: Rows, positive: Rows) -> tuple[float, Floats]:
     """Return the softmax loss (Liang et al. 2018): taken items are draws from one distribution."""
-    import tensorflow as tf
+    top = scores.max(axis=1, keepdims=True)
+    share = np.exp(scores - top)
+    total = share.sum(axis=1, keepdims=True)
+    loss = (np.log(total) + top).ravel()[row].sum() - scores[row, positive].sum()
+    n_taken = np.bincount(row, minlength=len(scores)).astype(scores.dtype)[:, None]
+    share *= n_taken / total / len(scores)
+    share[row, positive] -= 1 / len(scores)
+    return loss / len(scores), share
 
-    return -tf.reduce_mean(tf.reduce_sum(tf.nn.log_softmax(scores) * taken, axis=1))
 
-
-def _pairwise(scores: Any, row: Any, positive: Any, negative: Any) -> Any:
+def _pairwise(scores: Floats, row: Rows, positive: Rows, negative: Rows) -> tuple[float, Any]:
     """Return the ranking loss (BPR, Rendle et al. 2009): positives should score above negatives."""
-    import tensorflow as tf
+    lead = scores[row, positive] - scores[row, negative]
+    push = expit(-lead) / len(scores)
+    pairs = np.tile(row, 2), np.concatenate([positive, negative])
+    gradient = sparse.csr_matrix((np.concatenate([-push, push]), pairs), shape=scores.shape)
+    return np.logaddexp(0, -lead).sum() / len(scores), gradient
 
-    above = tf.gather_nd(scores, tf.stack([row, positive], axis=1))
-    below = tf.gather_nd(scores, tf.stack([row, negative], axis=1))
-    users = tf.cast(tf.shape(scores)[0], tf.float32)
-    return tf.reduce_sum(tf.nn.softplus(below - above)) / users
 
-
-def _sampled(hidden: Any, weights: Any, batch: Any) -> Any:
+def _sampled(hidden: Floats, weights: Weights, batch: dict[str, Any]) -> tuple[float, Any]:
     """Return the softmax loss with its sum estimated from a sample (Bengio and Senécal 2003)."""
     # Taken items enter exactly. Drawn ones represent the rest, each divided by how often the sample
     # is expected to hold it; ``drawn_is_taken`` is 1 where the sum has a drawn item already.
-    import tensorflow as tf
-
     row, positive, drawn = batch["row"], batch["positive"], batch["drawn"]
-    item_out, item_bias, users = weights["item_out"], weights["item_bias"], tf.shape(hidden)[0]
-    of_taken = tf.reduce_sum(tf.gather(hidden, row) * tf.gather(item_out, positive), axis=1)
-    of_taken += tf.gather(item_bias, positive)  # (n_pairs,)
-    of_drawn = tf.matmul(hidden, tf.gather(item_out, drawn), transpose_b=True)
-    of_drawn += tf.gather(item_bias, drawn) - batch["log_expected"] - 1e9 * batch["drawn_is_taken"]
-    top = tf.stop_gradient(tf.reduce_max(of_drawn, axis=1))
-    top = tf.maximum(top, tf.stop_gradient(tf.math.unsorted_segment_max(of_taken, row, users)))
-    total = tf.reduce_sum(tf.exp(of_drawn - top[:, None]), axis=1)
-    total += tf.math.unsorted_segment_sum(tf.exp(of_taken - tf.gather(top, row)), row, users)
-    log_sum = tf.math.log(total) + top  # (n_users,)
-    return -tf.reduce_sum(of_taken - tf.gather(log_sum, row)) / tf.cast(users, tf.float32)
+    item_out, item_bias, users = weights["item_out"], weights["item_bias"], len(hidden)
+    of_taken = np.einsum("nk,nk->n", hidden[row], item_out[positive]) + item_bias[positive]
+    of_drawn = hidden @ item_out[drawn].T + item_bias[drawn]
+    of_drawn += -batch["log_expected"] - np.float32(1e9) * batch["drawn_is_taken"]
+    top = of_drawn.max(axis=1)
+    np.maximum.at(top, row, of_taken)
+    taken_share, drawn_share = np.exp(of_taken - top[row]), np.exp(of_drawn - top[:, None])
+    total = drawn_share.sum(axis=1) + np.bincount(row, taken_share, users).astype(hidden.dtype)
+    loss = ((np.log(total) + top)[row] - of_taken).sum()
+    weight = np.bincount(row, minlength=users).astype(hidden.dtype) / total
+    values = [taken_share * weight[row] - 1, (drawn_share * weight[:, None]).ravel()]
+    rows = np.concatenate([row, np.repeat(np.arange(users), len(drawn))])
+    pairs = rows, np.concatenate([positive, np.tile(drawn, users)])
+    shape = users, len(item_out)
+    return loss / users, sparse.csr_matrix((np.concatenate(values) / users, pairs), shape=shape)
+
+
+def _through_items(weights: Weights, vectors: Floats, gradient: Any) -> tuple[Weights, Floats]:
+    """Return the gradients of the last two tables and of the vectors that they score."""
+    bias = np.asarray(gradient.sum(axis=0)).ravel()
+    tables = {"item_out": np.asarray(gradient.T @ vectors), "item_bias": bias}
+    return tables, np.asarray(gradient @ weights["item_out"])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -223,8 +236,7 @@ class HistoryModel(Recommender):
         self._taken = binary_matrix(data)
         users = np.flatnonzero(np.diff(self._taken.indptr))
         start = first_weights(data.n_items, self.hidden, data.item_counts(), len(users), self.seed)
-        with freed_afterwards():
-            self._train(data, users, start)
+        self._train(data, users, start)
         return self
 
     def _train(self, data: Interactions, users: Users, start: Weights) -> None:
@@ -239,29 +251,41 @@ class HistoryModel(Recommender):
         rows = self._users(users)
         return self.score_histories(self._taken[rows])
 
-    def _minimize(self, loss: Any, start: Weights, users: Users, extra: Extra) -> None:
+    def _minimize(self, loss: Loss, start: Weights, users: Users, extra: Extra) -> None:
         """Fill `weights` and `history` by Adam over batches of users, in new order every epoch."""
-        # loss(variables, rows of ones, the same with some items hidden, extra(users, rows))
-        import tensorflow as tf
-
-        weights = {name: tf.Variable(value, name=name) for name, value in start.items()}
-        step = adam_step(lambda *batch: loss(weights, *batch), list(weights.values()))
+        # loss(hidden layer, taken pairs, extra(users, rows)) returns the loss, the gradients of the
+        # tables behind the hidden layer, and the gradient of the hidden layer
+        optimizer = Adam(self.learning_rate, epsilon_hat=True)
+        optimizer.epsilon = 1e-7  # as Keras
         generator = np.random.default_rng([self.seed, 1])
-        starts, rate = range(0, len(users), self.batch_size), np.float32(self.learning_rate)
+        starts = range(0, len(users), self.batch_size)
 
         def batches() -> Iterator[tuple[Any, ...]]:
             for _ in range(self.epochs):
                 order = generator.permutation(users)
                 for part in (order[at : at + self.batch_size] for at in starts):
                     rows = self._taken[part]
-                    shown = _hide_items(rows, self.dropout, generator)
-                    yield rate, rows.toarray(), shown.toarray(), extra(part, rows)
+                    yield rows, _hide_items(rows, self.dropout, generator), extra(part, rows)
 
-        losses = [float(step(*batch)) for batch in one_ahead(batches())]
+        losses = []
+        for rows, shown, more in one_ahead(batches()):
+            hidden = _hidden_layer(start, shown)
+            pairs = np.repeat(np.arange(len(hidden)), np.diff(rows.indptr)), rows.indices
+            value, gradients, above = loss(hidden, pairs, more)
+            above *= 1 - hidden**2
+            gradients["hidden_bias"] = above.sum(axis=0)
+            length = np.maximum(np.asarray(shown.sum(axis=1)), 1.0)
+            gradients["item_in"] = shown.T @ (above / np.sqrt(length))
+            self._decay(start, gradients)
+            optimizer.step(start, dict.fromkeys(start, slice(None)), gradients)
+            losses.append(value)
         sizes = [min(self.batch_size, len(users) - at) for at in starts]
         by_epoch = np.reshape(losses, (self.epochs, -1))
         self.history = [float(np.average(epoch, weights=sizes)) for epoch in by_epoch]
-        self.weights = {name: variable.numpy() for name, variable in weights.items()}
+        self.weights = start
+
+    def _decay(self, weights: Weights, gradients: Weights) -> None:
+        """Add to the gradients what does not depend on the batch."""
 
 
 @dataclass(eq=False)
@@ -286,20 +310,25 @@ class UserLevel(HistoryModel):
         one_of(("multi-label", "softmax", "pairwise", "sampled"), self, "loss")
 
     def _train(self, data: Interactions, users: Users, start: Weights) -> None:
-        import tensorflow as tf
+        of_scores: dict[str, Callable[..., tuple[float, Any]]] = {
+            "multi-label": _multi_label,
+            "softmax": _softmax,
+            "pairwise": _pairwise,
+        }
 
-        def loss(w: dict[str, Any], taken: Any, shown: Any, extra: Any) -> tuple[Any, Any]:
-            tables = [w["item_in"], w["item_out"]] if self.regularization else [tf.zeros(())]
-            squares = tf.add_n([tf.reduce_sum(tf.square(table)) for table in tables])
-            added, hidden = self.regularization * squares, _hidden_in_graph(w, shown)
+        def loss(hidden: Floats, pairs: Any, extra: Any) -> tuple[float, Weights, Floats]:
             if self.loss == "sampled":  # the scores of all items are what this loss avoids
-                return _sampled(hidden, w, extra), added
-            scores = tf.matmul(hidden, w["item_out"], transpose_b=True) + w["item_bias"]
-            if self.loss == "pairwise":
-                return _pairwise(scores, **extra), added
-            return (_softmax if self.loss == "softmax" else _multi_label)(scores, taken), added
+                value, gradient = _sampled(hidden, start, extra)
+            else:
+                scores = _item_scores(start, hidden)
+                value, gradient = of_scores[self.loss](scores, *pairs, **extra)
+            return value, *_through_items(start, hidden, gradient)
 
         self._minimize(loss, start, users, self._draws(data))
+
+    def _decay(self, weights: Weights, gradients: Weights) -> None:
+        for name in ("item_in", "item_out") if self.regularization else ():
+            gradients[name] += np.float32(2 * self.regularization) * weights[name]
 
     def _draws(self, data: Interactions) -> Extra:
         """Return what draws the rest of a batch: nothing, negatives, or a sample of the catalog."""
@@ -309,14 +338,14 @@ class UserLevel(HistoryModel):
         chance = weight / weight.sum()
 
         def draw(users: Users, rows: sparse.csr_matrix) -> dict[str, Any]:
-            row = np.repeat(np.arange(len(users), dtype=np.int32), np.diff(rows.indptr))
-            pairs = {"row": row, "positive": rows.indices.astype(np.int32)}
+            row = np.repeat(np.arange(len(users)), np.diff(rows.indptr))
             if sampler is not None:
-                negative = sampler.draw(users[row], ratio=1, rng=generator)[:, 0]
-                return pairs | {"negative": negative.astype(np.int32)}
+                return {"negative": sampler.draw(users[row], ratio=1, rng=generator)[:, 0]}
             drawn = generator.choice(data.n_items, self.sample, p=chance).astype(np.int32)
             expected = self.sample * chance[drawn] if self.correct else np.ones(self.sample)
-            return pairs | {
+            return {
+                "row": row,
+                "positive": rows.indices,
                 "drawn": drawn,
                 "log_expected": np.log(expected).astype(np.float32),
                 "drawn_is_taken": rows[:, drawn].toarray(),
@@ -340,26 +369,29 @@ class MultVAE(HistoryModel):
     strength: float = 0.1
 
     def _train(self, data: Interactions, users: Users, start: Weights) -> None:
-        import tensorflow as tf
+        generator, noise = (np.random.default_rng([self.seed, place]) for place in (3, 4))
 
-        generator = np.random.default_rng([self.seed, 3])
-
-        def drawn(scale: float, *shape: int) -> npt.NDArray[np.float32]:
+        def drawn(scale: float, *shape: int) -> Floats:
             return generator.normal(0, scale, shape).astype(np.float32)
 
         narrow = np.sqrt(self.hidden)
         start["to_mean"] = drawn(1.0 / narrow, self.hidden, self.latent)
         start["to_log_variance"] = drawn(0.1 / narrow, self.hidden, self.latent)
         start["item_out"] = drawn(0.3 / np.sqrt(self.latent), data.n_items, self.latent)
-        noise = tf.random.Generator.from_seed(self.seed)
 
-        def loss(w: dict[str, Any], taken: Any, shown: Any, strength: Any) -> tuple[Any, Any]:
-            hidden = _hidden_in_graph(w, shown)
-            mean, log_variance = hidden @ w["to_mean"], hidden @ w["to_log_variance"]
-            draw = mean + tf.exp(log_variance / 2) * noise.normal(tf.shape(mean))
-            scores = tf.matmul(draw, w["item_out"], transpose_b=True) + w["item_bias"]
-            divergence = strength * tf.reduce_mean(_divergence(mean, log_variance))
-            return _softmax(scores, taken) + divergence, 0.0
+        def loss(hidden: Floats, pairs: Any, strength: Any) -> tuple[float, Weights, Floats]:
+            mean, log_variance = hidden @ start["to_mean"], hidden @ start["to_log_variance"]
+            off = np.exp(log_variance / 2) * noise.standard_normal(mean.shape, dtype=np.float32)
+            value, gradient = _softmax(_item_scores(start, mean + off), *pairs)
+            gradients, of_draw = _through_items(start, mean + off, gradient)
+            divergence, of_mean, of_log_variance = _divergence(mean, log_variance)
+            share = strength / np.float32(len(hidden))
+            of_mean = of_draw + share * of_mean
+            of_log_variance = of_draw * off / 2 + share * of_log_variance
+            gradients["to_mean"] = hidden.T @ of_mean
+            gradients["to_log_variance"] = hidden.T @ of_log_variance
+            above = of_mean @ start["to_mean"].T + of_log_variance @ start["to_log_variance"].T
+            return value + share * divergence.sum(), gradients, above
 
         steps = -(-len(users) // self.batch_size) * self.epochs
         ramp = np.minimum(1, 2 * np.arange(1, steps + 1, dtype=np.float32) / steps)
@@ -370,11 +402,11 @@ class MultVAE(HistoryModel):
         """Return the score of every item for histories of anyone; see `forward`."""
         self._fitted()
         mean = _hidden_layer(self.weights, histories) @ self.weights["to_mean"]
-        return np.asarray(mean @ self.weights["item_out"].T + self.weights["item_bias"])
+        return _item_scores(self.weights, mean)
 
 
-def _divergence(mean: Any, log_variance: Any) -> Any:
-    """Return the divergence of each row's normal distribution from the standard one, in nats."""
-    import tensorflow as tf
-
-    return 0.5 * tf.reduce_sum(tf.exp(log_variance) + tf.square(mean) - 1.0 - log_variance, axis=1)
+def _divergence(mean: Floats, log_variance: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return each row's divergence from the standard normal, in nats, and the two gradients."""
+    variance = np.exp(log_variance)
+    divergence = 0.5 * (variance + mean**2 - 1 - log_variance).sum(axis=1)
+    return divergence, mean, (variance - 1) / 2

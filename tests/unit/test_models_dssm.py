@@ -1,5 +1,7 @@
 """Content towers: text hashing, posters, features, training on pairs, the search box."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -143,6 +145,19 @@ def test_pairs_train_towards_planted_taste_and_repeat():
     assert scores[own].reshape(40, -1).mean() > scores[~own].mean() + 0.5
     assert np.array_equal(scores, fitted(train, **settings)[2]), "same seed, same model"
     assert not np.array_equal(scores, fitted(train, seed=1, **settings)[2])
+
+
+def test_trainings_in_threads_compile_once_and_equal_those_one_after_the_other():
+    level, compiled, train = tf.Variable(1.0), [], world()
+
+    def loss(users, items, added):
+        return compiled.append(users.shape) or level * tf.reduce_mean(tf.cast(items, tf.float32))
+
+    losses = dssm.train_pairs(loss, [level], train, epochs=3, batch_size=40)
+    assert compiled == [(40,)] and losses[0] > losses[2], "8 steps three times, then the other 6"
+    with ThreadPoolExecutor(2) as threads:
+        both = list(threads.map(lambda seed: fitted(train, seed=seed, batch_size=64)[2], (0, 1)))
+    assert all(np.array_equal(both[s], fitted(train, seed=s, batch_size=64)[2]) for s in (0, 1))
 
 
 @pytest.mark.parametrize("correct", [True, False])

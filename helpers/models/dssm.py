@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from helpers.models.training import FusedAdam, freed_afterwards, one_ahead
+from helpers.models.training import FusedAdam, one_ahead
 from helpers.sampling import NegativeSampler
 
 if TYPE_CHECKING:
     from helpers.data import Interactions
 
-_AT_ONCE = 4  # steps in one call of the graph, without Python between them; 1 MB of logits each
+_AT_ONCE = 2  # steps in one call of the graph, without Python between them; 1 MB of logits each
 
 
 def train_pairs(
@@ -36,7 +36,8 @@ def train_pairs(
     ``loss(users, items, added)`` returns the loss of one batch. It gets two index tensors (batch,)
     and what a batch softmax adds to its logits, (batch, batch): minus log Q of the column's item,
     0 if not ``correct``, and minus infinity for items that the row's user took. The learning rate
-    falls to zero along the steps. An epoch leaves out the rows that do not fill a batch.
+    falls to zero along the steps. An epoch leaves out the rows that do not fill a batch. Several
+    trainings can run in threads beside each other; `freed_afterwards` around them frees memory.
     """
     if epochs < 1:
         raise ValueError(f"epochs is {epochs}, expected 1 or more")
@@ -57,9 +58,8 @@ def train_pairs(
                 made.append((rate, who, what, sampler.in_batch(who, what).added(correct=correct)))
             yield tuple(map(np.stack, zip(*made, strict=True)))
 
-    with freed_afterwards():
-        do = _steps(loss, list(variables), size)
-        losses = [do(*call).numpy() for call in one_ahead(calls())]
+    do = _steps(loss, list(variables), size)
+    losses = [do(*call).numpy() for call in one_ahead(calls())]
     found: list[float] = np.concatenate(losses).reshape(epochs, -1).mean(axis=1).tolist()
     return found
 

@@ -679,8 +679,8 @@ def gaps(ours, theirs):
 
 
 print("hits per 100 users, in split 0 · split 1 · split 2, with 95 % intervals over films")
-for name in ("one list for all", "k-NN, words, genres, year", "k-NN, title words"):
-    print(f"towers - {name:26}", gaps("towers", name))
+for rival in ("one list for all", "k-NN, words, genres, year", "k-NN, title words"):
+    print(f"towers - {rival:26}", gaps("towers", rival))
 pairs = [(results["towers", seed], results["one list for all", seed]) for seed in range(3)]
 print("HR@10, towers - one list, with intervals over users:")
 print(" · ".join(str(ours.compare(theirs)) for ours, theirs in pairs))

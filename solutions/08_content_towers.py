@@ -33,6 +33,7 @@
 import html
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, "..")  # the course's helpers live one folder up
 
@@ -48,6 +49,7 @@ from helpers.exercises import exercise, guess, progress
 from helpers.interactive import answer, explore, show
 from helpers.models import content, dssm, posters, text
 from helpers.models.mf import MatrixFactorization
+from helpers.models.training import freed_afterwards
 
 plots.style()
 
@@ -428,18 +430,21 @@ def user_tower(width):
 
 
 class TwoTowers:
-    def __init__(self, train, parts, seed=0, **settings):
+    def __init__(self, train, parts, seed=0):
         keras.utils.set_random_seed(seed)
-        self.parts = parts
+        self.train, self.parts, self.seed = train, parts, seed
         rows = [part for name, part in parts.items() if name in ("genres", "year", "vectors")]
         self.rows = np.hstack(rows)  # (n_items, width): what a film adds to a history
         self.items, self.users = item_tower(inputs_of(parts)), user_tower(self.rows.shape[1])
         self.scale = tf.Variable(10.0)
         self.sums = tf.constant(binary(train) @ self.rows)  # (n_users, width)
         self.counts = tf.constant(train.user_counts()[:, None], tf.float32)
+
+    def fit(self, **settings):
         layered = self.items.trainable_variables + self.users.trainable_variables
         learned = [*(variable.value for variable in layered), self.scale]
-        self.losses = dssm.train_pairs(self.loss, learned, train, seed=seed, **settings)
+        self.losses = dssm.train_pairs(self.loss, learned, self.train, seed=self.seed, **settings)
+        return self
 
     def loss(self, users, items, added):  # added: -log Q, and -infinity for films the user took
         own = tf.gather(self.rows, items)
@@ -449,6 +454,13 @@ class TwoTowers:
         logits = self.scale * tf.matmul(a, b, transpose_b=True) + added
         right = tf.range(tf.shape(logits)[0])  # the diagonal
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(right, logits))
+
+
+def trained(trains, parts, **settings):
+    """Return towers for each training part, with the seeds 0, 1, …: two train at a time."""
+    models = [TwoTowers(train, parts, seed) for seed, train in enumerate(trains)]
+    with freed_afterwards(), ThreadPoolExecutor(2) as threads:  # one for each core
+        return list(threads.map(lambda model: model.fit(**settings), models))
 
 
 # %%
@@ -468,7 +480,7 @@ def film_vectors(towers, parts):
     """Return vectors of films, known, new or made up, from their parts."""
     n = len(next(iter(parts.values())))
     blocks = np.split(np.arange(n), range(2048, n, 2048))
-    some = [{name: tf.gather(part, block) for name, part in parts.items()} for block in blocks]
+    some = ({name: tf.gather(part, block) for name, part in parts.items()} for block in blocks)
     return np.concatenate([towers.items(few) for few in some])
 
 
@@ -629,11 +641,11 @@ table_of("random", "factorization", "genre affinity", *KNN, "one list for all")
 # These towers read genres, year and the title's trigrams. On each split they see every pair of the training part once.
 
 # %% tags=["nbval-ignore-output"]
-fitted = {}
-for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-    fitted[seed] = TwoTowers(s.train, parts, seed)
-    hits = rank("towers", tower_scores(fitted[seed], s.train, films, parts), seed)
-    print(f"split {seed}: HR@10 of the towers {hits:.2f}", flush=True)
+train_parts = [s.train for s in splits]
+fitted = trained(train_parts, parts)
+for seed, (model, films) in enumerate(zip(fitted, new_films, strict=True)):
+    hits = rank("towers", tower_scores(model, model.train, films, parts), seed)
+    print(f"split {seed}: HR@10 of the towers {hits:.2f}")
 towers = fitted[0]
 
 # %% [markdown]
@@ -667,8 +679,8 @@ def gaps(ours, theirs):
 
 
 print("hits per 100 users, in split 0 · split 1 · split 2, with 95 % intervals over films")
-for name in ("one list for all", "k-NN, words, genres, year", "k-NN, title words"):
-    print(f"towers - {name:26}", gaps("towers", name))
+for rival in ("one list for all", "k-NN, words, genres, year", "k-NN, title words"):
+    print(f"towers - {rival:26}", gaps("towers", rival))
 pairs = [(results["towers", seed], results["one list for all", seed]) for seed in range(3)]
 print("HR@10, towers - one list, with intervals over users:")
 print(" · ".join(str(ours.compare(theirs)) for ours, theirs in pairs))
@@ -692,9 +704,9 @@ print(" · ".join(str(ours.compare(theirs)) for ours, theirs in pairs))
 fig, ax = plt.subplots(figsize=(6.4, 2.8))
 for row, part in enumerate(parts):
     fewer = {name: tensor for name, tensor in parts.items() if name != part}
-    for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-        model = TwoTowers(s.train, fewer, seed)
-        hits = rank(f"towers without {part}", tower_scores(model, s.train, films, fewer), seed)
+    models = trained(train_parts, fewer)
+    for seed, (model, films) in enumerate(zip(models, new_films, strict=True)):
+        hits = rank(f"towers without {part}", tower_scores(model, model.train, films, fewer), seed)
         ax.plot(results["towers", seed].mean - hits, row, f"C{seed}o", markersize=9)
     print(
         f"{part:6} hits per 100 users lost:", gaps("towers", f"towers without {part}"), flush=True
@@ -751,9 +763,9 @@ for name, log_q in (("plain", np.zeros(2)), ("corrected", np.log([0.09, 0.01])))
 pair = ("towers", "towers without log Q")
 
 # %% tags=["nbval-ignore-output"]
+models = trained(train_parts, parts, correct=False)
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-    plain = TwoTowers(s.train, parts, seed, correct=False)
-    rank("towers without log Q", tower_scores(plain, s.train, films, parts), seed)
+    rank("towers without log Q", tower_scores(models[seed], s.train, films, parts), seed)
     counts = [s.test.item_counts()[films][lists[n, seed]].mean() for n in pair]
     print(f"split {seed}: ratings of a listed film {counts[0]:.0f}, without log Q {counts[1]:.0f}")
 print("with minus without, hits per 100 users:", gaps(*pair))
@@ -787,10 +799,10 @@ dated = {"random": np.zeros((ratings.n_users, len(recent)), np.float32)}
 dated["genre affinity"] = genre_affinity(by_date.train, recent)
 dated["one list for all"] = one_list(by_date.train, recent)
 dated |= {name: knn(by_date.train, recent, *setting) for name, setting in KNN.items()}
-for seed in range(3):
-    model = TwoTowers(by_date.train, parts, seed)
+for seed, model in enumerate(trained([by_date.train] * 3, parts)):
     dated[f"towers, seed {seed}"] = tower_scores(model, by_date.train, recent, parts)
 by_date_results = {name: judge(table, by_date.test, recent) for name, table in dated.items()}
+del dated  # 20 MB
 gap = by_date_results["k-NN, title words"].compare(by_date_results["one list for all"])
 print(f"by date, HR@10 of title words minus that of one list, over users: {gap}")
 pd.Series({name: f"{r.mean:.2f}" for name, r in by_date_results.items()}).to_frame("HR@10")
@@ -829,15 +841,16 @@ new_parts = {name: tf.gather(part, new) for name, part in parts.items()}
 print("no history:", suggest())
 print("space:", suggest("Alien", "Blade Runner", "Matrix, The"))
 print("cartoons:", suggest("Toy Story", "Lion King, The", "Aladdin"))
+met = [s.train.frame["user"] % 3 != seed for seed, s in enumerate(splits)]
+some = [s.train.replace(s.train.frame[rows]) for s, rows in zip(splits, met, strict=True)]
+models = trained(some, few_parts)
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
-    left_out = s.train.frame["user"] % 3 == seed
-    model = TwoTowers(s.train.replace(s.train.frame[~left_out]), few_parts, seed)
     test = s.test.replace(s.test.frame[s.test.frame["user"] % 3 == seed])
-    never = judge(tower_scores(model, s.train, films, few_parts), test, films)
-    trained = results["towers without title", seed]
-    trained = trained.values[np.isin(trained.users, never.users)]
-    gap = metrics.paired_bootstrap(never.values, trained)
-    print(f"split {seed}: {len(trained)} new users, HR@10 {never.mean:.2f}; gap {gap}")
+    never = judge(tower_scores(models[seed], s.train, films, few_parts), test, films)
+    others = results["towers without title", seed]
+    others = others.values[np.isin(others.users, never.users)]
+    gap = metrics.paired_bootstrap(never.values, others)
+    print(f"split {seed}: {len(others)} new users, HR@10 {never.mean:.2f}; gap {gap}")
 
 # %% [markdown]
 # Users whom training never met find a film in about half of the lists, as trained users do. In one split of three they lose hits, in the others no
@@ -855,7 +868,7 @@ for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
 
 # %% tags=["nbval-ignore-output"]
 fifth = split.train.replace(split.train.frame.sample(frac=0.2, random_state=0))
-joined = TwoTowers(fifth, pictured)
+joined = trained([fifth], pictured)[0]
 result = judge(tower_scores(joined, split.train, new, pictured), split.test, new)
 print(f"genres, year, words and poster in one tower: {result}")
 assert result.mean > 0.3
@@ -872,7 +885,7 @@ vectors, sentence = content.item_vectors(ratings.n_items)
 print(sentence)
 if vectors is not None:
     more = parts | {"vectors": tf.constant(vectors)}
-    model = TwoTowers(split.train, more)
+    model = trained([split.train], more)[0]
     print(judge(tower_scores(model, split.train, new, more), split.test, new), "with vectors")
 
 # %% [markdown]

@@ -58,7 +58,7 @@ def run() -> list[dict]:
         return hit_rate(split, the["knn"](split.train, films(split), weights, neighbors))
 
     def towers(split: data.Split, seed: int, **settings: Any) -> tuple[Any, float]:
-        fitted = the["TwoTowers"](split.train, the["parts"], seed, **settings)
+        fitted = the["TwoTowers"](split.train, the["parts"], seed).fit(**settings)
         scores = the["tower_scores"](fitted, split.train, films(split), the["parts"])
         return fitted, hit_rate(split, scores)
 

@@ -238,8 +238,8 @@ IDIOMS: dict[str, list[str]] = {
         "tower = Tower()\ntower(given)\nreturn tower",
     ],
     "08.7": [
-        "kept = []\nfor row, may in zip(cosines, allowed):\n"
-        "    best = sorted((c for c, m in zip(row, may) if m), reverse=True)[:neighbors]\n"
+        "kept = []\nfor row, may in zip(cosines.tolist(), allowed.tolist()):\n"
+        "    best = set(sorted((c for c, m in zip(row, may) if m), reverse=True)[:neighbors])\n"
         "    kept.append([c if m and c in best else 0.0 for c, m in zip(row, may)])\nreturn kept",
         "rank = np.argsort(np.argsort(-np.where(allowed, cosines, -np.inf), axis=1), axis=1)\n"
         "return np.where((rank < neighbors) & allowed, cosines, 0)",

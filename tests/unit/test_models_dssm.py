@@ -145,6 +145,16 @@ def test_pairs_train_towards_planted_taste_and_repeat():
     assert not np.array_equal(scores, fitted(train, seed=1, **settings)[2])
 
 
+def test_steps_are_compiled_once_and_none_is_left_out():
+    level, compiled = tf.Variable(1.0), []
+
+    def loss(users, items, added):
+        return compiled.append(users.shape) or level * tf.reduce_mean(tf.cast(items, tf.float32))
+
+    losses = dssm.train_pairs(loss, [level], world(), epochs=3, batch_size=40)
+    assert compiled == [(40,)] and losses[0] > losses[1] > losses[2], "30 steps, 4 in a call"
+
+
 @pytest.mark.parametrize("correct", [True, False])
 def test_the_correction_is_that_of_the_sampler(correct):
     """One batch, no training: the loss is the softmax of SciPy on the sampler's logits."""

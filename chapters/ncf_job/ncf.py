@@ -126,6 +126,9 @@ def compile_epoch(model, optimizer, workers, add_up, batch):
         parts = tf.split(total, [int(np.prod(shape)) for shape in shapes])
         return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
+    kinds = [tf.TensorSpec([None], kind) for kind in (tf.int32, tf.int32, tf.float32)]
+
+    @tf.function(input_signature=kinds, autograph=False)
     def step(users, items, labels):
         with tf.GradientTape() as tape:
             chance = model({"user": users, "item": items}, training=True)[:, 0]
@@ -139,13 +142,11 @@ def compile_epoch(model, optimizer, workers, add_up, batch):
         optimizer.apply(summed(gradients) if workers > 1 else gradients, weights)
         return loss
 
-    @tf.function
-    def epoch(users, items, labels):
-        n, total = tf.shape(labels)[0], 0.0
-        for start in tf.range(0, n, batch):
-            rows = slice(start, tf.minimum(start + batch, n))
-            total += step(users[rows], items[rows], labels[rows])
-        return total / tf.cast(-(-n // batch), tf.float32)
+    def epoch(*examples):
+        columns = [tf.constant(c, kind.dtype) for c, kind in zip(examples, kinds, strict=True)]
+        starts = range(0, len(examples[0]), batch)
+        parts = ([column[start : start + batch] for column in columns] for start in starts)
+        return sum(step(*part) for part in parts) / len(starts)
 
     return epoch
 
@@ -157,7 +158,6 @@ def train(model, users, items, shape, joined=None, **options):
     `options` are hyperparameters of this program: epochs, batch_size, learning_rate, …
     """
     import keras
-    import tensorflow as tf
 
     workers, rank, add_up = joined or (1, 0, None)
     words = [f"--{name}={value}" for name, value in options.items()]
@@ -173,7 +173,7 @@ def train(model, users, items, shape, joined=None, **options):
         generator = np.random.default_rng([given.seed, number])
         examples = draw_epoch(users, items, clicked, given.negatives, given.alpha, generator)
         length = len(examples[2]) // workers
-        share = [tf.constant(column[rank * length : (rank + 1) * length]) for column in examples]
+        share = [column[rank * length : (rank + 1) * length] for column in examples]
         optimizer.learning_rate.assign(given.learning_rate * (1 - 0.9 * number / max(1, given.epochs - 1)))
         losses.append(float(epoch(*share)))
         if joined:

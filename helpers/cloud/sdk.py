@@ -6,7 +6,6 @@ Nothing of the SDK is changed that a cell calls.
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import importlib.abc
 import importlib.util
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import gates
+from local_sagemaker.clients import read_once
 from local_sagemaker.errors import CloudError
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
@@ -41,7 +41,7 @@ def load(*, local: bool) -> Any:
     """Import the SDK, settle it for a notebook, and return its ``core.helper.session_helper``."""
     opt_out()
     _quiet_loggers()
-    _read_once()
+    read_once()
     # Python 3.12 and newer warn of the SDK's regular expressions where they compile it
     warnings.filterwarnings("ignore", category=SyntaxWarning, module=".*site-packages")
     try:
@@ -78,15 +78,6 @@ def _validators_at_first_use() -> Iterator[None]:
         yield
     finally:
         del settings["defer_build"]
-
-
-def _read_once() -> None:
-    """Let all sessions share the descriptions of services that botocore reads: 25 MB a session."""
-    loader: Any = importlib.import_module("botocore.loaders").JSONFileLoader
-    if not hasattr(loader.load_file, "shared"):
-        read = functools.cache(loader().load_file)
-        loader.load_file = lambda _, path: read(path)
-        loader.load_file.shared = True
 
 
 def opt_out() -> None:

@@ -12,6 +12,7 @@ import threading
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from local_sagemaker.clients import read_once
 from local_sagemaker.files import loopback_without_proxy
 from local_sagemaker.jobs import log_stream
 from local_sagemaker.jobs.environment import NO_ACCOUNT, REGION
@@ -33,6 +34,7 @@ def main(port: int, work: Path, state: Path | None = None) -> int:
         del os.environ[name]
     os.environ.update(NO_ACCOUNT, MOTO_ACCOUNT_ID=ACCOUNT)
     loopback_without_proxy(os.environ)
+    read_once()
     try:
         door = Door(port, token)
     except OSError as error:

@@ -16,9 +16,10 @@ import sys
 import time
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from helpers import gates
 from local_sagemaker.clients import read_once
@@ -45,8 +46,10 @@ def load(*, local: bool) -> Any:
     # Python 3.12 and newer warn of the SDK's regular expressions where they compile it
     warnings.filterwarnings("ignore", category=SyntaxWarning, module=".*site-packages")
     try:
-        # jsonschema's grammar of web addresses: two seconds for no use here
-        with gates.absent("rfc3987_syntax"), _validators_at_first_use():
+        settings = importlib.import_module("pydantic").BaseModel.model_config
+        # validators of 2,000 classes are built when used (15 MB);
+        # jsonschema's grammar of web addresses is two seconds for no use here
+        with patch.dict(settings, defer_build=True), gates.absent("rfc3987_syntax"):
             helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
             resources: Any = importlib.import_module("sagemaker.core.resources")
             configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]
@@ -67,17 +70,6 @@ def load(*, local: bool) -> Any:
     if local:
         _short_waits(resources, helper)
     return helper
-
-
-@contextlib.contextmanager
-def _validators_at_first_use() -> Iterator[None]:
-    """Let pydantic build the validators of the SDK's 2,000 classes when they are used: 15 MB."""
-    settings: Any = importlib.import_module("pydantic").BaseModel.model_config
-    settings["defer_build"] = True
-    try:
-        yield
-    finally:
-        del settings["defer_build"]
 
 
 def opt_out() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from pathlib import Path
@@ -41,16 +40,6 @@ def use(server: launch.Server) -> None:
 
         client.stays_local = True  # type: ignore[attr-defined]
         boto3.session.Session.client = client
-
-
-def read_once() -> None:
-    """Let all sessions share the descriptions of services that botocore reads: 25 MB a session."""
-    from botocore.loaders import JSONFileLoader
-
-    if not hasattr(JSONFileLoader.load_file, "shared"):
-        read = functools.cache(JSONFileLoader().load_file)
-        JSONFileLoader.load_file = lambda _, path: read(path)
-        JSONFileLoader.load_file.shared = True
 
 
 def stay_local(named: dict[str, Any]) -> None:

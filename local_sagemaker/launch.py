@@ -95,13 +95,12 @@ def launch(*, state: Path | None = None, port: int = 0) -> Server:
     command += [str(state)] if state else []
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
     variables = os.environ | {"LOCAL_SAGEMAKER_TOKEN": token, "PYTHONPATH": path}
-    variables["MALLOC_ARENA_MAX"] = "1"  # many threads, one at a time: no memory for each
     loopback_without_proxy(variables)
     with lock, (work / "errors.log").open("wb") as errors:
         process = subprocess.Popen(
             command,
             cwd=work,
-            env=variables,
+            env=variables | {"MALLOC_ARENA_MAX": "1"},  # else its threads keep 15 MB
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -6,6 +6,7 @@ Nothing of the SDK is changed that a cell calls.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.abc
 import importlib.util
@@ -22,7 +23,6 @@ from typing import Any
 from unittest.mock import patch
 
 from helpers import gates
-from local_sagemaker.clients import read_once
 from local_sagemaker.errors import CloudError
 
 LOCAL_POLL = 0.25  # seconds between two looks at a job of this machine; the SDK's are 5 and 30
@@ -42,13 +42,13 @@ def load(*, local: bool) -> Any:
     """Import the SDK, settle it for a notebook, and return its ``core.helper.session_helper``."""
     opt_out()
     _quiet_loggers()
-    read_once()
+    loader: Any = importlib.import_module("botocore.loaders").JSONFileLoader  # 25 MB a session
+    loader.load_file = staticmethod(functools.cache(loader().load_file))
     # Python 3.12 and newer warn of the SDK's regular expressions where they compile it
     warnings.filterwarnings("ignore", category=SyntaxWarning, module=".*site-packages")
     try:
         settings = importlib.import_module("pydantic").BaseModel.model_config
-        # validators of 2,000 classes are built when used (15 MB);
-        # jsonschema's grammar of web addresses is two seconds for no use here
+        # no validators before their use, 15 MB; no grammar of web addresses, two seconds
         with patch.dict(settings, defer_build=True), gates.absent("rfc3987_syntax"):
             helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
             resources: Any = importlib.import_module("sagemaker.core.resources")

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 
-from local_sagemaker import clients
+from helpers.cloud import sdk
 from local_sagemaker.service import checksums
 from tests.sagemaker.conftest import BUCKET, ROLE, full
 from tests.sagemaker.jobs import python
@@ -178,6 +178,6 @@ def test_no_proxy_stands_between_a_process_and_this_machine(proxies):
 
 
 def test_two_sessions_share_what_botocore_reads_of_a_service():
-    clients.read_once()
+    sdk.load(local=True)
     one, other = (Loader().load_service_model("iam", "service-2") for _ in range(2))
     assert one["shapes"] is other["shapes"]

@@ -253,9 +253,11 @@ job = train_job(workers=1)
 # %% [markdown]
 # ### Two workers, one model · optional
 #
-# With `instance_count=2` two containers start, on this machine two processes. The program joins them by
-# `tf.distribute.MultiWorkerMirroredStrategy`. Both draw the same examples, from the same seed, and each takes half of them. Keras 3's own `fit` fails
-# there, so `ncf.py` has a loop.
+# With `instance_count=2` two containers start, on this machine two processes. Both draw the same examples, from the same seed, and each
+# takes half of them. Before every step they add up their gradients over a connection, an *all-reduce*: so both hold the same weights.
+#
+# `ncf.py` does that itself. TensorFlow's `tf.distribute.MultiWorkerMirroredStrategy` does the same with a server in every worker, which
+# takes 50 MB. Keras 3's own `fit` fails there, so it needs such a loop, too.
 #
 # We train one epoch, with one negative per click. Both logs come back, line by line.
 

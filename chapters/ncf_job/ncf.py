@@ -2,7 +2,7 @@
 
 The networks are in `network.py` beside this file; chapter 05 builds them cell by cell. The
 container gives hyperparameters as arguments, the data in the folder of the channel "training", a
-folder for the model, and the names of all hosts. The program leaves `1/`, a SavedModel that
+folder for the model, and the names of all hosts. The first host leaves `1/`, a SavedModel that
 TensorFlow Serving reads, and `ncf.npz`, the numbers alone. It needs NumPy and TensorFlow.
 """
 
@@ -10,7 +10,8 @@ import argparse
 import json
 import os
 import sys
-import tempfile
+import time
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
 import numpy as np
@@ -38,19 +39,41 @@ def read_arguments(words=None):
 
 
 def join_workers():
-    """Return how many workers train, which one this is, and the strategy that joins them."""
+    """Return how many workers train, which one this is, and a function that adds up their arrays."""
     hosts = json.loads(os.environ.get("SM_HOSTS", '["algo-1"]'))
-    here = os.environ.get("SM_CURRENT_HOST", hosts[0])
-    if len(hosts) > 1 and "TF_CONFIG" not in os.environ:
-        addresses = [f"{host}:2222" for host in hosts]
-        task = {"type": "worker", "index": hosts.index(here)}
-        os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": addresses}, "task": task})
+    rank = hosts.index(os.environ.get("SM_CURRENT_HOST", hosts[0]))
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # the same sums on every processor
-    import tensorflow as tf  # after both variables: they are read once
-
     if len(hosts) == 1:
-        return 1, 0, tf.distribute.get_strategy()
-    return len(hosts), hosts.index(here), tf.distribute.MultiWorkerMirroredStrategy()
+        return 1, 0, None
+    place = os.environ.get("SM_MASTER_ADDR", hosts[0]), int(os.environ.get("SM_MASTER_PORT", 7777))
+    if rank:
+        first = call(place)
+    else:
+        with Listener(place) as door:
+            others = [door.accept() for _ in hosts[1:]]
+
+    def add_up(values):
+        if rank:  # the first worker adds up, so that all get the same sum to the last bit
+            first.send_bytes(values.tobytes())
+            return np.frombuffer(first.recv_bytes(), values.dtype)
+        total = values + sum(np.frombuffer(other.recv_bytes(), values.dtype) for other in others)
+        for other in others:
+            other.send_bytes(total.tobytes())
+        return total
+
+    return len(hosts), rank, add_up
+
+
+def call(place, seconds=300):
+    """Connect to the first worker, which may start later than this one."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return Client(place)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def read_clicks(folder, n_user, n_item):
@@ -90,30 +113,40 @@ def draw_epoch(users, items, clicked, negatives, alpha, generator):
     return [column[order] for column in columns]
 
 
-def compile_epoch(model, optimizer, workers, strategy, batch):
+def compile_epoch(model, optimizer, workers, add_up, batch):
     """Return a function that trains on a worker's share of an epoch, `batch` examples per step."""
     import tensorflow as tf
 
+    weights = model.trainable_variables
+    shapes = [tuple(weight.shape) for weight in weights]
+
+    def summed(gradients):
+        flat = tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0)
+        total = tf.numpy_function(add_up, [flat], tf.float32)
+        parts = tf.split(total, [int(np.prod(shape)) for shape in shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+    kinds = [tf.TensorSpec([None], kind) for kind in (tf.int32, tf.int32, tf.float32)]
+
+    @tf.function(input_signature=kinds, autograph=False)
     def step(users, items, labels):
         with tf.GradientTape() as tape:
             chance = model({"user": users, "item": items}, training=True)[:, 0]
             chance = tf.clip_by_value(chance, 1e-7, 1 - 1e-7)
             entropy = labels * tf.math.log(chance) + (1 - labels) * tf.math.log(1 - chance)
             loss = -tf.reduce_mean(entropy) + (tf.add_n(model.losses) if model.losses else 0.0)
-            part = loss / workers  # the optimizer adds up the gradients of all workers
-        gradients = tape.gradient(part, model.trainable_variables)
+            part = loss / workers  # the gradients of all workers are added up
+        gradients = tape.gradient(part, weights)
         # whole tables: Keras' Adam moves a row that a batch repeats too far, and workers add tables
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        optimizer.apply(gradients, model.trainable_variables)
+        optimizer.apply(summed(gradients) if workers > 1 else gradients, weights)
         return loss
 
-    @tf.function
-    def epoch(users, items, labels):
-        n, total = tf.shape(labels)[0], 0.0
-        for start in tf.range(0, n, batch):
-            rows = slice(start, tf.minimum(start + batch, n))
-            total += strategy.run(step, args=(users[rows], items[rows], labels[rows]))
-        return total / tf.cast(-(-n // batch), tf.float32)
+    def epoch(*examples):
+        columns = [tf.constant(c, kind.dtype) for c, kind in zip(examples, kinds, strict=True)]
+        starts = range(0, len(examples[0]), batch)
+        parts = ([column[start : start + batch] for column in columns] for start in starts)
+        return sum(step(*part) for part in parts) / len(starts)
 
     return epoch
 
@@ -125,24 +158,22 @@ def train(model, users, items, shape, joined=None, **options):
     `options` are hyperparameters of this program: epochs, batch_size, learning_rate, …
     """
     import keras
-    import tensorflow as tf
 
-    workers, rank, strategy = joined or (1, 0, tf.distribute.get_strategy())
+    workers, rank, add_up = joined or (1, 0, None)
     words = [f"--{name}={value}" for name, value in options.items()]
     given = read_arguments([f"--n_user={shape[0]}", f"--n_item={shape[1]}", *words])
     clicked = np.zeros(shape, dtype=bool)
     clicked[users, items] = True
-    with strategy.scope():
-        optimizer = keras.optimizers.Adam(given.learning_rate)
-        optimizer.build(model.trainable_variables)
+    optimizer = keras.optimizers.Adam(given.learning_rate)
+    optimizer.build(model.trainable_variables)
     batch = max(1, given.batch_size // workers)
-    epoch, losses = compile_epoch(model, optimizer, workers, strategy, batch), []
+    epoch, losses = compile_epoch(model, optimizer, workers, add_up, batch), []
     for number in range(given.epochs):
         # every worker draws the same epoch and takes its share of it
         generator = np.random.default_rng([given.seed, number])
         examples = draw_epoch(users, items, clicked, given.negatives, given.alpha, generator)
         length = len(examples[2]) // workers
-        share = [tf.constant(column[rank * length : (rank + 1) * length]) for column in examples]
+        share = [column[rank * length : (rank + 1) * length] for column in examples]
         optimizer.learning_rate.assign(given.learning_rate * (1 - 0.9 * number / max(1, given.epochs - 1)))
         losses.append(float(epoch(*share)))
         if joined:
@@ -165,22 +196,22 @@ def main(words=None):
     from network import neumf
 
     users, items = read_clicks(options.training, options.n_user, options.n_item)
-    keras.utils.set_random_seed(options.seed)
-    with joined[2].scope():
-        model = neumf(options.n_user, options.n_item, options.factors, options.decay)
+    keras.utils.set_random_seed(options.seed)  # all workers start from the same weights
+    model = neumf(options.n_user, options.n_item, options.factors, options.decay)
     print(f"worker {joined[1] + 1} of {joined[0]}: {len(users)} clicks, {model.count_params()} numbers", flush=True)
     names = ("epochs", "batch_size", "learning_rate", "negatives", "alpha", "seed")
     shape = options.n_user, options.n_item
     train(model, users, items, shape, joined, **{name: getattr(options, name) for name in names})
-    # every worker saves, since saving waits for all of them; only the first keeps what it saved
-    folder = Path(options.model_folder) if joined[1] == 0 else Path(tempfile.mkdtemp())
+    if joined[1] > 0:  # all hold the same weights
+        return
+    folder = Path(options.model_folder)
     model.export(str(folder / "1"), verbose=False)
     np.savez(folder / "ncf.npz", **{key_of(weight): np.asarray(weight) for weight in model.weights})
-    print(f"worker {joined[1] + 1} saved", ", ".join(sorted(p.name for p in folder.iterdir())), flush=True)
+    print("worker 1 saved", ", ".join(sorted(p.name for p in folder.iterdir())), flush=True)
 
 
 if __name__ == "__main__":
-    # Keras imports them where it finds them: 160 MB
-    for unused in ("pandas", "sklearn", "matplotlib", "scipy", "PIL"):
+    # Keras and TensorFlow import them where they find them: 180 MB
+    for unused in ("pandas", "sklearn", "matplotlib", "scipy", "PIL", "IPython", "h5py", "pydot"):
         sys.modules[unused] = None
     main()

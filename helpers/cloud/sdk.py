@@ -6,6 +6,7 @@ Nothing of the SDK is changed that a cell calls.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.abc
 import importlib.util
@@ -19,6 +20,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from helpers import gates
 from local_sagemaker.errors import CloudError
@@ -40,11 +42,14 @@ def load(*, local: bool) -> Any:
     """Import the SDK, settle it for a notebook, and return its ``core.helper.session_helper``."""
     opt_out()
     _quiet_loggers()
+    loader: Any = importlib.import_module("botocore.loaders").JSONFileLoader  # 25 MB a session
+    loader.load_file = staticmethod(functools.cache(loader().load_file))
     # Python 3.12 and newer warn of the SDK's regular expressions where they compile it
     warnings.filterwarnings("ignore", category=SyntaxWarning, module=".*site-packages")
     try:
-        # jsonschema's grammar of web addresses: two seconds for no use here
-        with gates.absent("rfc3987_syntax"):
+        settings = importlib.import_module("pydantic").BaseModel.model_config
+        # no validators before their use, 15 MB; no grammar of web addresses, two seconds
+        with patch.dict(settings, defer_build=True), gates.absent("rfc3987_syntax"):
             helper: Any = importlib.import_module("sagemaker.core.helper.session_helper")
             resources: Any = importlib.import_module("sagemaker.core.resources")
             configs: list[Any] = [importlib.import_module(name) for name in _CONFIG_READERS]

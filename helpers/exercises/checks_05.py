@@ -199,8 +199,8 @@ register(
         "b",
         {
             "Each trained a model of its own; the two were averaged at the end.": "Two such models may mean different things by coordinate 3, and their average nothing.",
-            "They added up their gradients before every step, so both hold the same weights.": "That is why the program saves on both, and keeps only the first one's files.",
-            "One kept the users' vectors, the other the items'.": "That would be splitting the model. Mirrored means that each holds all of it.",
+            "They added up their gradients before every step, so both hold the same weights.": "That is why only the first one has to save.",
+            "One kept the users' vectors, the other the items'.": "That would be splitting the model. Here each holds all of it.",
         },
     ),
     Exercise(

@@ -16,7 +16,7 @@ from local_sagemaker.files import loopback_without_proxy
 from local_sagemaker.jobs import log_stream
 from local_sagemaker.jobs.environment import NO_ACCOUNT, REGION
 from local_sagemaker.jobs.training_run import GROUP
-from local_sagemaker.service import moto
+from local_sagemaker.service import contract, moto
 from local_sagemaker.service.account import Account
 from local_sagemaker.service.door import Door
 from local_sagemaker.service.s3 import StoredS3
@@ -59,14 +59,13 @@ def main(port: int, work: Path, state: Path | None = None) -> int:
 
 def _prepare(plane: Account, ready: threading.Event) -> None:
     """Make the account's one role and its default bucket, which the SDK looks up."""
+    contract.service()  # first: what it reads serves moto, too
     who = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}
     trust = {"Version": "2012-10-17", "Statement": [who | {"Action": "sts:AssumeRole"}]}
-    role = {"RoleName": moto.ROLE, "AssumeRolePolicyDocument": json.dumps(trust)}
-    plane.client("iam").create_role(**role)
-    place = {"LocationConstraint": REGION}
+    plane.client("iam").create_role(RoleName=moto.ROLE, AssumeRolePolicyDocument=json.dumps(trust))
+    place = {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
     with contextlib.suppress(plane.s3.exceptions.BucketAlreadyOwnedByYou):  # it was kept
-        bucket = f"sagemaker-{REGION}-{ACCOUNT}"
-        plane.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+        plane.s3.create_bucket(Bucket=f"sagemaker-{REGION}-{ACCOUNT}", **place)
     log_stream.group(GROUP)  # the first job does not wait for moto's Logs to load
     gc.freeze()  # what is loaded stays: later collections need not look at it
     ready.set()

@@ -89,6 +89,8 @@ _WHY = {
 def service() -> Any:
     import botocore.session  # takes a while
 
+    one = botocore.loaders.JSONFileLoader()  # all sessions share what they read, 10 MB for each
+    botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(one.load_file))
     return botocore.session.Session().get_service_model("sagemaker")
 
 

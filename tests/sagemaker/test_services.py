@@ -11,7 +11,9 @@ import boto3
 import psutil
 import pytest
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
 
+from helpers.cloud import sdk
 from local_sagemaker.service import checksums
 from tests.sagemaker.conftest import BUCKET, ROLE, full
 from tests.sagemaker.jobs import python
@@ -173,3 +175,9 @@ def test_no_proxy_stands_between_a_process_and_this_machine(proxies):
     done = python("-c", PROXIES, INFERENCE, without=without, COURSE_CLOUD_STATE="", **proxies)
     said = ["Completed", "buckets 1 urllib 403", "1", "1"]
     assert done.stdout.splitlines()[1:] == said, done.stderr
+
+
+def test_two_sessions_share_what_botocore_reads_of_a_service():
+    sdk.load(local=True)
+    one, other = (Loader().load_service_model("iam", "service-2") for _ in range(2))
+    assert one["shapes"] is other["shapes"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import socket
+import subprocess
+import sys
 import textwrap
 
 import matplotlib.pyplot as plt
@@ -137,17 +140,22 @@ def test_the_program_refuses_raw_ids_and_ready_made_negatives(program, tmp_path,
         program.read_clicks(tmp_path, 671, 9066)
 
 
-def test_the_program_reads_its_hosts(program, monkeypatch):
-    """Without TF_CONFIG the addresses come from SageMaker's own variables."""
-    import tensorflow as tf
-
+def test_two_workers_get_the_sum_of_both_arrays(program, monkeypatch):
+    """The second, which starts first here, finds the other by SageMaker's own variables."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     monkeypatch.setenv("SM_HOSTS", json.dumps(["algo-1", "algo-2"]))
-    monkeypatch.setenv("SM_CURRENT_HOST", "algo-2")
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: "joined")
-    assert program.join_workers() == (2, 1, "joined")
-    assert json.loads(os.environ["TF_CONFIG"]) == {
-        "cluster": {"worker": ["algo-1:2222", "algo-2:2222"]},
-        "task": {"type": "worker", "index": 1},
-    }
-    monkeypatch.delenv("TF_CONFIG")
+    monkeypatch.setenv("SM_MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("SM_MASTER_PORT", str(port))
+    code = (
+        f"import sys; sys.path.insert(0, {str(JOB)!r}); import ncf, numpy as np\n"
+        "workers, rank, add_up = ncf.join_workers()\n"
+        "print(workers, rank, *add_up(np.float32([10, 20])))"
+    )
+    own = os.environ | {"SM_CURRENT_HOST": "algo-2"}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=own, stdout=subprocess.PIPE, text=True) as second:
+        monkeypatch.setenv("SM_CURRENT_HOST", "algo-1")
+        workers, rank, add_up = program.join_workers()
+        assert (workers, rank, *add_up(np.float32([1, 2]))) == (2, 0, 11, 22)
+        assert second.communicate(timeout=60)[0].split() == ["2", "1", "11.0", "22.0"]

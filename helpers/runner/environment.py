@@ -188,6 +188,7 @@ class Environment:
             "LOCAL_SAGEMAKER_STATE": str(files.cloud_folder() or ""),
             "KERAS_BACKEND": "tensorflow",
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several kernels share a GPU
+            "NVIDIA_TF32_OVERRIDE": "0",  # its products in float32, as on a processor
             "KERAS_HOME": str(self.folder / "keras"),
             "IPYTHONDIR": str(self.folder / "ipython"),
             "MATPLOTLIBRC": os.devnull,

@@ -215,9 +215,10 @@ def tensorflow_build(environment: Environment) -> str:
     if not environment.has_gpu_build():
         other = "; an NVIDIA driver is here: install --gpu" if installed.sees_nvidia() else ""
         return f"the build for processors{other}"
-    code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')), 'GPUs')"
-    told = environment.ask("-c", code)
-    return f"the build for GPUs; it can use {told.stdout.strip() or 'none: its import fails'}"
+    code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+    number = environment.ask("-c", code).stdout.strip() or "its import fails; 0"
+    advice = ": install --cpu puts the smaller build in its place" if number.endswith("0") else ""
+    return f"the build for GPUs; GPUs that it can use: {number}{advice}"
 
 
 def check_data(environment: Environment) -> tuple[str, int]:

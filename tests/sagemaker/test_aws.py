@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from helpers import cloud, gates
 from helpers.cloud import aws as real
@@ -152,6 +153,30 @@ def test_a_session_without_a_name_is_the_studio_users(monkeypatch, tmp_path):
     monkeypatch.setattr(real, "_STUDIO", tmp_path / "resource-metadata.json")
     (tmp_path / "resource-metadata.json").write_text('{"UserProfileName": "ben"}')
     assert real._user("SageMaker") == "ben"
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_in_a_studio_space_role_and_region_come_from_the_environment(monkeypatch, readable):
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "COURSE_AWS_ROLE", "COURSE_AWS_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setattr(real.getpass, "getuser", lambda: "ann")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with mock_aws():
+        own = boto3.Session(region_name="eu-west-1")
+        iam, sts = own.client("iam"), own.client("sts")
+        settings = {"Path": "/service-role/", "AssumeRolePolicyDocument": "{}"}
+        role = iam.create_role(RoleName="Studio", **settings)["Role"]["Arn"]
+        given = sts.assume_role(RoleArn=role, RoleSessionName="SageMaker")["Credentials"]
+        names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+        keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        for key, name in zip(keys, names, strict=True):
+            monkeypatch.setenv(key, given[name])
+        if not readable:  # the role may not read itself: then its path is not known
+            iam.delete_role(RoleName="Studio")
+            role = role.replace("service-role/", "")
+        facts = {"region": "eu-west-1", "account": "123456789012", "role": role, "user": "ann"}
+        assert real.account() == facts
 
 
 def test_a_model_of_an_older_run_is_not_deployed_in_place_of_the_new_one(alice, aws, model, capsys):

@@ -71,9 +71,7 @@ def ensure_uv(environment: Environment) -> Path:
         with guarded(environment):
             prepare(environment)
             if not install_uv(environment, package_variables(environment)):
-                raise CannotRun(
-                    "uv could not be installed (its message is above), and the lock needs it.", 1
-                )
+                raise CannotRun("uv could not be installed (see above), and the lock needs it.", 1)
             (environment.folder / UNFINISHED).unlink(missing_ok=True)
     return environment.program("uv")
 

@@ -161,6 +161,9 @@ def test_the_build_is_as_asked_or_as_installed_or_as_the_machine(
     monkeypatch.setattr(installed, "sees_nvidia", lambda: driver)
     Environment(ROOT, tmp_path).stamp.write_text(installed_from)
     assert Environment.here(gpu=asked).gpu is gpu
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    with pytest.raises(CannotRun, match="leave out --gpu") if asked else contextlib.nullcontext():
+        assert Environment.here(gpu=asked).gpu is (GPU_LOCK in installed_from)
 
 
 @pytest.mark.parametrize(
@@ -485,7 +488,7 @@ def test_doctor_tells_the_states_of_an_environment_apart(environment, fakes, cap
     environment.stamp.write_text(f"0 {GPU_LOCK}")
     answer = SimpleNamespace(stdout="0\n")  # a driver without a GPU that it can use
     monkeypatch.setattr(Environment, "ask", lambda self, *code: answer)
-    assert "build for GPUs; GPUs that it can use: 0: install --cpu" in told(0)
+    assert "build for GPUs; it can use 0; --cpu is enough" in told(0)
     environment.stamp.write_text("\n".join(environment.wanted()))
     monkeypatch.setattr(tasks, "check_data", lambda here: ("ratings.csv.gz: SHA-256 is …", 1))
     assert "its data is not whole" in told(1)

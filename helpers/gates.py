@@ -105,7 +105,8 @@ def _has_gpu() -> bool:
 
 def _gpu() -> str:
     forced = os.environ.get("COURSE_RUN_GATED", "") not in ("", "0")
-    return "" if forced or _has_gpu() else "there is no GPU on this machine"
+    place = "that TensorFlow can use" if installed.sees_nvidia() else "on this machine"
+    return "" if forced or _has_gpu() else f"there is no GPU {place}"
 
 
 def _mxnet() -> str:

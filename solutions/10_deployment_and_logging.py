@@ -92,7 +92,7 @@ net = UserLevel(hidden=32, epochs=12).fit(split.train)
 night = metrics.top_k(net.scores(everyone), 100, seen=split.train)  # (671, 100)
 folder = tempfile.TemporaryDirectory()
 home = Path(folder.name)
-table = sqlite3.connect(home / "shelf.sqlite", check_same_thread=False)
+table = sqlite3.connect(home / "shelf.sqlite", check_same_thread=False, cached_statements=0)
 shelf = pd.DataFrame(night).rename_axis("user")
 shelf = shelf.melt(var_name="rank", value_name="item", ignore_index=False)
 shelf.set_index("rank", append=True).to_sql("shelf", table, if_exists="replace")  # with an index

@@ -38,6 +38,8 @@ def account() -> dict[str, str]:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
+    if named := os.environ.get("AWS_REGION"):  # in a space of SageMaker; boto3 reads the other
+        os.environ.setdefault("AWS_DEFAULT_REGION", named)
     region = boto3.session.Session().region_name
     if not region:
         raise CloudError(

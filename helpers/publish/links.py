@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from helpers import book, files
+from helpers.publish import run
 
 FIRST = "00_start_here.ipynb"
 _BUTTONS = re.compile(r"<!-- buttons -->\n.*?<!-- /buttons -->\n", re.DOTALL)
@@ -57,4 +58,4 @@ def _origin() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

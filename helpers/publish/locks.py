@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 
 from helpers import files
+from helpers.publish import run
 from helpers.runner import install
 from helpers.runner.environment import GPU_LOCK, LOCK, TESTS_LOCK, Environment
 from helpers.runner.machine import CannotRun
@@ -71,8 +71,4 @@ def _lock(
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except CannotRun as reason:
-        print(reason, file=sys.stderr)
-        sys.exit(reason.code)
+    run(main)

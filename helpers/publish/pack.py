@@ -14,6 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from helpers.publish import run
 from helpers.runner import install
 from helpers.runner.environment import LOCK, ROOT, Environment
 
@@ -96,4 +97,4 @@ def download(folder: Path, name: str, python: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)

@@ -74,8 +74,10 @@ class Environment:
         except RuntimeError as error:  # ~ of a user that this machine does not know
             raise CannotRun(f"COURSE_VENV is {named}, and that home folder is unknown.") from error
         here = cls(ROOT, folder, tests=tests)
+        fits = (platform.system(), platform.machine()) == ("Linux", "x86_64")
+        if gpu and not fits:
+            raise CannotRun("TensorFlow's build for GPUs is for Linux on x86-64: leave out --gpu.")
         if gpu is None:
-            fits = (platform.system(), platform.machine()) == ("Linux", "x86_64")
             gpu = here.has_gpu_build() if here.installed() else fits and installed.sees_nvidia()
         return replace(here, gpu=gpu)
 
@@ -188,6 +190,7 @@ class Environment:
             "LOCAL_SAGEMAKER_STATE": str(files.cloud_folder() or ""),
             "KERAS_BACKEND": "tensorflow",
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several kernels share a GPU
+            "NVIDIA_TF32_OVERRIDE": "0",  # its products in float32, as on a processor
             "KERAS_HOME": str(self.folder / "keras"),
             "IPYTHONDIR": str(self.folder / "ipython"),
             "MATPLOTLIBRC": os.devnull,

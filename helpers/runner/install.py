@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from helpers import files, installed
@@ -56,8 +57,7 @@ def ensure(environment: Environment) -> None:
                 environment.stamp.unlink(missing_ok=True)
                 prepare(environment)
                 if other_build:  # the two write the same files
-                    command = [str(environment.python), *REMOVE]
-                    _call(command, environment.variables())
+                    _call([str(environment.python), *REMOVE], environment.variables())
                 install_packages(environment)
                 files.write(environment.stamp, "\n".join(sorted(wanted)) + "\n")
         print(f"The environment is ready in {environment.folder}.", flush=True)
@@ -71,9 +71,7 @@ def ensure_uv(environment: Environment) -> Path:
         with guarded(environment):
             prepare(environment)
             if not install_uv(environment, package_variables(environment)):
-                raise CannotRun(
-                    "uv could not be installed (its message is above), and the lock needs it.", 1
-                )
+                raise CannotRun("uv could not be installed (see above), and the lock needs it.", 1)
             (environment.folder / UNFINISHED).unlink(missing_ok=True)
     return environment.program("uv")
 
@@ -147,6 +145,10 @@ def _announce(environment: Environment) -> None:
     if environment.up_to_date():
         clauses = installed.few(environment.differences())
         why = f"The environment is not as the lock says ({clauses}); repairing it."
+    elif known and environment.gpu != environment.has_gpu_build():
+        why = "Putting TensorFlow's other build in the place of the one that is here."
+    elif replace(environment, tests=False).up_to_date():
+        why = "Adding what only tests need: about 0.3 GB."
     elif known:
         why = "The packages of the course have changed; updating the environment."
     print(why, *machine.missed(), sep="\n", flush=True)
@@ -196,7 +198,7 @@ def install_packages(environment: Environment) -> None:
     if code != 0:
         raise CannotRun(
             f"The packages could not be installed (pip ended with code {code}; see above):"
-            " look at the network connection, then run this again; what was downloaded is kept.",
+            " look at the network and its proxy, then run this again; what was downloaded is kept.",
             1,
         )
     if different:

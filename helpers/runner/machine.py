@@ -120,11 +120,8 @@ def missed() -> list[str]:
 
 def find_python(version: str) -> str:
     """Return the path of an installed Python of a version such as ``3.13``, or raise CannotRun."""
-    known = [
-        shutil.which(f"python{version}"),
-        *Path.home().glob(f".pyenv/versions/{version}.*/bin/python"),
-    ]
-    for path in map(str, filter(None, known)):
+    pyenv = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    for path in map(str, filter(None, [shutil.which(f"python{version}"), *pyenv])):
         if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
             return path
     raise CannotRun(f"No Python {version} is installed here, so nothing is tested under it.", 69)

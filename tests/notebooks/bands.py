@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: how much wider all bands are beside an NVIDIA GPU, which adds in another order
+ON_A_GPU = 2.0
+
 
 @dataclass(frozen=True)
 class Band:

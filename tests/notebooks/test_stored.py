@@ -71,6 +71,7 @@ def test_outputs_are_plain_and_of_no_machine(source, folder, make):
         for output in cell.outputs:
             kinds = set(output.get("data", {}))
             assert kinds <= ALLOWED, f"{kinds - ALLOWED} in {cell.source[:60]}"
+            assert not kinds or kinds & {"text/plain", "text/html"}, "nothing without a kernel"
             assert "<script" not in str(output.get("data", {}).get("text/html", ""))
             if "image/png" in kinds:
                 alt = output["data"].get("text/plain", "")

@@ -1,10 +1,12 @@
 """Real AWS, played by the service of this machine: names, clean-up, prices, and who owns what."""
 
+import re
 from types import SimpleNamespace
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from helpers import cloud, gates
 from helpers.cloud import aws as real
@@ -145,13 +147,29 @@ def test_a_user_is_letters_and_digits_and_nobody_elses(monkeypatch, caller):
     assert real._user("alice") == "alice"
 
 
-def test_a_session_without_a_name_is_the_studio_users(monkeypatch, tmp_path):
-    monkeypatch.delenv("COURSE_AWS_USER", raising=False)
+@pytest.mark.parametrize(("readable", "user"), [(True, "ben"), (False, "machine")])
+def test_a_studio_space_says_role_region_and_user(monkeypatch, tmp_path, readable, user):
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "COURSE_AWS_ROLE", "COURSE_AWS_USER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setattr(real.getpass, "getuser", lambda: "machine")
-    assert real._user("SageMaker") == "machine"
-    monkeypatch.setattr(real, "_STUDIO", tmp_path / "resource-metadata.json")
-    (tmp_path / "resource-metadata.json").write_text('{"UserProfileName": "ben"}')
-    assert real._user("SageMaker") == "ben"
+    monkeypatch.setattr(real, "_STUDIO", tmp_path / "ben")
+    (tmp_path / user).write_text('{"UserProfileName": "ben"}')
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with mock_aws():
+        own = boto3.Session(region_name="eu-west-1")
+        iam, sts = own.client("iam"), own.client("sts")
+        settings = {"Path": "/service-role/", "AssumeRolePolicyDocument": "{}"}
+        role = iam.create_role(RoleName="Studio", **settings)["Role"]["Arn"]
+        given = sts.assume_role(RoleArn=role, RoleSessionName="SageMaker")["Credentials"]
+        for key in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
+            name = re.sub("(?<=[a-z])(?=[A-Z])", "_", f"Aws{key}").upper()
+            monkeypatch.setenv(name, given[key])
+        if not readable:  # the role may not read itself: then its path is not known
+            iam.delete_role(RoleName="Studio")
+            role = role.replace("service-role/", "")
+        facts = {"region": "eu-west-1", "account": "123456789012", "role": role, "user": user}
+        assert real.account() == facts
 
 
 def test_a_model_of_an_older_run_is_not_deployed_in_place_of_the_new_one(alice, aws, model, capsys):

@@ -85,6 +85,8 @@ def test_a_loaded_tensorflow_is_asked(monkeypatch, devices):
     config = SimpleNamespace(list_physical_devices=lambda kind: devices if kind == "GPU" else [])
     monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=config))
     assert gates._has_gpu() is bool(devices)
+    monkeypatch.setattr(installed, "sees_nvidia", lambda: True)
+    assert gates._gpu() == ("" if devices else "there is no GPU that TensorFlow can use")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the pretended program is a shell script")

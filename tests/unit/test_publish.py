@@ -2,118 +2,117 @@
 
 from __future__ import annotations
 
-import runpy
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from helpers import book, files
+from helpers import book, files, publish
 from helpers.book import ROOT
 from helpers.publish import links, pack
 from helpers.runner import copies
+from tests.benchmarks.bench_alone import THERE, elsewhere, wheel
 
 ADDRESS = "https://github.com/owner/name"
-alone = runpy.run_path(str(ROOT / "binder" / "alone.py"))
 
 
-@pytest.fixture
-def course(tmp_path, monkeypatch):
-    """A copy of the two files that hold the address."""
+def test_links_come_from_the_argument_the_variable_or_the_origin(tmp_path, monkeypatch, capsys):
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     monkeypatch.setattr(book, "ROOT", tmp_path)
     monkeypatch.delenv("COURSE_REPOSITORY", raising=False)
-    return tmp_path
-
-
-def test_links_come_from_the_argument_the_variable_or_the_origin_and_go(
-    course, monkeypatch, capsys
-):
-    before = {path.name: path.read_text() for path in course.iterdir()}
-    assert (
-        links.main(["https://example.org/x"]) == 2
-        and "no address such as" in capsys.readouterr().err
-    )
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert links.main(["https://example.org/x"]) == 2
+    assert "no address such as" in capsys.readouterr().err
     assert links.main([f"{ADDRESS}.git/"]) == 0 and book.repository() == ADDRESS
-    assert (
-        "mybinder.org/v2/gh/owner/name/main?labpath=my_course%2F00_"
-        in (course / "README.md").read_text()
-    )
+    readme = (tmp_path / "README.md").read_text()
+    assert "mybinder.org/v2/gh/owner/name/main?labpath=my_course%2F00_" in readme
     monkeypatch.setenv("COURSE_REPOSITORY", f"{ADDRESS}2")
     assert links.main([]) == 0 and book.repository() == f"{ADDRESS}2"
     monkeypatch.delenv("COURSE_REPOSITORY")
     assert links.main([]) == 0 and "an https origin" in capsys.readouterr().out
-    assert {path.name: path.read_text() for path in course.iterdir()} == before
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before, "no buttons"
     for command in (["init", "-q"], ["remote", "add", "origin", f"{ADDRESS}.git"]):
-        subprocess.run(["git", "-C", str(course), *command], check=True)
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     assert links.main([]) == 0 and book.repository() == ADDRESS
 
 
 @pytest.mark.parametrize("address", ["", ADDRESS])
-def test_a_chapter_opened_alone_fetches_the_course_or_says_so(monkeypatch, tmp_path, address):
+def test_a_chapter_opened_alone_has_a_cell_and_buttons_or_says_so(monkeypatch, tmp_path, address):
     monkeypatch.setattr(book, "repository", lambda: address)
     notebook = book.read(book.sources(["00"])[0])
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert first.id == copies.ALONE_ID and ("git clone" in first.source) == bool(address)
     assert sum("colab.research" in cell.source for cell in notebook.cells) == bool(address)
-    monkeypatch.chdir(tmp_path)  # not the course: the sentence, or the command
+    monkeypatch.chdir(tmp_path)  # not the course
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     if not address:
         with pytest.raises(SystemExit, match="folder of the whole course is needed"):
             exec(first.source, {})
 
 
-def test_only_what_is_missing_is_installed_there():
-    text = "numpy==2.5.5  # arrays\n# a comment\n\nfaiss-cpu==1.15.1\njupyterlab==4.6.6  # Lab\n"
-    text += 'mxnet==1.9.1; python_version < "3"\ntensorflow-cpu==2.21.0; python_version > "3"  # Keras\n'
-    assert alone["lacking"](text, {"numpy": "2.0.2"}) == [
-        "faiss-cpu==1.15.1",
-        "tensorflow-cpu==2.21.0",
-    ]
-    assert alone["lacking"](text, alone["installed"]()) == []
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for uv is replaced by it")
+def test_the_first_cell_elsewhere_keeps_its_numpy_and_adds_the_rest(tmp_path):
+    """With a `sagemaker` that does not fit, one that does, nothing to do, and a package missing."""
+    command, options, site = elsewhere(tmp_path, needs="numpy<2")
+
+    def cell(code: int) -> tuple[str, set[str]]:
+        shutil.rmtree(tmp_path / "course", ignore_errors=True)
+        done = subprocess.run(command, **options)
+        assert done.returncode == code, done.stderr
+        return done.stdout, {path.stem for path in site.glob("*.dist-info")}
+
+    said, some = cell(0)
+    names = {name.partition("-")[0] for name in some}
+    assert "Without the SageMaker chapters" in said and some >= THERE and "faiss_cpu" in names
+    assert not {"sagemaker", "moto", "jupyterlab"} & names
+    (old,) = (tmp_path / "index").glob("sagemaker*")
+    wheel(old.parent, old.name.split("-")[1], "sagemaker")
+    said, all_ = cell(0)
+    assert (said, len(all_)) == ("", len(some) + 3), "sagemaker, moto and pyarrow"
+    assert cell(0) == ("", all_)
+    for path in (*site.glob("faiss_cpu*"), *old.parent.glob("faiss_cpu*")):
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    said, left = cell(1)
+    assert "Not all packages could be installed" in said and left >= THERE
 
 
 def test_a_packed_folder_has_the_wheels_of_each_machine(tmp_path, monkeypatch, capsys):
-    asked = []
+    asked, code = [], [0]
 
     def pip(command, **options):
-        if "download" in command:
-            asked.append((command, Path(command[command.index("-r") + 1]).read_text()))
-        return subprocess.CompletedProcess(command, 0, stdout="")
+        if "download" not in command:
+            return subprocess.CompletedProcess(command, 0, stdout="")
+        asked.append((command, Path(command[command.index("-r") + 1]).read_text()))
+        return subprocess.CompletedProcess(command, code[0], stdout="")
 
     monkeypatch.setattr(pack.subprocess, "run", pip)
     out, course = tmp_path / "new" / "stick", tmp_path / "course"
-    theirs = out.with_name("stick.part") / "thesis.txt"
-    for path in (
-        theirs,
-        course / "diary.txt",
-        course / "README.md",
-        course / "chapters" / "00.ipynb",
-    ):
+    theirs, chapter = out.with_name("stick.part") / "thesis.txt", course / "chapters" / "00.ipynb"
+    for path in (theirs, chapter, course / "diary.txt", course / "README.md"):
         files.write(path, "text")
     for folder in pack.FOLDERS:
         (course / folder).mkdir(exist_ok=True)
     monkeypatch.setattr(pack, "ROOT", course)
     assert pack.main([str(out), "--platforms", "windows", "linux", "--pythons", "3.11"]) == 0
-    assert (
-        {path.name for path in out.iterdir()} == {*pack.FOLDERS, "README.md"}
-        and (out / "chapters" / "00.ipynb").exists()
-        and theirs.read_text() == "text"
-        and "ML-100K" in capsys.readouterr().out
-    )
+    assert {path.name for path in out.iterdir()} == {*pack.FOLDERS, "README.md"}
+    assert (out / "chapters" / "00.ipynb").exists() and theirs.read_text() == "text"
+    assert "ML-100K" in capsys.readouterr().out
     named = {command[-2]: text for command, text in asked if "numpy==" in text}
-    assert (
-        "mxnet==" not in named["--platform=win_amd64"]
-        and "pywin32==" in named["--platform=win_amd64"]
-    )
-    assert "mxnet==" in named["--platform=manylinux2014_x86_64"]
+    windows, linux = named["--platform=win_amd64"], named["--platform=manylinux2014_x86_64"]
+    assert "mxnet==" not in windows and "pywin32==" in windows and "mxnet==" in linux
     assert all("--require-hashes" in command for command, _ in asked)
     assert pack.main([str(out)]) == 2 and "exists already" in capsys.readouterr().err
-    monkeypatch.setattr(
-        pack.subprocess,
-        "run",
-        lambda command, **_: subprocess.CompletedProcess(command, 1, stdout=""),
-    )
+    code[0] = 1
     assert pack.main([str(tmp_path / "other")]) == 1 and not list(tmp_path.glob("other*"))
+
+
+def test_a_checkout_that_cannot_be_written_costs_a_sentence(capsys):
+    def main(arguments):
+        raise PermissionError(13, "Permission denied", "/course/.README.md-1.part")
+
+    with pytest.raises(SystemExit, match="2"):
+        publish.run(main)
+    assert "can be written in /course: copy the course to" in capsys.readouterr().err

@@ -116,7 +116,7 @@ def test_first_use_installs_with_uv_and_another_lock_updates(environment, fakes)
     assert fakes.kinds[3:] == ["whole?", "uv"] and environment.ready()
 
 
-def test_a_gpu_gets_its_build_and_tests_their_tools_on_top(environment, fakes, monkeypatch):
+def test_a_gpu_gets_its_build_and_tests_their_tools_on_top(environment, fakes, capsys):
     """What is there stays until somebody asks for the other build; a learner's start adds nothing."""
     line = "\n{}==2.21.0 ; sys_platform == 'linux' \\\n    --hash=sha256:{}\n"
     (environment.root / LOCK).write_text(TEXT + line.format("tensorflow-cpu", "c"))
@@ -124,18 +124,19 @@ def test_a_gpu_gets_its_build_and_tests_their_tools_on_top(environment, fakes, m
     (environment.root / TESTS_LOCK).write_text(line.format("ruff", "e"))
     gpu, tests = replace(environment, gpu=True), replace(environment, tests=True)
 
-    def named(here: Environment) -> set[str]:
+    def named(here: Environment, said: str) -> set[str]:
         fakes.different, fakes.kinds = ["tensorflow is missing"], []
         install.ensure(here)
-        return {
-            name for name in ("tensorflow-cpu", "tensorflow", "ruff") if f"\n{name}==" in fakes.list
-        }
+        assert said in capsys.readouterr().out
+        return set(re.findall(r"^(tensorflow-cpu|tensorflow|ruff)==", fakes.list, re.MULTILINE))
 
-    assert named(gpu) == {"tensorflow"} and gpu.ready() and not environment.ready()
-    assert named(environment) == {"tensorflow-cpu"}, "--cpu"
+    assert named(gpu, "3.5 GB") == {"tensorflow"} and gpu.ready() and not environment.ready()
+    assert gpu.variables()["NVIDIA_TF32_OVERRIDE"] == "0"
+    assert named(environment, "TensorFlow's other build") == {"tensorflow-cpu"}, "--cpu"
     assert [*install.REMOVE] in [command[1:] for command in fakes.commands]
     assert environment.ready() and not gpu.ready() and not tests.ready()
-    assert named(tests) == {"tensorflow-cpu", "ruff"} and environment.ready() and tests.ready()
+    both = {"tensorflow-cpu", "ruff"}
+    assert named(tests, "only tests need") == both and environment.ready() and tests.ready()
     (environment.root / GPU_LOCK).unlink()
     with pytest.raises(CannotRun, match="requirements-gpu.lock cannot be read"):
         gpu.ready()
@@ -160,6 +161,9 @@ def test_the_build_is_as_asked_or_as_installed_or_as_the_machine(
     monkeypatch.setattr(installed, "sees_nvidia", lambda: driver)
     Environment(ROOT, tmp_path).stamp.write_text(installed_from)
     assert Environment.here(gpu=asked).gpu is gpu
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    with pytest.raises(CannotRun, match="leave out --gpu") if asked else contextlib.nullcontext():
+        assert Environment.here(gpu=asked).gpu is (GPU_LOCK in installed_from)
 
 
 @pytest.mark.parametrize(
@@ -482,9 +486,9 @@ def test_doctor_tells_the_states_of_an_environment_apart(environment, fakes, cap
     said = told(0)
     assert "ready, as requirements.lock says" in said and "build for processors\n" in said
     environment.stamp.write_text(f"0 {GPU_LOCK}")
-    answer = SimpleNamespace(stdout="0 GPUs\n")  # a driver without a GPU that it can use
+    answer = SimpleNamespace(stdout="0\n")  # a driver without a GPU that it can use
     monkeypatch.setattr(Environment, "ask", lambda self, *code: answer)
-    assert "build for GPUs; it can use 0 GPUs" in told(0)
+    assert "build for GPUs; it can use 0; --cpu is enough" in told(0)
     environment.stamp.write_text("\n".join(environment.wanted()))
     monkeypatch.setattr(tasks, "check_data", lambda here: ("ratings.csv.gz: SHA-256 is …", 1))
     assert "its data is not whole" in told(1)

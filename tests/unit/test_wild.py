@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ import pytest
 from helpers import files, installed, plots, runner
 from helpers.runner import install
 from helpers.runner.environment import GUARD, LOCK, ROOT, STAMP, UNFINISHED, Environment
+from tests.benchmarks.bench_alone import wheel
 
 WORK = "years of work"
 
@@ -110,23 +109,6 @@ def test_files_beside_the_courses_own_environment_stay(mark, tmp_path, monkeypat
     install.prepare(environment)  # its interpreter is another: it is made anew
     assert not (environment.folder / "bin").exists()
     assert thesis.read_text() == WORK and (environment.folder / ".hidden").read_text() == WORK
-
-
-def wheel(folder: Path, version: str) -> str:
-    """Write a wheel of one module; its line in a lock."""
-    info = f"toy-{version}.dist-info"
-    members = {
-        "toy.py": f"version = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: toy\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    members[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in (*members, f"{info}/RECORD"))
-    path = folder / f"toy-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return f"toy=={version} ; python_full_version >= '3.10' \\\n    --hash=sha256:{digest}\n"
 
 
 @pytest.fixture

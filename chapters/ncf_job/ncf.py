@@ -46,10 +46,11 @@ def join_workers():
     if len(hosts) == 1:
         return 1, 0, None
     place = os.environ.get("SM_MASTER_ADDR", hosts[0]), int(os.environ.get("SM_MASTER_PORT", 7777))
+    key = os.environ.get("TRAINING_JOB_ARN", "ncf").encode()  # a worker of another job is refused
     if rank:
-        first = call(place)
+        first = call(place, key)
     else:
-        with Listener(place) as door:
+        with Listener(place, authkey=key) as door:
             others = [door.accept() for _ in hosts[1:]]
 
     def add_up(values):
@@ -64,12 +65,12 @@ def join_workers():
     return len(hosts), rank, add_up
 
 
-def call(place, seconds=300):
+def call(place, key, seconds=300):
     """Connect to the first worker, which may start later than this one."""
     end = time.monotonic() + seconds
     while True:
         try:
-            return Client(place)
+            return Client(place, authkey=key)
         except OSError:
             if time.monotonic() > end:
                 raise

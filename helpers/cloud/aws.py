@@ -42,9 +42,7 @@ def account() -> dict[str, str]:
         os.environ.setdefault("AWS_DEFAULT_REGION", named)
     region = boto3.session.Session().region_name
     if not region:
-        raise CloudError(
-            "COURSE_CLOUD=aws needs a region: set AWS_DEFAULT_REGION, such as us-west-2."
-        )
+        raise CloudError("COURSE_CLOUD=aws needs a region: set AWS_DEFAULT_REGION to one.")
     try:
         caller = boto3.client("sts", region_name=region).get_caller_identity()
     except (BotoCoreError, ClientError) as error:

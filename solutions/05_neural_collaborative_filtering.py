@@ -253,13 +253,10 @@ job = train_job(workers=1)
 # %% [markdown]
 # ### Two workers, one model · optional
 #
-# With `instance_count=2` two containers start, on this machine two processes. Both draw the same examples, from the same seed, and each
-# takes half of them. Before every step they add up their gradients over a connection, an *all-reduce*: so both hold the same weights.
+# With `instance_count=2` two containers start, on this machine two processes. Both draw the same examples, and each takes half of them.
+# Before every step they add up their gradients, an *all-reduce*: so both hold the same weights.
 #
-# `ncf.py` does that itself. TensorFlow's `tf.distribute.MultiWorkerMirroredStrategy` does the same with a server in every worker, which
-# takes 50 MB. Keras 3's own `fit` fails there, so it needs such a loop, too.
-#
-# We train one epoch, with one negative per click. Both logs come back, line by line.
+# TensorFlow's `tf.distribute.MultiWorkerMirroredStrategy` does the same with a server in every worker. We train one epoch.
 
 # %% tags=["nbval-ignore-output"]
 print("Two workers start, which takes some seconds.", flush=True)

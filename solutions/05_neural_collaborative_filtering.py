@@ -21,7 +21,7 @@
 # |---|---|
 # | **You will be able to** | turn raw ids into indices · build GMF, MLP and NeuMF in Keras · train and deploy a script with SageMaker's SDK V3 · read a dense layer as an embedding · judge a network by its lists |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb), [04](04_negative_sampling.ipynb) |
-# | **Time** | 40 minutes for the core, 90 for all; 80 seconds to run |
+# | **Time** | 40 minutes for the core, 90 for all; 70 seconds to run |
 # | **Needs** | no network, no account, no GPU; ML-100K if installed |
 # | **Builds on** | AWS post on neural collaborative filtering (Li, 2020), also in Chinese; He et al., 2017 |
 #

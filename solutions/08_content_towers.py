@@ -23,7 +23,7 @@
 # |---|---|
 # | **You will be able to** | turn text into numbers · build two towers in Keras and train them · serve new users and new films · judge a model on films that nobody has taken |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb), [04](04_negative_sampling.ipynb) |
-# | **Time** | 40 minutes for the core, 90 for all; 60 seconds to run |
+# | **Time** | 40 minutes for the core, 90 for all; 50 seconds to run |
 # | **Needs** | no network, no account, no GPU; MXNet, a folder of posters or a file of vectors if you have them |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS session on deep matrix factorization (2018) |
 #
@@ -307,7 +307,8 @@ def inputs_of(parts):
 
 
 tower = item_tower(inputs_of(pictured))
-layer_rows = [(type(x).__name__, f"{x.count_params():,}") for x in tower.layers if x.weights]
+single = [one for layer in tower.layers for one in getattr(layer, "layers", [layer])]
+layer_rows = [(type(x).__name__, f"{x.count_params():,}") for x in single if x.weights]
 pd.DataFrame(layer_rows, columns=["layer", "parameters"])
 
 # %% [markdown]

@@ -21,7 +21,7 @@
 # |---|---|
 # | **You will be able to** | replace a loop over pairs by one pass · write a network that reads a history · mask the padding of histories and of targets · count what comes after what · say what an interval establishes |
 # | **Prerequisites** | [01](01_sparsity.ipynb), [04](04_negative_sampling.ipynb) |
-# | **Time** | 50 minutes for the core, 95 for all; 40 seconds to run |
+# | **Time** | 50 minutes for the core, 95 for all; 50 seconds to run |
 # | **Needs** | no network, no account, no GPU; MXNet and ML-100K if installed |
 # | **Builds on** | AWS re:Invent session MAC306, its part on user-level models (Dirac, 2016) |
 #

@@ -43,7 +43,8 @@ def load(*, local: bool) -> Any:
     opt_out()
     _quiet_loggers()
     loader: Any = importlib.import_module("botocore.loaders").JSONFileLoader  # 25 MB a session
-    loader.load_file = staticmethod(functools.cache(loader().load_file))
+    if not hasattr(loader.load_file, "cache_info"):  # as another connection made it
+        loader.load_file = staticmethod(functools.cache(loader().load_file))
     # Python 3.12 and newer warn of the SDK's regular expressions where they compile it
     warnings.filterwarnings("ignore", category=SyntaxWarning, module=".*site-packages")
     try:

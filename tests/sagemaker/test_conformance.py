@@ -97,7 +97,7 @@ def sdk(aws, tmp_path_factory):
         # the SDK has its own settings' schema checked again for each value that it looks up, and
         # botocore's tables read again for each session
         patch.setattr(jsonschema.Draft202012Validator, "check_schema", lambda *_, **__: None)
-        read = functools.cache(functools.partial(JSONFileLoader.load_file, JSONFileLoader()))
+        read = functools.cache(JSONFileLoader().load_file)
         patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
         sleep = time.sleep
         patch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.1)))

@@ -1008,7 +1008,7 @@ if hundred is not None:
 
 # %% [markdown]
 # Our Bayesian machine and myFM (Ohtsuki, 2020) differ little: what a row contains matters more. Blocks lower the RMSE by
-# .012, four short chains lower it some more. Our 300 draws take 11 to 16 seconds of one core. "Tuned" settings were chosen on training rows
+# .012, four short chains lower it some more. Our 300 draws take 8 to 9 seconds on two cores. "Tuned" settings were chosen on training rows
 # of ML-100K. The table is of one split: another moves all its rows a little.
 
 # %% [markdown]

@@ -458,10 +458,10 @@ class TwoTowers:
 
 
 def trained(trains, parts, **settings):
-    """Return towers for each training part, with the seeds 0, 1, …: two train at a time."""
+    """Yield towers for each training part, with the seeds 0, 1, …: two train at a time."""
     models = [TwoTowers(train, parts, seed) for seed, train in enumerate(trains)]
     with freed_afterwards(), ThreadPoolExecutor(2) as threads:  # one for each core
-        return list(threads.map(lambda model: model.fit(**settings), models))
+        yield from threads.map(lambda model: model.fit(**settings), models)
 
 
 # %%
@@ -643,10 +643,11 @@ table_of("random", "factorization", "genre affinity", *KNN, "one list for all")
 
 # %% tags=["nbval-ignore-output"]
 train_parts = [s.train for s in splits]
-fitted = trained(train_parts, parts)
-for seed, (model, films) in enumerate(zip(fitted, new_films, strict=True)):
+fitted = []
+for seed, (model, films) in enumerate(zip(trained(train_parts, parts), new_films, strict=True)):
+    fitted.append(model)
     hits = rank("towers", tower_scores(model, model.train, films, parts), seed)
-    print(f"split {seed}: HR@10 of the towers {hits:.2f}")
+    print(f"split {seed}: HR@10 of the towers {hits:.2f}", flush=True)
 towers = fitted[0]
 
 # %% [markdown]
@@ -764,7 +765,7 @@ for name, log_q in (("plain", np.zeros(2)), ("corrected", np.log([0.09, 0.01])))
 pair = ("towers", "towers without log Q")
 
 # %% tags=["nbval-ignore-output"]
-models = trained(train_parts, parts, correct=False)
+models = list(trained(train_parts, parts, correct=False))
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
     rank("towers without log Q", tower_scores(models[seed], s.train, films, parts), seed)
     counts = [s.test.item_counts()[films][lists[n, seed]].mean() for n in pair]
@@ -795,13 +796,15 @@ for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
         rank(f"{name}, earlier only", knn(s.train, films, *KNN[name], voters="earlier"), seed)
     drawn = judge(knn(s.train, films, *KNN["k-NN, title words"], voters="by lot"), s.test, films)
     print(f"split {seed}: title words with as many voters, drawn by lot: {drawn.mean:.2f}")
-print(table_of(*(name + end for name in [*KNN][1:] for end in ("", ", earlier only"))))
+print(table_of(*(n + end for n in [*KNN][1:] for end in ("", ", earlier only"))), flush=True)
 dated = {"random": np.zeros((ratings.n_users, len(recent)), np.float32)}
 dated["genre affinity"] = genre_affinity(by_date.train, recent)
 dated["one list for all"] = one_list(by_date.train, recent)
 dated |= {name: knn(by_date.train, recent, *setting) for name, setting in KNN.items()}
 for seed, model in enumerate(trained([by_date.train] * 3, parts)):
     dated[f"towers, seed {seed}"] = tower_scores(model, by_date.train, recent, parts)
+    hits = judge(dated[f"towers, seed {seed}"], by_date.test, recent).mean
+    print(f"by date, HR@10 of the towers, seed {seed}: {hits:.2f}", flush=True)
 by_date_results = {name: judge(table, by_date.test, recent) for name, table in dated.items()}
 del dated  # 20 MB
 gap = by_date_results["k-NN, title words"].compare(by_date_results["one list for all"])
@@ -844,7 +847,7 @@ print("space:", suggest("Alien", "Blade Runner", "Matrix, The"))
 print("cartoons:", suggest("Toy Story", "Lion King, The", "Aladdin"))
 met = [s.train.frame["user"] % 3 != seed for seed, s in enumerate(splits)]
 some = [s.train.replace(s.train.frame[rows]) for s, rows in zip(splits, met, strict=True)]
-models = trained(some, few_parts)
+models = list(trained(some, few_parts))
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
     test = s.test.replace(s.test.frame[s.test.frame["user"] % 3 == seed])
     never = judge(tower_scores(models[seed], s.train, films, few_parts), test, films)
@@ -869,7 +872,7 @@ for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
 
 # %% tags=["nbval-ignore-output"]
 fifth = split.train.replace(split.train.frame.sample(frac=0.2, random_state=0))
-joined = trained([fifth], pictured)[0]
+(joined,) = trained([fifth], pictured)
 result = judge(tower_scores(joined, split.train, new, pictured), split.test, new)
 print(f"genres, year, words and poster in one tower: {result}")
 assert result.mean > 0.3
@@ -886,7 +889,7 @@ vectors, sentence = content.item_vectors(ratings.n_items)
 print(sentence)
 if vectors is not None:
     more = parts | {"vectors": tf.constant(vectors)}
-    model = trained([split.train], more)[0]
+    (model,) = trained([split.train], more)
     print(judge(tower_scores(model, split.train, new, more), split.test, new), "with vectors")
 
 # %% [markdown]

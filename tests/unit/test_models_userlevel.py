@@ -1,5 +1,7 @@
 """User-level models: padding and its mask, the network, four losses, bad input."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -117,6 +119,24 @@ def test_each_gradient_is_the_slope_of_its_loss(loss):
     found, above = userlevel._through_items(weights, vectors, asked()[1])
     for name, table in (weights | {"vectors": vectors}).items():
         expected = numeric.gradient(lambda: asked()[0], table)
+        np.testing.assert_allclose((found | {"vectors": above})[name], expected, atol=1e-6)
+
+
+def test_the_gradients_of_mult_vae_are_the_slopes_of_its_loss(world, monkeypatch):
+    rng, caught = np.random.default_rng(6), {}
+    off, vectors = rng.normal(size=(3, 2)), rng.normal(size=(3, 4))
+    fixed = SimpleNamespace(normal=rng.normal, standard_normal=lambda shape, dtype: off)
+    monkeypatch.setattr(userlevel.np.random, "default_rng", lambda seed: fixed)
+    catch = lambda self, loss, start, *_: caught.update(loss=loss, start=start)  # noqa: E731
+    monkeypatch.setattr(MultVAE, "_minimize", catch)
+    MultVAE(hidden=4, latent=2).fit(world)
+    tables = caught["start"]
+    tables.update({name: table.astype(float) for name, table in tables.items()})
+    pairs = np.array([0, 0, 1, 2]), np.array([1, 5, 0, 3])
+    _, found, above = caught["loss"](vectors, pairs, 0.3)
+    behind = {name: tables[name] for name in ("to_mean", "to_log_variance", "item_out")}
+    for name, table in (behind | {"vectors": vectors}).items():
+        expected = numeric.gradient(lambda: caught["loss"](vectors, pairs, 0.3)[0], table)
         np.testing.assert_allclose((found | {"vectors": above})[name], expected, atol=1e-6)
 
 

@@ -642,8 +642,7 @@ table_of("random", "factorization", "genre affinity", *KNN, "one list for all")
 # These towers read genres, year and the title's trigrams. On each split they see every pair of the training part once.
 
 # %% tags=["nbval-ignore-output"]
-train_parts = [s.train for s in splits]
-fitted = []
+train_parts, fitted = [s.train for s in splits], []
 for seed, (model, films) in enumerate(zip(trained(train_parts, parts), new_films, strict=True)):
     fitted.append(model)
     hits = rank("towers", tower_scores(model, model.train, films, parts), seed)

@@ -787,15 +787,17 @@ print("with minus without, hits per 100 users:", gaps(*pair))
 # later are new.
 
 # %% tags=["nbval-ignore-output"]
-by_date = data.Split.by_mask(ratings, years[ratings.frame["item"]] >= 2012, "films since 2012")
-recent = np.flatnonzero(by_date.test.item_counts())
-print(f"{by_date}, {len(recent)} films, {by_date.test.frame['user'].nunique()} users")
 for seed, (s, films) in enumerate(zip(splits, new_films, strict=True)):
     for name in [*KNN][1:]:
         rank(f"{name}, earlier only", knn(s.train, films, *KNN[name], voters="earlier"), seed)
     drawn = judge(knn(s.train, films, *KNN["k-NN, title words"], voters="by lot"), s.test, films)
     print(f"split {seed}: title words with as many voters, drawn by lot: {drawn.mean:.2f}")
 print(table_of(*(n + end for n in [*KNN][1:] for end in ("", ", earlier only"))), flush=True)
+
+# %% tags=["nbval-ignore-output"]
+by_date = data.Split.by_mask(ratings, years[ratings.frame["item"]] >= 2012, "films since 2012")
+recent = np.flatnonzero(by_date.test.item_counts())
+print(f"{by_date}, {len(recent)} films, {by_date.test.frame['user'].nunique()} users")
 dated = {"random": np.zeros((ratings.n_users, len(recent)), np.float32)}
 dated["genre affinity"] = genre_affinity(by_date.train, recent)
 dated["one list for all"] = one_list(by_date.train, recent)

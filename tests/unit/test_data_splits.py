@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from helpers import data
 from helpers.data import DataError, Interactions
+from helpers.data.pairs import user_order
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,13 @@ def test_partition_order_determinism_and_indices(name, world, seed):
     if name == "cold":
         assert not set(split.train.frame["item"]) & set(split.test.frame["item"])
         assert split.test.frame["item"].nunique() == int(world.n_items * 0.34)
+
+
+@pytest.mark.parametrize("block", [1, 7, 10**6])
+def test_the_order_by_blocks_of_users_is_that_of_lexsort(block):
+    users, times, ties = np.random.default_rng(0).integers(0, 40, (3, 500))
+    expected = np.lexsort((ties, times, users))
+    assert (user_order(users, ties, times, block=block) == expected).all()
 
 
 @given(world=worlds(), k=st.integers(1, 4), ties=st.sampled_from(["random", "item"]))

@@ -89,7 +89,9 @@ def test_ease_is_its_closed_form(n_users: int, n_items: int) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_als_ends_where_its_loss_is_flat() -> None:
+@pytest.mark.parametrize("large", [0, 500_000])  # by compiled loops, and by whole tables
+def test_als_ends_where_its_loss_is_flat(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helpers.models.baselines._LARGE", large)
     data = random_world()
     taken = taken_of(data)
     model = ImplicitALS(factors=4, epochs=400).fit(data)

@@ -33,7 +33,7 @@ def _product(x, others, taken, shared, ridge, wanted, out):  # type: ignore[no-u
 
 
 @compiled
-def _improve(rows, begin, end, indptr, indices, others, shared, ridge, steps):  # type: ignore[no-untyped-def]
+def _improve(rows, part, cells, others, shared, ridge, steps):  # type: ignore[no-untyped-def]
     """Move some rows by steps of conjugate gradient towards their least-squares solutions."""
     k, zero, one = rows.shape[1], np.float32(0), np.float32(1)
     residual, direction, curved = (
@@ -41,7 +41,8 @@ def _improve(rows, begin, end, indptr, indices, others, shared, ridge, steps):  
         np.empty(k, np.float32),
         np.empty(k, np.float32),
     )
-    for row in range(begin, end):
+    indptr, indices = cells
+    for row in range(part[0], part[1]):
         x, taken = rows[row], indices[indptr[row] : indptr[row + 1]]
         _product(x, others, taken, shared, ridge[row], one, residual)
         size = zero
@@ -81,6 +82,10 @@ def improve(
     cores = os.cpu_count() or 1
     shares = np.searchsorted(taken.indptr, np.linspace(0, taken.nnz, 8 * cores + 1)[1:-1])
     cuts = [0, *shares.tolist(), len(rows)]
-    read = taken.indptr, taken.indices, others, shared, ridge, steps
+    read = (taken.indptr, taken.indices), others, shared, ridge, steps
     with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(lambda a, b: _improve(rows, a, b, *read), cuts[:-1], cuts[1:]))
+        list(
+            pool.map(
+                lambda part: _improve(rows, part, *read), zip(cuts[:-1], cuts[1:], strict=True)
+            )
+        )

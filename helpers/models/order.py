@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 FloatArray = npt.NDArray[np.float32]
-_LARGE = 500_000  # events from which on compiled loops save more than their loading takes
+_LARGE = 2_000_000  # events from which on compiled loops save more than their loading takes
 _EVENTS = 1 << 21  # events whose histories are in memory at a time
 
 

@@ -20,9 +20,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import psutil
+from matplotlib.figure import Figure
 
 from helpers import plots
 from tests.benchmarks.scale_steps import STEPS, plant
@@ -154,11 +156,24 @@ def _growth() -> Iterator[dict[str, Any]]:
                 "unit": "",
                 "target": "-",
             }
+    (FOLDER / "scale.png").write_bytes(plots.png(_figure(rows, curves)))
+
+
+def _figure(rows: pd.DataFrame, curves: dict[str, tuple[pd.Series, pd.Series]]) -> Figure:
+    """Draw the seconds of each step by the number of ratings, with a dash for every six steps."""
     plots.style()
-    title = f"{rows['date'].max()}, {rows['cores'].iloc[-1]} cores, {rows['memory_gb'].iloc[-1]} GB"
-    figure = plots.lines(
-        curves, title=title, xscale="log", yscale="log", xlabel="ratings", ylabel="seconds"
-    )
-    figure.set_size_inches(9.6, 6)
-    figure.axes[0].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    (FOLDER / "scale.png").write_bytes(plots.png(figure))
+    fig, ax = plt.subplots(figsize=(9.6, 6))
+    for number, (name, (ratings, seconds)) in enumerate(curves.items()):
+        ax.plot(
+            ratings,
+            seconds,
+            ("o-", "s--", "^:")[number // 6],
+            color=f"C{number % 6}",
+            label=name,
+            markersize=5,
+        )
+    where = f"{rows['cores'].iloc[-1]} cores, {rows['memory_gb'].iloc[-1]} GB"
+    ax.set(xscale="log", yscale="log", xlabel="ratings", ylabel="seconds by wall clock")
+    ax.set_title(f"How the steps of the course grow ({rows['date'].max()}, {where})")
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig

@@ -116,11 +116,8 @@ def _epoch(users, items, ratings, of_users, of_items, numbers, steps):  # type: 
     size, k, total, one = numbers.batch_size, of_users.vectors.shape[1], 0.0, np.float32(1)
     user_sums = _sums(len(of_users.vectors), size, k)
     item_sums = _sums(len(of_items.vectors), size, k)
-    coast, tiny, step = (
-        _Coast(np.zeros((2, 257), np.float32), np.zeros((2, len(ratings) // size + 2), np.float32)),
-        one,
-        0,
-    )
+    whole = np.zeros((2, len(ratings) // size + 2), np.float32)
+    coast, tiny, step = _Coast(np.zeros((2, 257), np.float32), whole), one, 0
     for begin in range(0, len(ratings), size):
         end = min(begin + size, len(ratings))
         n_users = n_items = 0
@@ -148,7 +145,7 @@ def _epoch(users, items, ratings, of_users, of_items, numbers, steps):  # type: 
             user_sums.bias[at] += error
             item_sums.bias[to] += error
         step += 1
-        for way in range(2):
+        for way in range(2 if len(of_users.last) else 0):
             for missed in range(256, 0, -1):
                 moved = coast.recent[way, missed - 1] + rate * _FALLS[way] ** missed
                 coast.recent[way, missed] = moved

@@ -74,3 +74,19 @@ def check_ids(ids: npt.ArrayLike, size: int, kind: str) -> npt.NDArray[np.int32]
             f"from 0 to {size - 1}; map raw ids through Interactions.{kind}_of first"
         )
     return array.astype(np.int32, copy=False)
+
+
+def user_order(
+    users: npt.NDArray[Any], *keys: npt.NDArray[Any], block: int = 1 << 16
+) -> npt.NDArray[np.intp]:
+    """Return ``np.lexsort((*keys, users))``, (n,), in time that grows with n: by blocks of users.
+
+    ``users`` are ids from 0, (n,) as are all keys. Rows of a file are often sorted by user already.
+    """
+    order = np.argsort(users, kind="stable")
+    ends = np.cumsum(np.bincount(users))
+    cuts = ends[np.searchsorted(ends, range(block, len(users), block))].tolist()
+    for start, end in zip([0, *cuts], [*cuts, len(users)], strict=True):
+        part = order[start:end]  # what a sort reads stays in cache
+        order[start:end] = part[np.lexsort((*(key[part] for key in keys), users[part]))]
+    return order

@@ -18,6 +18,7 @@ FloatArray = npt.NDArray[np.float32]
 
 _CELLS = 1 << 23  # similarities in memory at a time
 _PAIRS = 1 << 16  # interactions whose vectors are in memory at a time
+_LARGE = 500_000  # interactions from which on compiled loops save more than their loading takes
 _TINY = np.float32(1e-30)  # keeps a row that is solved already from dividing by zero
 
 
@@ -247,6 +248,10 @@ class ImplicitALS(Recommender):
         count = np.diff(taken.indptr)
         ridge = self.regularization * (count + self.empty_weight * len(other))
         ridge = ridge.astype(np.float32)[:, None]
+        if taken.nnz >= _LARGE:
+            from helpers.models.ials_compiled import improve  # loads a compiler
+
+            return improve(rows, taken, other, shared, ridge[:, 0], self.steps)
         owner = np.repeat(np.arange(len(rows)), count)
 
         def product(x: FloatArray) -> FloatArray:  # of each row's matrix and its vector

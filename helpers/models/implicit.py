@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float32]
 
+_LARGE = 3_000_000  # examples from which on compiled loops save more than their loading takes
+
 # learning rate and regularization of `LossMF`: the best of a dozen tries per loss, by NDCG@10 on
 # five films per user of the training part
 TUNED_BY_LOSS = {
@@ -93,6 +95,11 @@ class LogisticMF(Recommender):
 
     def _run_epoch(self, examples: LabeledPairs, adam: Adam) -> float:
         """Take a step per batch and return the mean loss."""
+        if len(examples.labels) >= _LARGE:
+            from helpers.models.mf_compiled import run_logistic_epoch  # loads a compiler
+
+            numbers = self.mean, self.regularization
+            return run_logistic_epoch(self._tables, examples, adam, self.batch_size, *numbers)
         total = 0.0
         user, item = self._tables["user"], self._tables["item"]
         for start in range(0, len(examples.labels), self.batch_size):

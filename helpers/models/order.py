@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 FloatArray = npt.NDArray[np.float32]
+_LARGE = 2_000_000  # events from which on compiled loops save more than their loading takes
 _EVENTS = 1 << 21  # events whose histories are in memory at a time
 
 
@@ -96,6 +97,11 @@ class OrderModel(Recommender):
         self._places = every - np.repeat(np.cumsum(sizes) - sizes, sizes)
         one_hot = np.ones(len(every), np.float32), self._items, np.arange(len(every) + 1)
         after = sparse.csr_matrix(one_hot, shape=(len(every), self.n_items))
+        if len(every) >= _LARGE:
+            from helpers.models.order_compiled import count_before  # loads a compiler
+
+            weights = (self.decay ** np.arange(self.window, dtype=np.float64)).astype(np.float32)
+            return count_before(after, self._places, weights).T.tocsr()
         parts = np.array_split(every, len(every) // _EVENTS + 1)
         return sum(after[events].T @ self._before(events) for events in parts).T.tocsr()
 

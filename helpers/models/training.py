@@ -73,24 +73,27 @@ class Adam:
     def __init__(self, learning_rate: float, epsilon_hat: bool = False) -> None:
         self.learning_rate, self.epsilon, self.epsilon_hat = learning_rate, 1e-8, epsilon_hat
         above_zero(self, "learning_rate")
-        self._steps = 0
+        self.steps = 0
         self._mean: Weights = {}
         self._square: Weights = {}
 
     def refresh(self, weights: Weights, rows: Rows) -> None:
         """Do nothing: a row outside a batch does not move."""
 
+    def memory(self, name: str, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the running means of a table's gradient and of its square; zeros at first."""
+        if name not in self._mean:
+            self._mean[name], self._square[name] = np.zeros_like(table), np.zeros_like(table)
+        return self._mean[name], self._square[name]
+
     def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
         """Move rows against their gradients, in place."""
-        self._steps += 1
-        correction = (1 - self.SQUARE**self._steps) ** 0.5
-        rate = self.learning_rate / (1 - self.MEAN**self._steps) * correction
+        self.steps += 1
+        correction = (1 - self.SQUARE**self.steps) ** 0.5
+        rate = self.learning_rate / (1 - self.MEAN**self.steps) * correction
         epsilon = self.epsilon if self.epsilon_hat else self.epsilon * correction
         for name, index in rows.items():
-            if name not in self._mean:
-                self._mean[name] = np.zeros_like(weights[name])
-                self._square[name] = np.zeros_like(weights[name])
-            tables = weights[name], self._mean[name], self._square[name]
+            tables = weights[name], *self.memory(name, weights[name])
             moved = [table[index] for table in tables]  # views of a slice, else copies
             for start in range(0, len(moved[0]), self.BLOCK):
                 part = slice(start, start + self.BLOCK)

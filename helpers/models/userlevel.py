@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import expit
 
+from helpers.data.pairs import user_order
 from helpers.models.base import Recommender, above_zero, all_finite, at_least, binary_matrix, one_of
 from helpers.models.training import Adam, Weights, one_ahead
 from helpers.sampling import NegativeSampler
@@ -40,7 +41,7 @@ PADDING = -1
 def event_sequences(data: Interactions, seed: int = 0) -> list[npt.NDArray[np.int32]]:
     """Return the items that each user took, earliest first; a seeded draw orders equal times."""
     user, when = data.frame["user"].to_numpy(), data.frame["timestamp"].to_numpy()
-    order = np.lexsort((np.random.default_rng(seed).permutation(len(data)), when, user))
+    order = user_order(user, np.random.default_rng(seed).permutation(len(data)), when)
     items = data.frame["item"].to_numpy(np.int32)[order]
     return np.split(items, np.cumsum(data.user_counts())[:-1])
 

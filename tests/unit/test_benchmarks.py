@@ -6,6 +6,7 @@ import importlib
 
 import pytest
 
+from tests.benchmarks import bench_scale
 from tests.benchmarks.__main__ import HERE, main
 
 NAMES = sorted(path.stem for path in HERE.glob("bench_*.py"))
@@ -20,3 +21,14 @@ def test_an_unknown_benchmark_is_answered_with_those_there_are(capsys):
     assert main(["no-such"]) == 2
     first = NAMES[0].removeprefix("bench_")
     assert f"no benchmark no-such; there are {first}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("there", "message"), [((1e9, 1e12), "memory"), ((1e12, 1e8), "disk")])
+def test_a_size_that_does_not_fit_is_refused_with_the_numbers(
+    there, message, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bench_scale, "FOLDER", tmp_path)
+    with pytest.raises(
+        SystemExit, match=rf"20M ratings need \d.\d GB of {message}, and .* are free"
+    ):
+        bench_scale._room("20M", *there)

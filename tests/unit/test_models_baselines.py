@@ -42,11 +42,6 @@ def test_the_mean_and_biases_are_least_squares_solutions() -> None:
     assert np.abs(of_user).max() < 1e-3 and np.abs(of_item).max() < 1e-3
 
 
-def test_popularity_counts():
-    data = planted.popularity_world((5, 3, 1))
-    assert Popularity().fit(data).scores([0, 4]).tolist() == [[5, 3, 1], [5, 3, 1]]
-
-
 @pytest.mark.parametrize("model", [ItemKNN, EASE, ImplicitALS, LogisticMF])
 def test_every_ranker_finds_two_tastes(model: type) -> None:
     """Users take items of their own half of the catalog; popularity does not know whose."""
@@ -89,7 +84,9 @@ def test_ease_is_its_closed_form(n_users: int, n_items: int) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_als_ends_where_its_loss_is_flat() -> None:
+@pytest.mark.parametrize("large", [0, 500_000])  # by compiled loops, and by whole tables
+def test_als_ends_where_its_loss_is_flat(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("helpers.models.baselines._LARGE", large)
     data = random_world()
     taken = taken_of(data)
     model = ImplicitALS(factors=4, epochs=400).fit(data)

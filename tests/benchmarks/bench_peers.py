@@ -1,7 +1,8 @@
 """Other libraries beside ours, on the same rows, in turn: ``python -m helpers bench peers``, as `PEERS.md` shows it.
 
 ``--data=…``, ``--tables=…`` and ``--models=…`` choose rows (of models any whose name holds one of the words);
-``--list`` only says what there is. A finished row is a line of ``peers.csv`` at once, and `PEERS.md` is written anew;
+``--list`` only says what is missing, and ``--quick`` proves on 25,000 planted ratings, into ``build/peers_quick``, that
+every chosen model works. A finished row is a line of ``peers.csv`` at once, and `PEERS.md` is written anew;
 what is there is not measured again, except with ``--again``. ``--minutes=25`` is what a row may take: search stops
 after half of it, with the tries it has.
 
@@ -26,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,17 +44,20 @@ from tests.benchmarks.planted_million import planted_million
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build"
-STORED, TABLE = HERE / "peers.csv", HERE / "PEERS.md"
-DATA = {
+STORED, PROVED = HERE / "peers.csv", BUILD / "peers_quick" / "peers.csv"
+_QUICK = "planted-25k"
+DATA: dict[str, Callable[[], Interactions | None]] = {
     "latest-small": load,
     "100k": lambda: load_or_none("100k"),
     "planted-1M": planted_million,
+    _QUICK: lambda: planted_million(users=150),
 }
 TABLES = ("rating", "ordering")
 COLUMNS = ["data", "table", "model", "version", "value", "low", "high", "hit_rate", "inner"]
 COLUMNS += ["beside", "gap", "gap_low", "gap_high", "seconds", "cpu", "megabytes", "tries"]
 COLUMNS += ["settings", "date", "cores", "memory_gb", "load", "python"]
 _MODULES = {"ours": "peers_ours", "rating": "peers_rating", "ordering": "peers_ordering"}
+_MANY = 500_000  # ratings: half of the settings, and one seed
 _REPEATED = 5.0  # seconds: what is faster is fitted three times, and the median reported
 Row = dict[str, Any]
 
@@ -76,21 +80,23 @@ class NotDone(RuntimeError):
 def run(*options: str) -> Iterator[Row]:
     """Measure the rows that are missing, and yield each, and how far ours are from the best peers."""
     parser = argparse.ArgumentParser("python -m helpers bench peers")
-    parser.add_argument("--data", default=",".join(DATA), help=f"of {','.join(DATA)}")
+    parser.add_argument("--data", default=",".join(list(DATA)[:3]), help=f"of {','.join(DATA)}")
     parser.add_argument("--tables", default=",".join(TABLES), help=f"of {','.join(TABLES)}")
     parser.add_argument("--models", default="", help="words, with commas; default: all models")
     parser.add_argument("--minutes", type=float, default=25.0, help="that a row may take")
     parser.add_argument("--tries", type=int, default=6, help="settings tried, half at a million")
     parser.add_argument("--again", action="store_true", help="measure also what is there")
-    parser.add_argument("--list", action="store_true", help="say what is chosen, measure nothing")
+    parser.add_argument("--list", action="store_true", help="say what is missing, measure nothing")
+    parser.add_argument("--quick", action="store_true", help="one try on few planted ratings")
     given = parser.parse_args(options)
     names, tables = given.data.split(","), given.tables.split(",")
     for said, known in (names, DATA), (tables, TABLES):
         if unknown := [name for name in said if name not in known]:
             raise SystemExit(f"{', '.join(unknown)}: expected some of {', '.join(known)}")
-    words = given.models.split(",")
-    for name in names:
-        there = {(row["data"], row["table"], row["model"]) for row in read_rows(STORED)}
+    words, file = given.models.split(","), PROVED if given.quick else STORED
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for name in [_QUICK] if given.quick else names:
+        there = {(row["data"], row["table"], row["model"]) for row in read_rows(file)}
         chosen = [
             one
             for one in CONTESTANTS
@@ -100,10 +106,11 @@ def run(*options: str) -> Iterator[Row]:
         if given.list:
             yield from (_shown(name, one, "missing") for one in chosen)
         elif chosen and (data := DATA[name]()) is not None:
-            tries = given.tries if len(data) < 500_000 else max(1, given.tries // 2)
+            tries = given.tries if len(data) < _MANY else max(1, given.tries // 2)
             for one in chosen:
-                yield _measured(data, name, one, tries, 60 * given.minutes)
-    yield from write_table(STORED, TABLE)
+                grid = one.grid[: 1 if given.quick else tries]
+                yield _measured(file, data, name, one, grid, 60 * given.minutes)
+    yield from write_table(file)
 
 
 def _shown(data: str, one: Contestant, value: Any, unit: str = "", target: str = "-") -> Row:
@@ -111,18 +118,20 @@ def _shown(data: str, one: Contestant, value: Any, unit: str = "", target: str =
     return {"name": name, "value": value, "unit": unit, "target": target}
 
 
-def _measured(data: Interactions, name: str, one: Contestant, tries: int, limit: float) -> Row:
+def _measured(
+    file: Path, data: Interactions, name: str, one: Contestant, grid: list[Row], limit: float
+) -> Row:
     """Measure one row and store it."""
     try:
-        row = _searched(data, name, one, one.grid[:tries], limit)
+        row = _searched(file, data, name, one, grid, limit)
     except NotDone as error:
         return _shown(name, one, "left out", str(error))
-    rows = [r for r in read_rows(STORED) if any(r[c] != str(row[c]) for c in COLUMNS[:3])]
-    with STORED.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    rows = [r for r in read_rows(file) if any(r[c] != str(row[c]) for c in COLUMNS[:3])]
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows([*rows, row])
-    write_table(STORED, TABLE)
+    write_table(file)
     unit = f"[{row['low']}, {row['high']}], {row['seconds']} s, CPU {row['cpu']} s, {row['megabytes']} MB"
     gap = f"to {row['beside']}: {row['gap']} [{row['gap_low']}, {row['gap_high']}]; " * bool(
         row["gap"] != ""
@@ -134,7 +143,7 @@ def _measured(data: Interactions, name: str, one: Contestant, tries: int, limit:
 
 
 def _searched(
-    data: Interactions, name: str, one: Contestant, grid: list[dict[str, Any]], limit: float
+    file: Path, data: Interactions, name: str, one: Contestant, grid: list[Row], limit: float
 ) -> Row:
     """Choose the setting on the inner split, fit it on the whole training part, and compare."""
     began, load_before = time.monotonic(), os.getloadavg()[0]
@@ -150,7 +159,7 @@ def _searched(
     except TimeoutError:
         if settings is None:
             raise NotDone(f"one fit took over {limit / 120:.0f} minutes") from None
-    seeds = range(3 if len(data) < 500_000 and one.seeded and one.table == "rating" else 1)
+    seeds = range(3 if len(data) < _MANY and one.seeded and one.table == "rating" else 1)
     repeats = 3 if len(seeds) == 1 and seconds < _REPEATED else 1
     jobs = [{"seed": seed, "settings": settings} for seed in seeds for _ in range(repeats)]
     left = limit - (time.monotonic() - began)
@@ -159,7 +168,7 @@ def _searched(
     except TimeoutError:
         raise NotDone(f"it took over {limit / 60:.0f} minutes") from None
     row = {"data": name, "table": one.table, "model": one.name, "version": got[0].version}
-    row |= _judged(one, name, outer, [each.found for each in got[::repeats]])
+    row |= _judged(file, one, name, outer, [each.found for each in got[::repeats]])
     median = {key: np.median([getattr(each, key) for each in got]) for key in ("seconds", "cpu")}
     said = ", ".join(f"{key} {value}" for key, value in (settings or {}).items())
     row |= {"inner": f"{best:.4f}", "tries": tried, "settings": said}
@@ -187,7 +196,7 @@ def _score(one: Contestant, split: Split, found: np.ndarray) -> float:
     return evaluate(found, split.test, seen=split.train)["ndcg"].mean
 
 
-def _judged(one: Contestant, name: str, split: Split, found: list[np.ndarray]) -> Row:
+def _judged(file: Path, one: Contestant, name: str, split: Split, found: list[np.ndarray]) -> Row:
     """Return the error or NDCG with its interval over users, and the gap to the best of ours.
 
     The best of ours is the one with the best inner score so far. With several seeds the RMSE is the
@@ -195,7 +204,7 @@ def _judged(one: Contestant, name: str, split: Split, found: list[np.ndarray]) -
     """
     folder = BUILD / "peers_found"
     folder.mkdir(parents=True, exist_ok=True)
-    ours = [r for r in read_rows(STORED) if (r["data"], r["table"]) == (name, one.table)]
+    ours = [r for r in read_rows(file) if (r["data"], r["table"]) == (name, one.table)]
     ours = [r for r in ours if r["model"].startswith("ours") and r["model"] != one.name]
     best = max(ours, key=lambda r: float(r["inner"]), default=None)
     beside = folder / f"{name}, {best['model']}.npy" if best else None

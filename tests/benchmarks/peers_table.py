@@ -44,8 +44,8 @@ def read_rows(stored: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def write_table(stored: Path, table: Path) -> list[dict[str, Any]]:
-    """Write the tables; return how far ours are from the best peer of each, as a benchmark's rows."""
+def write_table(stored: Path) -> list[dict[str, Any]]:
+    """Write `PEERS.md` beside the rows; return how far ours are from the best peer of each, as a benchmark's rows."""
     rows = read_rows(stored)
     if not rows:
         return []
@@ -61,7 +61,7 @@ def write_table(stored: Path, table: Path) -> list[dict[str, Any]]:
                 found += _summary(data, kind, some)
     where = "\n".join(behind) or "Nowhere, among what is measured."
     parts.insert(2, f"## Where we are behind\n\n{where}\n")
-    table.write_text("\n".join(parts), encoding="utf-8")
+    stored.with_name("PEERS.md").write_text("\n".join(parts), encoding="utf-8")
     return found
 
 

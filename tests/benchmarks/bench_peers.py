@@ -23,6 +23,7 @@ import json
 import os
 import pickle
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -93,7 +94,7 @@ def run(*options: str) -> Iterator[Row]:
     for said, known in (names, DATA), (tables, TABLES):
         if unknown := [name for name in said if name not in known]:
             raise SystemExit(f"{', '.join(unknown)}: expected some of {', '.join(known)}")
-    words, file = given.models.split(","), PROVED if given.quick else STORED
+    words, file = re.split(r",\s*", given.models), PROVED if given.quick else STORED
     file.parent.mkdir(parents=True, exist_ok=True)
     for name in [_QUICK] if given.quick else names:
         there = {(row["data"], row["table"], row["model"]) for row in read_rows(file)}

@@ -141,77 +141,65 @@ def own_network() -> None:
 
 
 def fit_cost(rows: pd.DataFrame) -> tuple[np.ndarray, float]:
-    """Return seconds per row, per byte and per step, none below 0, and the median relative misfit.
+    """Return seconds per row, per byte, per step and per step of several, and the median misfit.
 
-    Seconds of a step = rows / workers · computation + bytes · 1/bandwidth + latency, fitted to the
-    measured steps of one way, each weighted by the inverse of its seconds.
+    Seconds of a step = rows / workers · computation + bytes / bandwidth + overhead, and latency where there is more
+    than one worker. None is below 0. They are fitted to the measured steps of one way, each weighted by the inverse
+    of its seconds; the misfit is relative.
     """
-    terms = np.column_stack(
-        [rows["batch"] / rows["workers"], rows["step_bytes"], np.ones(len(rows))]
-    )
+    several = (rows["workers"] > 1).to_numpy(float)
+    terms = [rows["batch"] / rows["workers"], rows["step_bytes"], np.ones(len(rows)), several]
+    table = np.column_stack(terms)
     seconds = rows["step_s"].to_numpy(float)
-    scale = 1 / np.abs(terms).max(axis=0)
-    found, _ = nnls(terms * scale / seconds[:, None], np.ones(len(rows)))
+    scale = 1 / np.abs(table).max(axis=0)
+    found, _ = nnls(table * scale / seconds[:, None], np.ones(len(rows)))
     cost = found * scale
-    return cost, float(np.median(np.abs(terms @ cost / seconds - 1)))
+    return cost, float(np.median(np.abs(table @ cost / seconds - 1)))
 
 
-def pays_from(cost: np.ndarray, bytes_of_step: float, workers: int) -> float:
-    """Return from how many rows a step several machines are faster than one, on `NETWORK`.
+def pays_from(cost: np.ndarray, way: str, sent: tuple[float, float], workers: int) -> float:
+    """Return from how many rows a step several machines are faster than one, on `NETWORK`; inf: never.
 
-    One machine has no network: it takes rows · computation + the step's own seconds.
+    ``sent`` says what two workers put on the loopback: bytes of a row, and bytes of a step. Of a ring of n, each link
+    carries 2(n - 1)/n of the numbers, in 2(n - 1) messages: with two, half of that total. All that workers pull and
+    push goes through the server's link, at worst n/2 times as much as with two. Latency is that of the network and,
+    as measured, that of the programs.
     """
-    waiting = bytes_of_step / NETWORK["bandwidth"] + 2 * NETWORK["latency"]
-    return float(waiting / (cost[0] * (1 - 1 / workers)))
+    ring = way == "NeuMF job"
+    links, messages = ((workers - 1) / workers, 2 * (workers - 1)) if ring else (workers / 2, 2)
+    by_row, by_step = (links * each / NETWORK["bandwidth"] for each in sent)
+    saved = cost[0] * (1 - 1 / workers) - by_row
+    waiting = by_step + messages * NETWORK["latency"] + cost[3]
+    return float(waiting / saved) if saved > 0 else np.inf
 
 
 def _told(file: Path) -> Iterator[Row]:
     table = pd.read_csv(file, comment="#")
     for way, rows in table.dropna(subset=["step_s"]).groupby("way", sort=False):
-        if len(rows) < 3 or rows["workers"].nunique() < 2:
-            continue
-        cost, misfit = fit_cost(rows)
-        for name, value, unit in zip(
-            ("a row", "a megabyte", "a step"),
-            cost * [1e6, 1e9, 1e3],
-            ("µs", "ms", "ms"),
-            strict=True,
-        ):
-            yield {
-                "name": f"{way}: {name} costs",
-                "value": float(value),
-                "unit": unit,
-                "target": "-",
-            }
-        yield {"name": f"{way}: median misfit", "value": 100 * misfit, "unit": "%", "target": "-"}
         for (factors, batch), pair in rows.groupby(["factors", "batch"], sort=False):
             both = pair.set_index("workers")["step_s"]
-            if 1 not in both or 2 not in both:
-                continue
-            name = f"{way}, k={factors}, {batch} rows a step: two workers"
-            yield {
-                "name": name,
-                "value": float(both[1] / both[2]),
-                "unit": "times as fast as one",
-                "target": "-",
-            }
+            if {1, 2} <= set(both.index):
+                what = f"k={factors}, {batch} rows a step: two workers"
+                yield _line(f"{way}, {what}", both[1] / both[2], "times as fast as one")
+        if len(rows) < 4 or rows["workers"].nunique() < 2:
+            continue
+        cost, misfit = fit_cost(rows)
+        parts = "row", "megabyte", "step", "step of several, more"
+        for part, value, unit in zip(
+            parts, cost * [1e6, 1e9, 1e3, 1e3], ("µs", *["ms"] * 3), strict=True
+        ):
+            yield _line(f"{way}: a {part}", value, unit)
+        yield _line(f"{way}: median misfit", 100 * misfit, "%")
         for factors, some in rows[rows["workers"] == 2].groupby("factors", sort=False):
-            sent = float(some["step_bytes"].max())
+            if some["batch"].nunique() < 2:
+                continue
+            by_row, by_step = np.polyfit(some["batch"], some["step_bytes"], 1)
+            sent = max(by_row, 0.0), max(by_step, 0.0)
             for workers in _FROM_ONE:
-                name = f"{way}, k={factors}: {workers} machines pay from"
-                value = pays_from(cost, sent * _grows(str(way), workers), workers)
-                yield {
-                    "name": name,
-                    "value": round(value),
-                    "unit": "rows a step",
-                    "target": "modeled",
-                }
+                value = pays_from(cost, str(way), sent, workers)
+                name = f"{way}, k={factors}: {workers} machines are faster than one from"
+                yield _line(name, value, "rows a step", "modeled")
 
 
-def _grows(way: str, workers: int) -> float:
-    """Return what the busiest link carries beside the total that two workers sent on the loopback.
-
-    Of a ring of n each link carries 2(n - 1)/n of the numbers: with two, half of the total. All that
-    workers pull and push goes through the server's link, and rows that two workers touch go twice.
-    """
-    return (workers - 1) / workers if way == "NeuMF job" else workers / 2
+def _line(name: str, value: float, unit: str, target: str = "-") -> Row:
+    return {"name": name, "value": float(value), "unit": unit, "target": target}

@@ -4,7 +4,8 @@
 ``--list`` only says what is missing, and ``--quick`` proves on 25,000 planted ratings, into ``build/peers_quick``, that
 every chosen model works. A finished row is a line of ``peers.csv`` at once, and `PEERS.md` is written anew;
 what is there is not measured again, except with ``--again``. ``--minutes=25`` is what a row may take: search stops
-after half of it, with the tries it has.
+after half of it, with the tries it has. After ``--stop-after=14`` minutes no new row begins, so that
+``--minutes=10 --stop-after=14``, said again until no row is missing, measures all in parts of 24 minutes.
 
 Peers get environments of their own in ``build/``, made when a row first needs one from ``peers.txt``,
 ``peers_torch.txt`` (LensKit and RecTools, with PyTorch) or ``peers_xlearn.txt`` (compiled, which takes long);
@@ -75,7 +76,11 @@ class Tried:
 
 
 class NotDone(RuntimeError):
-    """A model fell over, was not done in time, or is not installed; the others still count."""
+    """A model fell over or is not installed; the others still count, and it is tried again."""
+
+
+class TooSlow(NotDone):
+    """A model was not done in time, which is a row, too."""
 
 
 def run(*options: str) -> Iterator[Row]:
@@ -85,6 +90,7 @@ def run(*options: str) -> Iterator[Row]:
     parser.add_argument("--tables", default=",".join(TABLES), help=f"of {','.join(TABLES)}")
     parser.add_argument("--models", default="", help="words, with commas; default: all models")
     parser.add_argument("--minutes", type=float, default=25.0, help="that a row may take")
+    parser.add_argument("--stop-after", type=float, default=np.inf, help="minutes: no new row")
     parser.add_argument("--tries", type=int, default=6, help="settings tried, half at a million")
     parser.add_argument("--again", action="store_true", help="measure also what is there")
     parser.add_argument("--list", action="store_true", help="say what is missing, measure nothing")
@@ -96,6 +102,7 @@ def run(*options: str) -> Iterator[Row]:
             raise SystemExit(f"{', '.join(unknown)}: expected some of {', '.join(known)}")
     words, file = re.split(r",\s*", given.models), PROVED if given.quick else STORED
     file.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     for name in [_QUICK] if given.quick else names:
         there = {(row["data"], row["table"], row["model"]) for row in read_rows(file)}
         chosen = [
@@ -109,6 +116,8 @@ def run(*options: str) -> Iterator[Row]:
         elif chosen and (data := DATA[name]()) is not None:
             tries = given.tries if len(data) < _MANY else max(1, given.tries // 2)
             for one in chosen:
+                if time.monotonic() - began > 60 * given.stop_after:
+                    break
                 grid = one.grid[: 1 if given.quick else tries]
                 yield _measured(file, data, name, one, grid, 60 * given.minutes)
     yield from write_table(file)
@@ -125,6 +134,9 @@ def _measured(
     """Measure one row and store it."""
     try:
         row = _searched(file, data, name, one, grid, limit)
+    except TooSlow as error:
+        row = dict.fromkeys(COLUMNS, "") | {"data": name, "table": one.table, "model": one.name}
+        row |= {"settings": str(error)} | _machine()
     except NotDone as error:
         return _shown(name, one, "left out", str(error))
     rows = [r for r in read_rows(file) if any(r[c] != str(row[c]) for c in COLUMNS[:3])]
@@ -133,6 +145,8 @@ def _measured(
         writer.writeheader()
         writer.writerows([*rows, row])
     write_table(file)
+    if row["value"] == "":
+        return _shown(name, one, "too slow", row["settings"])
     unit = f"[{row['low']}, {row['high']}], {row['seconds']} s, CPU {row['cpu']} s, {row['megabytes']} MB"
     gap = f"to {row['beside']}: {row['gap']} [{row['gap_low']}, {row['gap_high']}]; " * bool(
         row["gap"] != ""
@@ -159,7 +173,7 @@ def _searched(
                 best, settings, seconds = score, each, got.seconds
     except TimeoutError:
         if settings is None:
-            raise NotDone(f"one fit took over {limit / 120:.0f} minutes") from None
+            raise TooSlow(f"one fit took over {limit / 120:.0f} minutes") from None
     seeds = range(3 if len(data) < _MANY and one.seeded and one.table == "rating" else 1)
     repeats = 3 if len(seeds) == 1 and seconds < _REPEATED else 1
     jobs = [{"seed": seed, "settings": settings} for seed in seeds for _ in range(repeats)]
@@ -167,7 +181,7 @@ def _searched(
     try:
         got = list(_fitted(one, outer, jobs, left))
     except TimeoutError:
-        raise NotDone(f"it took over {limit / 60:.0f} minutes") from None
+        raise TooSlow(f"search and fit took over {limit / 60:.0f} minutes") from None
     row = {"data": name, "table": one.table, "model": one.name, "version": got[0].version}
     row |= _judged(file, one, name, outer, [each.found for each in got[::repeats]])
     median = {key: np.median([getattr(each, key) for each in got]) for key in ("seconds", "cpu")}
@@ -175,13 +189,14 @@ def _searched(
     row |= {"inner": f"{best:.4f}", "tries": tried, "settings": said}
     row |= {key: f"{value:.2f}" for key, value in median.items()}
     row |= {"megabytes": f"{max(each.megabytes for each in got):.0f}"}
-    row |= {
-        "date": time.strftime("%Y-%m-%d"),
-        "cores": os.cpu_count(),
-        "load": f"{load_before:.1f}",
-    }
+    return row | _machine() | {"load": f"{load_before:.1f}"}
+
+
+def _machine() -> Row:
     memory = psutil.virtual_memory().total / 1e9
-    return row | {"memory_gb": f"{memory:.0f}", "python": platform.python_version()}
+    row = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count()}
+    row |= {"memory_gb": f"{memory:.0f}", "load": f"{os.getloadavg()[0]:.1f}"}
+    return row | {"python": platform.python_version()}
 
 
 def _splits(data: Interactions, table: str) -> tuple[Split, Split]:
@@ -206,7 +221,8 @@ def _judged(file: Path, one: Contestant, name: str, split: Split, found: list[np
     folder = BUILD / "peers_found"
     folder.mkdir(parents=True, exist_ok=True)
     ours = [r for r in read_rows(file) if (r["data"], r["table"]) == (name, one.table)]
-    ours = [r for r in ours if r["model"].startswith("ours") and r["model"] != one.name]
+    ours = [r for r in ours if r["value"] and r["model"].startswith("ours")]
+    ours = [r for r in ours if r["model"] != one.name]
     best = max(ours, key=lambda r: float(r["inner"]), default=None)
     beside = folder / f"{name}, {best['model']}.npy" if best else None
     if one.table == "rating":
@@ -269,13 +285,17 @@ def _fitted(
             Path(folder, "said").open("w", encoding="utf-8") as said,
             subprocess.Popen(command, stdout=said, stderr=log, env=os.environ | root) as peer,
         ):
+            got, deadline = 0, time.monotonic() + seconds
             try:
-                yield from _as_they_come(Path(folder), peer, len(jobs), time.monotonic() + seconds)
+                for tried in _as_they_come(Path(folder), peer, len(jobs), deadline):
+                    got += 1
+                    yield tried
             finally:
                 peer.kill()
-        if peer.returncode > 0:
+        if got < len(jobs):
             words = Path(folder, "log").read_text(encoding="utf-8", errors="replace").strip()
-            raise NotDone(f"{one.name}: {words.splitlines()[-1][-300:] if words else 'no words'}")
+            last = words.splitlines()[-1][-300:] if words else "no words"
+            raise NotDone(f"{one.name} ended with {peer.returncode}: {last}")
 
 
 def _as_they_come(

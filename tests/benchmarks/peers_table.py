@@ -81,6 +81,10 @@ def _busy(row: Row) -> bool:
 def _table(kind: str, rows: list[Row]) -> str:
     lines = [_HEADS[kind], "|---" * (_HEADS[kind].count("|") - 1) + "|"]
     for row in rows:
+        if not row["value"]:
+            empty = " | –" * (_HEADS[kind].count("|") - 4)
+            lines.append(f"| {row['model']}{empty} | {row['settings']} | {row['date']} |")
+            continue
         gap = (
             ""
             if row["gap"] == ""
@@ -97,6 +101,7 @@ def _table(kind: str, rows: list[Row]) -> str:
 
 def _behind(kind: str, rows: list[Row]) -> list[str]:
     """Return a sentence for each peer that is better, or faster by more than `SLOWER`."""
+    rows = [row for row in rows if row["value"]]
     lines, by_name = [], {row["model"]: row for row in rows}
     like = {one.name: one.like for one in CONTESTANTS}
     ours = _best([r for r in rows if r["model"].startswith("ours")])
@@ -131,6 +136,7 @@ def _best(rows: list[Row]) -> Row | None:
 
 
 def _summary(data: str, kind: str, rows: list[Row]) -> list[dict[str, Any]]:
+    rows = [row for row in rows if row["value"]]
     ours = _best([r for r in rows if r["model"].startswith("ours")])
     sign = 1.0 if kind == "ordering" else -1.0
     peers = [r for r in rows if not r["model"].startswith("ours")]

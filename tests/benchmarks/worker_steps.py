@@ -25,6 +25,7 @@ from helpers.data import Interactions, leave_one_out, load, load_or_none, random
 from helpers.metrics import evaluate, rmse
 from helpers.models import kvstore
 from helpers.models.fm import rating_rows
+from tests.benchmarks.planted_million import planted_million
 from tests.sagemaker.jobs import records
 from tests.sagemaker.jobs import run as run_job
 
@@ -48,7 +49,7 @@ def pin(pid: int, rank: int) -> None:
 
 
 def _data(quick: bool) -> Interactions:
-    return load() if quick else load_or_none("100k") or load()
+    return planted_million(users=60) if quick else load_or_none("100k") or load()
 
 
 def _row(numbers: int, seconds: float, size: float, batch: int, metric: str, value: float) -> Any:
@@ -124,6 +125,7 @@ def of_container(workers: int, factors: int, batch: int, quick: bool) -> dict[st
     x, stars = rating_rows(split.train)
     channels = {"train": {"data": records(x, stars)}}
     took, short, long = [], 1, 3 if quick else 11
+    pin(os.getpid(), 0)  # the container inherits it
     for epochs in (short, long):
         settings = {"feature_dim": x.shape[1], "num_factors": factors, "epochs": epochs}
         settings |= {"mini_batch_size": batch, "predictor_type": "regressor"}
@@ -166,7 +168,7 @@ def of_neumf(workers: int, factors: int, batch: int, quick: bool) -> dict[str, A
         folder = Path(name)
         (folder / "data").mkdir()
         table = train.frame[["user", "item"]].assign(label=1).to_numpy(np.int32)
-        np.save(folder / "data" / "train.npy", table[: 4 * batch] if quick else table)
+        np.save(folder / "data" / "train.npy", table)
         settings = {
             "n_user": train.n_users,
             "n_item": train.n_items,

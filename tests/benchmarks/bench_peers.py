@@ -344,7 +344,8 @@ def _environment(name: str) -> Path:
         return python
     _say(f"  installing {wanted.name} into {folder}")
     offline = ["--offline"] if os.environ.get("COURSE_OFFLINE") == "1" else []
-    made = python.exists() and stamp.exists() and stamp.read_text().startswith(f"{sys.version}\n")
+    asked = [str(python), "-c", "import sys; print(sys.version)"]
+    made = python.exists() and subprocess.check_output(asked, text=True).strip() == sys.version
     steps = [["pip", "install", "--quiet", *offline, "--python", str(python), "-r", str(wanted)]]
     if not made:  # of another Python, or none yet
         steps.insert(0, ["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])

@@ -173,7 +173,7 @@ def _searched(
                 best, settings, seconds = score, each, got.seconds
     except TimeoutError:
         if settings is None:
-            raise TooSlow(f"one fit took over {limit / 120:.0f} minutes") from None
+            raise TooSlow(f"one fit took over {limit / 120:.2g} minutes") from None
     seeds = range(3 if len(data) < _MANY and one.seeded and one.table == "rating" else 1)
     repeats = 3 if len(seeds) == 1 and seconds < _REPEATED else 1
     jobs = [{"seed": seed, "settings": settings} for seed in seeds for _ in range(repeats)]
@@ -181,7 +181,7 @@ def _searched(
     try:
         got = list(_fitted(one, outer, jobs, left))
     except TimeoutError:
-        raise TooSlow(f"search and fit took over {limit / 60:.0f} minutes") from None
+        raise TooSlow(f"search and fit took over {limit / 60:.2g} minutes") from None
     row = {"data": name, "table": one.table, "model": one.name, "version": got[0].version}
     row |= _judged(file, one, name, outer, [each.found for each in got[::repeats]])
     median = {key: np.median([getattr(each, key) for each in got]) for key in ("seconds", "cpu")}

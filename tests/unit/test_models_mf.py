@@ -23,15 +23,9 @@ def split():
     return random_split(planted.low_rank_ratings(300, 200, noise=0.3, bias=0.4).data)
 
 
-@pytest.mark.parametrize("biases", [False, True])
-def test_compiled_epochs_and_blocks_change_only_the_last_digits(split, biases, monkeypatch):
-    settings = {
-        "factors": 5,
-        "biases": biases,
-        "epochs": 2,
-        "batch_size": 300,
-        "bias_regularization": 0.1,
-    }
+@pytest.mark.parametrize(("biases", "size"), [(False, 300), (True, 300), (True, 10**11)])
+def test_compiled_epochs_and_blocks_change_only_the_last_digits(split, biases, size, monkeypatch):
+    settings = dict(factors=5, biases=biases, epochs=2, batch_size=size, bias_regularization=0.1)
     expected = MatrixFactorization(**settings).fit(split.train)
     monkeypatch.setattr(mf, "_LARGE", 0)
     monkeypatch.setattr(mf, "_BLOCK", 1000)

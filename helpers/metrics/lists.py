@@ -55,8 +55,8 @@ def top_k(
     ValueError
         NaN or infinite scores, unknown ids, or a user with fewer than k items left.
     """
-    matrix = None if hasattr(model, "scores") else check_scores(model)
-    n_users, n_items = (model.n_users, model.n_items) if matrix is None else matrix.shape
+    fitted = hasattr(model, "scores")
+    n_users, n_items = (model.n_users, model.n_items) if fitted else check_scores(model).shape
     best(np.zeros(n_items), k)  # refuses a k that is not the length of a list
     pairs = as_pairs(([], []) if seen is None else seen, "seen", n_users=n_users, n_items=n_items)
     taken = as_matrix(pairs)
@@ -66,8 +66,7 @@ def top_k(
             f"user {short[0]} has fewer than k={k} items left that are not seen; use a smaller k"
         )
     lists = np.empty((n_users, k), dtype=np.int32)
-    blocks = score_rows(model, np.arange(n_users), n_items, block) if matrix is None else matrix
-    for user, row in enumerate(blocks):
+    for user, row in enumerate(score_rows(model, np.arange(n_users), n_items, block)):
         left = row.copy()  # a masked copy of the whole matrix would be a peak
         left[taken.indices[taken.indptr[user] : taken.indptr[user + 1]]] = -np.inf
         lists[user] = best(left, k)

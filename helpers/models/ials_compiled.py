@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
+from numba import config
 from scipy import sparse
 
 from local_sagemaker.algorithms.fm_kernels import compiled
@@ -74,18 +74,15 @@ def improve(
     ridge: FloatArray,
     steps: int,
 ) -> None:
-    """Move every row towards its solution, in place, on all cores; see `baselines.ImplicitALS`.
+    """Move every row towards its solution, in place; see `baselines.ImplicitALS`.
 
     ``rows`` (n, factors) are one side's vectors and ``others`` the other's, ``taken`` (n, others)
     who took what, ``shared`` (factors, factors) the weighted sum over all cells, ``ridge`` (n,).
+    Threads are as many as cores that this process may use, or as ``NUMBA_NUM_THREADS`` says.
     """
-    cores = os.cpu_count() or 1
-    shares = np.searchsorted(taken.indptr, np.linspace(0, taken.nnz, 8 * cores + 1)[1:-1])
+    threads = config.NUMBA_NUM_THREADS
+    shares = np.searchsorted(taken.indptr, np.linspace(0, taken.nnz, 8 * threads + 1)[1:-1])
     cuts = [0, *shares.tolist(), len(rows)]
     read = (taken.indptr, taken.indices), others, shared, ridge, steps
-    with ThreadPoolExecutor(cores) as pool:
-        list(
-            pool.map(
-                lambda part: _improve(rows, part, *read), zip(cuts[:-1], cuts[1:], strict=True)
-            )
-        )
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda *part: _improve(rows, part, *read), cuts[:-1], cuts[1:]))

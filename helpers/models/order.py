@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float32]
 _LARGE = 2_000_000  # events from which on compiled loops save more than their loading takes
-_EVENTS = 1 << 21  # events whose histories are in memory at a time
 
 
 def decayed(
@@ -81,10 +80,10 @@ class OrderModel(Recommender):
     def _score(self, rows: sparse.csr_matrix) -> FloatArray:
         raise NotImplementedError
 
-    def _before(self, events: npt.NDArray[np.int64]) -> sparse.csr_matrix:
-        """Return the histories before some of all events, as `decayed`, (len(events), n_items)."""
-        steps = np.arange(1, self.window + 1)
-        there = steps <= self._places[events, None]
+    def _before(self) -> sparse.csr_matrix:
+        """Return the histories before all events, as `decayed`, (n_events, n_items)."""
+        steps, events = np.arange(1, self.window + 1), np.arange(len(self._items))
+        there = steps <= self._places[:, None]
         weights = (there * self.decay ** (steps - 1.0))[there].astype(np.float32)
         items = self._items[(events[:, None] - steps)[there]]
         starts = np.append(0, np.cumsum(there.sum(axis=1)))
@@ -102,8 +101,7 @@ class OrderModel(Recommender):
 
             weights = (self.decay ** np.arange(self.window, dtype=np.float64)).astype(np.float32)
             return count_before(after, self._places, weights).T.tocsr()
-        parts = np.array_split(every, len(every) // _EVENTS + 1)
-        return sum(after[events].T @ self._before(events) for events in parts).T.tocsr()
+        return (after.T @ self._before()).T.tocsr()
 
 
 @dataclass
@@ -144,7 +142,7 @@ class NextItemRidge(OrderModel):
 
     def _learn(self, data: Interactions) -> None:
         self.counts = self._count()
-        before = self._before(np.arange(len(data)))
+        before = self._before()
         gram = (before.T @ before).toarray().T  # in LAPACK's order
         gram[np.diag_indices(len(gram))] += self.regularization
         self._factor = linalg.cholesky(gram, lower=True, overwrite_a=True, check_finite=False)

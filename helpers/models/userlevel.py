@@ -63,30 +63,26 @@ def pad_histories(histories: Sequence[Any], width: int | None = None) -> npt.NDA
     return table
 
 
-def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.int32]:
-    """Return padded lists as an integer table, (n_users, width), or say what is wrong with them."""
+def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
+    """Return padded lists as sparse rows of ones, (n_users, n_items); a repeated item adds up.
+
+    Raise ``ValueError``, ``TypeError`` or ``IndexError`` for what are no padded histories.
+    """
     table = np.asarray(padded)
     if table.ndim != 2:
         raise ValueError(f"padded histories have shape {table.shape}, expected (n_users, width)")
     if table.size and not np.issubdtype(table.dtype, np.integer):
         raise TypeError(f"padded histories hold {table.dtype}, expected whole item indices")
-    wrong = np.argwhere((table < PADDING) | (table >= n_items))
-    if len(wrong):  # frameworks would clip the index or read another row
-        row, column = wrong[0]
+    for row, column in np.argwhere((table < PADDING) | (table >= n_items)):
         raise IndexError(
             f"history {row} holds {table[row, column]}, "
             f"expected an item index of 0..{n_items - 1}, or -1 for padding"
         )
-    return table.astype(np.int32, copy=False)
-
-
-def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
-    """Return padded lists as sparse rows of ones, (n_users, n_items); a repeated item adds up."""
-    table = check_padded(padded, n_items)
     real = table != PADDING
     starts = np.concatenate([[0], np.cumsum(real.sum(axis=1))])
     ones = np.ones(int(starts[-1]), np.float32)
-    return sparse.csr_matrix((ones, table[real], starts), shape=(len(table), n_items))
+    items = table[real].astype(np.int32, copy=False)
+    return sparse.csr_matrix((ones, items, starts), shape=(len(table), n_items))
 
 
 def _hide_items(taken: sparse.csr_matrix, share: float, generator: Any) -> sparse.csr_matrix:

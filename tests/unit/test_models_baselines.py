@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from threading import active_count
+from time import sleep
+
 import numpy as np
 import pytest
 
@@ -84,9 +87,7 @@ def test_ease_is_its_closed_form(n_users: int, n_items: int) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("large", [0, 500_000])  # by compiled loops, and by whole tables
-def test_als_ends_where_its_loss_is_flat(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("helpers.models.baselines._LARGE", large)
+def test_als_ends_where_its_loss_is_flat() -> None:
     data = random_world()
     taken = taken_of(data)
     model = ImplicitALS(factors=4, epochs=400).fit(data)
@@ -95,3 +96,20 @@ def test_als_ends_where_its_loss_is_flat(large: int, monkeypatch: pytest.MonkeyP
     of_users = error @ items + 0.01 * (taken.sum(axis=1) + 0.3 * 30)[:, None] * users
     of_items = error.T @ users + 0.01 * (taken.sum(axis=0) + 0.3 * 50)[:, None] * items
     assert np.abs(of_users).max() < 0.02 and np.abs(of_items).max() < 0.02
+
+
+def test_compiled_als_changes_the_last_digits_and_keeps_to_its_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = random_world()
+    data = world.replace(world.frame.query("user != 3 and item != 7"))  # two rows are empty
+    model, counts = ImplicitALS(factors=4, epochs=3), list[int]()
+    expected = model.fit(data).scores(range(50))
+    monkeypatch.setattr("helpers.models.baselines._LARGE", 0)
+    np.testing.assert_allclose(model.fit(data).scores(range(50)), expected, atol=1e-5)
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 1)
+    busy = lambda *_: counts.append(active_count()) or sleep(0.01)  # noqa: E731
+    monkeypatch.setattr("helpers.models.ials_compiled._improve", busy)
+    before = active_count()
+    model.fit(data)
+    assert set(counts) == {before + 1}

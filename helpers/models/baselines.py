@@ -77,10 +77,6 @@ class BiasModel(Recommender):
         users, items = self._pairs(users, items)
         return (self.mean + self.user_bias[users] + self.item_bias[items]).astype(np.float32)
 
-    def scores(self, users: npt.ArrayLike) -> FloatArray:
-        users = self._users(users)
-        return (self.mean + self.user_bias[users, None] + self.item_bias).astype(np.float32)
-
 
 class Popularity(Recommender):
     """Rank items by their number of interactions, ``counts`` (n_items,), alike for everyone."""

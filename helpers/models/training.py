@@ -167,8 +167,8 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
     """Return ``step(learning_rate, *batch)``: a compiled step of `FusedAdam` that returns the loss.
 
     ``loss(*batch)`` returns the loss and what is added to it before the gradient is taken, such as
-    squared weights. It is compiled once for batches of all sizes. Give the learning rate as a
-    NumPy scalar: each new Python number would be compiled anew.
+    squared weights. It is compiled for the first batch, and once more for those of other sizes.
+    Give the learning rate as a NumPy scalar: each new Python number would be compiled anew.
     """
     import tensorflow as tf
 
@@ -182,17 +182,7 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
         optimizer.apply(tape.gradient(total, variables), learning_rate)
         return value
 
-    def of_any_length(example: Any) -> Any:
-        kind = tf.TensorSpec.from_tensor(tf.convert_to_tensor(example))
-        return tf.TensorSpec((None, *kind.shape[1:]), kind.dtype) if kind.shape.rank else kind
-
-    def compiled_once(learning_rate: Any, *batch: Any) -> Any:
-        if not step.experimental_get_tracing_count():
-            kinds = tf.nest.map_structure(of_any_length, (learning_rate, *batch))
-            step.get_concrete_function(*kinds)
-        return step(learning_rate, *batch)
-
-    return compiled_once
+    return step
 
 
 @contextmanager

@@ -209,21 +209,24 @@ def _through_items(weights: Weights, vectors: Floats, gradient: Any) -> tuple[We
 class HistoryModel(Recommender):
     """Base class of models that score a user from an interaction history, with their training loop.
 
-    Each epoch hides a share ``dropout`` of every history, and the loss asks for the whole of it.
-    ``hidden`` is the width of the hidden layer; ``batch_size`` counts users. `fit` sets ``weights``
-    (arrays by name) and ``history`` (the mean loss of each epoch, in nats per user).
+    Each epoch hides a share ``dropout`` of every history, and the loss asks for the whole of it,
+    plus ``regularization`` times the sum of squares of ``item_in`` and ``item_out``. ``hidden`` is
+    the width of the hidden layer; ``batch_size`` counts users. `fit` sets ``weights`` (arrays by
+    name) and ``history`` (the mean loss of each epoch, in nats per user, without regularization).
     """
 
     hidden: int = 64
     epochs: int = 20
     learning_rate: float = 0.005
     dropout: float = 0.5
+    regularization: float = 0.0
     batch_size: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:
         at_least(1, self, "hidden", "epochs", "batch_size")
         above_zero(self, "learning_rate")
+        at_least(0, self, "regularization")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: expected a number from 0 to below 1")
 
@@ -273,16 +276,14 @@ class HistoryModel(Recommender):
             gradients["hidden_bias"] = above.sum(axis=0)
             length = np.maximum(np.asarray(shown.sum(axis=1)), 1.0)
             gradients["item_in"] = shown.T @ (above / np.sqrt(length))
-            self._decay(start, gradients)
+            for name in ("item_in", "item_out") if self.regularization else ():
+                gradients[name] += np.float32(2 * self.regularization) * start[name]
             optimizer.step(start, dict.fromkeys(start, slice(None)), gradients)
             losses.append(value)
         sizes = [min(self.batch_size, len(users) - at) for at in starts]
         by_epoch = np.reshape(losses, (self.epochs, -1))
         self.history = [float(np.average(epoch, weights=sizes)) for epoch in by_epoch]
         self.weights = start
-
-    def _decay(self, weights: Weights, gradients: Weights) -> None:
-        """Add to the gradients what does not depend on the batch."""
 
 
 @dataclass(eq=False)
@@ -291,19 +292,16 @@ class UserLevel(HistoryModel):
 
     ``loss`` is "multi-label" (a yes or no per item), "softmax" (a softmax over all items),
     "pairwise", or "sampled" (a softmax over ``sample`` items drawn by popularity; with ``correct``,
-    each is divided by how often it is expected). ``regularization`` times the sum of squares of
-    ``item_in`` and ``item_out`` is added.
+    each is divided by how often it is expected).
     """
 
     loss: str = "multi-label"
-    regularization: float = 0.0
     correct: bool = True
     sample: int = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(1, self, "sample")
-        at_least(0, self, "regularization")
         one_of(("multi-label", "softmax", "pairwise", "sampled"), self, "loss")
 
     def _train(self, data: Interactions, users: Users, start: Weights) -> None:
@@ -322,10 +320,6 @@ class UserLevel(HistoryModel):
             return value, *_through_items(start, hidden, gradient)
 
         self._minimize(loss, start, users, self._draws(data))
-
-    def _decay(self, weights: Weights, gradients: Weights) -> None:
-        for name in ("item_in", "item_out") if self.regularization else ():
-            gradients[name] += np.float32(2 * self.regularization) * weights[name]
 
     def _draws(self, data: Interactions) -> Extra:
         """Return what draws the rest of a batch: nothing, negatives, or a sample of the catalog."""

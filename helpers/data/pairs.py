@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-#: ``Interactions``, two arrays ``(users, items)``, or a scipy sparse matrix with its stored cells.
+#: ``Interactions``, or two arrays ``(users, items)``.
 PairSource: TypeAlias = Any
 
 
@@ -40,16 +40,13 @@ def as_pairs(
     if hasattr(source, "frame"):
         users, items = source.frame["user"].to_numpy(), source.frame["item"].to_numpy()
         shape = source.n_users, source.n_items
-    elif hasattr(source, "tocoo"):
-        coo = source.tocoo()
-        users, items, shape = coo.row, coo.col, coo.shape
     elif isinstance(source, tuple) and len(source) == 2:
         users, items = check_ids(source[0], 1 << 31, "user"), check_ids(source[1], 1 << 31, "item")
         shape = int(users.max(initial=-1)) + 1, int(items.max(initial=-1)) + 1
     else:
         raise ValueError(
             f"{what} is a {type(source).__name__}; expected Interactions, "
-            "a tuple of two arrays (users, items), or a scipy sparse matrix"
+            "or a tuple of two arrays (users, items)"
         )
     if users.ndim != 1 or users.shape != items.shape:
         raise ValueError(

@@ -43,7 +43,7 @@ def top_k(
         Higher is better. A model scores ``block`` users at a time, an array is not changed.
     k : int
         Length of the lists.
-    seen : Interactions, (users, items) or sparse matrix, optional
+    seen : Interactions or (users, items), optional
         Pairs that may not be recommended.
 
     Returns

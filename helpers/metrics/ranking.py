@@ -47,9 +47,9 @@ def rank_held_out(
     model : object with ``scores(users)``, or array of float, (n_users, n_items)
         Higher is better. ``scores(users)`` returns (len(users), n_items); it is called for
         ``block`` users at a time and only for those with held-out items.
-    held_out : Interactions, (users, items) or sparse matrix
+    held_out : Interactions or (users, items)
         The test positives, one or many per user.
-    seen : Interactions, (users, items) or sparse matrix, optional
+    seen : Interactions or (users, items), optional
         Pairs to leave out of the ranking, usually the training set.
     block : int
         Users per call.

@@ -163,7 +163,12 @@ class EASE(Recommender):
         gram = (taken @ taken.T if self._dual else taken.T @ taken).toarray()
         gram[np.diag_indices(len(gram))] += self.regularization
         # float32 throughout: K is well conditioned, its eigenvalues are below 1/regularization
-        inverse = _inverse(gram)
+        factor, _ = linalg.lapack.spotrf(gram.astype(np.float32), lower=1, overwrite_a=1)
+        half, failed = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)  # by Cholesky
+        if failed:
+            raise ValueError("the matrix cannot be inverted; use a larger regularization")
+        lower = np.tril(half)
+        inverse = lower + np.tril(lower, -1).T
         if self._dual:
             self._through = np.ascontiguousarray((taken.T @ inverse).T)  # K X
             covered = np.asarray(taken.multiply(self._through).sum(axis=0)).ravel()  # diag X' K X
@@ -186,16 +191,6 @@ class EASE(Recommender):
             return np.asarray(rows @ self._map)
         left = rows.toarray() - (rows @ self._taken.T) @ self._through  # regularization * x P
         return np.asarray(rows.toarray() - left * (self._scale / self.regularization))
-
-
-def _inverse(matrix: FloatArray) -> FloatArray:
-    """Invert a symmetric positive definite matrix, by Cholesky."""
-    factor, _ = linalg.lapack.spotrf(matrix.astype(np.float32), lower=1, overwrite_a=1)
-    inverse, failed = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
-    if failed:
-        raise ValueError("the matrix cannot be inverted; use a larger regularization")
-    lower = np.tril(inverse)
-    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 @dataclass

@@ -119,7 +119,7 @@ class GibbsFM:
 
         began = time.perf_counter()
         starts = np.random.default_rng(self.seed).spawn(self.chains)
-        with ThreadPoolExecutor(config.NUMBA_NUM_THREADS) as pool:
+        with ThreadPoolExecutor(config.NUMBA_NUM_THREADS) as pool:  # type: ignore[attr-defined]
             found = list(pool.map(mean_of_a_chain, starts))
         self.seconds = time.perf_counter() - began
         return np.asarray(np.mean(found, axis=0))

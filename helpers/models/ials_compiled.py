@@ -12,6 +12,7 @@ from scipy import sparse
 from local_sagemaker.algorithms.fm_kernels import compiled
 
 FloatArray = npt.NDArray[np.float32]
+CORES: int = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 
 
 @compiled
@@ -80,9 +81,8 @@ def improve(
     who took what, ``shared`` (factors, factors) the weighted sum over all cells, ``ridge`` (n,).
     Threads are as many as cores that this process may use, or as ``NUMBA_NUM_THREADS`` says.
     """
-    threads = config.NUMBA_NUM_THREADS
-    shares = np.searchsorted(taken.indptr, np.linspace(0, taken.nnz, 8 * threads + 1)[1:-1])
+    shares = np.searchsorted(taken.indptr, np.linspace(0, taken.nnz, 8 * CORES + 1)[1:-1])
     cuts = [0, *shares.tolist(), len(rows)]
     read = (taken.indptr, taken.indices), others, shared, ridge, steps
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(CORES) as pool:
         list(pool.map(lambda *part: _improve(rows, part, *read), cuts[:-1], cuts[1:]))

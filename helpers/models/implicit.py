@@ -37,7 +37,8 @@ class LogisticMF(Recommender):
 
     Adam learns from every positive and ``ratio`` sampled negatives, in batches. The odds are those
     of the sample, not of the whole matrix. ``history`` has the mean cross-entropy of every epoch,
-    on its own examples, in nats.
+    on its own examples, in nats. Adam moves every row at every step; from 3 million examples on, a
+    row that a batch does not read catches up later, with a relative error of 1e-5.
 
     Source: Johnson 2014, "Logistic matrix factorization for implicit feedback data"; Rendle et al.
     2020, "Neural collaborative filtering vs. matrix factorization revisited".

@@ -152,7 +152,7 @@ def run_epoch(
     and the pulls towards zero on factors and on biases.
     """
     k, biases, views = weights["user_factors"].shape[1], "user_bias" in weights, {}
-    pulls = np.repeat(np.float32(numbers[1:]), (k, 2 * biases))
+    pulls = np.repeat(np.array(numbers[1:], np.float32), (k, 2 * biases))
     rows = {side: len(weights[f"{side}_factors"]) for side in ("user", "item")}
     tables = {side: np.ones((n, len(pulls)), np.float32) for side, n in rows.items()}
     for name, table in weights.items():

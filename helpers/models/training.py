@@ -98,27 +98,23 @@ class Adam:
             for start in range(0, len(moved[0]), self.BLOCK):
                 part = slice(start, start + self.BLOCK)
                 weight, mean, square = (m[part] for m in moved)
-                self._move(weight, mean, square, gradients[name][part], rate, epsilon)
+                gradient = gradients[name][part]
+                # in place: allocating arrays costs more here than computing with them
+                work: np.ndarray = gradient**2
+                work *= 1 - self.SQUARE
+                square *= self.SQUARE
+                square += work
+                np.subtract(gradient, mean, out=work)
+                work *= 1 - self.MEAN
+                mean += work
+                np.sqrt(square, out=work)
+                work += epsilon
+                np.divide(mean, work, out=work)
+                work *= rate
+                weight -= work
             if not isinstance(index, slice):
                 for table, new in zip(tables, moved, strict=True):
                     table[index] = new
-
-    def _move(
-        self, weight: Any, mean: Any, square: Any, gradient: Any, rate: float, epsilon: float
-    ) -> None:
-        # in place: allocating arrays costs more here than computing with them
-        work: np.ndarray = gradient**2
-        work *= 1 - self.SQUARE
-        square *= self.SQUARE
-        square += work
-        np.subtract(gradient, mean, out=work)
-        work *= 1 - self.MEAN
-        mean += work
-        np.sqrt(square, out=work)
-        work += epsilon
-        np.divide(mean, work, out=work)
-        work *= rate
-        weight -= work
 
 
 Optimizer = Adam | Momentum

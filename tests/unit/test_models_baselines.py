@@ -107,7 +107,7 @@ def test_compiled_als_changes_the_last_digits_and_keeps_to_its_cores(
     expected = model.fit(data).scores(range(50))
     monkeypatch.setattr("helpers.models.baselines._LARGE", 0)
     np.testing.assert_allclose(model.fit(data).scores(range(50)), expected, atol=1e-5)
-    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 1)
+    monkeypatch.setattr("helpers.models.ials_compiled.CORES", 1)
     busy = lambda *_: counts.append(active_count()) or sleep(0.01)  # noqa: E731
     monkeypatch.setattr("helpers.models.ials_compiled._improve", busy)
     before = active_count()

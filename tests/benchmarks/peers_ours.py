@@ -7,16 +7,19 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from helpers.data import Interactions
+from helpers.models import baselines, mf
 from helpers.models.baselines import EASE, BiasModel, ImplicitALS, ItemKNN, Popularity
 from helpers.models.fm import TUNED_HYPERPARAMETERS, FactorizationMachine, side_by_side
 from helpers.models.fm_gibbs import GibbsFM, rated_together
 from helpers.models.implicit import LossMF
 from helpers.models.mf import MatrixFactorization
 from helpers.models.order import DecayedEASE, NextItemRidge, Transitions
+from tests.benchmarks.planted_million import planted_million
 
 Rows = dict[str, Any]
 Predict = Callable[[], np.ndarray]
@@ -37,6 +40,14 @@ def _compiled() -> None:
     pairs, stars = np.array([[0, 0], [1, 1]]), np.array([1.0, 2.0], np.float32)
     GibbsFM(1, 1, 0).fit_predict(pairs, stars, pairs, (2, 2))
     FactorizationMachine(2, epochs=1).fit(side_by_side((pairs[:, 0], 2), (pairs[:, 1], 2)), stars)
+
+
+def _loops() -> None:
+    """Compile the loops that factorization and iALS take from half a million ratings on."""
+    few = planted_million(users=9)
+    with patch.object(mf, "_LARGE", 0), patch.object(baselines, "_LARGE", 0):
+        MatrixFactorization(epochs=1).fit(few)
+        ImplicitALS(epochs=1).fit(few)
 
 
 def _model(make: Callable[..., Any], seeded: bool, rows: Rows, seed: int, **given: Any) -> Predict:
@@ -78,19 +89,21 @@ def _shuffled(**settings: Any) -> Any:
     return OfShuffled(**settings)
 
 
-def _fit(make: Callable[..., Any], seeded: bool = False) -> tuple[str, Callable[[], None], Any]:
-    return "", _nothing, partial(_model, make, seeded)
+def _fit(
+    make: Callable[..., Any], seeded: bool = False, ready: Callable[[], None] = _nothing
+) -> tuple[str, Callable[[], None], Any]:
+    return "", ready, partial(_model, make, seeded)
 
 
 FITS: dict[str, tuple[str, Callable[[], None], Callable[..., Predict]]] = {
     "ours, two biases": _fit(BiasModel),
-    "ours, factorization": _fit(MatrixFactorization, seeded=True),
+    "ours, factorization": _fit(MatrixFactorization, seeded=True, ready=_loops),
     "ours, FM by Adam": ("", _compiled, _machine),
     "ours, FM by Gibbs": ("", _compiled, partial(_gibbs, False)),
     "ours, FM by Gibbs, blocks of SVD++ flipped": ("", _compiled, partial(_gibbs, True)),
     "ours, popularity": _fit(Popularity),
     "ours, item-item": _fit(ItemKNN),
-    "ours, iALS": _fit(ImplicitALS, seeded=True),
+    "ours, iALS": _fit(ImplicitALS, seeded=True, ready=_loops),
     "ours, BPR": _fit(partial(LossMF, "pairwise"), seeded=True),
     "ours, EASE": _fit(EASE),
     "ours, EASE, input decayed by age": _fit(DecayedEASE),

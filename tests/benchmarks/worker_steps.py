@@ -209,12 +209,18 @@ def _hosts(folder: Path, workers: int, words: list[str]) -> list[tuple[float, in
         )
         pin(child.pid, rank)
         running.append((child, log))
+
+    def watch() -> None:  # the first worker waits for the others, for ever where one has failed
+        if any([child.wait() for child, _ in running[1:]]):
+            running[0][0].kill()
+
+    threading.Thread(target=watch, daemon=True).start()
     try:
         for line in running[0][0].stdout or ():
             if ", epoch " in line:
                 ticks.append((time.perf_counter(), sent()))
         for child, log in running:
-            if child.wait(60):
+            if child.wait(60) not in (0, -9):
                 log.seek(0)
                 raise RuntimeError(f"ncf.py: {log.read()[-400:]}")
     finally:

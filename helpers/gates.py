@@ -84,11 +84,6 @@ class Gate:
         print(f"{what} is skipped: {self.reason}")
         return False
 
-    def __repr__(self) -> str:
-        """``Gate(MXNet: open)``; the machine is not asked."""
-        state = "not asked yet" if self._missing is None else "closed" if self._missing else "open"
-        return f"Gate({self.name}: {state})"
-
 
 def _has_gpu() -> bool:
     """Return whether there is a GPU that TensorFlow can use, whatever ``COURSE_RUN_GATED`` is."""

@@ -114,17 +114,13 @@ class VectorIndex:
             vectors = np.column_stack([vectors, np.sqrt(np.maximum(self._longest - squares, 0))])
         euclidean = self._as_distance or metric == "l2"
         if kind == "hnsw":
-            self.faiss = self._graph(vectors, links, euclidean)
+            faiss = import_faiss()
+            near = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
+            self.faiss = faiss.IndexHNSWFlat(vectors.shape[1], links, near)
+            self.faiss.hnsw.efConstruction = links * 5 // 2
+            self.faiss.add(np.ascontiguousarray(vectors))
         else:
             self.faiss = build(vectors, kind, euclidean, self.cells, codes)
-
-    def _graph(self, vectors: np.ndarray, links: int, euclidean: bool) -> Any:
-        faiss = import_faiss()
-        metric = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
-        index = faiss.IndexHNSWFlat(vectors.shape[1], links, metric)
-        index.hnsw.efConstruction = links * 5 // 2
-        index.add(np.ascontiguousarray(vectors))
-        return index
 
     def search(
         self,

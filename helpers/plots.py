@@ -210,7 +210,8 @@ def network(symbol_json: str) -> Figure:
     matplotlib.figure.Figure
     """
     nodes = json.loads(symbol_json)["nodes"]
-    inner = [i for i, node in enumerate(nodes) if not _is_parameter(node)]
+    ends = ("weight", "bias", "gamma", "beta")  # of the names of parameters
+    inner = [i for i, n in enumerate(nodes) if n["op"] != "null" or not n["name"].endswith(ends)]
     feeds = {i: [j for j, *_ in nodes[i]["inputs"] if j in inner] for i in inner}
     return _flow({i: _label(nodes[i]) for i in inner}, feeds)
 
@@ -278,10 +279,6 @@ def _flow(
     ax.set_ylim(-low - 0.6, 0.6)
     ax.set_axis_off()
     return fig
-
-
-def _is_parameter(node: dict[str, Any]) -> bool:
-    return node["op"] == "null" and node["name"].endswith(("weight", "bias", "gamma", "beta"))
 
 
 def _label(node: dict[str, Any]) -> str:

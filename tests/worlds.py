@@ -45,13 +45,6 @@ def low_rank_ratings(
     return LowRankWorld(data, table, mean, noise)
 
 
-def popularity_world(counts=(8, 4, 2, 1, 1)):
-    """Item ``i`` was rated by users 0 to ``counts[i] - 1``, always with 4 stars."""
-    items = np.repeat(np.arange(len(counts)), counts)
-    users = np.concatenate([np.arange(count) for count in counts])
-    return interactions(users, items, np.full(len(items), 4.0), name="planted popularity")
-
-
 def interactions(users, items, ratings, n_users=None, n_items=None, name="planted"):
     """Triples of contiguous indices; raw ids are index + 1, timestamps the row number."""
     users, items = np.asarray(users, np.int32), np.asarray(items, np.int32)

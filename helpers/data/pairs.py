@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-#: ``Interactions``, two arrays ``(users, items)``, or a scipy sparse matrix with its stored cells.
+#: ``Interactions``, or two arrays ``(users, items)``.
 PairSource: TypeAlias = Any
 
 
@@ -40,16 +40,13 @@ def as_pairs(
     if hasattr(source, "frame"):
         users, items = source.frame["user"].to_numpy(), source.frame["item"].to_numpy()
         shape = source.n_users, source.n_items
-    elif hasattr(source, "tocoo"):
-        coo = source.tocoo()
-        users, items, shape = coo.row, coo.col, coo.shape
     elif isinstance(source, tuple) and len(source) == 2:
         users, items = check_ids(source[0], 1 << 31, "user"), check_ids(source[1], 1 << 31, "item")
         shape = int(users.max(initial=-1)) + 1, int(items.max(initial=-1)) + 1
     else:
         raise ValueError(
             f"{what} is a {type(source).__name__}; expected Interactions, "
-            "a tuple of two arrays (users, items), or a scipy sparse matrix"
+            "or a tuple of two arrays (users, items)"
         )
     if users.ndim != 1 or users.shape != items.shape:
         raise ValueError(
@@ -74,3 +71,19 @@ def check_ids(ids: npt.ArrayLike, size: int, kind: str) -> npt.NDArray[np.int32]
             f"from 0 to {size - 1}; map raw ids through Interactions.{kind}_of first"
         )
     return array.astype(np.int32, copy=False)
+
+
+def user_order(
+    users: npt.NDArray[Any], *keys: npt.NDArray[Any], block: int = 1 << 16
+) -> npt.NDArray[np.intp]:
+    """Return ``np.lexsort((*keys, users))``, (n,), in time that grows with n: by blocks of users.
+
+    ``users`` are ids from 0, (n,) as are all keys. Rows of a file are often sorted by user already.
+    """
+    order = np.argsort(users, kind="stable")
+    ends = np.cumsum(np.bincount(users))
+    cuts = ends[np.searchsorted(ends, range(block, len(users), block))].tolist()
+    for start, end in zip([0, *cuts], [*cuts, len(users)], strict=True):
+        part = order[start:end]  # what a sort reads stays in cache
+        order[start:end] = part[np.lexsort((*(key[part] for key in keys), users[part]))]
+    return order

@@ -95,7 +95,9 @@ def parse_ratings(content: bytes, file: str, talk: bool = False) -> pd.DataFrame
         name: _ids(column, f"{file}: {name}", talk) if name in ids else column.to_pandas()
         for name, column in read.items()
     }
-    return pd.DataFrame(columns, copy=False).set_axis(lines).rename_axis("line")
+    frame = pd.DataFrame(columns, copy=False)
+    frame.index = lines.rename("line")  # set_axis would copy
+    return frame
 
 
 def parse_items(content: bytes, file: str, whole: bool = True) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import numpy as np
 
 from .interactions import DataError, Interactions
+from .pairs import user_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +71,8 @@ def leave_last_out(data: Interactions, k: int = 10, ties: str = "random", seed: 
         raise DataError(f"ties is {ties!r}, expected 'random' or 'item'")
     rng = _rng(seed)
     timestamp = data.frame["timestamp"].to_numpy()
-    decide = rng.permutation(len(data)) if ties == "random" else data.frame["item"]
-    order = np.lexsort((decide, timestamp, data.frame["user"]))
+    decide = rng.permutation(len(data)) if ties == "random" else data.frame["item"].to_numpy()
+    order = user_order(data.frame["user"].to_numpy(), decide, timestamp)
     counts = data.user_counts()
     eligible = counts > k
     if not eligible.any():
@@ -115,9 +116,11 @@ def time_split(data: Interactions, test_share: float = 0.2) -> Split:
             f"that is the earliest timestamp; use {advice}random_split"
         )
     users = data.frame["user"].to_numpy()
-    new_users = np.setdiff1d(users[in_test], users[~in_test]).size
-    n_test_users = np.unique(users[in_test]).size
-    note = f"test from {_date(cutoff)} on; {new_users} of its {n_test_users} users are not in train"
+    trained, tested = (
+        np.bincount(users[rows], minlength=data.n_users) > 0 for rows in (~in_test, in_test)
+    )
+    new = f"{(tested & ~trained).sum()} of its {tested.sum()} users are not in train"
+    note = f"test from {_date(cutoff)} on; {new}"
     return Split.by_mask(data, in_test, f"by time {_shares(test_share)}", note)
 
 

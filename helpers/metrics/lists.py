@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,17 +33,17 @@ def best(scores: npt.NDArray[Any], k: int) -> npt.NDArray[np.int64]:
 
 
 def top_k(
-    scores: npt.ArrayLike, k: int = 10, *, seen: PairSource | None = None
+    model: Any, k: int = 10, *, seen: PairSource | None = None, block: int = 2048
 ) -> npt.NDArray[np.int32]:
     """Return the k best items of every user, best first; equal scores in order of item.
 
     Parameters
     ----------
-    scores : array of float, (n_users, n_items)
-        Higher is better. Not changed.
+    model : Recommender, or array of float, (n_users, n_items)
+        Higher is better. A model scores ``block`` users at a time, an array is not changed.
     k : int
         Length of the lists.
-    seen : Interactions, (users, items) or sparse matrix, optional
+    seen : Interactions or (users, items), optional
         Pairs that may not be recommended.
 
     Returns
@@ -54,21 +55,34 @@ def top_k(
     ValueError
         NaN or infinite scores, unknown ids, or a user with fewer than k items left.
     """
-    matrix = check_scores(scores)
-    best(matrix[0], k)  # refuses a k that is not the length of a list
-    size = {"n_users": len(matrix), "n_items": matrix.shape[1]}
-    taken = as_matrix(as_pairs(([], []) if seen is None else seen, "seen", **size))
-    short = np.flatnonzero(size["n_items"] - np.diff(taken.indptr) < k)
+    fitted = hasattr(model, "scores")
+    n_users, n_items = (model.n_users, model.n_items) if fitted else check_scores(model).shape
+    best(np.zeros(n_items), k)  # refuses a k that is not the length of a list
+    pairs = as_pairs(([], []) if seen is None else seen, "seen", n_users=n_users, n_items=n_items)
+    taken = as_matrix(pairs)
+    short = np.flatnonzero(n_items - np.diff(taken.indptr) < k)
     if len(short):
         raise ValueError(
             f"user {short[0]} has fewer than k={k} items left that are not seen; use a smaller k"
         )
-    lists = np.empty((len(matrix), k), dtype=np.int32)
-    for user, row in enumerate(matrix):  # a masked copy of the whole matrix would be a peak
-        left = row.copy()
+    lists = np.empty((n_users, k), dtype=np.int32)
+    for user, row in enumerate(score_rows(model, np.arange(n_users), n_items, block)):
+        left = row.copy()  # a masked copy of the whole matrix would be a peak
         left[taken.indices[taken.indptr[user] : taken.indptr[user + 1]]] = -np.inf
         lists[user] = best(left, k)
     return lists
+
+
+def score_rows(
+    model: Any, users: npt.NDArray[Any], n_items: int, block: int
+) -> Iterator[npt.NDArray[Any]]:
+    """Yield the scores of every item for one user after the other; never copy a whole matrix."""
+    if not hasattr(model, "scores"):
+        matrix = check_scores(model, n_items)
+        yield from (matrix[user] for user in check_ids(users, len(matrix), "user"))
+    else:
+        for start in range(0, len(users), block):
+            yield from check_scores(model.scores(users[start : start + block]), n_items)
 
 
 def coverage(lists: npt.ArrayLike, n_items: int) -> float:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from helpers.data.pairs import Pairs, PairSource, as_matrix, as_pairs, check_ids
+from helpers.data.pairs import Pairs, PairSource, as_matrix, as_pairs
 from helpers.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstrap
-from helpers.metrics.lists import check_scores
+from helpers.metrics.lists import score_rows
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -47,9 +47,9 @@ def rank_held_out(
     model : object with ``scores(users)``, or array of float, (n_users, n_items)
         Higher is better. ``scores(users)`` returns (len(users), n_items); it is called for
         ``block`` users at a time and only for those with held-out items.
-    held_out : Interactions, (users, items) or sparse matrix
+    held_out : Interactions or (users, items)
         The test positives, one or many per user.
-    seen : Interactions, (users, items) or sparse matrix, optional
+    seen : Interactions or (users, items), optional
         Pairs to leave out of the ranking, usually the training set.
     block : int
         Users per call.
@@ -77,7 +77,7 @@ def rank_held_out(
         )
     wanted, hidden = (np.split(m.indices, m.indptr[1:-1]) for m in (relevant, taken))  # by user
     n_candidates, above, tied = [], [], []
-    for user, row in zip(users.tolist(), _score_rows(model, users, shape[1], block), strict=True):
+    for user, row in zip(users.tolist(), score_rows(model, users, shape[1], block), strict=True):
         candidates = row.copy()
         candidates[hidden[user]] = -np.inf
         n_candidates.append(len(row) - len(hidden[user]))
@@ -87,18 +87,6 @@ def rank_held_out(
     lengths, higher, equal = (np.array(column) for column in (n_candidates, above, tied))
     name = "full catalog" if seen is None else "full catalog, seen removed"
     return Ranks(users, np.diff(relevant.indptr)[users], lengths, higher, equal, name)
-
-
-def _score_rows(
-    model: Any, users: npt.NDArray[np.int32], n_items: int, block: int
-) -> Iterator[npt.NDArray[Any]]:
-    """Yield the scores of every item for one user after the other; never copy a whole matrix."""
-    if not hasattr(model, "scores"):
-        matrix = check_scores(model, n_items)
-        yield from (matrix[user] for user in check_ids(users, len(matrix), "user"))
-    else:
-        for some in np.split(users, range(block, len(users), block)):
-            yield from check_scores(model.scores(some), n_items)
 
 
 def hit_rate(ranks: Ranks, k: int = 10) -> FloatArray:
@@ -271,7 +259,7 @@ def evaluate(
     metrics: Sequence[str] = ("hit_rate", "ndcg"),
     block: int = 2048,
 ) -> dict[str, RankingResult]:
-    """Return a model's metrics on the full catalog, by name.
+    """Return a model's metrics on the full catalog, by name, in the order of ``metrics``.
 
     Parameters
     ----------
@@ -281,11 +269,6 @@ def evaluate(
         Length of the list.
     metrics : sequence of str
         Of "hit_rate", "ndcg", "recall", "precision", "mrr".
-
-    Returns
-    -------
-    dict of str to RankingResult
-        In the order of ``metrics``.
     """
     unknown = [name for name in metrics if name not in _METRICS]
     if unknown:

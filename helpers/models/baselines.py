@@ -18,6 +18,7 @@ FloatArray = npt.NDArray[np.float32]
 
 _CELLS = 1 << 23  # similarities in memory at a time
 _PAIRS = 1 << 16  # interactions whose vectors are in memory at a time
+_LARGE = 500_000  # interactions from which on compiled loops save more than their loading takes
 _TINY = np.float32(1e-30)  # keeps a row that is solved already from dividing by zero
 
 
@@ -75,10 +76,6 @@ class BiasModel(Recommender):
         """Return the predicted stars for each pair of user and item, (n,) float32."""
         users, items = self._pairs(users, items)
         return (self.mean + self.user_bias[users] + self.item_bias[items]).astype(np.float32)
-
-    def scores(self, users: npt.ArrayLike) -> FloatArray:
-        users = self._users(users)
-        return (self.mean + self.user_bias[users, None] + self.item_bias).astype(np.float32)
 
 
 class Popularity(Recommender):
@@ -166,7 +163,12 @@ class EASE(Recommender):
         gram = (taken @ taken.T if self._dual else taken.T @ taken).toarray()
         gram[np.diag_indices(len(gram))] += self.regularization
         # float32 throughout: K is well conditioned, its eigenvalues are below 1/regularization
-        inverse = _inverse(gram)
+        factor, _ = linalg.lapack.spotrf(gram.astype(np.float32), lower=1, overwrite_a=1)
+        half, failed = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)  # by Cholesky
+        if failed:
+            raise ValueError("the matrix cannot be inverted; use a larger regularization")
+        lower = np.tril(half)
+        inverse = lower + np.tril(lower, -1).T
         if self._dual:
             self._through = np.ascontiguousarray((taken.T @ inverse).T)  # K X
             covered = np.asarray(taken.multiply(self._through).sum(axis=0)).ravel()  # diag X' K X
@@ -189,16 +191,6 @@ class EASE(Recommender):
             return np.asarray(rows @ self._map)
         left = rows.toarray() - (rows @ self._taken.T) @ self._through  # regularization * x P
         return np.asarray(rows.toarray() - left * (self._scale / self.regularization))
-
-
-def _inverse(matrix: FloatArray) -> FloatArray:
-    """Invert a symmetric positive definite matrix, by Cholesky."""
-    factor, _ = linalg.lapack.spotrf(matrix.astype(np.float32), lower=1, overwrite_a=1)
-    inverse, failed = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
-    if failed:
-        raise ValueError("the matrix cannot be inverted; use a larger regularization")
-    lower = np.tril(inverse)
-    return np.asarray(lower + np.tril(lower, -1).T)
 
 
 @dataclass
@@ -247,6 +239,10 @@ class ImplicitALS(Recommender):
         count = np.diff(taken.indptr)
         ridge = self.regularization * (count + self.empty_weight * len(other))
         ridge = ridge.astype(np.float32)[:, None]
+        if taken.nnz >= _LARGE:
+            from helpers.models.ials_compiled import improve  # loads a compiler
+
+            return improve(rows, taken, other, shared, ridge[:, 0], self.steps)
         owner = np.repeat(np.arange(len(rows)), count)
 
         def product(x: FloatArray) -> FloatArray:  # of each row's matrix and its vector

@@ -6,7 +6,6 @@ once, and each rating only says which user and which item it is of.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import config
 from scipy import sparse
 
 from helpers.metrics.rating import finite
@@ -55,7 +55,7 @@ class GibbsFM:
 
     Each of the ``chains`` begins elsewhere and makes ``samples`` draws, of which the mean leaves
     out the first ``burn_in``. ``factors`` is the length of each feature's vector, and ``seconds``
-    the time of the draws. Chains run side by side on the machine's cores, with the same result.
+    the time of the draws. Chains run side by side on the cores there are, with the same result.
     """
 
     factors: int = 8
@@ -119,7 +119,7 @@ class GibbsFM:
 
         began = time.perf_counter()
         starts = np.random.default_rng(self.seed).spawn(self.chains)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(config.NUMBA_NUM_THREADS) as pool:  # type: ignore[attr-defined]
             found = list(pool.map(mean_of_a_chain, starts))
         self.seconds = time.perf_counter() - began
         return np.asarray(np.mean(found, axis=0))

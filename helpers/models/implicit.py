@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float32]
 
+_LARGE = 3_000_000  # examples from which on compiled loops save more than their loading takes
+
 # learning rate and regularization of `LossMF`: the best of a dozen tries per loss, by NDCG@10 on
 # five films per user of the training part
 TUNED_BY_LOSS = {
@@ -35,7 +37,8 @@ class LogisticMF(Recommender):
 
     Adam learns from every positive and ``ratio`` sampled negatives, in batches. The odds are those
     of the sample, not of the whole matrix. ``history`` has the mean cross-entropy of every epoch,
-    on its own examples, in nats.
+    on its own examples, in nats. Adam moves every row at every step; from 3 million examples on, a
+    row that a batch does not read catches up later, with a relative error of 1e-5.
 
     Source: Johnson 2014, "Logistic matrix factorization for implicit feedback data"; Rendle et al.
     2020, "Neural collaborative filtering vs. matrix factorization revisited".
@@ -93,6 +96,11 @@ class LogisticMF(Recommender):
 
     def _run_epoch(self, examples: LabeledPairs, adam: Adam) -> float:
         """Take a step per batch and return the mean loss."""
+        if len(examples.labels) >= _LARGE:
+            from helpers.models.mf_compiled import run_logistic_epoch  # loads a compiler
+
+            numbers = self.mean, self.regularization
+            return run_logistic_epoch(self._tables, examples, adam, self.batch_size, *numbers)
         total = 0.0
         user, item = self._tables["user"], self._tables["item"]
         for start in range(0, len(examples.labels), self.batch_size):

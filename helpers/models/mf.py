@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Triples = tuple[np.ndarray, np.ndarray, np.ndarray]  # users, items, ratings: (n,) each
 Index = np.ndarray | slice
 
+_BLOCK = 1 << 18  # ratings whose vectors are in memory at a time
+_LARGE = 500_000  # training rows from which on compiled loops save more than their loading takes
 OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {"adam": Adam, "sgd": Momentum}
 # the side whose indices read a table
 SIDE = {"user_factors": "user", "user_bias": "user", "item_factors": "item", "item_bias": "item"}
@@ -42,6 +44,9 @@ def forward(
     where the model has biases, ``user_bias`` (n_users,) and ``item_bias`` (n_items,). The indices
     are (n,) each; ``mean`` is added to every prediction.
     """
+    if len(users) > _BLOCK:  # the vectors of all ratings take gigabytes
+        parts = [slice(start, start + _BLOCK) for start in range(0, len(users), _BLOCK)]
+        return np.concatenate([forward(weights, users[at], items[at], mean) for at in parts])
     p, q = weights["user_factors"][users], weights["item_factors"][items]
     predicted = np.einsum("nk,nk->n", p, q)
     if "user_bias" in weights:
@@ -214,6 +219,12 @@ class MatrixFactorization(Recommender):
 
     def _run_epoch(self, weights: Weights, train: Triples, optimizer: Optimizer) -> None:
         """Take a step for each batch of the training rows, in their order."""
+        alike = type(self)._gradients is MatrixFactorization._gradients
+        if len(train[2]) >= _LARGE and alike and isinstance(optimizer, Adam):
+            from helpers.models.mf_compiled import run_epoch  # loads a compiler
+
+            numbers = self.mean, self.regularization, self.bias_regularization
+            return run_epoch(weights, train, optimizer, self.batch_size, *numbers)
         for start in range(0, len(train[2]), self.batch_size):
             batch = _select(train, slice(start, start + self.batch_size))
             lookups = {"user": Lookup(batch[0]), "item": Lookup(batch[1])}

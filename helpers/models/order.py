@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from helpers.data import Interactions
 
 FloatArray = npt.NDArray[np.float32]
-_EVENTS = 1 << 21  # events whose histories are in memory at a time
+_LARGE = 2_000_000  # events from which on compiled loops save more than their loading takes
 
 
 def decayed(
@@ -80,10 +80,10 @@ class OrderModel(Recommender):
     def _score(self, rows: sparse.csr_matrix) -> FloatArray:
         raise NotImplementedError
 
-    def _before(self, events: npt.NDArray[np.int64]) -> sparse.csr_matrix:
-        """Return the histories before some of all events, as `decayed`, (len(events), n_items)."""
-        steps = np.arange(1, self.window + 1)
-        there = steps <= self._places[events, None]
+    def _before(self) -> sparse.csr_matrix:
+        """Return the histories before all events, as `decayed`, (n_events, n_items)."""
+        steps, events = np.arange(1, self.window + 1), np.arange(len(self._items))
+        there = steps <= self._places[:, None]
         weights = (there * self.decay ** (steps - 1.0))[there].astype(np.float32)
         items = self._items[(events[:, None] - steps)[there]]
         starts = np.append(0, np.cumsum(there.sum(axis=1)))
@@ -96,8 +96,12 @@ class OrderModel(Recommender):
         self._places = every - np.repeat(np.cumsum(sizes) - sizes, sizes)
         one_hot = np.ones(len(every), np.float32), self._items, np.arange(len(every) + 1)
         after = sparse.csr_matrix(one_hot, shape=(len(every), self.n_items))
-        parts = np.array_split(every, len(every) // _EVENTS + 1)
-        return sum(after[events].T @ self._before(events) for events in parts).T.tocsr()
+        if len(every) >= _LARGE:
+            from helpers.models.order_compiled import count_before  # loads a compiler
+
+            weights = (self.decay ** np.arange(self.window, dtype=np.float64)).astype(np.float32)
+            return count_before(after, self._places, weights).T.tocsr()
+        return (after.T @ self._before()).T.tocsr()
 
 
 @dataclass
@@ -138,7 +142,7 @@ class NextItemRidge(OrderModel):
 
     def _learn(self, data: Interactions) -> None:
         self.counts = self._count()
-        before = self._before(np.arange(len(data)))
+        before = self._before()
         gram = (before.T @ before).toarray().T  # in LAPACK's order
         gram[np.diag_indices(len(gram))] += self.regularization
         self._factor = linalg.cholesky(gram, lower=True, overwrite_a=True, check_finite=False)

@@ -73,49 +73,48 @@ class Adam:
     def __init__(self, learning_rate: float, epsilon_hat: bool = False) -> None:
         self.learning_rate, self.epsilon, self.epsilon_hat = learning_rate, 1e-8, epsilon_hat
         above_zero(self, "learning_rate")
-        self._steps = 0
+        self.steps = 0
         self._mean: Weights = {}
         self._square: Weights = {}
 
     def refresh(self, weights: Weights, rows: Rows) -> None:
         """Do nothing: a row outside a batch does not move."""
 
+    def memory(self, name: str, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the running means of a table's gradient and of its square; zeros at first."""
+        if name not in self._mean:
+            self._mean[name], self._square[name] = np.zeros_like(table), np.zeros_like(table)
+        return self._mean[name], self._square[name]
+
     def step(self, weights: Weights, rows: Rows, gradients: Weights) -> None:
         """Move rows against their gradients, in place."""
-        self._steps += 1
-        correction = (1 - self.SQUARE**self._steps) ** 0.5
-        rate = self.learning_rate / (1 - self.MEAN**self._steps) * correction
+        self.steps += 1
+        correction = (1 - self.SQUARE**self.steps) ** 0.5
+        rate = self.learning_rate / (1 - self.MEAN**self.steps) * correction
         epsilon = self.epsilon if self.epsilon_hat else self.epsilon * correction
         for name, index in rows.items():
-            if name not in self._mean:
-                self._mean[name] = np.zeros_like(weights[name])
-                self._square[name] = np.zeros_like(weights[name])
-            tables = weights[name], self._mean[name], self._square[name]
+            tables = weights[name], *self.memory(name, weights[name])
             moved = [table[index] for table in tables]  # views of a slice, else copies
             for start in range(0, len(moved[0]), self.BLOCK):
                 part = slice(start, start + self.BLOCK)
                 weight, mean, square = (m[part] for m in moved)
-                self._move(weight, mean, square, gradients[name][part], rate, epsilon)
+                gradient = gradients[name][part]
+                # in place: allocating arrays costs more here than computing with them
+                work: np.ndarray = gradient**2
+                work *= 1 - self.SQUARE
+                square *= self.SQUARE
+                square += work
+                np.subtract(gradient, mean, out=work)
+                work *= 1 - self.MEAN
+                mean += work
+                np.sqrt(square, out=work)
+                work += epsilon
+                np.divide(mean, work, out=work)
+                work *= rate
+                weight -= work
             if not isinstance(index, slice):
                 for table, new in zip(tables, moved, strict=True):
                     table[index] = new
-
-    def _move(
-        self, weight: Any, mean: Any, square: Any, gradient: Any, rate: float, epsilon: float
-    ) -> None:
-        # in place: allocating arrays costs more here than computing with them
-        work: np.ndarray = gradient**2
-        work *= 1 - self.SQUARE
-        square *= self.SQUARE
-        square += work
-        np.subtract(gradient, mean, out=work)
-        work *= 1 - self.MEAN
-        mean += work
-        np.sqrt(square, out=work)
-        work += epsilon
-        np.divide(mean, work, out=work)
-        work *= rate
-        weight -= work
 
 
 Optimizer = Adam | Momentum
@@ -164,8 +163,8 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
     """Return ``step(learning_rate, *batch)``: a compiled step of `FusedAdam` that returns the loss.
 
     ``loss(*batch)`` returns the loss and what is added to it before the gradient is taken, such as
-    squared weights. It is compiled once for batches of all sizes. Give the learning rate as a
-    NumPy scalar: each new Python number would be compiled anew.
+    squared weights. It is compiled for the first batch, and once more for those of other sizes.
+    Give the learning rate as a NumPy scalar: each new Python number would be compiled anew.
     """
     import tensorflow as tf
 
@@ -179,17 +178,7 @@ def adam_step(loss: Callable[..., tuple[Any, Any]], variables: list[Any]) -> Cal
         optimizer.apply(tape.gradient(total, variables), learning_rate)
         return value
 
-    def of_any_length(example: Any) -> Any:
-        kind = tf.TensorSpec.from_tensor(tf.convert_to_tensor(example))
-        return tf.TensorSpec((None, *kind.shape[1:]), kind.dtype) if kind.shape.rank else kind
-
-    def compiled_once(learning_rate: Any, *batch: Any) -> Any:
-        if not step.experimental_get_tracing_count():
-            kinds = tf.nest.map_structure(of_any_length, (learning_rate, *batch))
-            step.get_concrete_function(*kinds)
-        return step(learning_rate, *batch)
-
-    return compiled_once
+    return step
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.special import expit
 
+from helpers.data.pairs import user_order
 from helpers.models.base import Recommender, above_zero, all_finite, at_least, binary_matrix, one_of
 from helpers.models.training import Adam, Weights, one_ahead
 from helpers.sampling import NegativeSampler
@@ -40,7 +41,7 @@ PADDING = -1
 def event_sequences(data: Interactions, seed: int = 0) -> list[npt.NDArray[np.int32]]:
     """Return the items that each user took, earliest first; a seeded draw orders equal times."""
     user, when = data.frame["user"].to_numpy(), data.frame["timestamp"].to_numpy()
-    order = np.lexsort((np.random.default_rng(seed).permutation(len(data)), when, user))
+    order = user_order(user, np.random.default_rng(seed).permutation(len(data)), when)
     items = data.frame["item"].to_numpy(np.int32)[order]
     return np.split(items, np.cumsum(data.user_counts())[:-1])
 
@@ -62,30 +63,26 @@ def pad_histories(histories: Sequence[Any], width: int | None = None) -> npt.NDA
     return table
 
 
-def check_padded(padded: npt.ArrayLike, n_items: int) -> npt.NDArray[np.int32]:
-    """Return padded lists as an integer table, (n_users, width), or say what is wrong with them."""
+def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
+    """Return padded lists as sparse rows of ones, (n_users, n_items); a repeated item adds up.
+
+    Raise ``ValueError``, ``TypeError`` or ``IndexError`` for what are no padded histories.
+    """
     table = np.asarray(padded)
     if table.ndim != 2:
         raise ValueError(f"padded histories have shape {table.shape}, expected (n_users, width)")
     if table.size and not np.issubdtype(table.dtype, np.integer):
         raise TypeError(f"padded histories hold {table.dtype}, expected whole item indices")
-    wrong = np.argwhere((table < PADDING) | (table >= n_items))
-    if len(wrong):  # frameworks would clip the index or read another row
-        row, column = wrong[0]
+    for row, column in np.argwhere((table < PADDING) | (table >= n_items)):
         raise IndexError(
             f"history {row} holds {table[row, column]}, "
             f"expected an item index of 0..{n_items - 1}, or -1 for padding"
         )
-    return table.astype(np.int32, copy=False)
-
-
-def multi_hot(padded: npt.ArrayLike, n_items: int) -> sparse.csr_matrix:
-    """Return padded lists as sparse rows of ones, (n_users, n_items); a repeated item adds up."""
-    table = check_padded(padded, n_items)
     real = table != PADDING
     starts = np.concatenate([[0], np.cumsum(real.sum(axis=1))])
     ones = np.ones(int(starts[-1]), np.float32)
-    return sparse.csr_matrix((ones, table[real], starts), shape=(len(table), n_items))
+    items = table[real].astype(np.int32, copy=False)
+    return sparse.csr_matrix((ones, items, starts), shape=(len(table), n_items))
 
 
 def _hide_items(taken: sparse.csr_matrix, share: float, generator: Any) -> sparse.csr_matrix:
@@ -212,21 +209,24 @@ def _through_items(weights: Weights, vectors: Floats, gradient: Any) -> tuple[We
 class HistoryModel(Recommender):
     """Base class of models that score a user from an interaction history, with their training loop.
 
-    Each epoch hides a share ``dropout`` of every history, and the loss asks for the whole of it.
-    ``hidden`` is the width of the hidden layer; ``batch_size`` counts users. `fit` sets ``weights``
-    (arrays by name) and ``history`` (the mean loss of each epoch, in nats per user).
+    Each epoch hides a share ``dropout`` of every history, and the loss asks for the whole of it,
+    plus ``regularization`` times the sum of squares of ``item_in`` and ``item_out``. ``hidden`` is
+    the width of the hidden layer; ``batch_size`` counts users. `fit` sets ``weights`` (arrays by
+    name) and ``history`` (the mean loss of each epoch, in nats per user, without regularization).
     """
 
     hidden: int = 64
     epochs: int = 20
     learning_rate: float = 0.005
     dropout: float = 0.5
+    regularization: float = 0.0
     batch_size: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:
         at_least(1, self, "hidden", "epochs", "batch_size")
         above_zero(self, "learning_rate")
+        at_least(0, self, "regularization")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: expected a number from 0 to below 1")
 
@@ -276,16 +276,14 @@ class HistoryModel(Recommender):
             gradients["hidden_bias"] = above.sum(axis=0)
             length = np.maximum(np.asarray(shown.sum(axis=1)), 1.0)
             gradients["item_in"] = shown.T @ (above / np.sqrt(length))
-            self._decay(start, gradients)
+            for name in ("item_in", "item_out") if self.regularization else ():
+                gradients[name] += np.float32(2 * self.regularization) * start[name]
             optimizer.step(start, dict.fromkeys(start, slice(None)), gradients)
             losses.append(value)
         sizes = [min(self.batch_size, len(users) - at) for at in starts]
         by_epoch = np.reshape(losses, (self.epochs, -1))
         self.history = [float(np.average(epoch, weights=sizes)) for epoch in by_epoch]
         self.weights = start
-
-    def _decay(self, weights: Weights, gradients: Weights) -> None:
-        """Add to the gradients what does not depend on the batch."""
 
 
 @dataclass(eq=False)
@@ -294,19 +292,16 @@ class UserLevel(HistoryModel):
 
     ``loss`` is "multi-label" (a yes or no per item), "softmax" (a softmax over all items),
     "pairwise", or "sampled" (a softmax over ``sample`` items drawn by popularity; with ``correct``,
-    each is divided by how often it is expected). ``regularization`` times the sum of squares of
-    ``item_in`` and ``item_out`` is added.
+    each is divided by how often it is expected).
     """
 
     loss: str = "multi-label"
-    regularization: float = 0.0
     correct: bool = True
     sample: int = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(1, self, "sample")
-        at_least(0, self, "regularization")
         one_of(("multi-label", "softmax", "pairwise", "sampled"), self, "loss")
 
     def _train(self, data: Interactions, users: Users, start: Weights) -> None:
@@ -325,10 +320,6 @@ class UserLevel(HistoryModel):
             return value, *_through_items(start, hidden, gradient)
 
         self._minimize(loss, start, users, self._draws(data))
-
-    def _decay(self, weights: Weights, gradients: Weights) -> None:
-        for name in ("item_in", "item_out") if self.regularization else ():
-            gradients[name] += np.float32(2 * self.regularization) * weights[name]
 
     def _draws(self, data: Interactions) -> Extra:
         """Return what draws the rest of a batch: nothing, negatives, or a sample of the catalog."""

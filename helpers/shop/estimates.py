@@ -54,16 +54,15 @@ def compare(estimates: dict[str, Estimate], truth: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns, index=list(estimates))
 
 
-def policy_value(traffic: Traffic, orders: npt.ArrayLike, *, clip: float | None = None) -> Estimate:
+def policy_value(traffic: Traffic, orders: npt.ArrayLike) -> Estimate:
     """Estimate clicks per request of other orders, (n_segments, n_items), from an explored log.
 
-    ``clip`` is the largest weight. Item-position model of S. Li et al., 2018: *Offline Evaluation
-    of Ranking Policies with Click Models*. KDD.
+    Item-position model of S. Li et al., 2018: *Offline Evaluation of Ranking Policies with Click
+    Models*. KDD.
     """
     slots = traffic.items.shape[1]
     wanted = np.asarray(orders)[traffic.segments, :slots] == traffic.items
     weights = np.divide(1.0, traffic.propensity, out=np.zeros(wanted.shape), where=wanted)
-    weights = np.minimum(weights, np.inf if clip is None else clip)
     all_finite(orders=orders, weights=weights)
     each = (weights * traffic.clicks).sum(axis=1)
     return Estimate(float(each.mean()), float(each.std() / np.sqrt(len(each))))

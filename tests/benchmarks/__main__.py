@@ -1,8 +1,8 @@
-"""The benchmarks behind the course's speed claims: ``python -m helpers bench [name …]``.
+"""The benchmarks behind the course's speed claims: ``python -m helpers bench [name …] [--option=…]``.
 
-Each ``bench_*.py`` has ``run() -> list[dict]`` with the keys ``name``, ``value``,
-``unit`` and ``target``. Nothing here is asserted: seconds depend on the machine,
-ratios are taken in one run.
+Each ``bench_*.py`` has ``run()``, which returns or yields rows: dicts with the keys ``name``, ``value``,
+``unit`` and ``target``. Options go to the benchmark that is named. Nothing here is asserted: seconds
+depend on the machine, ratios are taken in one run.
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ HERE = Path(__file__).resolve().parent
 
 def main(wanted: list[str]) -> int:
     """Run all benchmarks, or those named, and print one table."""
+    options = [word for word in wanted if word.startswith("-")]
+    wanted = [word for word in wanted if word not in options]
     names = sorted(p.stem for p in HERE.glob("bench_*.py"))
     unknown = [w for w in wanted if f"bench_{w}" not in names]
     if unknown:
         have = ", ".join(n.removeprefix("bench_") for n in names)
         print(f"no benchmark {', '.join(unknown)}; there are {have}")
         return 2
+    if options and len(wanted) != 1:
+        print(f"{' '.join(options)}: options belong to one benchmark; name it before them")
+        return 2
     print(f"{'benchmark':66} {'measured':>12} {'':14} must reach")
     for name in names:
         if wanted and name.removeprefix("bench_") not in wanted:
             continue
-        for row in importlib.import_module(f"tests.benchmarks.{name}").run():
+        for row in importlib.import_module(f"tests.benchmarks.{name}").run(*options):
             value = f"{row['value']:,.4g}" if isinstance(row["value"], float) else str(row["value"])
             print(f"{row['name']:66} {value:>12} {row['unit']:14} {row['target']}", flush=True)
     return 0

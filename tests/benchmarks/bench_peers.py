@@ -1,328 +1,356 @@
-"""Predicted ratings and ranked items beside other libraries, on the same rows, with the same seeds, in turn.
+"""Other libraries beside ours, on the same rows, in turn: ``python -m helpers bench peers``, as `PEERS.md` shows it.
 
-The peers (``tests/benchmarks/peers.txt``) get an environment of their own in ``build/peers``, made on the first run
-(``COURSE_OFFLINE=1``: from uv's cache alone); those that need PyTorch (``peers_torch.txt``) get ``build/peers_torch``.
-Seconds are of fitting (and, for ratings, predicting), without imports: by wall clock, and of CPU for a busy machine.
-Predictions are not clipped to the scale. Whatever says who rated what is made from training pairs only, ours and theirs.
+``--data=…``, ``--tables=…`` and ``--models=…`` choose rows (of models any whose name holds one of the words);
+``--list`` only says what is missing, and ``--quick`` proves on 25,000 planted ratings, into ``build/peers_quick``, that
+every chosen model works. A finished row is a line of ``peers.csv`` at once, and `PEERS.md` is written anew;
+what is there is not measured again, except with ``--again``. ``--minutes=25`` is what a row may take: search stops
+after half of it, with the tries it has. After ``--stop-after=14`` minutes no new row begins, so that
+``--minutes=10 --stop-after=14``, said again until no row is missing, measures all in parts of 24 minutes.
 
-Rankings: ``leave_one_out(seed=0)``, the full catalog without what was seen, our own metrics for all. Each model gets
-six tries; the best by NDCG@10 on an inner ``leave_one_out`` of the training part is fitted on all of it. All models
-that read the order get the same one: equal times as ``event_sequences(seed=0)`` draws them.
+Peers get environments of their own in ``build/``, made when a row first needs one from ``peers.txt``,
+``peers_torch.txt`` (LensKit and RecTools, with PyTorch) or ``peers_xlearn.txt`` (compiled, which takes long);
+``COURSE_OFFLINE=1``: from uv's cache alone. Every model is fitted in a process of its own (`peers_fit`), ours too.
+
+Ratings are split at random, 80/20, orders by ``leave_one_out``; each again inside the training part. Six settings of
+each model are tried on the inner split, three where it has a million ratings; the best is fitted on all of the
+training part and tested. Models that read the order get the same one; what says who rated what is of training rows.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import json
 import os
+import pickle
+import platform
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from helpers.data import Interactions, Split, leave_one_out, load, load_or_none, random_split
-from helpers.metrics import RankingResult, evaluate, rmse
-from helpers.models.baselines import EASE, BiasModel, ImplicitALS, Popularity
-from helpers.models.fm_gibbs import GibbsFM, rated_together
-from helpers.models.order import DecayedEASE, NextItemRidge, Transitions
+from helpers.metrics import RankingResult, evaluate, rmse, rmse_gap
 from helpers.models.userlevel import event_sequences
-from tests.benchmarks import peers_ranking
-from tests.benchmarks.peers_rating import PEERS
+from tests.benchmarks.peers_settings import CONTESTANTS, Contestant
+from tests.benchmarks.peers_table import read_rows, write_table
+from tests.benchmarks.planted_million import planted_million
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build"
-_SEEDS = (0, 1, 2)
-_MARKS = {"100k": "<= 0.882", "latest-small": "<= 0.847"}
-Seconds = tuple[float, float]  # by wall clock and of CPU
-Predict = Callable[
-    [Split, int], tuple[np.ndarray, Seconds, str]
-]  # with the version, if it is theirs
+STORED, PROVED = HERE / "peers.csv", BUILD / "peers_quick" / "peers.csv"
+_QUICK = "planted-25k"
+DATA: dict[str, Callable[[], Interactions | None]] = {
+    "latest-small": load,
+    "100k": lambda: load_or_none("100k"),
+    "planted-1M": planted_million,
+    _QUICK: lambda: planted_million(users=150),
+}
+TABLES = ("rating", "ordering")
+COLUMNS = ["data", "table", "model", "version", "value", "low", "high", "hit_rate", "inner"]
+COLUMNS += ["beside", "gap", "gap_low", "gap_high", "seconds", "cpu", "megabytes", "tries"]
+COLUMNS += ["settings", "date", "cores", "memory_gb", "load", "python"]
+_MODULES = {"ours": "peers_ours", "rating": "peers_rating", "ordering": "peers_ordering"}
+_MANY = 500_000  # ratings: half of the settings, and one seed
+_REPEATED = 5.0  # seconds: what is faster is fitted three times, and the median reported
+Row = dict[str, Any]
 
 
-def run() -> list[dict[str, Any]]:
-    """Measure on ML-100K, where it is to be had, and on latest-small; print each row as it comes.
+@dataclass(frozen=True)
+class Tried:
+    """What a model predicted with one setting, and what that took."""
 
-    Returns
-    -------
-    list of dict
-        One row a model and data set. Ratings, random 80/20: the mean RMSE over three seeds, the median of the seconds,
-        and the range. Rankings, leave one out: NDCG@10 with its interval, HR@10, the seconds, the paired gain in
-        NDCG@10 over iALS, and the settings found.
+    found: np.ndarray
+    seconds: float
+    cpu: float
+    megabytes: float
+    version: str
+
+
+class NotDone(RuntimeError):
+    """A model fell over or is not installed; the others still count, and it is tried again."""
+
+
+class TooSlow(NotDone):
+    """A model was not done in time, which is a row, too."""
+
+
+def run(*options: str) -> Iterator[Row]:
+    """Measure the rows that are missing, and yield each, and how far ours are from the best peers."""
+    parser = argparse.ArgumentParser("python -m helpers bench peers")
+    parser.add_argument("--data", default=",".join(list(DATA)[:3]), help=f"of {','.join(DATA)}")
+    parser.add_argument("--tables", default=",".join(TABLES), help=f"of {','.join(TABLES)}")
+    parser.add_argument("--models", default="", help="words, with commas; default: all models")
+    parser.add_argument("--minutes", type=float, default=25.0, help="that a row may take")
+    parser.add_argument("--stop-after", type=float, default=np.inf, help="minutes: no new row")
+    parser.add_argument("--tries", type=int, default=6, help="settings tried, half at a million")
+    parser.add_argument("--again", action="store_true", help="measure also what is there")
+    parser.add_argument("--list", action="store_true", help="say what is missing, measure nothing")
+    parser.add_argument("--quick", action="store_true", help="one try on few planted ratings")
+    given = parser.parse_args(options)
+    names, tables = given.data.split(","), given.tables.split(",")
+    for said, known in (names, DATA), (tables, TABLES):
+        if unknown := [name for name in said if name not in known]:
+            raise SystemExit(f"{', '.join(unknown)}: expected some of {', '.join(known)}")
+    words, file = re.split(r",\s*", given.models), PROVED if given.quick else STORED
+    file.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    for name in [_QUICK] if given.quick else names:
+        there = {(row["data"], row["table"], row["model"]) for row in read_rows(file)}
+        chosen = [
+            one
+            for one in CONTESTANTS
+            if one.table in tables and any(word in one.name for word in words)
+            if given.again or (name, one.table, one.name) not in there
+        ]
+        if given.list:
+            yield from (_shown(name, one, "missing") for one in chosen)
+        elif chosen and (data := DATA[name]()) is not None:
+            tries = given.tries if len(data) < _MANY else max(1, given.tries // 2)
+            for one in chosen:
+                if time.monotonic() - began > 60 * given.stop_after:
+                    break
+                grid = one.grid[: 1 if given.quick else tries]
+                yield _measured(file, data, name, one, grid, 60 * given.minutes)
+    yield from write_table(file)
+
+
+def _shown(data: str, one: Contestant, value: Any, unit: str = "", target: str = "-") -> Row:
+    name = f"{data}, {one.table}, {one.name}"
+    return {"name": name, "value": value, "unit": unit, "target": target}
+
+
+def _measured(
+    file: Path, data: Interactions, name: str, one: Contestant, grid: list[Row], limit: float
+) -> Row:
+    """Measure one row and store it."""
+    try:
+        row = _searched(file, data, name, one, grid, limit)
+    except TooSlow as error:
+        row = dict.fromkeys(COLUMNS, "") | {"data": name, "table": one.table, "model": one.name}
+        row |= {"settings": str(error)} | _machine()
+    except NotDone as error:
+        return _shown(name, one, "left out", str(error))
+    rows = [r for r in read_rows(file) if any(r[c] != str(row[c]) for c in COLUMNS[:3])]
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, row])
+    write_table(file)
+    if row["value"] == "":
+        return _shown(name, one, "too slow", row["settings"])
+    unit = f"[{row['low']}, {row['high']}], {row['seconds']} s, CPU {row['cpu']} s, {row['megabytes']} MB"
+    gap = f"to {row['beside']}: {row['gap']} [{row['gap_low']}, {row['gap_high']}]; " * bool(
+        row["gap"] != ""
+    )
+    return _shown(name, one, float(row["value"]), unit, f"{gap}{row['settings']}")
+
+
+# --- one row -----------------------------------------------------------------------------------
+
+
+def _searched(
+    file: Path, data: Interactions, name: str, one: Contestant, grid: list[Row], limit: float
+) -> Row:
+    """Choose the setting on the inner split, fit it on the whole training part, and compare."""
+    began, load_before = time.monotonic(), os.getloadavg()[0]
+    outer, inner = _splits(data, one.table)
+    best, settings, seconds, tried = -np.inf, None, 0.0, 0
+    jobs = [{"seed": 0, "settings": each} for each in grid]
+    try:
+        for each, got in zip(grid, _fitted(one, inner, jobs, limit / 2), strict=True):
+            score, tried = _score(one, inner, got.found), tried + 1
+            _say(f"    {name}, {one.name}, {each}: inner {abs(score):.4f}, {got.seconds:.1f} s")
+            if score > best:
+                best, settings, seconds = score, each, got.seconds
+    except TimeoutError:
+        if settings is None:
+            raise TooSlow(f"one fit took over {limit / 120:.2g} minutes") from None
+    seeds = range(3 if len(data) < _MANY and one.seeded and one.table == "rating" else 1)
+    repeats = 3 if len(seeds) == 1 and seconds < _REPEATED else 1
+    jobs = [{"seed": seed, "settings": settings} for seed in seeds for _ in range(repeats)]
+    left = limit - (time.monotonic() - began)
+    try:
+        got = list(_fitted(one, outer, jobs, left))
+    except TimeoutError:
+        raise TooSlow(f"search and fit took over {limit / 60:.2g} minutes") from None
+    row = {"data": name, "table": one.table, "model": one.name, "version": got[0].version}
+    row |= _judged(file, one, name, outer, [each.found for each in got[::repeats]])
+    median = {key: np.median([getattr(each, key) for each in got]) for key in ("seconds", "cpu")}
+    said = ", ".join(f"{key} {value}" for key, value in (settings or {}).items())
+    row |= {"inner": f"{best:.4f}", "tries": tried, "settings": said}
+    row |= {key: f"{value:.2f}" for key, value in median.items()}
+    row |= {"megabytes": f"{max(each.megabytes for each in got):.0f}"}
+    return row | _machine() | {"load": f"{load_before:.1f}"}
+
+
+def _machine() -> Row:
+    memory = psutil.virtual_memory().total / 1e9
+    row = {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count()}
+    row |= {"memory_gb": f"{memory:.0f}", "load": f"{os.getloadavg()[0]:.1f}"}
+    return row | {"python": platform.python_version()}
+
+
+def _splits(data: Interactions, table: str) -> tuple[Split, Split]:
+    split = random_split if table == "rating" else leave_one_out
+    outer = split(data, seed=0)
+    return outer, split(outer.train, seed=0)
+
+
+def _score(one: Contestant, split: Split, found: np.ndarray) -> float:
+    """Return what is best where it is largest: NDCG@10, or minus the RMSE."""
+    if one.table == "rating":
+        return -rmse(found, split.test.frame["rating"].to_numpy())
+    return evaluate(found, split.test, seen=split.train)["ndcg"].mean
+
+
+def _judged(file: Path, one: Contestant, name: str, split: Split, found: list[np.ndarray]) -> Row:
+    """Return the error or NDCG with its interval over users, and the gap to the best of ours.
+
+    The best of ours is the one with the best inner score so far. With several seeds the RMSE is the
+    mean of theirs; intervals are of the first.
     """
-    return ratings() + rankings()
-
-
-def _data() -> list[Interactions]:
-    return [data for data in (load_or_none("100k"), load()) if data is not None]
-
-
-def ratings() -> list[dict[str, Any]]:
-    """Measure predicted ratings."""
-    python = _environment("peers")
-    peers = {name: _peer(python, name) for name in PEERS} if python else {}
-    every = {**_OURS, **peers}.items()
-    return [_row(data, name, one) for data in _data() for name, one in every]
-
-
-def _row(data: Interactions, name: str, predict: Predict) -> dict[str, Any]:
-    split = random_split(data, seed=0)
-    stars = split.test.frame["rating"].to_numpy()
-    found = [predict(split, seed) for seed in _SEEDS]
-    errors = [rmse(predicted, stars) for predicted, _, _ in found]
-    title = f"{data.name}, {name}{found[0][2]}"
-    wall, cpu = np.median([took for _, took, _ in found], axis=0)
-    mark = f"{_MARKS[data.name]}; " if "blocks" in name else ""
-    spread = f"{mark}seeds {min(errors):.4f}–{max(errors):.4f}"
-    unit = f"stars {wall:5.1f} s, CPU {cpu:5.1f} s"
-    row = {"name": title, "value": float(np.mean(errors)), "unit": unit, "target": spread}
-    print(f"  {title}: {row['value']:.4f}, {unit}", file=sys.stderr, flush=True)
-    return row
-
-
-def _pairs(split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    train, test = (part.frame[["user", "item"]].to_numpy() for part in (split.train, split.test))
-    return train, split.train.frame["rating"].to_numpy(np.float64), test
-
-
-# --- ours --------------------------------------------------------------------------------------
-
-
-def _timed(predict: Callable[[], np.ndarray]) -> tuple[np.ndarray, Seconds, str]:
-    wall, cpu = time.perf_counter(), time.process_time()
-    predicted = predict()
-    return predicted, (time.perf_counter() - wall, time.process_time() - cpu), ""
-
-
-def _biases(split: Split, seed: int) -> tuple[np.ndarray, Seconds, str]:
-    return _timed(lambda: BiasModel().fit(split.train).predict(*_pairs(split)[2].T))
-
-
-def _gibbs(blocks: bool, factors: int, samples: int, chains: int = 1) -> Predict:
-    def predict(split: Split, seed: int) -> tuple[np.ndarray, Seconds, str]:
-        train, stars, test = _pairs(split)
-        sizes = (split.train.n_users, split.train.n_items)
-        GibbsFM(1, 1, 0).fit_predict(train, stars, test, sizes)  # compiles
-        machine = GibbsFM(factors, samples, seed=seed, chains=chains)
-
-        def predicted() -> np.ndarray:
-            groups = rated_together(split.train) if blocks else sizes
-            return machine.fit_predict(train, stars, test, groups)
-
-        return _timed(predicted)
-
-    return predict
-
-
-_OURS: dict[str, Predict] = {
-    "user and item biases": _biases,
-    "ours, Gibbs, rank 8, 200 draws": _gibbs(False, 8, 200),
-    "ours, blocks of SVD++ flipped, rank 10, 300 draws": _gibbs(True, 10, 300),
-    "ours, blocks of SVD++ flipped, rank 10, 4 × 75 draws": _gibbs(True, 10, 75, chains=4),
-}
-
-
-# --- theirs ------------------------------------------------------------------------------------
-
-
-def _environment(name: str) -> Path | None:
-    """Return the Python of some peers, their packages installed, or None where they cannot be had."""
-    folder = BUILD / name
-    python = folder / Path(sys.executable).relative_to(sys.prefix)
-    uv, wanted = Path(sys.executable).with_name("uv"), HERE / f"{name}.txt"
-    stamp, content = folder / wanted.name, f"{sys.version}\n{wanted.read_text(encoding='utf-8')}"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == content:
-        return python
-    print(f"  installing {wanted.name} into {folder}", file=sys.stderr, flush=True)
-    offline = ["--offline"] if os.environ.get("COURSE_OFFLINE") == "1" else []
-    steps = [
-        ["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        ["pip", "install", "--quiet", *offline, "--python", str(python), "-r", str(wanted)],
-    ]
-    for step in steps:
-        if subprocess.run([str(uv), *step]).returncode:
-            print("  the peers are left out: uv said why above", file=sys.stderr, flush=True)
-            return None
-    stamp.write_text(content, encoding="utf-8")
-    return python
-
-
-def _peer(python: Path, name: str) -> Predict:
-    def predict(split: Split, seed: int) -> tuple[np.ndarray, Seconds, str]:
-        train, stars, test = _pairs(split)
-        sizes = [split.train.n_users, split.train.n_items]
-        with tempfile.TemporaryDirectory() as folder:
-            np.savez(Path(folder, "rows.npz"), train=train, stars=stars, test=test, sizes=sizes)
-            command = [str(python), "-W", "ignore", str(HERE / "peers_rating.py"), folder, name]
-            done = subprocess.run([*command, str(seed)], capture_output=True, text=True)
-            if done.returncode:
-                raise RuntimeError(f"{name}: {done.stderr.strip()[-500:]}")
-            said = json.loads(done.stdout.splitlines()[-1])
-            return np.load(Path(folder, "predicted.npy")), said["seconds"], f" ({said['version']})"
-
-    return predict
-
-
-# --- rankings ----------------------------------------------------------------------------------
-
-Tried = tuple[Any, Seconds, str]  # a model or its scores, seconds of fitting, the version
-Rank = Callable[[Interactions, list[dict[str, Any]]], Iterator[Tried]]
-_NDCG = {"100k": ">= 0.110; ", "latest-small": ">= 0.060; "}
-_TARGETS = {
-    "ours, Transitions": _NDCG,
-    "ours, Transitions, orders shuffled": dict.fromkeys(_NDCG, "not above iALS; "),
-}
-
-
-def rankings(wanted: str = "", tries: int = 6) -> list[dict[str, Any]]:
-    """Measure rankings by the models whose names hold ``wanted``, and by iALS, which the gains need."""
-    rankers = {name: (_ranked_by(make), grid) for name, (make, grid) in _RANKERS.items()}
-    for name, grid in _PEER_GRIDS.items():
-        folder = "peers_torch" if "SASRec" in name else "peers"
-        if wanted in name and (python := _environment(folder)):
-            rankers[name] = (_ranks(python, name), grid)
-    rows = []
-    for data in _data():
-        base = None  # iALS comes first
-        for name, (rank, grid) in rankers.items():
-            if base is not None and wanted not in name:
-                continue
-            try:
-                row, found = _ranking(data, name, rank, grid[:tries], base)
-            except RuntimeError as error:  # a peer fell over; the others still count
-                _say(f"  {error}")
-                continue
-            base = base or found
-            rows.append(row)
-    return rows
-
-
-def _ranking(
-    data: Interactions, name: str, rank: Rank, grid: list[dict[str, Any]], base: Any
-) -> tuple[dict[str, Any], RankingResult]:
-    """Search the settings on the inner split, fit the best on the whole training part."""
-    split = leave_one_out(data, seed=0)
-    inner = leave_one_out(split.train, seed=0)
-    best, settings = -1.0, grid[0]
-    for one, (model, took, _) in zip(grid, rank(inner.train, grid), strict=True):
-        score = evaluate(model, inner.test, seen=inner.train)["ndcg"].mean
-        _say(f"    {data.name}, {name}, {one}: inner {score:.4f}, {took[0]:.1f} s")
-        if score > best:
-            best, settings = score, one
-    model, took, version = next(iter(rank(split.train, [settings])))
-    found = evaluate(model, split.test, seen=split.train)
-    ndcg, hits = found["ndcg"], found["hit_rate"].mean
-    interval = f"[{ndcg.interval.low:.3f}, {ndcg.interval.high:.3f}]"
-    unit = f"NDCG@10 {interval}, HR@10 {hits:.3f}, {took[0]:.2f} s, CPU {took[1]:.2f} s"
-    gain = "" if base is None else f"over iALS {ndcg.compare(base)}; "
-    mark = _TARGETS.get(name, {}).get(data.name, "")
-    shown = ", ".join(f"{key} {value}" for key, value in settings.items())
-    row = {"name": f"{data.name}, {name}{version}", "value": float(ndcg.mean), "unit": unit}
-    _say(f"  {row['name']}: {ndcg.mean:.4f} {unit}; {gain}{shown}")
-    return row | {"target": f"{mark}{gain}{shown}"}, ndcg
+    folder = BUILD / "peers_found"
+    folder.mkdir(parents=True, exist_ok=True)
+    ours = [r for r in read_rows(file) if (r["data"], r["table"]) == (name, one.table)]
+    ours = [r for r in ours if r["value"] and r["model"].startswith("ours")]
+    ours = [r for r in ours if r["model"] != one.name]
+    best = max(ours, key=lambda r: float(r["inner"]), default=None)
+    beside = folder / f"{name}, {best['model']}.npy" if best else None
+    if one.table == "rating":
+        stars, users = (split.test.frame[column].to_numpy() for column in ("rating", "user"))
+        own, value = found[0], float(np.mean([rmse(each, stars) for each in found]))
+        whole = rmse_gap(own, stars, stars, users)  # beside no error at all
+        low, high, hits = whole.low, whole.high, ""
+    else:
+        result = evaluate(found[0], split.test, seen=split.train)
+        own, value = result["ndcg"].values, result["ndcg"].mean
+        low, high = result["ndcg"].interval.low, result["ndcg"].interval.high
+        hits = f"{result['hit_rate'].mean:.3f}"
+    np.save(folder / f"{name}, {one.name}.npy", own.astype(np.float32))
+    row = {"value": f"{value:.4f}", "low": f"{low:.4f}", "high": f"{high:.4f}", "hit_rate": hits}
+    row |= dict.fromkeys(("beside", "gap", "gap_low", "gap_high"), "")
+    if best is None or beside is None or not beside.exists():
+        return row
+    other = np.load(beside)
+    if one.table == "rating":
+        gap = rmse_gap(own, other, stars, users)
+    else:
+        mine = result["ndcg"]
+        theirs = RankingResult(
+            mine.metric, mine.k, mine.users, other.astype(float), mine.candidates
+        )
+        gap = mine.compare(theirs)
+    row |= {"gap": f"{gap.value:.4f}", "gap_low": f"{gap.low:.4f}", "gap_high": f"{gap.high:.4f}"}
+    return row | {"beside": best["model"]}
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _ranked_by(make: Callable[..., Any]) -> Rank:
-    def rank(train: Interactions, grid: list[dict[str, Any]]) -> Iterator[Tried]:
-        for settings in grid:
-            wall, cpu = time.perf_counter(), time.process_time()
-            model = make(**settings).fit(train)
-            yield model, (time.perf_counter() - wall, time.process_time() - cpu), ""
-
-    return rank
+# --- the processes -----------------------------------------------------------------------------
 
 
-def _shuffled(**settings: Any) -> Any:
-    """Return transitions that learn from, and are asked with, histories in random order."""
+def _fitted(
+    one: Contestant, split: Split, jobs: list[dict[str, Any]], seconds: float
+) -> Iterator[Tried]:
+    """Yield what each job finds, from one process; raise ``TimeoutError`` after some seconds."""
+    python = Path(sys.executable) if one.room == "ours" else _environment(one.room)
+    module = _MODULES["ours" if one.room == "ours" else one.table]
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder, "rows.npz"), **_rows(split, one.table))
+        Path(folder, "data.pickle").write_bytes(pickle.dumps(split.train))
+        Path(folder, "settings.json").write_text(json.dumps(jobs), encoding="utf-8")
+        command = [
+            str(python),
+            "-W",
+            "ignore",
+            str(HERE / "peers_fit.py"),
+            folder,
+            module,
+            one.name,
+        ]
+        root = {"PYTHONPATH": str(HERE.parents[1])} if one.room == "ours" else {"PYTHONPATH": ""}
+        with (
+            Path(folder, "log").open("w+", encoding="utf-8") as log,
+            Path(folder, "said").open("w", encoding="utf-8") as said,
+            subprocess.Popen(command, stdout=said, stderr=log, env=os.environ | root) as peer,
+        ):
+            got, deadline = 0, time.monotonic() + seconds
+            try:
+                for tried in _as_they_come(Path(folder), peer, len(jobs), deadline):
+                    got += 1
+                    yield tried
+            finally:
+                peer.kill()
+        if got < len(jobs):
+            words = Path(folder, "log").read_text(encoding="utf-8", errors="replace").strip()
+            last = words.splitlines()[-1][-300:] if words else "no words"
+            raise NotDone(f"{one.name} ended with {peer.returncode}: {last}")
 
-    class OfShuffled(Transitions):
-        def fit(self, data: Interactions) -> Any:
-            times = np.random.default_rng(0).permutation(len(data))
-            return super().fit(data.replace(data.frame.assign(timestamp=times)))
 
-    return OfShuffled(**settings)
-
-
-def _ranks(python: Path, name: str) -> Rank:
-    def rank(train: Interactions, grid: list[dict[str, Any]]) -> Iterator[Tried]:
-        events = event_sequences(train)
-        users = np.repeat(np.arange(train.n_users), [len(items) for items in events])
-        rows = {"users": users, "items": np.concatenate(events)}
-        with tempfile.TemporaryDirectory() as folder:
-            np.savez(Path(folder, "rows.npz"), **rows, sizes=[train.n_users, train.n_items])
-            Path(folder, "settings.json").write_text(json.dumps(grid), encoding="utf-8")
-            command = [str(python), "-W", "ignore", str(HERE / "peers_ranking.py"), folder, name]
-            with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as peer:
-                for line in peer.stdout or ():
-                    if line.startswith("{"):  # libraries print lines of their own
-                        said = json.loads(line)
-                        scores = np.load(Path(folder, f"scores-{said['number']}.npy"))
-                        yield scores, said["seconds"], f" ({said['version']})"
-            if peer.returncode:
-                raise RuntimeError(f"{name} ended with {peer.returncode}; see above")
-
-    return rank
+def _as_they_come(
+    folder: Path, peer: subprocess.Popen[bytes], jobs: int, deadline: float
+) -> Iterator[Tried]:
+    """Yield each job as its line of JSON comes; libraries print lines of their own."""
+    got = 0
+    while got < jobs:
+        lines = Path(folder, "said").read_text(encoding="utf-8", errors="replace").splitlines(True)
+        lines = [line for line in lines if line.startswith('{"seconds"') and line.endswith("\n")]
+        for line in lines[got:]:
+            said = json.loads(line)
+            found = np.load(folder / f"found-{said.pop('number')}.npy")
+            got += 1
+            yield Tried(found, **said)
+        if got == jobs or (peer.poll() is not None and not lines[got:]):
+            break
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.05)
+    peer.wait()
 
 
-def _grid(**values: tuple[Any, ...]) -> list[dict[str, Any]]:
-    """Return tries from columns of values: the first of each, the second of each, and so on."""
-    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+def _rows(split: Split, table: str) -> dict[str, np.ndarray]:
+    """Return training rows user by user in the order that our models read, and the test pairs."""
+    train, sizes = split.train, np.array([split.train.n_users, split.train.n_items])
+    events = event_sequences(train)
+    users = np.repeat(np.arange(train.n_users), [len(items) for items in events])
+    pairs = np.column_stack([users, np.concatenate(events)])
+    frame, size = train.frame, int(sizes[1])
+    keys = frame["user"].to_numpy(np.int64) * size + frame["item"].to_numpy()
+    order = np.argsort(keys)
+    wanted = np.searchsorted(keys[order], pairs[:, 0].astype(np.int64) * size + pairs[:, 1])
+    stars = frame["rating"].to_numpy(np.float64)[order][wanted]
+    test = split.test.frame[["user", "item"]].to_numpy() if table == "rating" else np.empty((0, 2))
+    return {"train": pairs, "stars": stars, "test": test, "sizes": sizes}
 
 
-_DECAYED = {"decay": (0.8, 0.8, 0.8, 0.6, 0.9, 0.9)}
-_TRANSITIONS = _grid(smoothing=(50.0, 20.0, 100.0, 50.0, 50.0, 20.0), **_DECAYED)
-_RANKERS: dict[str, tuple[Callable[..., Any], list[dict[str, Any]]]] = {
-    "ours, iALS": (
-        ImplicitALS,
-        _grid(
-            factors=(32, 16, 64, 32, 32, 64),
-            empty_weight=(0.3, 0.3, 0.3, 0.1, 0.3, 0.1),
-            regularization=(0.01, 0.01, 0.01, 0.01, 0.003, 0.01),
-        ),
-    ),
-    "ours, popularity": (Popularity, [{}]),
-    "ours, EASE": (EASE, _grid(regularization=(200.0, 50.0, 100.0, 500.0, 1000.0, 2000.0))),
-    "ours, EASE, input decayed by age": (
-        DecayedEASE,
-        _grid(regularization=(500.0, 200.0, 1000.0, 500.0, 500.0, 200.0), **_DECAYED),
-    ),
-    "ours, ridge to the next item": (
-        NextItemRidge,
-        _grid(regularization=(300.0, 100.0, 1000.0, 300.0, 300.0, 100.0), **_DECAYED),
-    ),
-    "ours, Transitions": (Transitions, _TRANSITIONS),
-    "ours, Transitions, orders shuffled": (_shuffled, _TRANSITIONS),
-}
-_PEER_GRIDS: dict[str, list[dict[str, Any]]] = {
-    "implicit, ALS": _grid(
-        factors=(32, 16, 64, 32, 32, 64),
-        alpha=(1.0, 1.0, 1.0, 5.0, 1.0, 5.0),
-        regularization=(0.01, 0.01, 0.01, 0.01, 1.0, 1.0),
-        iterations=(15,) * 6,
-    ),
-    "implicit, BPR": _grid(
-        factors=(32, 64, 32, 64, 32, 64),
-        learning_rate=(0.01, 0.01, 0.05, 0.05, 0.05, 0.05),
-        regularization=(0.01, 0.01, 0.01, 0.01, 0.03, 0.03),
-        iterations=(100,) * 6,
-    ),
-    "implicit, item-item": _grid(kind=("cosine", "tfidf", "bm25") * 2, K=(50,) * 3 + (200,) * 3),
-    "RecTools, SASRec": _grid(  # found by looking at the inner split of ML-100K alone
-        n_factors=(64, 64, 64, 64, 128, 64),
-        n_blocks=(2, 1, 2, 2, 2, 3),
-        n_heads=(1, 1, 1, 1, 2, 1),
-        dropout_rate=(0.5,) * 6,
-        lr=(0.003, 0.003, 0.003, 0.003, 0.001, 0.003),
-        batch_size=(32,) * 6,
-        session_max_len=(50, 50, 50, 100, 50, 50),
-        epochs=(20, 20, 40, 20, 30, 20),
-    ),
-}
-assert set(_PEER_GRIDS) == set(peers_ranking.PEERS)
+def _environment(name: str) -> Path:
+    """Return the Python of some peers, their packages installed."""
+    folder = BUILD / name
+    python = folder / Path(sys.executable).relative_to(sys.prefix)
+    uv, wanted = Path(sys.executable).with_name("uv"), HERE / f"{name}.txt"
+    stamp, content = folder / wanted.name, f"{sys.version}\n{wanted.read_text(encoding='utf-8')}"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == content:
+        return python
+    _say(f"  installing {wanted.name} into {folder}")
+    offline = ["--offline"] if os.environ.get("COURSE_OFFLINE") == "1" else []
+    asked = [str(python), "-c", "import sys; print(sys.version)"]
+    made = python.exists() and subprocess.check_output(asked, text=True).strip() == sys.version
+    steps = [["pip", "install", "--quiet", *offline, "--python", str(python), "-r", str(wanted)]]
+    if not made:  # of another Python, or none yet
+        steps.insert(0, ["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
+    for step in steps:
+        if subprocess.run([str(uv), *step]).returncode:
+            raise NotDone(f"{wanted.name} could not be installed: uv said why above")
+    stamp.write_text(content, encoding="utf-8")
+    return python

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from helpers import data
 from helpers.data import DataError, Interactions
+from helpers.data.pairs import user_order
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,13 @@ def test_partition_order_determinism_and_indices(name, world, seed):
         assert split.test.frame["item"].nunique() == int(world.n_items * 0.34)
 
 
+def test_the_order_by_blocks_of_users_is_that_of_lexsort():
+    users, times, ties = np.random.default_rng(0).integers(0, 40, (3, 500))
+    for block in (1, 7, 10**6):
+        expected = np.lexsort((ties, times, users))
+        assert (user_order(users, ties, times, block=block) == expected).all()
+
+
 @given(world=worlds(), k=st.integers(1, 4), ties=st.sampled_from(["random", "item"]))
 @settings(max_examples=30, deadline=None)
 def test_leave_last_out_never_trains_on_later_ratings(world, k, ties):
@@ -123,11 +131,6 @@ def test_seed_decides_ties_and_only_ties():
     assert "1 of 1 users" in data.leave_one_out(world).note
 
 
-def test_u1_refuses_other_data(small):
-    with pytest.raises(DataError, match=r"u1 belongs to MovieLens 100k.*got latest-small.*load"):
-        data.predefined_u1(small)
-
-
 @pytest.mark.parametrize(
     ("rule", "arguments", "message"),
     [
@@ -143,6 +146,7 @@ def test_u1_refuses_other_data(small):
         (data.leave_last_out, {"k": 0}, "k is 0, expected a whole number of 1 or more"),
         (data.leave_last_out, {"k": True}, "k is True"),
         (data.leave_last_out, {"k": 5000}, "k is 5000, but no user of latest-small has more than"),
+        (data.predefined_u1, {}, r"u1 belongs to MovieLens 100k.*got latest-small.*load"),
         (data.leave_last_out, {"ties": "file"}, "ties is 'file', expected 'random' or 'item'"),
     ],
 )

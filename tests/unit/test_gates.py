@@ -33,13 +33,12 @@ def said_by(code: str, variables: dict[str, str] | None = None) -> str:
 def test_a_gate_asks_once_and_prints_one_sentence_where_it_is_closed(capsys):
     asked: list[int] = []
     gate = Gate("A thing", lambda: asked.append(1) or "it is not here", "the cell above shows it")
-    assert repr(gate) == "Gate(A thing: not asked yet)" and not asked
-    assert gate.ready("The drawing") is False and not gate and len(asked) == 1
+    assert not asked and gate.ready("The drawing") is False and not gate and len(asked) == 1
     said = "The drawing is skipped: it is not here; the cell above shows it.\n"
-    assert capsys.readouterr().out == said and repr(gate) == "Gate(A thing: closed)"
+    assert capsys.readouterr().out == said
     gate = Gate("A thing", lambda: "", "unused")
     assert gate.ready() and gate and gate.reason == "A thing is here."
-    assert capsys.readouterr().out == "" and repr(gate) == "Gate(A thing: open)"
+    assert capsys.readouterr().out == ""
 
 
 def test_gates_import_no_framework():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from threading import active_count
+from time import sleep
+
 import numpy as np
 import pytest
 
@@ -40,11 +43,6 @@ def test_the_mean_and_biases_are_least_squares_solutions() -> None:
     of_user = np.bincount(users, error, train.n_users) - 5.0 * model.user_bias
     of_item = np.bincount(items, error, train.n_items) - 2.0 * model.item_bias
     assert np.abs(of_user).max() < 1e-3 and np.abs(of_item).max() < 1e-3
-
-
-def test_popularity_counts():
-    data = planted.popularity_world((5, 3, 1))
-    assert Popularity().fit(data).scores([0, 4]).tolist() == [[5, 3, 1], [5, 3, 1]]
 
 
 @pytest.mark.parametrize("model", [ItemKNN, EASE, ImplicitALS, LogisticMF])
@@ -98,3 +96,20 @@ def test_als_ends_where_its_loss_is_flat() -> None:
     of_users = error @ items + 0.01 * (taken.sum(axis=1) + 0.3 * 30)[:, None] * users
     of_items = error.T @ users + 0.01 * (taken.sum(axis=0) + 0.3 * 50)[:, None] * items
     assert np.abs(of_users).max() < 0.02 and np.abs(of_items).max() < 0.02
+
+
+def test_compiled_als_changes_the_last_digits_and_keeps_to_its_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = random_world()
+    data = world.replace(world.frame.query("user != 3 and item != 7"))  # two rows are empty
+    model, counts = ImplicitALS(factors=4, epochs=3), list[int]()
+    expected = model.fit(data).scores(range(50))
+    monkeypatch.setattr("helpers.models.baselines._LARGE", 0)
+    np.testing.assert_allclose(model.fit(data).scores(range(50)), expected, atol=1e-5)
+    monkeypatch.setattr("helpers.models.ials_compiled.CORES", 1)
+    busy = lambda *_: counts.append(active_count()) or sleep(0.01)  # noqa: E731
+    monkeypatch.setattr("helpers.models.ials_compiled._improve", busy)
+    before = active_count()
+    model.fit(data)
+    assert set(counts) == {before + 1}

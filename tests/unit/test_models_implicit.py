@@ -62,6 +62,18 @@ def test_logistic_mf_learns_from_the_negatives_it_is_told_to(blocks):
         assert LogisticMF(epochs=4, seed=1, **settings).fit(blocks).history != first
 
 
+def test_compiled_loops_let_rows_coast_as_dense_adam_does(monkeypatch):
+    items = np.repeat(np.arange(5), (150, 60, 8, 1, 1))  # most users wait for hundreds of steps
+    data = planted.interactions(np.arange(220) % 150, items, np.ones(220))
+    fits = []
+    for large in (10**9, 0):
+        monkeypatch.setattr("helpers.models.implicit._LARGE", large)
+        fits.append(LogisticMF(factors=3, epochs=2, batch_size=2).fit(data))
+    np.testing.assert_allclose(fits[1].history, fits[0].history, rtol=1e-5)
+    scores = (fit.scores(np.arange(150)) for fit in fits)
+    np.testing.assert_allclose(*scores, atol=1e-4)
+
+
 def test_logistic_mf_scores_are_the_log_odds_of_the_sample():
     data = planted.low_rank_ratings(200, 60).data
     model = LogisticMF(factors=4, epochs=150, ratio=3).fit(data)

@@ -6,6 +6,7 @@ import pytest
 from helpers import book
 from helpers.data import random_split
 from helpers.metrics import rmse
+from helpers.models import mf
 from helpers.models.baselines import BiasModel
 from helpers.models.mf import Lookup, MatrixFactorization, TalkModel, forward, gradients
 from tests import worlds as planted
@@ -20,6 +21,18 @@ def score(model, data):
 @pytest.fixture(scope="module")
 def split():
     return random_split(planted.low_rank_ratings(300, 200, noise=0.3, bias=0.4).data)
+
+
+@pytest.mark.parametrize(("biases", "size"), [(False, 300), (True, 300), (True, 10**11)])
+def test_compiled_epochs_and_blocks_change_only_the_last_digits(split, biases, size, monkeypatch):
+    settings = dict(factors=5, biases=biases, epochs=2, batch_size=size, bias_regularization=0.1)
+    expected = MatrixFactorization(**settings).fit(split.train)
+    monkeypatch.setattr(mf, "_LARGE", 0)
+    monkeypatch.setattr(mf, "_BLOCK", 1000)
+    found = MatrixFactorization(**settings).fit(split.train)
+    for name, table in expected.weights.items():
+        np.testing.assert_allclose(found.weights[name], table, atol=2e-5)
+    np.testing.assert_allclose(found.history, expected.history, atol=1e-5)
 
 
 @pytest.mark.parametrize("n", [10, 500])  # below and above the size of a sparse matrix

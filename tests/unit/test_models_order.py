@@ -26,9 +26,9 @@ def test_decayed_by_hand_also_of_short_long_repeated_and_unknown():
             decayed([[0], [wrong]], 4)
 
 
-@pytest.mark.parametrize("at_a_time", [1, 40, 1 << 20])
-def test_transitions_and_the_ridge_are_their_formulas(at_a_time, monkeypatch):
-    monkeypatch.setattr("helpers.models.order._EVENTS", at_a_time)
+@pytest.mark.parametrize("large", [10**9, 0])  # 0: by compiled loops
+def test_transitions_and_the_ridge_are_their_formulas(large, monkeypatch):
+    monkeypatch.setattr("helpers.models.order._LARGE", large)
     data = planted.low_rank_ratings(50, 30).data
     data = data.replace(data.frame[data.frame["item"] != 7])
     sequences = event_sequences(data)

@@ -96,11 +96,6 @@ def test_the_policy_says_what_is_refused(strategy: str, avoid: str) -> None:
     assert set(negatives(users, items, 1 - labels)) == pair_set(split.train)
 
 
-def test_popularity_never_draws_what_nobody_took() -> None:
-    sampler = NegativeSampler(TRAIN, strategy="popularity", shape=(3, 50), avoid="none")
-    assert sampler.draw(np.zeros(1000, dtype=int), 5, rng=rng()).max() <= 3
-
-
 def test_hard_negatives_score_higher_than_uniform_ones() -> None:
     data = toy(n_items=200)
     hard = NegativeSampler(data, strategy="hard", score=lambda users, items: items)

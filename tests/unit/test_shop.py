@@ -116,8 +116,6 @@ def test_what_was_not_logged_cannot_be_estimated(shop, traffic):
     assert (greedy.propensity == 1).all() and not greedy.explored.any()
     with pytest.raises(ValueError, match="no request was explored"):
         sh.looks_from_random_lists(greedy)
-    with pytest.raises(ValueError, match="weights: found NaN"):
-        sh.policy_value(traffic, best_orders(shop), clip=np.nan)
     with pytest.raises(ValueError, match="orders: found NaN"):
         sh.policy_value(traffic, best_orders(shop) * np.nan)
     zero = replace(traffic, propensity=0 * traffic.propensity)
@@ -159,7 +157,6 @@ def test_the_value_of_another_policy_is_estimated_from_this_ones_log(shop, traff
     best, mine = best_orders(shop), sh.production_policy(shop).orders
     for orders in (best, mine):
         assert sh.policy_value(traffic, orders).off_by(shop.clicks_per_request(orders)) < 3
-    assert sh.policy_value(traffic, best, clip=5).value < sh.policy_value(traffic, best).value
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.5, 1.0])

@@ -1,0 +1,179 @@
+"""How seconds and memory grow from 100 thousand to 20 million ratings: ``python -m helpers bench scale``.
+
+``--sizes=100k,1M`` and ``--steps=csv,mf`` choose a part; without them, all of it runs, which takes an hour. Ratings
+are planted once per size (see `scale_steps`) and each step runs in a process of its own. A finished step is a row of
+``build/scale/scale.csv`` at once, so that an interrupted bench keeps its rows; of a step that was measured twice the
+later row counts. ``build/scale/scale.png`` draws the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import psutil
+from matplotlib.figure import Figure
+
+from helpers import plots
+from tests.benchmarks.scale_steps import STEPS, plant
+
+FOLDER = Path(__file__).resolve().parents[2] / "build" / "scale"
+SIZES = {"100k": 100_000, "1M": 1_000_000, "5M": 5_000_000, "20M": 20_000_000}
+HEAD = [
+    "date",
+    "cores",
+    "memory_gb",
+    "size",
+    "ratings",
+    "step",
+    "seconds",
+    "cpu_seconds",
+    "peak_mb",
+]
+MEMORY, PER_RATING, ON_DISK = (
+    1.0e9,
+    150,
+    50,
+)  # bytes: of any step, and for each rating in memory and on the disk
+
+
+def run(*options: str) -> Iterator[dict[str, Any]]:
+    """Yield one row per step and size as it is measured, then how the seconds of each step grow."""
+    parser = argparse.ArgumentParser("python -m helpers bench scale")
+    parser.add_argument("--sizes", default=",".join(SIZES), help=f"of {','.join(SIZES)}")
+    parser.add_argument("--steps", default=",".join(STEPS), help=f"of {','.join(STEPS)}")
+    given = parser.parse_args(options)
+    sizes, steps = given.sizes.split(","), given.steps.split(",")
+    for names, known in (sizes, SIZES), (steps, STEPS):
+        for name in names:
+            if name not in known:
+                raise SystemExit(f"{name!r} is none of {', '.join(known)}")
+    for size in sizes:
+        _room(size, psutil.virtual_memory().available, shutil.disk_usage(FOLDER.parents[1]).free)
+    for size in sizes:
+        folder = FOLDER / str(SIZES[size])
+        if not folder.exists():
+            plant(folder, SIZES[size])
+        for step in steps:
+            yield from _rows(step, size, _measured(step, size, folder))
+    if (FOLDER / "scale.csv").exists():
+        yield from _growth()
+
+
+def _room(size: str, memory: int, disk: int) -> None:
+    """Refuse a size that does not fit, with the numbers."""
+    ratings = SIZES[size]
+    planted = (FOLDER / str(ratings)).exists()
+    needs = (
+        ("memory", MEMORY + PER_RATING * ratings, memory),
+        ("disk", ON_DISK * ratings * (not planted), disk),
+    )
+    for what, need, there in needs:
+        if need > there:
+            raise SystemExit(
+                f"{size} ratings need {need / 1e9:.1f} GB of {what}, and {there / 1e9:.1f} GB are free: "
+                "nothing was started; free some, or choose smaller ones with --sizes"
+            )
+
+
+def _measured(step: str, size: str, folder: Path) -> dict[str, float] | str:
+    """Return what a step took, as a row of the CSV that is written at once, or why it failed."""
+    command = [sys.executable, "-m", "tests.benchmarks.scale_steps", str(folder), step]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=FOLDER.parents[1]
+    )
+    if done.returncode:
+        return (done.stderr.strip() or f"ended by signal {-done.returncode}").splitlines()[-1]
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    memory = round(psutil.virtual_memory().total / 1e9, 1)
+    row = [
+        time.strftime("%Y-%m-%d"),
+        os.cpu_count(),
+        memory,
+        size,
+        SIZES[size],
+        step,
+        *found.values(),
+    ]
+    table, new = FOLDER / "scale.csv", not (FOLDER / "scale.csv").exists()
+    with table.open("a", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([HEAD] * new + [row])
+    return found
+
+
+def _rows(step: str, size: str, found: dict[str, float] | str) -> Iterator[dict[str, Any]]:
+    name, _, target = STEPS[step]
+    if isinstance(found, str):
+        yield {"name": f"{name}, {size}", "value": "failed", "unit": found, "target": "-"}
+        return
+    wanted, memory = (target, "<= 4,000") if size == "20M" else ("-", "-")
+    yield {"name": f"{name}, {size}", "value": found["seconds"], "unit": "s", "target": wanted}
+    yield {"name": "  CPU", "value": found["cpu_seconds"], "unit": "s", "target": "-"}
+    yield {"name": "  peak memory", "value": found["peak_mb"], "unit": "MB", "target": memory}
+
+
+def table() -> pd.DataFrame:
+    """Return the latest measurement of every step and size."""
+    rows = pd.read_csv(FOLDER / "scale.csv").drop_duplicates(["ratings", "step"], keep="last")
+    return rows.sort_values(["step", "ratings"], ignore_index=True)
+
+
+def _growth() -> Iterator[dict[str, Any]]:
+    """Yield the exponent of each step from a million ratings on, and draw all of them."""
+    rows, curves = table(), {}
+    for step in (step for step in STEPS if step in set(rows["step"])):
+        part = rows[rows["step"] == step]
+        curves[STEPS[step][0]] = part["ratings"], part["seconds"]
+        large = part[part["ratings"] >= SIZES["1M"]]
+        if len(large) > 1:
+            slopes = [
+                np.polyfit(np.log(large["ratings"]), np.log(large[c]), 1)[0]
+                for c in ("seconds", "cpu_seconds")
+            ]
+            name = f"{STEPS[step][0]}: growth exponent, {large['size'].iloc[0]} to {large['size'].iloc[-1]}"
+            yield {
+                "name": name,
+                "value": round(float(slopes[0]), 3),
+                "unit": "",
+                "target": "<= 1.15",
+            }
+            yield {
+                "name": "  of the CPU seconds",
+                "value": round(float(slopes[1]), 3),
+                "unit": "",
+                "target": "-",
+            }
+    (FOLDER / "scale.png").write_bytes(plots.png(_figure(rows, curves)))
+
+
+def _figure(rows: pd.DataFrame, curves: dict[str, tuple[pd.Series, pd.Series]]) -> Figure:
+    """Draw the seconds of each step by the number of ratings, with a dash for every six steps."""
+    plots.style()
+    fig, ax = plt.subplots(figsize=(9.6, 6))
+    for number, (name, (ratings, seconds)) in enumerate(curves.items()):
+        ax.plot(
+            ratings,
+            seconds,
+            ("o-", "s--", "^:")[number // 6],
+            color=f"C{number % 6}",
+            label=name,
+            markersize=5,
+        )
+    where = f"{rows['cores'].iloc[-1]} cores, {rows['memory_gb'].iloc[-1]} GB"
+    ax.set(xscale="log", yscale="log", xlabel="ratings", ylabel="seconds by wall clock")
+    ax.set_title(f"How the steps of the course grow ({rows['date'].max()}, {where})")
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig

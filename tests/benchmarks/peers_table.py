@@ -1,0 +1,149 @@
+"""`PEERS.md`, written from ``peers.csv``: what `bench_peers` measured, and where ours are behind."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.peers_settings import CONTESTANTS
+
+SLOWER, NEAR = 1.2, 0.002  # times in seconds, stars: what counts as behind
+_HEADS = {
+    "rating": "| Model | RMSE | Gap to the best of ours | Seconds | CPU | MB | Setting found | Measured |",
+    "ordering": "| Model | NDCG@10 | HR@10 | Gap to the best of ours | Seconds | CPU | MB | Setting found | Measured |",
+}
+_TITLES = {"rating": "Predicted ratings", "ordering": "Ordered items"}
+Row = dict[str, str]
+_INTRODUCTION = """# Our models beside other libraries
+
+`python -m helpers bench peers` writes this file from `peers.csv`; do not edit it. `bench_peers.py` says how each row
+is measured, `peers_settings.py` which settings are tried.
+
+- **Splits.** Ratings: random 80/20, seed 0. Orders: each user's latest item is held out (`leave_one_out`, seed 0), and
+  ranked among all items that the user did not take before. Every model gets the same rows, in the same order.
+- **Search.** The same number of settings for every model, on a split of the same kind inside the training part. The
+  best setting is fitted on the whole training part. SASRec's settings and the factorizations' were narrowed down
+  earlier on the inner split of ML-100K.
+- **Accuracy.** In brackets 95 % intervals, by bootstrap over users. RMSE is the mean of three seeds where a seed
+  matters and a fit is short. The gap is this model minus ours, pair by pair; ours is the one that is best inside.
+- **Seconds** are those of fitting, and for ratings also of predicting; imports and compiling do not count. The median
+  of three fits where one takes under 5 s. `MB` is the peak of the process, with libraries and rows.
+- A star marks seconds that were taken while the machine had more to do than it has cores; then only CPU seconds,
+  those of all threads, compare.
+- **planted-1M** has the numbers of users, items and ratings of MovieLens 1M and is made by a program
+  (`planted_million.py`). What is best there says little of people; it is here for seconds and memory.
+"""
+
+
+def read_rows(stored: Path) -> list[Row]:
+    """Return the stored rows, none where there is no file."""
+    if not stored.exists():
+        return []
+    with stored.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_table(stored: Path) -> list[dict[str, Any]]:
+    """Write `PEERS.md` beside the rows; return how far ours are from the best peer of each, as a benchmark's rows."""
+    rows = read_rows(stored)
+    if not rows:
+        return []
+    parts, found, behind = [_INTRODUCTION, _machines(rows)], [], []
+    for data in dict.fromkeys(row["data"] for row in rows):
+        for kind in _HEADS:
+            order = {one.name: place for place, one in enumerate(CONTESTANTS)}
+            some = [r for r in rows if (r["data"], r["table"]) == (data, kind)]
+            some = sorted((r for r in some if r["model"] in order), key=lambda r: order[r["model"]])
+            if some:
+                parts.append(f"## {_TITLES[kind]}, {data}\n\n{_table(kind, some)}")
+                behind += [f"- {data}, {kind}: {line}" for line in _behind(kind, some)]
+                found += _summary(data, kind, some)
+    where = "\n".join(behind) or "Nowhere, among what is measured."
+    parts.insert(2, f"## Where we are behind\n\n{where}\n")
+    stored.with_name("PEERS.md").write_text("\n".join(parts), encoding="utf-8")
+    return found
+
+
+def _machines(rows: list[Row]) -> str:
+    kinds = dict.fromkeys((r["cores"], r["memory_gb"], r["python"]) for r in rows)
+    dates = sorted(r["date"] for r in rows)
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    what = "; ".join(f"{c} cores, {m} GB, Python {p}" for c, m, p in kinds)
+    versions = sorted({f"{r['model'].split(',')[0]} {r['version']}" for r in rows if r["version"]})
+    return f"Measured {when} on {what}. {', '.join(versions)}.\n"
+
+
+def _busy(row: Row) -> bool:
+    return float(row["load"]) > float(row["cores"])
+
+
+def _table(kind: str, rows: list[Row]) -> str:
+    lines = [_HEADS[kind], "|---" * (_HEADS[kind].count("|") - 1) + "|"]
+    for row in rows:
+        if not row["value"]:
+            empty = " | –" * (_HEADS[kind].count("|") - 4)
+            lines.append(f"| {row['model']}{empty} | {row['settings']} | {row['date']} |")
+            continue
+        gap = (
+            ""
+            if row["gap"] == ""
+            else f"{float(row['gap']):+.4f} [{row['gap_low']}, {row['gap_high']}]"
+        )
+        cells = [f"{row['model']} {row['version']}".strip()]
+        cells += [f"{row['value']} [{row['low']}, {row['high']}]"]
+        cells += [row["hit_rate"]] * (kind == "ordering")
+        cells += [gap, row["seconds"] + "\\*" * _busy(row), row["cpu"], row["megabytes"]]
+        cells += [f"{row['settings'] or '–'} ({row['tries']} tried)", row["date"]]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _behind(kind: str, rows: list[Row]) -> list[str]:
+    """Return a sentence for each peer that is better, or faster by more than `SLOWER`."""
+    rows = [row for row in rows if row["value"]]
+    lines, by_name = [], {row["model"]: row for row in rows}
+    like = {one.name: one.like for one in CONTESTANTS}
+    ours = _best([r for r in rows if r["model"].startswith("ours")])
+    for row in rows:
+        if row["model"].startswith("ours") or ours is None:
+            continue
+        lead = float(row["value"]) - float(ours["value"])
+        if (lead > 0) if kind == "ordering" else (lead < 0):
+            line = (
+                f"{row['model']} has {row['value']}, {ours['model']}, best inside, {ours['value']}"
+            )
+            if row["gap"] and row["beside"] == ours["model"]:
+                sure = float(row["gap_low"]) * float(row["gap_high"]) > 0
+                line += f"; the interval of the gap {'leaves out' if sure else 'holds'} zero"
+            lines.append(line + ".")
+        own = by_name.get(like[row["model"]])
+        if own is not None:
+            clock = "cpu" if _busy(row) or _busy(own) else "seconds"
+            times = float(own[clock]) / max(float(row[clock]), 0.01)
+            if times > SLOWER:
+                unit = "CPU seconds" if clock == "cpu" else "seconds"
+                lines.append(
+                    f"{own['model']} takes {times:.1f} times the {unit} of {row['model']} "
+                    f"({own[clock]} and {row[clock]})."
+                )
+    return lines
+
+
+def _best(rows: list[Row]) -> Row | None:
+    """Return the row with the best inner score."""
+    return max(rows, key=lambda r: float(r["inner"]), default=None)
+
+
+def _summary(data: str, kind: str, rows: list[Row]) -> list[dict[str, Any]]:
+    rows = [row for row in rows if row["value"]]
+    ours = _best([r for r in rows if r["model"].startswith("ours")])
+    sign = 1.0 if kind == "ordering" else -1.0
+    peers = [r for r in rows if not r["model"].startswith("ours")]
+    if ours is None or not peers:
+        return []
+    peer = max(peers, key=lambda r: sign * float(r["value"]))
+    lead = sign * (float(ours["value"]) - float(peer["value"]))
+    name = f"{data}, {kind}: {ours['model']} ahead of {peer['model']}"
+    target, unit = (">= -0.002", "stars") if kind == "rating" else ("> 0", "NDCG@10")
+    return [{"name": name, "value": round(lead, 4), "unit": unit, "target": target}]

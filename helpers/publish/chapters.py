@@ -124,5 +124,6 @@ def _is_machinery(lines: list[str], node: ast.stmt) -> bool:
 
 
 def _is_list(node: ast.stmt) -> bool:
-    assigns = isinstance(node, ast.Assign | ast.AugAssign)
-    return assigns and isinstance(node.value, ast.List | ast.Constant)
+    if not isinstance(node, ast.Assign | ast.AugAssign):
+        return False
+    return isinstance(node.value, ast.List | ast.Constant)

@@ -97,8 +97,9 @@ def _shown(folder: Path, output: Any) -> Any:
         text = _figure(folder, data["image/png"], data["text/plain"])
     elif "text/html" in data:
         text = re.sub(r"<th([^>]*)>(&nbsp;)?</th>", r"<td\1></td>", data["text/html"])
+        text = text.replace("Run this cell to get the search box.", "In the notebook, type here.")
         text = re.sub(r"(\[\S+, \S+\])(?=<| over)", r'<span class="interval">\1</span>', text)
-        text = f'<div class="scroll" tabindex="0" role="region" aria-label="Output">{text}</div>'
+        text = f'<div class="scroll" tabindex="0">{text}</div>'
     else:
         return output
     return nbformat.v4.new_output("display_data", {"text/html": text})

@@ -27,7 +27,7 @@ from tests.browser.lab import CHROME_ARGUMENTS, chromium, lab_server, run_all  #
 
 PICTURES, SITE = ROOT / ".github" / "pictures", ROOT / "build" / "site"
 CHAPTER, PAGE, PLACE = "00_start_here.ipynb", "02_matrix_factorization.html", "exercise-02-5"
-SIZE = {"width": 1200, "height": 900}
+SIZE = {"width": 1200, "height": 960}
 LARGEST = 300_000  # bytes
 SHOWN = """() => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
@@ -63,8 +63,9 @@ def chapter_at_work(browser: Any) -> None:
             page = browser.new_page(viewport=SIZE)
             page.goto(f"{base}/lab/tree/{copies.MINE}/{CHAPTER}?token={token}&reset")
             run_all(page)
-            page.evaluate(SHOWN)
-            page.wait_for_timeout(3000)
+            for _ in range(3):  # cells get their heights as they come into view
+                page.evaluate(SHOWN)
+                page.wait_for_timeout(1500)
             keep(page, "chapter.png")
 
 

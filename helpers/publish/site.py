@@ -50,8 +50,10 @@ def main(arguments: Sequence[str]) -> int:
         states |= json.loads(path.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pages"
+        shutil.copytree(pages.WEBSITE, folder)
+        (folder / "conf.txt").rename(folder / "conf.py")
+        shutil.copytree(ROOT / "chapters" / "ncf_job", folder / "ncf_job")  # linked by chapter 05
         pages.write(folder, chapters, states)
-        prepare(folder, python)
         if code := sphinx(python, "html", folder, Path(scratch) / "html"):
             return code
         shutil.rmtree(out, ignore_errors=True)
@@ -86,18 +88,6 @@ def environment() -> Path | None:
             return None
     files.write(stamp, wanted)
     return python
-
-
-def prepare(folder: Path, python: Path) -> None:
-    """Put settings, style, MathJax and the program that chapter 05 links beside the pages."""
-    shutil.copy(pages.WEBSITE / "conf.txt", folder / "conf.py")
-    static = folder / "_static"
-    shutil.copy(pages.WEBSITE / "course.css", static)
-    shutil.copytree(ROOT / "chapters" / "ncf_job", folder / "ncf_job")
-    found = next(python.parents[1].glob("[lL]ib/**/site-packages/mathjax/static/mathjax/es5"))
-    fonts = "output/chtml/fonts/woff-v2"
-    shutil.copytree(found / fonts, static / "mathjax" / fonts)
-    shutil.copy(found / "tex-mml-chtml.js", static / "mathjax")
 
 
 def sphinx(python: Path, builder: str, folder: Path, out: Path) -> int:

@@ -12,10 +12,12 @@ import threading
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
-from helpers import book
+from helpers import book, interactive
 from helpers.exercises.grading import Quiz
 from helpers.publish import pages, site
 from helpers.publish.chapters import chapter
@@ -70,6 +72,27 @@ def test_every_figure_has_a_caption_and_every_moving_one_its_other_states(source
         )
         assert images and all(alt == said != "" for _, alt, said in images)
         assert all((sources / name).exists() for name, _, _ in images)
+
+
+def test_a_moving_figure_is_also_drawn_at_both_ends_of_its_first_control(monkeypatch):
+    shown = []
+    monkeypatch.setenv("COURSE_STATES", "1")
+    monkeypatch.setattr(interactive, "display", lambda data, **more: shown.append((data, more)))
+    for control in (
+        widgets.IntSlider(value=5, min=0, max=10),
+        widgets.FloatLogSlider(value=1, min=-1, max=1),
+        widgets.SelectionSlider(options=[("few", 1), ("many", 9)], value=9),
+        widgets.Dropdown(options=["a", "b"]),
+        widgets.Text("no ends"),
+    ):
+        interactive.explore(
+            lambda k, n: plt.figure(), alt="{k} of {n}".format, k=control, n=widgets.IntSlider(3)
+        )
+    said = [(m["metadata"]["state"], d["text/plain"]) for d, m in shown if "state" in m["metadata"]]
+    assert said == [
+        ("k: 0", "0 of 3"), ("k: 10", "10 of 3"), ("k: 0.1", "0.1 of 3"), ("k: 10", "10.0 of 3"),
+        ("k: few", "1 of 3"), ("k: b", "b of 3"),
+    ]  # fmt: skip
 
 
 def test_a_changed_chapter_changes_its_own_page_alone(sources, tmp_path):

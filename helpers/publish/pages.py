@@ -27,9 +27,11 @@ _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(WEBSITE), trim_blocks=True, undefined=jinja2.StrictUndefined
 )
 #: what is true of notebooks only: how to run cells, how to ask for help
-_NOTEBOOK_ONLY = re.compile(
-    r"\n\n\*[^*]*Shift\+Enter[^*]*\*|\s+For help, run `q1\.hint\(\)`[^.]*\.solution[^.]*\."
+_HOW = re.compile(r"(?<=\n\n)\*[^*]*Shift\+Enter[^*]*\*")
+_HELP = re.compile(
+    r"\s*(For help, run|Stuck\? Run) `q\d+\.hint\(\)`\s+or\s+`q\d+\.solution\(\)`[^.]*\."
 )
+_READ = "*To run this chapter, answer and be checked: `python -m helpers lab`.*"
 
 
 def write(folder: Path, chapters: Sequence[Chapter], states: States) -> None:
@@ -69,7 +71,7 @@ def _cells(folder: Path, chapter: Chapter, cell: Cell, states: States) -> Iterat
     """Yield the cells of a page that stand for one of a chapter."""
     facts = {"cell": cell, "chapter": chapter, "address": book.repository(), "asked": []}
     if cell.role == "prose":
-        text = _NOTEBOOK_ONLY.sub("", cell.source).replace("../chapters/ncf_job", "ncf_job")
+        text = _HELP.sub("", _HOW.sub(_READ, cell.source)).replace("../chapters/ncf", "ncf")
         text = ASKED.sub(lambda m: f'<span id="exercise-{slug(m[1])}"></span>{m[0]}', text)
         for anchor, words in said(cell):
             text = text.replace(words, f'<span id="{anchor}"></span>{words}') if anchor else text

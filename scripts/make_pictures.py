@@ -35,7 +35,7 @@ SHOWN = """() => {
     cell => cell.model.sharedModel.getSource().startsWith('def head_share'));
   window.jupyterapp.shell.collapseLeft();
   notebook.activeCellIndex = at;
-  return notebook.scrollToItem(at - 1, 'start');
+  notebook.widgets[at - 1].node.scrollIntoView({block: 'start'});
 }"""
 
 

@@ -41,7 +41,9 @@ def text_of(path):
 
 
 def test_pages_hold_nothing_that_only_a_notebook_can_do(sources):
-    dead_end = r"NOT ATTEMPTED|Run this cell|q\d\.use\(|q\d\.check\(|\bPASS\b: |Shift\+Enter runs|Stuck\?"
+    dead_end = (
+        r"NOT ATTEMPTED|Run this cell|q\d\.use\(|q\d\.check\(|\bPASS\b: |Shift\+Enter runs|Stuck\?"
+    )
     for one in CHAPTERS:
         found = re.findall(dead_end, text_of(sources / f"{one.name}.ipynb"))
         assert set(found) <= ({"NOT ATTEMPTED"} if one.number == "00" else set()), one.name

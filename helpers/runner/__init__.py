@@ -28,6 +28,7 @@ USAGE = """python -m helpers TASK [arguments]
   doctor  say what this machine has and lacks; installs nothing
   links   write the public address, from which buttons open chapters: links https://github.com/…
   pack    write a folder from which a class installs without network: pack OUT --platforms linux
+  class   write a table and a heat map from a folder of learners' progress files
   lock    make the locks from requirements.txt and -dev.txt; arguments go to uv (--upgrade)
 
 The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
@@ -44,6 +45,7 @@ TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "lock": partial(tasks.publish, "locks"),
     "links": partial(tasks.start, "helpers.publish.links"),
     "pack": partial(tasks.start, "helpers.publish.pack"),
+    "class": partial(tasks.start, "helpers.publish.classroom"),
 }
 
 

@@ -49,7 +49,9 @@ def answered(notebook: nbformat.NotebookNode, answers: dict[str, str]) -> nbform
 
 def binds(node: ast.stmt) -> set[str]:
     """Return the names that a statement binds whatever happens, and before it reads them."""
-    targets = getattr(node, "targets", []) + [getattr(node, "target", None)] * isinstance(node, ast.For)
+    targets = getattr(node, "targets", []) + [getattr(node, "target", None)] * isinstance(
+        node, ast.For
+    )
     bound = {inner.id for t in targets for inner in ast.walk(t) if isinstance(inner, ast.Name)}
     return {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else bound
 

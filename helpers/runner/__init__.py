@@ -28,11 +28,13 @@ USAGE = """python -m helpers TASK [arguments]
   doctor  say what this machine has and lacks; installs nothing
   links   write the public address, from which buttons open chapters: links https://github.com/…
   pack    write a folder from which a class installs without network: pack OUT --platforms linux
-  class   write a table and a heat map from a folder of learners' progress files
+  site    write the course as web pages: site OUT, with --pdf for print; slides OUT, guide OUT
+  class   write a table and a heat map of the progress files that learners handed in: class FOLDER
   lock    make the locks from requirements.txt and -dev.txt; arguments go to uv (--upgrade)
 
 The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
 """
+PUBLISHED = ("links", "pack", "site", "slides", "guide")
 TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "lab": tasks.lab,
     "install": tasks.install_only,
@@ -43,8 +45,7 @@ TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "cloud": partial(tasks.start, "local_sagemaker"),
     "doctor": tasks.doctor,
     "lock": partial(tasks.publish, "locks"),
-    "links": partial(tasks.start, "helpers.publish.links"),
-    "pack": partial(tasks.start, "helpers.publish.pack"),
+    **{name: partial(tasks.start, f"helpers.publish.{name}") for name in PUBLISHED},
     "class": partial(tasks.start, "helpers.publish.classroom"),
 }
 

@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 TIMING = "timing"
+TAKE_HOME = "take_home"  # a notebook beside the chapters, without exercises
 #: the first cell of a chapter; working copies go without it
 ALONE = """\
 # Opened alone, as on Colab or Kaggle? Then this {does}.
@@ -64,12 +65,12 @@ _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def sources(only: list[str] | None = None) -> list[Path]:
-    """Return the chapters' sources in order; ``only`` names some by number (``["02"]``)."""
+    """Return the chapters' sources in order; ``only`` names some (``["02"]``, or `TAKE_HOME`)."""
     found = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
-    known = [p.name[:2] for p in found]
+    known = {p.name[:2]: p for p in found} | {TAKE_HOME: ROOT / "solutions" / f"{TAKE_HOME}.py"}
     if unknown := sorted({*(only or known)} - {*known}):
         raise LookupError(f"no chapter {', '.join(unknown)}; there are {', '.join(known)}")
-    return [p for p in found if p.name[:2] in (only or known)]
+    return [p for name, p in known.items() if name in only] if only else found
 
 
 def read(source: Path) -> NotebookNode:
@@ -236,9 +237,9 @@ def main(arguments: list[str] | None = None) -> int:
     add("only", nargs="*", metavar="NN", help="chapter numbers; all if none is given")
     options = parser.parse_args(arguments)
     stale = 0
-    for source in sources(options.only):
+    for source in sources(options.only) + sources([TAKE_HOME]) * (not options.only):
         base = read(source)
-        for folder, make in BUILDS:
+        for folder, make in BUILDS[source.stem == TAKE_HOME :]:  # one, since it has no answers
             target, notebook = ROOT / folder / f"{source.stem}.ipynb", make(base)
             name = target.relative_to(ROOT).as_posix()
             if options.check:

@@ -23,10 +23,16 @@ from .interactions import ITEM_COLUMNS, RATING_COLUMNS, DataError, Interactions
 pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool would keep 30 MB after a read
 
 ALIASES = {  # names of columns in lower case, without blanks and signs; the first found counts
-    "user_id": ("userid", "user"),
-    "item_id": ("itemid", "movieid", "bookid", "isbn", "productid", "item", "movie"),
-    "rating": ("rating", "bookrating", "score", "stars"),
-    "timestamp": ("timestamp", "time", "datetime", "date"),
+    "user_id": ("userid", "user", "customerid", "reviewerid", "visitorid", "username"),
+    "item_id": (
+        *("itemid", "movieid", "bookid", "isbn", "productid", "articleid", "asin"),
+        *("item", "movie", "product"),
+    ),
+    "rating": ("rating", "bookrating", "score", "stars", "overall"),
+    "timestamp": (
+        *("timestamp", "time", "datetime", "date", "createdat", "ratedat", "orderdate"),
+        "unixreviewtime",
+    ),
     "title": ("title", "movietitle", "booktitle", "name"),
     "year": ("year", "releaseyear", "yearofpublication"),
     "genres": ("genres", "genre", "class"),

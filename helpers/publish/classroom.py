@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers import files
-from helpers.publish import pages
+from helpers.publish import forms
 
 CHECKS = Path(__file__).parents[1] / "exercises"
 LARGEST = 1_000_000  # bytes of a file; a progress file has a few thousand
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         writer.writerow([f"'{v}" if v[:1] in tuple("=+-@") else v for v in values])
     picture = heat_map(rows, labels)
     values = {"rows": rows, "labels": labels, "said": said, "names": chosen.names, "kinds": KINDS}
-    page = pages.fill("class.html", picture=base64.b64encode(picture).decode(), **values)
+    page = forms.fill("class.html", picture=base64.b64encode(picture).decode(), **values)
     try:
         files.write(out / "class.csv", "\ufeff" + text.getvalue())  # by its mark, Excel sees UTF-8
         files.write(out / "class.html", page)

@@ -1,4 +1,4 @@
-"""Locks with every version and hash: for a learner, for tests, for GPUs. Standard library only."""
+"""Locks with every version and hash: for a learner, tests, GPUs, the site. Standard library only."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from helpers.runner.environment import GPU_LOCK, LOCK, TESTS_LOCK, Environment
 from helpers.runner.machine import CannotRun
 
 EVERYWHERE = ("--universal", "--python-version", "3.10")
+SITE_LOCK = "requirements-site.lock"
+SITE = ("--universal", "--python-version", "3.11")  # Sphinx needs it
 # the GPU's libraries have the same versions for every Python
 LINUX = ("--python-platform", "x86_64-manylinux_2_28", "--python-version", "3.11")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make the three locks; arguments go to uv (``--upgrade``)."""
+    """Make the four locks; arguments go to uv (``--upgrade``)."""
     environment = Environment.here()
     base = _lock(environment, LOCK, [*EVERYWHERE, *arguments, "requirements.txt"])
     # Binder installs before it copies the course if its file names no other
@@ -26,6 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     files.write(environment.root / "binder" / "requirements.txt", note + base)
     known = set(base.splitlines())
     _lock(environment, TESTS_LOCK, [*EVERYWHERE, *arguments, "requirements-dev.txt"], base, known)
+    _lock(environment, SITE_LOCK, [*SITE, *arguments, "requirements-site.txt"])
     version = re.search(r"^tensorflow-cpu(==[\d.]+)", base, re.MULTILINE)
     assert version, "requirements.txt names tensorflow-cpu"
     known = {f"{line.split(' ')[0]} \\" for line in known if not line.startswith("tensorflow==")}

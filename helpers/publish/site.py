@@ -1,0 +1,155 @@
+"""The course as web pages, by Sphinx in an environment of its own; as one PDF, by Chromium."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from unittest.mock import patch
+
+from helpers import book, files
+from helpers.publish import pages
+from helpers.publish.chapters import chapter
+from helpers.publish.locks import SITE_LOCK
+from helpers.runner import install
+from helpers.runner.environment import ROOT, Environment
+
+BUILD = ROOT / "build"
+STATES = BUILD / "states"
+PRINTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer")
+WAITS = "--virtual-time-budget=120000"  # milliseconds until formulas are set
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the site into the folder that the arguments name; return an exit code."""
+    parser = argparse.ArgumentParser(prog="python -m helpers site", description=__doc__)
+    parser.add_argument("out", type=Path, nargs="?", default=BUILD / "site", help="build/site")
+    add = parser.add_argument
+    add("--pdf", action="store_true", help="also write course.pdf, which needs Chromium")
+    add("--states", action="store_true", help="first run the chapters whose figures move: minutes")
+    chosen = parser.parse_args(arguments)
+    out = chosen.out.absolute()
+    if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
+        print(f"{out} holds other files: name a new folder, or one with a site.", file=sys.stderr)
+        return 2
+    python = environment()
+    if python is None:
+        return 1
+    chapters = [chapter(path) for path in book.sources()]
+    if chosen.states:
+        for path in book.sources():
+            keep_states(path)
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(STATES.glob("*.json"))]
+    states = {id: value for part in found for id, value in part.items()}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "pages"
+        pages.write(folder, chapters, states)
+        prepare(folder, python)
+        if code := sphinx(python, "html", folder, Path(scratch) / "html"):
+            return code
+        shutil.rmtree(out, ignore_errors=True)
+        for name in (".buildinfo", "objects.inv"):  # hold what differs from build to build
+            (Path(scratch) / "html" / name).unlink(missing_ok=True)
+        shutil.copytree(Path(scratch) / "html", out, ignore=shutil.ignore_patterns(".doctrees"))
+        if chosen.pdf:
+            return write_pdf(python, folder, out / "course.pdf")
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print(f"{out / 'index.html'}: {size / 1e6:.1f} MB, no request to any other server.")
+    return 0
+
+
+def environment() -> Path | None:
+    """Return the Python of the site's environment, made from its lock; None if that failed."""
+    here, lock, folder = Environment.here(), ROOT / SITE_LOCK, BUILD / "site_env"
+    python = folder / Path(sys.executable).relative_to(sys.prefix)
+    stamp, wanted = folder / SITE_LOCK, f"{sys.version}\n{lock.read_text(encoding='utf-8')}"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        return python
+    if sys.version_info < (3, 11):
+        print("Sphinx needs Python 3.11 or newer; this is 3.10.", file=sys.stderr)
+        return None
+    print(f"Making the site's environment in {folder}: about 0.2 GB, once.", flush=True)
+    for step in (
+        ["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
+        ["pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(lock)],
+    ):
+        variables = install.package_variables(here)
+        if subprocess.run([str(here.program("uv")), *step], env=variables, check=False).returncode:
+            print(
+                "The packages of requirements-site.lock are missing (see above).", file=sys.stderr
+            )
+            return None
+    files.write(stamp, wanted)
+    return python
+
+
+def prepare(folder: Path, python: Path) -> None:
+    """Put settings, style, MathJax and the program that chapter 05 links beside the pages."""
+    shutil.copy(pages.WEBSITE / "conf.txt", folder / "conf.py")
+    static = folder / "_static"
+    static.mkdir(exist_ok=True)
+    shutil.copy(pages.WEBSITE / "course.css", static)
+    shutil.copytree(ROOT / "chapters" / "ncf_job", folder / "ncf_job")
+    found = next(python.parents[1].glob("[lL]ib/**/site-packages/mathjax/static/mathjax/es5"))
+    for name in ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2"):
+        target = static / "mathjax" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (found / name).is_dir() else shutil.copy)(found / name, target)
+
+
+def sphinx(python: Path, builder: str, folder: Path, out: Path) -> int:
+    """Run Sphinx; a warning, such as a link without a target, fails."""
+    command = [str(python), "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder]
+    doctrees = folder.with_name("doctrees")
+    command += ["-d", str(doctrees), str(folder), str(out)]
+    return subprocess.run(command, check=False).returncode
+
+
+def write_pdf(python: Path, folder: Path, target: Path) -> int:
+    """Print all chapters into one file."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        print("No PDF: Chromium is not here (CHROMIUM=/path names one); the pages are written.")
+        return 1
+    out = folder.with_name("single")
+    if code := sphinx(python, "singlehtml", folder, out):
+        return code
+    command = [program, *PRINTS, WAITS, f"--print-to-pdf={target}", (out / "index.html").as_uri()]
+    code = subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB" if not code else "Chromium failed.")
+    return code
+
+
+def keep_states(path: Path) -> None:
+    """Run a chapter and keep other states of its figures, unless its source's are there."""
+    target = (
+        STATES / f"{path.stem}-{book.copies.fingerprint(path.read_text(encoding='utf-8'))}.json"
+    )
+    if target.exists():
+        return
+    print(f"Running {path.stem} for the figures that move.", flush=True)
+    with patch.dict(os.environ, {"COURSE_STATES": "1"}):
+        notebook = book.execute(book.solved(book.read(path)), path.parent)
+    kept = {}
+    for cell in notebook.cells:
+        found = [
+            [output.metadata["state"], output.data["text/plain"], output.data["image/png"]]
+            for output in cell.get("outputs", [])
+            if "state" in output.get("metadata", {})
+        ]
+        if found:
+            kept[cell.id] = found
+    for old in STATES.glob(f"{path.stem}-*.json"):
+        old.unlink()
+    files.write(target, json.dumps(kept))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -19,8 +19,7 @@ from helpers import files
 from helpers.publish import forms
 
 CHECKS = Path(__file__).parents[1] / "exercises"
-LARGEST = 1_000_000  # bytes of a file; a progress file has a few thousand
-MANY = 4  # tries that make a right answer a hard one
+LARGEST, MANY = 1_000_000, 4  # bytes of a file; tries that make a right answer a hard one
 KINDS = {  # of a cell of the heat map: what it means, and its color
     "": ("not tried", "#eeeeee"),
     "PASS": ("right", "#0072b2"),
@@ -45,26 +44,22 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{chosen.folder}: no progress file shows a try; name the folder that they are in.")
         return 1
     labels = [*learners] if chosen.names else [str(n + 1) for n in range(len(learners))]
-    rows = table([*learners.values()])
-    text = io.StringIO()
+    rows, text = table([*learners.values()]), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*(key for key in rows[0] if key != "cells"), *labels])
+    writer.writerow([*rows[0]][:-1] + labels)
     for row in rows:
-        cells = (f"{kind} {tries}" if kind else "" for kind, tries, _ in row["cells"])
-        values = [*(row[key] for key in row if key != "cells"), *cells]
-        values = [str(value).replace("LATE", "PASS") for value in values]
-        # a spreadsheet would take such a text for a formula
-        writer.writerow([f"'{v}" if v[:1] in tuple("=+-@") else v for v in values])
+        *values, cells = row.values()
+        values += [
+            f"{kind} {tries}".replace("LATE", "PASS") if kind else "" for kind, tries, _ in cells
+        ]
+        # a spreadsheet takes a text that begins so for a formula
+        writer.writerow([f"'{v}" if str(v)[:1] in tuple("=+-@") else v for v in values])
     picture = heat_map(rows, labels)
-    values = {"rows": rows, "labels": labels, "said": said, "names": chosen.names, "kinds": KINDS}
+    values = {"rows": rows, "labels": labels, "said": said, "names": chosen.names}
     page = forms.fill("class.html", picture=base64.b64encode(picture).decode(), **values)
-    try:
-        files.write(out / "class.csv", "\ufeff" + text.getvalue())  # by its mark, Excel sees UTF-8
-        files.write(out / "class.html", page)
-        files.write(out / "class.png", picture)
-    except OSError as error:
-        print(f"{out} cannot be written: {error.strerror or error}.", file=sys.stderr)
-        return 1
+    files.write(out / "class.csv", "\ufeff" + text.getvalue())  # by its mark, Excel sees UTF-8
+    files.write(out / "class.html", page)
+    files.write(out / "class.png", picture)
     print(f"{out} has class.csv, class.html and class.png, of {len(learners)} learners.")
     return 0
 
@@ -77,46 +72,51 @@ def read_all(folder: Path, out: Path) -> tuple[dict[str, Entries], list[str]]:
         ours = path.parent == out and path.stem == "class"
         if ours or path.name.startswith(".") or not path.is_file():
             continue
-        name, why = path.relative_to(folder).as_posix(), "damaged, or no progress file"
+        name = path.relative_to(folder).as_posix()
         try:
             entries = _read(path)
         except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            why = error.args[1] if error.args[:1] == ("refused",) else why
+            why = str(error) if isinstance(error, Refused) else "damaged, or no progress file"
             said.append(f"{name} is left out: {why}.")
             continue
-        others = sorted(set(entries) - set(known))
         learners[name] = {id: entries[id] for id in entries if id in known}
-        if others:
+        if others := sorted(set(entries) - set(known)):
             said.append(f"{name}: this version has no {', '.join(others[:9])}; the rest counts.")
     return learners, said
+
+
+class Refused(ValueError):
+    """Why a file is not read."""
 
 
 def _read(path: Path) -> Entries:
     """Return what was tried, from JSON, or from a table that a spreadsheet may have saved."""
     if path.stat().st_size > LARGEST:
-        raise ValueError("refused", "too large for a progress file")
+        raise Refused("too large for a progress file")
     text = path.read_text(encoding="utf-8-sig").strip()
     if text.startswith("exercise"):
         rows = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in text[:20] else ",")
         entries: dict[str, Any] = {row["exercise"]: row for row in rows if row["outcome"]}
     elif not isinstance(stored := json.loads(text), dict) or "version" not in stored:
-        raise ValueError("refused", "no progress file of this course")
+        raise Refused("no progress file of this course")
     elif stored["version"] not in (1, 2):
-        version = f"its version is {stored['version']!r}, expected 1 or 2"
-        raise ValueError("refused", f"{version}; read it with the course that it is from")
+        raise Refused(
+            f"its version is {stored['version']!r}, expected 1 or 2; read it with its course"
+        )
     else:
         old = stored["version"] == 1
         entries = {i: {"done": True} for i in stored["done"]} if old else stored["exercises"]
-    return {str(id): _entry(entry) for id, entry in entries.items() if _tried(entry)}
-
-
-def _tried(entry: dict[str, Any]) -> bool:
-    """Return whether an entry is of an exercise that was tried, and no guess."""
-    return entry.get("done") is True or entry.get("outcome", "NOT ATTEMPTED") != "NOT ATTEMPTED"
+    found = {str(id): _entry(entry) for id, entry in entries.items()}
+    return {id: entry for id, entry in found.items() if entry[0]}
 
 
 def _entry(entry: dict[str, Any]) -> tuple[str, int, str]:
-    kind = "PASS" if entry.get("done") is True else entry["outcome"]
+    """Return the kind, the tries and the last mistake; no kind for a guess or what was not tried."""
+    kind = (
+        "PASS"
+        if entry.get("done") is True
+        else entry.get("outcome", "").replace("NOT ATTEMPTED", "")
+    )
     tries, mistake = int(entry.get("attempts", 1)), entry.get("mistake", "")
     if kind not in KINDS or not 0 <= tries < LARGEST or not isinstance(mistake, str):
         raise ValueError(kind)
@@ -125,9 +125,8 @@ def _entry(entry: dict[str, Any]) -> tuple[str, int, str]:
 
 def exercises() -> list[tuple[str, str]]:
     """Return id and name of every exercise; read as text, since an import takes a second."""
-    pattern = r'\b(Exercise|Quiz)\(\s*"(\d\d\.q?\d+)",\s*"(.*?)"'
-    texts = [path.read_text(encoding="utf-8") for path in sorted(CHECKS.glob("checks_??.py"))]
-    found = (match for text in texts for match in re.findall(pattern, text))
+    texts = (path.read_text(encoding="utf-8") for path in sorted(CHECKS.glob("checks_??.py")))
+    found = re.findall(r'\b(Exercise|Quiz)\(\s*"(\d\d\.q?\d+)",\s*"(.*?)"', "".join(texts))
     return [(id, name if kind == "Exercise" else "quiz") for kind, id, name in found]
 
 
@@ -152,29 +151,27 @@ def heat_map(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    names, colors = [*KINDS], [color for _, color in KINDS.values()]
     width, height = max(7, 2.2 + 0.28 * len(labels)), 1.6 + 0.22 * len(rows)  # inches
-    figure = Figure(figsize=(width, height), dpi=110)
+    figure, buffer = Figure(figsize=(width, height), dpi=110), io.BytesIO()
     axes = figure.add_axes((2.1 / width, 0.9 / height, 1 - 2.2 / width, 1 - 1.6 / height))
-    cells = [[names.index(kind) for kind, *_ in row["cells"]] for row in rows]
-    look = {"edgecolor": "white", "linewidth": 1}
-    axes.pcolormesh(cells, cmap=ListedColormap(colors), vmin=0, vmax=len(names) - 1, **look)
+    cells = [[[*KINDS].index(kind) for kind, *_ in row["cells"]] for row in rows]
+    colors = ListedColormap([color for _, color in KINDS.values()])
+    axes.pcolormesh(cells, cmap=colors, vmin=0, vmax=4, edgecolor="white", linewidth=1)
     for y, row in enumerate(rows):
         for x, (kind, tries, _) in enumerate(row["cells"]):
-            if kind in ("FAIL", "EXCEPTION"):
-                color = "white" if kind == "EXCEPTION" else "black"
+            if color := {"FAIL": "black", "EXCEPTION": "white"}.get(kind):
                 axes.text(x + 0.5, y + 0.5, tries, ha="center", va="center", size=8, color=color)
-    words = [f"{row['exercise']} {row['name']}" for row in rows]
-    axes.set_yticks([y + 0.5 for y in range(len(rows))], words)
-    turn = 90 if max(map(len, labels)) > 3 else 0
+    names = [f"{row['exercise']} {row['name']}" for row in rows]
+    axes.set_yticks([y + 0.5 for y in range(len(rows))], names)
     short = [label.rsplit(".", 1)[0][:16] for label in labels]
-    axes.set_xticks([x + 0.5 for x in range(len(labels))], short, rotation=turn)
+    axes.set_xticks(
+        [x + 0.5 for x in range(len(labels))], short, rotation=90 * (max(map(len, short)) > 3)
+    )
     axes.tick_params(length=0, labelsize=8)
     axes.invert_yaxis()
     axes.set(xlabel="learner (numbers in cells: tries)", frame_on=False)
     patches = [Patch(color=color, label=label) for label, color in KINDS.values()]
     figure.legend(handles=patches, ncols=3, fontsize=8, frameon=False, loc="upper center")
-    buffer = io.BytesIO()
     figure.savefig(buffer)
     return buffer.getvalue()
 

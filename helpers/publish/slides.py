@@ -20,65 +20,49 @@ from helpers.exercises.grading import Quiz
 from helpers.publish import forms, site
 from helpers.publish.chapters import OPTIONAL, Cell, Chapter, chapter
 
-WORDS = 55  # shown of a cell's prose; what follows goes to the notes
-LINES = 10  # of a printed text
-MOST = 30  # slides of a deck
+MOST, WORDS, ROWS = 30, 55, 10  # slides; words of a prose, the rest goes to the notes; rows
 _markdown = mistune.create_markdown(escape=False, plugins=["table", "math"])
 _FORMULA = re.compile(
-    r'<div class="math">\$\$(.*?)\$\$</div>|<span class="math">\\\((.*?)\\\)</span>', re.DOTALL
+    r'<(?:div|span) class="math">(\$\$|\\\()(.*?)(?:\$\$|\\\))</(?:div|span)>', re.S
 )
 _CONVERT = """import json, sys; from latex2mathml.converter import convert
-print(json.dumps([convert(text, display=kind) for text, kind in json.load(sys.stdin)]))"""
-Slide = dict[str, Any]
+print(json.dumps([convert(text, display=kind) for kind, text in json.load(sys.stdin)]))"""
+Slide = dict[str, str]  # title, body and notes as HTML; kind: exercise, quiz, or neither
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write a deck for every chapter, or for some; return an exit code."""
+    """Write the decks of all chapters, or of some; return an exit code."""
     parser = argparse.ArgumentParser(prog="python -m helpers slides", description=__doc__)
-    parser.add_argument(
-        "out", type=Path, nargs="?", default=site.BUILD / "slides", help="build/slides"
-    )
+    parser.add_argument("out", type=Path, nargs="?", default=book.ROOT / "build" / "slides")
     parser.add_argument("--only", nargs="+", metavar="NN", help="chapter numbers")
     chosen = parser.parse_args(arguments)
     python = site.environment()
-    if python is None:
-        return 1
-    for path in book.sources(chosen.only):
-        found = chapter(path)
-        slides = deck(found)
-        page = forms.fill("slides.html", title=found.title, slides=slides)
-        files.write(chosen.out / f"{found.name}.html", with_formulas(page, python))
-        print(f"{chosen.out / found.name}.html: {len(slides)} slides", flush=True)
-    return 0
+    for path in book.sources(chosen.only) if python else ():
+        slides, out = deck(chapter(path)), chosen.out / f"{path.stem}.html"
+        page = forms.fill("slides.html", title=chapter(path).title, slides=slides)
+        files.write(out, with_formulas(page, str(python)))
+        print(f"{out}: {len(slides)} slides", flush=True)
+    return 0 if python else 1
 
 
-def with_formulas(page: str, python: Path) -> str:
+def with_formulas(page: str, python: str) -> str:
     """Return a page whose formulas are MathML, made by the site's environment."""
-    asked = [
-        [html.unescape(block or inline).strip(), "block" if block else "inline"]
-        for block, inline in _FORMULA.findall(page)
-    ]
-    told = subprocess.run(
-        [str(python), "-c", _CONVERT],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    kinds = {"$$": "block", "\\(": "inline"}
+    asked = [(kinds[mark], html.unescape(text).strip()) for mark, text in _FORMULA.findall(page)]
+    command, given = [python, "-c", _CONVERT], json.dumps(asked)
+    told = subprocess.run(command, input=given, capture_output=True, text=True, check=True).stdout
     # bars of a norm keep their height beside an exponent
-    made = iter(
-        json.loads(told.stdout.replace("<mo>&#x02016;", '<mo stretchy=\\"false\\">&#x02016;'))
-    )
+    told = told.replace("<mo>&#x02016;", '<mo stretchy=\\"false\\">&#x02016;')
+    made = iter(json.loads(told))
     return _FORMULA.sub(lambda _: next(made), page)
 
 
 def deck(found: Chapter) -> list[Slide]:
-    """Return the slides of a chapter: title, body and notes as HTML."""
+    """Return the slides of a chapter; neighbors of a section share one until there are few."""
     slides: list[Slide] = []
     inside, section = False, ""
     for cell in found.cells:
-        heading = re.match(r"#{1,3} (.*)", cell.source) if cell.role == "prose" else None
-        if heading:
+        if heading := re.match(r"#{1,3} (.*)", cell.source) if cell.role == "prose" else None:
             inside = not heading[1].endswith(OPTIONAL)
             section = heading[1].removeprefix(f"{found.number} · ")
         slides += _slides(found, cell, section) if inside else ()
@@ -86,15 +70,13 @@ def deck(found: Chapter) -> list[Slide]:
 
 
 def _joined(slides: Sequence[Slide], full: int) -> list[Slide]:
-    """Return slides of which neighbors of a section share one, as long as it is not too full."""
-    made: list[Slide] = []
-    for slide in slides:
-        last = made[-1] if made else slide
-        together = last["kind"] == slide["kind"] == "" and last["title"] == slide["title"]
-        if made and together and _load(last) + _load(slide) <= full:
-            made[-1] = last | {key: last[key] + slide[key] for key in ("body", "notes")}
-        else:
+    made = [slides[0]]
+    for slide in slides[1:]:
+        last, kinds = made[-1], made[-1]["kind"] + slide["kind"]
+        if kinds or last["title"] != slide["title"] or _load(last) + _load(slide) > full:
             made.append(slide)
+        else:
+            made[-1] = last | {key: last[key] + slide[key] for key in ("body", "notes")}
     return made
 
 
@@ -102,80 +84,72 @@ def _load(slide: Slide) -> int:
     """Return how full a slide is: words, and what figures, formulas and rows take beside them."""
     body = slide["body"]
     words = len(re.sub("<[^>]*>", " ", body).split())
-    rows = body.count("<tr") + (body.count("\n") if "<pre>" in body else 0)
-    return words + 40 * body.count("<img") + 8 * body.count('<div class="math"') + 4 * rows
+    lines = body.count("<tr") + (body.count("\n") if "<pre>" in body else 0)
+    return words + 40 * body.count("<img") + 8 * body.count('<div class="math"') + 4 * lines
 
 
 def _slides(found: Chapter, cell: Cell, section: str) -> Iterator[Slide]:
     """Yield the slides that stand for a cell."""
     if cell.role == "prose" and "**You will be able to**" in cell.source:
         rows = dict(re.findall(r"^\| \*\*(.*?)\*\* \| (.*) \|$", cell.source, re.MULTILINE))
-        items = "\n".join(f"- {item}" for item in rows["You will be able to"].split(" · "))
-        yield _slide(
-            "You will be able to", items, f"**Time** {rows['Time']}. **Needs** {rows['Needs']}."
-        )
+        items = rows["You will be able to"].split(" · ")
+        yield _slide("You will be able to", _list(items), f"{rows['Time']}. {rows['Needs']}")
     elif cell.role == "prose":
-        text = re.sub(r"^#{1,3} .*\n+", "", cell.source)
-        text, mark, task = text.partition("**Exercise ")
-        if text.strip():
-            yield _reading(section, text)
-        if mark:
-            id = cell.exercises[0]
-            one = found.exercises[id]
-            hints = "\n".join(f"- Hint: {hint}" for hint in one.hints)
-            yield _reading(
-                f"Exercise {id} · {one.minutes} min", task.partition("). ")[2], hints
-            ) | {"kind": "exercise"}
+        text, mark, task = re.sub(r"^#{1,3} .*\n+", "", cell.source).partition("**Exercise ")
+        yield from _reading(section, text) if text.strip() else ()
+        for id in cell.exercises if mark else ():
+            title = f"Exercise {id} · {found.exercises[id].minutes} min"
+            hints = _list(f"Hint: {hint}" for hint in found.exercises[id].hints)
+            yield from _reading(title, task.partition("). ")[2], hints, kind="exercise")
     for question in cell.guesses:
         words, _, options = question.rstrip(")").partition(" (")
-        items = "\n".join(f"- {option}" for option in options.split(" · ") if option)
-        yield _slide(section, f"**{words}**\n\n{items}", "Let everybody write a guess down.")
+        text = f"**{words}**\n\n{_list(filter(None, options.split(' · ')))}"
+        yield _slide(section, text, "Let everybody write a guess down.")
     for id in cell.exercises if cell.role == "quiz" else ():
         quiz = found.exercises[id]
         assert isinstance(quiz, Quiz)
-        items = "\n".join(f"- {letter}) {text}" for letter, text in quiz.options.items())
-        why = "\n".join(f"- {letter}) {text}" for letter, text in quiz.why.items())
-        yield _slide(
-            "Question", f"**{quiz.question}**\n\n{items}", f"The answer is {quiz.answer}.\n\n{why}"
-        ) | {"kind": "quiz"}
+        options, why = (_list(map(") ".join, d.items())) for d in (quiz.options, quiz.why))
+        text = f"**{quiz.question}**\n\n{options}"
+        yield _slide("Question", text, f"The answer is {quiz.answer}.\n\n{why}", kind="quiz")
     for output in cell.outputs if cell.role == "code" else ():
-        yield from _outputs(output, section)
+        body, notes = _shown(output)
+        yield from [_slide(section) | {"body": body, "notes": notes}] if body else ()
     for text in cell.met:
-        yield _slide(section, f"*Your guess:* {text}", "")
+        yield _slide(section, f"*Your guess:* {text}")
 
 
-def _outputs(output: dict[str, Any], section: str) -> Iterator[Slide]:
-    """Yield the slide of a figure, a table, or a printed text."""
+def _shown(output: dict[str, Any]) -> tuple[str, str]:
+    """Return a figure, a table or a printed text as body and notes; nothing of a long table."""
     data = output.get("data", {})
     if "image/png" in data:
         alt = html.escape(data["text/plain"])
-        picture = f'<img src="data:image/png;base64,{data["image/png"].strip()}" alt="{alt}">'
-        yield _slide(section, "", "") | {
-            "body": f"<figure>{picture}</figure>",
-            "notes": f"<p>{alt}</p>",
-        }
-    elif "text/html" in data:
-        yield _slide(section, "", "") | {"body": data["text/html"]}
-    elif output.get("name") == "stdout":
-        lines = output["text"].rstrip().splitlines()
-        shown = html.escape("\n".join(lines[:LINES]) + "\n…" * (len(lines) > LINES))
-        yield _slide(section, "", "") | {"body": f"<pre>{shown}</pre>"}
+        source = f"data:image/png;base64,{data['image/png'].strip()}"
+        return f'<figure><img src="{source}" alt="{alt}"></figure>', f"<p>{alt}</p>"
+    if "text/html" in data:
+        return data["text/html"] if data["text/html"].count("<tr") <= 1.5 * ROWS else "", ""
+    lines = output.get("text", "").rstrip().splitlines()
+    shown = "\n".join(lines[:ROWS]) + "\n…" * (len(lines) > ROWS)
+    return f"<pre>{html.escape(shown)}</pre>" if lines else "", ""
 
 
-def _reading(title: str, text: str, notes: str = "") -> Slide:
-    """Return a slide of a prose: first words, formulas, tables; the rest goes to the notes."""
-    shown, hidden, words = [], [], 0
+def _reading(title: str, text: str, notes: str = "", kind: str = "") -> Iterator[Slide]:
+    """Yield a slide of a prose: first words, formulas, tables; the rest goes to the notes."""
+    shown, hidden, words = [], [notes], 0
     for block in text.strip().split("\n\n"):
         words += len(block.split())
         fits = words <= WORDS or not shown or block.startswith(("$$", "|", "- "))
         (shown if fits else hidden).append(block)
-    return _slide(title, "\n\n".join(shown), "\n\n".join([*hidden, notes]))
+    yield _slide(title, "\n\n".join(shown), "\n\n".join(hidden[1:] + [notes]), kind)
 
 
-def _slide(title: str, text: str, notes: str) -> Slide:
-    texts = (re.sub(r"\(([\w./]+\.ipynb)[^)]*\)", "()", part) for part in (text, notes))
-    body, said = (str(_markdown(part)).replace('<a href="">', "<a>") for part in texts)
-    return {"title": str(_markdown(title))[3:-5], "body": body, "notes": said, "kind": ""}
+def _list(items: Any) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _slide(title: str, text: str = "", notes: str = "", kind: str = "") -> Slide:
+    parts = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", part) for part in (title, text, notes)]
+    made = [str(_markdown(part)) for part in parts]
+    return {"title": made[0][3:-5], "body": made[1], "notes": made[2], "kind": kind}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ _FORMULA = re.compile(
 )
 _CONVERT = """import json, sys; from latex2mathml.converter import convert
 print(json.dumps([convert(text, display=kind) for kind, text in json.load(sys.stdin)]))"""
-Slide = dict[str, str]  # title, body and notes as HTML; kind: exercise, quiz, or neither
+Slide = dict[str, Any]  # title, body and notes as HTML; exercise, quiz or other; how full
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -72,84 +72,73 @@ def deck(found: Chapter) -> list[Slide]:
 def _joined(slides: Sequence[Slide], full: int) -> list[Slide]:
     made = [slides[0]]
     for slide in slides[1:]:
-        last, kinds = made[-1], made[-1]["kind"] + slide["kind"]
-        if kinds or last["title"] != slide["title"] or _load(last) + _load(slide) > full:
-            made.append(slide)
+        last = made[-1]
+        together = not last["kind"] + slide["kind"] and last["title"] == slide["title"]
+        if together and last["load"] + slide["load"] <= full:
+            made[-1] = last | {key: last[key] + slide[key] for key in ("body", "notes", "load")}
         else:
-            made[-1] = last | {key: last[key] + slide[key] for key in ("body", "notes")}
+            made.append(slide)
     return made
-
-
-def _load(slide: Slide) -> int:
-    """Return how full a slide is: words, and what figures, formulas and rows take beside them."""
-    body = slide["body"]
-    words = len(re.sub("<[^>]*>", " ", body).split())
-    lines = body.count("<tr") + (body.count("\n") if "<pre>" in body else 0)
-    return words + 40 * body.count("<img") + 8 * body.count('<div class="math"') + 4 * lines
 
 
 def _slides(found: Chapter, cell: Cell, section: str) -> Iterator[Slide]:
     """Yield the slides that stand for a cell."""
-    if cell.role == "prose" and "**You will be able to**" in cell.source:
-        rows = dict(re.findall(r"^\| \*\*(.*?)\*\* \| (.*) \|$", cell.source, re.MULTILINE))
-        items = rows["You will be able to"].split(" · ")
-        yield _slide("You will be able to", _list(items), f"{rows['Time']}. {rows['Needs']}")
+    text = re.sub(r"^#{1,3} .*\n+", "", cell.source)
+    if cell.role == "prose" and "**You will be able to**" in text:
+        if intro := text.partition("| | |")[0].strip():
+            yield _slide(section, intro)
+        rows = dict(re.findall(r"^\| \*\*(.*?)\*\* \| (.*) \|$", text, re.MULTILINE))
+        able = rows["You will be able to"].split(" · ")
+        yield _slide("You will be able to", _list(able), f"{rows['Time']}. {rows['Needs']}")
     elif cell.role == "prose":
-        text, mark, task = re.sub(r"^#{1,3} .*\n+", "", cell.source).partition("**Exercise ")
-        yield from _reading(section, text) if text.strip() else ()
-        for id in cell.exercises if mark else ():
+        text, _, task = text.partition("**Exercise ")
+        if text.strip():
+            yield _slide(section, text)
+        for id in cell.exercises:
             title = f"Exercise {id} · {found.exercises[id].minutes} min"
             hints = _list(f"Hint: {hint}" for hint in found.exercises[id].hints)
-            yield from _reading(title, task.partition("). ")[2], hints, kind="exercise")
+            yield _slide(title, task.partition("). ")[2], hints, "exercise")
     for question in cell.guesses:
         words, _, options = question.rstrip(")").partition(" (")
-        text = f"**{words}**\n\n{_list(filter(None, options.split(' · ')))}"
-        yield _slide(section, text, "Let everybody write a guess down.")
+        yield _slide(section, f"**{words}**\n\n{_list(filter(None, options.split(' · ')))}")
     for id in cell.exercises if cell.role == "quiz" else ():
         quiz = found.exercises[id]
         assert isinstance(quiz, Quiz)
         options, why = (_list(map(") ".join, d.items())) for d in (quiz.options, quiz.why))
-        text = f"**{quiz.question}**\n\n{options}"
-        yield _slide("Question", text, f"The answer is {quiz.answer}.\n\n{why}", kind="quiz")
+        answer = f"The answer is {quiz.answer}.\n\n{why}"
+        yield _slide("Question", f"**{quiz.question}**\n\n{options}", answer, "quiz")
     for output in cell.outputs if cell.role == "code" else ():
-        body, notes = _shown(output)
-        yield from [_slide(section) | {"body": body, "notes": notes}] if body else ()
+        data, lines = output.get("data", {}), output.get("text", "").rstrip().splitlines()
+        if "image/png" in data:
+            alt, source = html.escape(data["text/plain"]), data["image/png"].strip()
+            source = f"data:image/png;base64,{source}"
+            figure = f'<figure><img src="{source}" alt="{alt}"></figure>'
+            yield _slide(section, figure, alt, load=40)
+        elif 0 < (rows := data.get("text/html", "").count("<tr")) <= 1.5 * ROWS:
+            yield _slide(section, data["text/html"].replace("\n", ""), load=5 * rows)
+        elif lines:
+            more = "\n…" * (len(lines) > ROWS)
+            text = "```\n" + "\n".join(lines[:ROWS]) + more + "\n```"
+            yield _slide(section, text, load=5 * len(lines[:ROWS]))
     for text in cell.met:
         yield _slide(section, f"*Your guess:* {text}")
 
 
-def _shown(output: dict[str, Any]) -> tuple[str, str]:
-    """Return a figure, a table or a printed text as body and notes; nothing of a long table."""
-    data = output.get("data", {})
-    if "image/png" in data:
-        alt = html.escape(data["text/plain"])
-        source = f"data:image/png;base64,{data['image/png'].strip()}"
-        return f'<figure><img src="{source}" alt="{alt}"></figure>', f"<p>{alt}</p>"
-    if "text/html" in data:
-        return data["text/html"] if data["text/html"].count("<tr") <= 1.5 * ROWS else "", ""
-    lines = output.get("text", "").rstrip().splitlines()
-    shown = "\n".join(lines[:ROWS]) + "\n…" * (len(lines) > ROWS)
-    return f"<pre>{html.escape(shown)}</pre>" if lines else "", ""
-
-
-def _reading(title: str, text: str, notes: str = "", kind: str = "") -> Iterator[Slide]:
-    """Yield a slide of a prose: first words, formulas, tables; the rest goes to the notes."""
-    shown, hidden, words = [], [notes], 0
-    for block in text.strip().split("\n\n"):
-        words += len(block.split())
-        fits = words <= WORDS or not shown or block.startswith(("$$", "|", "- "))
-        (shown if fits else hidden).append(block)
-    yield _slide(title, "\n\n".join(shown), "\n\n".join(hidden[1:] + [notes]), kind)
-
-
-def _list(items: Any) -> str:
+def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
-def _slide(title: str, text: str = "", notes: str = "", kind: str = "") -> Slide:
-    parts = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", part) for part in (title, text, notes)]
-    made = [str(_markdown(part)) for part in parts]
-    return {"title": made[0][3:-5], "body": made[1], "notes": made[2], "kind": kind}
+def _slide(title: str, text: str, notes: str = "", kind: str = "", load: int = 0) -> Slide:
+    """Return a slide of the first words of a text, its formulas and tables; the rest is notes."""
+    shown, hidden, words = [], [notes], 0
+    for block in text.strip().split("\n\n"):
+        words += len(block.split())
+        fits = load or words <= WORDS or not shown or block.startswith(("$$", "|", "- "))
+        (shown if fits else hidden).append(block)
+    texts = (title, "\n\n".join(shown), "\n\n".join([*hidden[1:], notes]))
+    made = [str(_markdown(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", part))) for part in texts]
+    size = load or sum(len(block.split()) for block in shown)
+    return {"title": made[0][3:-5], "body": made[1], "notes": made[2], "kind": kind, "load": size}
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     out = chosen.out or chosen.folder / "class"
     learners, said = read_all(chosen.folder, out)
-    print("\n".join(said), end="\n" * bool(said))
+    print(*said, sep="\n", end="\n" * bool(said))
     if not any(learners.values()):
         print(f"{chosen.folder}: no progress file shows a try; name the folder that they are in.")
         return 1
@@ -49,14 +49,12 @@ def main(arguments: Sequence[str]) -> int:
     writer.writerow([*rows[0]][:-1] + labels)
     for row in rows:
         *values, cells = row.values()
-        values += [
-            f"{kind} {tries}".replace("LATE", "PASS") if kind else "" for kind, tries, _ in cells
-        ]
+        values += [f"{kind} {tries or ''}".replace("LATE", "PASS") for kind, tries, _ in cells]
         # a spreadsheet takes a text that begins so for a formula
-        writer.writerow([f"'{v}" if str(v)[:1] in tuple("=+-@") else v for v in values])
+        writer.writerow(["'" * str(v).startswith(tuple("=+-@")) + str(v).strip() for v in values])
     picture = heat_map(rows, labels)
-    values = {"rows": rows, "labels": labels, "said": said, "names": chosen.names}
-    page = forms.fill("class.html", picture=base64.b64encode(picture).decode(), **values)
+    shown = {"rows": rows, "labels": labels, "said": said, "names": chosen.names}
+    page = forms.fill("class.html", picture=base64.b64encode(picture).decode(), **shown)
     files.write(out / "class.csv", "\ufeff" + text.getvalue())  # by its mark, Excel sees UTF-8
     files.write(out / "class.html", page)
     files.write(out / "class.png", picture)
@@ -76,7 +74,8 @@ def read_all(folder: Path, out: Path) -> tuple[dict[str, Entries], list[str]]:
         try:
             entries = _read(path)
         except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            why = str(error) if isinstance(error, Refused) else "damaged, or no progress file"
+            text = str(error)
+            why = text if text.startswith("its version") else "damaged, or no progress file"
             said.append(f"{name} is left out: {why}.")
             continue
         learners[name] = {id: entries[id] for id in entries if id in known}
@@ -85,38 +84,28 @@ def read_all(folder: Path, out: Path) -> tuple[dict[str, Entries], list[str]]:
     return learners, said
 
 
-class Refused(ValueError):
-    """Why a file is not read."""
-
-
 def _read(path: Path) -> Entries:
     """Return what was tried, from JSON, or from a table that a spreadsheet may have saved."""
     if path.stat().st_size > LARGEST:
-        raise Refused("too large for a progress file")
+        raise ValueError("too large for a progress file")
     text = path.read_text(encoding="utf-8-sig").strip()
     if text.startswith("exercise"):
         rows = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in text[:20] else ",")
         entries: dict[str, Any] = {row["exercise"]: row for row in rows if row["outcome"]}
-    elif not isinstance(stored := json.loads(text), dict) or "version" not in stored:
-        raise Refused("no progress file of this course")
-    elif stored["version"] not in (1, 2):
-        raise Refused(
-            f"its version is {stored['version']!r}, expected 1 or 2; read it with its course"
-        )
     else:
-        old = stored["version"] == 1
+        stored = json.loads(text)
+        if (version := stored["version"]) not in (1, 2):
+            raise ValueError(f"its version is {version!r}, expected 1 or 2; use its own course")
+        old = version == 1
         entries = {i: {"done": True} for i in stored["done"]} if old else stored["exercises"]
     found = {str(id): _entry(entry) for id, entry in entries.items()}
     return {id: entry for id, entry in found.items() if entry[0]}
 
 
 def _entry(entry: dict[str, Any]) -> tuple[str, int, str]:
-    """Return the kind, the tries and the last mistake; no kind for a guess or what was not tried."""
-    kind = (
-        "PASS"
-        if entry.get("done") is True
-        else entry.get("outcome", "").replace("NOT ATTEMPTED", "")
-    )
+    """Return the kind, the tries and the last mistake; no kind for a guess, or without a try."""
+    said = "PASS" if entry.get("done") is True else entry.get("outcome", "NOT ATTEMPTED")
+    kind = said.replace("NOT ATTEMPTED", "")
     tries, mistake = int(entry.get("attempts", 1)), entry.get("mistake", "")
     if kind not in KINDS or not 0 <= tries < LARGEST or not isinstance(mistake, str):
         raise ValueError(kind)
@@ -164,9 +153,8 @@ def heat_map(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> bytes:
     names = [f"{row['exercise']} {row['name']}" for row in rows]
     axes.set_yticks([y + 0.5 for y in range(len(rows))], names)
     short = [label.rsplit(".", 1)[0][:16] for label in labels]
-    axes.set_xticks(
-        [x + 0.5 for x in range(len(labels))], short, rotation=90 * (max(map(len, short)) > 3)
-    )
+    turn = 90 * (max(map(len, short)) > 3)
+    axes.set_xticks([x + 0.5 for x in range(len(labels))], short, rotation=turn)
     axes.tick_params(length=0, labelsize=8)
     axes.invert_yaxis()
     axes.set(xlabel="learner (numbers in cells: tries)", frame_on=False)

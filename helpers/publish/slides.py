@@ -130,14 +130,15 @@ def _list(items: Iterable[str]) -> str:
 
 def _slide(title: str, text: str, notes: str = "", kind: str = "", load: int = 0) -> Slide:
     """Return a slide of the first words of a text, its formulas and tables; the rest is notes."""
-    shown, hidden, words = [], [notes], 0
+    kept: dict[bool, list[str]] = {True: [], False: []}
+    words = 0
     for block in text.strip().split("\n\n"):
         words += len(block.split())
-        fits = load or words <= WORDS or not shown or block.startswith(("$$", "|", "- "))
-        (shown if fits else hidden).append(block)
-    texts = (title, "\n\n".join(shown), "\n\n".join([*hidden[1:], notes]))
+        fits = words <= max(WORDS, 9999 * load) or block.startswith(("$$", "|", "- "))
+        kept[fits or not kept[True]].append(block)
+    texts = (title, "\n\n".join(kept[True]), "\n\n".join([*kept[False], notes]))
     made = [str(_markdown(re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", part))) for part in texts]
-    size = load or sum(len(block.split()) for block in shown)
+    size = load or len(texts[1].split())
     return {"title": made[0][3:-5], "body": made[1], "notes": made[2], "kind": kind, "load": size}
 
 

@@ -49,7 +49,8 @@ plots.style()
 # ## Your file
 #
 # A CSV needs a line that names its columns: `user_id`, `item_id`, `rating` and, better, `timestamp`. Names such as `userId`, `ISBN`, `stars`
-# or `date` are understood, as are semicolons, decimal commas, a byte order mark and ids that are words. What cannot be read is refused with its line.
+# or `date` are understood, as are semicolons, decimal commas, a byte order mark and ids that are words. What cannot be read is refused with
+# its line.
 #
 # Purchases have no stars? Add a column `rating` that is 1 in every row. The same user and item twice? `keep_latest = True` keeps the latest.
 
@@ -158,7 +159,8 @@ models = {
     "EASE": lambda: EASE(),
     "MF with negatives": lambda: LogisticMF(),
 }
-if ratings.n_items > 10_000:
+largest = 10_000  # items; EASE's time grows with the third power of their number
+if ratings.n_items > largest:
     size = 4 * ratings.n_items**2 / 1e9
     print(f"EASE is left out: it inverts a table of all pairs of items, here {size:.1f} GB.")
     del models["EASE"]

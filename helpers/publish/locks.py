@@ -1,4 +1,4 @@
-"""Locks with every version and hash: for a learner, tests, GPUs, the site. Standard library only."""
+"""Locks with every version and hash: for learners, tests, GPUs, the site. Standard library only."""
 
 from __future__ import annotations
 

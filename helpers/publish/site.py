@@ -22,6 +22,7 @@ from helpers.runner.environment import ROOT, Environment
 
 BUILD = ROOT / "build"
 STATES = BUILD / "states"
+LEFT = (".buildinfo", "objects.inv", "_sources")  # what readers don't need
 PRINTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer")
 WAITS = "--virtual-time-budget=120000"  # milliseconds until formulas are set
 
@@ -42,11 +43,11 @@ def main(arguments: Sequence[str]) -> int:
     if python is None:
         return 1
     chapters = [chapter(path) for path in book.sources()]
-    if chosen.states:
-        for path in book.sources():
-            keep_states(path)
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(STATES.glob("*.json"))]
-    states = {id: value for part in found for id, value in part.items()}
+    states: pages.States = {}
+    for path in book.sources() if chosen.states else []:
+        keep_states(path)
+    for path in sorted(STATES.glob("*.json")):
+        states |= json.loads(path.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pages"
         pages.write(folder, chapters, states)
@@ -54,9 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         if code := sphinx(python, "html", folder, Path(scratch) / "html"):
             return code
         shutil.rmtree(out, ignore_errors=True)
-        for name in (".buildinfo", "objects.inv"):  # hold what differs from build to build
-            (Path(scratch) / "html" / name).unlink(missing_ok=True)
-        shutil.copytree(Path(scratch) / "html", out, ignore=shutil.ignore_patterns(".doctrees"))
+        shutil.copytree(Path(scratch) / "html", out, ignore=shutil.ignore_patterns(*LEFT))
         if chosen.pdf:
             return write_pdf(python, folder, out / "course.pdf")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
@@ -93,21 +92,18 @@ def prepare(folder: Path, python: Path) -> None:
     """Put settings, style, MathJax and the program that chapter 05 links beside the pages."""
     shutil.copy(pages.WEBSITE / "conf.txt", folder / "conf.py")
     static = folder / "_static"
-    static.mkdir(exist_ok=True)
     shutil.copy(pages.WEBSITE / "course.css", static)
     shutil.copytree(ROOT / "chapters" / "ncf_job", folder / "ncf_job")
     found = next(python.parents[1].glob("[lL]ib/**/site-packages/mathjax/static/mathjax/es5"))
-    for name in ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2"):
-        target = static / "mathjax" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if (found / name).is_dir() else shutil.copy)(found / name, target)
+    fonts = "output/chtml/fonts/woff-v2"
+    shutil.copytree(found / fonts, static / "mathjax" / fonts)
+    shutil.copy(found / "tex-mml-chtml.js", static / "mathjax")
 
 
 def sphinx(python: Path, builder: str, folder: Path, out: Path) -> int:
     """Run Sphinx; a warning, such as a link without a target, fails."""
-    command = [str(python), "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder]
-    doctrees = folder.with_name("doctrees")
-    command += ["-d", str(doctrees), str(folder), str(out)]
+    command = [str(python), "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder, "-d"]
+    command += [str(folder.with_name("doctrees")), str(folder), str(out)]
     return subprocess.run(command, check=False).returncode
 
 
@@ -137,15 +133,12 @@ def keep_states(path: Path) -> None:
     print(f"Running {path.stem} for the figures that move.", flush=True)
     with patch.dict(os.environ, {"COURSE_STATES": "1"}):
         notebook = book.execute(book.solved(book.read(path)), path.parent)
-    kept = {}
+    kept: dict[str, list[list[str]]] = {}
     for cell in notebook.cells:
-        found = [
-            [output.metadata["state"], output.data["text/plain"], output.data["image/png"]]
-            for output in cell.get("outputs", [])
-            if "state" in output.get("metadata", {})
-        ]
-        if found:
-            kept[cell.id] = found
+        for output in cell.get("outputs", []):
+            if state := output.get("metadata", {}).get("state"):
+                found = [state, output.data["text/plain"], output.data["image/png"]]
+                kept.setdefault(cell.id, []).append(found)
     for old in STATES.glob(f"{path.stem}-*.json"):
         old.unlink()
     files.write(target, json.dumps(kept))

@@ -171,10 +171,8 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
     """
     with patch.dict(os.environ, ENVIRONMENT), _sockets() as config:
         place = {"metadata": {"path": str(folder)}}
-        client = NotebookClient(
-            notebook, timeout=seconds, record_timing=False, resources=place, config=config
-        )
-        client.execute()
+        options = {"timeout": seconds, "record_timing": False, "config": config}
+        NotebookClient(notebook, resources=place, **options).execute()
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     for cell in notebook.cells:
@@ -232,9 +230,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m helpers build", description="Build the notebooks, executed."
     )
-    add = parser.add_argument
-    add("--check", action="store_true", help="write nothing; exit 1 if one is stale")
-    add("only", nargs="*", metavar="NN", help="chapter numbers; all if none is given")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
+    parser.add_argument("only", nargs="*", metavar="NN", help="chapter numbers; else all")
     options = parser.parse_args(arguments)
     stale = 0
     for source in sources(options.only) + sources([TAKE_HOME]) * (not options.only):

@@ -25,6 +25,8 @@ CHECKS = {
     "ruff format": ["ruff", "format", "--check", *CODE],
     "mypy": ["mypy"],
 }
+# Tests take two cores, a file a process; the chapters take turns, so that their seconds are true.
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--ignore=tests/notebooks"]
 # Files of the environment that are made where they are missing: a reader may change them.
 SETTINGS = {
     # JupyterLab asks nobody whether it may fetch news
@@ -140,12 +142,13 @@ def test(environment: Environment, arguments: Sequence[str]) -> int:
     install.ensure(environment)
     if arguments:
         return hand_over(environment, ["pytest", *arguments])
-    steps = {**CHECKS, "pytest": ["pytest"]}
+    notebooks = ["pytest", "chapters", "solutions", "tests/notebooks"]
+    steps = {**CHECKS, "pytest": ["pytest", *SIDE_BY_SIDE, "tests"], "notebooks": notebooks}
     codes = {name: run(environment, command) for name, command in steps.items()}
     failed = [name for name, code in codes.items() if code != 0]
     if failed:
         print(f"Failed: {', '.join(failed)}; what each found is above.", file=sys.stderr)
-    return codes["pytest"] or (1 if failed else 0)
+    return codes["pytest"] or codes["notebooks"] or (1 if failed else 0)
 
 
 def _test_under(environment: Environment, arguments: Sequence[str]) -> int:

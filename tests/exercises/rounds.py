@@ -48,12 +48,13 @@ def answered(notebook: nbformat.NotebookNode, answers: dict[str, str]) -> nbform
 
 
 def binds(node: ast.stmt) -> set[str]:
-    """Return the names that a statement binds whatever happens, and before it reads them."""
-    targets = getattr(node, "targets", []) + [getattr(node, "target", None)] * isinstance(
-        node, ast.For
-    )
-    bound = {inner.id for t in targets for inner in ast.walk(t) if isinstance(inner, ast.Name)}
-    return {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else bound
+    """Return the names that a statement binds whatever happens."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    loop = [node.target] if isinstance(node, ast.For) else []
+    targets = [*getattr(node, "targets", []), *loop]
+    names_in = (n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name))
+    return {n.id for n in names_in if isinstance(n.ctx, ast.Store)}
 
 
 def keep_needed(notebook: nbformat.NotebookNode, wanted: set[str]) -> None:
@@ -71,7 +72,9 @@ def keep_needed(notebook: nbformat.NotebookNode, wanted: set[str]) -> None:
         setting = re.search(r"sys\.path|environ", cell.source)
         if CHECK.search(cell.source) or bound & needed or used & wanted or setting:
             for statement in reversed(ast.parse(python(cell.source)).body):
-                needed = needed - binds(statement) | names(ast.unparse(statement))[1]
+                used = names(ast.unparse(statement))[1]
+                loop = binds(statement) if isinstance(statement, ast.For) else set()
+                needed = needed - binds(statement) | used - loop
             kept.append(cell)
     notebook.cells = kept[::-1]
 

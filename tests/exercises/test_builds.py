@@ -68,6 +68,14 @@ def output_of(command: list[str], folder: Path) -> list[str]:
     return (folder / "out").read_text().splitlines()
 
 
+def test_a_name_that_a_cell_binds_first_needs_no_earlier_cell():
+    cells = ["names = 1", "for name in names: pass", "name = 2", "d = {}", "d[name] = 3"]
+    new = nbformat.v4.new_code_cell
+    notebook = nbformat.v4.new_notebook(cells=[new(c) for c in [*cells, "used(d)"]])
+    rounds.keep_needed(notebook, {"used"})
+    assert [c.source for c in notebook.cells] == ["name = 2", "d = {}", "d[name] = 3", "used(d)"]
+
+
 @pytest.mark.parametrize("hangs, fails", [(1, False), (2, True)])
 def test_a_program_that_hangs_is_run_once_more(tmp_path, hangs, fails):
     code = (

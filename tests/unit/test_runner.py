@@ -443,9 +443,10 @@ def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, mon
         tasks, "run", lambda here, module: codes.setdefault(" ".join(module[:2]), 0)
     )
     assert runner.main(["test"]) == 0
-    assert list(codes) == ["ruff check", "ruff format", "mypy", "pytest"]
+    assert list(codes) == ["ruff check", "ruff format", "mypy", "pytest -n", "pytest chapters"]
     assert all((ROOT / name).exists() and name != "." for name in tasks.CHECKS["ruff check"][2:])
-    for name, code, failed in (("ruff format", 1, ""), ("pytest", 5, ", pytest")):
+    said = ("pytest chapters", 3, ", notebooks"), ("pytest -n", 5, ", pytest, notebooks")
+    for name, code, failed in (("ruff format", 1, ""), *said):
         codes[name] = code
         assert runner.main(["test"]) == code
         assert f"Failed: ruff format{failed};" in capsys.readouterr().err

@@ -171,8 +171,8 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
     """
     with patch.dict(os.environ, ENVIRONMENT), _sockets() as config:
         place = {"metadata": {"path": str(folder)}}
-        options = {"timeout": seconds, "record_timing": False, "config": config}
-        NotebookClient(notebook, resources=place, **options).execute()
+        config.NotebookClient.update(timeout=seconds, record_timing=False)
+        NotebookClient(notebook, resources=place, config=config).execute()
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     for cell in notebook.cells:

@@ -58,7 +58,7 @@ plots.style()
 my_file = None  # the path of your CSV, such as "my_ratings.csv"; None takes the course's ratings
 my_items = None  # perhaps a CSV with item_id and title
 keep_latest = False
-most = 2_000_000  # ratings; of more, whole users are drawn, since models would train for hours
+most = 1_000_000  # ratings; of more, whole users are drawn, since models would train for hours
 
 if my_file:
     ratings = data.read_ratings(my_file, my_items, rating_range=None, keep_latest=keep_latest)

@@ -43,7 +43,7 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 TIMING = "timing"
-TAKE_HOME = "take_home"  # a notebook beside the chapters, without exercises
+TAKE_HOME = "take"  # take_home, a notebook beside the chapters, without exercises
 #: the first cell of a chapter; working copies go without it
 ALONE = """\
 # Opened alone, as on Colab or Kaggle? Then this {does}.
@@ -66,11 +66,10 @@ _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 def sources(only: list[str] | None = None) -> list[Path]:
     """Return the chapters' sources in order; ``only`` names some (``["02"]``, or `TAKE_HOME`)."""
-    found = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
-    known = {p.name[:2]: p for p in found} | {TAKE_HOME: ROOT / "solutions" / f"{TAKE_HOME}.py"}
+    known = {p.stem.split("_")[0]: p for p in sorted((ROOT / "solutions").glob("*.py"))}
     if unknown := sorted({*(only or known)} - {*known}):
         raise LookupError(f"no chapter {', '.join(unknown)}; there are {', '.join(known)}")
-    return [p for name, p in known.items() if name in only] if only else found
+    return [p for name, p in known.items() if (name in only if only else name.isdigit())]
 
 
 def read(source: Path) -> NotebookNode:
@@ -234,9 +233,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("only", nargs="*", metavar="NN", help="chapter numbers; else all")
     options = parser.parse_args(arguments)
     stale = 0
-    for source in sources(options.only) + sources([TAKE_HOME]) * (not options.only):
-        base = read(source)
-        for folder, make in BUILDS[source.stem == TAKE_HOME :]:  # one, since it has no answers
+    every = sorted((ROOT / "solutions").glob("*.py"))
+    for source in sources(options.only) if options.only else every:
+        base = read(source)  # of the one without answers, there is one notebook
+        for folder, make in BUILDS[source.stem.startswith(TAKE_HOME) :]:
             target, notebook = ROOT / folder / f"{source.stem}.ipynb", make(base)
             name = target.relative_to(ROOT).as_posix()
             if options.check:

@@ -35,7 +35,6 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m helpers class", description=__doc__)
     parser.add_argument("folder", type=Path, help="with progress.json files, or tables as CSV")
     parser.add_argument("--out", type=Path, help="where to write; FOLDER/class if not given")
-    parser.add_argument("--names", action="store_true", help="call learners by their files' names")
     chosen = parser.parse_args(arguments)
     out = chosen.out or chosen.folder / "class"
     learners, said = read_all(chosen.folder, out)
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     if not any(learners.values()):
         print(f"{chosen.folder}: no progress file shows a try; name the folder that they are in.")
         return 1
-    labels = [*learners] if chosen.names else [str(n + 1) for n in range(len(learners))]
+    labels = [str(n + 1) for n in range(len(learners))]  # no names
     rows, text = table([*learners.values()]), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*rows[0]][:-1] + labels)
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         # a spreadsheet takes a text that begins so for a formula
         writer.writerow(["'" * str(v).startswith(tuple("=+-@")) + str(v).strip() for v in values])
     picture = heat_map(rows, labels)
-    shown = {"rows": rows, "labels": labels, "said": said, "names": chosen.names}
+    shown = {"rows": rows, "labels": labels, "said": said}
     page = forms.fill("class.html", picture=base64.b64encode(picture).decode(), **shown)
     files.write(out / "class.csv", "\ufeff" + text.getvalue())  # by its mark, Excel sees UTF-8
     files.write(out / "class.html", page)
@@ -152,9 +151,7 @@ def heat_map(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> bytes:
                 axes.text(x + 0.5, y + 0.5, tries, ha="center", va="center", size=8, color=color)
     names = [f"{row['exercise']} {row['name']}" for row in rows]
     axes.set_yticks([y + 0.5 for y in range(len(rows))], names)
-    short = [label.rsplit(".", 1)[0][:16] for label in labels]
-    turn = 90 * (max(map(len, short)) > 3)
-    axes.set_xticks([x + 0.5 for x in range(len(labels))], short, rotation=turn)
+    axes.set_xticks([x + 0.5 for x in range(len(labels))], labels)
     axes.tick_params(length=0, labelsize=8)
     axes.invert_yaxis()
     axes.set(xlabel="learner (numbers in cells: tries)", frame_on=False)

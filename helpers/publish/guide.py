@@ -23,10 +23,14 @@ def main(arguments: Sequence[str]) -> int:
     out = Path(arguments[0]) if arguments else book.ROOT / "build" / "guide.html"
     chapters = [chapter(path) for path in book.sources()]
     parts = {one.number: (one, sections(one), added()[one.number]) for one in chapters}
-    values = {"plans": added()["plans"], "wrong": added()["wrong"], "said": with_code}
+    values = {"plans": added()["plans"], "wrong": added()["wrong"], "said": _said}
     files.write(out, forms.fill("guide.html", parts=parts, **values))
     print(f"{out}: the guide, one page to print or to read offline.")
     return 0
+
+
+def _said(text: str) -> str:
+    return re.sub(r"(?<= )\*(\w+)\*", r"<em>\1</em>", with_code(text))
 
 
 def added() -> dict[str, Any]:

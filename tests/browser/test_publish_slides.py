@@ -37,7 +37,7 @@ def test_a_deck_has_15_to_30_slides_with_the_exercises_of_the_core(number):
             inside = "core" in cell.tags
         core += [id for id in cell.exercises if inside and cell.role == "prose"]
     assert core and all(f"Exercise {id} " in titles for id in core)
-    assert any("<img" in slide["body"] for slide in deck)
+    assert any(re.search("<img|<table|class=.math", slide["body"]) for slide in deck)
     assert all("BEGIN SOLUTION" not in slide["body"] for slide in deck)
 
 

@@ -54,9 +54,13 @@ def main(arguments: Sequence[str]) -> int:
     picture = heat_map(rows, labels)
     shown = {"rows": rows, "labels": labels, "said": said}
     page = forms.fill("class.html", picture=base64.b64encode(picture).decode(), **shown)
-    files.write(out / "class.csv", "\ufeff" + text.getvalue())  # by its mark, Excel sees UTF-8
-    files.write(out / "class.html", page)
-    files.write(out / "class.png", picture)
+    marked = "\ufeff" + text.getvalue()  # by which Excel knows UTF-8
+    try:
+        for name, content in ("class.csv", marked), ("class.html", page), ("class.png", picture):
+            files.write(out / name, content)
+    except OSError as error:
+        print(f"{out} cannot be written: {error.strerror or error}.", file=sys.stderr)
+        return 1
     print(f"{out} has class.csv, class.html and class.png, of {len(learners)} learners.")
     return 0
 

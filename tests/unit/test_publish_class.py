@@ -118,6 +118,12 @@ def test_a_folder_without_tries_says_so(tmp_path, capsys):
         assert "no progress file shows a try" in capsys.readouterr().out
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert classroom.main([str(hand_in(tmp_path / "in")), "--out", str(tmp_path / "file")]) == 1
+    assert f"{tmp_path / 'file'} cannot be written: " in capsys.readouterr().err
+
+
 def test_the_list_of_exercises_is_the_registry_s():
     chapters = registry._chapters()
     known = [q.id for chapter in chapters for q in exercises_of(chapter)]

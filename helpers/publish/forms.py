@@ -7,14 +7,9 @@ from typing import Any
 
 import jinja2
 
-_FOLDER = Path(__file__).with_name("templates")
-_LOADER = jinja2.FileSystemLoader(_FOLDER)
+TEMPLATES = Path(__file__).with_name("templates")
+_LOADER = jinja2.FileSystemLoader(TEMPLATES)
 _MAKER = jinja2.Environment(loader=_LOADER, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-
-
-def read(name: str) -> str:
-    """Return the text of a file of templates/."""
-    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def fill(template: str, **values: Any) -> str:

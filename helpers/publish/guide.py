@@ -35,7 +35,7 @@ def _said(text: str) -> str:
 
 def added() -> dict[str, Any]:
     """Return what guide.yaml adds, by chapter, and typical wrong answers by exercise."""
-    return dict(yaml.safe_load(forms.read("guide.yaml")))
+    return dict(yaml.safe_load((forms.TEMPLATES / "guide.yaml").read_text(encoding="utf-8")))
 
 
 def sections(one: Chapter) -> list[Section]:

@@ -97,9 +97,10 @@ def parse_ratings(content: bytes, file: str, talk: bool = False) -> pd.DataFrame
         print(f"{file}: no header line, so the columns are taken as {', '.join(table.columns)}.")
     ids = {"user_id": pa.string(), "item_id": pa.string()}
     read, lines = table.read(ids)
+    table.content = b""  # of 20 million rows, each column and copy counts: free it when it is used
     columns = {
-        name: _ids(column, f"{file}: {name}", talk) if name in ids else column.to_pandas()
-        for name, column in read.items()
+        name: _ids(read.pop(name), place, talk) if name in ids else read.pop(name).to_pandas()
+        for name, place in [(name, f"{file}: {name}") for name in read]
     }
     return pd.DataFrame(columns, copy=False).set_axis(lines).rename_axis("line")
 

@@ -28,6 +28,12 @@ _MACHINERY = re.compile(r"(q\d+ = )?exercise\(|q\d+\.check\(|(display\()?guess\(
 _FEEDBACK = re.compile(r"\d\d\.q?\d+ [A-Z]{4}|(Chapter \d\d|The course): ")
 _GUESS = re.compile(r"(.*) Run this cell to write your guess down\.", re.DOTALL)
 _MET = re.compile(r"\d\d(?:\.\w)? guess: .*?; (it is .*)", re.DOTALL)
+#: what is true of notebooks only: how to run cells, how to ask for help
+_HOW = re.compile(r"(?<=\n\n)\*[^*]*Shift\+Enter[^*]*\*")
+_HELP = re.compile(
+    r"\s*(For help, run|Stuck\? Run) `q\d+\.hint\(\)`\s+or\s+`q\d+\.solution\(\)`[^.]*\."
+)
+_READ = "*To run this chapter, answer and be checked: `python -m helpers lab`.*"
 _CONTROLS = re.compile(r"Run this cell to get the (?:slider|controls): (.*)\.")
 
 
@@ -61,6 +67,12 @@ class Chapter:
     cells: tuple[Cell, ...]
 
     @property
+    def header(self) -> dict[str, str]:
+        """The header table: what the chapter teaches, takes and needs."""
+        text = "\n".join(cell.source for cell in self.cells[:8] if cell.role == "prose")
+        return dict(re.findall(r"^\| \*\*(.*?)\*\* \| (.*) \|$", text, re.MULTILINE))
+
+    @property
     def exercises(self) -> dict[str, Exercise]:
         """Exercises and quizzes by id, in the order of the text: hints, mistakes, minutes."""
         known = {q.id: q for q in exercises_of(self.number)}
@@ -87,7 +99,8 @@ def _cell(cell: Any, section: str, outputs: list[Any]) -> Cell:
     tags = frozenset(cell.metadata.get("tags", []))
     if cell.cell_type == "markdown":
         asked = tuple(ASKED.findall(cell.source))
-        return Cell(cell.id, "prose", cell.source, tags, section, asked)
+        text = _HELP.sub("", _HOW.sub(_READ, cell.source))
+        return Cell(cell.id, "prose", text, tags, section, asked)
     texts = [output.get("data", {}).get("text/plain", "") for output in outputs]
     found = [[m[1] for t in texts if (m := p.fullmatch(t))] for p in (_GUESS, _MET, _CONTROLS)]
     told = [m[0] for t in texts for p in (_GUESS, _MET, _CONTROLS) if (m := p.fullmatch(t))]
@@ -108,19 +121,17 @@ def _cell(cell: Any, section: str, outputs: list[Any]) -> Cell:
 def _plain(code: str) -> str:
     """Return a cell's code without the statements that check, ask or go on with an answer."""
     lines, body = code.splitlines(), ast.parse(source.python(code)).body
-    own = [node for node in body if not _is_machinery(lines, node)]
-    if len(own) < len(body) and all(map(_is_list, own)):  # the choices of a guess
-        return ""
+    own = []
     for node in reversed(body):
         where = slice(node.lineno - 1, node.end_lineno)
-        lines[where] = _USE.sub(r"\1", "\n".join(lines[where])).split("\n") if node in own else []
+        text = _USE.sub(r"\1", "\n".join(lines[where]))
+        name, _, value = text.partition(" = ")
+        is_own = not _MACHINERY.match(text) and name != value
+        lines[where] = text.split("\n") if is_own else []
+        own += [node] * is_own
+    if len(own) < len(body) and all(map(_is_list, own)):  # the choices of a guess
+        return ""
     return re.sub(r"\n{4,}", "\n\n\n", "\n".join(lines)).strip("\n")
-
-
-def _is_machinery(lines: list[str], node: ast.stmt) -> bool:
-    text = _USE.sub(r"\1", "\n".join(lines[node.lineno - 1 : node.end_lineno]))
-    name, _, value = text.partition(" = ")
-    return bool(_MACHINERY.match(text)) or name == value
 
 
 def _is_list(node: ast.stmt) -> bool:

@@ -163,7 +163,3 @@ def heat_map(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> bytes:
     figure.legend(handles=patches, ncols=3, fontsize=8, frameon=False, loc="upper center")
     figure.savefig(buffer)
     return buffer.getvalue()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,31 +10,26 @@ from typing import Any
 import yaml
 
 from helpers import book, files
-from helpers.exercises.messages import with_code
-from helpers.publish import forms
 from helpers.publish.chapters import ASKED, OPTIONAL, Chapter, chapter
+from helpers.publish.tools import BUILD, HERE, TEMPLATES
 
 Section = tuple[str, bool, float, list[str]]  # heading, whether it is core, minutes, exercises
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the guide to the file that is named, or to build/guide.html; return an exit code."""
-    out = Path(arguments[0]) if arguments else book.ROOT / "build" / "guide.html"
+    out = Path(arguments[0]) if arguments else BUILD / "guide.html"
     chapters = [chapter(path) for path in book.sources()]
     parts = {one.number: (one, sections(one), added()[one.number]) for one in chapters}
-    values = {"plans": added()["plans"], "wrong": added()["wrong"], "said": _said}
-    files.write(out, forms.fill("guide.html", parts=parts, **values))
+    values = {"plans": added()["plans"], "wrong": added()["wrong"]}
+    files.write(out, TEMPLATES.get_template("guide.html").render(parts=parts, **values))
     print(f"{out}: the guide, one page to print or to read offline.")
     return 0
 
 
-def _said(text: str) -> str:
-    return re.sub(r"(?<= )\*(\w+)\*", r"<em>\1</em>", with_code(text))
-
-
 def added() -> dict[str, Any]:
     """Return what guide.yaml adds, by chapter, and typical wrong answers by exercise."""
-    return dict(yaml.safe_load((forms.TEMPLATES / "guide.yaml").read_text(encoding="utf-8")))
+    return dict(yaml.safe_load((HERE / "templates" / "guide.yaml").read_text(encoding="utf-8")))
 
 
 def sections(one: Chapter) -> list[Section]:
@@ -57,7 +51,3 @@ def sections(one: Chapter) -> list[Section]:
             spent += len(re.findall(r"^.*\S", text, re.MULTILINE)) / 20 + text.count(".ask(")
         found[-1] = title, core, spent, ids
     return found
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

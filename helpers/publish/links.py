@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 
 from helpers import book, files
-from helpers.publish import run
 
 FIRST = "00_start_here.ipynb"
 _BUTTONS = re.compile(r"<!-- buttons -->\n.*?<!-- /buttons -->\n", re.DOTALL)
@@ -55,7 +54,3 @@ def _origin() -> str:
     except OSError:
         return ""
     return told if told.startswith("https://github.com/") else ""
-
-
-if __name__ == "__main__":
-    run(main)

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Sequence
 
 from helpers import files
-from helpers.publish import run
 from helpers.runner import install
 from helpers.runner.environment import GPU_LOCK, LOCK, TESTS_LOCK, Environment
 from helpers.runner.machine import CannotRun
@@ -71,7 +70,3 @@ def _lock(
     files.write(path, text)
     print(f"{name} is made; the next task installs what changed in it.")
     return text
-
-
-if __name__ == "__main__":
-    run(main)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from helpers.publish import run
 from helpers.runner import install
 from helpers.runner.environment import LOCK, ROOT, Environment
 
@@ -94,7 +93,3 @@ def download(folder: Path, name: str, python: str) -> int:
         if code != 0:
             return code
     return 0
-
-
-if __name__ == "__main__":
-    run(main)

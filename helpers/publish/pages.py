@@ -10,28 +10,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import nbformat
 import yaml
 
 from helpers import book, files
 from helpers.exercises.grading import Quiz
-from helpers.exercises.messages import with_code
 from helpers.exercises.source import worked
 from helpers.publish.chapters import ASKED, Cell, Chapter
+from helpers.publish.tools import TEMPLATES, slug
 
 WEBSITE = Path(__file__).with_name("website")
 #: other states of figures that move, by the id of the cell: the setting, a text, a PNG in base 64
 States = dict[str, list[tuple[str, str, str]]]
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(WEBSITE), trim_blocks=True, undefined=jinja2.StrictUndefined
-)
-#: what is true of notebooks only: how to run cells, how to ask for help
-_HOW = re.compile(r"(?<=\n\n)\*[^*]*Shift\+Enter[^*]*\*")
-_HELP = re.compile(
-    r"\s*(For help, run|Stuck\? Run) `q\d+\.hint\(\)`\s+or\s+`q\d+\.solution\(\)`[^.]*\."
-)
-_READ = "*To run this chapter, answer and be checked: `python -m helpers lab`.*"
 
 
 def write(folder: Path, chapters: Sequence[Chapter], states: States) -> None:
@@ -48,14 +38,9 @@ def write(folder: Path, chapters: Sequence[Chapter], states: States) -> None:
     facts = {"chapters": chapters, "terms": terms, "cited": cited, "address": book.repository()}
     first_page = f"{chapters[0].name}.ipynb"
     facts |= {"launchers": book.launchers(book.repository(), first_page)}
-    facts |= {"names": {c.number: c.name for c in chapters}, "about": _about(chapters)}
+    facts |= {"names": {c.number: c.name for c in chapters}, "questions": _questions(chapters[0])}
     for path in WEBSITE.glob("*.md"):
-        files.write(folder / path.name, _TEMPLATES.get_template(path.name).render(facts))
-
-
-def slug(text: str) -> str:
-    """Return a text as an anchor: small letters, digits and hyphens, 40 at most."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+        files.write(folder / path.name, TEMPLATES.get_template(path.name).render(facts))
 
 
 def said(cell: Cell) -> list[tuple[str, str]]:
@@ -71,7 +56,7 @@ def _cells(folder: Path, chapter: Chapter, cell: Cell, states: States) -> Iterat
     """Yield the cells of a page that stand for one of a chapter."""
     facts = {"cell": cell, "chapter": chapter, "address": book.repository(), "asked": []}
     if cell.role == "prose":
-        text = _HELP.sub("", _HOW.sub(_READ, cell.source)).replace("../chapters/ncf", "ncf")
+        text = cell.source.replace("../chapters/ncf", "ncf")
         text = ASKED.sub(lambda m: f'<span id="exercise-{slug(m[1])}"></span>{m[0]}', text)
         for anchor, words in said(cell):
             text = text.replace(words, f'<span id="{anchor}"></span>{words}') if anchor else text
@@ -117,22 +102,13 @@ def _figure(folder: Path, data: str, alt: str) -> str:
 
 
 def _macro(name: str) -> Any:
-    return getattr(_TEMPLATES.get_template("cells.html").module, name)
+    return getattr(TEMPLATES.get_template("cells.html").module, name)
 
 
-def _about(chapters: Sequence[Chapter]) -> dict[str, dict[str, str]]:
-    """Return what the header tables say, and the questions that chapter 00 lists, by number."""
-    listed = "\n".join(cell.source for cell in chapters[0].cells[:4])
-    questions = dict(re.findall(r"^\| \[?(\d\d) [^|]*\| ([^|]*) \|", listed, re.MULTILINE))
-    about = {}
-    for chapter in chapters:
-        text = "\n".join(cell.source for cell in chapter.cells[:8])
-        about[chapter.number] = dict(
-            re.findall(r"^\| \*\*(.*?)\*\* \| (.*) \|$", text, re.MULTILINE)
-        )
-        about[chapter.number]["question"] = questions[chapter.number]
-    return about
+def _questions(first: Chapter) -> dict[str, str]:
+    """Return the question of each chapter, by number, as the first chapter lists them."""
+    listed = "\n".join(cell.source for cell in first.cells[:4])
+    return dict(re.findall(r"^\| \[?(\d\d) [^|]*\| ([^|]*) \|", listed, re.MULTILINE))
 
 
-_TEMPLATES.filters |= {"code": with_code, "slug": slug, "said": said}
-_TEMPLATES.tests["quiz"] = lambda one: isinstance(one, Quiz)
+TEMPLATES.filters["said"] = said

@@ -7,20 +7,17 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import patch
 
 from helpers import book, files
-from helpers.publish import pages
+from helpers.publish import pages, tools
 from helpers.publish.chapters import chapter
-from helpers.publish.locks import SITE_LOCK
-from helpers.runner import install
-from helpers.runner.environment import ROOT, Environment
+from helpers.publish.tools import BUILD
+from helpers.runner.machine import CannotRun
 
-BUILD = ROOT / "build"
 STATES = BUILD / "states"
 LEFT = (".buildinfo", "objects.inv", "_sources")  # what readers don't need
 PRINTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer")
@@ -37,11 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     out = chosen.out.absolute()
     if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
-        print(f"{out} holds other files: name a new folder, or one with a site.", file=sys.stderr)
-        return 2
-    python = environment()
-    if python is None:
-        return 1
+        raise CannotRun(f"{out} holds other files: name a new folder, or one with a site.")
+    python = tools.environment()
     chapters = [chapter(path) for path in book.sources()]
     states: pages.States = {}
     for path in book.sources() if chosen.states else []:
@@ -52,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         folder = Path(scratch) / "pages"
         shutil.copytree(pages.WEBSITE, folder)
         (folder / "conf.txt").rename(folder / "conf.py")
-        shutil.copytree(ROOT / "chapters" / "ncf_job", folder / "ncf_job")  # linked by chapter 05
+        shutil.copytree(book.ROOT / "chapters" / "ncf_job", folder / "ncf_job")  # linked by chapter 05
         pages.write(folder, chapters, states)
         if code := sphinx(python, "html", folder, Path(scratch) / "html"):
             return code
@@ -65,31 +59,6 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def environment() -> Path | None:
-    """Return the Python of the site's environment, made from its lock; None if that failed."""
-    here, lock, folder = Environment.here(), ROOT / SITE_LOCK, BUILD / "site_env"
-    python = folder / Path(sys.executable).relative_to(sys.prefix)
-    stamp, wanted = folder / SITE_LOCK, f"{sys.version}\n{lock.read_text(encoding='utf-8')}"
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
-        return python
-    if sys.version_info < (3, 11):
-        print("Sphinx needs Python 3.11 or newer; this is 3.10.", file=sys.stderr)
-        return None
-    print(f"Making the site's environment in {folder}: about 0.2 GB, once.", flush=True)
-    for step in (
-        ["venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        ["pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(lock)],
-    ):
-        variables = install.package_variables(here)
-        if subprocess.run([str(here.program("uv")), *step], env=variables, check=False).returncode:
-            print(
-                "The packages of requirements-site.lock are missing (see above).", file=sys.stderr
-            )
-            return None
-    files.write(stamp, wanted)
-    return python
-
-
 def sphinx(python: Path, builder: str, folder: Path, out: Path) -> int:
     """Run Sphinx; a warning, such as a link without a target, fails."""
     command = [str(python), "-m", "sphinx", "-q", "-W", "--keep-going", "-b", builder, "-d"]
@@ -99,11 +68,10 @@ def sphinx(python: Path, builder: str, folder: Path, out: Path) -> int:
 
 def write_pdf(python: Path, folder: Path, target: Path) -> int:
     """Print all chapters into one file."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    program = tools.chromium()
     if program is None:
-        print("No PDF: Chromium is not here (CHROMIUM=/path names one); the pages are written.")
-        return 1
+        words = "No PDF: Chromium is not here (CHROMIUM=/path names one); the pages are written."
+        raise CannotRun(words, 1)
     out = folder.with_name("single")
     if code := sphinx(python, "singlehtml", folder, out):
         return code
@@ -132,7 +100,3 @@ def keep_states(path: Path) -> None:
     for old in STATES.glob(f"{path.stem}-*.json"):
         old.unlink()
     files.write(target, json.dumps(kept))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -22,8 +22,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from helpers import files  # noqa: E402
+from helpers.publish.tools import chromium  # noqa: E402
 from helpers.runner import copies  # noqa: E402
-from tests.browser.lab import CHROME_ARGUMENTS, chromium, lab_server, run_all  # noqa: E402
+from tests.browser.lab import CHROME_ARGUMENTS, lab_server, run_all  # noqa: E402
 
 PICTURES, SITE = ROOT / ".github" / "pictures", ROOT / "build" / "site"
 CHAPTER, PAGE, PLACE = "00_start_here.ipynb", "02_matrix_factorization.html", "exercise-02-5"

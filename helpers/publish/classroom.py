@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import csv
 import io
 import json
 import re
 import statistics
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from helpers import files
-from helpers.publish import forms
+from helpers.exercises import exercises_of
+from helpers.exercises.grading import Exercise, Quiz
+from helpers.publish.tools import HERE, TEMPLATES
+from helpers.runner.machine import CannotRun
 
-CHECKS = Path(__file__).parents[1] / "exercises"
-LARGEST, MANY = 1_000_000, 4  # bytes of a file; tries that make a right answer a hard one
-KINDS = {  # of a cell of the heat map: what it means, and its color
-    "": ("not tried", "#eeeeee"),
-    "PASS": ("right", "#0072b2"),
-    "LATE": (f"right after {MANY} tries or more", "#8cc5e8"),
-    "FAIL": ("not right yet", "#e69f00"),
-    "EXCEPTION": ("the last try raised an error", "#8b2500"),
-}
-Entries = dict[str, tuple[str, int, str]]  # by exercise: the kind, the tries, the last mistake
+LARGEST = 1_000_000  # bytes of a file, and tries of an exercise
+OUTCOMES = ("PASS", "FAIL", "EXCEPTION", "NOT ATTEMPTED")
+ID = re.compile(r"\d\d\.\w{1,12}", re.ASCII)
+#: what a file that is no progress file may raise
+BAD = (OSError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError)
+
+
+class Tried(NamedTuple):
+    """What one learner did with one exercise; as text, ``PASS 5``: five tries."""
+
+    outcome: str = ""
+    tries: int = 0
+    mistake: str = ""  # the sentence of the last known mistake
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.tries or ''}".strip()
+
+
+Entries = dict[str, Tried]  # by exercise, if there was a try
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write class.csv, class.html and class.png of a folder's progress files."""
+    """Write class.csv and class.html of a folder's progress files; return an exit code."""
     parser = argparse.ArgumentParser(prog="python -m helpers class", description=__doc__)
     parser.add_argument("folder", type=Path, help="with progress.json files, or tables as CSV")
     parser.add_argument("--out", type=Path, help="where to write; FOLDER/class if not given")
@@ -39,50 +49,38 @@ def main(arguments: Sequence[str]) -> int:
     out = chosen.out or chosen.folder / "class"
     learners, said = read_all(chosen.folder, out)
     print(*said, sep="\n", end="\n" * bool(said))
-    if not any(learners.values()):
-        print(f"{chosen.folder}: no progress file shows a try; name the folder that they are in.")
-        return 1
-    labels = [str(n + 1) for n in range(len(learners))]  # no names
-    rows, text = table([*learners.values()]), io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*rows[0]][:-1] + labels)
-    for row in rows:
-        *values, cells = row.values()
-        values += [f"{kind} {tries or ''}".replace("LATE", "PASS") for kind, tries, _ in cells]
-        # a spreadsheet takes a text that begins so for a formula
-        writer.writerow(["'" * str(v).startswith(tuple("=+-@")) + str(v).strip() for v in values])
-    picture = heat_map(rows, labels)
-    shown = {"rows": rows, "labels": labels, "said": said}
-    page = forms.fill("class.html", picture=base64.b64encode(picture).decode(), **shown)
-    marked = "\ufeff" + text.getvalue()  # by which Excel knows UTF-8
-    try:
-        for name, content in ("class.csv", marked), ("class.html", page), ("class.png", picture):
-            files.write(out / name, content)
-    except OSError as error:
-        print(f"{out} cannot be written: {error.strerror or error}.", file=sys.stderr)
-        return 1
-    print(f"{out} has class.csv, class.html and class.png, of {len(learners)} learners.")
+    if not any(learners):
+        words = "no progress file shows a try; name the folder that they are in."
+        raise CannotRun(f"{chosen.folder}: {words}", 1)
+    rows, text = table(learners), io.StringIO()
+    writer = csv.DictWriter(text, [*rows[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write(out / "class.csv", "\ufeff" + text.getvalue())  # by which Excel knows UTF-8
+    page = TEMPLATES.get_template("class.html")
+    files.write(out / "class.html", page.render(rows=rows, count=len(learners), said=said))
+    print(f"{out} has class.csv and class.html, of {len(learners)} learners.")
     return 0
 
 
-def read_all(folder: Path, out: Path) -> tuple[dict[str, Entries], list[str]]:
-    """Return the entries of each file by its name, and a sentence for all that is left out."""
-    learners: dict[str, Entries] = {}
-    said, known = [], dict(exercises())
+def read_all(folder: Path, out: Path) -> tuple[list[Entries], list[str]]:
+    """Return the entries of each file, by name, and a sentence for all that is left out."""
+    learners: list[Entries] = []
+    said, known = [], {one.id for one in exercises()}
     for path in sorted(folder.rglob("*")):
         ours = path.parent == out and path.stem == "class"
         if ours or path.name.startswith(".") or not path.is_file():
             continue
-        name = path.relative_to(folder).as_posix()
+        name = path.relative_to(folder).as_posix().encode("utf-8", "replace").decode()
         try:
             entries = _read(path)
-        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        except (*BAD, RecursionError, csv.Error) as error:
             text = str(error)
-            why = text if text.startswith("its version") else "damaged, or no progress file"
+            why = text if text.startswith("its ") else "damaged, or no progress file"
             said.append(f"{name} is left out: {why}.")
             continue
-        learners[name] = {id: entries[id] for id in entries if id in known}
-        if others := sorted(set(entries) - set(known)):
+        learners.append({id: entries[id] for id in entries if id in known})
+        if others := sorted(entries.keys() - known):
             said.append(f"{name}: this version has no {', '.join(others[:9])}; the rest counts.")
     return learners, said
 
@@ -92,74 +90,52 @@ def _read(path: Path) -> Entries:
     if path.stat().st_size > LARGEST:
         raise ValueError("too large for a progress file")
     text = path.read_text(encoding="utf-8-sig").strip()
-    if text.startswith("exercise"):
-        rows = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in text[:20] else ",")
+    if text.lstrip('"').startswith("exercise"):
+        mark = next((mark for mark in ";\t" if mark in text.partition("\n")[0]), ",")
+        rows = csv.DictReader(io.StringIO(text), delimiter=mark)
         entries: dict[str, Any] = {row["exercise"]: row for row in rows if row["outcome"]}
     else:
         stored = json.loads(text)
         if (version := stored["version"]) not in (1, 2):
-            raise ValueError(f"its version is {version!r}, expected 1 or 2; use its own course")
+            raise ValueError(f"its version is {version!r:.20}, expected 1 or 2; use its own course")
         old = version == 1
         entries = {i: {"done": True} for i in stored["done"]} if old else stored["exercises"]
-    found = {str(id): _entry(entry) for id, entry in entries.items()}
-    return {id: entry for id, entry in found.items() if entry[0]}
+    if entries and not any(map(ID.fullmatch, entries)):
+        words = "ask for the file that `python -m helpers progress FILE.csv` wrote"
+        raise ValueError(f"its exercises are no numbers such as 02.1, as by a spreadsheet; {words}")
+    found = {id: _tried(entry) for id, entry in entries.items() if ID.fullmatch(id)}
+    return {id: tried for id, tried in found.items() if tried.outcome}
 
 
-def _entry(entry: dict[str, Any]) -> tuple[str, int, str]:
-    """Return the kind, the tries and the last mistake; no kind for a guess, or without a try."""
+def _tried(entry: dict[str, Any]) -> Tried:
+    """Return an entry of a progress file, empty for a guess, or without a try."""
     said = "PASS" if entry.get("done") is True else entry.get("outcome", "NOT ATTEMPTED")
-    kind = said.replace("NOT ATTEMPTED", "")
-    tries, mistake = int(entry.get("attempts", 1)), entry.get("mistake", "")
-    if kind not in KINDS or not 0 <= tries < LARGEST or not isinstance(mistake, str):
-        raise ValueError(kind)
-    return "LATE" if kind == "PASS" and tries >= MANY else kind, tries, mistake
+    tries, mistake = int(entry.get("attempts", 1)), entry.get("mistake", "").strip()
+    if said not in OUTCOMES or not 0 <= tries < LARGEST:
+        raise ValueError(said)
+    mistake.encode()  # a half of a character fails here, and not when the table is written
+    # a spreadsheet takes a text that begins so for a formula
+    mistake = "'" * mistake.startswith(("=", "+", "-", "@")) + mistake
+    return Tried() if said == "NOT ATTEMPTED" else Tried(said, tries, mistake)
 
 
-def exercises() -> list[tuple[str, str]]:
-    """Return id and name of every exercise; read as text, since an import takes a second."""
-    texts = (path.read_text(encoding="utf-8") for path in sorted(CHECKS.glob("checks_??.py")))
-    found = re.findall(r'\b(Exercise|Quiz)\(\s*"(\d\d\.q?\d+)",\s*"(.*?)"', "".join(texts))
-    return [(id, name if kind == "Exercise" else "quiz") for kind, id, name in found]
+def exercises() -> list[Exercise]:
+    """Return every exercise and quiz of the course, in order."""
+    checks = sorted((HERE.parent / "exercises").glob("checks_??.py"))
+    return [one for path in checks for one in exercises_of(path.stem[-2:])]
 
 
 def table(learners: Sequence[Entries]) -> list[dict[str, Any]]:
-    """Return a row for each exercise of the chapters that anyone has tried."""
-    tried, rows = {id[:2] for entries in learners for id in entries}, []
-    for id, name in exercises():
-        cells = [entries.get(id, ("", 0, "")) for entries in learners]
-        right = [tries for kind, tries, _ in cells if kind in ("PASS", "LATE")]
-        mistakes = Counter(mistake for *_, mistake in cells if mistake).most_common(1)
-        row = {"exercise": id, "name": name, "right": len(right)}
-        row["not yet"] = sum(kind in ("FAIL", "EXCEPTION") for kind, *_ in cells)
+    """Return a row per exercise of the chapters that anyone tried; learners are its ``"1"``, …"""
+    chapters, rows = {id[:2] for entries in learners for id in entries}, []
+    for one in (one for one in exercises() if one.id[:2] in chapters):
+        cells = [entries.get(one.id, Tried()) for entries in learners]
+        right = [cell.tries for cell in cells if cell.outcome == "PASS"]
+        mistakes = Counter(cell.mistake for cell in cells if cell.mistake).most_common(1)
+        name = "quiz" if isinstance(one, Quiz) else one.name
+        row: dict[str, Any] = {"exercise": one.id, "name": name, "right": len(right)}
+        row["not yet"] = sum(cell.outcome in ("FAIL", "EXCEPTION") for cell in cells)
         row["median tries"] = statistics.median(right) if right else ""
         row["usual mistake"], row["times"] = mistakes[0] if mistakes else ("", "")
-        rows += [row | {"cells": cells}] if id[:2] in tried else []
+        rows.append(row | {str(place): cell for place, cell in enumerate(cells, 1)})
     return rows
-
-
-def heat_map(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> bytes:
-    """Draw exercises by learners as PNG, with the number of tries where the answer is not right."""
-    from matplotlib.colors import ListedColormap
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-
-    width, height = max(7, 2.2 + 0.28 * len(labels)), 1.6 + 0.22 * len(rows)  # inches
-    figure, buffer = Figure(figsize=(width, height), dpi=110), io.BytesIO()
-    axes = figure.add_axes((2.1 / width, 0.9 / height, 1 - 2.2 / width, 1 - 1.6 / height))
-    cells = [[[*KINDS].index(kind) for kind, *_ in row["cells"]] for row in rows]
-    colors = ListedColormap([color for _, color in KINDS.values()])
-    axes.pcolormesh(cells, cmap=colors, vmin=0, vmax=4, edgecolor="white", linewidth=1)
-    for y, row in enumerate(rows):
-        for x, (kind, tries, _) in enumerate(row["cells"]):
-            if color := {"FAIL": "black", "EXCEPTION": "white"}.get(kind):
-                axes.text(x + 0.5, y + 0.5, tries, ha="center", va="center", size=8, color=color)
-    names = [f"{row['exercise']} {row['name']}" for row in rows]
-    axes.set_yticks([y + 0.5 for y in range(len(rows))], names)
-    axes.set_xticks([x + 0.5 for x in range(len(labels))], labels)
-    axes.tick_params(length=0, labelsize=8)
-    axes.invert_yaxis()
-    axes.set(xlabel="learner (numbers in cells: tries)", frame_on=False)
-    patches = [Patch(color=color, label=label) for label, color in KINDS.values()]
-    figure.legend(handles=patches, ncols=3, fontsize=8, frameon=False, loc="upper center")
-    figure.savefig(buffer)
-    return buffer.getvalue()

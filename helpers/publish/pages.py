@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
@@ -14,38 +13,34 @@ import nbformat
 import yaml
 
 from helpers import book, files
-from helpers.exercises.grading import Quiz
-from helpers.exercises.source import worked
 from helpers.publish.chapters import ASKED, Cell, Chapter
 from helpers.publish.tools import TEMPLATES, slug
 
 WEBSITE = Path(__file__).with_name("website")
-#: other states of figures that move, by the id of the cell: the setting, a text, a PNG in base 64
-States = dict[str, list[tuple[str, str, str]]]
+#: figures that move in other settings, by the id of the cell: outputs whose metadata name a state
+States = dict[str, list[Any]]
+_MACROS: Any = TEMPLATES.get_template("cells.html").module
 
 
 def write(folder: Path, chapters: Sequence[Chapter], states: States) -> None:
     """Write the sources of all pages and their figures into a folder."""
     for chapter in chapters:
         cells = [made for cell in chapter.cells for made in _cells(folder, chapter, cell, states)]
-        first = next(cell for cell in cells if cell.cell_type == "code")
-        first.metadata.tags = ["hide-input"]  # the imports
+        for first in [cell for cell in cells if cell.cell_type == "code"][:1]:
+            first.metadata.tags = ["hide-input"]  # the imports
         page = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": book.KERNEL})
         files.write(folder / f"{chapter.name}.ipynb", nbformat.writes(page))
-    with (WEBSITE / "glossary.csv").open(encoding="utf-8", newline="") as file:
-        terms = sorted(csv.DictReader(file), key=lambda row: row["term"].lower())
+    terms = yaml.safe_load((WEBSITE / "glossary.yaml").read_text(encoding="utf-8"))
     cited = yaml.safe_load((book.ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    facts = {"chapters": chapters, "terms": terms, "cited": cited, "address": book.repository()}
-    first_page = f"{chapters[0].name}.ipynb"
-    facts |= {"launchers": book.launchers(book.repository(), first_page)}
-    facts |= {"names": {c.number: c.name for c in chapters}, "questions": _questions(chapters[0])}
+    names = {one.number: one.name for one in chapters}
+    facts = {"chapters": chapters, "names": names, "terms": terms, "cited": cited}
     for path in WEBSITE.glob("*.md"):
         files.write(folder / path.name, TEMPLATES.get_template(path.name).render(facts))
 
 
 def said(cell: Cell) -> list[tuple[str, str]]:
     """Return what a cell says of the sources: for each entry an anchor, and its Markdown."""
-    if cell.role != "prose" or not cell.section.startswith("What the sources say"):
+    if cell.role != "prose" or not cell.heading.startswith("What the sources say"):
         return []
     parts = re.split(r"\n\n(?=\*\*|[^-#|\s])|\n(?=- )", cell.source)
     texts = [part.removeprefix("- ") for part in parts if not part.startswith("#")]
@@ -54,7 +49,6 @@ def said(cell: Cell) -> list[tuple[str, str]]:
 
 def _cells(folder: Path, chapter: Chapter, cell: Cell, states: States) -> Iterator[Any]:
     """Yield the cells of a page that stand for one of a chapter."""
-    facts = {"cell": cell, "chapter": chapter, "address": book.repository(), "asked": []}
     if cell.role == "prose":
         text = cell.source.replace("../chapters/ncf", "ncf")
         text = ASKED.sub(lambda m: f'<span id="exercise-{slug(m[1])}"></span>{m[0]}', text)
@@ -66,14 +60,9 @@ def _cells(folder: Path, chapter: Chapter, cell: Cell, states: States) -> Iterat
         made.metadata.tags = ["hide-input"] if "fold" in cell.tags else []
         made.outputs = [_shown(folder, output) for output in cell.outputs]
         yield made
-    facts["asked"] = [
-        (q, "quiz" if isinstance(q, Quiz) else worked(q.id))
-        for q in (chapter.exercises[id] for id in cell.exercises if cell.role != "prose")
-    ]
-    facts["moved"] = [
-        (setting, _figure(folder, data, alt)) for setting, alt, data in states.get(cell.id, [])
-    ]
-    if text := _macro("below")(**facts).strip():
+    asked = [chapter.exercises[id] for id in cell.exercises if cell.role != "prose"]
+    moved = [(one.metadata["state"], _figure(folder, one.data)) for one in states.get(cell.id, [])]
+    if text := _MACROS.below(cell, chapter, asked, moved).strip():
         yield nbformat.v4.new_markdown_cell(text, id=f"{cell.id}-below")
 
 
@@ -81,7 +70,7 @@ def _shown(folder: Path, output: Any) -> Any:
     """Return an output as a page shows it: figures with captions, tables that scroll."""
     data = output.get("data", {})
     if "image/png" in data:
-        text = _figure(folder, data["image/png"], data["text/plain"])
+        text = _figure(folder, data)
     elif "text/html" in data:
         text = re.sub(r"<th([^>]*)>(&nbsp;)?</th>", r"<td\1></td>", data["text/html"])
         text = text.replace("Run this cell to get the search box.", "In the notebook, type here.")
@@ -92,23 +81,13 @@ def _shown(folder: Path, output: Any) -> Any:
     return nbformat.v4.new_output("display_data", {"text/html": text})
 
 
-def _figure(folder: Path, data: str, alt: str) -> str:
+def _figure(folder: Path, data: dict[str, str]) -> str:
     """Write a PNG under its hash; return it as HTML with its caption."""
-    picture = base64.b64decode(data)
+    picture = base64.b64decode(data["image/png"])
     name = f"_static/figures/{hashlib.sha256(picture).hexdigest()[:16]}.png"
     files.write(folder / name, picture)
     width, height = (int.from_bytes(picture[i : i + 4], "big") // 2 for i in (16, 20))
-    return _macro("figure")(name, alt, width, height)
-
-
-def _macro(name: str) -> Any:
-    return getattr(TEMPLATES.get_template("cells.html").module, name)
-
-
-def _questions(first: Chapter) -> dict[str, str]:
-    """Return the question of each chapter, by number, as the first chapter lists them."""
-    listed = "\n".join(cell.source for cell in first.cells[:4])
-    return dict(re.findall(r"^\| \[?(\d\d) [^|]*\| ([^|]*) \|", listed, re.MULTILINE))
+    return _MACROS.figure(name, data["text/plain"], width, height)
 
 
 TEMPLATES.filters["said"] = said

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from helpers import book, files
 from helpers.publish import tools
-from helpers.publish.chapters import OPTIONAL, Cell, Chapter, chapter
+from helpers.publish.chapters import Chapter, chapter
 
 MOST, WORDS = 30, 55  # slides; words of a prose, the rest goes to the notes
 _SLIDE = re.compile(r"^=== (\w*)\n(.*)\n([\s\S]*?)\nNote:\n([\s\S]*?)(?=\n=== |\Z)", re.MULTILINE)
@@ -19,29 +17,21 @@ Slide = dict[str, Any]  # title, body and notes in Markdown; exercise, quiz or o
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the decks of all chapters, or of some; return an exit code."""
-    parser = argparse.ArgumentParser(prog="python -m helpers slides", description=__doc__)
-    parser.add_argument("out", type=Path, nargs="?", default=book.ROOT / "build" / "slides")
-    parser.add_argument("--only", nargs="+", metavar="NN", help="chapter numbers")
-    chosen = parser.parse_args(arguments)
+    """Write the decks into the folder that is named, or build/slides; return an exit code."""
+    folder = tools.parser("slides", __doc__, tools.BUILD / "slides").parse_args(arguments).out
     template, reader = tools.TEMPLATES.get_template("slides.html"), tools.markdown()
-    for path in book.sources(chosen.only):
-        slides, out = deck(chapter(path)), chosen.out / f"{path.stem}.html"
-        page = template.render(title=chapter(path).title, slides=slides, reader=reader)
-        files.write(out, page)
+    for path in book.sources():
+        slides, out = deck(chapter(path)), folder / f"{path.stem}.html"
+        facts = {"title": chapter(path).title, "slides": slides, "reader": reader}
+        files.write(out, template.render(facts))
         print(f"{out}: {len(slides)} slides", flush=True)
     return 0
 
 
 def deck(found: Chapter) -> list[Slide]:
     """Return the slides of a chapter; neighbors of a section share one until there are few."""
-    slides: list[Slide] = []
-    inside, section = False, ""
-    for cell in found.cells:
-        if heading := re.match(r"#{1,3} (.*)", cell.source) if cell.role == "prose" else None:
-            inside = not heading[1].endswith(OPTIONAL)
-            section = heading[1].removeprefix(f"{found.number} · ")
-        slides += _slides(found, cell, section) if inside else ()
+    text = tools.TEMPLATES.get_template("deck.md").render(found=found)
+    slides = [_slide(*parts) for parts in _SLIDE.findall(text)]
     return next(made for full in count(60, 10) if len(made := _joined(slides, full)) <= MOST)
 
 
@@ -58,15 +48,7 @@ def _joined(slides: Sequence[Slide], full: int) -> list[Slide]:
     return made
 
 
-def _slides(found: Chapter, cell: Cell, section: str) -> Iterator[Slide]:
-    """Yield the slides that stand for a cell, by templates/deck.md."""
-    text = re.sub(r"^#{1,3} .*\n+", "", cell.source)
-    made = tools.TEMPLATES.get_template("deck.md").module.slides(found, cell, section, text)
-    for kind, title, body, notes in _SLIDE.findall(made):
-        yield _slide(title, body, notes, kind)
-
-
-def _slide(title: str, text: str, notes: str, kind: str) -> Slide:
+def _slide(kind: str, title: str, text: str, notes: str) -> Slide:
     """Return a slide of the first words of a text and all else that it shows; the rest is notes."""
     kept: dict[bool, list[str]] = {True: [], False: []}
     words = 0

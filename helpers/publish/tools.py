@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import re
@@ -16,8 +17,10 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from helpers import book
 from helpers.exercises.grading import Quiz
 from helpers.exercises.messages import with_code
+from helpers.exercises.source import worked
 from helpers.publish.locks import SITE_LOCK
 from helpers.runner import install
 from helpers.runner.environment import ROOT, Environment
@@ -33,14 +36,15 @@ TEMPLATES = jinja2.Environment(
 )
 
 
-def environment() -> Path:
-    """Return the Python of the site's environment, which has what its lock says.
+def parser(task: str, what: str | None, out: Path) -> argparse.ArgumentParser:
+    """Return a parser of a task's arguments, which begin with where to write."""
+    made = argparse.ArgumentParser(prog=f"python -m helpers {task}", description=what)
+    made.add_argument("out", type=Path, nargs="?", default=out, help="%(default)s if not given")
+    return made
 
-    Raises
-    ------
-    CannotRun
-        If this Python is older than Sphinx needs, or a package cannot be had.
-    """
+
+def environment() -> Path:
+    """Return the Python of the site's environment, made from its lock; else raise CannotRun."""
     if sys.version_info < (3, 11):
         raise CannotRun("Sphinx needs Python 3.11 or newer; this is 3.10.")
     here, own = Environment.here(), Environment(ROOT, BUILD / "site_env")
@@ -63,10 +67,8 @@ def chromium() -> str | None:
 
 
 def markdown() -> MarkdownIt:
-    """Return a reader of Markdown whose formulas become MathML, by latex2mathml.
-
-    It is pure Python, taken from the site's environment: learners do not install it.
-    """
+    """Return a reader of Markdown whose formulas become MathML, by latex2mathml."""
+    # it is pure Python, and in the site's environment: learners do not install it
     folder = str(environment().parents[1])
     sys.path.append(sysconfig.get_path("purelib", vars={"base": folder}))
     convert = importlib.import_module("latex2mathml.converter").convert
@@ -89,5 +91,6 @@ def _said(text: str) -> Markup:
     return Markup(re.sub(r"(?<= )\*(\w+)\*", r"<em>\1</em>", with_code(text)))
 
 
-TEMPLATES.filters |= {"code": _said, "slug": slug}
+TEMPLATES.filters |= {"code": _said, "slug": slug, "worked": worked}
+TEMPLATES.globals["book"] = book
 TEMPLATES.tests["quiz"] = lambda one: isinstance(one, Quiz)

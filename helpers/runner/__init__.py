@@ -44,8 +44,8 @@ TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "cloud": partial(tasks.start, "local_sagemaker"),
     "doctor": tasks.doctor,
     "lock": partial(tasks.publish, "locks"),
-    **{name: partial(tasks.start, f"helpers.publish.{name}") for name in PUBLISHED},
-    "class": partial(tasks.start, "helpers.publish.classroom"),
+    **{name: partial(tasks.start, f"helpers.publish {name}") for name in PUBLISHED},
+    "class": partial(tasks.start, "helpers.publish classroom"),
 }
 
 

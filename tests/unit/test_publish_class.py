@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import pytest
 
 from helpers.exercises import exercises_of, registry
+from helpers.publish import __main__ as publish
 from helpers.publish import classroom
+from helpers.runner.machine import CannotRun
 
 SAID = "the root is missing; without it the error is in squared stars."
 
@@ -31,6 +34,11 @@ BAD = {
     "picture.png": (b"\x89PNG\r\n\x1a\n", "damaged, or no progress file"),
     "words.json": ('{"version": 2, "exercises": {"02.1": {"outcome": "BEST"}}}', "damaged"),
     "shape.json": ('{"version": 2, "exercises": [1]}', "damaged"),
+    "foreign.json": ('{"version": 2, "exercises": {"x": {}}}', "its exercises are no numbers"),
+    "endless.json": ('{"version": 2, "exercises": {"02.1": {"attempts": 1e999}}}', "damaged"),
+    "half.json": ('{"version": 2, "exercises": {"02.1": {"mistake": "\\ud800"}}}', "damaged"),
+    "wide.csv": ("exercise,outcome\n02.1," + "x" * 200_000 + "\n", "damaged"),
+    "rounded.csv": ("exercise,outcome\n2.1,PASS\n2.3,FAIL\n", "its exercises are no numbers"),
     "tries.json": ('{"version": 2, "exercises": {"02.1": {"done": true, "attempts": -1}}}', "dam"),
     "other.csv": ("exercise,name\n02.1,rmse\n", "damaged, or no progress file"),
     "empty.json": ("", "damaged, or no progress file"),
@@ -59,6 +67,7 @@ def test_a_class_becomes_a_table_a_page_and_a_picture(tmp_path, capsys):
     rows = rows_of(tmp_path / "class" / "class.csv")
     assert [*rows] == [q.id for q in exercises_of("02")]  # the chapter that was tried, no other
     assert [rows["02.1"][label] for label in "123"] == ["PASS 5", "FAIL 3", "EXCEPTION 1"]
+    assert rows["02.1"]["name"] == exercises_of("02")[0].name
     assert (rows["02.1"]["right"], rows["02.1"]["not yet"], rows["02.1"]["times"]) == (
         "1",
         "2",
@@ -67,7 +76,9 @@ def test_a_class_becomes_a_table_a_page_and_a_picture(tmp_path, capsys):
     assert {row["1"] for id, row in rows.items() if id not in ("02.1", "02.3")} == {""}
     page = (tmp_path / "class" / "class.html").read_text(encoding="utf-8")
     assert SAID in page and "anna" not in page and "http" not in page
-    assert (tmp_path / "class" / "class.png").read_bytes().startswith(b"\x89PNG")
+    heat_map = page.split('<table class="map">')[1].split("</table>")[0]
+    cells = re.findall(r'<td class="(\w+)">(.*?)</td>', heat_map.split("02.1 ")[1])[:3]
+    assert cells == [("late", "✓5"), ("open", "✗3"), ("error", "!1")]
     again = sorted(path.name for path in (tmp_path / "class").iterdir())
     assert classroom.main([str(tmp_path)]) == 0  # what it wrote is not read
     assert again == sorted(path.name for path in (tmp_path / "class").iterdir())
@@ -98,11 +109,13 @@ def test_tables_of_the_progress_command_are_read_too_also_saved_by_a_spreadsheet
     (tmp_path / "b.csv").write_text("\ufeff" + "\r\n".join(rows).replace(f"{SAID}", f'"{SAID}"'))
     old = {"version": 1, "done": ["02.3"]}
     (tmp_path / "c.json").write_text(json.dumps(old))
+    quoted = [",".join(f'"{cell}"' for cell in row) for row in csv.reader(text.splitlines())]
+    (tmp_path / "d.csv").write_text("\n".join(quoted))
+    (tmp_path / "e.csv").write_text("\n".join(quoted).replace('","', '"\t"'))
     assert classroom.main([str(tmp_path)]) == 0
     row = rows_of(tmp_path / "class" / "class.csv")
-    assert [row["02.1"][n] for n in "123"] == ["FAIL 4", "FAIL 4", ""] and row["02.3"][
-        "3"
-    ] == "PASS 1"
+    assert [row["02.1"][n] for n in "12345"] == ["FAIL 4", "FAIL 4", "", "FAIL 4", "FAIL 4"]
+    assert row["02.3"]["3"] == "PASS 1"
 
 
 def test_no_text_in_the_table_is_a_formula(tmp_path):
@@ -112,19 +125,14 @@ def test_no_text_in_the_table_is_a_formula(tmp_path):
     assert rows_of(tmp_path / "class" / "class.csv")["02.1"]["usual mistake"] == "'=1+1"
 
 
-def test_a_folder_without_tries_says_so(tmp_path, capsys):
+def test_a_folder_without_tries_says_so(tmp_path):
     for folder in (tmp_path, tmp_path / "gone"):
-        assert classroom.main([str(folder)]) == 1
-        assert "no progress file shows a try" in capsys.readouterr().out
+        with pytest.raises(CannotRun, match="no progress file shows a try"):
+            classroom.main([str(folder)])
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert classroom.main([str(hand_in(tmp_path / "in")), "--out", str(tmp_path / "file")]) == 1
-    assert f"{tmp_path / 'file'} cannot be written: " in capsys.readouterr().err
-
-
-def test_the_list_of_exercises_is_the_registry_s():
-    chapters = registry._chapters()
-    known = [q.id for chapter in chapters for q in exercises_of(chapter)]
-    assert [id for id, _ in classroom.exercises()] == known
+    arguments = ["classroom", str(hand_in(tmp_path / "in")), "--out", str(tmp_path / "file")]
+    assert publish.main(arguments) == 2
+    assert f"{tmp_path / 'file'} cannot be written (" in capsys.readouterr().err

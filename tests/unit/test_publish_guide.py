@@ -42,7 +42,7 @@ def test_nothing_asks_a_server_and_no_exercise_is_made_up(page):
     assert "http" not in page and "<script" not in page
     known = {q.id for path in PATHS for q in exercises_of(path.name[:2])}
     assert set(re.findall(r'<h4 id="e(.*?)">', page)) == known
-    added = guide.added()
+    added = guide.ADDED
     asked = {id for path in PATHS for id in added[path.name[:2]]["ask"]} | set(added["wrong"])
     assert asked <= known, "guide.yaml names an exercise that is gone"
     assert all(len(added[path.name[:2]]["discuss"]) == 3 for path in PATHS)
@@ -60,7 +60,7 @@ def test_minutes_of_sections_add_up_to_those_of_the_chapter(path):
 def test_each_plan_fits_its_hours(page):
     taken = dict(
         zip(
-            guide.added()["plans"],
+            guide.ADDED["plans"],
             map(int, re.findall(r"minutes, with talk (\d+)", page)),
             strict=True,
         )

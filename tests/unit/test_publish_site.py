@@ -19,9 +19,11 @@ import pytest
 
 from helpers import book, interactive
 from helpers.exercises.grading import Quiz
-from helpers.publish import pages, site
+from helpers.publish import pages, site, tools
 from helpers.publish.chapters import chapter
-from tests.browser.lab import CHROME_ARGUMENTS, chromium
+from helpers.publish.tools import chromium
+from helpers.runner.machine import CannotRun
+from tests.browser.lab import CHROME_ARGUMENTS
 
 CHAPTERS = [chapter(path) for path in book.sources()]
 full = pytest.mark.skipif(not os.environ.get("COURSE_FULL"), reason="takes minutes: test --full")
@@ -53,7 +55,7 @@ def test_every_exercise_has_its_hints_and_solution_and_every_quiz_its_reasons(so
     for one in CHAPTERS:
         text, listed = text_of(sources / f"{one.name}.ipynb"), text_of(sources / "exercises.md")
         for id, exercise in one.exercises.items():
-            anchor = f'id="exercise-{pages.slug(id)}"'
+            anchor = f'id="exercise-{tools.slug(id)}"'
             assert text.count(anchor) == 1 and f"{one.name}.html#{anchor[4:-1]}" in listed
             folded = ["Answer to {}"] if isinstance(exercise, Quiz) else ["Solution of {}"]
             folded += ["Hint 1 of 2 for {}"] * (not isinstance(exercise, Quiz))
@@ -63,7 +65,9 @@ def test_every_exercise_has_its_hints_and_solution_and_every_quiz_its_reasons(so
 def test_every_figure_has_a_caption_and_every_moving_one_its_other_states(sources, tmp_path):
     moving = next(cell for cell in CHAPTERS[0].cells if cell.controls)
     png = next(o["data"]["image/png"] for o in moving.outputs if "image/png" in o["data"])
-    states = {moving.id: [("top items: 3000", "Nearly all <of them>.", png)]}
+    data, named = {"image/png": png, "text/plain": "Nearly all <of them>."}, "top items: 3000"
+    state = nbformat.v4.new_output("display_data", data, metadata={"state": named})
+    states = {moving.id: [state]}
     pages.write(tmp_path, CHAPTERS, states)
     text = text_of(tmp_path / f"{CHAPTERS[0].name}.ipynb")
     assert "<summary>top items: 3000</summary>" in text and "Nearly all &lt;of them&gt;." in text
@@ -107,16 +111,24 @@ def test_a_changed_chapter_changes_its_own_page_alone(sources, tmp_path):
     assert (different, missing) == ([f"{CHAPTERS[2].name}.ipynb"], [])
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path, capsys):
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    assert site.main([str(tmp_path)]) == 2 and "other files" in capsys.readouterr().err
+    with pytest.raises(CannotRun, match="other files"):
+        site.main([str(tmp_path)])
 
 
-def test_without_chromium_there_is_a_sentence_and_no_pdf(tmp_path, monkeypatch, capsys):
+def test_without_chromium_there_is_a_sentence_and_no_pdf(tmp_path, monkeypatch):
     monkeypatch.delenv("CHROMIUM", raising=False)
-    monkeypatch.setattr(site.shutil, "which", lambda name: None)
-    assert site.write_pdf(tmp_path, tmp_path, tmp_path / "course.pdf") == 1
-    assert "Chromium is not here" in capsys.readouterr().out
+    monkeypatch.setattr(tools.shutil, "which", lambda name: None)
+    with pytest.raises(CannotRun, match="Chromium is not here .*; the pages are written"):
+        site.write_pdf(tmp_path, tmp_path, tmp_path / "course.pdf")
+
+
+def test_a_chromium_that_fails_is_no_pdf(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHROMIUM", "/bin/false")
+    monkeypatch.setattr(site, "sphinx", lambda *given: None)
+    with pytest.raises(CannotRun, match="/bin/false failed; the pages are written"):
+        site.write_pdf(tmp_path, tmp_path, tmp_path / "course.pdf")
 
 
 class Page(HTMLParser):

@@ -19,6 +19,7 @@ from helpers.publish.tools import TEMPLATES, slug
 WEBSITE = Path(__file__).with_name("website")
 #: figures that move in other settings, by the id of the cell: outputs whose metadata name a state
 States = dict[str, list[Any]]
+TEMPLATES.globals["book"] = book
 _MACROS: Any = TEMPLATES.get_template("cells.html").module
 
 

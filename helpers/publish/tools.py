@@ -17,7 +17,6 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-from helpers import book
 from helpers.exercises.grading import Quiz
 from helpers.exercises.messages import with_code
 from helpers.exercises.source import worked
@@ -92,5 +91,4 @@ def _said(text: str) -> Markup:
 
 
 TEMPLATES.filters |= {"code": _said, "slug": slug, "worked": worked}
-TEMPLATES.globals["book"] = book
 TEMPLATES.tests["quiz"] = lambda one: isinstance(one, Quiz)

@@ -45,6 +45,8 @@ def test_nothing_asks_a_server_and_no_exercise_is_made_up(page):
     added = guide.ADDED
     asked = {id for path in PATHS for id in added[path.name[:2]]["ask"]} | set(added["wrong"])
     assert asked <= known, "guide.yaml names an exercise that is gone"
+    named = re.findall(r"xercises? (\d\d\.\d+)(?: and (\d\d\.\d+))?", page)
+    assert named and {id for ids in named for id in ids if id} <= known
     assert all(len(added[path.name[:2]]["discuss"]) == 3 for path in PATHS)
 
 

@@ -16,10 +16,11 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+import yaml
 
 from helpers import book, interactive
 from helpers.exercises.grading import Quiz
-from helpers.publish import pages, site, tools
+from helpers.publish import pages, site, slides, tools
 from helpers.publish.chapters import chapter
 from helpers.publish.tools import chromium
 from helpers.runner.machine import CannotRun
@@ -78,6 +79,66 @@ def test_every_figure_has_a_caption_and_every_moving_one_its_other_states(source
         )
         assert images and all(alt == said != "" for _, alt, said in images)
         assert all((sources / name).exists() for name, _, _ in images)
+
+
+def test_a_chapter_without_figures_or_code_has_a_page_and_a_deck(tmp_path):
+    first, *others = CHAPTERS
+    bare = [dataclasses.replace(cell, outputs=(), controls="") for cell in first.cells]
+    words = [cell for cell in bare if cell.role == "prose" and not cell.exercises]
+    for cells in (bare, words):
+        one = dataclasses.replace(first, cells=tuple(cells))
+        pages.write(tmp_path, [one, *others], {})
+        page = text_of(tmp_path / f"{one.name}.ipynb")
+        assert "<img" not in page and "## The data" in page
+        assert any(slide["title"] == "The data" for slide in slides.deck(one))
+
+
+def test_a_stored_notebook_of_another_text_is_refused(tmp_path):
+    path = book.sources(["01"])[0]
+    text = path.read_text(encoding="utf-8")
+    (tmp_path / path.name).write_text(text.replace("# ## Recap", "# ## Looking back"))
+    said = "01_sparsity.ipynb is missing or of another text: python -m helpers build 01"
+    with pytest.raises(CannotRun, match=said):
+        chapter(tmp_path / path.name)
+    (tmp_path / f"{path.stem}.ipynb").write_bytes(path.with_suffix(".ipynb").read_bytes())
+    with pytest.raises(CannotRun, match=said):
+        chapter(tmp_path / path.name)
+    (tmp_path / path.name).write_text(text)
+    assert chapter(tmp_path / path.name).cells == chapter(path).cells
+
+
+def test_each_term_of_the_glossary_leads_to_a_heading():
+    headings = {}
+    for path in book.sources():
+        text = path.read_text(encoding="utf-8").lower()
+        found = re.findall(r"^# #{1,3} (.*)$", text, re.MULTILINE)
+        headings[path.name[:2]] = {re.sub(r"[^a-z0-9]+", "-", one).strip("-") for one in found}
+    terms = yaml.safe_load((pages.WEBSITE / "glossary.yaml").read_text(encoding="utf-8"))
+    ends = [term["where"].split("#") for term in terms]
+    assert len(ends) > 50 and [e for e in ends if e[1] not in headings[e[0]]] == []
+
+
+def test_figures_in_other_settings_are_kept_until_the_chapter_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(site, "STATES", tmp_path)
+    path, runs = book.sources(["00"])[0], []
+
+    def execute(notebook, folder):
+        runs.append(os.environ["COURSE_STATES"])
+        code = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        data, meta = {"image/png": "", "text/plain": "low"}, {"state": "k: 0"}
+        code.outputs = [
+            nbformat.v4.new_output("stream", text="a line"),
+            nbformat.v4.new_output("display_data", data, metadata=meta),
+        ]
+        return notebook
+
+    monkeypatch.setattr(book, "execute", execute)
+    assert site.states(path, run=False) == {} and not runs
+    (tmp_path / f"{path.stem}-of-old.ipynb").write_text("")
+    for run in (True, True, False):
+        (found,) = filter(None, site.states(path, run).values())
+        assert [one.metadata["state"] for one in found] == ["k: 0"]
+    assert runs == ["1"] and len([*tmp_path.iterdir()]) == 1
 
 
 def test_a_moving_figure_is_also_drawn_at_both_ends_of_its_first_control(monkeypatch):

@@ -51,9 +51,9 @@ def environment() -> Path:
     if not own.python.exists():
         print(f"Making the site's environment in {own.folder}: about 0.2 GB, once.", flush=True)
         steps.insert(0, ["venv", "--clear", "--python", sys.executable, str(own.folder)])
+    variables = install.package_variables(here)
     for step in steps:
         command = [str(here.program("uv")), *step, "--quiet"]
-        variables = install.package_variables(here)
         if subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode:
             raise CannotRun(f"The packages of {SITE_LOCK} are missing (see above).", 1)
     return own.python
@@ -61,8 +61,8 @@ def environment() -> Path:
 
 def chromium() -> str | None:
     """Return the path of a Chromium on this machine, or None; ``CHROMIUM`` names another."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def markdown() -> MarkdownIt:

@@ -26,6 +26,9 @@ from helpers.runner.environment import ROOT, Environment
 from helpers.runner.machine import CannotRun
 
 HERE, BUILD = Path(__file__).parent, ROOT / "build"
+OWN = BUILD / "site_env"
+#: where packages of this Python are in it; another version's environment has no such folder
+PACKAGES = Path(sysconfig.get_path("purelib", vars={"base": str(OWN)}))
 #: templates/ are pages in HTML; website/ are sources of the site, in Markdown
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader([HERE / "templates", HERE / "website"]),
@@ -46,11 +49,11 @@ def environment() -> Path:
     """Return the Python of the site's environment, made from its lock; else raise CannotRun."""
     if sys.version_info < (3, 11):
         raise CannotRun("Sphinx needs Python 3.11 or newer; this is 3.10.")
-    here, own = Environment.here(), Environment(ROOT, BUILD / "site_env")
+    here, own = Environment.here(), Environment(ROOT, OWN)
     steps = [["pip", "install", "--python", str(own.python), "--require-hashes", "-r", SITE_LOCK]]
-    if not own.python.exists():
-        print(f"Making the site's environment in {own.folder}: about 0.2 GB, once.", flush=True)
-        steps.insert(0, ["venv", "--clear", "--python", sys.executable, str(own.folder)])
+    if not (own.python.exists() and PACKAGES.exists()):
+        print(f"Making the site's environment in {OWN}: about 0.2 GB, once.", flush=True)
+        steps.insert(0, ["venv", "--clear", "--python", sys.executable, str(OWN)])
     variables = install.package_variables(here)
     for step in steps:
         command = [str(here.program("uv")), *step, "--quiet"]
@@ -68,8 +71,8 @@ def chromium() -> str | None:
 def markdown() -> MarkdownIt:
     """Return a reader of Markdown whose formulas become MathML, by latex2mathml."""
     # it is pure Python, and in the site's environment: learners do not install it
-    folder = str(environment().parents[1])
-    sys.path.append(sysconfig.get_path("purelib", vars={"base": folder}))
+    environment()
+    sys.path.append(str(PACKAGES))
     convert = importlib.import_module("latex2mathml.converter").convert
 
     def formula(text: str, options: dict[str, bool]) -> str:

@@ -19,8 +19,9 @@ Section = tuple[str, bool, float, list[str]]  # heading, whether it is core, min
 def main(arguments: Sequence[str]) -> int:
     """Write the guide to the file that is named, or to build/guide.html; return an exit code."""
     out = parser("guide", __doc__, BUILD / "guide.html").parse_args(arguments).out
-    chapters = [chapter(path) for path in book.sources()]
-    parts = {one.number: (one, sections(one), ADDED[one.number]) for one in chapters}
+    parts = {
+        one.number: (one, sections(one), ADDED[one.number]) for one in map(chapter, book.sources())
+    }
     files.write(out, TEMPLATES.get_template("guide.html").render(ADDED, parts=parts))
     print(f"{out}: the guide, one page to print or to read offline.")
     return 0

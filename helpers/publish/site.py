@@ -26,9 +26,8 @@ WAITS = "--virtual-time-budget=120000"  # milliseconds until formulas are set
 def main(arguments: Sequence[str]) -> int:
     """Write the site into the folder that the arguments name; return an exit code."""
     parser = tools.parser("site", __doc__, BUILD / "site")
-    add = parser.add_argument
-    add("--pdf", action="store_true", help="also write course.pdf, which needs Chromium")
-    add("--states", action="store_true", help="first run the chapters whose figures move: minutes")
+    parser.add_argument("--pdf", action="store_true", help="also course.pdf, which needs Chromium")
+    parser.add_argument("--states", action="store_true", help="first draw figures in more states")
     chosen = parser.parse_args(arguments)
     out = chosen.out.absolute()
     if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():

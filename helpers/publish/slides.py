@@ -13,7 +13,7 @@ from helpers.publish.chapters import Chapter, chapter
 
 MOST, WORDS = 30, 55  # slides; words of a prose, the rest goes to the notes
 _SLIDE = re.compile(r"^=== (\w*)\n(.*)\n([\s\S]*?)\nNote:\n([\s\S]*?)(?=\n=== |\Z)", re.MULTILINE)
-Slide = dict[str, Any]  # title, body and notes in Markdown; exercise, quiz or other; how full
+Slide = dict[str, Any]  # title, body and notes in Markdown; exercise, quiz, predict or other; load
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,10 +39,11 @@ def _joined(slides: Sequence[Slide], full: int) -> list[Slide]:
     made = [slides[0]]
     for slide in slides[1:]:
         last = made[-1]
-        together = not last["kind"] + slide["kind"] and last["title"] == slide["title"]
-        if together and last["load"] + slide["load"] <= full:
+        # what follows a question would answer it
+        together = not last["kind"] and slide["kind"] in ("", "predict")
+        if together and last["title"] == slide["title"] and last["load"] + slide["load"] <= full:
             both = {key: f"{last[key]}\n\n{slide[key]}" for key in ("body", "notes")}
-            made[-1] = last | both | {"load": last["load"] + slide["load"]}
+            made[-1] = slide | both | {"load": last["load"] + slide["load"]}
         else:
             made.append(slide)
     return made

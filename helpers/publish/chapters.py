@@ -34,7 +34,6 @@ _CONTROLS = re.compile(r"Run this cell to get the (?:slider|controls): (.*)\.")
 # what is true of notebooks only: how to run cells, how to ask for help
 _HOW = re.compile(r"(?<=\n\n)\*[^*]*Shift\+Enter[^*]*\*")
 _HELP = re.compile(r"\s*(For help, run|Stuck\? Run) `q\d+\.hint\(\)`\s+or\s+`q\d+\.[^.]*\.")
-_READ = "*To run this chapter, answer and be checked: `python -m helpers lab`.*"
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _cell(cell: Any, outputs: list[Any], place: dict[str, Any]) -> Cell:
     tags = frozenset(cell.metadata.get("tags", []))
     if cell.cell_type == "markdown":
         asked = tuple(ASKED.findall(cell.source))
-        text = _HELP.sub("", _HOW.sub(_READ, cell.source))
+        text = _HELP.sub("", _HOW.sub("", cell.source))
         return Cell(cell.id, "prose", text, tags, asked, **place)
     texts = [output.get("data", {}).get("text/plain", "") for output in outputs]
     told = (_GUESS, _MET, _CONTROLS, _FEEDBACK)

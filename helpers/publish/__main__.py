@@ -20,10 +20,10 @@ def main(arguments: Sequence[str]) -> int:
     except CannotRun as reason:
         print(reason, file=sys.stderr)
         return reason.code
-    except (PermissionError, FileExistsError, NotADirectoryError) as error:
-        # a checkout or a folder that is read-only, of somebody else, or a file
+    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        # a checkout or a folder that is read-only or of somebody else; a file for a folder
         words = "{} cannot be written ({}): name a folder of yours, or copy the course to one."
-        print(words.format(error.filename, error.strerror), file=sys.stderr)
+        print(words.format(error.filename2 or error.filename, error.strerror), file=sys.stderr)
         return 2
 
 

@@ -9,6 +9,7 @@ import pytest
 from helpers import book
 from helpers.exercises import exercises_of
 from helpers.exercises.grading import Quiz
+from helpers.publish import __main__ as publish
 from helpers.publish import guide
 from helpers.publish.chapters import chapter
 from tests.notebooks.test_minutes import minutes
@@ -36,6 +37,11 @@ def test_every_exercise_and_quiz_has_wrong_answers_and_a_question(page, number):
         else:
             assert re.search(r"<strong>Ask:</strong> .*\?", text), q.id
             assert text.count("<li>") >= 2 and f" {q.minutes} min" in text, q.id
+
+
+def test_a_folder_where_a_file_should_be_is_named(tmp_path, capsys):
+    assert publish.main(["guide", str(tmp_path)]) == 2
+    assert f"{tmp_path} cannot be written (" in capsys.readouterr().err
 
 
 def test_nothing_asks_a_server_and_no_exercise_is_made_up(page):

@@ -42,7 +42,9 @@ def test_a_deck_has_15_to_30_slides_with_the_exercises_of_the_core(number):
     assert all("BEGIN SOLUTION" not in slide["body"] for slide in deck)
     guesses = {guess.partition(" (")[0] for cell in found.cells for guess in cell.guesses}
     asking = [s["body"] for s in deck if any(f"**{guess}" in s["body"] for guess in guesses)]
-    assert asking and all("*Against your prediction:*" not in body for body in asking), "no question is answered"
+    assert asking and all("*Against your prediction:*" not in body for body in asking), (
+        "no question is answered"
+    )
 
 
 @pytest.mark.browser

@@ -260,6 +260,10 @@ def test_pages_are_readable_by_all_and_fit_a_phone(built, width, scheme):
             page.wait_for_function(
                 "() => !document.querySelector('.math') || document.querySelector('mjx-container')"
             )
+            # what unfolds fades in, and has too little contrast until then
+            page.add_style_tag(
+                content="* { animation: none !important; transition: none !important }"
+            )
             page.evaluate(
                 "document.querySelectorAll('details').forEach(one => { one.open = true; })"
             )

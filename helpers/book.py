@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 TIMING = "timing"
+TAKE_HOME = "take"  # take_home, a notebook beside the chapters, without exercises
 #: the first cell of a chapter; working copies go without it
 ALONE = """\
 # Opened alone, as on Colab or Kaggle? Then this {does}.
@@ -64,12 +65,11 @@ _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def sources(only: list[str] | None = None) -> list[Path]:
-    """Return the chapters' sources in order; ``only`` names some by number (``["02"]``)."""
-    found = sorted((ROOT / "solutions").glob("[0-9][0-9]_*.py"))
-    known = [p.name[:2] for p in found]
+    """Return the chapters' sources in order; ``only`` names some (``["02"]``, or `TAKE_HOME`)."""
+    known = {p.stem.split("_")[0]: p for p in sorted((ROOT / "solutions").glob("*.py"))}
     if unknown := sorted({*(only or known)} - {*known}):
         raise LookupError(f"no chapter {', '.join(unknown)}; there are {', '.join(known)}")
-    return [p for p in found if p.name[:2] in (only or known)]
+    return [p for name, p in known.items() if (name in only if only else name.isdigit())]
 
 
 def read(source: Path) -> NotebookNode:
@@ -170,10 +170,8 @@ def execute(notebook: NotebookNode, folder: Path, *, seconds: int = 900) -> Note
     """
     with patch.dict(os.environ, ENVIRONMENT), _sockets() as config:
         place = {"metadata": {"path": str(folder)}}
-        client = NotebookClient(
-            notebook, timeout=seconds, record_timing=False, resources=place, config=config
-        )
-        client.execute()
+        config.NotebookClient.update(timeout=seconds, record_timing=False)
+        NotebookClient(notebook, resources=place, config=config).execute()
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
     for cell in notebook.cells:
@@ -231,14 +229,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m helpers build", description="Build the notebooks, executed."
     )
-    add = parser.add_argument
-    add("--check", action="store_true", help="write nothing; exit 1 if one is stale")
-    add("only", nargs="*", metavar="NN", help="chapter numbers; all if none is given")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
+    parser.add_argument("only", nargs="*", metavar="NN", help="chapter numbers; else all")
     options = parser.parse_args(arguments)
     stale = 0
-    for source in sources(options.only):
-        base = read(source)
-        for folder, make in BUILDS:
+    every = sorted((ROOT / "solutions").glob("*.py"))
+    for source in sources(options.only) if options.only else every:
+        base = read(source)  # of the one without answers, there is one notebook
+        for folder, make in BUILDS[source.stem.startswith(TAKE_HOME) :]:
             target, notebook = ROOT / folder / f"{source.stem}.ipynb", make(base)
             name = target.relative_to(ROOT).as_posix()
             if options.check:

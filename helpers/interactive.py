@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ipywidgets as widgets
@@ -157,6 +157,28 @@ def explore(
     words = f"Run this cell to get the {kind}: {called}."
     show_widget(rows, html=f"<p>{html.escape(words)}</p>", text=words)
     show_widget(widgets.VBox([picture, problem]), png=first, text=text)
+    if os.environ.get("COURSE_STATES"):  # for the site, where nothing moves
+        values = {name: control.value for name, control in controls.items()}
+        for label, now in _ends(called, values, controls):
+            data, details = outputs(png(draw(**now)), alt(**now))
+            display(data, metadata={**details, "state": label}, raw=True)
+
+
+def _ends(
+    called: str, values: dict[str, Any], controls: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the first control's lowest and highest value, in words and among the other values."""
+    name, control = next(iter(controls.items()))
+    ends = [getattr(control, end, None) for end in ("min", "max")]
+    if isinstance(control, widgets.FloatLogSlider):
+        ends = [control.base**end for end in ends]
+    words = [str(end) if isinstance(end, int) else f"{end:.3g}" for end in ends if end is not None]
+    if hasattr(control, "options"):
+        pairs = [o if isinstance(o, tuple) else (str(o), o) for o in control.options]
+        words, ends = [list(part) for part in zip(pairs[0], pairs[-1], strict=True)]
+    for word, end in zip(words, ends, strict=False):
+        if end != control.value:
+            yield f"{called.split(' · ')[0]}: {word}", {**values, name: end}
 
 
 def _named(control: Any) -> widgets.Widget:

@@ -230,7 +230,8 @@ def _seconds(timestamps: pd.Series, name: str) -> np.ndarray:
             dates = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
             seconds = (dates - pd.Timestamp(0, tz="UTC")) // pd.Timedelta("1s")
         expected = "whole seconds since 1970, or dates such as 2020-01-31 12:00:00 everywhere"
-        _refuse(seconds.isna() | (seconds % 1 != 0), timestamps, name, expected)
+        advice = "correct or drop the row, or drop the column"
+        _refuse(seconds.isna() | (seconds % 1 != 0), timestamps, name, f"{expected}; {advice}")
         if dated:
             found = f"{name}: timestamps such as {texts.iloc[0]} became seconds since 1970"
             print(f"{found}, as UTC where no time zone is given.")

@@ -23,10 +23,16 @@ from .interactions import ITEM_COLUMNS, RATING_COLUMNS, DataError, Interactions
 pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool would keep 30 MB after a read
 
 ALIASES = {  # names of columns in lower case, without blanks and signs; the first found counts
-    "user_id": ("userid", "user"),
-    "item_id": ("itemid", "movieid", "bookid", "isbn", "productid", "item", "movie"),
-    "rating": ("rating", "bookrating", "score", "stars"),
-    "timestamp": ("timestamp", "time", "datetime", "date"),
+    "user_id": ("userid", "user", "customerid", "reviewerid", "visitorid", "username"),
+    "item_id": (
+        *("itemid", "movieid", "bookid", "isbn", "productid", "articleid", "asin"),
+        *("item", "movie", "product"),
+    ),
+    "rating": ("rating", "bookrating", "score", "stars", "overall"),
+    "timestamp": (
+        *("timestamp", "time", "datetime", "date", "createdat", "ratedat", "orderdate"),
+        "unixreviewtime",
+    ),
     "title": ("title", "movietitle", "booktitle", "name"),
     "year": ("year", "releaseyear", "yearofpublication"),
     "genres": ("genres", "genre", "class"),
@@ -91,9 +97,10 @@ def parse_ratings(content: bytes, file: str, talk: bool = False) -> pd.DataFrame
         print(f"{file}: no header line, so the columns are taken as {', '.join(table.columns)}.")
     ids = {"user_id": pa.string(), "item_id": pa.string()}
     read, lines = table.read(ids)
+    table.content = b""  # of 20 million rows, each column and copy counts: free it when it is used
     columns = {
-        name: _ids(column, f"{file}: {name}", talk) if name in ids else column.to_pandas()
-        for name, column in read.items()
+        name: _ids(read.pop(name), place, talk) if name in ids else read.pop(name).to_pandas()
+        for name, place in [(name, f"{file}: {name}") for name in read]
     }
     frame = pd.DataFrame(columns, copy=False)
     frame.index = lines.rename("line")  # set_axis would copy

@@ -244,7 +244,7 @@ register(
             "Ask each row two things: is what decides the answer known the night before, and who waits for it?",
             "Two of the five cases need something that happens after the night's run. The others do not, and a table is cheaper and quicker.",
         ],
-        minutes=6,
+        minutes=5,
     ),
     Exercise(
         "10.2",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Sequence
 
 from helpers import book, files
-from helpers.publish import run
+from helpers.runner.machine import CannotRun
 
 FIRST = "00_start_here.ipynb"
 _BUTTONS = re.compile(r"<!-- buttons -->\n.*?<!-- /buttons -->\n", re.DOTALL)
@@ -20,8 +19,7 @@ def main(arguments: Sequence[str]) -> int:
     given = arguments[0] if arguments else os.environ.get("COURSE_REPOSITORY", "") or _origin()
     address = given.strip().removesuffix("/").removesuffix(".git")
     if given and not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
-        print(f"{given} is no address such as https://github.com/owner/name.", file=sys.stderr)
-        return 2
+        raise CannotRun(f"{given} is no address such as https://github.com/owner/name.")
     path = book.ROOT / "pyproject.toml"
     text = path.read_text(encoding="utf-8")
     text = re.sub(r'\[project\.urls\]\nrepository = "[^"]*"\n\n', "", text)
@@ -29,21 +27,15 @@ def main(arguments: Sequence[str]) -> int:
         urls = f'[project.urls]\nrepository = "{address}"\n\n[tool.uv]'
         text = text.replace("[tool.uv]", urls, 1)
     files.write(path, text)
-    readme = book.ROOT / "README.md"
-    buttons = ""
-    if address:
-        found = book.launchers(address, FIRST).items()
-        buttons = "Open it in " + " · ".join(f"[{name}]({url})" for name, url in found) + ".\n"
-    block = f"<!-- buttons -->\n{buttons}<!-- /buttons -->\n"
+    readme, found = book.ROOT / "README.md", book.launchers(address, FIRST).items()
+    buttons = "Open it in " + " · ".join(f"[{name}]({url})" for name, url in found) + ".\n"
+    block = f"<!-- buttons -->\n{buttons * bool(address)}<!-- /buttons -->\n"
     files.write(readme, _BUTTONS.sub(lambda _: block, readme.read_text(encoding="utf-8")))
     if not address:
         print("No address: neither COURSE_REPOSITORY nor an https origin is there. The buttons are")
         print("gone; python -m helpers links https://github.com/owner/name brings them.")
         return 0
-    print(
-        f"{address} is in pyproject.toml and README. Next: python -m helpers build, which puts it"
-    )
-    print("into the chapters.")
+    print(f"{address} is in pyproject.toml and README. For the chapters: python -m helpers build.")
     return 0
 
 
@@ -55,7 +47,3 @@ def _origin() -> str:
     except OSError:
         return ""
     return told if told.startswith("https://github.com/") else ""
-
-
-if __name__ == "__main__":
-    run(main)

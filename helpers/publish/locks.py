@@ -1,64 +1,52 @@
-"""Locks with every version and hash: for a learner, for tests, for GPUs. Standard library only."""
+"""Locks with every version and hash: for learners, tests, GPUs, the site. Standard library only."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from helpers import files
-from helpers.publish import run
 from helpers.runner import install
-from helpers.runner.environment import GPU_LOCK, LOCK, TESTS_LOCK, Environment
+from helpers.runner.environment import GPU_LOCK, LOCK, ROOT, TESTS_LOCK, Environment
 from helpers.runner.machine import CannotRun
 
 EVERYWHERE = ("--universal", "--python-version", "3.10")
+SITE_LOCK = "requirements-site.lock"
+SITE = ("--universal", "--python-version", "3.11")  # Sphinx needs it
 # the GPU's libraries have the same versions for every Python
 LINUX = ("--python-platform", "x86_64-manylinux_2_28", "--python-version", "3.11")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make the three locks; arguments go to uv (``--upgrade``)."""
-    environment = Environment.here()
-    base = _lock(environment, LOCK, [*EVERYWHERE, *arguments, "requirements.txt"])
+    """Make the four locks; arguments go to uv (``--upgrade``)."""
+    base = _lock(LOCK, [*EVERYWHERE, *arguments, "requirements.txt"])
     # Binder installs before it copies the course if its file names no other
     note = "# Made by python -m helpers lock: requirements.lock, in a place of its own for Binder\n"
-    files.write(environment.root / "binder" / "requirements.txt", note + base)
+    files.write(ROOT / "binder" / "requirements.txt", note + base)
     known = set(base.splitlines())
-    _lock(environment, TESTS_LOCK, [*EVERYWHERE, *arguments, "requirements-dev.txt"], base, known)
+    _lock(TESTS_LOCK, [*EVERYWHERE, *arguments, "requirements-dev.txt"], base, known)
+    _lock(SITE_LOCK, [*SITE, *arguments, "requirements-site.txt"])
     version = re.search(r"^tensorflow-cpu(==[\d.]+)", base, re.MULTILINE)
     assert version, "requirements.txt names tensorflow-cpu"
     known = {f"{line.split(' ')[0]} \\" for line in known if not line.startswith("tensorflow==")}
     wanted = f"tensorflow[and-cuda]{version[1]}"
-    _lock(
-        environment, GPU_LOCK, [*LINUX, *arguments, "--constraints", LOCK, "-"], "", known, wanted
-    )
+    _lock(GPU_LOCK, [*LINUX, *arguments, "--constraints", LOCK, "-"], "", known, wanted)
     return 0
 
 
 def _lock(
-    environment: Environment,
-    name: str,
-    options: Sequence[str],
-    base: str = "",
-    known: Sequence[str] | set[str] = (),
-    given: str = "",
+    name: str, options: list[str], base: str = "", known: Container[str] = (), given: str = ""
 ) -> str:
     """Make one lock without the packages whose first lines are known; return its text."""
-    path = environment.root / name
+    environment, path = Environment.here(), ROOT / name
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     files.write(path, base + before)  # what it names keeps its version
     command = [str(install.ensure_uv(environment)), "pip", "compile", "--quiet"]
     command += ["--generate-hashes", "--no-python-downloads", "--python", str(environment.python)]
     command += ["--custom-compile-command", "python -m helpers lock", "--output-file", name]
-    done = subprocess.run(
-        [*command, *options],
-        cwd=environment.root,
-        env=install.package_variables(environment, only_main=True),
-        input=given,
-        text=True,
-        check=False,
-    )
+    variables, command = install.package_variables(environment, only_main=True), command + options
+    done = subprocess.run(command, cwd=ROOT, env=variables, input=given, text=True, check=False)
     if done.returncode != 0:
         files.write(path, before)
         raise CannotRun(f"uv could not make {name} (its message is above); it is as it was.", 1)
@@ -68,7 +56,3 @@ def _lock(
     files.write(path, text)
     print(f"{name} is made; the next task installs what changed in it.")
     return text
-
-
-if __name__ == "__main__":
-    run(main)

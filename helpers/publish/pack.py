@@ -12,53 +12,42 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from packaging.requirements import Requirement
 
-from helpers.publish import run
 from helpers.runner import install
 from helpers.runner.environment import LOCK, ROOT, Environment
+from helpers.runner.machine import CannotRun
 
-#: platforms by name: what a marker of the lock says of one, and the tags of its wheels
-LINUX = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)]
-PLATFORMS = {
-    "linux": (("linux", "Linux", "x86_64", "posix"), [*LINUX, "manylinux2014_x86_64"]),
-    "windows": (("win32", "Windows", "AMD64", "nt"), ["win_amd64"]),
-    "macos": (("darwin", "Darwin", "arm64", "posix"), ["macosx_14_0_arm64"]),
-}
-FIELDS = ("sys_platform", "platform_system", "platform_machine", "os_name")
-#: the course's own files at the top; whatever else a reader keeps there is not handed out
-FOLDERS = ("binder", "chapters", "helpers", "local_sagemaker", "scripts", "solutions", "tests")
-FILES = ("*.md", "requirements*", "LICENSE", "CITATION.cff", "conftest.py", "pyproject.toml")
-LEFT = ("__pycache__", ".*")  # caches, and checkpoints of notebooks
+#: the course's own files and the machines, by pack.yaml
+WHAT = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+PLATFORMS = WHAT["platforms"]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the folder that the arguments name; return an exit code."""
-    here = {"Linux": "linux", "Windows": "windows", "Darwin": "macos"}.get(platform.system())
     parser = argparse.ArgumentParser(prog="python -m helpers pack", description=__doc__)
     parser.add_argument("out", type=Path, help="a new folder, such as the one of a USB stick")
     add = parser.add_argument
-    add("--platforms", nargs="+", choices=[*PLATFORMS], default=[here], help="for which machines")
+    here = [name for name, one in PLATFORMS.items() if platform.system() in one["machine"].values()]
+    add("--platforms", nargs="+", choices=[*PLATFORMS], default=here, help="for which machines")
     version = ".".join(map(str, sys.version_info[:2]))
     add("--pythons", nargs="+", default=[version], help="for which versions: 3.11")
     chosen = parser.parse_args(arguments)
     if chosen.out.exists():
-        print(f"{chosen.out} exists already: name a new folder.", file=sys.stderr)
-        return 2
+        raise CannotRun(f"{chosen.out} exists already: name a new folder.")
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=chosen.out.parent) as half:  # on the same disk
         part = Path(half) / chosen.out.name
-        for folder in FOLDERS:
-            ignore = shutil.ignore_patterns(*LEFT)
+        for folder in WHAT["folders"]:
+            ignore = shutil.ignore_patterns(*WHAT["left"])
             shutil.copytree(ROOT / folder, part / folder, ignore=ignore)
-        for path in (path for pattern in FILES for path in ROOT.glob(pattern)):
+        for path in (path for pattern in WHAT["files"] for path in ROOT.glob(pattern)):
             shutil.copy2(path, part)
         for name in chosen.platforms:
             for python in chosen.pythons:
                 print(f"Wheels for {name}, Python {python}:", flush=True)
-                if code := download(part / install.WHEELS, name, python):
-                    print("A wheel is missing (see above); nothing is packed.", file=sys.stderr)
-                    return code
+                download(part / install.WHEELS, name, python)
         part.rename(chosen.out)
     size = sum(path.stat().st_size for path in chosen.out.rglob("*") if path.is_file())
     print(f"{chosen.out}: {size / 1e9:.1f} GB. In a copy of it, python -m helpers lab needs no")
@@ -66,16 +55,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def download(folder: Path, name: str, python: str) -> int:
-    """Put the wheels of the lock for one platform and Python into a folder; return pip's code."""
-    values, tags = PLATFORMS[name]
-    environment = Environment.here()
+def download(folder: Path, name: str, python: str) -> None:
+    """Put the wheels of the lock for one platform and Python into a folder, by pip."""
+    kind, environment = PLATFORMS[name], Environment.here()
     blocks = re.findall(r"^[a-z0-9].*\n(?: .*\n)*", environment.locks()[LOCK], re.MULTILINE)
-    machine = dict(zip(FIELDS, values, strict=True))
-    machine |= {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
+    machine = {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
     taken: set[str] = set()
     for version in (f"{python}.0", f"{python}.99"):  # a few pins differ between 3.11.2 and 3.11.9
-        machine |= {"python_version": python, "python_full_version": version}
+        machine |= {"python_version": python, "python_full_version": version, **kind["machine"]}
         wanted = []
         for block in blocks:
             marker = Requirement(block.splitlines()[0].rstrip("\\")).marker
@@ -88,13 +75,7 @@ def download(folder: Path, name: str, python: str) -> int:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
             command += [str(folder), "--require-hashes", "--only-binary=:all:", "-r", str(lock)]
             command += ["--python-version", version, "--implementation", "cp"]
-            command += [f"--platform={tag}" for tag in [*tags, "any"]]
+            command += [f"--platform={tag}" for tag in [*kind["tags"], "any"]]
             variables = install.package_variables(environment)
-            code = subprocess.run(command, env=variables, check=False).returncode if wanted else 0
-        if code != 0:
-            return code
-    return 0
-
-
-if __name__ == "__main__":
-    run(main)
+            if wanted and subprocess.run(command, env=variables, check=False).returncode:
+                raise CannotRun("A wheel is missing (see above); nothing is packed.", 1)

@@ -19,7 +19,7 @@ USAGE = """python -m helpers TASK [arguments]
           --update takes your answers over into a newer course; other arguments go to JupyterLab
           --gpu or --cpu, here and with install: TensorFlow's build, if not what the machine has
   install make everything ready and start nothing, as on the evening before a workshop
-  progress  print what you have done; with the name of a file, write a table for a teacher
+  progress  print what you have done, or write it to a FILE.csv; class FOLDER shows a class's files
   test    pass every test: ruff, mypy, pytest; with arguments, pytest alone with them (-k splits)
           --full adds what takes an hour; --python 3.13 runs a part under that version
   build   build the notebooks from solutions/NN_name.py; arguments go to helpers.book (--check 02)
@@ -28,10 +28,12 @@ USAGE = """python -m helpers TASK [arguments]
   doctor  say what this machine has and lacks; installs nothing
   links   write the public address, from which buttons open chapters: links https://github.com/…
   pack    write a folder from which a class installs without network: pack OUT --platforms linux
+  site    write the course as web pages: site OUT, with --pdf for print; slides OUT, guide OUT
   lock    make the locks from requirements.txt and -dev.txt; arguments go to uv (--upgrade)
 
 The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
 """
+PUBLISHED = ("links", "pack", "site", "slides", "guide")
 TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "lab": tasks.lab,
     "install": tasks.install_only,
@@ -42,8 +44,8 @@ TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "cloud": partial(tasks.start, "local_sagemaker"),
     "doctor": tasks.doctor,
     "lock": partial(tasks.publish, "locks"),
-    "links": partial(tasks.start, "helpers.publish.links"),
-    "pack": partial(tasks.start, "helpers.publish.pack"),
+    **{name: partial(tasks.start, f"helpers.publish {name}") for name in PUBLISHED},
+    "class": partial(tasks.start, "helpers.publish classroom"),
 }
 
 

@@ -27,7 +27,7 @@ def make(root: Path, fresh: Sequence[str] = (), update: bool = False) -> list[st
     The copies of the chapters in ``fresh`` (``"02"``) are set aside under another name and made
     anew; ``update`` does so with copies of an older version, and carries the answers over.
     """
-    chapters = {path.name[:2]: path for path in sorted((root / "chapters").glob("[0-9]*.ipynb"))}
+    chapters = {p.stem.split("_")[0]: p for p in sorted((root / "chapters").glob("[0-9t]*.ipynb"))}
     unknown = [number for number in fresh if number not in chapters]
     if unknown:
         raise CannotRun(f"There is no chapter {unknown[0]}; there are {', '.join(chapters)}.")

@@ -93,9 +93,9 @@ def install_only(environment: Environment, arguments: Sequence[str]) -> int:
 
 
 def start(module: str, environment: Environment, arguments: Sequence[str]) -> int:
-    """Hand over to a module that does a whole task."""
+    """Hand over to a module that does a whole task, or to one of the tasks that it has."""
     install.ensure(environment)
-    return hand_over(environment, [module, *arguments])
+    return hand_over(environment, [*module.split(), *arguments])
 
 
 def settle(root: Path, prefix: Path, fresh: Sequence[str] = (), update: bool = False) -> None:
@@ -231,7 +231,7 @@ def check_data(environment: Environment) -> tuple[str, int]:
 
 def publish(module: str, environment: Environment, arguments: Sequence[str]) -> int:
     """Run a module of authors under this Python, whether the environment is there or not."""
-    command = [sys.executable, "-m", f"helpers.publish.{module}", *arguments]
+    command = [sys.executable, "-m", "helpers.publish", module, *arguments]
     return subprocess.run(command, cwd=environment.root, check=False).returncode
 
 

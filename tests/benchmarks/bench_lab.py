@@ -17,8 +17,9 @@ from playwright.sync_api import sync_playwright
 
 from helpers.book import ROOT
 from helpers.files import free_port
+from helpers.publish.tools import chromium
 from helpers.runner import copies, tasks
-from tests.browser.lab import CHROME_ARGUMENTS, READY, RUN_ALL, chromium, wait_until_it_answers
+from tests.browser.lab import CHROME_ARGUMENTS, READY, RUN_ALL, wait_until_it_answers
 
 _PLOT = """() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells
   .flatMap(cell => cell.outputs || []).some(output => output.data && output.data['image/png'])"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -32,12 +31,6 @@ RUN_ALL = """() => {
   window.jupyterapp.commands.execute('notebook:run-all-cells')
     .then(ok => { window.ran = {ok}; }, error => { window.ran = {error: String(error)}; });
 }"""
-
-
-def chromium() -> str | None:
-    """Return the path of a Chromium on this machine, or None; ``CHROMIUM`` names another."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
 @contextmanager

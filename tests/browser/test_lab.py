@@ -12,9 +12,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from helpers.book import ROOT, blank, read, sources
+from helpers.publish.tools import chromium
 from helpers.runner import copies
 
-from .lab import CHROME_ARGUMENTS, READY, chromium, lab_server, run_all
+from .lab import CHROME_ARGUMENTS, READY, lab_server, run_all
 
 sync_api = pytest.importorskip("playwright.sync_api")
 none = pytest.mark.skipif(not chromium(), reason="no Chromium here (CHROMIUM=/path names one)")

@@ -51,6 +51,7 @@ SAME = {
     "names of MovieLens": TWO.replace("user_id,item_id", "userId,movieId"),
     "names of RecBole": TWO.replace("user_id", "user_id:token").replace("rating", "rating:float"),
     "other names": TWO.replace("user_id,item_id,rating", "User ID,Item-ID,Book-Rating"),
+    "names of a shop": "Customer ID,ASIN,overall,created_at\n" + TWO.removeprefix(HEADER),
     "no header": TWO.removeprefix(HEADER),
     "no header, spaces": TWO.removeprefix(HEADER).replace(",", "  "),
     "further columns": swap("\n", ",x\n"),

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from helpers import book, files, publish
+from helpers import book, files
 from helpers.book import ROOT
+from helpers.publish import __main__ as publish
 from helpers.publish import links, pack
 from helpers.runner import copies
+from helpers.runner.machine import CannotRun
 from tests.benchmarks.bench_alone import THERE, elsewhere, wheel
 
 ADDRESS = "https://github.com/owner/name"
@@ -24,8 +26,8 @@ def test_links_come_from_the_argument_the_variable_or_the_origin(tmp_path, monke
     monkeypatch.setattr(book, "ROOT", tmp_path)
     monkeypatch.delenv("COURSE_REPOSITORY", raising=False)
     before = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert links.main(["https://example.org/x"]) == 2
-    assert "no address such as" in capsys.readouterr().err
+    with pytest.raises(CannotRun, match="no address such as"):
+        links.main(["https://example.org/x"])
     assert links.main([f"{ADDRESS}.git/"]) == 0 and book.repository() == ADDRESS
     readme = (tmp_path / "README.md").read_text()
     assert "mybinder.org/v2/gh/owner/name/main?labpath=my_course%2F00_" in readme
@@ -93,26 +95,33 @@ def test_a_packed_folder_has_the_wheels_of_each_machine(tmp_path, monkeypatch, c
     theirs, chapter = out.with_name("stick.part") / "thesis.txt", course / "chapters" / "00.ipynb"
     for path in (theirs, chapter, course / "diary.txt", course / "README.md"):
         files.write(path, "text")
-    for folder in pack.FOLDERS:
+    for folder in pack.WHAT["folders"]:
         (course / folder).mkdir(exist_ok=True)
     monkeypatch.setattr(pack, "ROOT", course)
     assert pack.main([str(out), "--platforms", "windows", "linux", "--pythons", "3.11"]) == 0
-    assert {path.name for path in out.iterdir()} == {*pack.FOLDERS, "README.md"}
+    assert {path.name for path in out.iterdir()} == {*pack.WHAT["folders"], "README.md"}
     assert (out / "chapters" / "00.ipynb").exists() and theirs.read_text() == "text"
     assert "ML-100K" in capsys.readouterr().out
     named = {command[-2]: text for command, text in asked if "numpy==" in text}
     windows, linux = named["--platform=win_amd64"], named["--platform=manylinux2014_x86_64"]
     assert "mxnet==" not in windows and "pywin32==" in windows and "mxnet==" in linux
     assert all("--require-hashes" in command for command, _ in asked)
-    assert pack.main([str(out)]) == 2 and "exists already" in capsys.readouterr().err
+    with pytest.raises(CannotRun, match="exists already"):
+        pack.main([str(out)])
     code[0] = 1
-    assert pack.main([str(tmp_path / "other")]) == 1 and not list(tmp_path.glob("other*"))
+    with pytest.raises(CannotRun, match="nothing is packed"):
+        pack.main([str(tmp_path / "other")])
+    assert not list(tmp_path.glob("other*"))
 
 
-def test_a_checkout_that_cannot_be_written_costs_a_sentence(capsys):
+def test_what_stops_a_task_of_authors_costs_a_sentence(monkeypatch, capsys):
+    assert publish.main(["links", "https://example.org/x"]) == 2
+    assert "is no address such as https://github.com/owner/name." in capsys.readouterr().err
+
     def main(arguments):
-        raise PermissionError(13, "Permission denied", "/course/.README.md-1.part")
+        raise PermissionError(13, "Permission denied", "/course/README.md")
 
-    with pytest.raises(SystemExit, match="2"):
-        publish.run(main)
-    assert "can be written in /course: copy the course to" in capsys.readouterr().err
+    monkeypatch.setattr(links, "main", main)
+    assert publish.main(["links"]) == 2
+    said = capsys.readouterr().err
+    assert "/course/README.md cannot be written (Permission denied): name a folder" in said

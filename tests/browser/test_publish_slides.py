@@ -1,0 +1,72 @@
+"""`python -m helpers slides`: every slide of every deck fits, and asks no server for anything."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from helpers import book
+from helpers.publish import slides
+from helpers.publish.chapters import chapter
+from helpers.publish.tools import chromium
+
+from .lab import CHROME_ARGUMENTS
+
+PATHS = {path.name[:2]: path for path in book.sources()}
+FULL = bool(os.environ.get("COURSE_FULL"))
+#: what reaches beyond its place on the slide that is shown
+OVER = """() => {
+  const slide = slides[now], body = slide.querySelector('.body');
+  const ends = [...slide.querySelectorAll('*')].map(part => part.getBoundingClientRect());
+  const out = ends.some(end => end.right > innerWidth + 1 || end.bottom > innerHeight + 1);
+  const long = body.scrollHeight > body.clientHeight || body.scrollWidth > body.clientWidth;
+  return out || long ? location.hash + ' ' + slide.querySelector('h2').textContent : '';
+}"""
+
+
+@pytest.mark.parametrize("number", PATHS)
+def test_a_deck_has_15_to_30_slides_with_the_exercises_of_the_core(number):
+    found = chapter(PATHS[number])
+    deck = slides.deck(found)
+    assert 15 <= len(deck) <= slides.MOST
+    titles = " ".join(slide["title"] for slide in deck)
+    inside, core = False, []
+    for cell in found.cells:
+        if cell.role == "prose" and re.match("#{1,3} ", cell.source):
+            inside = "core" in cell.tags
+        core += [id for id in cell.exercises if inside and cell.role == "prose"]
+    assert core and all(f"Exercise {id} " in titles for id in core)
+    assert any(re.search(r"<img|<table|\$|^\|", slide["body"], re.MULTILINE) for slide in deck)
+    assert all("BEGIN SOLUTION" not in slide["body"] for slide in deck)
+    guesses = {guess.partition(" (")[0] for cell in found.cells for guess in cell.guesses}
+    asking = [s["body"] for s in deck if any(f"**{guess}" in s["body"] for guess in guesses)]
+    assert asking and all("*Against your prediction:*" not in body for body in asking), (
+        "no question is answered"
+    )
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not FULL, reason="with --full: every slide of every deck in Chromium")
+@pytest.mark.skipif(not chromium(), reason="no Chromium here (CHROMIUM=/path names one)")
+def test_every_slide_fits_at_1280_by_720_and_asks_for_nothing(tmp_path):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    assert slides.main([str(tmp_path)]) == 0
+    over, asked = [], []
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium(), args=CHROME_ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.on("request", lambda request: asked.append(request.url))
+        for path in sorted(tmp_path.glob("*.html")):
+            page.goto(path.as_uri())
+            for place in range(page.evaluate("slides.length")):
+                assert page.evaluate("now") == place
+                found = page.evaluate(OVER)
+                over += [f"{path.name}{found}"] if found else []
+                page.keyboard.press("ArrowRight")
+            page.keyboard.press("n")
+            assert page.locator("aside:visible").count() == 1
+        browser.close()
+    assert not over, "\n".join(over)
+    assert not [url for url in asked if not url.startswith(("file:", "data:"))]

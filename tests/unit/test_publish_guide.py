@@ -12,6 +12,7 @@ from helpers.exercises.grading import Quiz
 from helpers.publish import __main__ as publish
 from helpers.publish import guide
 from helpers.publish.chapters import chapter
+from tests.exercises.test_answers import answers
 from tests.notebooks.test_minutes import minutes
 
 PATHS = book.sources()
@@ -65,14 +66,14 @@ def test_minutes_of_sections_add_up_to_those_of_the_chapter(path):
     assert sorted(ids) == sorted(q.id for q in exercises_of(path.name[:2]))
 
 
-def test_each_plan_fits_its_hours(page):
-    taken = dict(
-        zip(
-            guide.ADDED["plans"],
-            map(int, re.findall(r"minutes, with talk (\d+)", page)),
-            strict=True,
-        )
-    )
-    hours = {"Half a day (3 h 15)": 195, "One day (6 h)": 360, "Two days": 720}
-    assert taken.keys() == hours.keys()
-    assert all(0.6 * hours[name] < spent < hours[name] for name, spent in taken.items()), taken
+def test_wrong_answers_in_words_get_what_a_tested_mistake_gets():
+    for id, said in guide.ADDED["wrong"].items():
+        mistakes = answers(id[:2]).MISTAKES[id]
+        assert all(any(part in one for _, part in mistakes) for one in said), id
+
+
+def test_each_day_of_a_plan_ends_in_time(page):
+    ends = [60 * int(h) + int(m) for h, m in re.findall(r"<strong>(\d):(\d\d)</strong> End", page)]
+    hours = [195, 360, 360, 360]
+    assert all(most - 70 < end < most for end, most in zip(ends, hours, strict=True)), ends
+    assert page.count("take first: ") == len(PATHS)  # a part that the chapter has

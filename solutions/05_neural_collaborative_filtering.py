@@ -44,6 +44,7 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import display
 from scipy.special import expit  # the sigmoid
 
 from helpers import cloud, data, gates, ledger, metrics, plots, sampling
@@ -355,7 +356,7 @@ columns = {"userId": ratings.user_ids[ask_users], "movieId": ratings.item_ids[as
 decisions = pd.DataFrame({**columns, "title": titles, "prediction": liked})
 on_clicks = liked[:n_held].mean()
 print(f"{on_clicks:.0%} of the hidden films are called a like")
-guess("05.b").meets(f"{on_clicks:.0%}")
+display(guess("05.b").meets(f"{on_clicks:.0%}"))
 decisions.head(6)
 
 # %% [markdown]

@@ -34,6 +34,7 @@ import json
 import re
 import sys
 import tempfile
+import textwrap
 import time
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,7 @@ from sagemaker.core import image_uris
 from sagemaker.core.training.configs import Compute, InputData, OutputDataConfig
 from sagemaker.train import ModelTrainer
 from scipy import sparse
+from scipy.optimize import nnls
 
 from helpers import cloud, data, gates, ledger, plots
 from helpers.cloud import exchange
@@ -673,9 +675,46 @@ table.round(3).assign(changed=["", "nothing", "only the order", "only the rates"
 # %% [markdown]
 # ## Past one machine · optional
 #
-# The talk warns that a factorization machine "runs on a single machine and has huge memory requirements", and points to *DiFacto* (Li et
-# al., 2016). How huge? Each feature has $k + 1$ numbers, and Adam keeps two more for each. DiFacto spreads this *table* over servers.
-# Workers pull the few table rows that their batch needs, compute gradients, and push those.
+# The talk warns that a factorization machine "runs on a single machine and has huge memory requirements". How far does one machine go?
+# `python -m helpers bench scale` has run the steps of this course on made ratings in MovieLens' shape, up to the size of MovieLens 20M. That
+# takes ten minutes. So its table is stored with the course.
+
+
+# %%
+def stored(name):
+    """Return a table that is stored with the course; its first line says where it was measured."""
+    file = Path("../helpers") / name
+    print(textwrap.fill(file.read_text(encoding="utf-8").splitlines()[0], 100))
+    return pd.read_csv(file, comment="#")
+
+
+scale = stored("twenty_million.csv")
+seconds = scale.pivot_table("seconds", "step", "ratings", sort=False)
+large = seconds.loc[:, 1_000_000:]
+table = seconds.set_axis([f"{n:,}" for n in seconds], axis="columns").round(2)
+growth = np.polyfit(np.log(large.columns), np.log(large.T), 1)[0]
+most = scale[scale["ratings"] == seconds.columns[-1]].set_index("step")["peak_mb"]
+table.assign(growth=growth.round(2), **{"MB at the last": most}).rename_axis("seconds for")
+
+# %% tags=["fold"]
+longest = seconds.iloc[:, -1].nlargest(4)
+curves = {name: (seconds.columns, seconds.loc[name]) for name in longest.index}
+axes = {"xscale": "log", "yscale": "log", "xlabel": "ratings", "ylabel": "seconds on two cores"}
+words = f"The longest of {len(seconds)} steps takes {longest.iloc[0]:.0f} s for 20 million ratings"
+fig = plots.lines(curves, title=words, **axes)
+fig.set_figheight(4)
+show(fig, alt=f"{words}: {longest.index[0]}; seconds grow almost as the ratings do.")
+
+# %% [markdown]
+# *Growth* is the exponent from a million ratings on. At 1, twice the ratings take twice the seconds. Above 1.1, each rating still needs the
+# same work, but the tables no longer fit the processor's cache. No step holds users × items at once: lists and metrics go by blocks
+# of users. So 20 million ratings take minutes, and less than 4 GB. (iALS takes longer for 100,000 than for a million: few ratings do without
+# compiled loops, whose loading costs more than they save.)
+
+# %% [markdown]
+# What outgrows a machine is the *model*. Each feature has $k + 1$ numbers, and Adam keeps two more for each. *DiFacto* (Li et al., 2016),
+# to which the talk points, spreads this table over servers. Workers pull the few table rows that their batch needs, compute gradients, and
+# push those.
 #
 # **Exercise 06.4** (10 min, *stretch*). Write `factor_gradient(x, error, V)`, (n, k): the gradient of half the squared error of *one* row
 # `x` with respect to each factor. `error` is prediction minus rating. Take the derivative of the identity. Do not loop over
@@ -724,7 +763,72 @@ assert max(in_time, one_late, *workers) < min(in_time, one_late, *workers) + 0.0
 # %% [markdown]
 # One step late costs nothing, 63 steps cost about .01. Where MXNet is installed, two workers reach the RMSE of one process: they are about
 # equally fast, so a gradient is rarely late by many steps. Four processes take longer here, because starting them costs more than the
-# training. Distribution is for tables that do not fit one machine.
+# training.
+
+# %% [markdown]
+# When do several workers save *seconds*? `python -m helpers bench workers` has trained on this chapter's ratings with one worker and with two,
+# each on a core of its own, and counted what they sent. *NeuMF* is the job of chapter 05.
+
+# %%
+workers = stored("two_workers.csv")
+print(workers["note"].dropna().iloc[0])
+timed = workers.set_index(["way", "factors", "batch"]).dropna(subset="step_s")
+one, two = (timed[timed["workers"] == n] for n in (1, 2))
+table = one[["rows_per_s"]].rename(columns={"rows_per_s": "rows/s, one worker"}).astype(int)
+table = table.assign(two=two["rows_per_s"], kB=(two["step_bytes"] / 1000).round())
+table["times as fast"] = (two["rows_per_s"] / one["rows_per_s"]).round(2)
+job, pair = one.loc["FM job"]["rows_per_s"].iloc[0], two.loc["kvstore, in step"].loc[64]
+print(f"FM job: {job / pair['rows_per_s'].max():.0f} times the rows of two workers in step, k = 64")
+table.assign(metric=one["metric"], one=one["value"], two_workers=two["value"])
+
+# %% [markdown]
+# Two workers pay only where a step has much to compute: many rows, wide vectors. Else they wait for each other's bytes. What is learned
+# hardly changes: the hit rate of 943 users is known to about ±.02. The FM job takes one host here (on AWS, several), and its compiled loop
+# beats two workers by far. So a faster loop comes before a second machine.
+
+# %% [markdown]
+# More workers than two fit no two cores. So a *model* speaks, of what a step costs. Its $n$ rows are shared by $w$ workers, and $B$ bytes
+# travel:
+#
+# $$t = c\,\frac{n}{w} + b\,B + o + p\,[w > 1]$$
+#
+# Least squares fit the four prices to the measured steps, none below 0. For several *machines*, we assume a network: 10 Gbit/s, and a tenth of
+# a millisecond from one to another.
+
+
+# %%
+def price(rows):
+    """Return seconds a row, a byte, a step, and more a step of several, (4,); then the misfit."""
+    several = rows["workers"] > 1
+    parts = [rows["batch"] / rows["workers"], rows["step_bytes"], several | True, several]
+    parts = np.column_stack(parts).astype(float)
+    size, seconds = parts.max(axis=0), rows["step_s"].to_numpy()
+    prices = nnls(parts / size / seconds[:, None], np.ones(len(rows)))[0] / size
+    return prices, np.median(np.abs(parts @ prices / seconds - 1))
+
+
+def pays_from(prices, rows, machines, links):
+    """Return from how many rows a step on, machines are faster than one; inf: never."""
+    by_row, by_step = np.polyfit(rows["batch"], rows["step_bytes"], 1).clip(0) * links / 1.25e9
+    saved = prices[0] * (1 - 1 / machines) - by_row
+    return (by_step + 2e-4 + prices[3]) / saved if saved > 0 else np.inf
+
+
+pays = {}
+for (way, k), rows in workers.dropna(subset="step_s").groupby(["way", "factors"], sort=False):
+    both = rows[rows["workers"] == 2]
+    if len(both) > 1:
+        prices, misfit = price(workers[workers["way"] == way].dropna(subset="step_s"))
+        links = {w: w - 1 if way == "NeuMF job" else w / 2 for w in (2, 4, 8, 16)}
+        pays[f"{way}, k = {k}"] = {w: pays_from(prices, both, w, links[w]) for w in links}
+        print(f"{way}, k = {k}: the fit misses the median step by {misfit:.0%}")
+table = pd.DataFrame(pays).T.map("{:,.0f}".format).replace("inf", "never")
+table.rename(columns="{} machines".format).rename_axis("rows a step")
+
+# %% [markdown]
+# All bytes pass one link: the server's, or that of the first worker, which adds up the gradients. So with wide vectors, many machines wait
+# longer than they compute. Two to four begin to pay at a few thousand rows a step, if the model is right: it misses the steps that it was
+# fitted to by a sixth or so, and beyond two workers nothing was measured.
 
 # %% [markdown]
 # ## Draw the weights instead of fitting them · optional

@@ -172,13 +172,17 @@ if not has_times:
 # At most 3,000 users are asked, drawn once for all models. Their intervals say how much this matters.
 
 # %%
-k = min(10, ratings.n_items - ratings.user_counts().max())
-assert k > 0, "Some user has taken every item: nothing is left to recommend."
+left = ratings.n_items - ratings.user_counts()  # items that each user has not taken, (n_users,)
+k = min(10, int(np.median(left)))
+assert k > 0, "Most users have taken every item: nothing is left to recommend."
+if (left < k).any():
+    print(f"Fewer than {k} items are left for {(left < k).sum():,} users, who get no lists.")
 
 
 def compared(split, test):
     """Return the metrics and the lists of every model, for the same users."""
     users = np.unique(test.frame["user"])
+    users = users[left[users] >= k]
     users = np.random.default_rng(0).permutation(users)[:3000]
     test = test.replace(test.frame[test.frame["user"].isin(users)])
     results, lists = {}, {}
@@ -274,7 +278,7 @@ print(f"{decides.split(',')[0].capitalize()} decides: {name}.")
 # %% tags=["nbval-ignore-output"]
 folder = Path("my_lists")
 folder.mkdir(exist_ok=True)
-users = np.flatnonzero(ratings.user_counts())
+users = np.flatnonzero((ratings.user_counts() > 0) & (left >= k))
 lists = best_of(models[name]().fit(ratings), users, ratings)
 table = pd.DataFrame(
     {

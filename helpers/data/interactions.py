@@ -146,8 +146,8 @@ class Interactions:
             inside = frame[column].between(0, size - 1) & whole
             _refuse(~inside, frame[column], self.name, expected)
         _refuse(~np.isfinite(frame["rating"]), frame["rating"], self.name, "a finite number")
-        rows = frame[list(FRAME_DTYPES)].astype(FRAME_DTYPES).reset_index(drop=True)
-        return replace(self, frame=rows)
+        rows = {name: frame[name].astype(kind).to_numpy() for name, kind in FRAME_DTYPES.items()}
+        return replace(self, frame=pd.DataFrame(rows, copy=False))
 
     def matrix(self) -> csr_matrix:
         """Return the ratings as a sparse (n_users, n_items) float32 matrix of the rated cells."""

@@ -23,19 +23,13 @@ from .interactions import ITEM_COLUMNS, RATING_COLUMNS, DataError, Interactions
 pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool would keep 30 MB after a read
 
 ALIASES = {  # names of columns in lower case, without blanks and signs; the first found counts
-    "user_id": ("userid", "user", "customerid", "reviewerid", "visitorid", "username"),
-    "item_id": (
-        *("itemid", "movieid", "bookid", "isbn", "productid", "articleid", "asin"),
-        *("item", "movie", "product"),
-    ),
-    "rating": ("rating", "bookrating", "score", "stars", "overall"),
-    "timestamp": (
-        *("timestamp", "time", "datetime", "date", "createdat", "ratedat", "orderdate"),
-        "unixreviewtime",
-    ),
-    "title": ("title", "movietitle", "booktitle", "name"),
-    "year": ("year", "releaseyear", "yearofpublication"),
-    "genres": ("genres", "genre", "class"),
+    "user_id": "userid user customerid reviewerid visitorid username",
+    "item_id": "itemid movieid bookid isbn productid articleid asin item movie product",
+    "rating": "rating bookrating score stars overall",
+    "timestamp": "timestamp time datetime date createdat ratedat orderdate unixreviewtime",
+    "title": "title movietitle booktitle name",
+    "year": "year releaseyear yearofpublication",
+    "genres": "genres genre class",
 }
 SEPARATORS = ("\t", ";", "|", ",", " ")  # and "::", which becomes a tab
 U_ITEM_GENRES = (  # the last 19 columns of u.item
@@ -234,7 +228,7 @@ def _header_columns(fields: list[str], wanted: tuple[str, ...], file: str) -> li
     short = [re.sub("[^a-z0-9]", "", field.partition(":")[0].lower()) for field in fields]
     columns = [""] * len(fields)
     for name in wanted:
-        for alias in [alias for alias in ALIASES[name] if alias in short][:1]:
+        for alias in [alias for alias in ALIASES[name].split() if alias in short][:1]:
             if short.count(alias) > 1:
                 raise DataError(f"{file}: line 1 names {name} twice, expected once; rename one")
             columns[short.index(alias)] = name

@@ -58,17 +58,19 @@ class BiasModel(Recommender):
     def fit(self, data: Interactions) -> BiasModel:
         """Find the biases of the users and items."""
         self._learn_from(data)
-        users, items = data.frame["user"].to_numpy(), data.frame["item"].to_numpy()
+        users, items = (data.frame[side].to_numpy(np.intp) for side in ("user", "item"))
         ratings = data.frame["rating"].to_numpy(np.float64)
         self.mean = float(ratings.mean())
         user_weight = np.bincount(users, minlength=self.n_users) + 5.0
         item_weight = np.bincount(items, minlength=self.n_items) + 2.0
-        centered = ratings - self.mean
+        centered, residuals = ratings - self.mean, np.empty_like(ratings)  # no memory per round
         self.user_bias = np.zeros(self.n_users)
         for _ in range(self.epochs):
-            residuals = centered - self.user_bias[users]
+            self.user_bias.take(users, out=residuals, mode="clip")
+            np.subtract(centered, residuals, out=residuals)
             self.item_bias = np.bincount(items, residuals, self.n_items) / item_weight
-            residuals = centered - self.item_bias[items]
+            self.item_bias.take(items, out=residuals, mode="clip")
+            np.subtract(centered, residuals, out=residuals)
             self.user_bias = np.bincount(users, residuals, self.n_users) / user_weight
         return self
 

@@ -65,7 +65,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Tried:
+class Fitted:
     """What a model predicted with one setting, and what that took."""
 
     found: np.ndarray
@@ -262,7 +262,7 @@ def _say(line: str) -> None:
 
 def _fitted(
     one: Contestant, split: Split, jobs: list[dict[str, Any]], seconds: float
-) -> Iterator[Tried]:
+) -> Iterator[Fitted]:
     """Yield what each job finds, from one process; raise ``TimeoutError`` after some seconds."""
     python = Path(sys.executable) if one.room == "ours" else _environment(one.room)
     module = _MODULES["ours" if one.room == "ours" else one.table]
@@ -300,7 +300,7 @@ def _fitted(
 
 def _as_they_come(
     folder: Path, peer: subprocess.Popen[bytes], jobs: int, deadline: float
-) -> Iterator[Tried]:
+) -> Iterator[Fitted]:
     """Yield each job as its line of JSON comes; libraries print lines of their own."""
     got = 0
     while got < jobs:
@@ -310,7 +310,7 @@ def _as_they_come(
             said = json.loads(line)
             found = np.load(folder / f"found-{said.pop('number')}.npy")
             got += 1
-            yield Tried(found, **said)
+            yield Fitted(found, **said)
         if got == jobs or (peer.poll() is not None and not lines[got:]):
             break
         if time.monotonic() > deadline:

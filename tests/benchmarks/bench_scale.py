@@ -1,9 +1,9 @@
 """How seconds and memory grow from 100 thousand to 20 million ratings: ``python -m helpers bench scale``.
 
-``--sizes=100k,1M`` and ``--steps=csv,mf`` choose a part; without them, all of it runs, which takes an hour. Ratings
-are planted once per size (see `scale_steps`) and each step runs in a process of its own. A finished step is a row of
-``build/scale/scale.csv`` at once, so that an interrupted bench keeps its rows; of a step that was measured twice the
-later row counts. ``build/scale/scale.png`` draws the table.
+``--sizes=100k,1M`` and ``--steps=csv,mf`` choose a part; without them, all of it runs, which takes a quarter of an
+hour. Ratings are planted once per size (see `scale_steps`) and each step runs in a process of its own. A finished step
+is a row of ``build/scale/scale.csv`` at once, so that an interrupted bench keeps its rows; of a step that was measured
+twice the later row counts. ``build/scale/scale.png`` draws the table. ``--store`` writes it for chapter 06 as well.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from helpers import plots
 from tests.benchmarks.scale_steps import STEPS, plant
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "scale"
+STORED = Path(plots.__file__).with_name("twenty_million.csv")
 SIZES = {"100k": 100_000, "1M": 1_000_000, "5M": 5_000_000, "20M": 20_000_000}
 HEAD = [
     "date",
@@ -54,6 +55,7 @@ def run(*options: str) -> Iterator[dict[str, Any]]:
     parser = argparse.ArgumentParser("python -m helpers bench scale")
     parser.add_argument("--sizes", default=",".join(SIZES), help=f"of {','.join(SIZES)}")
     parser.add_argument("--steps", default=",".join(STEPS), help=f"of {','.join(STEPS)}")
+    parser.add_argument("--store", action="store_true", help=f"write {STORED.name}, too")
     given = parser.parse_args(options)
     sizes, steps = given.sizes.split(","), given.steps.split(",")
     for names, known in (sizes, SIZES), (steps, STEPS):
@@ -70,6 +72,8 @@ def run(*options: str) -> Iterator[dict[str, Any]]:
             yield from _rows(step, size, _measured(step, size, folder))
     if (FOLDER / "scale.csv").exists():
         yield from _growth()
+        if given.store:
+            _store()
 
 
 def _room(size: str, memory: int, disk: int) -> None:
@@ -129,6 +133,22 @@ def table() -> pd.DataFrame:
     """Return the latest measurement of every step and size."""
     rows = pd.read_csv(FOLDER / "scale.csv").drop_duplicates(["ratings", "step"], keep="last")
     return rows.sort_values(["step", "ratings"], ignore_index=True)
+
+
+def _store() -> None:
+    """Write the table for chapter 06: names of steps, and the machine in the first line."""
+    rows = table()
+    machine = (
+        f"{rows['date'].max()}, {rows['cores'].iloc[-1]} cores, {rows['memory_gb'].iloc[-1]:.0f} GB"
+    )
+    said = (
+        f"# Planted ratings in MovieLens' shape, {machine}: python -m helpers bench scale --store\n"
+    )
+    order = rows["step"].map(list(STEPS).index)
+    rows = rows.assign(step=rows["step"].map(lambda step: STEPS[step][0]), order=order)
+    rows = rows.sort_values(["order", "ratings"])
+    columns = ["step", "ratings", "seconds", "cpu_seconds", "peak_mb"]
+    STORED.write_text(said + rows[columns].to_csv(index=False), encoding="utf-8")
 
 
 def _growth() -> Iterator[dict[str, Any]]:

@@ -30,9 +30,9 @@ _FACTORED = {
     "decay": (0.1, 0.1, 0.1, 0.1, 0.08, 0.12),
 }
 _DRAWS = _grid(  # of a thousand draws and more in all, the first are much the best
-    factors=(10, 10, 8, 16, 6, 32),
-    samples=(300, 75, 200, 300, 300, 200),
-    chains=(1, 4, 1, 1, 1, 1),
+    factors=(10, 10, 8, 16, 6, 10),
+    samples=(300, 75, 200, 300, 300, 300),
+    chains=(1, 4, 1, 1, 1, 4),
 )
 _DECAYED = {"decay": (0.8, 0.8, 0.8, 0.6, 0.9, 0.9)}
 _TRANSITIONS = _grid(smoothing=(50.0, 20.0, 100.0, 50.0, 50.0, 20.0), **_DECAYED)

@@ -1,11 +1,14 @@
-"""`PEERS.md`, written from ``peers.csv``: what `bench_peers` measured, and where ours are behind."""
+"""`PEERS.md` and README's short table, written from ``peers.csv``: what `bench_peers` measured."""
 
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
+from helpers import files
+from helpers.book import ROOT
 from tests.benchmarks.peers_settings import CONTESTANTS
 
 SLOWER, NEAR = 1.2, 0.002  # times in seconds, stars: what counts as behind
@@ -14,6 +17,10 @@ _HEADS = {
     "ordering": "| Model | NDCG@10 | HR@10 | Gap to the best of ours | Seconds | CPU | MB | Setting found | Measured |",
 }
 _TITLES = {"rating": "Predicted ratings", "ordering": "Ordered items"}
+_METRICS = {"rating": "RMSE", "ordering": "NDCG@10"}
+_SIGNS = {"rating": -1.0, "ordering": 1.0}
+_SHORT = "| Data | Metric | Best of ours | Best of the others |\n|---|---|---|---|"
+_IN_README = re.compile("<!-- peers -->.*?<!-- /peers -->", re.DOTALL)
 Row = dict[str, str]
 _INTRODUCTION = """# Our models beside other libraries
 
@@ -45,11 +52,11 @@ def read_rows(stored: Path) -> list[Row]:
 
 
 def write_table(stored: Path) -> list[dict[str, Any]]:
-    """Write `PEERS.md` beside the rows; return how far ours are from the best peer of each, as a benchmark's rows."""
+    """Write the tables; return how far ours are from the best peer of each data set, as a benchmark's rows."""
     rows = read_rows(stored)
     if not rows:
         return []
-    parts, found, behind = [_INTRODUCTION, _machines(rows)], [], []
+    parts, found, behind, short = [_INTRODUCTION, _machines(rows)], [], [], [_SHORT]
     for data in dict.fromkeys(row["data"] for row in rows):
         for kind in _HEADS:
             order = {one.name: place for place, one in enumerate(CONTESTANTS)}
@@ -58,10 +65,17 @@ def write_table(stored: Path) -> list[dict[str, Any]]:
             if some:
                 parts.append(f"## {_TITLES[kind]}, {data}\n\n{_table(kind, some)}")
                 behind += [f"- {data}, {kind}: {line}" for line in _behind(kind, some)]
-                found += _summary(data, kind, some)
+                for ours, peer in _leaders(kind, some):
+                    found.append(_lead(data, kind, ours, peer))
+                    cells = [data, _METRICS[kind], *map(_named, (ours, peer))]
+                    short.append(f"| {' | '.join(cells)} |")
     where = "\n".join(behind) or "Nowhere, among what is measured."
     parts.insert(2, f"## Where we are behind\n\n{where}\n")
-    stored.with_name("PEERS.md").write_text("\n".join(parts), encoding="utf-8")
+    files.write(stored.with_name("PEERS.md"), "\n".join(parts))
+    if stored.parent == Path(__file__).parent:  # what only proves that the models work is elsewhere
+        page = (ROOT / "README.md").read_text(encoding="utf-8")
+        block = "\n".join(["<!-- peers -->", *short, "<!-- /peers -->"])
+        files.write(ROOT / "README.md", _IN_README.sub(lambda _: block, page))
     return found
 
 
@@ -135,15 +149,23 @@ def _best(rows: list[Row]) -> Row | None:
     return max(rows, key=lambda r: float(r["inner"]), default=None)
 
 
-def _summary(data: str, kind: str, rows: list[Row]) -> list[dict[str, Any]]:
+def _leaders(kind: str, rows: list[Row]) -> list[tuple[Row, Row]]:
+    """Return ours that is best inside and the peer that is best in the test, where both are there."""
     rows = [row for row in rows if row["value"]]
     ours = _best([r for r in rows if r["model"].startswith("ours")])
-    sign = 1.0 if kind == "ordering" else -1.0
     peers = [r for r in rows if not r["model"].startswith("ours")]
     if ours is None or not peers:
         return []
-    peer = max(peers, key=lambda r: sign * float(r["value"]))
-    lead = sign * (float(ours["value"]) - float(peer["value"]))
+    return [(ours, max(peers, key=lambda r: _SIGNS[kind] * float(r["value"])))]
+
+
+def _lead(data: str, kind: str, ours: Row, peer: Row) -> dict[str, Any]:
+    lead = _SIGNS[kind] * (float(ours["value"]) - float(peer["value"]))
     name = f"{data}, {kind}: {ours['model']} ahead of {peer['model']}"
     target, unit = (">= -0.002", "stars") if kind == "rating" else ("> 0", "NDCG@10")
-    return [{"name": name, "value": round(lead, 4), "unit": unit, "target": target}]
+    return {"name": name, "value": round(lead, 4), "unit": unit, "target": target}
+
+
+def _named(row: Row) -> str:
+    name = row["model"].removeprefix("ours, ")
+    return f"{name}: {row['value']} [{row['low']}, {row['high']}], {row['seconds']} s"

@@ -105,11 +105,14 @@ def test_size_and_rhythm(source):
 
 @CHAPTERS
 def test_every_guess_meets_its_answer(source):
-    code = "\n".join(c.source for c in code_of(book.read(source)))
+    cells = [c.source.strip() for c in code_of(book.read(source))]
+    code = "\n".join(cells)
     asked = re.findall(r"""guess\(\s*"([\d.a-z]+)",""", code)
     met = re.findall(r"""guess\("([\d.a-z]+)"\)\.meets\(""", code)
     assert asked and len(set(asked)) == len(asked) and set(asked) == set(met)
     assert all(name.startswith(source.name[:2]) for name in asked)
+    for cell in cells:  # only the last line of a cell is shown by itself
+        assert not re.search(r"^guess\([^\n]*\.meets\([^\n]*\n", cell, re.MULTILINE), cell
 
 
 @NOTEBOOKS

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from tests.benchmarks import bench_peers, bench_scale, bench_workers
+from tests.benchmarks import bench_peers, bench_scale
 from tests.benchmarks.__main__ import HERE, main
 from tests.benchmarks.planted_million import planted_million
 
@@ -43,19 +41,3 @@ def test_peers_get_the_stars_of_their_pairs():
     rows = bench_peers._rows(split, "rating")
     stars = split.train.frame.set_index(["user", "item"])["rating"]
     assert (stars.loc[list(map(tuple, rows["train"]))].to_numpy() == rows["stars"]).all()
-
-
-def test_the_model_of_cost_finds_what_steps_were_made_of():
-    rows = pd.DataFrame({"workers": [1, 2] * 4, "batch": [10, 10, 20, 20, 40, 40, 80, 80]})
-    rows["step_bytes"] = [0, 50, 0, 90, 0, 170, 0, 330]
-    cost = np.array([2.0, 0.1, 3.0, 5.0])
-    own = rows["batch"] / rows["workers"] * 2 + rows["step_bytes"] * 0.1 + 3
-    found, misfit = bench_workers.fit_cost(rows.assign(step_s=own + 5 * (rows["workers"] > 1)))
-    np.testing.assert_allclose(found, cost, atol=1e-9)
-    assert misfit < 1e-9
-    assert bench_workers.pays_from(cost, "kvstore", (0.0, 0.0), 2) == pytest.approx(5.0002)
-    assert bench_workers.pays_from(cost, "kvstore", (1e10, 0.0), 2) == np.inf
-    waits = [
-        bench_workers.pays_from(cost, way, (0.0, 1.25e9), 4) for way in ("kvstore", "NeuMF job")
-    ]
-    assert waits == pytest.approx([7.0002 / 1.5, 8.0002 / 1.5])  # one server, or the first worker

@@ -35,6 +35,7 @@ FILES = {
     "no times": plain(some_rows()).replace("timestamp", "what"),
     "one scale of 100": plain((u, i, 20 * r, t) for u, i, r, t in some_rows()),
     "few items": plain(some_rows(items=9, taken=6)),
+    "one who took all": plain([*some_rows(), *((60, i, 5, 1_600_000_000 + i) for i in range(40))]),
 }
 REFUSED = {
     "a missing time": (HEADER + "1,2,3,1500000000\n1,3,4,\n", "line 3: timestamp is ''"),
@@ -66,7 +67,7 @@ def test_it_runs_on_a_file_of_ones_own(tmp_path, monkeypatch, capsys, kind):
     assert ("Transitions are left out" in said) == (kind == "no times")
     with (tmp_path / "my_lists" / "lists.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == ratings.n_users * k
+    assert len(rows) == (ratings.n_users - (kind == "one who took all")) * k
     pairs = ratings.frame[["user", "item"]].to_numpy()
     taken = {(str(ratings.user_ids[u]), str(ratings.item_ids[i])) for u, i in pairs}
     assert not taken & {(row["user_id"], row["item_id"]) for row in rows}

@@ -478,11 +478,9 @@ guess("06.b").meets(f"{217 * 0.24 / 36:.1f} cents; {191 * 3_000:,} rows train fo
 # %% [markdown] tags=["core"]
 # ## Rates chosen on validation rows
 #
-# Even shuffled, 64 factors gained little over two biases. An Adam step is roughly as long as the learning rate. So 15 epochs of 72 steps of
-# 0.0001 move a factor by roughly 0.1.
-#
-# Smaller batches give more steps, larger rates longer ones. But longer steps also fit noise. So a third setting pulls factors harder
-# towards zero. A tenth of the *training* rows is kept for validation.
+# Even shuffled, 64 factors gained little over two biases. An Adam step is about as long as the learning rate: 15 epochs of 72 steps of
+# 0.0001 move a factor by about 0.1. Smaller batches give more steps, larger rates longer ones. A third setting pulls factors harder
+# towards zero. A tenth of the *training* rows is for validation.
 
 # %% tags=["nbval-ignore-output"]
 faster = {"num_factors": 32, "mini_batch_size": 256, "linear_lr": 0.002, "factors_lr": 0.002}
@@ -665,19 +663,16 @@ for title, (_, _, results) in test_sets.items():
 table.round(3).assign(changed=["", "nothing", "only the order", "only the rates", "both"])
 
 # %% [markdown]
-# Shuffling alone brings the machine below two biases on both data sets. On the talk's own rows (u1), better rates alone do so, too. Either
-# cure gives about .945, both give .913, and two biases have .953. On latest-small, rates alone are not enough. So 1.0006 is not a limit of
-# the model.
-
-# %% [markdown]
-# The talk follows a notebook by J. Simon (2018), which shuffles the file on the command line. The talk lacks that line.
+# Shuffling alone brings the machine below two biases on both data sets. On the talk's rows (u1), better rates alone do so, too. Either cure
+# gives about .945, both .913, two biases .953. So 1.0006 is not a limit of the model. The talk follows a notebook by J. Simon (2018), which
+# shuffles the file on the command line; the talk lacks that line.
 
 # %% [markdown]
 # ## Past one machine · optional
 #
 # The talk warns that a factorization machine "runs on a single machine and has huge memory requirements". How far does one machine go?
-# `python -m helpers bench scale` has run the steps of this course on made ratings in MovieLens' shape, up to the size of MovieLens 20M. That
-# takes ten minutes. So its table is stored with the course.
+# `python -m helpers bench scale` has run this course's steps on made ratings in MovieLens' shape, up to the size of MovieLens 20M. That takes
+# a quarter of an hour, so its table is stored.
 
 
 # %%
@@ -689,32 +684,26 @@ def stored(name):
 
 
 scale = stored("twenty_million.csv")
-seconds = scale.pivot_table("seconds", "step", "ratings", sort=False)
-large = seconds.loc[:, 1_000_000:]
-table = seconds.set_axis([f"{n:,}" for n in seconds], axis="columns").round(2)
+took = scale.pivot_table("seconds", "step", "ratings", sort=False)
+large = took.loc[:, 1_000_000:]
 growth = np.polyfit(np.log(large.columns), np.log(large.T), 1)[0]
-most = scale[scale["ratings"] == seconds.columns[-1]].set_index("step")["peak_mb"]
-table.assign(growth=growth.round(2), **{"MB at the last": most}).rename_axis("seconds for")
+most = scale[scale["ratings"] == took.columns[-1]].set_index("step")["peak_mb"]
+of_sizes = took.rename(columns="{:,}".format).round(2)
+of_sizes.assign(growth=growth.round(2), **{"MB at 20 million": most}).rename_axis("seconds for")
 
 # %% tags=["fold"]
-longest = seconds.iloc[:, -1].nlargest(4)
-curves = {name: (seconds.columns, seconds.loc[name]) for name in longest.index}
-axes = {"xscale": "log", "yscale": "log", "xlabel": "ratings", "ylabel": "seconds on two cores"}
-words = f"The longest of {len(seconds)} steps takes {longest.iloc[0]:.0f} s for 20 million ratings"
+longest = took.iloc[:, -1].nlargest(4)
+curves = {name: (took.columns, took.loc[name]) for name in longest.index}
+axes = {"xscale": "log", "yscale": "log", "xlabel": "ratings", "ylabel": "seconds"}
+words = f"The longest of {len(took)} steps takes {longest.iloc[0]:.0f} s for 20 million ratings"
 fig = plots.lines(curves, title=words, **axes)
-fig.set_figheight(4)
-show(fig, alt=f"{words}: {longest.index[0]}; seconds grow almost as the ratings do.")
+show(fig, alt=f"{words}: {longest.index[0]}; seconds grow a little faster than ratings.")
 
 # %% [markdown]
-# *Growth* is the exponent from a million ratings on. At 1, twice the ratings take twice the seconds. Above 1.1, each rating still needs the
-# same work, but the tables no longer fit the processor's cache. No step holds users × items at once: lists and metrics go by blocks
-# of users. So 20 million ratings take minutes, and less than 4 GB. (iALS takes longer for 100,000 than for a million: few ratings do without
-# compiled loops, whose loading costs more than they save.)
-
-# %% [markdown]
-# What outgrows a machine is the *model*. Each feature has $k + 1$ numbers, and Adam keeps two more for each. *DiFacto* (Li et al., 2016),
-# to which the talk points, spreads this table over servers. Workers pull the few table rows that their batch needs, compute gradients, and
-# push those.
+# *Growth* is the exponent from a million ratings on: at 1, twice the ratings take twice the seconds. Nothing grows like users × items: lists
+# and metrics go by blocks of users. So 20 million ratings take minutes. What outgrows a machine is the *model*: each feature has $k + 1$
+# numbers, and Adam keeps two more for each. *DiFacto* (Li et al., 2016) spreads this table over servers. Workers pull the few rows that
+# their batch needs, and push gradients.
 #
 # **Exercise 06.4** (10 min, *stretch*). Write `factor_gradient(x, error, V)`, (n, k): the gradient of half the squared error of *one* row
 # `x` with respect to each factor. `error` is prediction minus rating. Take the derivative of the identity. Do not loop over
@@ -741,16 +730,16 @@ touched = np.count_nonzero(gradient.any(axis=1))
 print(f"gradient of one rating: {touched} of {n_features:,} table rows are not zero")
 
 # %% [markdown]
-# Must workers wait for each other? *In step*, the server adds up all gradients and then moves. *Asynchronous* training moves at every push
-# (Niu et al., 2011), so a gradient may come late: others have changed its rows since. We delay gradients on purpose. Then MXNet's *kvstore*
-# trains for real: a scheduler, a server with the table, and two workers, four processes.
+# Must workers wait for each other? *In step*, the server adds up all gradients and then moves. *Out of step*, it moves at every push (Niu et
+# al., 2011, call it asynchronous). So a gradient may come late: others have changed its rows. We delay gradients on purpose. Then
+# MXNet's *kvstore* trains for real: a scheduler, a server with the table, and two workers.
 
 # %% tags=["nbval-ignore-output", "timing"]
 keys = {name: part.indices.reshape(-1, 2) for name, part in rows.items()}
 ratings_of_keys = keys["train"], train_stars, n_features, kvstore.Settings(factors=8, epochs=5)
 ways = {f"one process, late by {d}": partial(kvstore.train_here, delay=d) for d in (0, 1, 63)}
 if gates.mxnet.ready("The run with two workers"):
-    ways["two workers, asynchronous"] = partial(kvstore.train_on_workers, seconds=400)
+    ways["two workers, out of step"] = partial(kvstore.train_on_workers, seconds=400)
 of_ways = {}
 for name, train in ways.items():
     started = time.perf_counter()
@@ -764,71 +753,77 @@ assert max(in_time, one_late, *workers) < min(in_time, one_late, *workers) + 0.0
 # One step late costs nothing, 63 steps cost about .01. Where MXNet is installed, two workers reach the RMSE of one process: they are about
 # equally fast, so a gradient is rarely late by many steps. Four processes take longer here, because starting them costs more than the
 # training.
-
-# %% [markdown]
-# When do several workers save *seconds*? `python -m helpers bench workers` has trained on this chapter's ratings with one worker and with two,
-# each on a core of its own, and counted what they sent. *NeuMF* is the job of chapter 05.
+#
+# When do two workers save *seconds*? `python -m helpers bench workers` has measured it on ML-100K. Each worker has a core of its own; the
+# kvstore's server has none, so it slows two workers more than one. In the *NeuMF job*, chapter 05's network, the first worker adds up
+# everybody's gradients.
 
 # %%
-workers = stored("two_workers.csv")
-print(workers["note"].dropna().iloc[0])
-timed = workers.set_index(["way", "factors", "batch"]).dropna(subset="step_s")
-one, two = (timed[timed["workers"] == n] for n in (1, 2))
-table = one[["rows_per_s"]].rename(columns={"rows_per_s": "rows/s, one worker"}).astype(int)
-table = table.assign(two=two["rows_per_s"], kB=(two["step_bytes"] / 1000).round())
-table["times as fast"] = (two["rows_per_s"] / one["rows_per_s"]).round(2)
-job, pair = one.loc["FM job"]["rows_per_s"].iloc[0], two.loc["kvstore, in step"].loc[64]
-print(f"FM job: {job / pair['rows_per_s'].max():.0f} times the rows of two workers in step, k = 64")
-table.assign(metric=one["metric"], one=one["value"], two_workers=two["value"])
+runs = stored("two_workers.csv").set_index(["way", "factors", "batch"])
+print(runs["note"].dropna().iloc[0])
+timed = runs.dropna(subset="step_s")
+wide = timed.set_index("workers", append=True)[["rows_per_s", "step_bytes", "value"]].unstack()
+wide["speedup"] = (wide["rows_per_s", 2] / wide["rows_per_s", 1]).round(2)
+wide.rename(columns={"value": "RMSE, or HR@10 of NeuMF"})
 
 # %% [markdown]
-# Two workers pay only where a step has much to compute: many rows, wide vectors. Else they wait for each other's bytes. What is learned
-# hardly changes: the hit rate of 943 users is known to about ±.02. The FM job takes one host here (on AWS, several), and its compiled loop
-# beats two workers by far. So a faster loop comes before a second machine.
-
-# %% [markdown]
-# More workers than two fit no two cores. So a *model* speaks, of what a step costs. Its $n$ rows are shared by $w$ workers, and $B$ bytes
-# travel:
+# Two workers pay where a step has much to compute: many rows, wide vectors. They learn as well as one (compare along a line only: small
+# steps made fewer passes). The FM job takes one host here, on AWS several; its compiled loop beats two workers that compute in NumPy by far.
 #
-# $$t = c\,\frac{n}{w} + b\,B + o + p\,[w > 1]$$
+# More workers need a *model* of what a step costs. It has $n$ rows of $k$ factors and sends $B$ bytes; $[w>1]$ is 1 for several workers, else 0:
 #
-# Least squares fit the four prices to the measured steps, none below 0. For several *machines*, we assume a network: 10 Gbit/s, and a tenth of
-# a millisecond from one to another.
+# $$t = c\,\frac{n\,k}{w} + b\,B + o + p\,[w > 1]$$
+#
+# Least squares choose $c$, $b$, $o$ and $p$ by the relative errors, none below 0. For several *machines* we add a network: 10 Gbit/s, and a tenth
+# of a millisecond one way.
 
 
 # %%
-def price(rows):
-    """Return seconds a row, a byte, a step, and more a step of several, (4,); then the misfit."""
-    several = rows["workers"] > 1
-    parts = [rows["batch"] / rows["workers"], rows["step_bytes"], several | True, several]
-    parts = np.column_stack(parts).astype(float)
-    size, seconds = parts.max(axis=0), rows["step_s"].to_numpy()
-    prices = nnls(parts / size / seconds[:, None], np.ones(len(rows)))[0] / size
-    return prices, np.median(np.abs(parts @ prices / seconds - 1))
+def fit_prices(steps):
+    """Return seconds per row and factor, byte, step, and more with several; then the errors."""
+    per_worker = steps["batch"] * steps["factors"] / steps["workers"]
+    parts = [per_worker, steps["step_bytes"], np.ones(len(steps)), steps["workers"] > 1]
+    relative = np.column_stack(parts).astype(float) / steps["step_s"].to_numpy()[:, None]
+    scale = relative.max(axis=0)  # nnls needs columns of about one size
+    prices = nnls(relative / scale, np.ones(len(steps)))[0] / scale
+    return prices, relative @ prices - 1
 
 
-def pays_from(prices, rows, machines, links):
-    """Return from how many rows a step on, machines are faster than one; inf: never."""
-    by_row, by_step = np.polyfit(rows["batch"], rows["step_bytes"], 1).clip(0) * links / 1.25e9
-    saved = prices[0] * (1 - 1 / machines) - by_row
-    return (by_step + 2e-4 + prices[3]) / saved if saved > 0 else np.inf
+prices = {}
+for way, steps in timed.reset_index().groupby("way", sort=False):
+    if way != "FM job":
+        prices[way], errors = fit_prices(steps)
+        worst = np.abs(errors).max()
+        print(f"{way}: off by {np.median(np.abs(errors)):.0%} in the median, {worst:.0%} at worst")
+
+WIRE, HOP = 10e9 / 8, 1e-4  # bytes per second; seconds one way; two trips there and back a step
 
 
+def step_seconds(way, k, n, machines):
+    """Return what the model says of steps with n rows, an array, on some machines."""
+    per_row, per_byte, per_step, if_several = prices[way]
+    known = timed.loc[way].loc[k].reset_index()
+    share, each = known["batch"] / known["workers"], known["step_bytes"] / known["workers"]
+    sent = machines * np.interp(n / machines, *np.sort([share, each]))  # more rows, more bytes
+    if way == "NeuMF job":  # the first worker sends nothing to itself
+        sent = (machines - 1) * known["step_bytes"].max()
+    own = per_row * n * k / machines + per_byte * sent + per_step
+    return own + (machines > 1) * (if_several + sent / WIRE + 4 * HOP)
+
+
+n = np.geomspace(100, 100_000, 2000)
 pays = {}
-for (way, k), rows in workers.dropna(subset="step_s").groupby(["way", "factors"], sort=False):
-    both = rows[rows["workers"] == 2]
-    if len(both) > 1:
-        prices, misfit = price(workers[workers["way"] == way].dropna(subset="step_s"))
-        links = {w: w - 1 if way == "NeuMF job" else w / 2 for w in (2, 4, 8, 16)}
-        pays[f"{way}, k = {k}"] = {w: pays_from(prices, both, w, links[w]) for w in links}
-        print(f"{way}, k = {k}: the fit misses the median step by {misfit:.0%}")
-table = pd.DataFrame(pays).T.map("{:,.0f}".format).replace("inf", "never")
-table.rename(columns="{} machines".format).rename_axis("rows a step")
+for way in prices:
+    for k in timed.loc[way].index.unique("factors"):
+        faster = [step_seconds(way, k, n, w) < step_seconds(way, k, n, 1) for w in (2, 4, 8, 16)]
+        pays[f"{way}, k = {k}"] = [n[f][0] if f.any() else np.inf for f in faster]
+labels = [f"{w} machines" for w in (2, 4, 8, 16)]
+paying = pd.DataFrame(pays, index=labels).T.map("{:,.0f}".format).replace("inf", "never")
+paying.rename_axis("faster from rows a step")
 
 # %% [markdown]
-# All bytes pass one link: the server's, or that of the first worker, which adds up the gradients. So with wide vectors, many machines wait
-# longer than they compute. Two to four begin to pay at a few thousand rows a step, if the model is right: it misses the steps that it was
-# fitted to by a sixth or so, and beyond two workers nothing was measured.
+# Wide vectors pay earlier: each row has more to compute. With the kvstore, many machines pay about as early as two. In the NeuMF job they pay
+# later, since all gradients pass the first worker. Beyond two workers nothing was measured: believe the order, not the digits.
 
 # %% [markdown]
 # ## Draw the weights instead of fitting them · optional

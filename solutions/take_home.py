@@ -195,11 +195,11 @@ def compared(split, test):
 
 def best_of(model, users, seen):
     """Return the k best items of some users, (len(users), k), a thousand users at a time."""
-    taken = seen.matrix()
-    parts = np.split(users, range(1000, len(users), 1000))
-    return np.concatenate(
-        [metrics.top_k(model.scores(some), k, seen=taken[some]) for some in parts]
-    )
+    taken, lists = seen.matrix(), []
+    for some in np.split(users, range(1000, len(users), 1000)):
+        cells = taken[some].tocoo()
+        lists.append(metrics.top_k(model.scores(some), k, seen=(cells.row, cells.col)))
+    return np.concatenate(lists)
 
 
 found = {name: compared(*both) for name, both in splits.items()}

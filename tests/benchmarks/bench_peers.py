@@ -41,7 +41,7 @@ from helpers.data import Interactions, Split, leave_one_out, load, load_or_none,
 from helpers.metrics import RankingResult, evaluate, rmse, rmse_gap
 from helpers.models.userlevel import event_sequences
 from tests.benchmarks.peers_settings import CONTESTANTS, Contestant
-from tests.benchmarks.peers_table import read_rows, write_table
+from tests.benchmarks.peers_table import best_of_ours, read_rows, write_table
 from tests.benchmarks.planted_million import planted_million
 
 HERE = Path(__file__).resolve().parent
@@ -56,7 +56,8 @@ DATA: dict[str, Callable[[], Interactions | None]] = {
 }
 TABLES = ("rating", "ordering")
 COLUMNS = ["data", "table", "model", "version", "value", "low", "high", "hit_rate", "inner"]
-COLUMNS += ["beside", "gap", "gap_low", "gap_high", "seconds", "cpu", "megabytes", "tries"]
+_GAP = ["beside", "gap", "gap_low", "gap_high"]
+COLUMNS += [*_GAP, "seconds", "cpu", "megabytes", "tries"]
 COLUMNS += ["settings", "date", "cores", "memory_gb", "load", "python"]
 _MODULES = {"ours": "peers_ours", "rating": "peers_rating", "ordering": "peers_ordering"}
 _MANY = 500_000  # ratings: half of the settings, and one seed
@@ -140,11 +141,10 @@ def _measured(
     except NotDone as error:
         return _shown(name, one, "left out", str(error))
     rows = [r for r in read_rows(file) if any(r[c] != str(row[c]) for c in COLUMNS[:3])]
-    with file.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, row])
+    _write(file, [*rows, row])
+    _compare(file, data, name)
     write_table(file)
+    row = next(r for r in read_rows(file) if all(r[c] == str(row[c]) for c in COLUMNS[:3]))
     if row["value"] == "":
         return _shown(name, one, "too slow", row["settings"])
     unit = f"[{row['low']}, {row['high']}], {row['seconds']} s, CPU {row['cpu']} s, {row['megabytes']} MB"
@@ -183,7 +183,7 @@ def _searched(
     except TimeoutError:
         raise TooSlow(f"search and fit took over {limit / 60:.2g} minutes") from None
     row = {"data": name, "table": one.table, "model": one.name, "version": got[0].version}
-    row |= _judged(file, one, name, outer, [each.found for each in got[::repeats]])
+    row |= _judged(one, name, outer, [each.found for each in got[::repeats]])
     median = {key: np.median([getattr(each, key) for each in got]) for key in ("seconds", "cpu")}
     said = ", ".join(f"{key} {value}" for key, value in (settings or {}).items())
     row |= {"inner": f"{best:.4f}", "tries": tried, "settings": said}
@@ -212,19 +212,11 @@ def _score(one: Contestant, split: Split, found: np.ndarray) -> float:
     return evaluate(found, split.test, seen=split.train)["ndcg"].mean
 
 
-def _judged(file: Path, one: Contestant, name: str, split: Split, found: list[np.ndarray]) -> Row:
-    """Return the error or NDCG with its interval over users, and the gap to the best of ours.
+def _judged(one: Contestant, name: str, split: Split, found: list[np.ndarray]) -> Row:
+    """Return the error or NDCG with its interval over users, and keep what was found.
 
-    The best of ours is the one with the best inner score so far. With several seeds the RMSE is the
-    mean of theirs; intervals are of the first.
+    With several seeds the RMSE is the mean of theirs; intervals and gaps are of the first.
     """
-    folder = BUILD / "peers_found"
-    folder.mkdir(parents=True, exist_ok=True)
-    ours = [r for r in read_rows(file) if (r["data"], r["table"]) == (name, one.table)]
-    ours = [r for r in ours if r["value"] and r["model"].startswith("ours")]
-    ours = [r for r in ours if r["model"] != one.name]
-    best = max(ours, key=lambda r: float(r["inner"]), default=None)
-    beside = folder / f"{name}, {best['model']}.npy" if best else None
     if one.table == "rating":
         stars, users = (split.test.frame[column].to_numpy() for column in ("rating", "user"))
         own, value = found[0], float(np.mean([rmse(each, stars) for each in found]))
@@ -235,22 +227,49 @@ def _judged(file: Path, one: Contestant, name: str, split: Split, found: list[np
         own, value = result["ndcg"].values, result["ndcg"].mean
         low, high = result["ndcg"].interval.low, result["ndcg"].interval.high
         hits = f"{result['hit_rate'].mean:.3f}"
-    np.save(folder / f"{name}, {one.name}.npy", own.astype(np.float32))
-    row = {"value": f"{value:.4f}", "low": f"{low:.4f}", "high": f"{high:.4f}", "hit_rate": hits}
-    row |= dict.fromkeys(("beside", "gap", "gap_low", "gap_high"), "")
-    if best is None or beside is None or not beside.exists():
-        return row
-    other = np.load(beside)
-    if one.table == "rating":
-        gap = rmse_gap(own, other, stars, users)
-    else:
-        mine = result["ndcg"]
-        theirs = RankingResult(
-            mine.metric, mine.k, mine.users, other.astype(float), mine.candidates
-        )
-        gap = mine.compare(theirs)
-    row |= {"gap": f"{gap.value:.4f}", "gap_low": f"{gap.low:.4f}", "gap_high": f"{gap.high:.4f}"}
-    return row | {"beside": best["model"]}
+    _found(name, one.name).parent.mkdir(parents=True, exist_ok=True)
+    np.save(_found(name, one.name), own.astype(np.float32))
+    return {"value": f"{value:.4f}", "low": f"{low:.4f}", "high": f"{high:.4f}", "hit_rate": hits}
+
+
+def _found(data: str, model: str) -> Path:
+    """Where a model's predictions are kept, or its NDCG of each user."""
+    return BUILD / "peers_found" / f"{data}, {model}.npy"
+
+
+def _compare(file: Path, data: Interactions, name: str) -> None:
+    """Compare all models of a data set, pair by pair, with ours that is best by the inner score."""
+    rows = read_rows(file)
+    for table in TABLES:
+        some = [r for r in rows if (r["data"], r["table"]) == (name, table) and r["value"]]
+        best = best_of_ours(some)
+        if best is None or not _found(name, best["model"]).exists():
+            continue
+        best |= dict.fromkeys(_GAP, "")
+        other = np.load(_found(name, best["model"]))
+        test = _splits(data, table)[0].test.frame
+        for row in some:
+            if row is best or not _found(name, row["model"]).exists():
+                continue
+            own = np.load(_found(name, row["model"]))
+            if table == "rating":
+                gap = rmse_gap(own, other, test["rating"].to_numpy(), test["user"].to_numpy())
+            else:
+                mine, theirs = (
+                    RankingResult("ndcg", 10, np.arange(len(each)), each.astype(float), "all")
+                    for each in (own, other)
+                )
+                gap = mine.compare(theirs)
+            found = [best["model"], *(f"{each:.4f}" for each in (gap.value, gap.low, gap.high))]
+            row |= dict(zip(_GAP, found, strict=True))
+    _write(file, rows)
+
+
+def _write(file: Path, rows: list[dict[str, Any]]) -> None:
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _say(line: str) -> None:

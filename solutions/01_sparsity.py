@@ -23,7 +23,7 @@
 # |---|---|
 # | **You will be able to** | count the bytes of a sparse table before you build it · say when a dense one is smaller · read and write the CSR format by hand · build one-hot features without a loop · predict how many items two users share |
 # | **Prerequisites** | [00 Start here](00_start_here.ipynb); NumPy indexing |
-# | **Time** | 25 minutes for the core, 70 for all; 10 seconds to run |
+# | **Time** | 25 minutes for the core, 70 for all; 5 seconds to run |
 # | **Needs** | no network, no account, no GPU |
 # | **Builds on** | *Using MXNet for Recommendation Modeling at Scale* (Leo Dirac, AWS re:Invent 2016) · AWS training talk on recommender systems (2018) |
 

@@ -20,8 +20,8 @@
 # |---|---|
 # | **You will be able to** | train one- and two-sided networks in three frameworks · prove where an inner product fails · say what ReLU and dropout do · compare models fairly |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb); matrix products |
-# | **Time** | 30 minutes for the core, 85 for all; a minute to run |
-# | **Needs** | no network, account or GPU; ML-100K where it is available |
+# | **Time** | 30 minutes for the core, 85 for all; 45 seconds to run |
+# | **Needs** | no network, account or GPU; optional: MXNet, ML-100K |
 # | **Builds on** | AWS talk (2018); Rendle et al. (2020) |
 
 # %%

@@ -21,7 +21,7 @@
 # |---|---|
 # | **You will be able to** | draw negatives · write the gradient of a click · compute ranking metrics by hand · compare models with intervals · choose a split · tell a sampled metric from a full one |
 # | **Prerequisites** | [02](02_matrix_factorization.ipynb); NumPy indexing, a little probability |
-# | **Time** | 40 minutes for the core, 110 for all; 50 seconds to run |
+# | **Time** | 40 minutes for the core, 110 for all; 40 seconds to run |
 # | **Needs** | no network, no account, no GPU; MXNet and ML-100K if installed |
 # | **Builds on** | AWS re:Invent session MAC306 (Dirac, 2016); AWS post on neural collaborative filtering (Li, 2020) |
 #

@@ -19,7 +19,7 @@ _HEADS = {
 _TITLES = {"rating": "Predicted ratings", "ordering": "Ordered items"}
 _METRICS = {"rating": "RMSE", "ordering": "NDCG@10"}
 _SIGNS = {"rating": -1.0, "ordering": 1.0}
-_SHORT = "| Data | Metric | Best of ours | Best of the others |\n|---|---|---|---|"
+_SHORT = "| Data | Metric | Ours, chosen before the test | Best of the others in the test |\n|---|---|---|---|"
 _IN_README = re.compile("<!-- peers -->.*?<!-- /peers -->", re.DOTALL)
 Row = dict[str, str]
 _INTRODUCTION = """# Our models beside other libraries
@@ -33,10 +33,12 @@ is measured, `peers_settings.py` which settings are tried.
   found"), on a split of the same kind inside the training part: the *inner* split. The best setting is fitted on the
   whole training part. SASRec's settings and the factorizations' were narrowed down earlier on the inner split of ML-100K.
 - **Accuracy.** In brackets 95 % intervals, by bootstrap over users. RMSE is the mean of three seeds where a seed
-  matters and a fit is short. The gap is this model minus ours, pair by pair; "ours" is our model that is best on
-  the inner split. Of the others, the best in the test counts, which favors them.
+  matters; its interval and its gap are of the first seed, so a gap is not the difference of two means. NDCG and HR are
+  of one seed. The gap is this model minus ours, pair by pair; "ours" is our model that is best on the inner split. Of
+  the others, the best in the test counts, which favors them.
 - **Seconds** are those of fitting, and for ratings also of predicting; imports and compiling do not count. The median
-  of three fits where one takes under 5 s. `MB` is the peak of the process, with libraries and rows.
+  of the three seeds, or of three fits where one takes under 5 s. `MB` is the peak of the process, with libraries and
+  rows.
 - A star marks seconds that were taken while the machine had more to do than it has cores; then only CPU seconds,
   those of all threads, compare.
 """

@@ -21,7 +21,7 @@
 # | **You will be able to** | derive a training step · explain an embedding · train in NumPy, Keras, MXNet · prevent overfitting · feed a device |
 # | **Prerequisites** | [01](01_sparsity.ipynb); derivatives; NumPy |
 # | **Time** | 50 minutes for the core, 90 for all; 45 seconds to run |
-# | **Needs** | no network, account or GPU; optional: MXNet, ML-100K, a GPU |
+# | **Needs** | nothing more; optional: MXNet, ML-100K, GPU |
 # | **Builds on** | AWS re:Invent session MAC306 (2016); AWS recommender talk (2018) |
 #
 # *Shift+Enter runs a cell. Buttons and sliders work after that.*

@@ -3,7 +3,7 @@
 ``--sizes=100k,1M`` and ``--steps=csv,mf`` choose a part; without them, all of it runs, which takes a quarter of an
 hour. Ratings are planted once per size (see `scale_steps`) and each step runs in a process of its own. A finished step
 is a row of ``build/scale/scale.csv`` at once, so that an interrupted bench keeps its rows; of a step that was measured
-twice the later row counts. ``build/scale/scale.png`` draws the table. ``--store`` writes it for chapter 06 as well.
+twice the later row counts. ``--store`` writes the table for chapter 06, which draws it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import psutil
-from matplotlib.figure import Figure
 
-from helpers import plots
+import helpers
 from tests.benchmarks.scale_steps import STEPS, plant
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "scale"
-STORED = Path(plots.__file__).with_name("twenty_million.csv")
+STORED = Path(helpers.__file__).with_name("twenty_million.csv")
 SIZES = {"100k": 100_000, "1M": 1_000_000, "5M": 5_000_000, "20M": 20_000_000}
 HEAD = [
     "date",
@@ -43,11 +41,8 @@ HEAD = [
     "cpu_seconds",
     "peak_mb",
 ]
-MEMORY, PER_RATING, ON_DISK = (
-    1.0e9,
-    150,
-    50,
-)  # bytes: of any step, and for each rating in memory and on the disk
+MEMORY = 1.0e9  # bytes of any step
+PER_RATING, ON_DISK = 150, 50  # bytes more for each rating, in memory and on the disk
 
 
 def run(*options: str) -> Iterator[dict[str, Any]]:
@@ -152,11 +147,10 @@ def _store() -> None:
 
 
 def _growth() -> Iterator[dict[str, Any]]:
-    """Yield the exponent of each step from a million ratings on, and draw all of them."""
-    rows, curves = table(), {}
+    """Yield the exponent of each step from a million ratings on."""
+    rows = table()
     for step in (step for step in STEPS if step in set(rows["step"])):
         part = rows[rows["step"] == step]
-        curves[STEPS[step][0]] = part["ratings"], part["seconds"]
         large = part[part["ratings"] >= SIZES["1M"]]
         if len(large) > 1:
             slopes = [
@@ -176,24 +170,3 @@ def _growth() -> Iterator[dict[str, Any]]:
                 "unit": "",
                 "target": "-",
             }
-    (FOLDER / "scale.png").write_bytes(plots.png(_figure(rows, curves)))
-
-
-def _figure(rows: pd.DataFrame, curves: dict[str, tuple[pd.Series, pd.Series]]) -> Figure:
-    """Draw the seconds of each step by the number of ratings, with a dash for every six steps."""
-    plots.style()
-    fig, ax = plt.subplots(figsize=(9.6, 6))
-    for number, (name, (ratings, seconds)) in enumerate(curves.items()):
-        ax.plot(
-            ratings,
-            seconds,
-            ("o-", "s--", "^:")[number // 6],
-            color=f"C{number % 6}",
-            label=name,
-            markersize=5,
-        )
-    where = f"{rows['cores'].iloc[-1]} cores, {rows['memory_gb'].iloc[-1]} GB"
-    ax.set(xscale="log", yscale="log", xlabel="ratings", ylabel="seconds by wall clock")
-    ax.set_title(f"How the steps of the course grow ({rows['date'].max()}, {where})")
-    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return fig

@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STORED = Path(models.__file__).parents[1] / "two_workers.csv"
 COLUMNS = ["way", "workers", "factors", "batch", "numbers", "step_s", "step_bytes"]
 COLUMNS += ["rows_per_s", "metric", "value", "note"]
-# factors and rows per step of all workers; the first of each way also counts for accuracy
+# factors and rows per step of all workers
 _SIZES = {
     "kvstore, in step": ((8, 1000), (8, 8000), (64, 1000), (64, 8000)),
     "kvstore, out of step": ((8, 1000), (8, 8000), (64, 1000), (64, 8000)),

@@ -41,12 +41,14 @@ def main(arguments: Sequence[str]) -> int:
         folder = Path(scratch) / "pages"
         shutil.copytree(pages.WEBSITE, folder)
         (folder / "conf.txt").rename(folder / "conf.py")
-        # linked by chapter 05
-        shutil.copytree(book.ROOT / "chapters" / "ncf_job", folder / "ncf_job")
+        shutil.copytree(book.ROOT / "chapters" / "ncf_job", folder / "ncf_job")  # 05 links to it
         pages.write(folder, chapters, moved)
         sphinx(python, "html", folder, Path(scratch) / "html")
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.copytree(Path(scratch) / "html", out)
+        out.mkdir(parents=True, exist_ok=True)
+        for made in (Path(scratch) / "html").iterdir():  # what else is there stays, such as .git
+            old = out / made.name
+            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+            shutil.move(made, old)
         if chosen.pdf:
             write_pdf(python, folder, out / "course.pdf")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())

@@ -19,7 +19,7 @@ import nbformat
 import pytest
 import yaml
 
-from helpers import book, interactive
+from helpers import book, files, interactive
 from helpers.exercises.grading import Quiz
 from helpers.publish import pages, site, slides, tools
 from helpers.publish.chapters import chapter
@@ -214,7 +214,10 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     out = tmp_path_factory.mktemp("site") / "out"
+    for name in (".git/HEAD", "searchindex.js", "_static/old.png"):  # an older site, in a checkout
+        files.write(out / name, "")
     assert site.main([str(out)]) == 0
+    assert (out / ".git/HEAD").exists() and not (out / "_static/old.png").exists()
     return out
 
 

@@ -2,8 +2,8 @@
 
 ``if gates.mxnet.ready("The talk's network"):`` runs a cell if the machine can. Otherwise it prints
 one sentence: what is missing, and what shows the same idea. Each gate looks once, when it is first
-asked. ``COURSE_RUN_GATED=1`` opens the GPU gate without a GPU: its cells run on the CPU.
-``COURSE_CLOUD=aws`` opens the AWS gate.
+asked. ``COURSE_RUN_GATED=1`` opens the GPU gate without a GPU, as in tests: its cells run on the
+CPU. ``COURSE_CLOUD=aws`` opens the AWS gate.
 """
 
 from __future__ import annotations

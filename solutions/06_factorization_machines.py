@@ -768,7 +768,8 @@ wide.rename(columns={"value": "RMSE, or HR@10 of NeuMF"})
 
 # %% [markdown]
 # Two workers pay where a step has much to compute: many rows, wide vectors. They learn as well as one (compare along a line only: small
-# steps made fewer passes). The FM job takes one host here, on AWS several; its compiled loop beats two workers that compute in NumPy by far.
+# steps made fewer passes). Each line is one run: in another, speedups differed by up to .3. The FM job takes one host here; its compiled loop
+# beats two workers in NumPy.
 #
 # More workers need a *model* of what a step costs. It has $n$ rows of $k$ factors and sends $B$ bytes; $[w>1]$ is 1 for several workers, else 0:
 #

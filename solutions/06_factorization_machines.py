@@ -756,7 +756,7 @@ assert max(in_time, one_late, *workers) < min(in_time, one_late, *workers) + 0.0
 #
 # When do two workers save *seconds*? `python -m helpers bench workers` has measured it on ML-100K. Each worker has a core of its own; the
 # kvstore's server has none, so it slows two workers more than one. In the *NeuMF job*, chapter 05's network, the first worker adds up
-# everybody's gradients.
+# everybody's gradients; its HR@10 is the share of users whose hidden film is among their ten best.
 
 # %%
 runs = stored("two_workers.csv").set_index(["way", "factors", "batch"])

@@ -29,16 +29,16 @@ from helpers.runner import copies
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-#: Variables of the kernels of builds and of nbval: same hashes, quiet frameworks (ipykernel leaves
-#: C-level output alone under PYTEST_CURRENT_TEST), no progress file.
+#: Variables of the kernels of builds and of nbval: same hashes, quiet frameworks, no progress file.
 ENVIRONMENT = {
-    "PYTEST_CURRENT_TEST": "build",
+    "PYTEST_CURRENT_TEST": "build",  # ipykernel then leaves C-level output alone
     "PYTHONHASHSEED": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "OMP_NUM_THREADS": "2",
     "COURSE_PROGRESS": "",
     "COURSE_BUILD": "1",  # plain outputs: nobody looks
+    "COURSE_RUN_GATED": "",  # a stored GPU cell says its sentence
     "COURSE_CLOUD_STATE": "",  # a server of its own, whatever lab runs beside it
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }

@@ -1,4 +1,4 @@
-"""Authors' tasks, each the ``main`` of a module here: ``python -m helpers.publish site OUT``.
+"""Authors' tasks, each the ``main`` of a module: ``python -m helpers.publish site OUT``.
 
 Modules are imported when they are asked for: `locks` runs on a bare Python.
 """
@@ -16,12 +16,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run a module's ``main``; return its exit code, or say in one sentence why it cannot run."""
     try:
         name, *rest = arguments
-        return int(importlib.import_module(f"helpers.publish.{name}").main(rest))
+        module = "helpers.book" if name == "build" else f"helpers.publish.{name}"
+        return int(importlib.import_module(module).main(rest))
     except CannotRun as reason:
         print(reason, file=sys.stderr)
         return reason.code
-    except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        # a checkout or a folder that is read-only or of somebody else; a file for a folder
+    except OSError as error:  # a place that is read-only or somebody else's; a file for a folder
+        if error.filename is None or isinstance(error, FileNotFoundError):
+            raise
         words = "{} cannot be written ({}): name a folder of yours, or copy the course to one."
         print(words.format(error.filename2 or error.filename, error.strerror), file=sys.stderr)
         return 2

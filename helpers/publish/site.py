@@ -34,9 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         raise CannotRun(f"{out} holds other files: name a new folder, or one with a site.")
     python = tools.environment()
     chapters = [chapter(path) for path in book.sources()]
-    moved: pages.States = {}
-    for path in book.sources():
-        moved |= states(path, chosen.states)
+    moved = {k: v for path in book.sources() for k, v in states(path, chosen.states).items()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pages"
         shutil.copytree(pages.WEBSITE, folder)

@@ -20,10 +20,9 @@ def main(arguments: Sequence[str]) -> int:
     """Write the decks into the folder that is named, or build/slides; return an exit code."""
     folder = tools.parser("slides", __doc__, tools.BUILD / "slides").parse_args(arguments).out
     template, reader = tools.TEMPLATES.get_template("slides.html"), tools.markdown()
-    for path in book.sources():
-        slides, out = deck(chapter(path)), folder / f"{path.stem}.html"
-        facts = {"title": chapter(path).title, "slides": slides, "reader": reader}
-        files.write(out, template.render(facts))
+    for found in map(chapter, book.sources()):
+        slides, out = deck(found), folder / f"{found.name}.html"
+        files.write(out, template.render(title=found.title, slides=slides, reader=reader))
         print(f"{out}: {len(slides)} slides", flush=True)
     return 0
 

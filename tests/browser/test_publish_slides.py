@@ -8,9 +8,10 @@ import re
 import pytest
 
 from helpers import book
-from helpers.publish import slides
+from helpers.publish import classroom, guide, slides
 from helpers.publish.chapters import chapter
 from helpers.publish.tools import chromium
+from tests.unit.test_publish_class import hand_in
 
 from .lab import CHROME_ARGUMENTS
 
@@ -22,7 +23,7 @@ OVER = """() => {
   const ends = [...slide.querySelectorAll('*')].map(part => part.getBoundingClientRect());
   const out = ends.some(end => end.right > innerWidth + 1 || end.bottom > innerHeight + 1);
   const long = body.scrollHeight > body.clientHeight || body.scrollWidth > body.clientWidth;
-  return out || long ? location.hash + ' ' + slide.querySelector('h2').textContent : '';
+  return out || long ? location.hash + ' ' + slide.querySelector('h1').textContent : '';
 }"""
 
 
@@ -47,9 +48,14 @@ def test_a_deck_has_15_to_30_slides_with_the_exercises_of_the_core(number):
     )
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(not FULL, reason="with --full: every slide of every deck in Chromium")
-@pytest.mark.skipif(not chromium(), reason="no Chromium here (CHROMIUM=/path names one)")
+browser = pytest.mark.browser
+full = pytest.mark.skipif(not FULL, reason="with --full: every slide of every deck in Chromium")
+drawn = pytest.mark.skipif(not chromium(), reason="no Chromium here (CHROMIUM=/path names one)")
+
+
+@browser
+@full
+@drawn
 def test_every_slide_fits_at_1280_by_720_and_asks_for_nothing(tmp_path):
     sync_api = pytest.importorskip("playwright.sync_api")
     assert slides.main([str(tmp_path)]) == 0
@@ -70,3 +76,34 @@ def test_every_slide_fits_at_1280_by_720_and_asks_for_nothing(tmp_path):
         browser.close()
     assert not over, "\n".join(over)
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]
+
+
+@browser
+@full
+@drawn
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
+def test_guide_class_and_slides_are_readable_by_all_and_fit_a_phone(tmp_path, width, scheme):
+    """Except for headers of tables that are formulas, which axe-core takes for empty."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    from axe_playwright_python.sync_playwright import Axe
+
+    assert guide.main([str(tmp_path / "guide.html")]) == slides.main([str(tmp_path)]) == 0
+    assert classroom.main([str(hand_in(tmp_path / "progress")), "--out", str(tmp_path)]) == 0
+    problems, screen = [], {"width": width, "height": 720}
+    with sync_api.sync_playwright() as play:
+        chrome = play.chromium.launch(executable_path=chromium(), args=CHROME_ARGUMENTS)
+        page = chrome.new_page(viewport=screen, color_scheme=scheme)
+        paths = sorted(tmp_path.glob("*.html"))
+        assert len(paths) == len(PATHS) + 2
+        for path in paths:
+            page.goto(path.as_uri())
+            for place in range(page.evaluate("typeof slides == 'object' ? slides.length : 1")):
+                for broken in Axe().run(page).response["violations"]:
+                    said = [node["html"][:150] for node in broken["nodes"]]
+                    if broken["id"] != "empty-table-header" or any("<math" not in h for h in said):
+                        problems.append((path.name, place, broken["id"], said))
+                if page.evaluate("document.documentElement.scrollWidth") > width:
+                    problems.append((path.name, place, "wider than the screen"))
+                page.keyboard.press("ArrowRight")
+        chrome.close()
+    assert not problems, problems

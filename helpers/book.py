@@ -10,7 +10,6 @@ import argparse
 import copy
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from traitlets.config import Config
 from helpers import files
 from helpers.exercises import REGION
 from helpers.runner import copies
+from helpers.runner.machine import CannotRun
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -68,7 +68,7 @@ def sources(only: list[str] | None = None) -> list[Path]:
     """Return the chapters' sources in order; ``only`` names some (``["02"]``, or `TAKE_HOME`)."""
     known = {p.stem.split("_")[0]: p for p in sorted((ROOT / "solutions").glob("*.py"))}
     if unknown := sorted({*(only or known)} - {*known}):
-        raise LookupError(f"no chapter {', '.join(unknown)}; there are {', '.join(known)}")
+        raise CannotRun(f"There is no chapter {', '.join(unknown)}, only {', '.join(known)}.")
     return [p for name, p in known.items() if (name in only if only else name.isdigit())]
 
 
@@ -256,7 +256,3 @@ def main(arguments: list[str] | None = None) -> int:
                 nbformat.write(notebook, part)
             print(f"built {name}")
     return 1 if stale else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

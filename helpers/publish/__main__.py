@@ -16,8 +16,11 @@ def main(arguments: Sequence[str]) -> int:
     """Run a module's ``main``; return its exit code, or say in one sentence why it cannot run."""
     try:
         name, *rest = arguments
-        module = "helpers.book" if name == "build" else f"helpers.publish.{name}"
-        return int(importlib.import_module(module).main(rest))
+        if name == "build":
+            from helpers.book import main as task
+        else:
+            task = importlib.import_module(f"helpers.publish.{name}").main
+        return int(task(rest))
     except CannotRun as reason:
         print(reason, file=sys.stderr)
         return reason.code

@@ -19,9 +19,8 @@ Section = tuple[str, bool, float, list[str]]  # heading, whether it is core, min
 def main(arguments: Sequence[str]) -> int:
     """Write the guide to the file that is named, or to build/guide.html; return an exit code."""
     out = parser("guide", __doc__, BUILD / "guide.html").parse_args(arguments).out
-    parts = {
-        one.number: (one, sections(one), ADDED[one.number]) for one in map(chapter, book.sources())
-    }
+    chapters = map(chapter, book.sources())
+    parts = {one.number: (one, sections(one), ADDED[one.number]) for one in chapters}
     files.write(out, TEMPLATES.get_template("guide.html").render(ADDED, parts=parts))
     print(f"{out}: the guide, one page to print or to read offline.")
     return 0

@@ -73,9 +73,8 @@ def write_pdf(python: Path, folder: Path, target: Path) -> None:
     command = [program, *PRINTS, WAITS, f"--print-to-pdf={target}", (out / "index.html").as_uri()]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode or not target.exists():
-        raise CannotRun(
-            f"No PDF: {program} failed; the pages are written.\n{done.stderr[-500:]}", 1
-        )
+        words = f"No PDF: {program} failed; the pages are written.\n{done.stderr[-500:]}"
+        raise CannotRun(words, 1)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 

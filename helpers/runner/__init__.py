@@ -33,13 +33,12 @@ USAGE = """python -m helpers TASK [arguments]
 
 The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
 """
-PUBLISHED = ("links", "pack", "site", "slides", "guide")
+PUBLISHED = ("build", "links", "pack", "site", "slides", "guide")
 TASKS: dict[str, Callable[[Environment, list[str]], int]] = {
     "lab": tasks.lab,
     "install": tasks.install_only,
     "progress": partial(tasks.start, "helpers.exercises"),
     "test": tasks.test,
-    "build": partial(tasks.start, "helpers.book"),
     "bench": partial(tasks.start, "tests.benchmarks"),
     "cloud": partial(tasks.start, "local_sagemaker"),
     "doctor": tasks.doctor,

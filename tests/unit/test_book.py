@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from helpers import book
+from helpers.runner.machine import CannotRun
 from tests.exercises.rounds import answered
 
 SOURCE = """# %% [markdown]
@@ -109,7 +110,7 @@ def test_a_kernel_takes_a_port_only_where_it_must(toy, tmp_path, monkeypatch, fo
 
 
 def test_check_reports_a_stale_notebook(tmp_path, monkeypatch, capsys):
-    with pytest.raises(LookupError, match="no chapter 77; there are 00"):
+    with pytest.raises(CannotRun, match="There is no chapter 77, only 00,"):
         book.main(["77"])
     source = tmp_path / "solutions" / "99_toy.py"
     for folder in ("solutions", "chapters"):

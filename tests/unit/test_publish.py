@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -39,6 +40,17 @@ def test_links_come_from_the_argument_the_variable_or_the_origin(tmp_path, monke
     for command in (["init", "-q"], ["remote", "add", "origin", f"{ADDRESS}.git"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     assert links.main([]) == 0 and book.repository() == ADDRESS
+
+
+@pytest.mark.parametrize("task", ["build", "links"])
+def test_a_read_only_checkout_is_one_sentence(monkeypatch, capsys, task):
+    def refused(arguments):
+        raise OSError(errno.EROFS, "Read-only file system", "/usr/course/README.md")
+
+    monkeypatch.setattr(book if task == "build" else links, "main", refused)
+    assert publish.main([task]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("/usr/course/README.md cannot be written (Read-only file system): ")
 
 
 @pytest.mark.parametrize("address", ["", ADDRESS])

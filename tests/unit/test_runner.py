@@ -367,7 +367,7 @@ def test_another_python_is_told_so_in_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("task", "module"),
     [
-        ("build --check 02", "helpers.book --check 02"),
+        ("build --check 02", "helpers.publish build --check 02"),
         ("bench", "tests.benchmarks"),
         ("cloud", "local_sagemaker"),
         ("test -k splits", "pytest -k splits"),

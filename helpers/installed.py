@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def differences(*locks: Path) -> list[str]:
     return found
 
 
+@functools.cache  # one that hangs costs ten seconds
 def sees_nvidia() -> bool:
     """Return whether the driver of an NVIDIA GPU answers."""
     try:

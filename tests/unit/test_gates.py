@@ -93,12 +93,17 @@ def test_nvidia_smi_is_asked_and_may_fail(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.setattr(gates, "Path", lambda name: tmp_path)  # no device files
     monkeypatch.setenv("PATH", str(tmp_path))
+    installed.sees_nvidia.cache_clear()
     assert gates._has_gpu() is False
     program = tmp_path / "nvidia-smi"
     for text in ("echo 'No devices were found'; exit 6", "echo 'GPU 0: planted'"):
         program.write_text(f"#!/bin/sh\n{text}\n")
         program.chmod(0o755)
+        installed.sees_nvidia.cache_clear()
         assert gates._has_gpu() is ("planted" in text)
+    program.unlink()
+    assert gates._has_gpu() is True, "a driver that hangs is waited for once a process"
+    installed.sees_nvidia.cache_clear()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert gates._has_gpu() is False, "a hidden GPU is none"
 

@@ -756,7 +756,8 @@ assert max(in_time, one_late, *workers) < min(in_time, one_late, *workers) + 0.0
 #
 # When do two workers save *seconds*? `python -m helpers bench workers` has measured it on ML-100K. Each worker has a core of its own; the
 # kvstore's server has none, so it slows two workers more than one. In the *NeuMF job*, chapter 05's network, the first worker adds up
-# everybody's gradients; its HR@10 is the share of users whose hidden film is among their ten best.
+# everybody's gradients; with `tf.distribute`, TensorFlow passes them round a *ring*. Both end at the same HR@10, the share of users whose
+# hidden film is among their ten best.
 
 # %%
 runs = stored("two_workers.csv").set_index(["way", "factors", "batch"])
@@ -797,7 +798,7 @@ for way, steps in timed.reset_index().groupby("way", sort=False):
         worst = np.abs(errors).max()
         print(f"{way}: off by {np.median(np.abs(errors)):.0%} in the median, {worst:.0%} at worst")
 
-WIRE, HOP = 10e9 / 8, 1e-4  # bytes per second; seconds one way; two trips there and back a step
+WIRE, HOP = 10e9 / 8, 1e-4  # bytes per second; seconds one way
 
 
 def step_seconds(way, k, n, machines):
@@ -806,10 +807,12 @@ def step_seconds(way, k, n, machines):
     known = timed.loc[way].loc[k].reset_index()
     share, each = known["batch"] / known["workers"], known["step_bytes"] / known["workers"]
     sent = machines * np.interp(n / machines, *np.sort([share, each]))  # more rows, more bytes
-    if way == "NeuMF job":  # the first worker sends nothing to itself
-        sent = (machines - 1) * known["step_bytes"].max()
+    ring = way.endswith("tf.distribute")
+    if way.startswith("NeuMF"):  # nothing goes to oneself; of a ring, each machine has a share
+        sent = (machines - 1) * known["step_bytes"].max() * (2 / machines if ring else 1)
     own = per_row * n * k / machines + per_byte * sent + per_step
-    return own + (machines > 1) * (if_several + sent / WIRE + 4 * HOP)
+    hops = 2 * (machines - 1) if ring else 4
+    return own + (machines > 1) * (if_several + sent / WIRE + hops * HOP)
 
 
 n = np.geomspace(100, 100_000, 2000)
@@ -823,8 +826,9 @@ paying = pd.DataFrame(pays, index=labels).T.map("{:,.0f}".format).replace("inf",
 paying.rename_axis("faster from rows a step")
 
 # %% [markdown]
-# Wide vectors pay earlier: each row has more to compute. With the kvstore, many machines pay about as early as two. In the NeuMF job they pay
-# later, since all gradients pass the first worker. Beyond two workers nothing was measured: believe the order, not the digits.
+# Wide vectors pay earlier: each row has more to compute. With the kvstore and round a ring, many machines pay about as early as two. In the
+# NeuMF job they pay later, since all gradients pass the first worker. Beyond two workers nothing was measured: believe the order, not the
+# digits.
 
 # %% [markdown]
 # ## Draw the weights instead of fitting them · optional

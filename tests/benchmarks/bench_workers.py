@@ -1,8 +1,8 @@
 """One worker beside two, measured: ``python -m helpers bench workers``; chapter 06 fits a model of cost to the rows.
 
-Three ways to train with several workers, each worker a process with a core of its own: MXNet's kvstore in step and out
-of step (`helpers.models.kvstore`, the factorization machine), and chapter 05's job, whose first worker adds up the
-gradients of all. Beside them the container of the factorization machine, which takes one host only.
+Four ways to train with several workers, each worker a process with a core of its own: MXNet's kvstore in step and out
+of step (`helpers.models.kvstore`, the factorization machine), chapter 05's job, whose first worker adds up the
+gradients of all, and the same with `tf.distribute`, which passes them round (`ncf_distribute`). Beside them the container of the factorization machine, which takes one host only.
 
 ``--ways=…``, ``--workers=1,2`` choose rows. A finished row is at once a line of ``build/two_workers.csv``, or with
 ``--store`` of ``helpers/two_workers.csv``, which chapter 06 shows; what is there is measured again only with
@@ -41,6 +41,7 @@ _SIZES = {
     "kvstore, in step": ((8, 1000), (8, 8000), (64, 1000), (64, 8000)),
     "kvstore, out of step": ((8, 1000), (8, 8000), (64, 1000), (64, 8000)),
     "NeuMF job": ((16, 4096), (16, 1024), (64, 4096), (64, 1024)),
+    "NeuMF, tf.distribute": ((16, 4096), (16, 1024), (64, 4096), (64, 1024)),
     "FM job": ((64, 1000),),
 }
 Row = dict[str, Any]

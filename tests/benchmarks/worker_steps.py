@@ -33,6 +33,10 @@ ROOT = Path(__file__).resolve().parents[2]
 JOB = ROOT / "chapters" / "ncf_job"
 _SHORT, _ROWS_AN_EPOCH = 2, 50  # epochs; a batch of so many rows is another epoch of the long run
 _NEGATIVES = 2
+NEUMF = {
+    "NeuMF job": JOB / "ncf.py",
+    "NeuMF, tf.distribute": Path(__file__).with_name("ncf_distribute.py"),
+}
 
 
 def sent() -> int:
@@ -166,8 +170,8 @@ def _refused(folder: Path, settings: Any, channels: Any, hosts: list[str]) -> di
 # --- the job of chapter 05 ---------------------------------------------------------------------
 
 
-def of_neumf(workers: int, factors: int, batch: int, quick: bool) -> dict[str, Any]:
-    """Run the program of the job on each host; seconds and bytes are of its epochs but the first."""
+def of_neumf(program: str, workers: int, factors: int, batch: int, quick: bool) -> dict[str, Any]:
+    """Run a program as the job on each host; seconds and bytes are of its epochs but the first."""
     split = leave_one_out(_data(quick), seed=0)
     train, epochs = split.train, 2 if quick else 6
     with tempfile.TemporaryDirectory() as name:
@@ -183,7 +187,9 @@ def of_neumf(workers: int, factors: int, batch: int, quick: bool) -> dict[str, A
         }
         settings |= {"epochs": epochs, "batch_size": batch, "learning_rate": 0.01}
         settings |= {"negatives": _NEGATIVES, "alpha": 0.5}
-        ticks = _hosts(folder, workers, [f"--{key}={value}" for key, value in settings.items()])
+        ticks = _hosts(
+            folder, program, workers, [f"--{key}={value}" for key, value in settings.items()]
+        )
         rows = len(np.load(folder / "data" / "train.npy")) * (1 + _NEGATIVES)
         model = _network(folder / "model-0" / "ncf.npz", train, factors)
         score = evaluate(_scores(model, train), split.test, seen=train)["hit_rate"].mean
@@ -193,21 +199,21 @@ def of_neumf(workers: int, factors: int, batch: int, quick: bool) -> dict[str, A
     return _row(numbers, seconds, size, batch, "HR@10", score)
 
 
-def _hosts(folder: Path, workers: int, words: list[str]) -> list[tuple[float, int]]:
+def _hosts(folder: Path, program: str, workers: int, words: list[str]) -> list[tuple[float, int]]:
     """Run the program once per host, pinned; return clock and loopback at each epoch's end."""
     names = [f"algo-{number + 1}" for number in range(workers)]
-    port, running, ticks = str(files.free_port()), [], []
+    ports, running, ticks = [str(files.free_port()) for _ in names], [], []
     for rank, host in enumerate(names):
         variables = {"SM_HOSTS": json.dumps(names), "SM_CURRENT_HOST": host}
-        variables |= {"SM_MASTER_ADDR": "127.0.0.1", "SM_MASTER_PORT": port}
+        variables |= {"SM_MASTER_ADDR": "127.0.0.1", "SM_MASTER_PORT": ports[0]}
+        variables |= {"PYTHONPATH": str(JOB), "WORKER_PORTS": ",".join(ports)}
         variables |= {"TRAINING_JOB_ARN": str(folder)}  # what the workers of this run share
         variables |= {"SM_CHANNEL_TRAINING": str(folder / "data")}
         variables |= {"SM_MODEL_DIR": str(folder / f"model-{rank}"), "OMP_NUM_THREADS": "1"}
         (folder / f"model-{rank}").mkdir()
         log = (folder / f"log-{rank}").open("w+", encoding="utf-8")
         child = subprocess.Popen(
-            [sys.executable, "ncf.py", *words],
-            cwd=JOB,
+            [sys.executable, program, *words],
             env=os.environ | variables,
             stdout=subprocess.PIPE if rank == 0 else log,
             stderr=log,
@@ -228,7 +234,7 @@ def _hosts(folder: Path, workers: int, words: list[str]) -> list[tuple[float, in
         for child, log in running:
             if child.wait(60) not in (0, -9):
                 log.seek(0)
-                raise RuntimeError(f"ncf.py: {log.read()[-400:]}")
+                raise RuntimeError(f"{program}: {log.read()[-400:]}")
     finally:
         for child, log in running:
             child.kill()
@@ -266,8 +272,8 @@ def _scores(model: Any, train: Interactions) -> np.ndarray:
 def main(way: str, workers: str, factors: str, batch: str, quick: str) -> None:
     """Measure one row and print it."""
     sizes = int(workers), int(factors), int(batch), quick == "1"
-    if way == "NeuMF job":
-        row = of_neumf(*sizes)
+    if way in NEUMF:
+        row = of_neumf(str(NEUMF[way]), *sizes)
     elif way == "FM job":
         row = of_container(*sizes)
     else:

@@ -697,12 +697,12 @@ curves = {name: (took.columns, took.loc[name]) for name in longest.index}
 axes = {"xscale": "log", "yscale": "log", "xlabel": "ratings", "ylabel": "seconds"}
 words = f"The longest of {len(took)} steps takes {longest.iloc[0]:.0f} s for 20 million ratings"
 fig = plots.lines(curves, title=words, **axes)
-show(fig, alt=f"{words}: {longest.index[0]}; seconds grow a little faster than ratings.")
+show(fig, alt=f"{words}: {longest.index[0]}; seconds grow about as ratings do.")
 
 # %% [markdown]
-# *Growth* is the exponent from a million ratings on: at 1, twice the ratings take twice the seconds. Nothing grows like users × items: lists
-# and metrics go by blocks of users. So 20 million ratings take minutes. What outgrows a machine is the *model*: each feature has $k + 1$
-# numbers, and Adam keeps two more for each. *DiFacto* (Li et al., 2016) spreads this table over servers. Workers pull the few rows that
+# *Growth* is the exponent from a million ratings on: at 1, twice the ratings take twice the seconds. Lists and metrics score all
+# items for all users, but by blocks of users: memory never holds the whole table. What outgrows a machine is the *model*: each feature has
+# $k + 1$ numbers, and Adam keeps two more for each. *DiFacto* (Li et al., 2016) spreads this table over servers. Workers pull the few rows that
 # their batch needs, and push gradients.
 #
 # **Exercise 06.4** (10 min, *stretch*). Write `factor_gradient(x, error, V)`, (n, k): the gradient of half the squared error of *one* row
@@ -768,51 +768,61 @@ wide["speedup"] = (wide["rows_per_s", 2] / wide["rows_per_s", 1]).round(2)
 wide.rename(columns={"value": "RMSE, or HR@10 of NeuMF"})
 
 # %% [markdown]
-# Two workers pay where a step has much to compute: many rows, wide vectors. They learn as well as one (compare along a line only: small
-# steps made fewer passes). Each line is one run: in another, speedups differed by up to .3. The FM job takes one host here; its compiled loop
-# beats two workers in NumPy.
+# Two workers pay where a step has much to compute: many rows, wide vectors. They learn as well as one (in the kvstore, small steps made fewer
+# passes). Each line is one run. Two in a ring send as much, and gain less here. The FM job takes one host; its
+# compiled loop beats two workers in NumPy.
 #
-# More workers need a *model* of what a step costs. It has $n$ rows of $k$ factors and sends $B$ bytes; $[w>1]$ is 1 for several workers, else 0:
+# More workers need a *model* of what a step costs. It has $n$ rows of $k$ factors; all workers together send $B$ bytes; $[w>1]$ is 1 for
+# several workers, else 0:
 #
 # $$t = c\,\frac{n\,k}{w} + b\,B + o + p\,[w > 1]$$
 #
-# Least squares choose $c$, $b$, $o$ and $p$ by the relative errors, none below 0. For several *machines* we add a network: 10 Gbit/s, and a tenth
-# of a millisecond one way.
+# Least squares find $c$, $b$, $o$ and $p$, none below 0, from relative errors. For several *machines* we add
+# a network: 10 Gbit/s, .1 ms one way.
 
 
 # %%
-def fit_prices(steps):
-    """Return seconds per row and factor, byte, step, and more with several; then the errors."""
+def relative_parts(steps):
+    """Return what c, b, o and p are multiplied by, (steps, 4), as shares of the seconds."""
     per_worker = steps["batch"] * steps["factors"] / steps["workers"]
     parts = [per_worker, steps["step_bytes"], np.ones(len(steps)), steps["workers"] > 1]
-    relative = np.column_stack(parts).astype(float) / steps["step_s"].to_numpy()[:, None]
+    return np.column_stack(parts).astype(float) / steps["step_s"].to_numpy()[:, None]
+
+
+def fit_prices(relative):
+    """Return c, b, o and p in seconds."""
     scale = relative.max(axis=0)  # nnls needs columns of about one size
-    prices = nnls(relative / scale, np.ones(len(steps)))[0] / scale
-    return prices, relative @ prices - 1
+    return nnls(relative / scale, np.ones(len(relative)))[0] / scale
 
 
 prices = {}
-for way, steps in timed.reset_index().groupby("way", sort=False):
-    if way != "FM job":
-        prices[way], errors = fit_prices(steps)
-        worst = np.abs(errors).max()
-        print(f"{way}: off by {np.median(np.abs(errors)):.0%} in the median, {worst:.0%} at worst")
+for way, steps in timed.drop("FM job").reset_index().groupby("way", sort=False):
+    relative = relative_parts(steps)
+    prices[way] = fit_prices(relative)
+    by_others = [fit_prices(np.delete(relative, row, axis=0)) for row in range(len(steps))]
+    errors = np.abs(np.sum(relative * by_others, axis=1) - 1)
+    words = "c {:.0f} ns, b {:.1f} ns, o {:.1f} ms, p {:.1f} ms".format
+    print(f"{way}: {words(*prices[way] * [1e9, 1e9, 1e3, 1e3])}")
+    print(f"  rows left out: median error {np.median(errors):.0%}, worst {errors.max():.0%}")
 
 WIRE, HOP = 10e9 / 8, 1e-4  # bytes per second; seconds one way
 
 
 def step_seconds(way, k, n, machines):
-    """Return what the model says of steps with n rows, an array, on some machines."""
+    """Return the predicted seconds of a step, for an array `n` of rows per step."""
     per_row, per_byte, per_step, if_several = prices[way]
     known = timed.loc[way].loc[k].reset_index()
-    share, each = known["batch"] / known["workers"], known["step_bytes"] / known["workers"]
-    sent = machines * np.interp(n / machines, *np.sort([share, each]))  # more rows, more bytes
-    ring = way.endswith("tf.distribute")
-    if way.startswith("NeuMF"):  # nothing goes to oneself; of a ring, each machine has a share
-        sent = (machines - 1) * known["step_bytes"].max() * (2 / machines if ring else 1)
+    per_worker = known[["batch", "step_bytes"]].div(known["workers"], axis=0)
+    share, each = np.sort(per_worker, axis=0).T
+    sent = machines * np.interp(n / machines, [0, *share], [0, *each])  # more rows, more bytes
+    wire, hops = sent, 4  # the kvstore: ask, rows, push, answer
+    if way.startswith("NeuMF"):  # whole tables, to the first worker and back
+        sent = wire = (machines - 1) * known["step_bytes"].max()
+        hops = 2
+    if "distribute" in way:  # each machine has its share of the ring, and sends while it receives
+        sent, wire, hops = sent * 2 / machines, wire / machines, 2 * (machines - 1)
     own = per_row * n * k / machines + per_byte * sent + per_step
-    hops = 2 * (machines - 1) if ring else 4
-    return own + (machines > 1) * (if_several + sent / WIRE + hops * HOP)
+    return own + (machines > 1) * (if_several + wire / WIRE + hops * HOP)
 
 
 n = np.geomspace(100, 100_000, 2000)
@@ -826,9 +836,9 @@ paying = pd.DataFrame(pays, index=labels).T.map("{:,.0f}".format).replace("inf",
 paying.rename_axis("faster from rows a step")
 
 # %% [markdown]
-# Wide vectors pay earlier: each row has more to compute. With the kvstore and round a ring, many machines pay about as early as two. In the
-# NeuMF job they pay later, since all gradients pass the first worker. Beyond two workers nothing was measured: believe the order, not the
-# digits.
+# Wide vectors pay earlier. In the NeuMF job many machines pay late: its first worker handles the tables of all others; round a ring, each
+# handles its share. The kvstore's $b$ is 0 because two workers cannot tell bytes from rows: with many machines, its numbers are the best
+# case. More workers, real networks and longer steps were not measured.
 
 # %% [markdown]
 # ## Draw the weights instead of fitting them · optional

@@ -1,7 +1,7 @@
-"""Chapter 05's job with `tf.distribute` in the place of its own sum; arguments and variables are those of ncf.py.
+"""Chapter 05's job with `tf.distribute` instead of its own sum, for workers on this machine.
 
-`TF_CONFIG` names the workers, as TensorFlow's servers of several machines have it. Keras' optimizer then
-adds up the gradients of all workers, which TensorFlow passes round a ring.
+Arguments are those of ncf.py; ``WORKER_PORTS`` has a port per worker. Keras' optimizer adds up the gradients of all
+workers; TensorFlow passes them round a ring.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-import ncf  # of chapters/ncf_job, from which this runs
+import ncf  # PYTHONPATH names chapters/ncf_job
 
 hosts = json.loads(os.environ["SM_HOSTS"])
 rank = hosts.index(os.environ["SM_CURRENT_HOST"])
@@ -26,7 +26,7 @@ strategy = tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def compile_epoch(model: Any, optimizer: Any, workers: int, _: Any, batch: int) -> Any:
-    """Return what `ncf.compile_epoch` returns, a step of which is a replica's."""
+    """Return what `ncf.compile_epoch` returns; each step runs as a replica of the strategy."""
 
     def one(users: Any, items: Any, labels: Any) -> Any:
         with tf.GradientTape() as tape:

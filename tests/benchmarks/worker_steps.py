@@ -171,7 +171,10 @@ def _refused(folder: Path, settings: Any, channels: Any, hosts: list[str]) -> di
 
 
 def of_neumf(program: str, workers: int, factors: int, batch: int, quick: bool) -> dict[str, Any]:
-    """Run a program as the job on each host; seconds and bytes are of its epochs but the first."""
+    """Run a program as the job on each host; seconds and bytes are of its epochs but the first.
+
+    They include drawing the negatives of an epoch, which every worker repeats.
+    """
     split = leave_one_out(_data(quick), seed=0)
     train, epochs = split.train, 2 if quick else 6
     with tempfile.TemporaryDirectory() as name:

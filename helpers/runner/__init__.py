@@ -19,7 +19,8 @@ USAGE = """python -m helpers TASK [arguments]
           --update takes your answers over into a newer course; other arguments go to JupyterLab
           --gpu or --cpu, here and with install: TensorFlow's build, if not what the machine has
   install make everything ready and start nothing, as on the evening before a workshop
-  progress  print what you have done, or write it to a FILE.csv; class FOLDER shows a class's files
+  progress  print what you have done, or write it to a FILE.csv for a teacher
+  class   show the files that a class handed in, as a table and a heat map: class FOLDER
   test    pass every test: ruff, mypy, pytest; with arguments, pytest alone with them (-k splits)
           --full adds what takes an hour; --python 3.13 runs a part under that version
   build   build the notebooks from solutions/NN_name.py; arguments go to helpers.book (--check 02)
@@ -29,9 +30,9 @@ USAGE = """python -m helpers TASK [arguments]
   links   write the public address, from which buttons open chapters: links https://github.com/…
   pack    write a folder from which a class installs without network: pack OUT --platforms linux
   site    write the course as web pages: site OUT, with --pdf for print; slides OUT, guide OUT
-  lock    make the locks from requirements.txt and -dev.txt; arguments go to uv (--upgrade)
+  lock    make all locks from the files requirements*.txt; arguments go to uv (--upgrade)
 
-The first use makes the environment in .venv (COURSE_VENV names another folder): about 3.5 GB.
+The first use makes the environment in .venv (COURSE_VENV names another folder): about 3 GB.
 """
 PUBLISHED = ("build", "links", "pack", "site", "slides", "guide")
 TASKS: dict[str, Callable[[Environment, list[str]], int]] = {

@@ -78,7 +78,8 @@ class Environment:
         if gpu and not fits:
             raise CannotRun("TensorFlow's build for GPUs is for Linux on x86-64: leave out --gpu.")
         if gpu is None:
-            gpu = here.has_gpu_build() if here.installed() else fits and installed.sees_nvidia()
+            new = fits and not (ROOT / "wheels").is_dir()  # of `pack`, without the GPU's libraries
+            gpu = here.has_gpu_build() if here.installed() else new and installed.sees_nvidia()
         return replace(here, gpu=gpu)
 
     @property
@@ -110,10 +111,9 @@ class Environment:
         try:
             return {name: (self.root / name).read_text(encoding="utf-8") for name in names}
         except (OSError, UnicodeDecodeError) as error:
-            raise CannotRun(
-                f"{' or '.join(names)} cannot be read ({error}), and it says what to install:"
-                " take that file from a fresh copy of the course."
-            ) from error
+            words = "and it says what to install: take that file from a fresh copy of the course."
+            said = f"{' or '.join(names)} cannot be read ({error}), {words}"
+            raise CannotRun(said) from error
 
     def wanted(self) -> set[str]:
         """Return the locks to install: the SHA-256 of each, in hex, and its name."""

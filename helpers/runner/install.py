@@ -23,7 +23,7 @@ from helpers.runner import machine
 from helpers.runner.environment import GPU_LOCK, GUARD, LOCK, PARTS, ROOT, UNFINISHED, Environment
 from helpers.runner.machine import CannotRun
 
-NEEDED_BYTES = 5.5e9  # the environment is 3.5 GB; the rest is the download and the caches
+NEEDED_BYTES = 5.5e9  # the environment is 3 GB; the rest is the download and the caches
 GPU_BYTES = 6e9  # NVIDIA's libraries are 3 GB more
 UPDATE_BYTES = 1.5e9  # an environment that exists and changes a few packages
 # the settings of pip that say where packages come from; all others could send them elsewhere
@@ -141,7 +141,7 @@ def guarded(environment: Environment) -> Iterator[None]:
 
 def _announce(environment: Environment) -> None:
     folder, known = environment.folder, environment.installed()
-    why = f"Making the course's environment in {folder}: about 3.5 GB and a few minutes, once."
+    why = f"Making the course's environment in {folder}: about 3 GB and a few minutes, once."
     if environment.up_to_date():
         clauses = installed.few(environment.differences())
         why = f"The environment is not as the lock says ({clauses}); repairing it."
@@ -202,11 +202,8 @@ def install_packages(environment: Environment) -> None:
             1,
         )
     if different:
-        raise CannotRun(
-            f"The environment is not as the lock says ({installed.few(different)}):"
-            f" delete {environment.folder} and run this again.",
-            1,
-        )
+        said = f"The environment is not as the lock says ({installed.few(different)}):"
+        raise CannotRun(f"{said} delete {environment.folder} and run this again.", 1)
 
 
 def composed(locks: Mapping[str, str]) -> str:
@@ -257,10 +254,8 @@ def locked_block(lock: str, name: str) -> str:
     """Return the lines of one package in the lock: its version, its marker and its hashes."""
     found = re.search(rf"^{re.escape(name)}==.*(?:\n[ ]+--hash=.*)+", lock, re.MULTILINE)
     if not found:
-        raise CannotRun(
-            f"requirements.lock does not name {name}:"
-            " take that file from a fresh copy of the course."
-        )
+        words = "take that file from a fresh copy of the course."
+        raise CannotRun(f"requirements.lock does not name {name}: {words}")
     return found[0].rstrip("\\") + "\n"
 
 

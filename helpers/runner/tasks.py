@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,8 +27,8 @@ CHECKS = {
     "ruff format": ["ruff", "format", "--check", *CODE],
     "mypy": ["mypy"],
 }
-# Tests take two cores, a file a process; the chapters take turns, so that their seconds are true.
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--ignore=tests/notebooks"]
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]  # two cores, a file or a notebook a process
+NUMBERS = "tests/notebooks/test_numbers.py"  # reads what all the notebooks recorded
 # Files of the environment that are made where they are missing: a reader may change them.
 SETTINGS = {
     # JupyterLab asks nobody whether it may fetch news
@@ -55,10 +57,10 @@ print(f"latest-small: {len(data.load('latest-small')):,} ratings, checksum as pu
 
 def lab(environment: Environment, arguments: Sequence[str]) -> int:
     """Open JupyterLab on the first chapter's working copy, or on what the arguments name."""
-    rest, fresh = list(arguments), []
+    rest, fresh = [word for one in arguments for word in re.split("(?<=^--fresh)=", one)], []
     if "--fresh" in rest:
         place = rest.index("--fresh")
-        while len(rest) > place + 1 and rest[place + 1].isdigit():
+        while len(rest) > place + 1 and re.fullmatch(r"\d+|take", rest[place + 1]):
             fresh.append(rest.pop(place + 1))
         rest.pop(place)
         if not fresh:
@@ -86,6 +88,8 @@ def _alone(path: Path) -> Iterator[None]:
 
 def install_only(environment: Environment, arguments: Sequence[str]) -> int:
     """Make the environment and the working copies, and start nothing."""
+    if arguments:
+        raise CannotRun(f"install knows --gpu and --cpu, and was given {' '.join(arguments)}.")
     install.ensure(environment)
     settle(environment.root, environment.folder)
     print("All is installed; python -m helpers lab opens the course.")
@@ -142,9 +146,13 @@ def test(environment: Environment, arguments: Sequence[str]) -> int:
     install.ensure(environment)
     if arguments:
         return hand_over(environment, ["pytest", *arguments])
-    notebooks = ["pytest", "chapters", "solutions", "tests/notebooks"]
-    steps = {**CHECKS, "pytest": ["pytest", *SIDE_BY_SIDE, "tests"], "notebooks": notebooks}
+    side, notebooks = ["pytest", *SIDE_BY_SIDE], ["chapters", "solutions", "tests/notebooks"]
+    steps = {**CHECKS, "pytest": [*side, "tests", "--ignore=tests/notebooks"]}
     codes = {name: run(environment, command) for name, command in steps.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["COURSE_LEDGER"] = folder
+        codes["notebooks"] = run(environment, [*side, *notebooks, f"--ignore={NUMBERS}"])
+        codes["numbers"] = run(environment, ["pytest", NUMBERS])
     failed = [name for name, code in codes.items() if code != 0]
     if failed:
         print(f"Failed: {', '.join(failed)}; what each found is above.", file=sys.stderr)
@@ -157,7 +165,7 @@ def _test_under(environment: Environment, arguments: Sequence[str]) -> int:
         raise CannotRun("--python needs one version, as in: test --python 3.13.")
     version, root = arguments[0], environment.root
     chapters = sorted(map(str, root.glob("solutions/0[0247]_*.ipynb")))
-    part = [] if os.environ.get("COURSE_FULL") else ["tests/unit", *chapters]
+    part = [] if os.environ.get("COURSE_FULL") else [*SIDE_BY_SIDE, "tests/unit", *chapters]
     variables = {**os.environ, "COURSE_VENV": str(root / "build" / f"python-{version}")}
     command = [machine.find_python(version), "-m", "helpers", "test", *part]
     return subprocess.run(command, cwd=root, env=variables, check=False).returncode

@@ -130,7 +130,7 @@ def test_a_gpu_gets_its_build_and_tests_their_tools_on_top(environment, fakes, c
         assert said in capsys.readouterr().out
         return set(re.findall(r"^(tensorflow-cpu|tensorflow|ruff)==", fakes.list, re.MULTILINE))
 
-    assert named(gpu, "3.5 GB") == {"tensorflow"} and gpu.ready() and not environment.ready()
+    assert named(gpu, "3 GB") == {"tensorflow"} and gpu.ready() and not environment.ready()
     assert gpu.variables()["NVIDIA_TF32_OVERRIDE"] == "0"
     assert named(environment, "TensorFlow's other build") == {"tensorflow-cpu"}, "--cpu"
     assert [*install.REMOVE] in [command[1:] for command in fakes.commands]
@@ -416,6 +416,8 @@ def test_install_makes_all_ready_and_starts_nothing(environment, fakes, capsys):
     [
         ("lab --fresh", "as in: lab --fresh 02"),
         ("lab --fresh 77", "no chapter 77; there are 00"),
+        ("lab --fresh=77 take", "no chapter 77; there are 00"),
+        ("install --gpuu", "knows --gpu and --cpu, and was given --gpuu"),
         ("lap", "'lap'; the tasks are lab, install, progress"),
     ],
 )
@@ -443,13 +445,20 @@ def test_lab_does_not_ask_about_news_and_lets_the_reader_decide(environment, mon
 
 def test_test_runs_everything_and_fails_if_anything_does(environment, fakes, monkeypatch, capsys):
     codes: dict[str, int] = {}
-    monkeypatch.setattr(
-        tasks, "run", lambda here, module: codes.setdefault(" ".join(module[:2]), 0)
-    )
+
+    def run(here, module):
+        name = next((word for word in module if word.startswith(("tests", "chapters"))), module[-1])
+        return codes.setdefault(name if module[0] == "pytest" else " ".join(module[:2]), 0)
+
+    monkeypatch.setattr(tasks, "run", run)
+    monkeypatch.setenv("COURSE_LEDGER", "")  # it is set for the notebooks
     assert runner.main(["test"]) == 0
-    assert list(codes) == ["ruff check", "ruff format", "mypy", "pytest -n", "pytest chapters"]
+    assert list(codes) == ["ruff check", "ruff format", "mypy", "tests", "chapters", tasks.NUMBERS]
     assert all((ROOT / name).exists() and name != "." for name in tasks.CHECKS["ruff check"][2:])
-    said = ("pytest chapters", 3, ", notebooks"), ("pytest -n", 5, ", pytest, notebooks")
+    codes[tasks.NUMBERS] = 4
+    assert runner.main(["test"]) == 1 and "Failed: numbers;" in capsys.readouterr().err
+    codes[tasks.NUMBERS] = 0
+    said = ("chapters", 3, ", notebooks"), ("tests", 5, ", pytest, notebooks")
     for name, code, failed in (("ruff format", 1, ""), *said):
         codes[name] = code
         assert runner.main(["test"]) == code
@@ -469,7 +478,7 @@ def test_a_part_runs_under_another_python(environment, fakes, monkeypatch, capsy
 
     monkeypatch.setattr(tasks.subprocess, "run", run)
     assert runner.main(["test", "--python", "3.13"]) == 7
-    command = ["-m", "helpers", "test", "tests/unit"]
+    command = ["-m", "helpers", "test", *tasks.SIDE_BY_SIDE, "tests/unit"]
     assert started == [(command, str(environment.root / "build" / "python-3.13"))]
 
 

@@ -25,6 +25,10 @@ OVER = """() => {
   const long = body.scrollHeight > body.clientHeight || body.scrollWidth > body.clientWidth;
   return out || long ? location.hash + ' ' + slide.querySelector('h1').textContent : '';
 }"""
+CUT = """() => slides.filter(slide => {
+  const body = slide.querySelector('.body');
+  return !body.clientHeight || body.scrollHeight > body.clientHeight + 1;
+}).map(slide => slide.id)"""
 
 
 @pytest.mark.parametrize("number", PATHS)
@@ -73,6 +77,15 @@ def test_every_slide_fits_at_1280_by_720_and_asks_for_nothing(tmp_path):
                 page.keyboard.press("ArrowRight")
             page.keyboard.press("n")
             assert page.locator("aside:visible").count() == 1
+            page.keyboard.press("n")
+            page.emulate_media(media="print")
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")
+            over += [f"{path.name}#{name}, printed" for name in page.evaluate(CUT)]
+            page.emulate_media(media="screen")
+            page.evaluate("dispatchEvent(new Event('afterprint'))")
+            for asked_for, shown in (("s99", "slides.length - 1"), ("sabc", 0), ("s3", 2)):
+                page.evaluate(f"location.hash = '{asked_for}'")
+                page.wait_for_function(f"now === {shown}")
         browser.close()
     assert not over, "\n".join(over)
     assert not [url for url in asked if not url.startswith(("file:", "data:"))]

@@ -13,7 +13,7 @@ from .registry import progress, report
 def main(arguments: list[str]) -> int:
     """Print how much is done; write the table for a teacher to a file, where one is named."""
     print(progress())
-    if not arguments:
+    if len(arguments) != 1 or arguments[0].startswith("-"):
         print("python -m helpers progress FILE.csv also writes a table that a teacher can read.")
         return 0
     path, table = Path(arguments[0]), report()

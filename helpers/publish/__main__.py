@@ -1,7 +1,4 @@
-"""Authors' tasks, each the ``main`` of a module: ``python -m helpers.publish site OUT``.
-
-Modules are imported when they are asked for: `locks` runs on a bare Python.
-"""
+"""Authors' tasks, each the ``main`` of a module; it is imported here: `locks` needs no package."""
 
 from __future__ import annotations
 
@@ -21,9 +18,9 @@ def main(arguments: Sequence[str]) -> int:
         else:
             task = importlib.import_module(f"helpers.publish.{name}").main
         return int(task(rest))
-    except CannotRun as reason:
-        print(reason, file=sys.stderr)
-        return reason.code
+    except (CannotRun, KeyboardInterrupt) as reason:
+        print(str(reason) or "\nStopped.", file=sys.stderr)
+        return getattr(reason, "code", 130)
     except OSError as error:  # a place that is read-only or somebody else's; a file for a folder
         if error.filename is None or isinstance(error, FileNotFoundError):
             raise

@@ -80,6 +80,7 @@ def read_all(folder: Path, out: Path) -> tuple[list[Entries], list[str]]:
             said.append(f"{name} is left out: {why}.")
             continue
         learners.append({id: entries[id] for id in entries if id in known})
+        print(f"{len(learners)}: {name}")
         if others := sorted(entries.keys() - known):
             said.append(f"{name}: this version has no {', '.join(others[:9])}; the rest counts.")
     return learners, said
@@ -98,8 +99,8 @@ def _read(path: Path) -> Entries:
         stored = json.loads(text)
         if (version := stored["version"]) not in (1, 2):
             raise ValueError(f"its version is {version!r:.20}, expected 1 or 2; use its own course")
-        old = version == 1
-        entries = {i: {"done": True} for i in stored["done"]} if old else stored["exercises"]
+        kept = stored["done" if version == 1 else "exercises"]
+        entries = dict.fromkeys(kept, {"done": True}) if version == 1 else kept
     if entries and not any(map(ID.fullmatch, entries)):
         words = "ask for the file that `python -m helpers progress FILE.csv` wrote"
         raise ValueError(f"its exercises are no numbers such as 02.1, as by a spreadsheet; {words}")

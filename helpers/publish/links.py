@@ -31,11 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     buttons = "Open it in " + " · ".join(f"[{name}]({url})" for name, url in found) + ".\n"
     block = f"<!-- buttons -->\n{buttons * bool(address)}<!-- /buttons -->\n"
     files.write(readme, _BUTTONS.sub(lambda _: block, readme.read_text(encoding="utf-8")))
-    if not address:
-        print("No address: neither COURSE_REPOSITORY nor an https origin is there. The buttons are")
-        print("gone; python -m helpers links https://github.com/owner/name brings them.")
-        return 0
-    print(f"{address} is in pyproject.toml and README. For the chapters: python -m helpers build.")
+    gone = "The buttons are gone: neither COURSE_REPOSITORY nor an https origin has an address."
+    here = f"{address} is in pyproject.toml and README. For the chapters: python -m helpers build."
+    print(here if address else gone)
     return 0
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 from packaging.requirements import Requirement
 
+from helpers import installed
 from helpers.runner import install
 from helpers.runner.environment import LOCK, ROOT, Environment
 from helpers.runner.machine import CannotRun
@@ -29,19 +30,19 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m helpers pack", description=__doc__)
     parser.add_argument("out", type=Path, help="a new folder, such as the one of a USB stick")
     add = parser.add_argument
-    here = [name for name, one in PLATFORMS.items() if platform.system() in one["machine"].values()]
-    add("--platforms", nargs="+", choices=[*PLATFORMS], default=here, help="for which machines")
-    version = ".".join(map(str, sys.version_info[:2]))
-    add("--pythons", nargs="+", default=[version], help="for which versions: 3.11")
+    own = {platform.system(), platform.machine()}
+    here = [name for name, one in PLATFORMS.items() if own <= {*one["machine"].values()}]
+    add("--platforms", nargs="+", choices=[*PLATFORMS], default=here, required=not here)
+    this, *every = ["{}.{}".format(*one) for one in (sys.version_info, *installed.SUPPORTED)]
+    add("--pythons", nargs="+", choices=every, default=[this])
     chosen = parser.parse_args(arguments)
     if chosen.out.exists():
         raise CannotRun(f"{chosen.out} exists already: name a new folder.")
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=chosen.out.parent) as half:  # on the same disk
         part = Path(half) / chosen.out.name
-        for folder in WHAT["folders"]:
-            ignore = shutil.ignore_patterns(*WHAT["left"])
-            shutil.copytree(ROOT / folder, part / folder, ignore=ignore)
+        for name in WHAT["folders"]:
+            shutil.copytree(ROOT / name, part / name, ignore=shutil.ignore_patterns(*WHAT["left"]))
         for path in (path for pattern in WHAT["files"] for path in ROOT.glob(pattern)):
             shutil.copy2(path, part)
         for name in chosen.platforms:
@@ -50,8 +51,8 @@ def main(arguments: Sequence[str]) -> int:
                 download(part / install.WHEELS, name, python)
         part.rename(chosen.out)
     size = sum(path.stat().st_size for path in chosen.out.rglob("*") if path.is_file())
-    print(f"{chosen.out}: {size / 1e9:.1f} GB. In a copy of it, python -m helpers lab needs no")
-    print("network. ML-100K is not in it: its terms forbid to pass it on.")
+    words = "from which lab installs offline, without ML-100K, which may not be passed on."
+    print(f"{chosen.out}: {size / 1e9:.1f} GB, {words}")
     return 0
 
 

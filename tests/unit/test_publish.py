@@ -13,7 +13,7 @@ import pytest
 from helpers import book, files
 from helpers.book import ROOT
 from helpers.publish import __main__ as publish
-from helpers.publish import links, pack
+from helpers.publish import links, locks, pack
 from helpers.runner import copies
 from helpers.runner.machine import CannotRun
 from tests.benchmarks.bench_alone import THERE, elsewhere, wheel
@@ -40,17 +40,6 @@ def test_links_come_from_the_argument_the_variable_or_the_origin(tmp_path, monke
     for command in (["init", "-q"], ["remote", "add", "origin", f"{ADDRESS}.git"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     assert links.main([]) == 0 and book.repository() == ADDRESS
-
-
-@pytest.mark.parametrize("task", ["build", "links"])
-def test_a_read_only_checkout_is_one_sentence(monkeypatch, capsys, task):
-    def refused(arguments):
-        raise OSError(errno.EROFS, "Read-only file system", "/usr/course/README.md")
-
-    monkeypatch.setattr(book if task == "build" else links, "main", refused)
-    assert publish.main([task]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("/usr/course/README.md cannot be written (Read-only file system): ")
 
 
 @pytest.mark.parametrize("address", ["", ADDRESS])
@@ -120,20 +109,49 @@ def test_a_packed_folder_has_the_wheels_of_each_machine(tmp_path, monkeypatch, c
     assert all("--require-hashes" in command for command, _ in asked)
     with pytest.raises(CannotRun, match="exists already"):
         pack.main([str(out)])
+    with pytest.raises(SystemExit):
+        pack.main([str(tmp_path / "other"), "--pythons", "3.14"])
+    assert "invalid choice: '3.14'" in capsys.readouterr().err
     code[0] = 1
     with pytest.raises(CannotRun, match="nothing is packed"):
         pack.main([str(tmp_path / "other")])
     assert not list(tmp_path.glob("other*"))
 
 
+def test_a_lock_that_is_interrupted_is_as_it_was(tmp_path, monkeypatch):
+    def stopped(*given, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(locks, "ROOT", tmp_path)
+    monkeypatch.setattr(locks.install, "ensure_uv", lambda environment: Path("uv"))
+    monkeypatch.setattr(locks.install, "package_variables", lambda *given, **more: {})
+    monkeypatch.setattr(locks.subprocess, "run", stopped)
+    (tmp_path / locks.TESTS_LOCK).write_text("old\n")
+    with pytest.raises(KeyboardInterrupt):
+        locks._lock(locks.TESTS_LOCK, [], "base\n")
+    assert (tmp_path / locks.TESTS_LOCK).read_text() == "old\n"
+    with pytest.raises(SystemExit):
+        locks.main(["--help"])
+
+
 def test_what_stops_a_task_of_authors_costs_a_sentence(monkeypatch, capsys):
     assert publish.main(["links", "https://example.org/x"]) == 2
     assert "is no address such as https://github.com/owner/name." in capsys.readouterr().err
 
-    def main(arguments):
-        raise PermissionError(13, "Permission denied", "/course/README.md")
+    def stopped(by):
+        def main(arguments):
+            raise by
 
-    monkeypatch.setattr(links, "main", main)
-    assert publish.main(["links"]) == 2
-    said = capsys.readouterr().err
-    assert "/course/README.md cannot be written (Permission denied): name a folder" in said
+        monkeypatch.setattr(links, "main", main)
+        monkeypatch.setattr(book, "main", main)
+        codes = {publish.main([task]) for task in ("links", "build")}
+        (said,) = set(filter(None, capsys.readouterr().err.splitlines()))
+        return codes, said
+
+    readme = "/course/README.md"
+    for number, words in ((errno.EACCES, "Permission denied"), (errno.EROFS, "Read-only")):
+        said = f"{readme} cannot be written ({words}): name a folder of yours"
+        codes, told = stopped(OSError(number, words, readme))
+        assert codes == {2} and told.startswith(said)
+    codes, told = stopped(KeyboardInterrupt())
+    assert codes == {130} and told == "Stopped."

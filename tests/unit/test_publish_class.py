@@ -98,7 +98,9 @@ def test_a_bad_file_gets_one_sentence_and_the_rest_goes_on(tmp_path, capsys, nam
     path = hand_in(tmp_path) / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert classroom.main([str(tmp_path)]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(name)]
+    told = capsys.readouterr().out.splitlines()
+    assert {"1: anna.json", "2: bert.json", "3: cleo.json"} <= {*told}, "who has which number"
+    lines = [line for line in told if line.startswith(name)]
     assert len(lines) == 1 and lines[0].startswith(f"{name} is left out: {why}"[: len(lines[0])])
     assert len(rows_of(tmp_path / "class" / "class.csv")["02.1"]) == 7 + len(GOOD)
 

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import numpy.typing as npt
 
 from helpers.data import Interactions
 from helpers.models import baselines, mf
@@ -89,6 +90,18 @@ def _shuffled(**settings: Any) -> Any:
     return OfShuffled(**settings)
 
 
+class _TransposedEASE(EASE):
+    """EASE as RecTools 0.19 applies it: a user's row times the transposed map."""
+
+    def scores(self, users: npt.ArrayLike) -> np.ndarray:
+        rows = self._taken[self._users(users)]
+        if not self._dual:
+            return np.asarray(rows @ self._map.T)
+        scaled = rows.multiply(self._scale).tocsr()  # the map is I - P diag(scale)
+        left = scaled.toarray() - (scaled @ self._taken.T) @ self._through
+        return np.asarray(rows.toarray() - left / self.regularization)
+
+
 def _fit(
     make: Callable[..., Any], seeded: bool = False, ready: Callable[[], None] = _nothing
 ) -> tuple[str, Callable[[], None], Any]:
@@ -106,6 +119,7 @@ FITS: dict[str, tuple[str, Callable[[], None], Callable[..., Predict]]] = {
     "ours, iALS": _fit(ImplicitALS, seeded=True, ready=_loops),
     "ours, BPR": _fit(partial(LossMF, "pairwise"), seeded=True),
     "ours, EASE": _fit(EASE),
+    "ours, EASE, map transposed": _fit(_TransposedEASE),
     "ours, EASE, input decayed by age": _fit(DecayedEASE),
     "ours, ridge to the next item": _fit(NextItemRidge),
     "ours, Transitions": _fit(Transitions),

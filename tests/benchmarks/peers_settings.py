@@ -132,6 +132,7 @@ ORDERING = [
         _grid(factors=(32, 64, 32, 64, 16, 128), epochs=(12, 12, 25, 25, 25, 12)),
     ),
     Contestant("ours, EASE", "ordering", "ours", "", _EASE, seeded=False),
+    Contestant("ours, EASE, map transposed", "ordering", "ours", "", _EASE, seeded=False),
     Contestant(
         "ours, EASE, input decayed by age",
         "ordering",

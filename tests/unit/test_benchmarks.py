@@ -22,6 +22,9 @@ def test_an_unknown_benchmark_is_answered_with_those_there_are(capsys):
     assert main(["no-such"]) == 2
     first = NAMES[0].removeprefix("bench_")
     assert f"no benchmark no-such; there are {first}" in capsys.readouterr().out
+    assert main(["--help"]) == 2 and f"of {first}, " in capsys.readouterr().out
+    assert main(["import", "--quick"]) == 2
+    assert "import has no options; leave out --quick" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("there", "message"), [((1e9, 1e12), "memory"), ((1e12, 1e8), "disk")])

@@ -7,8 +7,6 @@ happens here because it must happen before a framework loads.
 
 import os
 
-__version__ = "0.1.0"
-
 for _name, _value in {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow's C++ chatter is not part of a lesson
     "TF_ENABLE_ONEDNN_OPTS": "0",  # oneDNN reorders sums: same seed, other digits

@@ -133,6 +133,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if hasattr(terminalreporter.config, "workerinput"):
+        return  # nobody sees what one of several processes prints
     for left in Path(os.environ["COURSE_LEDGER"]).glob("measured.*"):
         rows = json.loads(left.read_text(encoding="utf-8"))
         watch.rows |= {name: Measurement(**row) for name, row in rows.items()}

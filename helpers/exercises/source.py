@@ -113,7 +113,7 @@ def _outside(node: ast.AST) -> Iterator[ast.AST]:
 
 def python(cell: str) -> str:
     """Return a cell's code without IPython's magic lines."""
-    return "\n".join("pass" if re.match(r"\s*[%!]", line) else line for line in cell.split("\n"))
+    return re.sub(r"^(\s*)[%!].*", r"\1pass", cell, flags=re.MULTILINE)
 
 
 @cache

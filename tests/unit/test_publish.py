@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import shutil
@@ -12,6 +13,7 @@ import pytest
 
 from helpers import book, files
 from helpers.book import ROOT
+from helpers.exercises import source
 from helpers.publish import __main__ as publish
 from helpers.publish import links, locks, pack
 from helpers.runner import copies
@@ -48,6 +50,7 @@ def test_a_chapter_opened_alone_has_a_cell_and_buttons_or_says_so(monkeypatch, t
     notebook = book.read(book.sources(["00"])[0])
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert first.id == copies.ALONE_ID and ("git clone" in first.source) == bool(address)
+    ast.parse(source.python(first.source))  # as pages and decks read it
     assert sum("colab.research" in cell.source for cell in notebook.cells) == bool(address)
     monkeypatch.chdir(tmp_path)  # not the course
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

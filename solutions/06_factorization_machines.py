@@ -768,12 +768,12 @@ wide["speedup"] = (wide["rows_per_s", 2] / wide["rows_per_s", 1]).round(2)
 wide.rename(columns={"value": "RMSE, or HR@10 of NeuMF"})
 
 # %% [markdown]
-# Two workers pay where a step has much to compute: many rows, wide vectors. They learn as well as one (in the kvstore, small steps made fewer
-# passes). Each line is one run. Two in a ring send as much, and gain less here. The FM job takes one host; its
-# compiled loop beats two workers in NumPy.
+# Two workers pay where a step computes much: many rows, wide vectors. They learn as well as one (in the kvstore, small steps made fewer
+# passes). Each line is one run. A ring of two sends as many bytes as the job, and gains less. The FM job takes one host
+# here; its compiled loop beats two workers in NumPy.
 #
-# More workers need a *model* of what a step costs. It has $n$ rows of $k$ factors; all workers together send $B$ bytes; $[w>1]$ is 1 for
-# several workers, else 0:
+# More workers need a *model* of what a step costs. It has $n$ rows of $k$ factors. All workers together send $B$ bytes. $[w>1]$ is 1 for
+# several workers, else 0.
 #
 # $$t = c\,\frac{n\,k}{w} + b\,B + o + p\,[w > 1]$$
 #

@@ -27,19 +27,21 @@ _INTRODUCTION = """# Our models beside other libraries
 `python -m helpers bench peers` writes this file from `peers.csv`; do not edit it. `bench_peers.py` says how each row
 is measured, `peers_settings.py` which settings are tried.
 
-- **Splits.** Ratings: random 80/20, seed 0. Orders: each user's latest item is held out (`leave_one_out`, seed 0), and
-  ranked among all items that the user did not take before. Every model gets the same rows, in the same order.
-- **Search.** Six settings of every model, three from half a million ratings on; fewer where there is little to set or
-  the time was over (column "Setting found"). They are tried on a split of the same kind inside the training part: the
-  *inner* split. The best setting is fitted on the whole training part. SASRec's settings and the factorizations' were narrowed down earlier on the inner split of ML-100K.
+- **Splits.** Ratings: random 80/20, seed 0. Orders: each user's latest item is held out (`leave_one_out`, seed 0),
+  and ranked among all items that the user did not take before. Every model gets the same rows, in the same order.
+- **Search.** Six settings of every model, three from half a million ratings on; fewer where there is little to set
+  or the time was over (column "Setting found"). They are tried on a split of the same kind inside the training
+  part: the *inner* split. The best setting is fitted on the whole training part. SASRec's settings and the
+  factorizations' were narrowed down earlier on the inner split of ML-100K.
 - **Accuracy.** In brackets 95 % intervals, by bootstrap over users. RMSE is the mean of three seeds where a seed
-  matters (of one, from half a million ratings on); its interval and its gap are of the first seed, so a gap is not the
-  difference of two means. NDCG and HR are of one seed. The gap is this model minus ours, pair by pair; "ours" is our model that is best on the inner split. Of
-  the others, the best in the test counts, which favors them.
-- **Seconds** are those of fitting, and for ratings also of predicting; imports and compiling do not count. The median
-  of the three seeds, or of three fits where there is one seed and a fit takes under 5 s; else of one fit. `MB` is the peak of the process, with libraries and
-  rows.
-- RecTools 0.19 multiplies a user's row with EASE's map transposed. The row *ours, EASE, map transposed* does the same.
+  matters (of one, from half a million ratings on); its interval and its gap are of the first seed, so a gap is not
+  the difference of two means. NDCG and HR are of one seed. The gap is this model minus ours, pair by pair; "ours"
+  is our model that is best on the inner split. Of the others, the best in the test counts, which favors them.
+- **Seconds** are those of fitting, and for ratings also of predicting; imports and compiling do not count. The
+  median of the three seeds, or of three fits where there is one seed and a fit takes under 5 s; else of one fit.
+  `MB` is the peak of the process, with libraries and rows.
+- RecTools 0.19 multiplies a user's row with EASE's map transposed. The row *ours, EASE, map transposed* does the
+  same.
 - A star marks rows before which the machine's load, averaged over a minute, was above its number of cores. Their
   seconds may be too long: compare the CPU seconds, those of all threads.
 """

@@ -41,8 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=chosen.out.parent) as half:  # on the same disk
         part = Path(half) / chosen.out.name
-        for name in WHAT["folders"]:
-            shutil.copytree(ROOT / name, part / name, ignore=shutil.ignore_patterns(*WHAT["left"]))
+        for each in WHAT["folders"]:
+            shutil.copytree(ROOT / each, part / each, ignore=shutil.ignore_patterns(*WHAT["left"]))
         for path in (path for pattern in WHAT["files"] for path in ROOT.glob(pattern)):
             shutil.copy2(path, part)
         for name in chosen.platforms:

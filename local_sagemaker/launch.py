@@ -89,6 +89,8 @@ class Server:
 
 def launch(*, state: Path | None = None, port: int = 0) -> Server:
     """Start a service that ends with this process, unlike its ``state``; return at once."""
+    if sys.platform == "win32":
+        raise CloudError("SageMaker on this machine needs Linux or macOS: on Windows, use WSL.")
     token = "LOCAL" + secrets.token_hex(16).upper()
     work, lock = work_folder()
     command = [sys.executable, "-m", "local_sagemaker.service", str(port), str(work)]

@@ -6,7 +6,7 @@ import sys
 import venv
 from pathlib import Path
 
-from local_sagemaker.files import ROOT, loopback_without_proxy
+from local_sagemaker.files import ROOT, loopback_without_proxy, write
 
 REGION = "us-west-2"
 #: Variables with which no AWS client finds an account of the machine.
@@ -37,9 +37,7 @@ def interpreter(folder: Path) -> Path:
     packages = folder / "lib" / "python{}.{}".format(*sys.version_info) / "site-packages"
     (packages / "below.pth").write_text(lines, encoding="utf-8")
     for name in ("pip", "pip3"):
-        text = f'#!/bin/sh\nexec "{programs}/python3" -m pip "$@"\n'
-        (programs / name).write_text(text, encoding="utf-8")
-        (programs / name).chmod(0o755)
+        write(programs / name, f'#!/bin/sh\nexec "{programs}/python3" -m pip "$@"\n', 0o755)
     return programs
 
 

@@ -413,6 +413,12 @@ def test_a_lab_that_can_not_start_says_why(tmp_path, monkeypatch, capsys, argume
     assert code == 2 and sentence.format(**filled) in capsys.readouterr().err
 
 
+def test_native_windows_is_sent_to_wsl(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(CloudError, match="needs Linux or macOS: on Windows, use WSL"):
+        launch.launch()
+
+
 def test_a_note_that_names_no_running_server_is_not_believed(tmp_path, monkeypatch, aws):
     assert launch.find(tmp_path) is None
     for text in ("{", "[]", json.dumps({"port": 9, "token": "x", "region": "us-west-2"})):

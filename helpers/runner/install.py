@@ -98,19 +98,15 @@ def preflight(environment: Environment) -> None:
                     f"{folder} {what}, so nothing in it is changed:"
                     " name a new or empty folder with COURSE_VENV, or move it away."
                 )
-        machine.check_folder(
-            folder, UPDATE_BYTES if ours else NEEDED_BYTES + GPU_BYTES * environment.gpu
-        )
+        needed = UPDATE_BYTES if ours else NEEDED_BYTES + GPU_BYTES * environment.gpu
+        machine.check_folder(folder, needed)
     except OSError as error:
         raise _no_access(environment, error, 2) from error
 
 
 def _no_access(environment: Environment, error: OSError, code: int) -> CannotRun:
-    return CannotRun(
-        f"{environment.folder} cannot be used ({error.strerror}: {error.filename}):"
-        " free some space, or name a folder of yours with COURSE_VENV.",
-        code,
-    )
+    said = f"{environment.folder} cannot be used ({error.strerror}: {error.filename})"
+    return CannotRun(f"{said}: free some space, or name a folder of yours with COURSE_VENV.", code)
 
 
 @contextlib.contextmanager
@@ -231,13 +227,21 @@ def install_uv(environment: Environment, variables: Mapping[str, str]) -> bool:
     version = block.split("==")[1].split()[0]
     if _version_of(environment.program("uv")) == version:
         return True
-    wanted = environment.folder / "course-uv.txt"
+    wanted, log = (environment.folder / f"course-uv.{kind}" for kind in ("txt", "log"))
     wanted.write_text(block, encoding="utf-8")
+    log.write_bytes(b"")
     try:
-        options = ("--quiet", "--no-deps", "--force-reinstall")
+        options = ("-qqq", f"--log={log}", "--no-deps", "--force-reinstall")
         done = _pip(environment, wanted, variables, *options) == 0
+        said = "" if done else log.read_text(encoding="utf-8", errors="replace")
     finally:
         wanted.unlink()
+        log.unlink()
+    if why := re.search(r"connection broken by '(\w+)", said):
+        words = "look at the network and its proxy, then run this again."
+        raise CannotRun(f"The package index does not answer ({why[1]}): {words}", 1)
+    for line in re.findall("ERROR: .*", said):
+        print(line, file=sys.stderr)
     return done and _version_of(environment.program("uv")) == version
 
 

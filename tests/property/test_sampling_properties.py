@@ -42,11 +42,7 @@ def test_no_negative_is_a_positive_under_a_strict_policy(
     if strategy == "hard":
         options["score"] = lambda users, items: -items.astype(float)
     sampler = NegativeSampler(
-        np.nonzero(train),
-        strategy=strategy,
-        avoid=avoid,
-        shape=train.shape,
-        **options,
+        np.nonzero(train), strategy=strategy, avoid=avoid, shape=train.shape, **options
     )
     drawable = ~refused & (train.any(axis=0) if strategy == "popularity" else True)
     users = np.arange(len(train))

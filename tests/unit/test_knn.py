@@ -15,10 +15,7 @@ VECTORS = (RNG.normal(size=(2000, 16)) * 0.8 ** np.arange(16)).astype(np.float32
 QUERIES = (RNG.normal(size=(50, 16)) * 0.8 ** np.arange(16)).astype(np.float32)
 KINDS = ["flat", "ivfflat", "ivfpq", "hnsw"]
 PRODUCTS = QUERIES @ VECTORS.T
-NEARNESS = {
-    "inner_product": PRODUCTS,
-    "l2": -((QUERIES[:, None] - VECTORS[None]) ** 2).sum(2),
-}
+NEARNESS = {"inner_product": PRODUCTS, "l2": -((QUERIES[:, None] - VECTORS[None]) ** 2).sum(2)}
 TRUTH = {metric: np.argsort(-scores)[:, :20] for metric, scores in NEARNESS.items()}
 
 

@@ -60,7 +60,7 @@ class Fakes:
         self.kinds: list[str] = []
         self.codes: dict[str, int] = {}  # what a program ends with, where it is not 0
         self.elsewhere: tuple[str, ...] = ()  # installers that install into another folder
-        self.killed_in = self.uv_says = ""
+        self.killed_in = self.uv_says = self.log = ""
         self.different = ["numpy is missing"]
 
     def ask(self, *arguments) -> SimpleNamespace:
@@ -70,8 +70,7 @@ class Fakes:
     def call(self, command, variables) -> int:
         here, last = self.environment, str(command[-1])
         installer = "pip uv" if last.endswith("course-uv.txt") else "pip"
-        is_uv = command[0] == str(here.program("uv"))
-        kind = "uv" if is_uv else installer
+        kind = "uv" if command[0] == str(here.program("uv")) else installer
         if "venv" in command:
             kind = "venv"
             here.programs.mkdir(parents=True)
@@ -80,6 +79,8 @@ class Fakes:
         self.commands.append([*map(str, command)])
         self.kinds.append(kind)
         code = self.codes.get(kind, 0)
+        if kind == "pip uv":
+            (here.folder / "course-uv.log").write_text(self.log)
         if kind == "pip uv" and not code:
             self.block, self.uv_says = Path(last).read_text(), "0.13.9"
         elif kind in ("uv", "pip") and "install" in command:
@@ -185,6 +186,13 @@ def test_pip_takes_over_where_uv_fails(environment, fakes, capsys, codes, elsewh
     assert says in (str(caught.value) if fails else capsys.readouterr().out)
     assert environment.ready() != fails and environment.stamp.exists() != fails
     assert not fails or caught.value.code == 1
+
+
+def test_a_dead_proxy_is_one_sentence(environment, fakes, capfd):
+    fakes.codes, fakes.log = {"pip uv": 1}, "Retry after connection broken by 'ProxyError('Can"
+    with pytest.raises(CannotRun, match=r"does not answer \(ProxyError\): look at the network and"):
+        install.ensure(environment)
+    assert fakes.kinds == ["venv", "pip uv"] and not capfd.readouterr().err
 
 
 @pytest.mark.parametrize("killed_in", ["venv", "pip uv", "uv"])

@@ -27,7 +27,7 @@ CHECKS = {
     "ruff format": ["ruff", "format", "--check", *CODE],
     "mypy": ["mypy"],
 }
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]  # two cores, a file or a notebook a process
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]  # two cores, a file each
 NUMBERS = "tests/notebooks/test_numbers.py"  # reads what all the notebooks recorded
 # Files of the environment that are made where they are missing: a reader may change them.
 SETTINGS = {
@@ -165,7 +165,7 @@ def _test_under(environment: Environment, arguments: Sequence[str]) -> int:
         raise CannotRun("--python needs one version, as in: test --python 3.13.")
     version, root = arguments[0], environment.root
     chapters = sorted(map(str, root.glob("solutions/0[0247]_*.ipynb")))
-    part = [] if os.environ.get("COURSE_FULL") else [*SIDE_BY_SIDE, "tests/unit", *chapters]
+    part = [] if os.environ.get("COURSE_FULL") else [*SIDE_BY_SIDE, *chapters, "tests/unit"]
     variables = {**os.environ, "COURSE_VENV": str(root / "build" / f"python-{version}")}
     command = [machine.find_python(version), "-m", "helpers", "test", *part]
     return subprocess.run(command, cwd=root, env=variables, check=False).returncode
@@ -261,11 +261,8 @@ def hand_over(environment: Environment, module: Sequence[str]) -> int:
         try:
             os.execve(command[0], command, variables)
         except OSError as error:
-            raise CannotRun(
-                f"{command[0]} does not start ({error.strerror}):"
-                f" delete {environment.folder} and run this again.",
-                1,
-            ) from error
+            said = f"{command[0]} does not start ({error.strerror}): delete {environment.folder}"
+            raise CannotRun(f"{said} and run this again.", 1) from error
     with subprocess.Popen(command, cwd=environment.root, env=variables) as process:
         while True:
             try:

@@ -13,9 +13,8 @@ scratch = tempfile.mkdtemp(prefix="course-tests-")
 atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 os.environ.update({k: v for k, v in ENVIRONMENT.items() if k != "PYTEST_CURRENT_TEST"})
 os.environ.setdefault("COURSE_LEDGER", f"{scratch}/ledger")
-# two run at a time on two cores: TensorFlow takes one, and threads that wait give way
+# two run at a time on two cores: a thread that waits for others gives way
 os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
-os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 os.environ["IPYTHONDIR"] = f"{scratch}/ipython"  # not the reader's own start-up files
 
 pytest_plugins = ["tests.measure"]

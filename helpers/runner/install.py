@@ -41,6 +41,7 @@ UV_KEPT = (
 )
 WHEELS = "wheels"  # beside README, where `pack` puts what is to be installed
 YES = ("1", "true", "yes", "on", "y", "t")
+SILENT = "-qqq"  # of pip, which beside a log still prints its errors
 REMOVE = ("-m", "pip", "uninstall", "--yes", "--quiet", "tensorflow", "tensorflow-cpu")
 MADE = "import pip, sys; from helpers import installed; sys.exit(bool(installed.interpreter()))"
 
@@ -231,7 +232,7 @@ def install_uv(environment: Environment, variables: Mapping[str, str]) -> bool:
     wanted.write_text(block, encoding="utf-8")
     log.write_bytes(b"")
     try:
-        options = ("-qqq", f"--log={log}", "--no-deps", "--force-reinstall")
+        options = (SILENT, f"--log={log}", "--no-deps", "--force-reinstall")
         done = _pip(environment, wanted, variables, *options) == 0
         said = "" if done else log.read_text(encoding="utf-8", errors="replace")
     finally:
@@ -240,18 +241,16 @@ def install_uv(environment: Environment, variables: Mapping[str, str]) -> bool:
     if why := re.search(r"connection broken by '(\w+)", said):
         words = "look at the network and its proxy, then run this again."
         raise CannotRun(f"The package index does not answer ({why[1]}): {words}", 1)
-    for line in re.findall("ERROR: .*", said):
-        print(line, file=sys.stderr)
+    sys.stderr.writelines(re.findall(r"ERROR: .*\n", said))
     return done and _version_of(environment.program("uv")) == version
 
 
 def _version_of(uv: Path) -> str:
     """Return what an installed uv says its version is; empty if there is none that runs."""
-    try:
+    with contextlib.suppress(OSError):
         told = subprocess.run([str(uv), "--version"], capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return "".join(told.stdout.split()[1:2])
+        return "".join(told.stdout.split()[1:2])
+    return ""
 
 
 def locked_block(lock: str, name: str) -> str:
@@ -331,13 +330,15 @@ def _pip(
 
 def _call(command: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run a command in a session of its own, which Ctrl-C ends whole; return its exit code."""
+    errors = subprocess.DEVNULL if SILENT in command else None  # the log has them
+    windows = os.name == "nt"
     with subprocess.Popen(
-        command, cwd=ROOT, env=variables, start_new_session=True, close_fds=os.name == "nt"
+        command, cwd=ROOT, env=variables, stderr=errors, start_new_session=True, close_fds=windows
     ) as process:
         try:
             return process.wait()
         except BaseException:
-            if os.name == "nt":
+            if windows:
                 process.terminate()
             else:
                 os.killpg(process.pid, signal.SIGTERM)

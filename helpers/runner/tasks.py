@@ -246,8 +246,7 @@ def publish(module: str, environment: Environment, arguments: Sequence[str]) -> 
 def run(environment: Environment, module: Sequence[str]) -> int:
     """Run a module of the environment and wait for it; return its exit code."""
     print(f"== {' '.join(module)}", flush=True)
-    command = [str(environment.python), "-m", *module]
-    variables = environment.variables()
+    command, variables = [str(environment.python), "-m", *module], environment.variables()
     return subprocess.run(command, cwd=environment.root, env=variables, check=False).returncode
 
 

@@ -232,7 +232,7 @@ def install_uv(environment: Environment, variables: Mapping[str, str]) -> bool:
     wanted.write_text(block, encoding="utf-8")
     log.write_bytes(b"")
     try:
-        options = (SILENT, f"--log={log}", "--no-deps", "--force-reinstall")
+        options = (SILENT, f"--log={log}", "--progress-bar=off", "--no-deps", "--force-reinstall")
         done = _pip(environment, wanted, variables, *options) == 0
         said = "" if done else log.read_text(encoding="utf-8", errors="replace")
     finally:
